@@ -1,0 +1,59 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target: Swift 6, warnings are errors.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("InferIsolatedConformances"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// Targets that live on the event loop: one thread, so everything is the main actor's unless it says otherwise.
+let onLoop: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
+
+let package = Package(
+  name: "bcfg2-swift",
+  products: [
+    .executable(name: "bcfg2-server", targets: ["bcfg2-server"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+  ],
+  targets: [
+    .target(name: "CLinux"),
+    .systemLibrary(
+      name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
+    .systemLibrary(
+      name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"]), .yum(["libxml2-devel"])]),
+    .target(
+      name: "EventLoop",
+      dependencies: ["CLinux", "COpenSSL", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: onLoop),
+    .target(name: "XMLRPC", swiftSettings: strict),
+    .target(
+      name: "Server",
+      dependencies: [
+        "CLinux", "COpenSSL", "CLibXML2", "EventLoop", "XMLRPC",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
+      swiftSettings: onLoop),
+    .executableTarget(
+      name: "bcfg2-server",
+      dependencies: ["Server"],
+      swiftSettings: onLoop,
+      linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+    .target(
+      name: "Support", dependencies: ["EventLoop", "XMLRPC", "Server"], path: "Tests/Support",
+      swiftSettings: onLoop),
+    .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "Support"], swiftSettings: onLoop),
+    .testTarget(name: "XMLRPCTests", dependencies: ["XMLRPC", "Support"], swiftSettings: strict),
+    .testTarget(name: "ServerTests", dependencies: ["Server", "Support"], swiftSettings: onLoop),
+    .testTarget(
+      name: "ProcessTests", dependencies: ["Server", "Support", "bcfg2-server"], swiftSettings: onLoop),
+  ]
+)

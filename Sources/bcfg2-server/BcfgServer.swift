@@ -1,0 +1,6 @@
+import Server
+
+@main
+enum BcfgServer {
+  static func main() {}
+}
