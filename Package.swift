@@ -46,7 +46,7 @@ let package = Package(
       name: "bcfg2-server",
       dependencies: ["Server"],
       swiftSettings: onLoop,
-      linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
     .target(
       name: "Support", dependencies: ["EventLoop", "XMLRPC", "Server"], path: "Tests/Support",
       swiftSettings: onLoop),
