@@ -1,0 +1,52 @@
+import XMLRPC
+
+// What administrators call: methods, statistics, debug state, caches.
+extension ServerCore {
+  /// The names of the methods that the caller may call, plugins' included.
+  public func listMethods(_ address: ClientAddress) async throws -> Value {
+    var names: [Value] = []
+    for method in Self.exposedMethods.keys.sorted() where method != "ping" {
+      if try await checkACLs(address, method) { names.append(.string(method)) }
+    }
+    for method in remoteMethods().keys.sorted() {
+      if try await checkACLs(address, method) { names.append(.string(method)) }
+    }
+    return .array(names)
+  }
+
+  /// Execution times by name.
+  public func getStatistics() -> Value { statistics.value }
+
+  /// Sets debugging of core, plugins and file monitor. Returns the new state.
+  @discardableResult
+  public func setDebug(_ flag: Bool) -> Bool {
+    for plugin in plugins.values { plugin.setDebug(flag) }
+    setCoreDebug(flag)
+    fileMonitor.isDebugging = flag
+    return flag
+  }
+
+  /// Sets debugging of the core: with it, every log destination takes debug messages.
+  @discardableResult
+  public func setCoreDebug(_ flag: Bool) -> Bool {
+    isDebugging = flag
+    logger.info("Core: debug = \(flag ? "True" : "False")")
+    LogSetup.setDebug(flag)
+    return flag
+  }
+
+  func setFileMonitorDebug(_ flag: Bool, caller: ClientAddress) -> String {
+    logger.warning("Deprecated method set_fam_debug called by \(caller.ip)")
+    fileMonitor.isDebugging = flag
+    return "This method is deprecated and will be removed in a future release\n\(flag ? "True" : "False")"
+  }
+
+  func expireMetadataCache(hostnames: Value) throws {
+    switch hostnames {
+    case .nil: expireMetadataCache()
+    case .array(let names):
+      for name in names { expireMetadataCache(try name.pythonName()) }
+    default: throw ParameterError("'\(hostnames.pythonTypeName)' object is not iterable")
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import XMLRPC
+
+// The calls of a client's run, in their order.
+extension ServerCore {
+  /// Records the version of the client. It is on disk when this returns.
+  public func declareVersion(_ address: ClientAddress, _ version: String) async throws -> Value {
+    try await timed("DeclareVersion") {
+      let client = try await resolveClientName(address)
+      logger.debug("\(client) is running Bcfg2 client version \(version)")
+      do {
+        try await metadata.setVersion(client, version)
+      } catch  where error is MetadataConsistencyError || error is MetadataRuntimeError {
+        throw criticalError("Unable to set version for \(client): \(error)")
+      }
+      return .bool(true)
+    }
+  }
+
+  /// The probes of every Probing plugin: `<probes>` with `<probe>` elements.
+  public func getProbes(_ address: ClientAddress) async throws -> Value {
+    let (client, metadata) = try await resolveClient(address, cleanupCache: true)
+    logger.debug("Getting probes for \(client)")
+    let probes = Element("probes")
+    do {
+      for plugin in interfaces.probing { probes.children += try await plugin.getProbes(metadata) }
+    } catch {
+      throw criticalError("Error determining probes for \(client): \(error)")
+    }
+    logger.debug("Sending probe list to \(client)")
+    return .escaped(WireWriter.document(probes))
+  }
+
+  /// Takes probe data: hands each plugin the elements whose `source` names it. It is on disk when this returns.
+  public func recvProbeData(_ address: ClientAddress, _ text: String) async throws -> Value {
+    let (client, metadata) = try await resolveClient(address)
+    logger.debug("Receiving probe data from \(client)")
+    if metadataCacheMode == .cautious {
+      // This object must not be the one that is cached: it does not know the data that comes now.
+      expireMetadataCache(client)
+    }
+    let document: Element
+    do {
+      document = try ClientDocument.parse(text)
+    } catch {
+      throw criticalError("Failed to parse probe data from client \(client): \(error)")
+    }
+    var sources: [String] = []
+    for item in document.children {
+      let source = item["source"] ?? "None"
+      guard !sources.contains(source) else { continue }
+      guard plugins[source] != nil else {
+        logger.warning("Failed to locate plugin \(source)")
+        continue
+      }
+      sources.append(source)
+    }
+    for source in sources {
+      do {
+        guard let plugin = plugins[source] as? any Probing else {
+          throw PluginExecutionError("'\(source)' object has no attribute 'ReceiveData'")
+        }
+        try await plugin.receiveData(metadata, document.children.filter { ($0["source"] ?? "None") == source })
+      } catch {
+        throw criticalError("Failed to process probe data from client \(client): \(error)")
+      }
+    }
+    return .bool(true)
+  }
+
+  /// Sets the profile of the client. It is on disk when this returns.
+  public func assertProfile(_ address: ClientAddress, _ profile: String) async throws -> Value {
+    let client = try await resolveClientName(address)
+    logger.debug("\(client) sets its profile to \(profile)")
+    do {
+      try await metadata.setProfile(client, profile, address: address, requirePublic: true)
+    } catch  where error is MetadataConsistencyError || error is MetadataRuntimeError {
+      throw criticalError("Unable to assert profile for \(client): \(error)")
+    }
+    return .bool(true)
+  }
+
+  /// The configuration of the client.
+  public func getConfig(_ address: ClientAddress) async throws -> Value {
+    let client = try await resolveClientName(address)
+    do {
+      return .escaped(WireWriter.document(try await buildConfiguration(client)))
+    } catch let error as MetadataConsistencyError {
+      throw criticalError("Metadata consistency failure for \(client): \(error)")
+    } catch let error as MetadataRuntimeError {
+      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)")
+    }
+  }
+
+  /// Takes the statistics of a run.
+  public func recvStats(_ address: ClientAddress, _ text: String) async throws -> Value {
+    let (client, _) = try await resolveClient(address)
+    try await processStatistics(client, ClientDocument.parse(text))
+    return .bool(true)
+  }
+
+  /// Hands statistics to every Statistics plugin, says what state the client reported, and runs the hooks.
+  public func processStatistics(_ client: String, _ document: Element) async throws {
+    logger.debug("Processing statistics for \(client)")
+    let metadata = try await buildMetadata(client)
+    guard let state = document.descendants(tagged: "Statistics").first else {
+      throw ParameterError("'NoneType' object has no attribute 'get'")
+    }
+    if let version = state["version"], version >= "2.0" {
+      for plugin in interfaces.statistics {
+        do {
+          try await plugin.processStatistics(metadata, document)
+        } catch {
+          logger.error("Plugin \(plugin.name) failed to process stats from \(metadata.hostname): \(error)")
+        }
+      }
+    }
+    logger.info("Client \(client) reported state \(state["state"] ?? "None")")
+    await clientRunHook(.statistics, metadata)
+  }
+
+  /// The decision list of the client: what it may (whitelist) or may not (blacklist) install.
+  public func getDecisionList(_ address: ClientAddress, mode: String) async throws -> Value {
+    let metadata = try await resolveClient(address).metadata
+    return .array(await getDecisions(metadata, mode: mode).map { .array([.string($0.tag), .string($0.name)]) })
+  }
+
+  /// The decisions of every Decision plugin. A failing one is logged.
+  public func getDecisions(_ metadata: ClientMetadata, mode: String) async -> [(tag: String, name: String)] {
+    logger.debug("Getting decision list for \(metadata.hostname)")
+    var decisions: [(tag: String, name: String)] = []
+    for plugin in interfaces.decisions {
+      do {
+        decisions += try await plugin.getDecisions(metadata, mode: mode)
+      } catch {
+        logger.error("Plugin: \(plugin.name) failed to generate decision list: \(error)")
+      }
+    }
+    return decisions
+  }
+}

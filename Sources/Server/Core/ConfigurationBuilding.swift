@@ -1,0 +1,259 @@
+import XMLRPC
+
+/// The stages at which ClientRunHooks plugins are called.
+public enum ClientRunStage: String, Sendable {
+  case start = "start_client_run"
+  case end = "end_client_run"
+  case statistics = "end_statistics"
+}
+
+extension ServerCore {
+  /// The literal configuration of a client: `<Configuration version revision>` with its bound structures.
+  ///
+  /// A failing entry carries `failure`; a failing structure is left out. An `<error type>` element where there is no
+  /// configuration to speak of.
+  ///
+  /// - Throws: `Fault` from building the metadata; `ValidationError` of a validator that refuses.
+  public func buildConfiguration(_ client: String) async throws -> Element {
+    logger.debug("Building configuration for \(client)")
+    let start = loop.clock()
+    let metadata: ClientMetadata
+    do {
+      metadata = try await buildMetadata(client)
+    } catch is MetadataConsistencyError {
+      logger.error("Metadata consistency error for client \(client)")
+      return Element("error", ["type": "metadata error"])
+    }
+    let configuration = Element("Configuration", ["version": "2.0", "revision": revision])
+    await clientRunHook(.start, metadata)
+    var structures: [Element]
+    do {
+      structures = try await getStructures(metadata)
+    } catch {
+      logger.error("Error in GetStructures: \(error)")
+      return Element("error", ["type": "structure error"])
+    }
+    try await validateStructures(metadata, &structures)
+    checkAltsrcConsistency(structures)
+    await bindStructures(structures, metadata, configuration)
+    try await validateGoals(metadata, configuration)
+    await clientRunHook(.end, metadata)
+    sortXML(configuration)
+    logger.info("Generated config for \(client) in \((loop.clock() - start).threeDecimals) seconds")
+    return configuration
+  }
+
+  /// Calls the ClientRunHooks plugins. A failing one is logged.
+  public func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
+    logger.debug("Running \(stage.rawValue) hooks for \(metadata.hostname)")
+    await timed("client_run_hook:\(stage.rawValue)") {
+      for plugin in interfaces.clientRunHooks {
+        do {
+          switch stage {
+          case .start: try await plugin.startClientRun(metadata)
+          case .end: try await plugin.endClientRun(metadata)
+          case .statistics: try await plugin.endStatistics(metadata)
+          }
+        } catch {
+          logger.error("\(plugin.name): Error invoking hook \(stage.rawValue): \(error)")
+        }
+      }
+    }
+  }
+
+  /// The structures of every Structure plugin for a client. Bundles that no plugin has are logged.
+  public func getStructures(_ metadata: ClientMetadata) async throws -> [Element] {
+    logger.debug("Getting structures for \(metadata.hostname)")
+    return try await timed("GetStructures") {
+      var structures: [Element] = []
+      for plugin in interfaces.structures { structures += try await plugin.buildStructures(metadata) }
+      var missing = metadata.bundles
+      for structure in structures where structure.tag == "Bundle" || structure.tag == "Independent" {
+        if let name = structure.name { missing.remove(name) }
+      }
+      if !missing.isEmpty {
+        let names = missing.joined(separator: ":")
+        logger.error("Client \(metadata.hostname) configuration missing bundles: \(names)")
+      }
+      return structures
+    }
+  }
+
+  /// Runs the StructureValidator plugins over the abstract configuration.
+  public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
+    logger.debug("Validating structures for \(metadata.hostname)")
+    let start = loop.clock()
+    defer { statistics.add("\(name):validate_structures", loop.clock() - start) }
+    for plugin in interfaces.structureValidators {
+      do {
+        try await plugin.validateStructures(metadata, &structures)
+      } catch let error as ValidationError {
+        logger.error("Plugin \(plugin.name) structure validation failed: \(error)")
+        throw error
+      } catch {
+        logger.error("Plugin \(plugin.name): unexpected structure validation failure: \(error)")
+      }
+    }
+  }
+
+  /// Runs the GoalValidator plugins over the literal configuration.
+  public func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) async throws {
+    logger.debug("Validating goals for \(metadata.hostname)")
+    try await timed("validate_goals") {
+      for plugin in interfaces.goalValidators {
+        do {
+          try await plugin.validateGoals(metadata, configuration)
+        } catch let error as ValidationError {
+          logger.error("Plugin \(plugin.name) goal validation failed: \(error)")
+          throw error
+        } catch {
+          logger.error("Plugin \(plugin.name): unexpected goal validation failure: \(error)")
+        }
+      }
+    }
+  }
+
+  /// Two entries of one tag and name must have the same altsrc; what does not is logged.
+  private func checkAltsrcConsistency(_ structures: [Element]) {
+    guard structures.contains(where: { $0.children.contains { $0["altsrc"] != nil } }) else { return }
+    struct Key: Hashable {
+      let tag: String
+      let name: String?
+    }
+    var sources: [Key: String?] = [:]
+    for entry in structures.lazy.flatMap(\.children) {
+      let key = Key(tag: entry.tag, name: entry.name)
+      if let known = sources[key] {
+        if known != entry["altsrc"] {
+          logger.error("Found inconsistent altsrc mapping for entry \(entry.tag):\(entry.name ?? "None")")
+        }
+      } else {
+        sources[key] = .some(entry["altsrc"])
+      }
+    }
+  }
+
+  /// Binds every structure and adds it to the configuration.
+  public func bindStructures(_ structures: [Element], _ metadata: ClientMetadata, _ configuration: Element) async {
+    logger.debug("Binding structures for \(metadata.hostname)")
+    await timed("BindStructures") {
+      for structure in structures {
+        await bindStructure(structure, metadata)
+        configuration.children.append(structure)
+      }
+    }
+  }
+
+  /// Binds every entry of a structure in place. An entry that fails carries `failure`; `Bound` entries need no generator.
+  public func bindStructure(_ structure: Element, _ metadata: ClientMetadata) async {
+    logger.debug("Binding structure \(structure.name ?? "unknown") for \(metadata.hostname)")
+    await timed("BindStructure") {
+      for entry in structure.children {
+        if entry.tag.hasPrefix("Bound") {
+          entry.tag.removeFirst(5)
+          continue
+        }
+        do {
+          try await bind(entry, metadata)
+        } catch {
+          if entry["failure"] == nil { entry["failure"] = "bind error: \(error)" }
+          let message = error is PluginExecutionError ? "Failed to bind entry" : "Unexpected failure binding entry"
+          logger.error("\(message) \(entry.tag):\(entry.name ?? "None"): \(error)")
+        }
+      }
+    }
+  }
+
+  /// Binds one entry in place by the generator that has it, by its `altsrc` name first.
+  ///
+  /// - Throws: what the generator throws; `PluginExecutionError` where not exactly one generator has the entry.
+  public func bind(_ entry: Element, _ metadata: ClientMetadata) async throws {
+    if let source = entry["altsrc"] {
+      let name = entry.name
+      entry.name = source
+      entry["realname"] = name
+      entry["altsrc"] = nil
+      do {
+        try await bind(entry, metadata)
+        entry.name = name
+        entry["realname"] = nil
+        return
+      } catch {
+        logger.error(
+          "Failed binding entry \(entry.tag):\(name ?? "None") with altsrc \(source): \(error)")
+        entry.name = name
+        logger.error("Falling back to \(entry.tag):\(name ?? "None")")
+      }
+    }
+    let start = loop.clock()
+    defer { statistics.add(bindStatisticName(entry.tag), loop.clock() - start) }
+    if let name = entry.name {
+      var found: EntryBinder?
+      var names: [String] = []
+      for generator in interfaces.generators {
+        guard let binder = generator.binder(tag: entry.tag, name: name) else { continue }
+        found = binder
+        names.append(generator.name)
+      }
+      if names.count == 1, let found {
+        switch found {
+        case .now(let bind): try bind(entry, metadata)
+        case .later(let bind): try await bind(entry, metadata)
+        }
+        return
+      }
+      if names.count > 1 {
+        logger.error("\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))")
+      }
+    }
+    try await bindBySlowPath(entry, metadata)
+  }
+
+  private func bindBySlowPath(_ entry: Element, _ metadata: ClientMetadata) async throws {
+    var handler: (any Generator)?
+    var count = 0
+    for generator in interfaces.generators where try await generator.handlesEntry(entry, metadata) {
+      handler = generator
+      count += 1
+    }
+    guard count == 1, let handler else {
+      entry["failure"] = "no matching generator"
+      throw PluginExecutionError("No matching generator: \(entry.tag):\(entry.name ?? "None")")
+    }
+    try await handler.handleEntry(entry, metadata)
+  }
+
+  private func bindStatisticName(_ tag: String) -> String {
+    if let name = bindStatisticNames[tag] { return name }
+    let name = "\(self.name):Bind:\(tag)"
+    bindStatisticNames[tag] = name
+    return name
+  }
+}
+
+/// Sorts the children of an element, and theirs, by their `name` attribute; those without one come first. The order of
+/// equal ones stays, so that the same configuration always has the same bytes.
+public func sortXML(_ element: Element) {
+  guard !element.children.isEmpty else { return }
+  for child in element.children { sortXML(child) }
+  guard element.children.count > 1 else { return }
+  var keyed = element.children.enumerated().map { (key: $1.name, index: $0, element: $1) }
+  keyed.sort { a, b in
+    switch (a.key, b.key) {
+    case (nil, nil): a.index < b.index
+    case (nil, _): true
+    case (_, nil): false
+    case (let x?, let y?): x == y ? a.index < b.index : x < y
+    }
+  }
+  element.children = keyed.map(\.element)
+}
+
+extension Duration {
+  /// Seconds with three decimals, as log lines show them.
+  var threeDecimals: String {
+    let milliseconds = components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+    let fraction = String(milliseconds % 1000)
+    return "\(milliseconds / 1000)." + String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
+  }
+}

@@ -1,0 +1,108 @@
+import XMLRPC
+
+/// The outcome of a call: a value, a fault, or no access.
+public enum CallOutcome {
+  case value(Value)
+  case fault(Fault)
+  /// An ACL denied the call: HTTP 401, as the Python server answers.
+  case denied
+}
+
+extension ServerCore {
+  /// Carries out one call of an authenticated client.
+  ///
+  /// ACLs first; then the core's own methods, which get the address, and the methods of plugins, which do not. Changes
+  /// to the repository that were finished before the call are seen by it.
+  public func dispatch(_ call: MethodCall, from address: ClientAddress) async -> CallOutcome {
+    fileMonitor.processPending()
+    do {
+      guard try await checkACLs(address, call.method) else { return .denied }
+    } catch let fault as Fault {
+      return .fault(fault)
+    } catch {
+      logger.error("Unexpected error checking ACLs for \(address.ip) for \(call.method): \(error)")
+      return .denied
+    }
+    let start = loop.clock()
+    var isKnown = true
+    defer { if isKnown { statistics.add(call.method, loop.clock() - start) } }
+    do {
+      if let method = Self.exposedMethods[call.method] {
+        try checkParameters(call, method)
+        return .value(try await method.call(self, address, call.params))
+      }
+      if let value = try await callRemoteMethod(call) { return .value(value) }
+      isKnown = false
+      logger.error("Unknown method \(call.method)")
+      return .fault(Fault(code: Fault.methodNotFound, string: "Unknown method \(call.method)"))
+    } catch let fault as Fault {
+      return .fault(fault)
+    } catch {
+      logger.error("\(call.method): \(error)")
+      return .fault(Fault(code: 1, string: "\(error)"))
+    }
+  }
+
+  private func checkParameters(_ call: MethodCall, _ method: ExposedMethod) throws {
+    guard !method.parameters.contains(call.params.count) else { return }
+    // Python counts the object and the address too.
+    let least = method.parameters.lowerBound + 2
+    let most = method.parameters.upperBound + 2
+    let given = call.params.count + 2
+    let bound = least == most ? "exactly \(least)" : given < least ? "at least \(least)" : "at most \(most)"
+    throw ParameterError("\(call.method)() takes \(bound) arguments (\(given) given)")
+  }
+
+  private func callRemoteMethod(_ call: MethodCall) async throws -> Value? {
+    guard let dot = call.method.firstIndex(of: ".") else { return nil }
+    if call.method.hasPrefix("system.") { return try introspect(call) }
+    let owner = String(call.method[..<dot])
+    if owner == fileMonitor.name { return try await remoteMethods()[call.method]?.call(call.params) }
+    guard let plugin = plugins[owner] else { return nil }
+    return try await plugin.rmi[String(call.method[call.method.index(after: dot)...])]?.call(call.params)
+  }
+
+  /// The introspection methods that Python's XML-RPC server brings.
+  private func introspect(_ call: MethodCall) throws -> Value? {
+    switch call.method {
+    case "system.listMethods":
+      try call.params.require(0, of: "system_listMethods")
+      let own = ["ping", "system.listMethods", "system.methodHelp", "system.methodSignature"]
+      return .array((own + remoteMethods().keys).sorted().map { .string($0) })
+    case "system.methodHelp":
+      try call.params.require(1, of: "system_methodHelp")
+      return .string(Self.exposedMethods[try call.params[0].pythonName()]?.help ?? "")
+    case "system.methodSignature":
+      try call.params.require(1, of: "system_methodSignature")
+      return .string("signatures not supported")
+    default: return nil
+    }
+  }
+
+  /// Whether the ClientACLs plugins let an address make a call: by address; where one leaves it open, by metadata.
+  public func checkACLs(_ address: ClientAddress, _ rmi: String) async throws -> Bool {
+    try await timed("check_acls") {
+      var isUndecided = false
+      for plugin in interfaces.acls {
+        switch try plugin.checkACL(address: address, rmi: rmi) {
+        case .allow: break
+        case .undecided: isUndecided = true
+        case .deny:
+          logger.warning("Client \(address.ip) failed IP-based ACL checks for \(rmi)")
+          return false
+        }
+      }
+      guard isUndecided else {
+        logger.debug("Client \(address.ip) passed IP-based ACL checks for \(rmi)")
+        return true
+      }
+      let (client, metadata) = try await resolveClient(address)
+      for plugin in interfaces.acls where try !plugin.checkACL(metadata: metadata, rmi: rmi) {
+        logger.warning("Client \(client) failed metadata ACL checks for \(rmi)")
+        return false
+      }
+      logger.debug("Client \(client) passed metadata ACL checks for \(rmi)")
+      return true
+    }
+  }
+}

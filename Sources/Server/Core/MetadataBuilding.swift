@@ -1,0 +1,82 @@
+import XMLRPC
+
+extension ServerCore {
+  /// The metadata of a client: the Metadata plugin's, augmented by every Connector, or the cached object.
+  ///
+  /// - Throws: `Fault` where the metadata of the client contradicts itself; `MetadataRuntimeError` where it was not read.
+  public func buildMetadata(_ client: String) async throws -> ClientMetadata {
+    try await timed("build_metadata") {
+      let cached = metadataCacheMode == .initial ? nil : metadataCache[client]
+      if let cached {
+        logger.debug("Using cached metadata object for \(client)")
+        return cached
+      }
+      logger.debug("Building metadata for \(client)")
+      let metadata: ClientMetadata
+      do {
+        metadata = try await self.metadata.initialMetadata(client)
+      } catch let error as MetadataConsistencyError {
+        throw criticalError("Client metadata resolution error for \(client): \(error)")
+      }
+      for connector in interfaces.connectors {
+        let groups = try await connector.additionalGroups(metadata)
+        for case .defined(let group) in groups { define(group, by: connector.name) }
+        self.metadata.mergeAdditionalGroups(metadata, groups.map(\.name))
+      }
+      for connector in interfaces.connectors {
+        if let data = try await connector.additionalData(metadata) {
+          self.metadata.mergeAdditionalData(metadata, source: connector.name, data: data)
+        }
+      }
+      if metadataCacheMode == .cautious || metadataCacheMode == .aggressive { metadataCache[client] = metadata }
+      return metadata
+    }
+  }
+
+  /// Adds a group that a connector defines, unless groups.xml or another connector has one of that name.
+  private func define(_ group: MetadataGroup, by connector: String) {
+    if let owner = dynamicGroups[group.name] {
+      if owner == connector {
+        metadata.groups[group.name] = group
+      } else {
+        logger.warning("Refusing to clobber dynamic group \(group.name) defined by \(owner)")
+      }
+    } else if metadata.groups[group.name] != nil {
+      logger.warning("Refusing to clobber predefined group \(group.name)")
+    } else {
+      metadata.groups[group.name] = group
+      dynamicGroups[group.name] = connector
+    }
+  }
+
+  /// The name of the client behind an address.
+  ///
+  /// - Throws: `Fault` where the address is nobody's.
+  public func resolveClientName(_ address: ClientAddress, cleanupCache: Bool = false) async throws -> String {
+    try await timed("resolve_client") {
+      do {
+        return try await metadata.resolveClient(address, cleanupCache: cleanupCache)
+      } catch let error as MetadataConsistencyError {
+        throw criticalError("Client metadata resolution error for \(address.ip): \(error)")
+      } catch let error as MetadataRuntimeError {
+        throw criticalError("Metadata system runtime failure for \(address.ip): \(error)")
+      }
+    }
+  }
+
+  /// The name and metadata of the client behind an address.
+  ///
+  /// - Throws: `Fault` where the address is nobody's or its metadata cannot be built.
+  public func resolveClient(_ address: ClientAddress, cleanupCache: Bool = false) async throws -> (
+    client: String, metadata: ClientMetadata
+  ) {
+    let client = try await resolveClientName(address, cleanupCache: cleanupCache)
+    do {
+      return (client, try await buildMetadata(client))
+    } catch let error as MetadataConsistencyError {
+      throw criticalError("Client metadata resolution error for \(address.ip): \(error)")
+    } catch let error as MetadataRuntimeError {
+      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)")
+    }
+  }
+}

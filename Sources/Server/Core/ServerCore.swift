@@ -1,0 +1,110 @@
+import EventLoop
+import Logging
+import OrderedCollections
+import XMLRPC
+
+/// The server core: plugins, metadata, configurations. It knows no transport; a core implementation (`BuiltinCore`)
+/// puts one in front of it.
+///
+/// Source of the contract: the server core's development document, class BaseCore; docs/core.md has its members side by
+/// side with ours.
+open class ServerCore {
+  /// The loop that everything runs on.
+  public let loop: EventLoop
+  /// bcfg2.conf and command line. Replaced by `settingsChanged`.
+  public private(set) var settings: Settings
+  public let logger = Logger(label: "bcfg2-server")
+  /// The file monitor that tells of changes to the repository.
+  public let fileMonitor: any FileMonitor
+  /// Names and addresses of hosts, without waiting on the loop.
+  public let resolver: any AddressResolver
+  /// Execution times, as `bcfg2-admin perf` prints them.
+  public let statistics = ExecutionStatistics()
+  /// Loaded plugins by name, in the order of `[server] plugins`.
+  public internal(set) var plugins: OrderedDictionary<String, Plugin> = [:]
+  /// Plugin to those that it conflicts with and that were loaded before it.
+  public internal(set) var pluginBlacklist: OrderedDictionary<String, [String]> = [:]
+  /// Plugins by interface, each list in `sortOrder`.
+  public internal(set) var interfaces = PluginInterfaces()
+  /// The Metadata plugin; set by `loadPlugins`.
+  public internal(set) var metadata: (any Metadata)!
+  /// Revision of the repository, `-1` where no Version plugin tells it.
+  public internal(set) var revision = "-1"
+  /// Finished metadata by client, where `[caching] client_metadata` says so.
+  public internal(set) var metadataCache: [String: ClientMetadata] = [:]
+  /// State of the core's debug flag.
+  public internal(set) var isDebugging: Bool
+  /// Groups that connectors defined, with the connector's name.
+  var dynamicGroups: [String: String] = [:]
+  /// Names of the statistics of `bind`, by entry tag: made once.
+  var bindStatisticNames: [String: String] = [:]
+  private(set) var isShutDown = false
+
+  /// The name that statistics and log lines show: of the class, as Bcfg2's.
+  open var name: String { "Core" }
+
+  /// A core on a loop. Plugins are loaded by `loadPlugins`.
+  public init(settings: Settings, loop: EventLoop, fileMonitor: any FileMonitor, resolver: any AddressResolver) {
+    self.settings = settings
+    self.loop = loop
+    self.fileMonitor = fileMonitor
+    self.resolver = resolver
+    self.isDebugging = settings.debug
+    fileMonitor.isDebugging = settings.debug
+  }
+
+  /// `[caching] client_metadata`, `on` read as `cautious`.
+  public var metadataCacheMode: MetadataCacheMode { settings.clientMetadataCache }
+
+  /// Takes new settings: bcfg2.conf was edited or the server got SIGHUP.
+  open func settingsChanged(_ settings: Settings) {
+    self.settings = settings
+    metadataCache.removeAll()
+    for plugin in plugins.values { plugin.settingsChanged() }
+  }
+
+  /// Forgets cached metadata of one client, or of all.
+  public func expireMetadataCache(_ client: String? = nil) {
+    if let client { metadataCache[client] = nil } else { metadataCache.removeAll() }
+  }
+
+  /// Makes the Caching plugins of a kind forget what they know.
+  /// - Parameters:
+  ///   - interface: the interface that a plugin must also have, for example `(any Connector).self`.
+  ///   - key: a client's name, nil for everything.
+  public func expireCaches<Interface>(of interface: Interface.Type, key: String? = nil) {
+    for plugin in interfaces.caching where plugin is Interface { plugin.expireCache(key: key) }
+  }
+
+  /// Loaded plugins that have an interface, in ascending `sortOrder`, then by name.
+  public func plugins<Interface>(of interface: Interface.Type) -> [Interface] {
+    PluginInterfaces.sorted(plugins.values).compactMap { $0 as? Interface }
+  }
+
+  /// Stops plugins and file monitor. Only the first call does something.
+  open func shutdown() {
+    guard !isShutDown else {
+      logger.debug("\(name): Core already shut down")
+      return
+    }
+    isShutDown = true
+    logger.info("\(name): Shutting down core...")
+    fileMonitor.shutdown()
+    logger.info("\(name): FAM shut down")
+    for plugin in plugins.values { plugin.shutdown() }
+    logger.info("\(name): All plugins shut down")
+  }
+
+  /// Logs a failure that ends a request, and makes the fault for its client.
+  public func criticalError(_ message: String) -> Fault {
+    logger.error("\(message)")
+    return Fault(code: Fault.applicationError, string: "Critical failure: \(message)")
+  }
+
+  /// Runs `body` and records how long it took under `NAME:OPERATION`.
+  func timed<Result>(_ operation: String, _ body: () async throws -> Result) async rethrows -> Result {
+    let start = loop.clock()
+    defer { statistics.add("\(name):\(operation)", loop.clock() - start) }
+    return try await body()
+  }
+}

@@ -1,0 +1,120 @@
+import OrderedCollections
+
+/// Who is asking: the remote address of a request, as the Python server's address pair.
+public struct ClientAddress: Hashable, Sendable {
+  /// The address as text: IPv4 dotted, IPv6 compressed; v4-mapped addresses as IPv4.
+  public let ip: String
+  /// The remote port.
+  public let port: UInt16
+
+  public init(ip: String, port: UInt16) {
+    self.ip = ip
+    self.port = port
+  }
+}
+
+/// What a Connector plugin adds to a client under its own name (`metadata.Properties`, `metadata.Probes`).
+///
+/// Each plugin has a type of its own; who uses it asks for that type.
+public protocol ConnectorData {}
+
+/// All that is known of a client when its configuration is built: from Metadata, augmented by Connector plugins.
+///
+/// Source of the fields: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, ClientMetadata.
+public final class ClientMetadata {
+  /// The canonical host name, lower case.
+  public let hostname: String
+  /// The profile group; nil where none was found.
+  public var profile: String?
+  /// Bundles of all the client's groups, in the order in which they were found.
+  public var bundles: OrderedSet<String>
+  /// Other names of the client.
+  public let aliases: Set<String>
+  /// Addresses that clients.xml gives to the client.
+  public let addresses: Set<String>
+  /// Every group that the client is a member of.
+  public var groups: Set<String>
+  /// Category to the group of it that the client is in.
+  public var categories: [String: String]
+  public let uuid: String?
+  /// The client's own password.
+  public let password: String?
+  /// Names of the connectors that added data, in their order.
+  public private(set) var connectors: [String] = []
+  /// The version that the client declared.
+  public let version: String?
+  /// The same, comparable; nil where it cannot be read.
+  public let versionInfo: Bcfg2Version?
+
+  private var data: [String: any ConnectorData] = [:]
+
+  public init(
+    hostname: String, profile: String?, groups: Set<String>, bundles: OrderedSet<String>, aliases: Set<String>,
+    addresses: Set<String>, categories: [String: String], uuid: String?, password: String?, version: String?
+  ) {
+    self.hostname = hostname
+    self.profile = profile
+    self.groups = groups
+    self.bundles = bundles
+    self.aliases = aliases
+    self.addresses = addresses
+    self.categories = categories
+    self.uuid = uuid
+    self.password = password
+    self.version = version
+    self.versionInfo = version.flatMap { Bcfg2Version($0) }
+  }
+
+  /// Data of a connector, by the plugin's name.
+  public subscript(connector name: String) -> (any ConnectorData)? { data[name] }
+
+  /// Adds a connector's data; the first one of a name stays.
+  public func addData(_ value: any ConnectorData, of connector: String) {
+    guard data[connector] == nil else { return }
+    data[connector] = value
+    connectors.append(connector)
+  }
+
+  /// A copy that can be augmented without changing this one (`client_metadata = initial` keeps the unaugmented one).
+  public func copy() -> ClientMetadata {
+    let copy = ClientMetadata(
+      hostname: hostname, profile: profile, groups: groups, bundles: bundles, aliases: aliases, addresses: addresses,
+      categories: categories, uuid: uuid, password: password, version: version)
+    copy.data = data
+    copy.connectors = connectors
+    return copy
+  }
+}
+
+/// A group of groups.xml, or one that a connector defines.
+public struct MetadataGroup: Sendable {
+  public let name: String
+  /// Bundles of the group, in document order.
+  public var bundles: [String]
+  public var category: String?
+  public var isProfile: Bool
+  public var isPublic: Bool
+
+  public init(
+    name: String, bundles: [String] = [], category: String? = nil, isProfile: Bool = false, isPublic: Bool = false
+  ) {
+    self.name = name
+    self.bundles = bundles
+    self.category = category
+    self.isProfile = isProfile
+    self.isPublic = isPublic
+  }
+}
+
+/// A group that a connector adds to a client: by name, or with a definition of its own.
+public enum AdditionalGroup: Sendable {
+  case named(String)
+  case defined(MetadataGroup)
+
+  public var name: String {
+    switch self {
+    case .named(let name): name
+    case .defined(let group): group.name
+    }
+  }
+}

@@ -1,0 +1,18 @@
+import EventLoop
+import Glibc
+
+/// True where a path exists, whatever it is; a dangling symlink does not.
+func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+/// True where a path is a folder or a symlink to one.
+func isFolder(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
+/// Creates a folder and those above it, mode 0777 less the umask.
+func makeFolders(_ path: String) throws(SystemError) {
+  if isFolder(path) { return }
+  if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try makeFolders(String(path[..<slash])) }
+  if mkdir(path, 0o777) != 0, errno != EEXIST { throw SystemError(call: "mkdir", errno: errno, detail: path) }
+}

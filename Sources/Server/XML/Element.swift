@@ -1,0 +1,143 @@
+/// An element of a Bcfg2 document: a bundle, an entry, probe data, a whole configuration.
+///
+/// What lxml's `_Element` is to a Bcfg2 plugin: mutable, shared by reference, children in document order. Comments and
+/// processing instructions are not kept, nor is text that follows a child (no client reads it).
+public final class Element {
+  /// The tag; without namespace for Bcfg2's own elements, `{uri}local` for others.
+  public var tag: String
+  /// Attributes in document order.
+  public var attributes: Attributes
+  /// The text before the first child.
+  public var content: Content
+  /// Child elements in document order.
+  public var children: [Element]
+  /// Where the element was read: the line in its file, 0 for an element that was made.
+  public let line: Int32
+
+  /// The text of an element.
+  public enum Content {
+    case none
+    case string(String)
+    /// Text that several answers share, escaped once.
+    case shared(SharedText)
+  }
+
+  public init(_ tag: String, _ attributes: Attributes = Attributes(), content: Content = .none, line: Int32 = 0) {
+    self.tag = tag
+    self.attributes = attributes
+    self.content = content
+    self.children = []
+    self.line = line
+  }
+
+  /// The value of an attribute; nil where there is none. Setting nil removes it.
+  public subscript(_ name: String) -> String? {
+    get { attributes[name] }
+    set { attributes[name] = newValue }
+  }
+
+  /// The `name` attribute, which nearly every entry has.
+  public var name: String? {
+    get { attributes["name"] }
+    set { attributes["name"] = newValue }
+  }
+
+  /// The text as a string; nil where there is none.
+  public var text: String? {
+    get {
+      switch content {
+      case .none: nil
+      case .string(let string): string
+      case .shared(let shared): shared.string
+      }
+    }
+    set { content = newValue.map { .string($0) } ?? .none }
+  }
+
+  /// True where an attribute reads "true" in any letter case, as Bcfg2's own switches do.
+  public func isTrue(_ name: String) -> Bool {
+    attributes[name]?.lowercased() == "true"
+  }
+
+  /// The direct children with a tag.
+  public func children(tagged tag: String) -> [Element] {
+    children.filter { $0.tag == tag }
+  }
+
+  /// The first direct child with a tag.
+  public func firstChild(tagged tag: String) -> Element? {
+    children.first { $0.tag == tag }
+  }
+
+  /// All descendants (not the element itself) in document order.
+  public func forEachDescendant(_ body: (Element) throws -> Void) rethrows {
+    for child in children {
+      try body(child)
+      try child.forEachDescendant(body)
+    }
+  }
+
+  /// All descendants with a tag, in document order: XPath's `.//tag`.
+  public func descendants(tagged tag: String) -> [Element] {
+    var found: [Element] = []
+    forEachDescendant { if $0.tag == tag { found.append($0) } }
+    return found
+  }
+
+  /// A copy that shares nothing mutable with this one.
+  public func deepCopy() -> Element {
+    let copy = Element(tag, attributes, content: content, line: line)
+    copy.children = children.map { $0.deepCopy() }
+    return copy
+  }
+
+  /// Appends a new child and returns it.
+  @discardableResult
+  public func append(_ tag: String, _ attributes: Attributes = Attributes()) -> Element {
+    let child = Element(tag, attributes)
+    children.append(child)
+    return child
+  }
+
+  /// Removes one direct child by identity; nothing happens where it is not one.
+  public func remove(_ child: Element) {
+    children.removeAll { $0 === child }
+  }
+}
+
+/// The attributes of an element: few, ordered, copied on write.
+public struct Attributes: Sendable, ExpressibleByDictionaryLiteral, Sequence {
+  private var storage: [(name: String, value: String)]
+
+  public init() { storage = [] }
+
+  public init(_ pairs: [(name: String, value: String)]) { storage = pairs }
+
+  public init(dictionaryLiteral elements: (String, String)...) {
+    storage = elements.map { (name: $0.0, value: $0.1) }
+  }
+
+  public var count: Int { storage.count }
+  public var isEmpty: Bool { storage.isEmpty }
+
+  /// The value of an attribute. Setting keeps the position of an existing one; nil removes it.
+  public subscript(_ name: String) -> String? {
+    get {
+      for pair in storage where pair.name == name { return pair.value }
+      return nil
+    }
+    set {
+      let index = storage.firstIndex { $0.name == name }
+      switch (index, newValue) {
+      case (let index?, let value?): storage[index].value = value
+      case (let index?, nil): storage.remove(at: index)
+      case (nil, let value?): storage.append((name: name, value: value))
+      case (nil, nil): break
+      }
+    }
+  }
+
+  public func makeIterator() -> IndexingIterator<[(name: String, value: String)]> {
+    storage.makeIterator()
+  }
+}

@@ -1,0 +1,27 @@
+import XMLRPC
+
+/// Text that entries of many clients share (a Cfg file's contents): kept once, escaped once.
+///
+/// The bytes are valid UTF-8 of characters that XML 1.0 allows; who makes one has checked that.
+public final class SharedText {
+  /// The text as UTF-8.
+  public let utf8: [UInt8]
+
+  /// The text as it stands in an answer: escaped for XML, then for the XML-RPC string around the document. Made at the
+  /// first use.
+  public private(set) lazy var wire: [UInt8] = SharedText.escape(utf8)
+
+  public init(utf8: [UInt8]) { self.utf8 = utf8 }
+
+  public convenience init(_ string: String) { self.init(utf8: Array(string.utf8)) }
+
+  /// The text as a string: a copy, for plugins that look inside.
+  public var string: String { String(decoding: utf8, as: UTF8.self) }
+
+  private static func escape(_ utf8: [UInt8]) -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(utf8.count + utf8.count / 8)
+    XMLEscape.appendTextTwice(utf8, to: &out)
+    return out
+  }
+}
