@@ -91,8 +91,12 @@ int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const e
     posix_spawn_file_actions_destroy(&actions);
     return error;
   }
-  for (size_t i = 0; error == 0 && i < count; i++)
+  int next = 3;
+  for (size_t i = 0; error == 0 && i < count; i++) {
     error = posix_spawn_file_actions_adddup2(&actions, descriptors[i].source, descriptors[i].target);
+    if (descriptors[i].target >= next) next = descriptors[i].target + 1;
+  }
+  if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions, next);
   if (error == 0 && working_directory != NULL)
     error = posix_spawn_file_actions_addchdir_np(&actions, working_directory);
   sigemptyset(&none);

@@ -68,8 +68,9 @@ typedef struct clinux_spawn_descriptor {
   int target;
 } clinux_spawn_descriptor;
 
-/// posix_spawnp with what the loop needs of it: descriptors duplicated to their targets in order, a working directory
-/// (NULL: the caller's), every signal at its default and unblocked, and a process group of its own if asked.
+/// posix_spawnp with what the loop needs of it: descriptors duplicated to their targets in order and those above the
+/// highest target closed, a working directory (NULL: the caller's), every signal at its default and unblocked, and a
+/// process group of its own if asked.
 /// Returns 0 or the error number (errno is not used).
 int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const environment[],
                  const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
