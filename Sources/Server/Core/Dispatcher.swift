@@ -23,9 +23,9 @@ extension ServerCore {
       logger.error("Unexpected error checking ACLs for \(address.ip) for \(call.method): \(error)")
       return .denied
     }
-    let start = loop.clock()
+    let start = MonotonicTime.now()
     var isKnown = true
-    defer { if isKnown { statistics.add(call.method, loop.clock() - start) } }
+    defer { if isKnown { statistics.add(call.method, MonotonicTime.now() - start) } }
     do {
       if let method = Self.exposedMethods[call.method] {
         try checkParameters(call, method)

@@ -103,8 +103,8 @@ open class ServerCore {
 
   /// Runs `body` and records how long it took under `NAME:OPERATION`.
   func timed<Result>(_ operation: String, _ body: () async throws -> Result) async rethrows -> Result {
-    let start = loop.clock()
-    defer { statistics.add("\(name):\(operation)", loop.clock() - start) }
+    let start = MonotonicTime.now()
+    defer { statistics.add("\(name):\(operation)", MonotonicTime.now() - start) }
     return try await body()
   }
 }
