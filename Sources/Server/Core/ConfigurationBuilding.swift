@@ -1,3 +1,4 @@
+import EventLoop
 import XMLRPC
 
 /// The stages at which ClientRunHooks plugins are called.

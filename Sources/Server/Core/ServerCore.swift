@@ -98,7 +98,7 @@ open class ServerCore {
   /// Logs a failure that ends a request, and makes the fault for its client.
   public func criticalError(_ message: String) -> Fault {
     logger.error("\(message)")
-    return Fault(code: Fault.applicationError, string: "Critical failure: \(message)")
+    return .critical(message)
   }
 
   /// Runs `body` and records how long it took under `NAME:OPERATION`.
