@@ -20,10 +20,11 @@ open class NetworkCore: ServerCore, RequestHandler {
       return .error(status: 401)
     }
     // Client certificates count where there is a CA to verify them against.
-    let certificate = settings.ca == nil ? nil : peer.certificateCommonName
+    let certificate = settings.certificateAuthority == nil ? nil : peer.certificateCommonName
     fileMonitor.processPending()
     let isAllowed = await metadata.authenticateConnection(
-      certificate: certificate, user: credentials.user, password: credentials.password, address: address)
+      certificate: certificate, user: String(decoding: credentials.user, as: UTF8.self),
+      password: String(decoding: credentials.password, as: UTF8.self), address: address)
     guard isAllowed else {
       logger.error("Authentication Failure of \(address.ip)")
       return .error(status: 401)

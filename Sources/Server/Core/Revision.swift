@@ -34,8 +34,8 @@ extension ServerCore {
   public func startPerformanceLog() {
     performanceTimer?.cancel()
     performanceTimer = nil
-    guard settings.logsPerformance else { return }
-    performanceTimer = loop.schedule(after: settings.performanceInterval) { [weak self] in
+    guard settings.logsPerformance, let interval = settings.performanceInterval else { return }
+    performanceTimer = loop.schedule(after: interval) { [weak self] in
       self?.logPerformance()
       self?.startPerformanceLog()
     }
