@@ -17,6 +17,8 @@ public final class BuiltinCore: NetworkCore {
   private var sockets: [SocketAddress] = []
   private var configurationWatch: ConfigurationWatch?
   private var isStopping = false
+  /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay.
+  public var readSettings: () throws -> Settings = { throw CoreInitError("there is no bcfg2.conf to read again") }
 
   /// Binds the addresses of `[components] bcfg2` (all of both families with `[server] listen_all`) and reads key,
   /// certificate and CA. Needs the privileges that the server may drop afterwards.
@@ -81,7 +83,7 @@ public final class BuiltinCore: NetworkCore {
   /// Reads bcfg2.conf again. A bad file is logged and the old settings stay.
   func reloadSettings() {
     do {
-      let fresh = try settings.reloaded()
+      let fresh = try readSettings()
       for warning in fresh.warnings { logger.warning("\(warning)") }
       settingsChanged(fresh)
       startPerformanceLog()
@@ -127,7 +129,6 @@ public final class BuiltinCore: NetworkCore {
 /// Reads bcfg2.conf again when it changes.
 private final class ConfigurationWatch: FileEventHandler {
   private unowned let core: BuiltinCore
-  private var isFirst = true
 
   init(core: BuiltinCore) { self.core = core }
 

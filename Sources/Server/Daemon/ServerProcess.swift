@@ -10,16 +10,23 @@ public nonisolated enum ServerVersion {
 /// The life of the server's process: settings, background, privileges, loop, core, signals, end.
 public final class ServerProcess {
   private let settings: Settings
+  private var options: CommandLineOptions
   private let logger = Logger(label: "bcfg2-server")
   private var pidFile: PidFile?
   private var report: StartReport?
   private var signals: Signals?
   private var core: BuiltinCore?
   private var status: Int32 = 0
+  /// Waits for the core to have stopped.
+  private var ending: CheckedContinuation<Void, Never>?
+  private var isEnded = false
 
   /// - Throws: `SettingsError` naming file, line and option.
   public init(_ options: CommandLineOptions) throws {
     settings = try Settings.load(options)
+    self.options = options
+    // In the background the working folder is another one.
+    self.options.configurationFile = settings.configurationFile
   }
 
   /// Runs until a signal ends the server. Returns the exit status.
@@ -73,39 +80,30 @@ public final class ServerProcess {
   private func serve(on loop: EventLoop) async throws {
     let monitor = try FileMonitorFactory.make(settings, on: loop)
     let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: HostResolver(on: loop))
+    core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.
-    await withCheckedContinuation { (stopped: CheckedContinuation<Void, Never>) in
-      do {
-        signals = try Signals([SIGTERM, SIGINT, SIGHUP], on: loop) { [self] event in
-          handle(event.signal) { stopped.resume() }
-        }
-        try core.open()
-        try Privileges.drop(user: settings.user, group: settings.group)
-      } catch {
-        startFailed(error)
-        stopped.resume()
-        return
-      }
-      Task {
-        do {
-          try await core.start()
-          report?.ready()
-        } catch {
-          startFailed(error)
-          core.stop { stopped.resume() }
-        }
-      }
-    }
+    signals = try Signals([SIGTERM, SIGINT, SIGHUP], on: loop) { [self] in handle($0.signal) }
+    try core.open()
+    try Privileges.drop(user: settings.user, group: settings.group)
+    try await core.start()
+    report?.ready()
+    guard !isEnded else { return }
+    await withCheckedContinuation { ending = $0 }
+    signals?.close()
   }
 
-  private func handle(_ signal: Int32, ended: @escaping () -> Void) {
+  private func handle(_ signal: Int32) {
     guard let core else { return }
     if signal == SIGHUP {
       core.reload()
       return
     }
     logger.info("Got signal \(signal), stopping")
-    core.stop(ended)
+    core.stop { [self] in
+      isEnded = true
+      ending?.resume()
+      ending = nil
+    }
   }
 }
