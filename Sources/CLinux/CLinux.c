@@ -124,3 +124,5 @@ int clinux_s_islnk(mode_t mode) { return S_ISLNK(mode); }
 int clinux_s_issock(mode_t mode) { return S_ISSOCK(mode); }
 
 ssize_t clinux_getrandom(void *buffer, size_t length) { return getrandom(buffer, length, 0); }
+
+size_t clinux_heap_bytes_in_use(void) { return mallinfo2().uordblks; }

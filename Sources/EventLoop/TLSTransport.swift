@@ -60,7 +60,7 @@ public final class TLSTransport: Transport {
   public func write(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome {
     precondition(!bytes.isEmpty, "OpenSSL gives no meaning to a write of nothing")
     socket.sendUnsent()
-    if let failure = noteSocketFailure() { return .failed(failure) }
+    if let failure = socketFailure() { return .failed(failure) }
     guard socket.unsent.isEmpty else { return .wantWrite }
     var taken = 0
     let share = min(bytes.count, TLSOutput.plaintextBytes)
@@ -87,7 +87,7 @@ public final class TLSTransport: Transport {
 
   public func flush() -> StepOutcome {
     socket.sendUnsent()
-    if let failure = noteSocketFailure() { return .failed(failure) }
+    if let failure = socketFailure() { return .failed(failure) }
     return socket.unsent.isEmpty ? .done : .wantWrite
   }
 
@@ -161,7 +161,7 @@ public final class TLSTransport: Transport {
     let code = result > 0 ? SSL_ERROR_NONE : SSL_get_error(session, result)
     let outcome = outcome(of: code)
     socket.sendGathered()
-    if let failure = noteSocketFailure() { return .failed(failure) }
+    if let failure = socketFailure() { return .failed(failure) }
     if case .failed(let failure) = outcome { self.failure = failure }
     return outcome
   }
@@ -179,11 +179,12 @@ public final class TLSTransport: Transport {
     }
   }
 
-  private func noteSocketFailure() -> TransportFailure? {
-    if socket.failure != 0 {
-      failure = .system(socket.failure)
-      socket.dropUnsent()
-    }
+  /// The socket's error, which counts more than what OpenSSL makes of it.
+  private func socketFailure() -> TransportFailure? {
+    guard socket.failure != 0 else { return nil }
+    let failure = TransportFailure.system(socket.failure)
+    self.failure = failure
+    socket.dropUnsent()
     return failure
   }
 }
