@@ -161,6 +161,7 @@ public final class EventLoop {
   @discardableResult
   public func shutDown() -> [Watcher] {
     runEndHooks()
+    jobs?.detach()
     let leaked = registeredWatchers
     for watcher in leaked {
       logger.warning("descriptor \(watcher.descriptor) is still watched for \(watcher.interest): \(watcher.origin)")
