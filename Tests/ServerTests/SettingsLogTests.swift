@@ -144,6 +144,16 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
   #expect(String(decoding: bytes[..<max(0, rest)], as: UTF8.self).hasSuffix("after\n") && log.dropped == 1)
 }
 
+@Test nonisolated func aPipeThatNobodyReadsDoesNotRaiseASignal() throws {
+  var ends: [Int32] = [0, 0]
+  try #require(pipe(&ends) == 0)
+  let log = ConsoleLog(descriptor: ends[1])
+  close(ends[0])
+  log.write(record("unheard"))
+  #expect(log.dropped == 1)
+  close(ends[1])
+}
+
 @Test nonisolated func syslogIsFoundAgainAfterItsRestart() throws {
   let folder = try LogFolder()
   let path = folder.path + "/socket"
