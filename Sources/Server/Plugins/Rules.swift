@@ -4,13 +4,14 @@
 public final class RulesPlugin: Plugin, Generator {
   public override class var name: String { "Rules" }
 
-  private let rules: PriorityDirectory
+  // Made once the plugin's folder exists, which `super.init` sees to.
+  private var rules: PriorityDirectory!
 
   public required init(core: ServerCore) throws {
-    rules = PriorityDirectory.below(core, name: Self.name)
-    rules.usesRegex = core.settings.rulesRegex
-    rules.replacesName = core.settings.rulesReplaceName
     try super.init(core: core)
+    rules = PriorityDirectory(
+      folder: folder, monitor: core.fileMonitor, logger: logger, usesRegex: core.settings.rulesRegex,
+      replacesName: core.settings.rulesReplaceName, renderer: core.xmlTemplateRenderer)
   }
 
   public func binder(tag: String, name: String) -> EntryBinder? {
