@@ -1,6 +1,130 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 int clinux_malloc_trim(size_t pad) { return malloc_trim(pad); }
+
+_Static_assert(sizeof(clinux_epoll_event) == sizeof(struct epoll_event), "epoll_event has another size");
+_Static_assert(offsetof(clinux_epoll_event, descriptor) == offsetof(struct epoll_event, data),
+               "epoll_event has another layout");
+
+const uint32_t CLINUX_EPOLLIN = EPOLLIN, CLINUX_EPOLLOUT = EPOLLOUT, CLINUX_EPOLLRDHUP = EPOLLRDHUP,
+               CLINUX_EPOLLHUP = EPOLLHUP, CLINUX_EPOLLERR = EPOLLERR;
+const int CLINUX_EPOLL_CTL_ADD = EPOLL_CTL_ADD, CLINUX_EPOLL_CTL_MOD = EPOLL_CTL_MOD,
+          CLINUX_EPOLL_CTL_DEL = EPOLL_CTL_DEL;
+
+int clinux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int clinux_epoll_ctl(int epoll, int operation, int descriptor, uint32_t events, uint32_t generation) {
+  clinux_epoll_event event;
+  memset(&event, 0, sizeof event);
+  event.events = events;
+  event.descriptor = descriptor;
+  event.generation = generation;
+  return epoll_ctl(epoll, operation, descriptor, (struct epoll_event *)&event);
+}
+
+int clinux_epoll_wait(int epoll, clinux_epoll_event *events, int count, int timeout_ms) {
+  return epoll_wait(epoll, (struct epoll_event *)events, count, timeout_ms);
+}
+
+int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int clinux_signalfd(const sigset_t *mask) { return signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK); }
+
+int clinux_signalfd_read(int descriptor, int32_t *signal, int32_t *pid, uint32_t *uid) {
+  struct signalfd_siginfo info;
+  ssize_t count = read(descriptor, &info, sizeof info);
+  if (count < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
+  if (count != (ssize_t)sizeof info) return 0;
+  *signal = (int32_t)info.ssi_signo;
+  *pid = (int32_t)info.ssi_pid;
+  *uid = info.ssi_uid;
+  return 1;
+}
+
+int clinux_accept(int listener, struct sockaddr *address, socklen_t *length) {
+  return accept4(listener, address, length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int clinux_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int clinux_inotify_init(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+
+int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0u); }
+
+int clinux_wifexited(int status) { return WIFEXITED(status); }
+int clinux_wexitstatus(int status) { return WEXITSTATUS(status); }
+int clinux_wifsignaled(int status) { return WIFSIGNALED(status); }
+int clinux_wtermsig(int status) { return WTERMSIG(status); }
+int clinux_wcoredump(int status) { return WCOREDUMP(status) != 0; }
+
+int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const environment[],
+                 const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
+                 int own_group) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t none, all;
+  short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error != 0) return error;
+  error = posix_spawnattr_init(&attributes);
+  if (error != 0) {
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+  }
+  int next = 3;
+  for (size_t i = 0; error == 0 && i < count; i++) {
+    error = posix_spawn_file_actions_adddup2(&actions, descriptors[i].source, descriptors[i].target);
+    if (descriptors[i].target >= next) next = descriptors[i].target + 1;
+  }
+  if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions, next);
+  if (error == 0 && working_directory != NULL)
+    error = posix_spawn_file_actions_addchdir_np(&actions, working_directory);
+  sigemptyset(&none);
+  sigfillset(&all);
+  if (error == 0) error = posix_spawnattr_setsigmask(&attributes, &none);
+  if (error == 0) error = posix_spawnattr_setsigdefault(&attributes, &all);
+  if (own_group) {
+    flags |= POSIX_SPAWN_SETPGROUP;
+    if (error == 0) error = posix_spawnattr_setpgroup(&attributes, 0);
+  }
+  if (error == 0) error = posix_spawnattr_setflags(&attributes, flags);
+  if (error == 0) error = posix_spawnp(pid, path, &actions, &attributes, argv, environment);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+char **clinux_environ(void) { return environ; }
+
+int clinux_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0); }
+int clinux_set_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
+int clinux_set_dumpable(int flag) { return prctl(PR_SET_DUMPABLE, (unsigned long)flag, 0, 0, 0); }
+int clinux_setresuid(uid_t real, uid_t effective, uid_t saved) { return setresuid(real, effective, saved); }
+int clinux_setresgid(gid_t real, gid_t effective, gid_t saved) { return setresgid(real, effective, saved); }
+
+int clinux_s_isreg(mode_t mode) { return S_ISREG(mode); }
+int clinux_s_isdir(mode_t mode) { return S_ISDIR(mode); }
+int clinux_s_islnk(mode_t mode) { return S_ISLNK(mode); }
+int clinux_s_issock(mode_t mode) { return S_ISSOCK(mode); }
+
+ssize_t clinux_getrandom(void *buffer, size_t length) { return getrandom(buffer, length, 0); }

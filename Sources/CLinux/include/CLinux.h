@@ -1,13 +1,101 @@
 /// Linux calls that Swift's Glibc module does not import. Plain prototypes only; the feature macros live in the .c file.
+/// Every function returns what the call of the same name returns and leaves errno as that call set it.
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 
 #include "clinux_process.h"
 
 /// malloc_trim(3): gives free heap pages back to the kernel. 1 if some were given, 0 if not.
 int clinux_malloc_trim(size_t pad);
+
+// epoll(7)
+
+/// epoll_event with its 64 bits of user data read as (descriptor, generation). Packed where the kernel's is.
+typedef struct
+#if defined(__x86_64__)
+    __attribute__((packed))
+#endif
+    clinux_epoll_event {
+  uint32_t events;
+#if !defined(__x86_64__)
+  uint32_t padding;
+#endif
+  int32_t descriptor;
+  uint32_t generation;
+} clinux_epoll_event;
+
+extern const uint32_t CLINUX_EPOLLIN, CLINUX_EPOLLOUT, CLINUX_EPOLLRDHUP, CLINUX_EPOLLHUP, CLINUX_EPOLLERR;
+extern const int CLINUX_EPOLL_CTL_ADD, CLINUX_EPOLL_CTL_MOD, CLINUX_EPOLL_CTL_DEL;
+
+/// epoll_create1(EPOLL_CLOEXEC).
+int clinux_epoll_create(void);
+int clinux_epoll_ctl(int epoll, int operation, int descriptor, uint32_t events, uint32_t generation);
+int clinux_epoll_wait(int epoll, clinux_epoll_event *events, int count, int timeout_ms);
+
+// Descriptors; each is made close-on-exec, and nonblocking where a loop reads it.
+
+/// eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK).
+int clinux_eventfd(void);
+/// signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK).
+int clinux_signalfd(const sigset_t *mask);
+/// Reads one signalfd_siginfo. 1 read (number, sender's pid and uid stored), 0 nothing there, -1 error.
+int clinux_signalfd_read(int descriptor, int32_t *signal, int32_t *pid, uint32_t *uid);
+/// accept4(..., SOCK_CLOEXEC | SOCK_NONBLOCK).
+int clinux_accept(int listener, struct sockaddr *address, socklen_t *length);
+/// pipe2(ends, O_CLOEXEC): blocking ends.
+int clinux_pipe(int ends[2]);
+/// memfd_create(name, MFD_CLOEXEC).
+int clinux_memfd_create(const char *name);
+/// inotify_init1(IN_CLOEXEC | IN_NONBLOCK).
+int clinux_inotify_init(void);
+/// pidfd_open(pid, 0); close-on-exec by definition. A raw system call where glibc has no wrapper.
+int clinux_pidfd_open(pid_t pid);
+
+// Processes
+
+int clinux_wifexited(int status);
+int clinux_wexitstatus(int status);
+int clinux_wifsignaled(int status);
+int clinux_wtermsig(int status);
+int clinux_wcoredump(int status);
+
+typedef struct clinux_spawn_descriptor {
+  int source;
+  int target;
+} clinux_spawn_descriptor;
+
+/// posix_spawnp with what the loop needs of it: descriptors duplicated to their targets in order and those above the
+/// highest target closed, a working directory (NULL: the caller's), every signal at its default and unblocked, and a
+/// process group of its own if asked.
+/// Returns 0 or the error number (errno is not used).
+int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const environment[],
+                 const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
+                 int own_group);
+/// The process's environ.
+char **clinux_environ(void);
+
+/// prctl(PR_SET_PDEATHSIG, signal): the signal this process gets when its parent dies.
+int clinux_set_parent_death_signal(int signal);
+/// prctl(PR_SET_NAME, name): at most 15 bytes are kept.
+int clinux_set_name(const char *name);
+/// prctl(PR_SET_DUMPABLE, flag).
+int clinux_set_dumpable(int flag);
+int clinux_setresuid(uid_t real, uid_t effective, uid_t saved);
+int clinux_setresgid(gid_t real, gid_t effective, gid_t saved);
+
+// Files and chance
+
+int clinux_s_isreg(mode_t mode);
+int clinux_s_isdir(mode_t mode);
+int clinux_s_islnk(mode_t mode);
+int clinux_s_issock(mode_t mode);
+/// getrandom(2): fills the whole buffer (at most 256 bytes are never cut short), or -1.
+ssize_t clinux_getrandom(void *buffer, size_t length);
 
 #endif

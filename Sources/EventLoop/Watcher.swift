@@ -1,0 +1,48 @@
+/// One descriptor registered on a loop: what it waits for, and where it was added.
+///
+/// The loop keeps it until ``cancel()``. Whoever registers it owns the descriptor, and cancels before closing it.
+public final class Watcher {
+  public let descriptor: Int32
+  /// Told apart from earlier watchers of the same number, so that their late events are dropped.
+  public let generation: UInt32
+  /// `Module/File.swift:12` of the registration.
+  public let origin: String
+  public private(set) var interest: Interest
+  /// Whether the loop knows it.
+  public var isRegistered: Bool { loop != nil }
+
+  private(set) var handler: ((Readiness) -> Void)?
+  private weak var loop: EventLoop?
+
+  init(
+    descriptor: Int32, generation: UInt32, interest: Interest, origin: String, loop: EventLoop,
+    handler: @escaping (Readiness) -> Void
+  ) {
+    self.descriptor = descriptor
+    self.generation = generation
+    self.interest = interest
+    self.origin = origin
+    self.loop = loop
+    self.handler = handler
+  }
+
+  /// Changes what is waited for; the empty set stops all reports. Nothing happens if it is the same.
+  ///
+  /// - Throws: `SystemError` of epoll_ctl (memory, or the user's limit of watches); the interest is then unchanged.
+  ///   A cancelled watcher is a bug and traps.
+  public func setInterest(_ newInterest: Interest) throws(SystemError) {
+    guard let loop else { preconditionFailure("watcher of \(origin) changed after it was cancelled") }
+    if newInterest == interest { return }
+    try loop.poller.set(newInterest, generation: generation, for: descriptor)
+    interest = newInterest
+  }
+
+  /// Ends the registration; its handler is not called again, not even for events of this iteration. May be called
+  /// from the handler, and more than once.
+  public func cancel() {
+    guard let loop else { return }
+    self.loop = nil
+    handler = nil
+    loop.forget(self)
+  }
+}
