@@ -114,7 +114,7 @@ final class MetadataFile {
   private func watch(_ document: XIncludedDocument) {
     watchedPaths = Set(document.watchedPaths)
     watchedPatterns = document.watchedPatterns
-    let folders = watchedPatterns.map(RepositoryPath.folder(of:)).filter { !RepositoryPath.isPattern($0) }
+    let folders = watchedPatterns.map(RepositoryPath.fixedFolder(of:))
     for path in document.watchedPaths + folders
     where !path.hasPrefix(plugin.folder + "/") && path != plugin.folder && monitored.insert(path).inserted {
       plugin.core.fileMonitor.add(path, recursive: false, handler: plugin)
