@@ -5,7 +5,7 @@ import Glibc
 ///
 /// The child gets the descriptors named here and no others: every descriptor of this process is close-on-exec, and
 /// what it inherited itself is closed in the child. It starts with nothing blocked and every signal at its default.
-public final class ChildProcess {
+@MainActor public final class ChildProcess {
   /// How a process ended.
   public nonisolated enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
     case exited(Int32)

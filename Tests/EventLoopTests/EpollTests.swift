@@ -137,6 +137,10 @@ struct EpollTests {
 
   @Test func sleepEndsByTimeOrByCancellation() async throws {
     try await LoopDriver.withLoop { loop in
+      var steps: [String] = []
+      loop.post { steps.append("posted before") }
+      await loop.nextIteration()
+      #expect(steps == ["posted before"])
       let start = MonotonicTime.now()
       try await loop.sleep(for: .milliseconds(3))
       #expect(MonotonicTime.now() - start >= .milliseconds(3))
