@@ -73,6 +73,9 @@ struct ClientsTable {
     }
   }
 
+  /// Whether an attribute can be taken over by `update`; others need the file to be parsed.
+  static func canUpdate(_ attribute: String) -> Bool { ["profile", "version", "auth"].contains(attribute) }
+
   /// Takes over attributes that were set in the first element of a client.
   mutating func update(_ record: ClientRecord, _ attributes: Attributes) {
     apply(attributes, to: record)
@@ -89,13 +92,6 @@ struct ClientsTable {
       byAddress[address]?.removeAll { $0 === record }
       if byAddress[address]?.isEmpty == true { byAddress[address] = nil }
     }
-  }
-
-  /// The client of a name in any letter case, or of an alias as it is spelled.
-  func client(called name: String) -> ClientRecord? {
-    if let record = byName[name] { return record }
-    let lower = name.lowercased()
-    return byName[lower] ?? byAlias[name] ?? byAlias[lower]
   }
 
   private mutating func apply(_ attributes: Attributes, to record: ClientRecord) {

@@ -87,6 +87,12 @@ final class MetadataFile {
     return .broken
   }
 
+  /// True where the disk has what was read last.
+  var isSameOnDisk: Bool { read(paths) == contents }
+
+  /// Has the file parsed at the next `refresh`, whatever the disk has.
+  func invalidate() { mustParse = true }
+
   /// Takes over contents that the server itself has just written.
   func wrote(_ bytes: [UInt8], to path: String) { contents[path] = bytes }
 

@@ -77,6 +77,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   }
 
   /// Reads clients.xml again where it changed. Returns false where it cannot be used as it is now.
+  @discardableResult
   func refreshClients() -> Bool {
     switch clientsFile.refresh() {
     case .same: return true
@@ -203,6 +204,30 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   /// - Throws: as `updateClient`.
   public func removeClient(_ client: String) async throws {
     try await writer.commit(.remove(name: client.lowercased()))
+  }
+
+  /// Takes over a change that was written to clients.xml: the table becomes what parsing the file would make it.
+  func take(_ edit: ClientsEdit) {
+    switch edit {
+    case .add(let name, let attributes):
+      if record(of: name) == nil { clients.add(name: name, attributes: attributes) }
+      expireCache(key: name.lowercased())
+    case .update(let name, let attributes):
+      if let record = clients.byName[name], attributes.allSatisfy({ ClientsTable.canUpdate($0.name) }) {
+        clients.update(record, attributes)
+      } else {
+        clientsFile.invalidate()
+      }
+      expireCache(key: name)
+    case .remove(let name):
+      if let record = clients.byName[name], record.profiles.count == 1 {
+        clients.remove(record)
+      } else {
+        clientsFile.invalidate()
+      }
+      expireCache(key: name)
+    }
+    refreshClients()
   }
 
   /// Logs what is inconsistent and makes the error for it.
