@@ -28,7 +28,7 @@ public final class BuiltinCore: NetworkCore {
     tls = try Self.makeTLS(settings)
     if let warning = tls.warning { logger.warning("\(warning)") }
     connections = ConnectionTable(
-      on: loop, handler: self, limits: try NetworkLimits(settings), context: tls)
+      on: loop, handler: self, limits: NetworkLimits(settings), context: tls)
     for address in try listenAddresses() { try listen(address) }
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }

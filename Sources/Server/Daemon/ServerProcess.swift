@@ -62,7 +62,9 @@ public final class ServerProcess {
     report = try Daemonize.detach(umask: mode_t(settings.umask))
     do {
       let file = try PidFile.acquire(path, user: settings.user, group: settings.group)
-      if let stale = file.replaced { logger.warning("\(path): replaced the pid file of process \(stale), which is gone") }
+      if let stale = file.replaced {
+        logger.warning("\(path): replaced the pid file of process \(stale), which is gone")
+      }
       pidFile = file
     } catch {
       startFailed(error)
