@@ -50,7 +50,8 @@ final class MetadataFile {
   /// Takes note of an event: whether a glob may fit other files now.
   func note(_ event: FileEvent) {
     guard !event.isDirectory, contents[event.path] == nil else { return }
-    if watchedPaths.contains(event.path) || watchedPatterns.contains(where: { fnmatch($0, event.path, FNM_PATHNAME) == 0 })
+    if watchedPaths.contains(event.path)
+      || watchedPatterns.contains(where: { fnmatch($0, event.path, FNM_PATHNAME) == 0 })
     {
       mustParse = true
     }

@@ -61,7 +61,9 @@ final class ProbeStore {
     set(report, client)
     unwritten.insert(client)
     if let known, known.body == report.body, known.groups == report.groups {
-      if timer?.isScheduled != true { timer = loop.schedule(after: Self.timestampDelay) { [weak self] in self?.flush() } }
+      if timer?.isScheduled != true {
+        timer = loop.schedule(after: Self.timestampDelay) { [weak self] in self?.flush() }
+      }
       return false
     }
     try await withCheckedThrowingContinuation { continuation in
