@@ -6,6 +6,8 @@ public enum PluginRegistry {
   public static let all: [Plugin.Type] = [
     BundlerPlugin.self,
     DefaultsPlugin.self,
+    MetadataPlugin.self,
+    ProbesPlugin.self,
     RulesPlugin.self,
   ]
 
