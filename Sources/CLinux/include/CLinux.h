@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "clinux_process.h"
+
 /// malloc_trim(3): gives free heap pages back to the kernel. 1 if some were given, 0 if not.
 int clinux_malloc_trim(size_t pad);
 

@@ -1,3 +1,4 @@
+import EventLoop
 import XMLRPC
 
 /// The stages at which ClientRunHooks plugins are called.
@@ -24,6 +25,7 @@ extension ServerCore {
       logger.error("Metadata consistency error for client \(client)")
       return Element("error", ["type": "metadata error"])
     }
+    await updateRevisionIfNeeded()
     let configuration = Element("Configuration", ["version": "2.0", "revision": revision])
     await clientRunHook(.start, metadata)
     var structures: [Element]

@@ -1,3 +1,4 @@
+import EventLoop
 import XMLRPC
 
 /// The outcome of a call: a value, a fault, or no access.
@@ -34,12 +35,12 @@ extension ServerCore {
       if let value = try await callRemoteMethod(call) { return .value(value) }
       isKnown = false
       logger.error("Unknown method \(call.method)")
-      return .fault(Fault(code: Fault.methodNotFound, string: "Unknown method \(call.method)"))
+      return .fault(.unknownMethod(call.method))
     } catch let fault as Fault {
       return .fault(fault)
     } catch {
       logger.error("\(call.method): \(error)")
-      return .fault(Fault(code: 1, string: "\(error)"))
+      return .fault(.failure("\(error)"))
     }
   }
 

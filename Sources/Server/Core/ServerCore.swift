@@ -38,6 +38,9 @@ open class ServerCore {
   var dynamicGroups: [String: String] = [:]
   /// Names of the statistics of `bind`, by entry tag: made once.
   var bindStatisticNames: [String: String] = [:]
+  /// The file monitor's generation for which `revision` was asked for.
+  var revisionGeneration: UInt64?
+  var performanceTimer: Timer?
   private(set) var isShutDown = false
 
   /// The name that statistics and log lines show: of the class, as Bcfg2's.
@@ -88,6 +91,7 @@ open class ServerCore {
       return
     }
     isShutDown = true
+    performanceTimer?.cancel()
     logger.info("\(name): Shutting down core...")
     fileMonitor.shutdown()
     logger.info("\(name): FAM shut down")
@@ -98,7 +102,7 @@ open class ServerCore {
   /// Logs a failure that ends a request, and makes the fault for its client.
   public func criticalError(_ message: String) -> Fault {
     logger.error("\(message)")
-    return Fault(code: Fault.applicationError, string: "Critical failure: \(message)")
+    return .critical(message)
   }
 
   /// Runs `body` and records how long it took under `NAME:OPERATION`.

@@ -1,0 +1,222 @@
+import CLinux
+import Glibc
+
+extension ChildProcess {
+  /// What a child that ran to its end left behind.
+  public nonisolated struct Output: Hashable, Sendable {
+    public var status: ExitStatus
+    public var standardOutput: [UInt8]
+    public var standardError: [UInt8]
+  }
+
+  /// Why a child did not run to its end. In each case but the first it was killed with its descendants.
+  public nonisolated enum RunError: Error, Hashable, CustomStringConvertible {
+    /// It could not be started.
+    case system(SystemError)
+    /// It took longer than the timeout; with what it had written until then.
+    case timedOut(program: String, after: Duration, Output)
+    /// It wrote more than the limit to one of its outputs.
+    case tooMuchOutput(program: String, limitBytes: Int)
+    /// The task was cancelled.
+    case cancelled(program: String)
+
+    public var description: String {
+      switch self {
+      case .system(let error): error.description
+      case .timedOut(let program, let timeout, _): "\(program): killed, took longer than \(timeout)"
+      case .tooMuchOutput(let program, let limitBytes): "\(program): killed, wrote more than \(limitBytes) bytes"
+      case .cancelled(let program): "\(program): killed, no longer needed"
+      }
+    }
+  }
+
+  /// Runs a program to its end and collects what it writes.
+  ///
+  /// It has ended when the process has exited and both outputs are closed, also by its descendants.
+  ///
+  /// - Parameters:
+  ///   - arguments: the program and its arguments.
+  ///   - input: its standard input, given as an anonymous file: it may be read late, or not at all.
+  ///   - environment: nil: this process's own. Likewise the working directory.
+  ///   - timeout: nil: none.
+  ///   - outputLimitBytes: how much of each output is kept; a child that writes more is killed.
+  /// - Throws: ``RunError``. An exit status other than 0 is none: it is in the result.
+  public static func run(
+    _ arguments: [String], input: [UInt8] = [], environment: [String: String]? = nil,
+    workingDirectory: String? = nil, timeout: Duration?, outputLimitBytes: Int, on loop: EventLoop
+  ) async throws(RunError) -> Output {
+    var configuration = Configuration(arguments)
+    configuration.environment = environment
+    configuration.workingDirectory = workingDirectory
+    configuration.standardOutput = .pipe
+    configuration.standardError = .pipe
+    let run: ChildRun
+    do throws(SystemError) {
+      let file = try anonymousFile(input)
+      configuration.standardInput = .descriptor(file.rawValue)
+      run = try ChildRun(configuration, timeout: timeout, limitBytes: outputLimitBytes, on: loop)
+    } catch {
+      throw .system(error)
+    }
+    let result = await withTaskCancellationHandler {
+      await withCheckedContinuation { run.begin($0) }
+    } onCancel: {
+      Task { @MainActor in run.cancel() }
+    }
+    return try result.get()
+  }
+
+  /// A file in memory that holds the bytes, to be read from its start.
+  private static func anonymousFile(_ bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
+    if bytes.isEmpty { return try FileDescriptor.open("/dev/null", O_RDONLY) }
+    let file = FileDescriptor(owning: try check("memfd_create") { clinux_memfd_create("stdin") })
+    try AtomicFile.writeAll(bytes, to: file.rawValue, detail: "standard input of a child")
+    try check("lseek") { lseek(file.rawValue, 0, SEEK_SET) }
+    return file
+  }
+}
+
+/// One child until it has exited and its outputs are closed, or it was killed for a reason.
+private final class ChildRun {
+  typealias RunResult = Result<ChildProcess.Output, ChildProcess.RunError>
+
+  /// Bytes read from one output per iteration, at most.
+  private static let turnBytes = 65536
+
+  private let loop: EventLoop
+  private let program: String
+  private let timeout: Duration?
+  private let limitBytes: Int
+  private var child: ChildProcess?
+  private var outputs: [OutputPipe] = []
+  private var timer: Timer?
+  private var hasEnded = false
+  /// Its outputs could not be watched: nobody waits for it.
+  private var isAbandoned = false
+  /// Why it was killed; the run is over once the killed child has ended.
+  private var verdict: ((ChildProcess.Output) -> ChildProcess.RunError)?
+  private var continuation: CheckedContinuation<RunResult, Never>?
+
+  init(
+    _ configuration: ChildProcess.Configuration, timeout: Duration?, limitBytes: Int, on loop: EventLoop
+  ) throws(SystemError) {
+    self.loop = loop
+    self.timeout = timeout
+    self.limitBytes = limitBytes
+    program = configuration.arguments[0]
+    let child = try ChildProcess(
+      configuration, on: loop, onExit: { _ in },
+      onEnd: { [self] in
+        hasEnded = true
+        if isAbandoned {
+          self.child?.reap()
+          self.child = nil
+        } else {
+          finishIfDone()
+        }
+      })
+    self.child = child
+    do throws(SystemError) {
+      for number: Int32 in 1...2 { outputs.append(try watch(child.takePipe(number))) }
+    } catch {
+      isAbandoned = true
+      child.killGroup(SIGKILL)
+      closeOutputs()
+      throw error
+    }
+    if let timeout {
+      timer = loop.schedule(after: timeout) { [self] in
+        let program = program
+        kill { .timedOut(program: program, after: timeout, $0) }
+      }
+    }
+  }
+
+  func begin(_ continuation: CheckedContinuation<RunResult, Never>) {
+    self.continuation = continuation
+    finishIfDone()
+  }
+
+  func cancel() {
+    let program = program
+    kill { _ in .cancelled(program: program) }
+  }
+
+  private func watch(_ pipe: consuming FileDescriptor) throws(SystemError) -> OutputPipe {
+    let output = OutputPipe(pipe, on: loop)
+    output.watcher = try loop.register(output.descriptor, interest: .read) { [self] _ in
+      output.readSome(turnBytes: ChildRun.turnBytes, limitBytes: limitBytes)
+      if output.isOverLimit {
+        let (program, limitBytes) = (program, limitBytes)
+        kill { _ in .tooMuchOutput(program: program, limitBytes: limitBytes) }
+      }
+      finishIfDone()
+    }
+    return output
+  }
+
+  /// The first reason counts. What left the child's group and still holds its outputs is not waited for.
+  private func kill(_ reason: @escaping (ChildProcess.Output) -> ChildProcess.RunError) {
+    guard verdict == nil, let child else { return }
+    verdict = reason
+    child.killGroup(SIGKILL)
+    closeOutputs()
+    finishIfDone()
+  }
+
+  private func closeOutputs() {
+    for output in outputs { output.close() }
+  }
+
+  private func finishIfDone() {
+    guard hasEnded, let child, continuation != nil, outputs.allSatisfy(\.isClosed) else { return }
+    timer?.cancel()
+    let output = ChildProcess.Output(
+      status: child.reap(), standardOutput: outputs[0].bytes, standardError: outputs[1].bytes)
+    // Ends the references in a circle: child, its closure, this.
+    self.child = nil
+    continuation?.resume(returning: verdict.map { .failure($0(output)) } ?? .success(output))
+    continuation = nil
+  }
+}
+
+/// One output of a child, read until its end.
+private final class OutputPipe {
+  let descriptor: Int32
+  private(set) var bytes: [UInt8] = []
+  private(set) var isOverLimit = false
+  var isClosed: Bool { owner == nil }
+  var watcher: Watcher?
+  private var owner: FileDescriptor?
+  private let loop: EventLoop
+
+  init(_ pipe: consuming FileDescriptor, on loop: EventLoop) {
+    descriptor = pipe.rawValue
+    owner = consume pipe
+    self.loop = loop
+  }
+
+  func readSome(turnBytes: Int, limitBytes: Int) {
+    let code = withUnsafeTemporaryAllocation(byteCount: turnBytes, alignment: 16) { buffer -> Int32 in
+      let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+      let code = errno
+      if count > 0 {
+        let room = limitBytes - bytes.count
+        bytes.append(contentsOf: buffer[..<min(count, room)])
+        isOverLimit = count > room
+      }
+      return count > 0 ? EAGAIN : count == 0 ? 0 : code
+    }
+    switch code {
+    case EAGAIN, EINTR: return
+    case 0: close()
+    default: preconditionFailure("read of a pipe: \(String(cString: strerror(code)))")
+    }
+  }
+
+  func close() {
+    watcher?.cancel()
+    watcher = nil
+    if let owner = owner.take() { loop.closeLater(owner) }
+  }
+}
