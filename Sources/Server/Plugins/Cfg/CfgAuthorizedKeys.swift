@@ -3,7 +3,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
   private let file: StructFile
 
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
-    file = StructFile(path: path)
+    file = StructFile(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
     super.init(path: path, specificity: specificity, plugin: plugin)
   }
 
@@ -14,6 +14,8 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     super.load()
     file.load()
   }
+
+  override func forget() { file.stopWatching() }
 
   override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
     var lines: [String] = []

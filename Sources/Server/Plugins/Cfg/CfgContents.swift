@@ -94,6 +94,9 @@ class CfgFile {
     }
   }
 
+  /// The file is gone: what it watches is not wanted any more.
+  func forget() {}
+
   /// The bytes.
   ///
   /// - Throws: `PluginExecutionError` where there are none.

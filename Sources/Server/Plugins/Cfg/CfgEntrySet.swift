@@ -10,7 +10,7 @@ final class CfgEntrySet {
   let name: String
   /// The folder.
   let path: String
-  private unowned let plugin: CfgPlugin
+  unowned let plugin: CfgPlugin
   private var files: [String: CfgFile] = [:]
   /// The most specific one first.
   private(set) var generators: [CfgGenerator] = []
@@ -39,7 +39,7 @@ final class CfgEntrySet {
 
   private var validates: Bool { plugin.core.settings.cfgValidation }
 
-  private var baseName: String { path.dropping(prefix: "")!.split(separator: "/").last.map(String.init) ?? "" }
+  private var baseName: String { path.split(separator: "/").last.map(String.init) ?? "" }
 
   // MARK: Events
 
@@ -47,7 +47,10 @@ final class CfgEntrySet {
   func handleEvent(_ event: FileEvent) {
     let fileName = event.fileName
     if event.action == .deleted {
-      if files.removeValue(forKey: fileName) != nil { arrange() }
+      if let file = files.removeValue(forKey: fileName) {
+        file.forget()
+        arrange()
+      }
       return
     }
     if let file = files[fileName] {
@@ -59,6 +62,11 @@ final class CfgEntrySet {
     file.load()
     files[fileName] = file
     arrange()
+  }
+
+  /// The folder is gone.
+  func forget() {
+    for file in files.values { file.forget() }
   }
 
   /// Decrypts again what is encrypted.
@@ -104,9 +112,9 @@ final class CfgEntrySet {
   private func arrange() {
     let sorted = files.sorted { $0.key < $1.key }.map(\.value)
     func mostSpecificFirst<File: CfgFile>(_ files: [File]) -> [File] {
-      files.enumerated().sorted {
-        $0.element.specificity == $1.element.specificity
-          ? $0.offset < $1.offset : $0.element.specificity < $1.element.specificity
+      files.enumerated().sorted { a, b in
+        if a.element.specificity < b.element.specificity { return true }
+        return b.element.specificity < a.element.specificity ? false : a.offset < b.offset
       }.map(\.element)
     }
     generators = mostSpecificFirst(sorted.compactMap { $0 as? CfgGenerator })
@@ -177,7 +185,7 @@ final class CfgEntrySet {
   }
 
   private func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
-    PathDefaults.bind(entry, plugin.core.settings)
+    plugin.core.settings.pathDefaults.apply(to: entry)
     if infos.count > 1 {
       let names = infos.map(\.fileName).joined(separator: ", ")
       plugin.logger.error("More than one info supplier found for \(entry.name ?? name): \(names)")

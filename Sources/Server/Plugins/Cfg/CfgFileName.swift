@@ -43,7 +43,7 @@ enum CfgFileName: Equatable {
   }
 
   private static func specific(_ name: String, base: String, has13: Bool) -> CfgFileName {
-    if let rest = name.dropping(prefix: ":test"), let specificity = specificity(rest) { return .test(specificity) }
+    if let rest = name.dropping(prefix: ":test"), let specificity = Specificity(suffix: rest) { return .test(specificity) }
     if let rest = name.dropping(prefix: base) {
       for kind in templates {
         for ending in [".\(kind).crypt", ".crypt.\(kind)", ".\(kind)"] {
@@ -53,26 +53,14 @@ enum CfgFileName: Equatable {
       if let specificity = specificity(rest, before: ".crypt") { return .encrypted(specificity) }
       if has13, let specificity = specificity(rest, before: ".cat") { return .cat(specificity) }
       if has13, let specificity = specificity(rest, before: ".diff") { return .diff(specificity) }
-      if let specificity = specificity(rest) { return .plain(specificity) }
+      if let specificity = Specificity(suffix: rest) { return .plain(specificity) }
     }
     return name.hasSuffix(".genshi_include") || name.hasSuffix(".jinja2_include") ? .ignored : .unknown
   }
 
   private static func specificity(_ rest: Substring, before ending: String) -> Specificity? {
     guard rest.utf8.count >= ending.utf8.count, rest.hasSuffix(ending) else { return nil }
-    return specificity(rest.dropLast(ending.count))
-  }
-
-  /// Reads nothing, `.H_<host>` or `.G<digits>_<group>`, without blanks.
-  private static func specificity(_ text: Substring) -> Specificity? {
-    if text.isEmpty { return .all }
-    guard !text.unicodeScalars.contains(where: \.properties.isWhitespace) else { return nil }
-    if let host = text.dropping(prefix: ".H_"), !host.isEmpty { return .host(String(host)) }
-    guard let rest = text.dropping(prefix: ".G") else { return nil }
-    let digits = rest.prefix { ("0"..."9").contains($0) }
-    guard !digits.isEmpty, let group = rest[digits.endIndex...].dropping(prefix: "_"), !group.isEmpty else { return nil }
-    // A number that no Int holds is higher than every other one.
-    return .group(String(group), priority: Int(digits) ?? .max)
+    return Specificity(suffix: rest.dropLast(ending.count))
   }
 }
 

@@ -70,14 +70,31 @@ final class CfgInfoXMLFile: CfgInfo {
   private let infoXML: InfoXML
 
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
-    infoXML = InfoXML(path: path)
+    infoXML = InfoXML(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
     super.init(path: path, specificity: specificity, plugin: plugin)
   }
 
   override func load() { infoXML.load() }
 
+  override func forget() { infoXML.stopWatching() }
+
   override func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
-    try infoXML.bind(entry, metadata)
+    if plugin.core.settings.compatibility == .bcfg213 {
+      try bindInfo13(entry, metadata)
+    } else {
+      try infoXML.bindEntry(entry, metadata)
+    }
+  }
+}
+
+extension CfgInfoXMLFile {
+  /// 1.3 took the last `<Info>` that applies, with the elements in it (ACLs).
+  private func bindInfo13(_ entry: Element, _ metadata: ClientMetadata) throws {
+    guard let info = infoXML.match(metadata, entry: entry).last(where: { $0.tag == "Info" }) else {
+      throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")
+    }
+    for (name, value) in info.attributes where !name.hasPrefix("__") { entry[name] = value }
+    entry.children += info.children
   }
 }
 

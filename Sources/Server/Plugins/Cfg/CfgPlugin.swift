@@ -32,11 +32,11 @@ public final class CfgPlugin: Plugin, Generator, PullTarget {
   }
 
   private static func limit(_ settings: Settings) -> Int {
-    settings.value("cfg", "max_file_size")?.integer ?? defaultLimitBytes
+    settings.value("cfg", "max_file_size")?.value.integer ?? defaultLimitBytes
   }
 
   /// The text of an option; nil where nobody set it.
-  func option(_ section: String, _ option: String) -> String? { core.settings.value(section, option)?.text }
+  func option(_ section: String, _ option: String) -> String? { core.settings.value(section, option)?.value.text }
 
   /// The files of an entry.
   func entrySet(_ name: String) -> CfgEntrySet? { sets[name] }
@@ -72,7 +72,7 @@ extension CfgPlugin: FileEventHandler {
 
   public func handleEvent(_ event: FileEvent) {
     if event.isDirectory {
-      if event.action == .deleted { sets["/" + event.relativePath] = nil }
+      if event.action == .deleted { sets.removeValue(forKey: "/" + event.relativePath)?.forget() }
       return
     }
     let folder = event.relativePath.utf8.lastIndex(of: UInt8(ascii: "/"))
