@@ -50,7 +50,11 @@ let package = Package(
     .target(
       name: "Support", dependencies: ["EventLoop", "XMLRPC", "Server"], path: "Tests/Support",
       swiftSettings: onLoop),
-    .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "Support"], swiftSettings: onLoop),
+    .executableTarget(
+      name: "ExecutorProbe", dependencies: ["EventLoop"], path: "Tests/ExecutorProbe", swiftSettings: onLoop),
+    .testTarget(
+      name: "EventLoopTests", dependencies: ["CLinux", "EventLoop", "ExecutorProbe", "Support"],
+      swiftSettings: onLoop),
     .testTarget(name: "XMLRPCTests", dependencies: ["XMLRPC", "Support"], swiftSettings: strict),
     .testTarget(name: "ServerTests", dependencies: ["Server", "Support"], swiftSettings: onLoop),
     .testTarget(

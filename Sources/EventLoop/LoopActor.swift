@@ -73,6 +73,15 @@ final nonisolated class LoopJobs: @unchecked Sendable {
     loop.jobs = self
   }
 
+  /// Ends the attention of other threads; the loop is about to be gone.
+  @MainActor func detach() {
+    let made = wakeup.withLock { slot in
+      defer { slot = nil }
+      return slot
+    }
+    made?.close()
+  }
+
   /// Whether nothing waits. On the loop's thread.
   var isEmpty: Bool { head == local.count && foreign.withLock { $0.isEmpty } }
 
@@ -119,7 +128,7 @@ final nonisolated class LoopJobs: @unchecked Sendable {
     if head == local.count {
       local.removeAll(keepingCapacity: local.capacity <= 4096)
       head = 0
-    } else if head > 4096 {
+    } else if head > 4096 && head > local.count / 2 {
       local.removeFirst(head)
       head = 0
     }

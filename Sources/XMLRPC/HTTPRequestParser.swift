@@ -181,7 +181,7 @@ public struct HTTPRequestParser: Sendable {
   private mutating func takeLine(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) throws(HTTPRejection) -> Bool {
     let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
     let lineFeed = rest.firstIndex(of: ASCII.lineFeed)
-    line.append(contentsOf: rest[..<(lineFeed ?? rest.count)])
+    line.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest[..<(lineFeed ?? rest.count)]))
     offset += lineFeed.map { $0 + 1 } ?? rest.count
     let endsInReturn = line.last == ASCII.carriageReturn
     try limitLine(endsInReturn ? line.count - 1 : line.count)

@@ -36,7 +36,7 @@ public struct MethodCall: Sendable, Equatable {
   public static func decode(_ body: [UInt8], limits: HTTPLimits = HTTPLimits()) throws(MethodCallError) -> MethodCall {
     var decoder = ValueDecoder(limits: limits)
     let document = try decoder.decode(body)
-    guard let method = document.method else {
+    guard let method = document.method, !document.isFault else {
       throw .invalid(document.isFault ? "a fault, not a method call" : "no methodName", offset: body.count)
     }
     return MethodCall(method: method, params: document.values)

@@ -8,6 +8,12 @@ struct ValueDecoder {
     var values: [Value]
   }
 
+  private enum Kind {
+    case params
+    case fault
+    case methodName
+  }
+
   private let limits: HTTPLimits
   private var stack: [Value] = []
   private var marks: [Int] = []
@@ -15,8 +21,8 @@ struct ValueDecoder {
   /// A `value` was begun and has not yet got one: if it ends so, its text is a string.
   private var awaitsValue = false
   private var method: String?
-  private var isComplete = false
-  private var isFault = false
+  /// The element that last said what the document is: `params`, `fault` or `methodName`.
+  private var kind: Kind?
   private var valueCount = 0
   /// Bytes read so far, for errors.
   private var offset = 0
@@ -35,8 +41,8 @@ struct ValueDecoder {
       case .end(let name): try end(Self.localName(name))
       }
     }
-    guard isComplete, marks.isEmpty else { throw .invalid("neither call nor response", offset: offset) }
-    return Document(method: method, isFault: isFault, values: stack)
+    guard let kind, marks.isEmpty else { throw .invalid("neither call nor response", offset: offset) }
+    return Document(method: method, isFault: kind == .fault, values: stack)
   }
 
   private static func wrapping<Result>(
@@ -114,14 +120,13 @@ struct ValueDecoder {
     case "struct":
       try push(.structure(members(popToMark())))
     case "params":
-      isComplete = true
+      kind = .params
     case "fault":
-      isComplete = true
-      isFault = true
+      kind = .fault
     case "methodName":
       guard text.count <= limits.methodNameBytes else { throw .limit("methodNameBytes") }
       method = textAsString
-      isComplete = true
+      kind = .methodName
     default:
       break
     }

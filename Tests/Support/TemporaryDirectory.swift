@@ -1,0 +1,57 @@
+import EventLoop
+import Glibc
+
+/// A new directory, removed with all in it when its owner ends.
+public final nonisolated class TemporaryDirectory: Sendable {
+  public let path: String
+
+  public init() {
+    var template = Array("\(String(cString: getenv("TMPDIR") ?? strdup("/tmp")))/bcfg2-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { preconditionFailure("mkdtemp: \(String(cString: strerror(errno)))") }
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  deinit { TemporaryDirectory.remove(path) }
+
+  /// The path of a name inside.
+  public func file(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// Writes a file, with the folders that lead to it.
+  @discardableResult
+  public func write(_ text: String, to name: String, mode: mode_t = 0o644) -> String {
+    let path = file(name)
+    var folder = self.path
+    for part in name.split(separator: "/").dropLast() {
+      folder += "/\(part)"
+      mkdir(folder, 0o755)
+    }
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+    let bytes = Array(text.utf8)
+    guard descriptor >= 0, Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fchmod(descriptor, mode) == 0,
+      close(descriptor) == 0
+    else { preconditionFailure("\(path): \(String(cString: strerror(errno)))") }
+    return path
+  }
+
+  /// The names inside, sorted.
+  public func names(in folder: String = "") -> [String] { TemporaryDirectory.names(file(folder)).sorted() }
+
+  private static func names(_ path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  private static func remove(_ path: String) {
+    if unlink(path) == 0 { return }
+    for name in names(path) { remove("\(path)/\(name)") }
+    rmdir(path)
+  }
+}
