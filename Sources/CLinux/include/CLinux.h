@@ -98,4 +98,7 @@ int clinux_s_issock(uint32_t mode);
 /// getrandom(2): fills the whole buffer (at most 256 bytes are never cut short), or -1.
 long clinux_getrandom(void *buffer, size_t length);
 
+/// mallinfo2(3): bytes of the heap that are in use.
+size_t clinux_heap_bytes_in_use(void);
+
 #endif

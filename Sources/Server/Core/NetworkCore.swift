@@ -56,5 +56,5 @@ open class NetworkCore: ServerCore, RequestHandler {
 
 extension PeerIdentity {
   /// The address pair of the peer.
-  var clientAddress: ClientAddress { ClientAddress(ip: address.text, port: address.port) }
+  var clientAddress: ClientAddress { ClientAddress(ip: address.host, port: address.port) }
 }

@@ -105,7 +105,7 @@ public nonisolated struct SettingRegistry: Sendable {
 
   /// Bcfg2's options, those of its other programs, and our own.
   public static let standard = SettingRegistry(
-    serverSettings + pluginSettings + databaseSettings, foreign: foreignSettings)
+    serverSettings + pluginSettings + databaseSettings + NetworkLimits.settingDefinitions, foreign: foreignSettings)
 
   /// A registry of these definitions.
   ///
