@@ -76,7 +76,7 @@ public nonisolated struct Encryption: Sendable {
   public func encrypt(
     _ plain: [UInt8], with passphrase: String, salt: [UInt8]? = nil
   ) throws(EncryptionError) -> [UInt8] {
-    let salt = try salt ?? Self.randomSalt()
+    let salt = if let salt { salt } else { try Self.randomSalt() }
     precondition(salt.count == Self.saltBytes, "the format has room for eight bytes of salt")
     let raw = try apply(encrypting: true, plain, passphrase, salt)
     return Base64.encode(Self.mark + salt + raw) + [UInt8(ascii: "\n")]

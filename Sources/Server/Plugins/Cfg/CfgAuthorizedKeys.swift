@@ -15,7 +15,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     file.load()
   }
 
-  override func forget() { file.stopWatching() }
+  override func stopWatching() { file.stopWatching() }
 
   override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
     var lines: [String] = []
@@ -70,7 +70,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
       owner = metadata
     }
     // A list of keys that includes itself would never end.
-    if plugin.entrySet(source)?.generators.contains(where: { $0 is CfgAuthorizedKeysFile }) ?? false {
+    if plugin.entrySets[source]?.generators.contains(where: { $0 is CfgAuthorizedKeysFile }) ?? false {
       plugin.logger.warning("Cfg: \(metadata.hostname) skipping Allow from \(source): it is a list of keys itself")
       return nil
     }

@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import XMLRPC
 
 /// The bytes of a Cfg file, held once for all clients, and what is made of them for an answer, made at the first use.
@@ -95,7 +96,7 @@ class CfgFile {
   }
 
   /// The file is gone: what it watches is not wanted any more.
-  func forget() {}
+  func stopWatching() {}
 
   /// The bytes.
   ///

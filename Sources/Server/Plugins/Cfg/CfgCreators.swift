@@ -23,7 +23,7 @@ class CfgCreator: CfgFile {
   var section: String { "cfg" }
 
   override func load() { file.load() }
-  override func forget() { file.stopWatching() }
+  override func stopWatching() { file.stopWatching() }
 
   /// Makes the contents for a client, and writes them.
   func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/__init__.py, CfgEntrySet. Where Bcfg2 leaves the order of equally
 /// specific files to chance, they are taken by their names.
-final class CfgEntrySet {
+public final class CfgEntrySet: EntryFolder {
   /// The name of the entry: `/etc/motd`.
   let name: String
   /// The folder.
@@ -30,7 +30,7 @@ final class CfgEntrySet {
   }
 
   /// How entries are bound: at once where nothing waits.
-  var binder: EntryBinder {
+  public var binder: EntryBinder {
     let isImmediate =
       filters.isEmpty && creators.isEmpty && (!validates || scripts.isEmpty) && generators.allSatisfy(\.isImmediate)
     if isImmediate { return .now { [self] in try bindNow($0, $1) } }
@@ -44,11 +44,11 @@ final class CfgEntrySet {
   // MARK: Events
 
   /// A file of the folder came into being, changed or is gone.
-  func handleEvent(_ event: FileEvent) {
+  public func handleEvent(_ event: FileEvent) {
     let fileName = event.fileName
     if event.action == .deleted {
       if let file = files.removeValue(forKey: fileName) {
-        file.forget()
+        file.stopWatching()
         arrange()
       }
       return
@@ -64,9 +64,8 @@ final class CfgEntrySet {
     arrange()
   }
 
-  /// The folder is gone.
-  func forget() {
-    for file in files.values { file.forget() }
+  public func stopWatching() {
+    for file in files.values { file.stopWatching() }
   }
 
   /// Decrypts again what is encrypted.

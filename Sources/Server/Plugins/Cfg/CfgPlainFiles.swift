@@ -76,7 +76,7 @@ final class CfgInfoXMLFile: CfgInfo {
 
   override func load() { infoXML.load() }
 
-  override func forget() { infoXML.stopWatching() }
+  override func stopWatching() { infoXML.stopWatching() }
 
   override func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
     if plugin.core.settings.compatibility == .bcfg213 {

@@ -71,8 +71,6 @@ extension CfgEntrySet {
   }
 
   private static func escaped(_ value: String) -> String {
-    var out: [UInt8] = []
-    XMLEscape.appendAttribute(Array(value.utf8), to: &out)
-    return String(decoding: out, as: UTF8.self)
+    String(decoding: XMLEscape.escaped(value, as: .attribute), as: UTF8.self)
   }
 }

@@ -64,7 +64,7 @@ final class CfgPublicKeyCreator: CfgCreator {
     } catch let error as PluginExecutionError {
       throw PluginExecutionError("Cfg: Could not bind \(privateName) (private key for \(path)): \(error)")
     }
-    guard let set = plugin.entrySet(privateName) else {
+    guard let set = plugin.entrySets[privateName] else {
       throw PluginExecutionError("Cfg: No private key defined for \(path) (\(privateName))")
     }
     guard let creator = set.creators.first else {

@@ -107,7 +107,7 @@ final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
   /// The key of the entry that `key=` names, made where nobody has it yet.
   private func key(_ certificate: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
     let name = certificate["key"] ?? ""
-    guard let set = plugin.entrySet(name) else {
+    guard let set = plugin.entrySets[name] else {
       throw PluginExecutionError("Cfg: No SSL key or key creator defined for \(name)")
     }
     guard set.generator(for: metadata) != nil || set.creators.contains(where: { $0 is CfgSSLKeyCreator }) else {

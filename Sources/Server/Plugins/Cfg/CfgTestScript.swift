@@ -7,13 +7,15 @@ final class CfgTestScript: CfgFile, CfgVerifier {
   private static let timeout = Duration.seconds(30)
 
   func verify(_ bytes: [UInt8], _ entry: Element, _ metadata: ClientMetadata) async throws {
+    let command = try command()
+    let output: ChildProcess.Output
     do throws(ChildProcess.RunError) {
-      let output = try await ChildProcess.run(
-        try command(), input: bytes, timeout: Self.timeout, outputLimitBytes: plugin.limitBytes, on: plugin.core.loop)
-      guard output.status.isSuccess else { throw CfgVerificationError(output.complaint) }
+      output = try await ChildProcess.run(
+        command, input: bytes, timeout: Self.timeout, outputLimitBytes: plugin.limitBytes, on: plugin.core.loop)
     } catch {
       throw CfgVerificationError("Error running external command verifier: \(error)")
     }
+    guard output.status.isSuccess else { throw CfgVerificationError(output.complaint) }
   }
 
   /// The file itself where it is executable, else the program after `#!` in its first line, with the file.
