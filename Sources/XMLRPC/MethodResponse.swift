@@ -125,9 +125,12 @@ struct ValueWriter {
 
   /// Python's `repr` of a float: shortest digits, an exponent below 1e-4 and from 1e16.
   static func python(_ number: Double) -> String {
-    // Swift and Python agree but between 2^54 and 1e16 and in the sign of nan.
+    // Swift and Python agree but between 2^53 and 1e16 and in the sign of nan.
     if number.isNaN { return "nan" }
-    if abs(number) < 1e16, let whole = Int64(exactly: number), whole != 0 { return "\(whole).0" }
+    if abs(number) < 1e16 {
+      let whole = Int64(number)
+      if whole != 0, Double(whole) == number { return "\(whole).0" }
+    }
     return number.description
   }
 }

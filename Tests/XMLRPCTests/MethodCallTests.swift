@@ -148,7 +148,7 @@ private func member(_ name: String, _ value: String) -> String {
   #expect(found.reason == "xmlDepth")
 }
 
-@Test func manyMembersAreReadInLinearTime() throws {
+@Test func laterMembersReplaceEarlierOnesAmongMany() throws {
   let members = (0..<20_000).map { member("k\($0 % 10_000)", "\($0)") }.joined()
   let read = try decode(call("<value><struct>\(members)</struct></value>"))
   let value = try #require(read.params.first)

@@ -36,4 +36,21 @@ enum FileContents {
     if let failure { throw failure }
     return bytes
   }
+
+  /// Creates a file with these contents.
+  ///
+  /// - Throws: `SystemError`; `EEXIST` where the path exists.
+  static func create(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw SystemError(call: "open", errno: errno, detail: path) }
+    defer { close(descriptor) }
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let written = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      if written < 0, errno == EINTR { continue }
+      guard written > 0 else { throw SystemError(call: "write", errno: errno, detail: path) }
+      rest = rest.dropFirst(written)
+    }
+    guard fsync(descriptor) == 0 else { throw SystemError(call: "fsync", errno: errno, detail: path) }
+  }
 }

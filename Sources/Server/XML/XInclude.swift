@@ -73,7 +73,7 @@ private struct Includer {
         if let text = try text(of: include, file: file) {
           parent.text = (parent.text ?? "") + text
         } else {
-          parent.children.append(try root(of: file, includedBy: path, at: include))
+          parent.children.append(try self.root(of: file, includedBy: path, at: include))
         }
       }
     }
