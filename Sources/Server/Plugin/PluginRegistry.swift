@@ -3,7 +3,9 @@
 /// A plugin joins the server by one line in `all`.
 public enum PluginRegistry {
   /// Every plugin that can be loaded.
-  public static let all: [Plugin.Type] = []
+  public static let all: [Plugin.Type] = [
+    CfgPlugin.self
+  ]
 
   private static let byName: [String: Plugin.Type] = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 
