@@ -31,6 +31,7 @@ final class Connection {
   private(set) var armedLimit: NetworkLimit?
   private var task: Task<Void, Never>?
   private var isTurnPosted = false
+  var isInReadTurn = false
 
   init(
     descriptor: consuming FileDescriptor, transport: any Transport, address: SocketAddress, table: ConnectionTable,
@@ -96,10 +97,10 @@ final class Connection {
     case (.dispatching, .abandon): close()
     case (.dispatching, .deadline), (.dispatching, .authenticated): refuse(event)
 
-    case (.writingResponse(let writer), .ready), (.writingResponse(let writer), .resumed): writeTurn(writer)
+    case (.writingResponse(let writer), .ready): writeTurn(writer)
     case (.writingResponse(let writer), .deadline):
       expireSilently(.responseSeconds, "\(writer.remaining) bytes of the answer were not taken")
-    case (.writingResponse, .drain): break
+    case (.writingResponse, .resumed), (.writingResponse, .drain): break
     case (.writingResponse, .abandon): close()
     case (.writingResponse, .authenticated), (.writingResponse, .answered): refuse(event)
 
@@ -203,7 +204,8 @@ final class Connection {
     arm(.bodySeconds)
     if head.expectsContinue, pending.isEmpty, !sendContinue() { return }
     take(parser.acceptBody())
-    if state.isReading, !pending.isEmpty || transport.hasBufferedInput { postTurn() }
+    // A handler that answered at once did so inside of a turn, which goes on by itself.
+    if !isInReadTurn, state.isReading, !pending.isEmpty || transport.hasBufferedInput { postTurn() }
   }
 
   /// Tells a client that waits for it to send the body; false when the connection is gone.

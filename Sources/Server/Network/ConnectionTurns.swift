@@ -22,6 +22,8 @@ extension Connection {
   /// Reads and parses until nothing is there, the share is used up, or a request waits for its answer.
   func readTurn() {
     guard flushTurn() else { return }
+    isInReadTurn = true
+    defer { isInReadTurn = false }
     var share = table.limits[.readTurnBytes]
     while state.isReading {
       let step: HTTPRequestParser.Step
