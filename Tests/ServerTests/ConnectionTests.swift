@@ -56,6 +56,19 @@ extension ScriptedTransport {
     #expect(peer.statuses == [200])
   }
 
+  @Test func flightThatDoesNotFitIsSentWhenThereIsRoom() throws {
+    let peer = try #require(
+      bench.connect {
+        $0.handshakeScript = [.wantRead, .wantRead, .wantRead]
+        $0.windowBytes = 3
+        $0.hold("flight")
+      })
+    #expect(peer.receivedText == "fli" && bench.interest(of: peer) == [.read, .write])
+    peer.windowBytes = .max
+    bench.run(peer)
+    #expect(peer.receivedText == "flight" && bench.interest(of: peer) == .read)
+  }
+
   @Test func pipelinedRequestsAreAnsweredInOrderOneByOne() async throws {
     let peer = try #require(bench.connect())
     bench.handler.waits = true

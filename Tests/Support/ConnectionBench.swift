@@ -34,7 +34,7 @@ public final class ConnectionBench {
     table.logger = Logger(label: "Connection") { _ in RecordingLogHandler(log: log) }
   }
 
-  /// Lets a peer connect; nil when it was turned away at once.
+  /// Lets a peer connect and shake hands; nil when it was turned away at once.
   @discardableResult
   public func connect(
     from host: String = "192.0.2.1", _ prepare: @escaping (ScriptedTransport) -> Void = { _ in }
@@ -44,6 +44,7 @@ public final class ConnectionBench {
     transports.last = nil
     transports.prepare = prepare
     table.admit(FileDescriptor(owning: ours), from: SocketAddress(host: host, port: 40000)!)
+    if let transport = transports.last { run(transport) }
     return transports.last
   }
 
@@ -105,6 +106,8 @@ public final class ScriptedHandler: RequestHandler {
   private var waiting: [CheckedContinuation<Void, Never>] = []
   private var started: [CheckedContinuation<Void, Never>] = []
 
+  public init() {}
+
   public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
     heads.append(head)
     peers.append(peer)
@@ -153,6 +156,7 @@ public final class ScriptedHandler: RequestHandler {
 /// Lines that were logged: level and message.
 public final class RecordedLog {
   public private(set) var lines: [String] = []
+  public init() {}
   public func append(_ line: String) { lines.append(line) }
   /// Lines at notice and above, which an administrator sees.
   public var notices: [String] {

@@ -1,5 +1,5 @@
 import COpenSSL
-import EventLoop
+public import EventLoop
 import Glibc
 
 /// A TLS client over one end of a socket pair, nonblocking, driven by hand.
@@ -49,6 +49,9 @@ public final class TLSTestClient {
     Glibc.close(serverDescriptor)
     if isOpen { Glibc.close(descriptor) }
   }
+
+  /// A second descriptor of the server's end, for an owner that closes it.
+  public func makeServerDescriptor() -> FileDescriptor { FileDescriptor(owning: dup(serverDescriptor)) }
 
   public func close() {
     isOpen = false
