@@ -25,6 +25,25 @@ extension ScriptedTransport {
     #expect(bench.log.notices.count == 1 && bench.log.notices[0].contains("192.0.2.1:40000: limit handshake_timeout"))
   }
 
+  @Test func manyHandshakesShareTheLoop() throws {
+    var limits = NetworkLimits()
+    limits[.handshakesPerTurn] = 2
+    let bench = ConnectionBench(limits: limits)
+    let working = try #require(bench.connect())
+    let peers = try (0..<5).map { _ in try #require(bench.connect { $0.handshakeScript = [.wantRead] }) }
+    working.feed(request)
+    for expected in [2, 4, 5] {
+      bench.kernel.report(
+        (peers + [working]).map {
+          PollEvent(
+            descriptor: $0.descriptor, generation: bench.kernel.registrations[$0.descriptor]!.generation,
+            readiness: .readable)
+        })
+      bench.loop.runOnce(wait: .zero)
+      #expect(bench.table.counters.handshakes == expected + 1 && working.status == 200)
+    }
+  }
+
   @Test func headersHaveTheirTimeWhateverTrickles() throws {
     let silent = try #require(bench.connect(from: "192.0.2.2"))
     let slow = try #require(bench.connect())

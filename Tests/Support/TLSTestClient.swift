@@ -10,6 +10,8 @@ public final class TLSTestClient {
     public var cipherString: String?
     public var applicationProtocols: [String] = []
     public var session: OpaquePointer?
+    /// TLSEXT_max_fragment_length_*: 1 for 512 bytes; 0 for none.
+    public var fragmentCode: UInt8 = 0
     public init() {}
   }
 
@@ -38,6 +40,7 @@ public final class TLSTestClient {
     session = SSL_new(context)
     let names = options.applicationProtocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
     if !names.isEmpty { SSL_set_alpn_protos(session, names, UInt32(names.count)) }
+    if options.fragmentCode != 0 { SSL_set_tlsext_max_fragment_length(session, options.fragmentCode) }
     if let earlier = options.session { SSL_set_session(session, earlier) }
     SSL_set_fd(session, descriptor)
     SSL_set_connect_state(session)
