@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -46,7 +47,7 @@ int clinux_epoll_wait(int epoll, clinux_epoll_event *events, int count, int time
 
 int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
-int clinux_signalfd(const sigset_t *mask) { return signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK); }
+int clinux_signalfd(const void *sigset) { return signalfd(-1, sigset, SFD_CLOEXEC | SFD_NONBLOCK); }
 
 int clinux_signalfd_read(int descriptor, int32_t *signal, int32_t *pid, uint32_t *uid) {
   struct signalfd_siginfo info;
@@ -59,8 +60,8 @@ int clinux_signalfd_read(int descriptor, int32_t *signal, int32_t *pid, uint32_t
   return 1;
 }
 
-int clinux_accept(int listener, struct sockaddr *address, socklen_t *length) {
-  return accept4(listener, address, length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+int clinux_accept(int listener, void *sockaddr, uint32_t *length) {
+  return accept4(listener, sockaddr, length, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
 int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
@@ -69,7 +70,7 @@ int clinux_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXE
 
 int clinux_inotify_init(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 
-int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0u); }
+int clinux_pidfd_open(int32_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0u); }
 
 int clinux_wifexited(int status) { return WIFEXITED(status); }
 int clinux_wexitstatus(int status) { return WEXITSTATUS(status); }
@@ -77,7 +78,7 @@ int clinux_wifsignaled(int status) { return WIFSIGNALED(status); }
 int clinux_wtermsig(int status) { return WTERMSIG(status); }
 int clinux_wcoredump(int status) { return WCOREDUMP(status) != 0; }
 
-int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const environment[],
+int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const environment[],
                  const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
                  int own_group) {
   posix_spawn_file_actions_t actions;
@@ -91,8 +92,12 @@ int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const e
     posix_spawn_file_actions_destroy(&actions);
     return error;
   }
-  for (size_t i = 0; error == 0 && i < count; i++)
+  int next = 3;
+  for (size_t i = 0; error == 0 && i < count; i++) {
     error = posix_spawn_file_actions_adddup2(&actions, descriptors[i].source, descriptors[i].target);
+    if (descriptors[i].target >= next) next = descriptors[i].target + 1;
+  }
+  if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions, next);
   if (error == 0 && working_directory != NULL)
     error = posix_spawn_file_actions_addchdir_np(&actions, working_directory);
   sigemptyset(&none);
@@ -115,14 +120,14 @@ char **clinux_environ(void) { return environ; }
 int clinux_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0); }
 int clinux_set_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 int clinux_set_dumpable(int flag) { return prctl(PR_SET_DUMPABLE, (unsigned long)flag, 0, 0, 0); }
-int clinux_setresuid(uid_t real, uid_t effective, uid_t saved) { return setresuid(real, effective, saved); }
-int clinux_setresgid(gid_t real, gid_t effective, gid_t saved) { return setresgid(real, effective, saved); }
+int clinux_setresuid(uint32_t real, uint32_t effective, uint32_t saved) { return setresuid(real, effective, saved); }
+int clinux_setresgid(uint32_t real, uint32_t effective, uint32_t saved) { return setresgid(real, effective, saved); }
 
-int clinux_s_isreg(mode_t mode) { return S_ISREG(mode); }
-int clinux_s_isdir(mode_t mode) { return S_ISDIR(mode); }
-int clinux_s_islnk(mode_t mode) { return S_ISLNK(mode); }
-int clinux_s_issock(mode_t mode) { return S_ISSOCK(mode); }
+int clinux_s_isreg(uint32_t mode) { return S_ISREG(mode); }
+int clinux_s_isdir(uint32_t mode) { return S_ISDIR(mode); }
+int clinux_s_islnk(uint32_t mode) { return S_ISLNK(mode); }
+int clinux_s_issock(uint32_t mode) { return S_ISSOCK(mode); }
 
-ssize_t clinux_getrandom(void *buffer, size_t length) { return getrandom(buffer, length, 0); }
+long clinux_getrandom(void *buffer, size_t length) { return getrandom(buffer, length, 0); }
 
 size_t clinux_heap_bytes_in_use(void) { return mallinfo2().uordblks; }

@@ -1,35 +1,35 @@
 import CLinux
 import Glibc
 
-/// How a process ended.
-public nonisolated enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
-  case exited(Int32)
-  case signaled(Int32)
-
-  public var isSuccess: Bool { self == .exited(0) }
-
-  /// As a shell's `$?`: the code, or 128 + the signal.
-  public var code: Int32 {
-    switch self {
-    case .exited(let code): code
-    case .signaled(let signal): 128 + signal
-    }
-  }
-
-  /// `exit status 1`, `signal 9 (Killed)`.
-  public var description: String {
-    switch self {
-    case .exited(let code): "exit status \(code)"
-    case .signaled(let signal): "signal \(signal) (\(String(cString: strsignal(signal))))"
-    }
-  }
-}
-
 /// A child process whose end is an event of the loop (pidfd).
 ///
-/// The child gets the descriptors named here and no others: every descriptor of this process is close-on-exec. It
-/// starts with nothing blocked and every signal at its default.
-public final class ChildProcess {
+/// The child gets the descriptors named here and no others: every descriptor of this process is close-on-exec, and
+/// what it inherited itself is closed in the child. It starts with nothing blocked and every signal at its default.
+@MainActor public final class ChildProcess {
+  /// How a process ended.
+  public nonisolated enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
+    case exited(Int32)
+    case signaled(Int32)
+
+    public var isSuccess: Bool { self == .exited(0) }
+
+    /// As a shell's `$?`: the code, or 128 + the signal.
+    public var code: Int32 {
+      switch self {
+      case .exited(let code): code
+      case .signaled(let signal): 128 + signal
+      }
+    }
+
+    /// `exit status 1`, `signal 9 (Killed)`.
+    public var description: String {
+      switch self {
+      case .exited(let code): "exit status \(code)"
+      case .signaled(let signal): "signal \(signal) (\(String(cString: strsignal(signal))))"
+      }
+    }
+  }
+
   /// What one of the child's standard descriptors is.
   public nonisolated enum Stream: Sendable {
     /// /dev/null.

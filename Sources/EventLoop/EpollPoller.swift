@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// epoll(7), level-triggered: the only file that names it.
-public final class EpollPoller: Poller {
+@MainActor public final class EpollPoller: Poller {
   /// The call that waits, as epoll_wait(2); replaced by tests.
   typealias Wait = (Int32, UnsafeMutablePointer<clinux_epoll_event>?, Int32, Int32) -> Int32
 

@@ -5,7 +5,10 @@ import Logging
 /// One iteration is: wait, dispatch, timers, executor jobs, posted work, end hooks, deferred close. Work that is posted
 /// during an iteration runs in the next one, which then does not wait. In the daemon the loop is also the executor of
 /// the main actor and of every task (``LoopActor``).
-public final class EventLoop {
+///
+/// `@MainActor` is written out here and on other classes with an isolated deinit: release builds of Swift 6.3.1 check
+/// the deinit before they infer the module's default isolation.
+@MainActor public final class EventLoop {
   /// Executor jobs run per iteration, at most; the rest follow after the descriptors had their turn. A job is a piece
   /// of a task between two suspensions, some hundred nanoseconds to a few milliseconds.
   public static let jobsPerIteration = 256

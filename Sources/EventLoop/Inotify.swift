@@ -57,7 +57,7 @@ public nonisolated struct InotifyRecord: Hashable, Sendable {
 }
 
 /// An inotify instance: watches in, decoded records out. Its user registers ``descriptor`` on a loop.
-public final class Inotify {
+@MainActor public final class Inotify {
   /// Bytes taken per read: some hundred records of usual names, at least 15 of the longest (16 + 256 bytes).
   static let bufferBytes = 4096 * 4
 

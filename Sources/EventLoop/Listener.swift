@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 
 /// A listening socket on a loop: accepts within a budget, and pauses when told or when descriptors run out.
-public final class Listener {
+@MainActor public final class Listener {
   /// What accepts, as accept4(2); replaced by tests.
-  typealias Accept = (Int32, UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<socklen_t>?) -> Int32
+  typealias Accept = (Int32, UnsafeMutableRawPointer?, UnsafeMutablePointer<socklen_t>?) -> Int32
 
   /// Given to listen(2); the kernel cuts it to /proc/sys/net/core/somaxconn.
   public static let defaultBacklog: Int32 = 1024
@@ -130,9 +130,7 @@ public final class Listener {
     while left > 0 && !isPaused && watcher != nil {
       var storage = sockaddr_storage()
       var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-      let accepted = withUnsafeMutablePointer(to: &storage) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { acceptCall(descriptor, $0, &length) }
-      }
+      let accepted = acceptCall(descriptor, &storage, &length)
       let code = errno
       left -= 1
       if accepted >= 0 {

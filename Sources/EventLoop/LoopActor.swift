@@ -128,7 +128,7 @@ final nonisolated class LoopJobs: @unchecked Sendable {
     if head == local.count {
       local.removeAll(keepingCapacity: local.capacity <= 4096)
       head = 0
-    } else if head > 4096 {
+    } else if head > 4096 && head > local.count / 2 {
       local.removeFirst(head)
       head = 0
     }

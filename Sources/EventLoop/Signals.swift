@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// Signals as events of a loop (signalfd): a handler for them is ordinary code.
-public final class Signals {
+@MainActor public final class Signals {
   /// One signal, as signalfd_siginfo tells it. Several of the same number that come at once are reported as one.
   public nonisolated struct Event: Hashable, Sendable {
     public var signal: Int32

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// An eventfd on a loop: the one way for another thread to get the loop's attention.
-public final class Wakeup {
+@MainActor public final class Wakeup {
   private nonisolated let descriptor: Int32
   private var owner: FileDescriptor?
   private var watcher: Watcher?
@@ -30,6 +30,8 @@ public final class Wakeup {
     // EAGAIN: the count is at its maximum, so the loop is about to wake anyway.
     _ = write(descriptor, &one, 8)
   }
+
+  isolated deinit { close() }
 
   /// Ends it. No thread may signal from here on.
   public func close() {

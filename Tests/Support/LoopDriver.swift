@@ -19,7 +19,7 @@ public enum LoopDriver {
   public static func withLoop<Result>(_ body: (EventLoop) async throws -> Result) async throws -> Result {
     let loop = try EventLoop()
     let sources = makeSources(loop)
-    defer { sources.forEach { $0.cancel() } }
+    defer { for source in sources { source.cancel() } }
     return try await body(loop)
   }
 

@@ -1,13 +1,13 @@
 /// Linux calls that Swift's Glibc module does not import. Plain prototypes only; the feature macros live in the .c file.
 /// Every function returns what the call of the same name returns and leaves errno as that call set it.
+///
+/// No system header beyond these two: what a header includes can become part of this module and vanish from Glibc's.
+/// Hence kernel structures are void pointers, and pid_t, uid_t, mode_t are written as the integers that they are.
 #ifndef CLINUX_H
 #define CLINUX_H
 
-#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/types.h>
 
 /// malloc_trim(3): gives free heap pages back to the kernel. 1 if some were given, 0 if not.
 int clinux_malloc_trim(size_t pad);
@@ -41,11 +41,11 @@ int clinux_epoll_wait(int epoll, clinux_epoll_event *events, int count, int time
 /// eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK).
 int clinux_eventfd(void);
 /// signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK).
-int clinux_signalfd(const sigset_t *mask);
+int clinux_signalfd(const void *sigset);
 /// Reads one signalfd_siginfo. 1 read (number, sender's pid and uid stored), 0 nothing there, -1 error.
 int clinux_signalfd_read(int descriptor, int32_t *signal, int32_t *pid, uint32_t *uid);
 /// accept4(..., SOCK_CLOEXEC | SOCK_NONBLOCK).
-int clinux_accept(int listener, struct sockaddr *address, socklen_t *length);
+int clinux_accept(int listener, void *sockaddr, uint32_t *length);
 /// pipe2(ends, O_CLOEXEC): blocking ends.
 int clinux_pipe(int ends[2]);
 /// memfd_create(name, MFD_CLOEXEC).
@@ -53,7 +53,7 @@ int clinux_memfd_create(const char *name);
 /// inotify_init1(IN_CLOEXEC | IN_NONBLOCK).
 int clinux_inotify_init(void);
 /// pidfd_open(pid, 0); close-on-exec by definition. A raw system call where glibc has no wrapper.
-int clinux_pidfd_open(pid_t pid);
+int clinux_pidfd_open(int32_t pid);
 
 // Processes
 
@@ -68,10 +68,11 @@ typedef struct clinux_spawn_descriptor {
   int target;
 } clinux_spawn_descriptor;
 
-/// posix_spawnp with what the loop needs of it: descriptors duplicated to their targets in order, a working directory
-/// (NULL: the caller's), every signal at its default and unblocked, and a process group of its own if asked.
+/// posix_spawnp with what the loop needs of it: descriptors duplicated to their targets in order and those above the
+/// highest target closed, a working directory (NULL: the caller's), every signal at its default and unblocked, and a
+/// process group of its own if asked.
 /// Returns 0 or the error number (errno is not used).
-int clinux_spawn(pid_t *pid, const char *path, char *const argv[], char *const environment[],
+int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const environment[],
                  const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
                  int own_group);
 /// The process's environ.
@@ -83,17 +84,17 @@ int clinux_set_parent_death_signal(int signal);
 int clinux_set_name(const char *name);
 /// prctl(PR_SET_DUMPABLE, flag).
 int clinux_set_dumpable(int flag);
-int clinux_setresuid(uid_t real, uid_t effective, uid_t saved);
-int clinux_setresgid(gid_t real, gid_t effective, gid_t saved);
+int clinux_setresuid(uint32_t real, uint32_t effective, uint32_t saved);
+int clinux_setresgid(uint32_t real, uint32_t effective, uint32_t saved);
 
 // Files and chance
 
-int clinux_s_isreg(mode_t mode);
-int clinux_s_isdir(mode_t mode);
-int clinux_s_islnk(mode_t mode);
-int clinux_s_issock(mode_t mode);
+int clinux_s_isreg(uint32_t mode);
+int clinux_s_isdir(uint32_t mode);
+int clinux_s_islnk(uint32_t mode);
+int clinux_s_issock(uint32_t mode);
 /// getrandom(2): fills the whole buffer (at most 256 bytes are never cut short), or -1.
-ssize_t clinux_getrandom(void *buffer, size_t length);
+long clinux_getrandom(void *buffer, size_t length);
 
 /// mallinfo2(3): bytes of the heap that are in use.
 size_t clinux_heap_bytes_in_use(void);

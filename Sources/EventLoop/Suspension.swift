@@ -1,4 +1,11 @@
+/// How a task waits for the loop.
 extension EventLoop {
+  /// Suspends the task until the next iteration, after the descriptors had their turn: between the parts of long work.
+  /// (`Task.yield` lets other tasks run, but perhaps no descriptor.)
+  public func nextIteration() async {
+    await withCheckedContinuation { continuation in post { continuation.resume() } }
+  }
+
   /// Suspends the task for a time; the loop goes on with others.
   ///
   /// - Throws: `CancellationError`, at once when the task is cancelled.
