@@ -103,7 +103,7 @@ import XMLRPC
       #expect(try encoding.decode(bytes) == text, "\(name)")
       #expect(try encoding.encode(text) == bytes, "\(name)")
     } else {
-      #expect(throws: TextEncodingError.self, "\(name)") { () throws(TextEncodingError) in _ = try encoding.decode(bytes) }
+      #expect((try? encoding.decode(bytes)) == nil, "\(name)")
     }
   }
   let long = [UInt8](repeating: 0xA4, count: 200_000)
@@ -133,7 +133,9 @@ import XMLRPC
 @Test func oldInfoFilesCountWithCompatibility13Only() async throws {
   let files = [
     "a/a": "a\n", "a/:info": "owner: alice\ngroup:bob  trailing\nmode: 640\nperms: 0600\n  paranoid: false\nmtime: 7\n",
-    "b/b": "b\n", "b/info.xml": "<FileInfo><Info mode='inherit'><ACL/></Info><Info owner='last' mode='inherit'><ACL/></Info></FileInfo>",
+    "b/b": "b\n",
+    "b/info.xml":
+      "<FileInfo><Info mode='inherit'><ACL/></Info><Info owner='last' mode='inherit'><ACL/></Info></FileInfo>",
   ]
   let old = try CfgRepository(files, conf: "[server]\ncompatibility = 1.3\n", on: try EventLoop())
   let a = try await old.bind("/a")

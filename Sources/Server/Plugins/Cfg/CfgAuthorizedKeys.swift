@@ -40,7 +40,11 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     }
     for option in allow.children(tagged: "Option") {
       guard let name = option.name else { continue }
-      if let value = option["value"], !value.isEmpty { options.append("\(name)=\(value)") } else { options.append(name) }
+      if let value = option["value"], !value.isEmpty {
+        options.append("\(name)=\(value)")
+      } else {
+        options.append(name)
+      }
     }
     return options
   }
