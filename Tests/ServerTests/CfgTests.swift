@@ -149,6 +149,23 @@ import XMLRPC
   #expect(try await new.bind("/b")["mode"] == "inherit")
 }
 
+@Test func deepestInfoWinsWithCompatibility13() async throws {
+  let info = """
+    <FileInfo><Group name='web'><Group name='deep'><Info owner='deep'/></Group><Info owner='web'/></Group>
+    <Info owner='all' group='all'/></FileInfo>
+    """
+  let table: [(Set<String>, String)] = [([], "all"), (["web"], "web"), (["web", "deep"], "deep")]
+  let old = try CfgRepository(
+    ["a/a": "a", "a/info.xml": info], conf: "[server]\ncompatibility = 1.3\n", on: try EventLoop())
+  let new = try CfgRepository(["a/a": "a", "a/info.xml": info], on: try EventLoop())
+  for (groups, owner) in table {
+    let entry = try await old.bind("/a", client(groups: groups))
+    #expect(entry["owner"] == owner && entry["group"] == (owner == "all" ? "all" : "root"))
+    // 1.4 takes the first one in the file.
+    #expect(try await new.bind("/a", client(groups: groups))["owner"] == owner)
+  }
+}
+
 @Test func editsAreServed() async throws {
   let repository = try CfgRepository(["f/one/one": "first\n"], on: try EventLoop())
   #expect(await repository.text("/f/one") == "first\n")

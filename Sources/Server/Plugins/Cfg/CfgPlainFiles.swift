@@ -88,13 +88,24 @@ final class CfgInfoXMLFile: CfgInfo {
 }
 
 extension CfgInfoXMLFile {
-  /// 1.3 took the last `<Info>` that applies, with the elements in it (ACLs).
+  /// 1.3 took the last `<Info>`, what stands deeper being later, with the elements in it (ACLs).
   private func bindInfo13(_ entry: Element, _ metadata: ClientMetadata) throws {
-    guard let info = infoXML.match(metadata, entry: entry).last(where: { $0.tag == "Info" }) else {
+    guard let root = infoXML.compiled?.root, let info = Self.last(root.parts, metadata, entry) else {
       throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")
     }
     for (name, value) in info.attributes where !name.hasPrefix("__") { entry[name] = value }
-    entry.children += info.children
+    entry.children += info.children.map { $0.deepCopy() }
+  }
+
+  private static func last(
+    _ parts: [CompiledStructure.Part], _ metadata: ClientMetadata, _ entry: Element
+  ) -> Element? {
+    var found: Element?
+    for case .element(let node) in parts where node.source.tag == "Info" { found = node.source }
+    for case .condition(let condition, let inner) in parts where condition.holds(metadata, entry: entry) {
+      found = last(inner, metadata, entry) ?? found
+    }
+    return found
   }
 }
 
