@@ -192,6 +192,21 @@ import XMLRPC
   #expect(await repository.text("/g/two") == "new\n")
 }
 
+@Test func changedSettingsReadTheFilesAgain() async throws {
+  let repository = try CfgRepository(
+    ["a/a": "a\n", "a/a.G10_web.cat": "+b\n", "a/:info": "mode: 0600\n"], on: try EventLoop())
+  try repository.write(bytes: [0xE9], "l/l")
+  #expect(await repository.text("/l").hasPrefix("failed: Failed to decode /l"))
+  #expect(try await repository.bind("/a")["mode"] == "644")
+  var settings = repository.core.settings
+  settings.encoding = "ISO-8859-1"
+  settings.compatibility = .bcfg213
+  repository.core.settingsChanged(settings)
+  #expect(await repository.text("/l") == "é")
+  #expect(try await repository.bind("/a")["mode"] == "0600")
+  #expect(await repository.text("/a", client(groups: ["web"])) == "a\nb\n")
+}
+
 @Test func fileOverTheLimitFailsItsEntryAlone() async throws {
   let repository = try CfgRepository(
     ["a/a": "12345678", "b/b": "123456789"], conf: "[cfg]\nmax_file_size = 8\n", on: try EventLoop())

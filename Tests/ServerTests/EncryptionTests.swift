@@ -1,3 +1,6 @@
+import EventLoop
+import Logging
+import Support
 import Testing
 import XMLRPC
 
@@ -55,5 +58,21 @@ private let known = "U2FsdGVkX18BAgMEBQYHCE0MuB8/11vsc0Hk+YvzAXM=\n"
     } catch {
       #expect(error.description == message)
     }
+  }
+}
+
+@Test func encryptedElementsOfXMLFilesAreDecrypted() throws {
+  let monitor = try #require(FileMonitorFactory.make("inotify", on: try EventLoop()))
+  let table: [(root: String, name: String, isLax: Bool, text: String?)] = [
+    ("<P>", "mine", false, "secret\n"), ("<P>", "absent", false, nil), ("<P>", "absent", true, known),
+    ("<P lax_decryption='true'>", "absent", false, known), ("<P lax_decryption='false'>", "absent", true, nil),
+  ]
+  for (root, name, isLax, text) in table {
+    let directory = TemporaryDirectory()
+    let path = directory.write("\(root)<Group name='g'><E encrypted='\(name)'>\(known)</E></Group></P>", to: "p.xml")
+    let file = StructFile(path: path, monitor: monitor, logger: Logger(label: "test"))
+    file.encryption = Encryption(passphrases: ["mine": "sesame"], isLax: isLax)
+    file.watch()
+    #expect(file.match(client(groups: ["g"])).first?.text == text, "\(root) \(name) \(isLax)")
   }
 }

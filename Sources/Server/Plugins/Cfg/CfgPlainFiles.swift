@@ -20,11 +20,6 @@ final class CfgEncryptedFile: CfgGenerator {
 
   override func load() {
     super.load()
-    decrypt()
-  }
-
-  /// Decrypts again: passphrases may have changed.
-  func decrypt() {
     guard let data else {
       current = nil
       return
@@ -118,8 +113,12 @@ final class CfgLegacyInfoFile: CfgInfo {
     ("sensitive", false), ("encoding", false), ("important", false), ("mtime", true),
   ]
 
-  override func load() {
+  override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
+    super.init(path: path, specificity: specificity, plugin: plugin)
     plugin.logger.warning("Cfg: \(path): Use of info/:info files is deprecated")
+  }
+
+  override func load() {
     super.load()
     guard let data else { return }
     values = []
