@@ -76,7 +76,9 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
 
   @Test(arguments: Attempt.all)
   fileprivate func onlyTheRightOnesComeIn(_ attempt: Attempt) async throws {
-    try await CoreBench.run(files: Self.files, names: Self.names, prepare: { $0.authentication = attempt.mode }) {
+    var settings = CoreBench.settings
+    settings.authentication = attempt.mode
+    try await CoreBench.run(files: Self.files, names: Self.names, settings: settings) {
       (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       let address = ClientAddress(ip: attempt.ip, port: 4711)
@@ -91,7 +93,9 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
   }
 
   @Test func withoutAGlobalPasswordNoneFits() async throws {
-    try await CoreBench.run(files: Self.files, prepare: { $0.password = nil }) { (bench: CoreBench) async throws in
+    var settings = CoreBench.settings
+    settings.password = nil
+    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       for password in ["", "foobat", "nil"] {
         let isIn = await plugin.authenticateConnection(

@@ -140,7 +140,8 @@ import Testing
   }
 
   @Test func linksModesAndFailuresOfTheFile() async throws {
-    try await CoreBench.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) { (bench: CoreBench) async throws in
+    try await CoreBench.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) {
+      (bench: CoreBench) async throws in
       let path = bench.repository.file("Metadata/clients.xml")
       unlink(path)
       symlink(bench.repository.file("real.xml"), path)
@@ -160,7 +161,9 @@ import Testing
   }
 
   @Test func bootstrapEndsWithTheFirstStatistics() async throws {
-    try await CoreBench.run(files: Self.files, prepare: { $0.authentication = "bootstrap" }) { (bench: CoreBench) async throws in
+    var settings = CoreBench.settings
+    settings.authentication = "bootstrap"
+    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       try await plugin.endStatistics(try await bench.core.buildMetadata("one"))
       #expect(plugin.authentication(of: "one") == "cert")
@@ -197,7 +200,9 @@ import Testing
   }
 
   @Test func initialMetadataIsKeptWithoutWhatConnectorsAdd() async throws {
-    try await CoreBench.run(files: Self.files, prepare: { $0.clientMetadataCache = .initial }) { (bench: CoreBench) async throws in
+    var settings = CoreBench.settings
+    settings.clientMetadataCache = .initial
+    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       let first = try await plugin.initialMetadata("one")
       plugin.mergeAdditionalGroups(first, ["extra"])
