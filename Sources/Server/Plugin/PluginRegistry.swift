@@ -5,7 +5,10 @@ public enum PluginRegistry {
   /// Every plugin that can be loaded.
   public static let all: [Plugin.Type] = [
     BundlerPlugin.self,
+    CfgPlugin.self,
     DefaultsPlugin.self,
+    MetadataPlugin.self,
+    ProbesPlugin.self,
     RulesPlugin.self,
   ]
 
