@@ -5,7 +5,7 @@ public import Logging
 import XMLRPC
 
 /// The live connections: admission, caps, what they share, and the end of all of them.
-public final class ConnectionTable {
+@MainActor public final class ConnectionTable {
   /// Bytes read from a transport at once: one TLS record.
   static let scratchBytes = 16 * 1024
   /// Bytes given to a transport at once: what it gathers for one send.
