@@ -23,14 +23,19 @@ private func edited(
   return String(decoding: try editor.contents(), as: UTF8.self)
 }
 
+/// In a closure that throws, `#expect` cannot.
+private func isTrue(_ value: Bool, at place: SourceLocation = #_sourceLocation) {
+  #expect(value, sourceLocation: place)
+}
+
 @Test func attributesChangeInPlace() throws {
   let changed = try edited(clients) {
-    #expect(try $0.setAttribute("profile", to: "a'b\"<&é", of: "Client", where: "name", is: "one"))
+    try isTrue($0.setAttribute("profile", to: "a'b\"<&é", of: "Client", where: "name", is: "one"))
   }
   #expect(changed == clients.replacing("profile=\"p\"", with: "profile=\"a'b&quot;&lt;&amp;é\""))
   let added = try edited(clients) {
-    #expect(try $0.setAttribute("version", to: "1.4", of: "Client", where: "name", is: "one"))
-    #expect(try $0.setAttribute("version", to: "1.3", of: "Client", where: "name", is: "two"))
+    try isTrue($0.setAttribute("version", to: "1.4", of: "Client", where: "name", is: "one"))
+    try isTrue($0.setAttribute("version", to: "1.3", of: "Client", where: "name", is: "two"))
   }
   #expect(
     added
@@ -44,10 +49,10 @@ private func edited(
 
 @Test func whatIsNotThereIsNotChanged() throws {
   let unchanged = try edited(clients) {
-    #expect(try !$0.setAttribute("x", to: "1", of: "Client", where: "name", is: "three"))
-    #expect(try !$0.removeElement("Client", where: "name", is: "three"))
-    #expect(try !$0.removeElement("Clients", where: "version", is: "3.0"))
-    #expect(try $0.setAttribute("x", to: nil, of: "Client", where: "name", is: "two"))
+    try isTrue(!$0.setAttribute("x", to: "1", of: "Client", where: "name", is: "three"))
+    try isTrue(!$0.removeElement("Client", where: "name", is: "three"))
+    try isTrue(!$0.removeElement("Clients", where: "version", is: "3.0"))
+    try isTrue($0.setAttribute("x", to: nil, of: "Client", where: "name", is: "two"))
     #expect($0.count(tag: "Client", where: "name", is: "one") == 1)
   }
   #expect(unchanged == clients)
@@ -75,7 +80,7 @@ private func edited(
 }
 
 @Test func elementsGoWithTheirLine() throws {
-  let second = try edited(clients) { #expect(try $0.removeElement("Client", where: "name", is: "two")) }
+  let second = try edited(clients) { try isTrue($0.removeElement("Client", where: "name", is: "two")) }
   #expect(second == clients.replacing("\t<Client name=\"two\"><Alias name=\"deux\"/></Client>\n", with: ""))
   let first = try edited(clients) { try $0.removeElement("Client", where: "name", is: "one") }
   #expect(first == clients.replacing("<Client name='one'   profile=\"p\"\n          address=\"1.2.3.4\"/>", with: ""))
