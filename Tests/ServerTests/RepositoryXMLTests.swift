@@ -60,7 +60,8 @@ import Testing
 }
 
 @Test func clientDocumentsDropBlankTextAndRefuseDocumentTypes() throws {
-  #expect(text(of: try ClientDocument.parse("<a>\n <b x='1'> t </b>\n <c> </c></a>")) == "<a><b x=\"1\"> t </b><c> </c></a>")
+  #expect(
+    text(of: try ClientDocument.parse("<a>\n <b x='1'> t </b>\n <c> </c></a>")) == "<a><b x=\"1\"> t </b><c> </c></a>")
   #expect(text(of: try ClientDocument.parse("<?xml version='1.0'?><a>x&lt;<b/>y</a>")) == "<a>x&lt;<b/></a>")
   for document in ["<!DOCTYPE a []><a/>", "<a>&e;</a>", "<a>", "", "<a/><b/>"] {
     #expect(throws: (any Error).self) { try ClientDocument.parse(document) }

@@ -84,7 +84,8 @@ private func isTrue(_ value: Bool, at place: SourceLocation = #_sourceLocation) 
   #expect(second == clients.replacing("\t<Client name=\"two\"><Alias name=\"deux\"/></Client>\n", with: ""))
   let first = try edited(clients) { try $0.removeElement("Client", where: "name", is: "one") }
   #expect(first == clients.replacing("<Client name='one'   profile=\"p\"\n          address=\"1.2.3.4\"/>", with: ""))
-  #expect(try edited("<C><X n='1'/><X n='2'/></C>") { try $0.removeElement("X", where: "n", is: "1") } == "<C><X n='2'/></C>")
+  #expect(
+    try edited("<C><X n='1'/><X n='2'/></C>") { try $0.removeElement("X", where: "n", is: "1") } == "<C><X n='2'/></C>")
 }
 
 @Test func oddMarkupIsNotTakenForElements() throws {
