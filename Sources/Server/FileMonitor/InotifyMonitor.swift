@@ -7,6 +7,9 @@ public import Logging
 /// The kernel queues a record before the call that it is about returns to whoever edits. So `processPending`, which
 /// reads until nothing is left, sees every edit that was finished before it was called. Records are taken as places to
 /// look at: see `MonitoredTree`.
+///
+/// inotify names a file by the folder that it was opened in: an edit through another hard link of the file is noticed
+/// by `rescan` only, as by Bcfg2's monitors.
 public final class InotifyMonitor: TreeMonitor {
   /// Looks per update while new records arrive; what comes later is left to the next readiness.
   private static let roundLimit = 8
