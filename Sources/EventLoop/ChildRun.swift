@@ -173,8 +173,9 @@ private final class ChildRun {
     timer?.cancel()
     let output = ChildProcess.Output(
       status: child.reap(), standardOutput: outputs[0].bytes, standardError: outputs[1].bytes)
-    // Ends the references in a circle: child, its closure, this.
+    // Ends the references in a circle: child and timer, their closures, this.
     self.child = nil
+    timer = nil
     continuation?.resume(returning: verdict.map { .failure($0(output)) } ?? .success(output))
     continuation = nil
   }

@@ -1,6 +1,7 @@
 /// One deadline on a loop; made by ``EventLoop/schedule(after:_:)``.
 ///
-/// It fires once; its handler may rearm it. The loop keeps it while it is scheduled, so that the caller need not.
+/// It fires once; its handler may rearm it. The loop keeps it while it is scheduled, so that the caller need not. It
+/// keeps its handler for good: whoever stores the timer and is captured by the handler breaks that circle.
 public final class Timer {
   /// When it fires; without meaning while it is not scheduled.
   public private(set) var deadline: MonotonicTime

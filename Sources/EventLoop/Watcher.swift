@@ -1,6 +1,6 @@
 /// One descriptor registered on a loop: what it waits for, and where it was added.
 ///
-/// The loop keeps it until ``cancel()``. Whoever registers it owns the descriptor, and cancels before closing it.
+/// It and its loop keep each other until ``cancel()``. Whoever registers it owns the descriptor, and cancels before closing it.
 public final class Watcher {
   public let descriptor: Int32
   /// Told apart from earlier watchers of the same number, so that their late events are dropped.
@@ -12,7 +12,7 @@ public final class Watcher {
   public var isRegistered: Bool { loop != nil }
 
   private(set) var handler: ((Readiness) -> Void)?
-  private weak var loop: EventLoop?
+  private var loop: EventLoop?
 
   init(
     descriptor: Int32, generation: UInt32, interest: Interest, origin: String, loop: EventLoop,

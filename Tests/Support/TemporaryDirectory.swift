@@ -6,7 +6,8 @@ public final nonisolated class TemporaryDirectory: Sendable {
   public let path: String
 
   public init() {
-    var template = Array("\(String(cString: getenv("TMPDIR") ?? strdup("/tmp")))/bcfg2-test-XXXXXX".utf8CString)
+    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(parent)/bcfg2-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { preconditionFailure("mkdtemp: \(String(cString: strerror(errno)))") }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
