@@ -129,3 +129,5 @@ int clinux_s_islnk(uint32_t mode) { return S_ISLNK(mode); }
 int clinux_s_issock(uint32_t mode) { return S_ISSOCK(mode); }
 
 long clinux_getrandom(void *buffer, size_t length) { return getrandom(buffer, length, 0); }
+
+size_t clinux_heap_bytes_in_use(void) { return mallinfo2().uordblks; }

@@ -1,6 +1,30 @@
+import EventLoop
+import Glibc
+import Logging
 import Server
 
+/// `bcfg2-server`: reads the command line and bcfg2.conf, goes to the background where asked, and runs a core.
 @main
 enum BcfgServer {
-  static func main() {}
+  static func main() {
+    let options: CommandLineOptions
+    switch CommandLineOptions.parse(CommandLine.arguments, version: ServerVersion.text) {
+    case .run(let parsed): options = parsed
+    case .print(let text):
+      print(text, terminator: "")
+      exit(0)
+    case .usage(let text): fail(text, status: 2)
+    }
+    do {
+      exit(try ServerProcess(options).run())
+    } catch {
+      fail("bcfg2-server: \(error)\n", status: 1)
+    }
+  }
+
+  private static func fail(_ text: String, status: Int32) -> Never {
+    var text = text
+    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    exit(status)
+  }
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clinux_process.h"
+
 /// malloc_trim(3): gives free heap pages back to the kernel. 1 if some were given, 0 if not.
 int clinux_malloc_trim(size_t pad);
 
@@ -95,5 +97,8 @@ int clinux_s_islnk(uint32_t mode);
 int clinux_s_issock(uint32_t mode);
 /// getrandom(2): fills the whole buffer (at most 256 bytes are never cut short), or -1.
 long clinux_getrandom(void *buffer, size_t length);
+
+/// mallinfo2(3): bytes of the heap that are in use.
+size_t clinux_heap_bytes_in_use(void);
 
 #endif

@@ -31,7 +31,7 @@ extension ServerCore {
   public func setCoreDebug(_ flag: Bool) -> Bool {
     isDebugging = flag
     logger.info("Core: debug = \(flag ? "True" : "False")")
-    LogSetup.setDebug(flag)
+    Log.setDebug(flag)
     return flag
   }
 

@@ -1,3 +1,4 @@
+import EventLoop
 import XMLRPC
 
 /// The stages at which ClientRunHooks plugins are called.
@@ -16,7 +17,7 @@ extension ServerCore {
   /// - Throws: `Fault` from building the metadata; `ValidationError` of a validator that refuses.
   public func buildConfiguration(_ client: String) async throws -> Element {
     logger.debug("Building configuration for \(client)")
-    let start = loop.clock()
+    let start = MonotonicTime.now()
     let metadata: ClientMetadata
     do {
       metadata = try await buildMetadata(client)
@@ -24,6 +25,7 @@ extension ServerCore {
       logger.error("Metadata consistency error for client \(client)")
       return Element("error", ["type": "metadata error"])
     }
+    await updateRevisionIfNeeded()
     let configuration = Element("Configuration", ["version": "2.0", "revision": revision])
     await clientRunHook(.start, metadata)
     var structures: [Element]
@@ -39,7 +41,7 @@ extension ServerCore {
     try await validateGoals(metadata, configuration)
     await clientRunHook(.end, metadata)
     sortXML(configuration)
-    logger.info("Generated config for \(client) in \((loop.clock() - start).threeDecimals) seconds")
+    logger.info("Generated config for \(client) in \((MonotonicTime.now() - start).threeDecimals) seconds")
     return configuration
   }
 
@@ -82,8 +84,8 @@ extension ServerCore {
   /// Runs the StructureValidator plugins over the abstract configuration.
   public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
     logger.debug("Validating structures for \(metadata.hostname)")
-    let start = loop.clock()
-    defer { statistics.add("\(name):validate_structures", loop.clock() - start) }
+    let start = MonotonicTime.now()
+    defer { statistics.add("\(name):validate_structures", MonotonicTime.now() - start) }
     for plugin in interfaces.structureValidators {
       do {
         try await plugin.validateStructures(metadata, &structures)
@@ -138,18 +140,26 @@ extension ServerCore {
     logger.debug("Binding structures for \(metadata.hostname)")
     await timed("BindStructures") {
       for structure in structures {
-        await bindStructure(structure, metadata)
-        configuration.children.append(structure)
+        do {
+          try await bindStructure(structure, metadata)
+          configuration.children.append(structure)
+        } catch {
+          logger.error("error in BindStructure: \(error)")
+        }
       }
     }
   }
 
   /// Binds every entry of a structure in place. An entry that fails carries `failure`; `Bound` entries need no generator.
-  public func bindStructure(_ structure: Element, _ metadata: ClientMetadata) async {
+  ///
+  /// - Throws: `PluginExecutionError` for an entry whose tag is `Bound` and nothing more: the client gets none of the
+  ///   structure.
+  public func bindStructure(_ structure: Element, _ metadata: ClientMetadata) async throws {
     logger.debug("Binding structure \(structure.name ?? "unknown") for \(metadata.hostname)")
-    await timed("BindStructure") {
+    try await timed("BindStructure") {
       for entry in structure.children {
         if entry.tag.hasPrefix("Bound") {
+          guard entry.tag != "Bound" else { throw PluginExecutionError("Empty tag name in \(structure.name ?? "None")") }
           entry.tag.removeFirst(5)
           continue
         }
@@ -185,8 +195,8 @@ extension ServerCore {
         logger.error("Falling back to \(entry.tag):\(name ?? "None")")
       }
     }
-    let start = loop.clock()
-    defer { statistics.add(bindStatisticName(entry.tag), loop.clock() - start) }
+    let start = MonotonicTime.now()
+    defer { statistics.add(bindStatisticName(entry.tag), MonotonicTime.now() - start) }
     if let name = entry.name {
       var found: EntryBinder?
       var names: [String] = []
@@ -203,7 +213,10 @@ extension ServerCore {
         return
       }
       if names.count > 1 {
-        logger.error("\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))")
+        // The entry fails, as in Bcfg2: nobody can say which of them the administrator means.
+        let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
+        logger.error("\(message)")
+        throw PluginExecutionError(message)
       }
     }
     try await bindBySlowPath(entry, metadata)

@@ -1,3 +1,4 @@
+import EventLoop
 import XMLRPC
 
 /// The outcome of a call: a value, a fault, or no access.
@@ -23,9 +24,9 @@ extension ServerCore {
       logger.error("Unexpected error checking ACLs for \(address.ip) for \(call.method): \(error)")
       return .denied
     }
-    let start = loop.clock()
+    let start = MonotonicTime.now()
     var isKnown = true
-    defer { if isKnown { statistics.add(call.method, loop.clock() - start) } }
+    defer { if isKnown { statistics.add(call.method, MonotonicTime.now() - start) } }
     do {
       if let method = Self.exposedMethods[call.method] {
         try checkParameters(call, method)
@@ -34,12 +35,12 @@ extension ServerCore {
       if let value = try await callRemoteMethod(call) { return .value(value) }
       isKnown = false
       logger.error("Unknown method \(call.method)")
-      return .fault(Fault(code: Fault.methodNotFound, string: "Unknown method \(call.method)"))
+      return .fault(.unknownMethod(call.method))
     } catch let fault as Fault {
       return .fault(fault)
     } catch {
       logger.error("\(call.method): \(error)")
-      return .fault(Fault(code: 1, string: "\(error)"))
+      return .fault(.failure("\(error)"))
     }
   }
 

@@ -37,7 +37,9 @@ public final class ExecutionStatistics {
   public var value: Value {
     .structure(
       entries.sorted { $0.key < $1.key }.map { name, entry in
-        (name, .array([.double(entry.minimum), .double(entry.maximum), .double(entry.mean), .int(Int64(entry.count))]))
+        Value.Member(
+          name,
+          .array([.double(entry.minimum), .double(entry.maximum), .double(entry.mean), .int(Int64(entry.count))]))
       })
   }
 }

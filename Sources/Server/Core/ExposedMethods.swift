@@ -6,11 +6,11 @@ struct ExposedMethod {
   let help: String
   /// How many parameters it takes, besides the address.
   let parameters: ClosedRange<Int>
-  let call: (ServerCore, ClientAddress, [Value]) async throws -> Value
+  let call: @MainActor (ServerCore, ClientAddress, [Value]) async throws -> Value
 
   init(
     _ parameters: ClosedRange<Int>, _ help: String,
-    _ call: @escaping (ServerCore, ClientAddress, [Value]) async throws -> Value
+    _ call: @escaping @MainActor (ServerCore, ClientAddress, [Value]) async throws -> Value
   ) {
     self.parameters = parameters
     self.help = help
@@ -118,7 +118,7 @@ extension ServerCore {
       },
       "list_event_handlers": RemoteMethod { arguments in
         try arguments.require(0, of: "list_event_handlers")
-        return .structure(monitor.listEventHandlers().map { ($0.path, .string($0.handler)) })
+        return .structure(monitor.listEventHandlers().map { Value.Member($0.path, .string($0.handler)) })
       },
     ]
     guard monitor.name == "Inotify" else { return methods }

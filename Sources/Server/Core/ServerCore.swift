@@ -34,10 +34,15 @@ open class ServerCore {
   public internal(set) var metadataCache: [String: ClientMetadata] = [:]
   /// State of the core's debug flag.
   public internal(set) var isDebugging: Bool
+  /// Renders files of the repository that are Genshi templates; nil where there is none. Set before plugins are loaded.
+  public var xmlTemplateRenderer: (any XMLTemplateRenderer)?
   /// Groups that connectors defined, with the connector's name.
   var dynamicGroups: [String: String] = [:]
   /// Names of the statistics of `bind`, by entry tag: made once.
   var bindStatisticNames: [String: String] = [:]
+  /// The file monitor's generation for which `revision` was asked for.
+  var revisionGeneration: UInt64?
+  var performanceTimer: Timer?
   private(set) var isShutDown = false
 
   /// The name that statistics and log lines show: of the class, as Bcfg2's.
@@ -88,6 +93,7 @@ open class ServerCore {
       return
     }
     isShutDown = true
+    performanceTimer?.cancel()
     logger.info("\(name): Shutting down core...")
     fileMonitor.shutdown()
     logger.info("\(name): FAM shut down")
@@ -98,13 +104,13 @@ open class ServerCore {
   /// Logs a failure that ends a request, and makes the fault for its client.
   public func criticalError(_ message: String) -> Fault {
     logger.error("\(message)")
-    return Fault(code: Fault.applicationError, string: "Critical failure: \(message)")
+    return .critical(message)
   }
 
   /// Runs `body` and records how long it took under `NAME:OPERATION`.
   func timed<Result>(_ operation: String, _ body: () async throws -> Result) async rethrows -> Result {
-    let start = loop.clock()
-    defer { statistics.add("\(name):\(operation)", loop.clock() - start) }
+    let start = MonotonicTime.now()
+    defer { statistics.add("\(name):\(operation)", MonotonicTime.now() - start) }
     return try await body()
   }
 }

@@ -9,7 +9,7 @@ public enum EntryBinder {
   /// Binds at once.
   case now((_ entry: Element, _ metadata: ClientMetadata) throws -> Void)
   /// May wait, for a child process or the like.
-  case later((_ entry: Element, _ metadata: ClientMetadata) async throws -> Void)
+  case later(@MainActor (_ entry: Element, _ metadata: ClientMetadata) async throws -> Void)
 }
 
 /// Generators make the contents of entries.

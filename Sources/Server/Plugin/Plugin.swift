@@ -88,9 +88,9 @@ open class Plugin {
 /// A method that a plugin or the file monitor exposes over XML-RPC. The caller's address is not passed.
 public struct RemoteMethod {
   /// Called with the parameters of the call.
-  public let call: ([Value]) async throws -> Value
+  public let call: @MainActor ([Value]) async throws -> Value
 
-  public init(_ call: @escaping ([Value]) async throws -> Value) { self.call = call }
+  public init(_ call: @escaping @MainActor ([Value]) async throws -> Value) { self.call = call }
 }
 
 /// The parameters of a call do not fit its method. Shown to the caller as a fault of code 1.

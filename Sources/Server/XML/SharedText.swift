@@ -9,7 +9,7 @@ public final class SharedText {
 
   /// The text as it stands in an answer: escaped for XML, then for the XML-RPC string around the document. Made at the
   /// first use.
-  public private(set) lazy var wire: [UInt8] = SharedText.escape(utf8)
+  public private(set) lazy var wire: [UInt8] = XMLEscape.escaped(utf8, as: .nestedText, encoding: .ascii)
 
   public init(utf8: [UInt8]) { self.utf8 = utf8 }
 
@@ -17,11 +17,4 @@ public final class SharedText {
 
   /// The text as a string: a copy, for plugins that look inside.
   public var string: String { String(decoding: utf8, as: UTF8.self) }
-
-  private static func escape(_ utf8: [UInt8]) -> [UInt8] {
-    var out: [UInt8] = []
-    out.reserveCapacity(utf8.count + utf8.count / 8)
-    XMLEscape.appendTextTwice(utf8, to: &out)
-    return out
-  }
 }

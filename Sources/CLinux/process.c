@@ -1,0 +1,90 @@
+#define _GNU_SOURCE
+#include "clinux_process.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+pid_t clinux_fork(void) { return fork(); }
+
+int clinux_process_owner_is(uid_t user, gid_t group) {
+  uid_t ru, eu, su;
+  gid_t rg, eg, sg;
+  if (getresuid(&ru, &eu, &su) != 0 || getresgid(&rg, &eg, &sg) != 0) return 0;
+  return ru == user && eu == user && su == user && rg == group && eg == group && sg == group;
+}
+
+void clinux_getopt_reset(void) {
+  optind = 0;
+  opterr = 0;
+  optopt = 0;
+}
+
+int clinux_getopt_long(int argc, char *const *argv, const char *shorts, const clinux_long_option *longs, int count) {
+  struct option options[65];
+  memset(options, 0, sizeof options);
+  for (int i = 0; i < count && i < 64; i++) {
+    options[i].name = longs[i].name;
+    options[i].has_arg = longs[i].has_argument ? required_argument : no_argument;
+    options[i].val = longs[i].value;
+  }
+  optopt = 0;
+  return getopt_long(argc, argv, shorts, options, NULL);
+}
+
+int clinux_getopt_index(void) { return optind; }
+const char *clinux_getopt_argument(void) { return optarg; }
+int clinux_getopt_option(void) { return optopt; }
+
+static int connect_or_close(int descriptor, const struct sockaddr *address, socklen_t length) {
+  if (descriptor < 0) return -1;
+  if (connect(descriptor, address, length) == 0) return descriptor;
+  int code = errno;
+  close(descriptor);
+  errno = code;
+  return -1;
+}
+
+int clinux_connect_log(const char *path) {
+  struct sockaddr_un address;
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  strcpy(address.sun_path, path);
+  int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  int descriptor = connect_or_close(
+      socket(AF_UNIX, SOCK_DGRAM | flags, 0), (const struct sockaddr *)&address, sizeof address);
+  if (descriptor >= 0 || errno != EPROTOTYPE) return descriptor;
+  return connect_or_close(
+      socket(AF_UNIX, SOCK_STREAM | flags, 0), (const struct sockaddr *)&address, sizeof address);
+}
+
+int clinux_connect_log_udp(unsigned short port) {
+  struct sockaddr_in address;
+  memset(&address, 0, sizeof address);
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return connect_or_close(
+      socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), (const struct sockaddr *)&address,
+      sizeof address);
+}
+
+ssize_t clinux_send_log(int descriptor, const void *bytes, size_t count) {
+  return send(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+int clinux_descriptor_kind(int descriptor) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return 0;
+  if (S_ISSOCK(status.st_mode)) return 2;
+  return S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode) ? 1 : 0;
+}

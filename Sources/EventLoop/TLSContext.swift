@@ -1,0 +1,219 @@
+import COpenSSL
+import Glibc
+
+/// Certificate, key, authority and rules from which each TLS connection is made.
+///
+/// `reload()` reads the files again and replaces all of them together, or nothing when one is bad. Connections that
+/// exist keep what they were made from.
+@MainActor public final class TLSContext {
+  /// The oldest protocol that is spoken.
+  nonisolated public enum ProtocolFloor: Equatable, Sendable {
+    /// `protocol = xmlrpc/ssl`: TLS 1.2 and later.
+    case tls12
+    /// `protocol = xmlrpc/tlsv1`: TLS 1.0 and later, with the ciphers and key sizes of its time.
+    case tls10
+  }
+
+  /// What the administrator configures; paths are absolute.
+  nonisolated public struct Files: Equatable, Sendable {
+    /// PEM, the server's certificate first, then the chain.
+    public var certificate: String
+    /// PEM without passphrase; may be the same file as the certificate.
+    public var key: String
+    /// PEM with the authorities that sign client certificates. Without it no client certificate is asked for.
+    public var authority: String?
+
+    public init(certificate: String, key: String, authority: String? = nil) {
+      self.certificate = certificate
+      self.key = key
+      self.authority = authority
+    }
+  }
+
+  public let files: Files
+  public let floor: ProtocolFloor
+  let output = TLSOutput()
+  private var context: OpaquePointer
+
+  /// Reads the files.
+  ///
+  /// - Throws: `TLSContextError`, whose text names the file at fault.
+  public init(files: Files, floor: ProtocolFloor) throws(TLSContextError) {
+    self.files = files
+    self.floor = floor
+    context = try makeServerContext(files, floor)
+  }
+
+  isolated deinit { SSL_CTX_free(context) }
+
+  /// Reads the files again. On an error the old ones stay in use.
+  public func reload() throws(TLSContextError) {
+    let fresh = try makeServerContext(files, floor)
+    SSL_CTX_free(context)
+    context = fresh
+  }
+
+  /// Whether clients are asked for a certificate.
+  public var requestsClientCertificate: Bool { files.authority != nil }
+
+  /// One sentence for the log at start when the configuration allows protocols that are no longer safe.
+  public var warning: String? {
+    switch floor {
+    case .tls12: nil
+    case .tls10:
+      "protocol = xmlrpc/tlsv1 allows TLS 1.0 and 1.1 and weak ciphers; set protocol = xmlrpc/ssl for TLS 1.2 and later"
+    }
+  }
+
+  /// A server connection's state in OpenSSL, nil without memory. The caller frees it.
+  func makeSession() -> OpaquePointer? { SSL_new(context) }
+}
+
+/// Why a context cannot be made from its files.
+nonisolated public enum TLSContextError: Error, Equatable, Sendable, CustomStringConvertible {
+  case keyUnreadable(path: String)
+  case certificateUnreadable(path: String)
+  case authorityUnreadable(path: String)
+  case badKey(path: String, reason: String)
+  case badCertificate(path: String, reason: String)
+  case badAuthority(path: String, reason: String)
+  case keyDoesNotMatch(key: String, certificate: String)
+  case openSSL(reason: String)
+
+  // The first three are the sentences that administrators of the Python server know.
+  public var description: String {
+    switch self {
+    case .keyUnreadable(let path): "Keyfile \(path) does not exist or is not readable"
+    case .certificateUnreadable(let path): "Certfile \(path) does not exist or is not readable"
+    case .authorityUnreadable(let path): "CA \(path) does not exist or is not readable"
+    case .badKey(let path, let reason): "key \(path) cannot be used: \(reason)"
+    case .badCertificate(let path, let reason): "certificate \(path) cannot be used: \(reason)"
+    case .badAuthority(let path, let reason): "CA \(path) cannot be used: \(reason)"
+    case .keyDoesNotMatch(let key, let certificate): "key \(key) does not match certificate \(certificate)"
+    case .openSSL(let reason): "TLS cannot be set up: \(reason)"
+    }
+  }
+}
+
+/// The sessions that a TLS 1.2 client without tickets may resume are bytes on our side, so their number is bounded.
+nonisolated private let cachedSessions = 256
+/// Sessions are resumed only in the context that they came from; OpenSSL refuses resumption without one as soon as
+/// client certificates are verified (SSL_CTX_set_session_id_context(3)).
+nonisolated private let sessionContext: [UInt8] = Array("bcfg2-server".utf8)
+/// TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 allows at security level 0 only.
+nonisolated private let cipherStringOfTLS10 = "DEFAULT:!aNULL:!eNULL:!EXPORT:@SECLEVEL=0"
+
+nonisolated private func makeServerContext(
+  _ files: TLSContext.Files, _ floor: TLSContext.ProtocolFloor
+) throws(TLSContextError) -> OpaquePointer {
+  guard access(files.key, R_OK) == 0 else { throw .keyUnreadable(path: files.key) }
+  guard access(files.certificate, R_OK) == 0 else { throw .certificateUnreadable(path: files.certificate) }
+  if let authority = files.authority {
+    guard access(authority, R_OK) == 0 else { throw .authorityUnreadable(path: authority) }
+  }
+  ERR_clear_error()
+  guard let context = SSL_CTX_new(TLS_server_method()) else { throw .openSSL(reason: takeOpenSSLErrors().text) }
+  do {
+    try configure(context, floor)
+    try loadCertificate(context, files)
+    try loadKey(context, files)
+    if let authority = files.authority { try requestClientCertificates(context, authority) }
+  } catch {
+    SSL_CTX_free(context)
+    throw error
+  }
+  return context
+}
+
+nonisolated private func configure(_ context: OpaquePointer, _ floor: TLSContext.ProtocolFloor) throws(TLSContextError)
+{
+  copenssl_set_server_options(context)
+  copenssl_set_mode(
+    context,
+    CLong(SSL_MODE_RELEASE_BUFFERS) | CLong(SSL_MODE_ENABLE_PARTIAL_WRITE) | CLong(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER))
+  copenssl_set_read_ahead(context, 1)
+  copenssl_set_session_cache(context, CLong(SSL_SESS_CACHE_SERVER), cachedSessions)
+  // One ticket is enough: a client that resumes at all runs one connection after the other.
+  SSL_CTX_set_num_tickets(context, 1)
+  SSL_CTX_set_alpn_select_cb(context, selectHTTP11, nil)
+  // A key with a passphrase must fail instead of asking on a terminal that the daemon may have.
+  SSL_CTX_set_default_passwd_cb(context, refusePassphrase)
+  var accepted = sessionContext.withUnsafeBufferPointer {
+    SSL_CTX_set_session_id_context(context, $0.baseAddress, UInt32($0.count)) == 1
+  }
+  switch floor {
+  case .tls12:
+    accepted = accepted && copenssl_set_min_proto_version(context, TLS1_2_VERSION) == 1
+  case .tls10:
+    accepted = accepted && copenssl_set_min_proto_version(context, TLS1_VERSION) == 1
+    accepted = accepted && SSL_CTX_set_cipher_list(context, cipherStringOfTLS10) == 1
+  }
+  guard accepted else { throw .openSSL(reason: takeOpenSSLErrors().text) }
+}
+
+nonisolated private func loadCertificate(_ context: OpaquePointer, _ files: TLSContext.Files) throws(TLSContextError) {
+  ERR_clear_error()
+  guard SSL_CTX_use_certificate_chain_file(context, files.certificate) == 1 else {
+    throw .badCertificate(path: files.certificate, reason: takeOpenSSLErrors().text)
+  }
+}
+
+nonisolated private func loadKey(_ context: OpaquePointer, _ files: TLSContext.Files) throws(TLSContextError) {
+  ERR_clear_error()
+  guard SSL_CTX_use_PrivateKey_file(context, files.key, SSL_FILETYPE_PEM) == 1 else {
+    let errors = takeOpenSSLErrors()
+    if errors.contains(library: ERR_LIB_X509, reason: X509_R_KEY_VALUES_MISMATCH)
+      || errors.contains(library: ERR_LIB_X509, reason: X509_R_KEY_TYPE_MISMATCH)
+    {
+      throw .keyDoesNotMatch(key: files.key, certificate: files.certificate)
+    }
+    throw .badKey(path: files.key, reason: errors.text)
+  }
+  // A key of another type than the certificate's gets its own place in the context and fails only here.
+  ERR_clear_error()
+  guard SSL_CTX_check_private_key(context) == 1 else {
+    ERR_clear_error()
+    throw .keyDoesNotMatch(key: files.key, certificate: files.certificate)
+  }
+}
+
+/// A client without certificate is served, one with a certificate that the authority did not sign is not: Python's
+/// ssl.CERT_OPTIONAL, as Bcfg2/bcfg2: src/lib/Bcfg2/Server/SSLServer.py asks for.
+nonisolated private func requestClientCertificates(_ context: OpaquePointer, _ authority: String)
+  throws(TLSContextError)
+{
+  ERR_clear_error()
+  guard SSL_CTX_load_verify_locations(context, authority, nil) == 1 else {
+    throw .badAuthority(path: authority, reason: takeOpenSSLErrors().text)
+  }
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+}
+
+// Called by OpenSSL, hence isolated to nobody.
+
+/// Chooses `http/1.1` when the client offers it and goes on without ALPN when it does not (RFC 7301 would allow to
+/// refuse; the Python server never looked).
+nonisolated private func selectHTTP11(
+  _ session: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+  _ chosenCount: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredCount: UInt32,
+  _ argument: UnsafeMutableRawPointer?
+) -> CInt {
+  guard let chosen, let chosenCount, let offered else { return SSL_TLSEXT_ERR_NOACK }
+  let names = UnsafeBufferPointer(start: offered, count: Int(offeredCount))
+  var index = 0
+  while index < names.count {
+    let end = index + 1 + Int(names[index])
+    guard end <= names.count else { return SSL_TLSEXT_ERR_NOACK }
+    if names[(index + 1)..<end].elementsEqual("http/1.1".utf8) {
+      chosen.pointee = offered + index + 1
+      chosenCount.pointee = names[index]
+      return SSL_TLSEXT_ERR_OK
+    }
+    index = end
+  }
+  return SSL_TLSEXT_ERR_NOACK
+}
+
+nonisolated private func refusePassphrase(
+  _ buffer: UnsafeMutablePointer<CChar>?, _ size: CInt, _ isWriting: CInt, _ argument: UnsafeMutableRawPointer?
+) -> CInt { -1 }

@@ -1,0 +1,212 @@
+import COpenSSL
+import Glibc
+
+/// The server's end of one TLS connection over a nonblocking socket.
+///
+/// OpenSSL reads from the socket by itself and writes into one loop-wide buffer, which is sent at the end of each call:
+/// an answer of up to 64 KiB is one send. While idle the connection keeps no buffer (SSL_MODE_RELEASE_BUFFERS).
+@MainActor public final class TLSTransport: Transport {
+  public let descriptor: CInt
+  private let socket: TLSSocket
+  private let session: OpaquePointer
+  /// Set by a fatal outcome: OpenSSL must not be asked for anything more (SSL_get_error(3)).
+  private var failure: TransportFailure?
+  private var hasHalfClosed = false
+
+  /// - Parameter descriptor: a nonblocking stream socket. The caller keeps it open as long as the transport lives and
+  ///   closes it afterwards.
+  /// - Returns: nil when OpenSSL has no memory for another connection.
+  public init?(context: TLSContext, descriptor: CInt) {
+    ERR_clear_error()
+    let socket = TLSSocket(descriptor: descriptor, output: context.output)
+    guard let session = context.makeSession() else { return nil }
+    guard let bio = socket.makeBIO() else {
+      SSL_free(session)
+      return nil
+    }
+    SSL_set_bio(session, bio, bio)
+    SSL_set_accept_state(session)
+    self.descriptor = descriptor
+    self.socket = socket
+    self.session = session
+  }
+
+  isolated deinit { SSL_free(session) }
+
+  // MARK: - Steps
+
+  public func handshake() -> StepOutcome {
+    switch perform({ SSL_do_handshake(session) }) {
+    case .done: .done
+    case .wantRead: .wantRead
+    case .wantWrite: .wantWrite
+    // A peer that leaves before the handshake is complete has not closed in order, but it is gone.
+    case .closed: .closed
+    case .failed(let failure): .failed(failure)
+    }
+  }
+
+  public func read(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
+    var count = 0
+    switch perform({ SSL_read_ex(session, buffer.baseAddress, buffer.count, &count) }) {
+    case .done: return .bytes(count)
+    case .wantRead: return .wantRead
+    case .wantWrite: return .wantWrite
+    case .closed: return .closed
+    case .failed(let failure): return .failed(failure)
+    }
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome {
+    precondition(!bytes.isEmpty, "OpenSSL gives no meaning to a write of nothing")
+    socket.sendUnsent()
+    if let failure = socketFailure() { return .failed(failure) }
+    guard socket.unsent.isEmpty else { return .wantWrite }
+    var taken = 0
+    let share = min(bytes.count, TLSOutput.plaintextBytes)
+    let outcome = perform {
+      // One record at a time: OpenSSL returns after each in its partial mode.
+      while taken < share {
+        var count = 0
+        let result = SSL_write_ex(session, bytes.baseAddress! + taken, share - taken, &count)
+        guard result == 1 else { return result }
+        taken += count
+      }
+      return 1
+    }
+    if case .failed(let failure) = outcome { return .failed(failure) }
+    if taken > 0 { return .bytes(taken) }
+    switch outcome {
+    case .done: preconditionFailure("OpenSSL wrote nothing and said that it was done")
+    case .wantRead: return .wantRead
+    case .wantWrite: return .wantWrite
+    case .closed: return .closed
+    case .failed(let failure): return .failed(failure)
+    }
+  }
+
+  public func flush() -> StepOutcome {
+    socket.sendUnsent()
+    if let failure = socketFailure() { return .failed(failure) }
+    return socket.unsent.isEmpty ? .done : .wantWrite
+  }
+
+  public func shutdown() -> StepOutcome {
+    if failure == nil, SSL_is_init_finished(session) == 1, SSL_get_shutdown(session) & SSL_SENT_SHUTDOWN == 0 {
+      // 0 means that the peer's close_notify has not come yet; nobody waits for it (RFC 8446, 6.1).
+      let outcome = perform {
+        let result = SSL_shutdown(session)
+        return result == 0 ? 1 : result
+      }
+      if case .failed(let failure) = outcome { return .failed(failure) }
+    }
+    switch flush() {
+    case .done: break
+    case let other: return other
+    }
+    if !hasHalfClosed {
+      hasHalfClosed = true
+      // The peer may have reset the connection by now, which the next read reports.
+      _ = Glibc.shutdown(descriptor, CInt(SHUT_WR))
+    }
+    return .done
+  }
+
+  public func discardInput(upTo limitBytes: Int) -> TransferOutcome {
+    socket.discard(upTo: limitBytes)
+  }
+
+  public func writeInClear(_ bytes: UnsafeRawBufferPointer) {
+    guard SSL_is_init_finished(session) == 0 else { return }
+    _ = socket.send(bytes)
+  }
+
+  // MARK: - State
+
+  public var hasBufferedInput: Bool { failure == nil && SSL_has_pending(session) == 1 }
+
+  public var hasUnsentOutput: Bool { !socket.unsent.isEmpty }
+
+  public var verifyResult: Int { SSL_get_verify_result(session) }
+
+  public var protocolText: String {
+    let version = String(cString: SSL_get_version(session))
+    guard let cipher = SSL_get_current_cipher(session) else { return version }
+    return "\(version) \(String(cString: SSL_CIPHER_get_name(cipher)))"
+  }
+
+  public var applicationProtocol: String? {
+    var name: UnsafePointer<UInt8>?
+    var count: UInt32 = 0
+    SSL_get0_alpn_selected(session, &name, &count)
+    guard let name, count > 0 else { return nil }
+    return String(decoding: UnsafeBufferPointer(start: name, count: Int(count)), as: UTF8.self)
+  }
+
+  public var peerCommonName: String? {
+    guard let certificate = SSL_get1_peer_certificate(session) else { return nil }
+    defer { X509_free(certificate) }
+    guard SSL_get_verify_result(session) == CLong(X509_V_OK) else { return nil }
+    return lastCommonName(of: certificate)
+  }
+
+  // MARK: - One call into OpenSSL
+
+  /// Runs one call, tells its outcome, and sends what it gathered.
+  private func perform(_ call: () -> CInt) -> StepOutcome {
+    if let failure { return .failed(failure) }
+    ERR_clear_error()
+    let result = call()
+    // SSL_get_error looks at the error queue and must follow the call before anything else.
+    let code = result > 0 ? SSL_ERROR_NONE : SSL_get_error(session, result)
+    let outcome = outcome(of: code)
+    socket.sendGathered()
+    if let failure = socketFailure() { return .failed(failure) }
+    if case .failed(let failure) = outcome { self.failure = failure }
+    return outcome
+  }
+
+  private func outcome(of code: CInt) -> StepOutcome {
+    switch code {
+    case SSL_ERROR_NONE: return .done
+    case SSL_ERROR_WANT_READ: return .wantRead
+    case SSL_ERROR_WANT_WRITE: return .wantWrite
+    case SSL_ERROR_ZERO_RETURN: return .closed
+    default:
+      let errors = takeOpenSSLErrors()
+      if socket.failure == 0, socket.sawEndOfInput, errors.codes.isEmpty { return .closed }
+      return .failed(transportFailure(for: errors, verifyResult: SSL_get_verify_result(session)))
+    }
+  }
+
+  /// The socket's error, which counts more than what OpenSSL makes of it.
+  private func socketFailure() -> TransportFailure? {
+    guard socket.failure != 0 else { return nil }
+    let failure = TransportFailure.system(socket.failure)
+    self.failure = failure
+    socket.dropUnsent()
+    return failure
+  }
+}
+
+/// The common name that Bcfg2 takes for the client's name.
+///
+/// Python's `dict(rdn[0] for rdn in cert["subject"])` keeps, of several common names, the last, and looks only at the
+/// first attribute of each relative distinguished name.
+nonisolated func lastCommonName(of certificate: OpaquePointer) -> String? {
+  guard let subject = X509_get_subject_name(certificate) else { return nil }
+  var found: String?
+  var lastSet: CInt = -1
+  for index in 0..<X509_NAME_entry_count(subject) {
+    guard let entry = X509_NAME_get_entry(subject, index) else { continue }
+    let set = X509_NAME_ENTRY_set(entry)
+    defer { lastSet = set }
+    guard set != lastSet, OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry)) == NID_commonName else { continue }
+    var text: UnsafeMutablePointer<UInt8>?
+    let count = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry))
+    guard count >= 0, let text else { continue }
+    found = String(decoding: UnsafeBufferPointer(start: text, count: Int(count)), as: UTF8.self)
+    CRYPTO_free(text, #fileID, #line)
+  }
+  return found
+}

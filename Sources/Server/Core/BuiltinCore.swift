@@ -1,0 +1,145 @@
+import EventLoop
+import Glibc
+import Logging
+import XMLRPC
+
+/// The builtin core: the loop's own listeners, TLS connections and HTTP in front of the base core.
+///
+/// A run is `open`, which takes the sockets and reads key and certificate, then (privileges dropped) `start`, which
+/// loads the repository and begins to serve, then `stop`.
+public final class BuiltinCore: NetworkCore {
+  public override var name: String { "BuiltinCore" }
+
+  /// The live connections; set by `open`.
+  public private(set) var connections: ConnectionTable!
+  private var tls: TLSContext!
+  private var listeners: [Listener] = []
+  private var sockets: [SocketAddress] = []
+  private var configurationWatch: ConfigurationWatch?
+  private var isStopping = false
+  /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay.
+  public var readSettings: () throws -> Settings = { throw CoreInitError("there is no bcfg2.conf to read again") }
+
+  /// Binds the addresses of `[components] bcfg2` (all of both families with `[server] listen_all`) and reads key,
+  /// certificate and CA. Needs the privileges that the server may drop afterwards.
+  ///
+  /// - Throws: `TLSContextError`, `SystemError`, `CoreInitError` where no address can be had.
+  public func open() throws {
+    tls = try Self.makeTLS(settings)
+    if let warning = tls.warning { logger.warning("\(warning)") }
+    connections = ConnectionTable(
+      on: loop, handler: self, limits: NetworkLimits(settings), context: tls)
+    for address in try listenAddresses() { try listen(address) }
+    guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
+  }
+
+  /// Loads plugins and repository, then serves.
+  ///
+  /// - Throws: `CoreInitError` where no Metadata plugin could be loaded.
+  public func start() async throws {
+    try loadPlugins()
+    configurationWatch = ConfigurationWatch(core: self)
+    fileMonitor.add(settings.configurationFile, recursive: false, handler: configurationWatch!)
+    startPerformanceLog()
+    for plugin in interfaces.threaded { try await plugin.startThreads() }
+    await updateRevisionIfNeeded()
+    for listener in listeners { listener.resume() }
+    for address in sockets { logger.info("service available at https://\(address)") }
+    logger.info("serving bcfg2-server at https://\(settings.location.host):\(settings.location.port)")
+  }
+
+  /// Stops accepting, finishes what is being answered (bounded by `[server] drain_timeout`), shuts the core down and
+  /// calls `completion`. A second call ends at once.
+  public func stop(_ completion: @escaping () -> Void) {
+    for listener in listeners { listener.close() }
+    listeners = []
+    guard !isStopping, connections != nil else {
+      shutdown()
+      completion()
+      return
+    }
+    isStopping = true
+    connections.drain { [self] in
+      shutdown()
+      completion()
+    }
+  }
+
+  /// SIGHUP: reads bcfg2.conf, certificates and the whole repository again, and reopens the log.
+  ///
+  /// What is bad is logged and leaves the old in use.
+  public func reload() {
+    Log.reopen()
+    logger.notice("Reading configuration, certificates and repository again")
+    reloadSettings()
+    do {
+      try tls.reload()
+    } catch {
+      logger.error("The certificates stay as they are: \(error)")
+    }
+    fileMonitor.rescan()
+  }
+
+  /// Reads bcfg2.conf again. A bad file is logged and the old settings stay.
+  func reloadSettings() {
+    do {
+      let fresh = try readSettings()
+      for warning in fresh.warnings { logger.warning("\(warning)") }
+      settingsChanged(fresh)
+      startPerformanceLog()
+    } catch {
+      logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)")
+    }
+  }
+
+  private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
+    let files = TLSContext.Files(
+      certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority)
+    return try TLSContext(files: files, floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10)
+  }
+
+  private func listenAddresses() throws -> [SocketAddress] {
+    let port = settings.location.port
+    if settings.listensOnAll {
+      return [.ipv6(high: 0, low: 0, port: port), .ipv4(0, port: port)]
+    }
+    let found = try SocketAddress.resolve(host: settings.location.host, port: port)
+    guard let first = found.first else {
+      throw CoreInitError("Failed to bind to socket: \(settings.location.host) has no address")
+    }
+    // A name with addresses of both families serves both; Python serves the first only.
+    return [first] + found.dropFirst().filter { $0.family != first.family }.prefix(1)
+  }
+
+  private func listen(_ address: SocketAddress) throws(SystemError) {
+    let listener: Listener
+    do throws(SystemError) {
+      listener = try Listener(on: loop, address: address) { [unowned self] descriptor, peer in
+        connections.admit(descriptor, from: peer)
+      }
+    } catch {
+      guard error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL else { throw error }
+      // A machine without IPv6 (or IPv4) serves the other family.
+      logger.info("Not listening on \(address): \(error)")
+      return
+    }
+    listener.pause()
+    listeners.append(listener)
+    sockets.append(address)
+  }
+}
+
+/// Reads bcfg2.conf again when it changes.
+private final class ConfigurationWatch: FileEventHandler {
+  private unowned let core: BuiltinCore
+
+  init(core: BuiltinCore) { self.core = core }
+
+  var handlerName: String { core.name }
+
+  func handleEvent(_ event: FileEvent) {
+    // The file was read at the start; a deleted one leaves the settings as they are.
+    guard event.action == .changed || event.action == .created else { return }
+    core.reloadSettings()
+  }
+}

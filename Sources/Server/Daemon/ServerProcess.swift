@@ -1,0 +1,113 @@
+import EventLoop
+import Glibc
+import Logging
+
+/// The version of this server.
+public nonisolated enum ServerVersion {
+  public static let text = "0.1.0"
+}
+
+/// The life of the server's process: settings, background, privileges, loop, core, signals, end.
+public final class ServerProcess {
+  private let settings: Settings
+  private var options: CommandLineOptions
+  private let logger = Logger(label: "bcfg2-server")
+  private var pidFile: PidFile?
+  private var report: StartReport?
+  private var signals: Signals?
+  private var core: BuiltinCore?
+  private var status: Int32 = 0
+  /// Waits for the core to have stopped.
+  private var ending: CheckedContinuation<Void, Never>?
+  private var isEnded = false
+
+  /// - Throws: `SettingsError` naming file, line and option.
+  public init(_ options: CommandLineOptions) throws {
+    settings = try Settings.load(options)
+    self.options = options
+    // In the background the working folder is another one.
+    self.options.configurationFile = settings.configurationFile
+  }
+
+  /// Runs until a signal ends the server. Returns the exit status.
+  ///
+  /// - Throws: what keeps the server from starting, before it went to the background.
+  public func run() throws -> Int32 {
+    if let path = settings.pidFile {
+      try goToBackground(path)
+    } else {
+      umask(mode_t(settings.umask))
+    }
+    do {
+      try LogSetup.bootstrap(settings)
+      let result = try EventLoop.runAsMain { [self] loop in
+        do {
+          try await serve(on: loop)
+        } catch {
+          startFailed(error)
+        }
+        return status
+      }
+      pidFile?.remove()
+      return result
+    } catch {
+      startFailed(error)
+      return 1
+    }
+  }
+
+  private func goToBackground(_ path: String) throws {
+    try Daemonize.makeFolder(ofPidFile: path, user: settings.user, group: settings.group)
+    if let holder = PidFile.holder(of: path) { throw PidFileError.held(path: path, by: holder) }
+    report = try Daemonize.detach(umask: mode_t(settings.umask))
+    do {
+      let file = try PidFile.acquire(path, user: settings.user, group: settings.group)
+      if let stale = file.replaced {
+        logger.warning("\(path): replaced the pid file of process \(stale), which is gone")
+      }
+      pidFile = file
+    } catch {
+      startFailed(error)
+      exit(1)
+    }
+  }
+
+  private func startFailed(_ error: any Error) {
+    status = 1
+    logger.error("Server startup failed: \(error)")
+    report?.failed("bcfg2-server: Server startup failed: \(error)")
+    pidFile?.remove()
+  }
+
+  private func serve(on loop: EventLoop) async throws {
+    guard
+      let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
+    else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
+    let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver())
+    core.readSettings = { [options] in try Settings.load(options) }
+    self.core = core
+    // Before the repository is read: a signal during a long start is not lost.
+    signals = try Signals([SIGTERM, SIGINT, SIGHUP], on: loop) { [self] in handle($0.signal) }
+    try core.open()
+    try Privileges.drop(user: settings.user, group: settings.group)
+    try await core.start()
+    report?.ready()
+    guard !isEnded else { return }
+    await withCheckedContinuation { ending = $0 }
+    signals?.close()
+  }
+
+  private func handle(_ signal: Int32) {
+    guard let core else { return }
+    if signal == SIGHUP {
+      core.reload()
+      return
+    }
+    logger.info("Got signal \(signal), stopping")
+    core.stop { [self] in
+      isEnded = true
+      ending?.resume()
+      ending = nil
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import Glibc
+import Logging
+
+/// One message on its way to the destinations.
+public nonisolated struct LogRecord: Sendable {
+  public let level: Logger.Level
+  /// The logger's label: `bcfg2-server`, a plugin's name.
+  public let label: String
+  /// The text; further lines after line feeds.
+  public let message: String
+  /// Wall clock, when it was logged.
+  public let time: timespec
+  /// The process that logged it.
+  public let process: pid_t
+
+  /// A message of this process, now.
+  public init(level: Logger.Level, label: String, message: String) {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    self.init(level: level, label: label, message: message, time: now, process: getpid())
+  }
+
+  /// A message with everything given.
+  public init(level: Logger.Level, label: String, message: String, time: timespec, process: pid_t) {
+    self.level = level
+    self.label = label
+    self.message = message
+    self.time = time
+    self.process = process
+  }
+
+  /// The line of a console: the message alone, as Bcfg2's TermiosFormatter prints it to something that is no terminal.
+  public var consoleLine: [UInt8] {
+    var line: [UInt8] = []
+    Self.append(message, to: &line, indent: "")
+    line.append(0x0A)
+    return line
+  }
+
+  /// The line of a log file, `2014-01-31 12:00:00,123 name[pid]: message` in local time. Further lines of a message are
+  /// indented, so that no text from outside can look like a line of its own.
+  public var fileLine: [UInt8] {
+    var line = Array(Self.timestamp(time).utf8)
+    line += " \(label)[\(process)]: ".utf8
+    Self.append(message, to: &line, indent: "  ")
+    line.append(0x0A)
+    return line
+  }
+
+  /// The datagrams of syslog, `<priority>name[pid]: message` and a zero byte, each with at most 250 bytes of the
+  /// message, as Bcfg2's FragmentingSysLogHandler cuts them; here never inside a character.
+  ///
+  /// - Parameter program: stands for the label: syslog files by program.
+  public func datagrams(program: String) -> [[UInt8]] {
+    var text: [UInt8] = []
+    Self.append(message, to: &text, indent: "")
+    var result: [[UInt8]] = []
+    var start = 0
+    while start < text.count {
+      var end = min(start + Self.fragmentBytes, text.count)
+      while end < text.count, end > start + 1, text[end] & 0xC0 == 0x80 { end -= 1 }
+      var datagram = Array("<\(Self.daemonFacility | level.severity)>\(program)[\(process)]: ".utf8)
+      datagram += text[start..<end]
+      datagram.append(0)
+      result.append(datagram)
+      start = end
+    }
+    return result
+  }
+
+  /// Message bytes in one datagram.
+  static let fragmentBytes = 250
+  /// LOG_DAEMON of syslog(3).
+  static let daemonFacility = 3 << 3
+
+  /// Local time as Python's `%(asctime)s`.
+  static func timestamp(_ time: timespec) -> String {
+    var seconds = time.tv_sec
+    var parts = tm()
+    localtime_r(&seconds, &parts)
+    var text = [CChar](repeating: 0, count: 32)
+    let count = strftime(&text, text.count, "%Y-%m-%d %H:%M:%S", &parts)
+    let milliseconds = String(1000 + time.tv_nsec / 1_000_000).dropFirst()
+    return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) + "," + milliseconds
+  }
+
+  /// Appends text with control characters made visible: what a client sends must not steer a terminal.
+  private static func append(_ text: String, to line: inout [UInt8], indent: String) {
+    let digits = Array("0123456789abcdef".utf8)
+    for byte in text.utf8 {
+      switch byte {
+      case 0x0A:
+        line.append(byte)
+        line += indent.utf8
+      case 0x09, 0x20..<0x7F, 0x80...: line.append(byte)
+      default: line += [UInt8(ascii: "\\"), UInt8(ascii: "x"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      }
+    }
+  }
+}
+
+nonisolated extension Logger.Level {
+  /// syslog(3)'s severity: 2 critical to 7 debug.
+  var severity: Int {
+    switch self {
+    case .trace, .debug: 7
+    case .info: 6
+    case .notice: 5
+    case .warning: 4
+    case .error: 3
+    case .critical: 2
+    }
+  }
+
+  /// Position in the order of levels, 0 for trace.
+  var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+}

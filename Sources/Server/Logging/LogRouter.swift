@@ -1,0 +1,123 @@
+import EventLoop
+import Logging
+import Synchronization
+
+/// Takes the messages of all loggers to the destinations, each with its level.
+///
+/// The levels are those of Bcfg2.Logger: the console starts at info or below, so does syslog; the file has the
+/// configured level. `setDebug` is what `set_core_debug` does to Bcfg2's handlers.
+public nonisolated final class LogRouter: Sendable {
+  private struct Destination {
+    let sink: any LogSink
+    var level: Logger.Level
+  }
+
+  private struct State {
+    var destinations: [Destination] = []
+    var standard = Logger.Level.warning
+  }
+
+  private let state = Mutex(State())
+  /// The rank of the lowest level that any destination takes; a logger below it does not even make its message.
+  private let lowest = Atomic<Int>(Logger.Level.critical.rank + 1)
+
+  /// A router without destinations: nothing is logged.
+  public init() {}
+
+  /// Replaces the destinations.
+  ///
+  /// - Parameter standard: the configured level, taken again when debugging is turned off.
+  public func configure(_ destinations: [(sink: any LogSink, level: Logger.Level)], standard: Logger.Level) {
+    state.withLock { state in
+      state.destinations = destinations.map { Destination(sink: $0.sink, level: $0.level) }
+      state.standard = standard
+      update(state)
+    }
+  }
+
+  /// Turns debugging output on or off: on, every destination takes debug messages; off, the console takes info and the
+  /// others the configured level.
+  public func setDebug(_ debug: Bool) {
+    state.withLock { state in
+      for index in state.destinations.indices {
+        let isConsole = state.destinations[index].sink.name == "console"
+        state.destinations[index].level = debug ? .debug : isConsole ? .info : state.standard
+      }
+      update(state)
+    }
+  }
+
+  /// The level of every destination, by name.
+  public var levels: [String: Logger.Level] {
+    state.withLock { Dictionary($0.destinations.map { ($0.sink.name, $0.level) }, uniquingKeysWith: min) }
+  }
+
+  /// Messages that destinations lost since the start.
+  public var dropped: Int { sinks.reduce(0) { $0 + $1.dropped } }
+
+  /// Opens log files again, after their rotation. A file that cannot be opened stays as it was, and the others are told.
+  public func reopen() {
+    for case let file as FileLog in sinks {
+      do throws(SystemError) {
+        try file.reopen()
+      } catch {
+        write(LogRecord(level: .error, label: "bcfg2-server", message: "Could not reopen the log file: \(error)"))
+      }
+    }
+  }
+
+  /// A handler for a logger, as LoggingSystem.bootstrap and `Logger(label:factory:)` want it.
+  public func handler(label: String) -> any LogHandler { RoutedLogHandler(label: label, router: self) }
+
+  /// Hands a message to every destination that takes its level.
+  public func write(_ record: LogRecord) {
+    let destinations = state.withLock { $0.destinations }
+    for destination in destinations where destination.level <= record.level { destination.sink.write(record) }
+  }
+
+  fileprivate var threshold: Logger.Level {
+    let rank = lowest.load(ordering: .relaxed)
+    return rank < Logger.Level.allCases.count ? Logger.Level.allCases[rank] : .critical
+  }
+
+  private var sinks: [any LogSink] { state.withLock { $0.destinations.map(\.sink) } }
+
+  private func update(_ state: borrowing State) {
+    let ranks = state.destinations.map(\.level.rank)
+    lowest.store(ranks.min() ?? Logger.Level.critical.rank + 1, ordering: .relaxed)
+  }
+}
+
+/// The handler of one logger. Its level follows the router's unless the logger was given its own.
+nonisolated struct RoutedLogHandler: LogHandler {
+  let label: String
+  let router: LogRouter
+  var metadata: Logger.Metadata = [:]
+  var metadataProvider: Logger.MetadataProvider?
+  private var own: Logger.Level?
+
+  init(label: String, router: LogRouter) {
+    self.label = label
+    self.router = router
+  }
+
+  var logLevel: Logger.Level {
+    get { own ?? router.threshold }
+    set { own = newValue }
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    var fields = metadata
+    if let provided = metadataProvider?.get() { fields.merge(provided) { _, new in new } }
+    if let given = event.metadata { fields.merge(given) { _, new in new } }
+    var message = event.message.description
+    for (name, value) in fields.sorted(by: { $0.key < $1.key }) { message += " \(name)=\(value)" }
+    if let error = event.error { message += ": \(error)" }
+    router.write(LogRecord(level: event.level, label: label, message: message))
+  }
+}

@@ -1,0 +1,357 @@
+import EventLoop
+import Logging
+import XMLRPC
+
+/// One connection: the state machine between a transport, the parser and the handler.
+///
+/// Events come from the loop (readiness, deadline, posted turn), from the handler (authenticated, answered) and from
+/// the table (drain, abandon). Each changes the state first and acts second; what is waited for is computed from the
+/// state afterwards, in one place. The turns themselves are in ConnectionTurns.swift.
+final class Connection {
+  let address: SocketAddress
+  let transport: any Transport
+  let loop: EventLoop
+  unowned let table: ConnectionTable
+  /// The bound that this connection is over: its request is answered with 503, whatever it is.
+  let exceededLimit: NetworkLimit?
+  var state = ConnectionState.handshaking
+  /// The direction that the transport waits for in a state that reads or writes.
+  var wanted = Interest.read
+  var parser: HTTPRequestParser
+  /// Bytes beyond the request that is being answered.
+  var pending: ByteBuffer
+  var peer: PeerIdentity
+  var isAuthenticated = false
+  var answeredRequests = 0
+  /// Bytes moved since the deadline was last moved.
+  var progress = 0
+  private var descriptor: FileDescriptor?
+  private var watcher: Watcher?
+  private var timer: Timer?
+  private(set) var armedLimit: NetworkLimit?
+  private var task: Task<Void, Never>?
+  private var isTurnPosted = false
+  private var isInterestDeferred = false
+  var isInReadTurn = false
+
+  init(
+    descriptor: consuming FileDescriptor, transport: any Transport, address: SocketAddress, table: ConnectionTable,
+    exceededLimit: NetworkLimit?
+  ) {
+    self.address = address
+    self.transport = transport
+    self.table = table
+    self.exceededLimit = exceededLimit
+    loop = table.loop
+    parser = HTTPRequestParser(limits: table.limits.http)
+    pending = ByteBuffer(limitBytes: ConnectionTable.scratchBytes)
+    peer = PeerIdentity(address: address)
+    self.descriptor = consume descriptor
+  }
+
+  /// Registers with the loop; throws the `SystemError` of the registration.
+  ///
+  /// The handshake begins with the client's first bytes: begun at once it would take OpenSSL 55 KiB for each peer that
+  /// connects and says nothing.
+  func start() throws(SystemError) {
+    watcher = try loop.register(transport.descriptor, interest: .read) { [weak self] _ in self?.handle(.ready) }
+    arm(.handshakeSeconds)
+  }
+
+  /// Takes an event and then adapts what is waited for.
+  func handle(_ event: ConnectionEvent) {
+    act(on: event)
+    switch state {
+    case .authenticating, .dispatching: updateInterestLater()
+    case .handshaking, .readingRequest, .readingBody, .writingResponse, .lingering, .closed: updateInterest()
+    }
+  }
+
+  /// Most handlers answer in the same iteration: then the interest was not changed in vain, which saves two system
+  /// calls for each of their two words.
+  private func updateInterestLater() {
+    if isInterestDeferred { return }
+    isInterestDeferred = true
+    loop.atEndOfIteration { [weak self] in
+      guard let self else { return }
+      self.isInterestDeferred = false
+      self.updateInterest()
+    }
+  }
+
+  func act(on event: ConnectionEvent) {
+    switch (state, event) {
+    case (.handshaking, .ready): handshakeTurn()
+    case (.handshaking, .deadline): expireSilently(.handshakeSeconds, "no complete TLS handshake")
+    case (.handshaking, .drain), (.handshaking, .abandon): close()
+    case (.handshaking, .resumed), (.handshaking, .authenticated), (.handshaking, .answered): refuse(event)
+
+    case (.readingRequest, .ready), (.readingRequest, .resumed): readTurn()
+    case (.readingRequest, .deadline): expireRequest()
+    case (.readingRequest, .drain): if isIdle { linger() }
+    case (.readingRequest, .abandon): close()
+    case (.readingRequest, .authenticated), (.readingRequest, .answered): refuse(event)
+
+    case (.authenticating, .ready): flushTurn()
+    case (.authenticating(let head), .authenticated(nil)): admit(head)
+    case (.authenticating(let head), .authenticated(let response?)): answer(response, to: head, keepsAlive: false)
+    // A turn posted before the headers were complete; the bytes wait.
+    case (.authenticating, .resumed), (.authenticating, .drain): break
+    case (.authenticating, .abandon): close()
+    case (.authenticating, .deadline), (.authenticating, .answered): refuse(event)
+
+    case (.readingBody, .ready), (.readingBody, .resumed): readTurn()
+    case (.readingBody(let head), .deadline):
+      reject(408, .bodySeconds, "\(parser.bodyBytesReceived) bytes of the body came", to: head)
+    // It is half accepted: it may finish while the table waits.
+    case (.readingBody, .drain): break
+    case (.readingBody, .abandon): close()
+    case (.readingBody, .authenticated), (.readingBody, .answered): refuse(event)
+
+    case (.dispatching, .ready): flushTurn()
+    case (.dispatching(let head), .answered(let response)):
+      answer(response, to: head, keepsAlive: head.keepAlive && response.status < 400)
+    case (.dispatching, .resumed), (.dispatching, .drain): break
+    case (.dispatching, .abandon): close()
+    case (.dispatching, .deadline), (.dispatching, .authenticated): refuse(event)
+
+    case (.writingResponse(let writer), .ready): writeTurn(writer)
+    case (.writingResponse(let writer), .deadline):
+      expireSilently(.responseSeconds, "\(writer.remaining) bytes of the answer were not taken")
+    case (.writingResponse, .resumed), (.writingResponse, .drain): break
+    case (.writingResponse, .abandon): close()
+    case (.writingResponse, .authenticated), (.writingResponse, .answered): refuse(event)
+
+    case (.lingering, .ready): lingerTurn()
+    case (.lingering, .deadline), (.lingering, .abandon): close()
+    case (.lingering, .resumed), (.lingering, .drain): break
+    case (.lingering, .authenticated), (.lingering, .answered): refuse(event)
+
+    // The handler's answer to a peer that went away, and turns posted before it went.
+    case (.closed, .authenticated), (.closed, .answered), (.closed, .resumed), (.closed, .drain), (.closed, .abandon):
+      break
+    case (.closed, .ready), (.closed, .deadline): refuse(event)
+    }
+  }
+
+  /// An event that cannot come in this state is a bug of ours.
+  private func refuse(_ event: ConnectionEvent) -> Never {
+    preconditionFailure("connection of \(address): \(event.name) while \(state.name)")
+  }
+
+  /// What the state waits for. Readiness that is not wanted would spin the loop.
+  private var interest: Interest {
+    var interest: Interest
+    switch state {
+    case .handshaking, .readingRequest, .readingBody, .writingResponse: interest = wanted
+    case .lingering: interest = .read
+    case .authenticating, .dispatching, .closed: interest = []
+    }
+    if transport.hasUnsentOutput { interest.insert(.write) }
+    return interest
+  }
+
+  private func updateInterest() {
+    guard case .closed = state else {
+      do throws(SystemError) {
+        try watcher?.setInterest(interest)
+      } catch {
+        table.logger.error("\(address): the connection is given up: \(error)")
+        close()
+      }
+      return
+    }
+  }
+
+  // MARK: - Between states
+
+  /// No byte of a request has come.
+  var isIdle: Bool { parser.isIdle && pending.isEmpty && !transport.hasBufferedInput }
+
+  /// Waits for the next request, or for the first.
+  func awaitRequest() {
+    state = .readingRequest
+    wanted = .read
+    if answeredRequests == 0 {
+      arm(.headerSeconds)
+    } else if table.isDraining {
+      linger()
+    } else {
+      arm(.keepAliveSeconds)
+      // Bytes that came with the last request raise no readiness; others have their turn first.
+      if !pending.isEmpty || transport.hasBufferedInput { postTurn() }
+    }
+  }
+
+  /// The headers are complete: the handler looks at them before the body is read.
+  func authenticate(_ head: HTTPRequestHead) {
+    state = .authenticating(head)
+    disarm()
+    table.counters.requests += 1
+    if let exceededLimit {
+      table.note(exceededLimit, at: address, "answered 503")
+      var response = HTTPResponse.error(status: 503)
+      response.headers.append(HTTPField("Retry-After", String(table.limits[.retrySeconds])))
+      answer(response, to: head, keepsAlive: false)
+      return
+    }
+    let handler = table.handler
+    switch handler.authenticateNow(head, peer: peer) {
+    case .admitted?: act(on: .authenticated(nil))
+    case .refused(let response)?: act(on: .authenticated(response))
+    case nil:
+      let peer = peer
+      task = Task { self.handle(.authenticated(await handler.authenticate(head, peer: peer))) }
+    }
+  }
+
+  /// The peer is known: lets the body in.
+  private func admit(_ head: HTTPRequestHead) {
+    table.counters.authenticated += 1
+    if !isAuthenticated {
+      isAuthenticated = true
+      table.noteAuthenticated(self)
+    }
+    guard head.method == "POST" else {
+      // As BaseHTTPServer answers a method without do_METHOD, after authentication.
+      reject(501, nil, "method \(head.method)", to: head)
+      return
+    }
+    state = .readingBody(head)
+    wanted = .read
+    arm(.bodySeconds)
+    if head.expectsContinue, pending.isEmpty, !sendContinue() { return }
+    take(parser.acceptBody())
+    // A handler that answered at once did so inside of a turn, which goes on by itself. One that was waited for is not
+    // waited for again: what came with the headers is read now.
+    if !isInReadTurn, state.isReading, !pending.isEmpty || transport.hasBufferedInput { readTurn() }
+  }
+
+  /// Tells a client that waits for it to send the body; false when the connection is gone.
+  private func sendContinue() -> Bool {
+    switch HTTPResponse.continueBytes.withUnsafeBytes({ transport.write($0) }) {
+    // A client that does not get it sends the body after a while all the same (RFC 9110, 10.1.1).
+    case .bytes, .wantRead, .wantWrite: return true
+    case .closed:
+      peerClosed()
+      return false
+    case .failed(let failure):
+      fail(failure)
+      return false
+    }
+  }
+
+  /// The request is whole: the handler answers it.
+  func dispatch(_ request: HTTPRequest) {
+    state = .dispatching(request.head)
+    disarm()
+    let handler = table.handler
+    if let response = handler.respondNow(to: request, peer: peer) {
+      act(on: .answered(response))
+      return
+    }
+    let peer = peer
+    task = Task { self.handle(.answered(await handler.respond(to: request, peer: peer))) }
+  }
+
+  /// Writes a response; `head` is nil when the request was refused before its headers were complete.
+  func answer(_ response: HTTPResponse, to head: HTTPRequestHead?, keepsAlive: Bool) {
+    task = nil
+    let keepsAlive = keepsAlive && !table.isDraining
+    let version = head?.version ?? .http11
+    let segments =
+      head?.method == "HEAD"
+      ? ByteSegments(response.encodeHead(keepAlive: keepsAlive, version: version, date: table.httpDate))
+      : response.encode(keepAlive: keepsAlive, version: version, date: table.httpDate)
+    let writer = ResponseWriter(segments, keepsAlive: keepsAlive)
+    state = .writingResponse(writer)
+    wanted = .write
+    arm(.responseSeconds)
+    writeTurn(writer)
+  }
+
+  /// Refuses a request with one line in the log, and ends the connection after the answer.
+  func reject(_ status: Int, _ limit: NetworkLimit?, _ detail: String, to head: HTTPRequestHead?) {
+    table.counters.refused[status, default: 0] += 1
+    if let limit {
+      table.note(limit, at: address, "\(detail); answered \(status)")
+    } else {
+      table.logger.info("\(address): request refused: \(detail); answered \(status)")
+    }
+    answer(.error(status: status), to: head, keepsAlive: false)
+  }
+
+  /// Ends the connection once the peer had time to read what was written.
+  func linger() {
+    state = .lingering(remainingBytes: table.limits[.lingerBytes])
+    arm(.lingerSeconds)
+    lingerTurn()
+  }
+
+  func close() {
+    state = .closed
+    timer?.cancel()
+    timer = nil
+    task?.cancel()
+    task = nil
+    pending.removeAll()
+    watcher?.cancel()
+    watcher = nil
+    if let descriptor = descriptor.take() { loop.closeLater(descriptor) }
+    table.remove(self)
+  }
+
+  /// Asks for a turn in the next iteration.
+  func postTurn() {
+    if isTurnPosted { return }
+    isTurnPosted = true
+    loop.post { [weak self] in
+      guard let self else { return }
+      self.isTurnPosted = false
+      self.handle(.resumed)
+    }
+  }
+
+  // MARK: - Deadlines
+
+  /// Starts the time of a limit, in place of the one that ran.
+  func arm(_ limit: NetworkLimit) {
+    armedLimit = limit
+    progress = 0
+    let delay = table.limits.duration(limit)
+    if let timer {
+      timer.rearm(after: delay)
+    } else {
+      timer = loop.schedule(after: delay) { [weak self] in self?.handle(.deadline) }
+    }
+  }
+
+  private func disarm() {
+    armedLimit = nil
+    timer?.cancel()
+  }
+
+  /// Bytes have moved: enough of them start the time anew.
+  func noteProgress(_ byteCount: Int) {
+    progress += byteCount
+    if progress >= table.limits[.progressBytes], let armedLimit { arm(armedLimit) }
+  }
+
+  private func expireRequest() {
+    if !isIdle {
+      reject(408, .headerSeconds, "the headers are not complete", to: nil)
+    } else if answeredRequests == 0 {
+      table.note(.headerSeconds, at: address, "no request came")
+      linger()
+    } else {
+      table.counters.reached[.keepAliveSeconds, default: 0] += 1
+      linger()
+    }
+  }
+
+  /// Over a bound where nothing can be answered.
+  private func expireSilently(_ limit: NetworkLimit, _ detail: String) {
+    table.note(limit, at: address, detail)
+    close()
+  }
+}

@@ -1,0 +1,242 @@
+import CLinux
+public import EventLoop
+import Glibc
+public import Logging
+import XMLRPC
+
+/// The live connections: admission, caps, what they share, and the end of all of them.
+@MainActor public final class ConnectionTable {
+  /// Bytes read from a transport at once: one TLS record.
+  static let scratchBytes = 16 * 1024
+  /// Bytes given to a transport at once: what it gathers for one send.
+  static let stageBytes = 64 * 1024
+  /// How often the same limit of connections is reported when it is reached again and again.
+  static let droppedReportInterval: Duration = .seconds(60)
+  /// A burst of at least so many connections gives its memory back afterwards.
+  static let burstConnections = 64
+
+  public let loop: EventLoop
+  public let limits: NetworkLimits
+  public let handler: any RequestHandler
+  public var logger = Logger(label: "Connection")
+  /// What was met since start.
+  public internal(set) var counters = NetworkCounters()
+  /// Whether nothing new is taken.
+  public private(set) var isDraining = false
+
+  let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.scratchBytes, alignment: 64)
+  let stage = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.stageBytes, alignment: 64)
+  private let makeTransport: (Int32) -> (any Transport)?
+  private var connections: [ObjectIdentifier: Connection] = [:]
+  private var byAddress: [SocketAddress: Share] = [:]
+  private var unauthenticated = 0
+  private var refused = 0
+  private var peak = 0
+  private var handshakesInTurn = 0
+  private var lastDropReport: MonotonicTime?
+  private var cachedDate: (second: time_t, text: String) = (-1, "")
+  private var drainTimer: Timer?
+  private var drainCompletion: (() -> Void)?
+
+  /// What one address has.
+  private struct Share {
+    var connections = 0
+    var unauthenticated = 0
+  }
+
+  /// - Parameters:
+  ///   - handler: answers the requests of all connections.
+  ///   - makeTransport: a transport over a descriptor that stays the connection's; nil without memory for it.
+  public init(
+    on loop: EventLoop, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(),
+    makeTransport: @escaping (Int32) -> (any Transport)?
+  ) {
+    self.loop = loop
+    self.handler = handler
+    self.limits = limits
+    self.makeTransport = makeTransport
+  }
+
+  /// A table whose connections speak TLS with this context, also after its reload.
+  public convenience init(
+    on loop: EventLoop, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(), context: TLSContext
+  ) {
+    self.init(on: loop, handler: handler, limits: limits) { TLSTransport(context: context, descriptor: $0) }
+  }
+
+  isolated deinit {
+    drainTimer?.cancel()
+    scratch.deallocate()
+    stage.deallocate()
+  }
+
+  /// Connections that are open, the refused ones included.
+  public var count: Int { connections.count }
+
+  /// Those of them whose peer has not authenticated.
+  public var unauthenticatedCount: Int { unauthenticated }
+
+  /// Takes a connection that a listener has accepted; its descriptor is nonblocking.
+  public func admit(_ descriptor: consuming FileDescriptor, from address: SocketAddress) {
+    counters.accepted += 1
+    let exceeded = exceededLimit(by: address)
+    if let exceeded, refused >= limits[.refusedConnections] {
+      counters.dropped += 1
+      counters.reached[exceeded, default: 0] += 1
+      reportDrop(exceeded, address)
+      return
+    }
+    if isDraining { return }
+    let raw = descriptor.rawValue
+    if address.family != AF_UNIX { disableDelay(raw, address) }
+    guard let transport = makeTransport(raw) else {
+      counters.dropped += 1
+      logger.error("\(address): no memory for another connection")
+      return
+    }
+    let connection = Connection(
+      descriptor: descriptor, transport: transport, address: address, table: self, exceededLimit: exceeded)
+    add(connection)
+    do throws(SystemError) {
+      try connection.start()
+    } catch {
+      logger.error("\(address): the connection cannot be watched: \(error)")
+      connection.close()
+    }
+  }
+
+  /// Stops taking requests: idle connections end, what is being answered is finished within the limit
+  /// `drain_timeout`, and `completion` is called once when nothing is left. The caller has closed its listener.
+  public func drain(_ completion: @escaping () -> Void) {
+    precondition(!isDraining, "drained twice")
+    isDraining = true
+    drainCompletion = completion
+    for connection in Array(connections.values) { connection.handle(.drain) }
+    if connections.isEmpty {
+      finishDrain()
+      return
+    }
+    drainTimer = loop.schedule(after: limits.duration(.drainSeconds)) { [weak self] in self?.abandonRest() }
+  }
+
+  private func abandonRest() {
+    note(.drainSeconds, at: nil, "\(connections.count) connections are given up")
+    for connection in Array(connections.values) { connection.handle(.abandon) }
+  }
+
+  private func finishDrain() {
+    drainTimer?.cancel()
+    guard let completion = drainCompletion else { return }
+    drainCompletion = nil
+    // Not inside of the last connection's turn.
+    loop.post(completion)
+  }
+
+  // MARK: - For connections
+
+  /// Whether one more handshake may advance in this iteration. What may not is still ready in the next one.
+  func takeHandshakeTurn() -> Bool {
+    if handshakesInTurn == limits[.handshakesPerTurn] { return false }
+    if handshakesInTurn == 0 { loop.atEndOfIteration { [weak self] in self?.handshakesInTurn = 0 } }
+    handshakesInTurn += 1
+    return true
+  }
+
+  /// The Date header of this second.
+  var httpDate: String {
+    let now = time(nil)
+    if now != cachedDate.second { cachedDate = (now, HTTPDate.format(secondsSince1970: Int64(now))) }
+    return cachedDate.text
+  }
+
+  /// Counts a limit that was reached, and says so in one line.
+  func note(_ limit: NetworkLimit, at address: SocketAddress?, _ detail: String) {
+    counters.reached[limit, default: 0] += 1
+    let definition = NetworkLimits.definition(of: limit)
+    let place = address.map { "\($0): " } ?? ""
+    logger.notice(
+      "\(place)limit \(limit.rawValue) = \(limits[limit]) \(definition.unit.rawValue) reached: \(detail)")
+  }
+
+  func noteAuthenticated(_ connection: Connection) {
+    guard connection.exceededLimit == nil else { return }
+    unauthenticated -= 1
+    byAddress[shareKey(connection.address)]?.unauthenticated -= 1
+  }
+
+  func remove(_ connection: Connection) {
+    guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+    if connection.exceededLimit != nil {
+      refused -= 1
+    } else {
+      let key = shareKey(connection.address)
+      if !connection.isAuthenticated { unauthenticated -= 1 }
+      if var share = byAddress[key] {
+        share.connections -= 1
+        if !connection.isAuthenticated { share.unauthenticated -= 1 }
+        byAddress[key] = share.connections == 0 ? nil : share
+      }
+    }
+    trimAfterBurst()
+    if connections.isEmpty, isDraining { finishDrain() }
+  }
+
+  // MARK: - Admission
+
+  private func add(_ connection: Connection) {
+    connections[ObjectIdentifier(connection)] = connection
+    peak = max(peak, connections.count)
+    if connection.exceededLimit != nil {
+      refused += 1
+      return
+    }
+    unauthenticated += 1
+    byAddress[shareKey(connection.address), default: Share()].connections += 1
+    byAddress[shareKey(connection.address), default: Share()].unauthenticated += 1
+  }
+
+  private func exceededLimit(by address: SocketAddress) -> NetworkLimit? {
+    if connections.count - refused >= limits[.connections] { return .connections }
+    if unauthenticated >= limits[.unauthenticatedConnections] { return .unauthenticatedConnections }
+    // A proxy or a tunnel on this machine speaks for many.
+    if address.isLoopback { return nil }
+    let share = byAddress[shareKey(address)] ?? Share()
+    if share.connections >= limits[.connectionsPerAddress] { return .connectionsPerAddress }
+    if share.unauthenticated >= limits[.unauthenticatedPerAddress] { return .unauthenticatedPerAddress }
+    return nil
+  }
+
+  /// What counts as one address: an IPv4 address, or the network of an IPv6 address, all of which one host may use.
+  private func shareKey(_ address: SocketAddress) -> SocketAddress {
+    switch address.unmapped {
+    case .ipv4(let host, _): .ipv4(host, port: 0)
+    case .ipv6(let high, let low, _, _): .ipv6(high: high, low: high == 0 ? low : 0, port: 0)
+    case .unix: .unix("")
+    }
+  }
+
+  private func reportDrop(_ limit: NetworkLimit, _ address: SocketAddress) {
+    if let last = lastDropReport, loop.now - last < ConnectionTable.droppedReportInterval { return }
+    lastDropReport = loop.now
+    logger.notice(
+      "\(address): limit \(limit.rawValue) = \(limits[limit]) connections reached, and refused_connections, too: closed"
+    )
+  }
+
+  /// An answer leaves in few sends, so that waiting for more to send (Nagle) only delays its end.
+  private func disableDelay(_ descriptor: Int32, _ address: SocketAddress) {
+    var on: Int32 = 1
+    if setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size)) != 0 {
+      let code = errno
+      // The peer has gone already, which the first read tells.
+      logger.debug("\(address): setsockopt TCP_NODELAY: \(String(cString: strerror(code)))")
+    }
+  }
+
+  /// Without it the resident memory of a burst stays with the process.
+  private func trimAfterBurst() {
+    guard peak >= ConnectionTable.burstConnections, connections.count <= peak / 4 else { return }
+    peak = connections.count
+    loop.atEndOfIteration { _ = clinux_malloc_trim(0) }
+  }
+}

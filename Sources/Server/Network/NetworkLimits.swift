@@ -1,0 +1,167 @@
+public import XMLRPC
+
+/// One bound on what peers may cost. The raw value is its option in section `[server]` of bcfg2.conf.
+public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
+  case connections = "connections"
+  case connectionsPerAddress = "connections_per_address"
+  case unauthenticatedConnections = "unauthenticated_connections"
+  case unauthenticatedPerAddress = "unauthenticated_per_address"
+  case refusedConnections = "refused_connections"
+  case handshakeSeconds = "handshake_timeout"
+  case headerSeconds = "header_timeout"
+  case bodySeconds = "body_timeout"
+  case responseSeconds = "response_timeout"
+  case keepAliveSeconds = "keepalive_timeout"
+  case lingerSeconds = "linger_timeout"
+  case drainSeconds = "drain_timeout"
+  case progressBytes = "progress_bytes"
+  case handshakesPerTurn = "handshakes_per_turn"
+  case readTurnBytes = "read_turn_bytes"
+  case writeTurnBytes = "write_turn_bytes"
+  case lingerBytes = "linger_bytes"
+  case requestLineBytes = "request_line_bytes"
+  case headerBytes = "header_bytes"
+  case headerCount = "header_count"
+  case bodyBytes = "body_bytes"
+  case retrySeconds = "retry_after"
+
+  /// What the number counts.
+  public enum Unit: String, Sendable {
+    case connections, seconds, bytes, lines
+  }
+
+  /// Unit, default, allowed values and reason of one limit.
+  public struct Definition: Sendable {
+    public let limit: NetworkLimit
+    public let unit: Unit
+    public let standard: Int
+    public let range: ClosedRange<Int>
+    /// One sentence without a final period: why there is a bound, and why this one.
+    public let reason: String
+
+    init(_ limit: NetworkLimit, _ unit: Unit, _ standard: Int, _ range: ClosedRange<Int>, _ reason: String) {
+      self.limit = limit
+      self.unit = unit
+      self.standard = standard
+      self.range = range
+      self.reason = reason
+    }
+  }
+
+  /// The one table of limits, in the order of `allCases`.
+  public static let definitions: [Definition] = [
+    Definition(
+      .connections, .connections, 2048, 1...65536,
+      "connections served at once; an idle one costs about 24 KiB, a busy one its answer"),
+    Definition(
+      .connectionsPerAddress, .connections, 256, 1...65536,
+      "of one address (an IPv6 /64, not loopback); a site behind one address may need more"),
+    Definition(
+      .unauthenticatedConnections, .connections, 1024, 1...65536,
+      "whose peer has not authenticated: strangers leave room for clients"),
+    Definition(
+      .unauthenticatedPerAddress, .connections, 128, 1...65536,
+      "of one address whose peer has not authenticated"),
+    Definition(
+      .refusedConnections, .connections, 64, 0...65536,
+      "over a bound that are still told so (503); those beyond are closed when they come"),
+    Definition(
+      .handshakeSeconds, .seconds, 10, 1...600,
+      "for the TLS handshake; a client needs two round trips"),
+    Definition(
+      .headerSeconds, .seconds, 10, 1...600,
+      "from the first byte of a request to the end of its headers; they fit one packet"),
+    Definition(
+      .bodySeconds, .seconds, 30, 1...3600,
+      "without progress while a body is read"),
+    Definition(
+      .responseSeconds, .seconds, 60, 1...3600,
+      "without progress while an answer is written; a client may parse what it has"),
+    Definition(
+      .keepAliveSeconds, .seconds, 15, 1...3600,
+      "without a request on a connection that had one; a client asks its next question within seconds"),
+    Definition(
+      .lingerSeconds, .seconds, 5, 1...600,
+      "after the last answer, until the peer has read it and closes"),
+    Definition(
+      .drainSeconds, .seconds, 10, 0...3600,
+      "to finish what is being answered when the server stops"),
+    Definition(
+      .progressBytes, .bytes, 4096, 1...1_048_576,
+      "that count as progress, so that a byte now and then does not hold a connection"),
+    Definition(
+      .handshakesPerTurn, .connections, 16, 1...4096,
+      "that the loop shakes hands with before the others have their turn; a signature takes up to a millisecond"),
+    Definition(
+      .readTurnBytes, .bytes, 65536, 1024...16_777_216,
+      "read from one connection before the others have their turn"),
+    Definition(
+      .writeTurnBytes, .bytes, 262_144, 1024...16_777_216,
+      "written to one connection before the others have their turn"),
+    Definition(
+      .lingerBytes, .bytes, 4 << 20, 0...(1 << 30),
+      "dropped after an answer that did not wait for the body, since a reset would take the answer from the client"),
+    Definition(
+      .requestLineBytes, .bytes, HTTPLimits().requestLineBytes, 64...65536,
+      "of the request line (414); RFC 9112 asks for 8000"),
+    Definition(
+      .headerBytes, .bytes, HTTPLimits().headerBytes, 256...1_048_576,
+      "of all header lines (431), kept before the peer is known; clients send under 400"),
+    Definition(.headerCount, .lines, HTTPLimits().headerCount, 4...10000, "of headers (431)"),
+    Definition(
+      .bodyBytes, .bytes, HTTPLimits().bodyBytes, 1024...(1 << 30),
+      "of a body (413); statistics with the contents of large files are tens of MiB"),
+    Definition(
+      .retrySeconds, .seconds, 30, 1...86400,
+      "that a client over a bound is asked to wait (Retry-After)"),
+  ]
+
+  /// The limit that the parser's reason names, if it names one of this table.
+  init?(parserReason: String) {
+    switch parserReason {
+    case "requestLineBytes": self = .requestLineBytes
+    case "headerBytes", "trailerBytes": self = .headerBytes
+    case "headerCount": self = .headerCount
+    case "bodyBytes": self = .bodyBytes
+    default: return nil
+    }
+  }
+}
+
+/// The values of all limits for one server.
+public nonisolated struct NetworkLimits: Sendable, Equatable {
+  private var values = NetworkLimits.standardValues
+
+  /// The defaults.
+  public init() {}
+
+  /// A limit's value in its unit. Setting traps outside the definition's range: whoever reads a configuration checks
+  /// it and names file and line.
+  public subscript(limit: NetworkLimit) -> Int {
+    get { values[limit]! }
+    set {
+      precondition(NetworkLimits.definition(of: limit).range.contains(newValue), "\(limit.rawValue) = \(newValue)")
+      values[limit] = newValue
+    }
+  }
+
+  /// A limit in seconds, as a duration.
+  public func duration(_ limit: NetworkLimit) -> Duration { .seconds(self[limit]) }
+
+  public static func definition(of limit: NetworkLimit) -> NetworkLimit.Definition { byLimit[limit]! }
+
+  private static let standardValues: [NetworkLimit: Int] = byLimit.mapValues(\.standard)
+
+  private static let byLimit: [NetworkLimit: NetworkLimit.Definition] = Dictionary(
+    uniqueKeysWithValues: NetworkLimit.definitions.map { ($0.limit, $0) })
+
+  /// The parser's share of the limits.
+  public var http: HTTPLimits {
+    var http = HTTPLimits()
+    http.requestLineBytes = self[.requestLineBytes]
+    http.headerBytes = self[.headerBytes]
+    http.headerCount = self[.headerCount]
+    http.bodyBytes = self[.bodyBytes]
+    return http
+  }
+}

@@ -1,0 +1,43 @@
+public import EventLoop
+public import XMLRPC
+
+/// Who is at the other end of a connection, as far as the connection itself tells.
+public nonisolated struct PeerIdentity: Sendable, Equatable {
+  public var address: SocketAddress
+  /// The common name of the client's certificate, which the authority has signed; nil without one.
+  public var certificateCommonName: String?
+  /// `TLSv1.3 TLS_AES_256_GCM_SHA384`; empty before the handshake.
+  public var protocolText: String
+
+  public init(address: SocketAddress, certificateCommonName: String? = nil, protocolText: String = "") {
+    self.address = address
+    self.certificateCommonName = certificateCommonName
+    self.protocolText = protocolText
+  }
+}
+
+/// What authentication decides about a request.
+public nonisolated enum AuthenticationOutcome: Sendable, Equatable {
+  case admitted
+  /// Answered with this response; the connection ends after it.
+  case refused(HTTPResponse)
+}
+
+/// What stands behind the connections: authenticates and answers requests, one at a time for each connection.
+///
+/// The functions without `async` are asked first. They may answer what needs no waiting, and save a task; nil leaves it
+/// to the asynchronous ones.
+public protocol RequestHandler: AnyObject {
+  /// Called when the headers are complete, before any body byte is kept. nil lets the body in; a response refuses.
+  func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> HTTPResponse?
+  /// Called with the whole request, whose method is POST.
+  func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse
+
+  func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome?
+  func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse?
+}
+
+extension RequestHandler {
+  public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? { nil }
+  public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? { nil }
+}

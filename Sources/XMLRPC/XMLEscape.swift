@@ -1,0 +1,175 @@
+/// Writes bytes as XML by runs: what needs no escape is found by a table and copied at once.
+///
+/// The escapes are those of libxml2 and lxml (`&amp;`, `&lt;`, `&gt;`, `&quot;`, decimal references), so that bytes
+/// written here equal bytes written by the Python server. A configuration travels as an XML document inside an
+/// XML-RPC string; the nested contexts escape for both in one pass.
+///
+/// Input is UTF-8. Characters that XML 1.0 forbids become U+FFFD: there is no way to write them, and left as they are
+/// (as Python's xmlrpclib does) they make the whole answer unreadable to the client. Contents that may hold such bytes
+/// are sent as base64 by who knows them. Malformed UTF-8 passes through unchanged in UTF-8 output and becomes U+FFFD
+/// in ASCII output; `XMLCharacters.firstFlaw` finds it beforehand.
+public enum XMLEscape {
+  /// Where the bytes are to stand.
+  public enum Context: Sendable {
+    /// Content of an element, also of an XML-RPC `<string>`: `&`, `<`, `>`, carriage return. Escaping a serialised
+    /// XML document with it makes that document the content of a `<string>`.
+    case text
+    /// Attribute value in double quotes: also `"`, tab, line feed.
+    case attribute
+    /// Content of an element of a document inside an XML-RPC string.
+    case nestedText
+    /// Attribute value in a document inside an XML-RPC string.
+    case nestedAttribute
+  }
+
+  /// Encoding of the document that is written.
+  public enum Encoding: Sendable {
+    case utf8
+    /// Decimal references for all that is not ASCII: lxml's `tostring` without an encoding.
+    case ascii
+  }
+
+  /// Appends the UTF-8 `bytes`, escaped, to `output`.
+  public static func append(
+    _ bytes: UnsafeRawBufferPointer, to output: inout [UInt8], as context: Context, encoding: Encoding = .utf8
+  ) {
+    let table = EscapeTable.table(context, encoding)
+    table.actions.withUnsafeBufferPointer { actions in
+      var index = 0
+      while index < bytes.count {
+        let start = index
+        while index < bytes.count, actions[Int(bytes[index])] == EscapeTable.copy { index += 1 }
+        if index > start { output.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<index])) }
+        guard index < bytes.count else { return }
+        index += table.appendEscaped(bytes, at: index, action: actions[Int(bytes[index])], to: &output)
+      }
+    }
+  }
+
+  /// As above for an array.
+  public static func append(
+    _ bytes: [UInt8], to output: inout [UInt8], as context: Context, encoding: Encoding = .utf8
+  ) {
+    bytes.withUnsafeBytes { append($0, to: &output, as: context, encoding: encoding) }
+  }
+
+  /// As above for text.
+  public static func append(
+    _ text: String, to output: inout [UInt8], as context: Context, encoding: Encoding = .utf8
+  ) {
+    var text = text
+    text.withUTF8 { append(UnsafeRawBufferPointer($0), to: &output, as: context, encoding: encoding) }
+  }
+
+  /// The escaped bytes alone.
+  public static func escaped(_ bytes: [UInt8], as context: Context, encoding: Encoding = .utf8) -> [UInt8] {
+    var output: [UInt8] = []
+    output.reserveCapacity(bytes.count + bytes.count / 8)
+    append(bytes, to: &output, as: context, encoding: encoding)
+    return output
+  }
+
+  /// The escaped bytes of text.
+  public static func escaped(_ text: String, as context: Context, encoding: Encoding = .utf8) -> [UInt8] {
+    var output: [UInt8] = []
+    append(text, to: &output, as: context, encoding: encoding)
+    return output
+  }
+}
+
+/// What to do with each byte in one context and encoding.
+private struct EscapeTable: Sendable {
+  /// Actions: copy the byte; write a replacement (its index plus one); look at the character that begins here.
+  static let copy: UInt8 = 0
+  static let character: UInt8 = 0xFF
+
+  let actions: [UInt8]
+  private let replacements: [StaticString]
+  private let isASCII: Bool
+  private let isNested: Bool
+
+  init(_ context: XMLEscape.Context, _ encoding: XMLEscape.Encoding) {
+    isASCII = encoding == .ascii
+    let isAttribute: Bool
+    switch context {
+    case .text: (isAttribute, isNested) = (false, false)
+    case .attribute: (isAttribute, isNested) = (true, false)
+    case .nestedText: (isAttribute, isNested) = (false, true)
+    case .nestedAttribute: (isAttribute, isNested) = (true, true)
+    }
+    var escapes: [(byte: UInt8, once: StaticString, twice: StaticString)] = [
+      (UInt8(ascii: "&"), "&amp;", "&amp;amp;"),
+      (UInt8(ascii: "<"), "&lt;", "&amp;lt;"),
+      (UInt8(ascii: ">"), "&gt;", "&amp;gt;"),
+      (ASCII.carriageReturn, "&#13;", "&amp;#13;"),
+    ]
+    if isAttribute {
+      escapes += [
+        (UInt8(ascii: "\""), "&quot;", "&amp;quot;"),
+        (ASCII.tab, "&#9;", "&amp;#9;"),
+        (ASCII.lineFeed, "&#10;", "&amp;#10;"),
+      ]
+    }
+    var actions = [UInt8](repeating: Self.copy, count: 256)
+    for control in 0..<0x20 where !ASCII.isWhitespace(UInt8(control)) { actions[control] = Self.character }
+    if isASCII {
+      for byte in 0x80..<0x100 { actions[byte] = Self.character }
+    } else {
+      // U+FFFE and U+FFFF begin with this byte; other forbidden characters are ASCII or not UTF-8.
+      actions[0xEF] = Self.character
+    }
+    for (index, escape) in escapes.enumerated() { actions[Int(escape.byte)] = UInt8(index + 1) }
+    self.actions = actions
+    replacements = escapes.map { [isNested] in isNested ? $0.twice : $0.once }
+  }
+
+  /// Writes what stands for the character at `index`; gives how many bytes of input it took.
+  func appendEscaped(
+    _ bytes: UnsafeRawBufferPointer, at index: Int, action: UInt8, to output: inout [UInt8]
+  ) -> Int {
+    if action != Self.character {
+      let text = replacements[Int(action) - 1]
+      output.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+      return 1
+    }
+    guard let (scalar, length) = XMLCharacters.decodeScalar(bytes, at: index) else {
+      if isASCII { appendReference(0xFFFD, to: &output) } else { output.append(bytes[index]) }
+      return 1
+    }
+    let allowed = XMLCharacters.isAllowed(scalar) ? scalar : 0xFFFD
+    if isASCII {
+      appendReference(allowed, to: &output)
+    } else {
+      XMLCharacters.append(allowed, to: &output)
+    }
+    return length
+  }
+
+  private func appendReference(_ scalar: UInt32, to output: inout [UInt8]) {
+    output.append(contentsOf: isNested ? "&amp;#".utf8 : "&#".utf8)
+    output.append(contentsOf: String(scalar).utf8)
+    output.append(UInt8(ascii: ";"))
+  }
+
+  static func table(_ context: XMLEscape.Context, _ encoding: XMLEscape.Encoding) -> EscapeTable {
+    switch (context, encoding) {
+    case (.text, .utf8): text
+    case (.text, .ascii): textASCII
+    case (.attribute, .utf8): attribute
+    case (.attribute, .ascii): attributeASCII
+    case (.nestedText, .utf8): nestedText
+    case (.nestedText, .ascii): nestedTextASCII
+    case (.nestedAttribute, .utf8): nestedAttribute
+    case (.nestedAttribute, .ascii): nestedAttributeASCII
+    }
+  }
+
+  private static let text = EscapeTable(.text, .utf8)
+  private static let textASCII = EscapeTable(.text, .ascii)
+  private static let attribute = EscapeTable(.attribute, .utf8)
+  private static let attributeASCII = EscapeTable(.attribute, .ascii)
+  private static let nestedText = EscapeTable(.nestedText, .utf8)
+  private static let nestedTextASCII = EscapeTable(.nestedText, .ascii)
+  private static let nestedAttribute = EscapeTable(.nestedAttribute, .utf8)
+  private static let nestedAttributeASCII = EscapeTable(.nestedAttribute, .ascii)
+}

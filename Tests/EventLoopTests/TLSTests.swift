@@ -1,0 +1,321 @@
+import CLinux
+import COpenSSL
+import Glibc
+import Support
+import Testing
+
+@testable import EventLoop
+
+/// A server's end and a client's end over a socket pair.
+struct TLSPair {
+  let client: TLSTestClient
+  let server: TLSTransport
+
+  init(_ context: TLSContext, _ options: TLSTestClient.Options = .init(), sendBufferBytes: CInt? = nil) {
+    client = TLSTestClient(options, sendBufferBytes: sendBufferBytes)
+    server = TLSTransport(context: context, descriptor: client.serverDescriptor)!
+  }
+
+  /// Lets both sides shake hands until nothing moves; returns what the server said last.
+  @discardableResult
+  func handshake() -> StepOutcome {
+    var outcome = StepOutcome.wantRead
+    for _ in 0..<8 {
+      client.handshake()
+      if outcome == .wantRead || outcome == .wantWrite { outcome = server.handshake() }
+    }
+    return outcome
+  }
+}
+
+extension Transport {
+  /// One read, as text or as the outcome that it had instead.
+  func readText() -> (text: String, outcome: TransferOutcome) {
+    withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 1) { buffer in
+      let outcome = read(into: buffer)
+      guard case .bytes(let count) = outcome else { return ("", outcome) }
+      return (String(decoding: buffer[0..<count], as: UTF8.self), outcome)
+    }
+  }
+
+  func write(_ bytes: [UInt8]) -> TransferOutcome { bytes.withUnsafeBytes { write($0) } }
+}
+
+@Suite struct TLSTests {
+  let certificates = TestCertificates()
+  let context: TLSContext
+
+  init() throws {
+    let identity = certificates.makeIdentity(["server"])
+    context = try TLSContext(files: certificates.write(identity, as: "server"), floor: .tls12)
+  }
+
+  @Test func requestAndAnswerPassAndTheEndIsTold() {
+    var options = TLSTestClient.Options()
+    options.applicationProtocols = ["h2", "http/1.1"]
+    let pair = TLSPair(context, options)
+    #expect(pair.handshake() == .done)
+    #expect(pair.server.applicationProtocol == "http/1.1")
+    #expect(pair.server.protocolText.hasPrefix("TLSv1.3 TLS_"))
+    #expect(pair.server.peerCommonName == nil && pair.server.verifyResult == 0)
+    #expect(pair.server.readText().outcome == .wantRead)
+
+    pair.client.send(Array("ping".utf8))
+    #expect(pair.server.readText().text == "ping")
+    #expect(!pair.server.hasBufferedInput)
+    let answer = (0..<60_000).map { UInt8(truncatingIfNeeded: $0) }
+    #expect(pair.server.write(answer) == .bytes(60_000))
+    #expect(!pair.server.hasUnsentOutput)
+    #expect(pair.client.receive() == answer)
+
+    #expect(pair.server.shutdown() == .done)
+    _ = pair.client.receive()
+    #expect(pair.client.sawCloseNotify && pair.client.failure == nil)
+    pair.client.sendCloseNotify()
+    #expect(pair.server.readText().outcome == .closed)
+  }
+
+  @Test func decryptedBytesLeftBehindAreAnnounced() {
+    let pair = TLSPair(context)
+    pair.handshake()
+    pair.client.send([UInt8](repeating: 7, count: 10_000))
+    pair.client.send([UInt8](repeating: 8, count: 10_000))
+    var small = [UInt8](repeating: 0, count: 4_000)
+    var total = 0
+    let first = small.withUnsafeMutableBytes { pair.server.read(into: $0) }
+    #expect(first == .bytes(4_000) && pair.server.hasBufferedInput)
+    total += 4_000
+    while case .bytes(let count) = small.withUnsafeMutableBytes({ pair.server.read(into: $0) }) { total += count }
+    #expect(total == 20_000 && !pair.server.hasBufferedInput)
+  }
+
+  // Records of 512 bytes need more room for framing than the loop-wide buffer has: a share then takes two calls.
+  @Test(arguments: [0, 1] as [UInt8])
+  func slowReaderGetsEverythingAndHoldsOneShareOnly(fragmentCode: UInt8) {
+    var options = TLSTestClient.Options()
+    options.fragmentCode = fragmentCode
+    options.newestProtocol = TLS1_2_VERSION
+    let pair = TLSPair(context, options, sendBufferBytes: 8192)
+    #expect(pair.handshake() == .done)
+    _ = pair.client.receive()
+    let answer = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
+    var offset = 0
+    var got: [UInt8] = []
+    var refusals = 0
+    while offset < answer.count {
+      switch answer[offset...].withUnsafeBytes({ pair.server.write($0) }) {
+      case .bytes(let count):
+        #expect(count <= TLSOutput.plaintextBytes)
+        offset += count
+      case .wantWrite:
+        refusals += 1
+        #expect(pair.server.hasUnsentOutput && pair.server.flush() == .wantWrite)
+        got += pair.client.receive()
+      case let other:
+        Issue.record("unexpected \(other)")
+        return
+      }
+    }
+    while pair.server.flush() == .wantWrite { got += pair.client.receive() }
+    got += pair.client.receive()
+    #expect(got == answer && refusals > 0)
+  }
+
+  @Test func keyUpdateOfTheClientIsAnsweredBetweenWrites() {
+    let pair = TLSPair(context)
+    pair.handshake()
+    #expect(SSL_key_update(pair.client.session, SSL_KEY_UPDATE_REQUESTED) == 1)
+    pair.client.send(Array("after".utf8))
+    #expect(pair.server.write(Array("one".utf8)) == .bytes(3))
+    #expect(pair.server.readText().text == "after")
+    #expect(pair.server.write(Array("two".utf8)) == .bytes(3))
+    #expect(pair.client.receive() == Array("onetwo".utf8) && pair.client.failure == nil)
+  }
+
+  @Test(arguments: [
+    ("GET / HTTP/1.0\r\n\r\n", TransportFailure.plainHTTP), ("POST /RPC2 HTTP/1.1\r\n", .plainHTTP),
+    ("SSH-2.0-OpenSSH_9.2\r\n", .notTLS), ("\0\0\0\0\0\0\0\0\0\0\0\0", .notTLS),
+  ])
+  func whatIsNotTLSIsNamed(bytes: String, failure: TransportFailure) {
+    let pair = TLSPair(context)
+    let sent = Array(bytes.utf8)
+    #expect(Glibc.send(pair.client.descriptor, sent, sent.count, 0) == sent.count)
+    #expect(pair.server.handshake() == .failed(failure))
+    let answer = Array("HTTP/1.0 400 Bad Request\r\n\r\n".utf8)
+    answer.withUnsafeBytes { pair.server.writeInClear($0) }
+    var buffer = [UInt8](repeating: 0, count: 100)
+    #expect(recv(pair.client.descriptor, &buffer, 100, 0) == answer.count)
+    // The failure stays, and nothing more is asked of OpenSSL.
+    #expect(pair.server.handshake() == .failed(failure) && pair.server.shutdown() == .done)
+  }
+
+  @Test func peersThatLeaveAreToldApart() {
+    let silent = TLSPair(context)
+    silent.client.close()
+    #expect(silent.server.handshake() == .closed)
+
+    let truncated = TLSPair(context)
+    truncated.handshake()
+    _ = truncated.client.receive()
+    truncated.client.close()
+    #expect(truncated.server.readText().outcome == .closed)
+
+    let reset = TLSPair(context)
+    reset.handshake()
+    #expect(reset.server.write([1, 2, 3]) == .bytes(3))
+    reset.client.close()
+    guard case .failed(let failure) = reset.server.readText().outcome else {
+      Issue.record("a reset must be a failure")
+      return
+    }
+    #expect(failure.isPeerGone)
+    guard case .failed(let again) = reset.server.write([1]) else {
+      Issue.record("a broken connection must stay broken")
+      return
+    }
+    #expect(again == failure)
+  }
+
+  @Test func clientCertificatesAreOptionalButMustBeTrusted() throws {
+    let authority = certificates.makeIdentity(["authority"], isAuthority: true)
+    let other = certificates.makeIdentity(["elsewhere"], isAuthority: true)
+    var files = certificates.write(certificates.makeIdentity(["server"], signedBy: authority), as: "signed")
+    files.authority = certificates.write(authority, as: "authority").certificate
+    let context = try TLSContext(files: files, floor: .tls12)
+    #expect(context.requestsClientCertificate)
+
+    #expect(TLSPair(context).handshake() == .done)
+
+    var options = TLSTestClient.Options()
+    options.identity = certificates.makeIdentity(["first", "client.example.com"], signedBy: authority)
+    let trusted = TLSPair(context, options)
+    #expect(trusted.handshake() == .done)
+    #expect(trusted.server.peerCommonName == "client.example.com")
+
+    options.identity = certificates.makeIdentity(["client.example.com"], signedBy: other)
+    let untrusted = TLSPair(context, options)
+    guard case .failed(.certificateRefused(let reason)) = untrusted.handshake() else {
+      Issue.record("an untrusted certificate must fail the handshake")
+      return
+    }
+    #expect(reason == "unable to get local issuer certificate")
+    _ = untrusted.client.receive()
+    #expect(untrusted.client.failure == "tlsv1 alert unknown ca")
+
+    // Without an authority nobody asks, so that the certificate is not even sent.
+    let unasked = TLSPair(self.context, options)
+    #expect(unasked.handshake() == .done && unasked.server.peerCommonName == nil)
+  }
+
+  @Test(arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+  func sessionsResumeWithTheCertificateOfTheFirst(version: CInt) throws {
+    let authority = certificates.makeIdentity(["authority"], isAuthority: true)
+    var files = certificates.write(certificates.makeIdentity(["server"], signedBy: authority), as: "signed")
+    files.authority = certificates.write(authority, as: "authority").certificate
+    let context = try TLSContext(files: files, floor: .tls12)
+    var options = TLSTestClient.Options()
+    options.newestProtocol = version
+    options.identity = certificates.makeIdentity(["client"], signedBy: authority)
+    let first = TLSPair(context, options)
+    first.handshake()
+    _ = first.client.receive()
+    options.session = SSL_get1_session(first.client.session)
+    defer { SSL_SESSION_free(options.session) }
+    let second = TLSPair(context, options)
+    #expect(second.handshake() == .done && SSL_session_reused(second.client.session) == 1)
+    #expect(second.server.peerCommonName == "client")
+  }
+
+  @Test func theProtocolFloorIsHeld() throws {
+    var options = TLSTestClient.Options()
+    options.newestProtocol = TLS1_VERSION
+    options.cipherString = "ALL:@SECLEVEL=0"
+    let refused = TLSPair(context, options)
+    guard case .failed(.tls) = refused.handshake() else {
+      Issue.record("TLS 1.0 must not pass a floor of TLS 1.2")
+      return
+    }
+    #expect(context.warning == nil)
+    let old = try TLSContext(files: context.files, floor: .tls10)
+    #expect(old.warning?.contains("xmlrpc/tlsv1") == true)
+    let accepted = TLSPair(old, options)
+    #expect(accepted.handshake() == .done && accepted.server.protocolText.hasPrefix("TLSv1 "))
+  }
+
+  @Test func badFilesAreNamedAndTheOldOnesStayInUse() throws {
+    let identity = certificates.makeIdentity(["one"])
+    let stranger = certificates.makeIdentity(["two"])
+    let files = certificates.write(identity, as: "one")
+    let strange = certificates.write(stranger, as: "two")
+    let context = try TLSContext(files: files, floor: .tls12)
+
+    func error(_ files: TLSContext.Files) -> TLSContextError? {
+      do throws(TLSContextError) {
+        _ = try TLSContext(files: files, floor: .tls12)
+        return nil
+      } catch { return error }
+    }
+    let mismatch = error(TLSContext.Files(certificate: files.certificate, key: strange.key))
+    #expect(mismatch == .keyDoesNotMatch(key: strange.key, certificate: files.certificate))
+    #expect(mismatch?.description == "key \(strange.key) does not match certificate \(files.certificate)")
+    let missing = "\(certificates.folder)/none"
+    #expect(
+      error(TLSContext.Files(certificate: files.certificate, key: missing))?.description
+        == "Keyfile \(missing) does not exist or is not readable")
+    #expect(error(TLSContext.Files(certificate: missing, key: files.key)) == .certificateUnreadable(path: missing))
+    #expect(
+      error(TLSContext.Files(certificate: files.certificate, key: files.key, authority: missing))
+        == .authorityUnreadable(path: missing))
+    guard case .badCertificate(files.key, _) = error(TLSContext.Files(certificate: files.key, key: files.key)) else {
+      Issue.record("a key is no certificate")
+      return
+    }
+
+    func servedName() -> String? {
+      let pair = TLSPair(context)
+      guard pair.handshake() == .done, let served = SSL_get1_peer_certificate(pair.client.session) else { return nil }
+      defer { X509_free(served) }
+      return lastCommonName(of: served)
+    }
+    let early = TLSPair(context)
+    #expect(servedName() == "one")
+    certificates.write(stranger, as: "one")
+    rename(strange.key, files.key + ".new")
+    rename(context.files.key, strange.key)
+    #expect(throws: TLSContextError.keyUnreadable(path: files.key)) { try context.reload() }
+    #expect(servedName() == "one")
+    rename(strange.key, files.key)
+    try context.reload()
+    #expect(servedName() == "two")
+    // A connection that began before the reload ends as it began.
+    #expect(early.handshake() == .done)
+  }
+
+  @Test func idleConnectionsAreSmall() {
+    let connections = 100
+    var servers: [TLSTransport] = []
+    var clients: [TLSTestClient] = []
+    // What the first connections allocate for all.
+    for _ in 0..<2 { #expect(TLSPair(context).handshake() == .done) }
+    let before = Int(clinux_heap_bytes_in_use())
+    for _ in 0..<connections {
+      let client = TLSTestClient()
+      servers.append(TLSTransport(context: context, descriptor: client.serverDescriptor)!)
+      clients.append(client)
+    }
+    for (client, server) in zip(clients, servers) {
+      client.handshake()
+      _ = server.handshake()
+      client.handshake()
+      _ = server.handshake()
+      client.send(Array("request".utf8))
+      #expect(server.readText().text == "request")
+      #expect(server.write([UInt8](repeating: 1, count: 20_000)) == .bytes(20_000))
+      #expect(server.readText().outcome == .wantRead)
+    }
+    // Their heap is not ours.
+    clients = []
+    let idle = (Int(clinux_heap_bytes_in_use()) - before) / connections
+    #expect(idle < 24 * 1024, "\(idle) bytes")
+  }
+}

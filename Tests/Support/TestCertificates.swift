@@ -1,0 +1,90 @@
+import COpenSSL
+public import EventLoop
+import Glibc
+
+/// A certificate with its key, both as OpenSSL objects that live as long as this one.
+public final class TestIdentity {
+  public let certificate: OpaquePointer
+  public let key: OpaquePointer
+
+  init(certificate: OpaquePointer, key: OpaquePointer) {
+    self.certificate = certificate
+    self.key = key
+  }
+
+  isolated deinit {
+    X509_free(certificate)
+    EVP_PKEY_free(key)
+  }
+}
+
+/// Certificates of P-256 keys made on the spot, and a folder of their own for the PEM files.
+public final class TestCertificates {
+  public nonisolated let folder: String
+  private var serial = 0
+
+  public init() {
+    var template = Array("/tmp/bcfg2-tls-XXXXXX".utf8CString)
+    precondition(mkdtemp(&template) != nil, "no temporary folder: \(errno)")
+    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  isolated deinit {
+    guard let directory = opendir(folder) else { return }
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      unlink("\(folder)/\(name)")
+    }
+    closedir(directory)
+    rmdir(folder)
+  }
+
+  /// A certificate for these common names, in order; signed by `authority`, or by itself.
+  public func makeIdentity(_ commonNames: [String], isAuthority: Bool = false, signedBy authority: TestIdentity? = nil)
+    -> TestIdentity
+  {
+    let key = makeKey()
+    let certificate = X509_new()!
+    serial += 1
+    X509_set_version(certificate, 2)
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial)
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600)
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 86400)
+    X509_set_pubkey(certificate, key)
+    let subject = X509_get_subject_name(certificate)
+    for name in commonNames {
+      let bytes = Array(name.utf8)
+      X509_NAME_add_entry_by_NID(subject, NID_commonName, 0x1000, bytes, CInt(bytes.count), -1, 0)
+    }
+    X509_set_issuer_name(certificate, X509_get_subject_name(authority?.certificate ?? certificate))
+    let constraints = X509V3_EXT_conf_nid(
+      nil, nil, NID_basic_constraints, isAuthority ? "critical,CA:TRUE" : "CA:FALSE")
+    X509_add_ext(certificate, constraints, -1)
+    X509_EXTENSION_free(constraints)
+    precondition(X509_sign(certificate, authority?.key ?? key, EVP_sha256()) > 0, "the certificate cannot be signed")
+    return TestIdentity(certificate: certificate, key: key)
+  }
+
+  /// Writes `NAME.crt` and `NAME.key`; returns their paths.
+  @discardableResult
+  public func write(_ identity: TestIdentity, as name: String) -> TLSContext.Files {
+    let files = TLSContext.Files(certificate: "\(folder)/\(name).crt", key: "\(folder)/\(name).key")
+    let certificate = BIO_new_file(files.certificate, "w")
+    precondition(PEM_write_bio_X509(certificate, identity.certificate) == 1)
+    BIO_free(certificate)
+    let key = BIO_new_file(files.key, "w")
+    precondition(PEM_write_bio_PrivateKey(key, identity.key, nil, nil, 0, nil, nil) == 1)
+    BIO_free(key)
+    return files
+  }
+
+  private func makeKey() -> OpaquePointer {
+    let context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, nil)
+    defer { EVP_PKEY_CTX_free(context) }
+    var key: OpaquePointer?
+    precondition(EVP_PKEY_keygen_init(context) == 1)
+    precondition(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) == 1)
+    precondition(EVP_PKEY_keygen(context, &key) == 1)
+    return key!
+  }
+}

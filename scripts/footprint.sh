@@ -1,0 +1,52 @@
+#!/bin/sh
+# Prints what the built server costs at rest with the repository of the conformance case first-run: resident memory,
+# threads, descriptors, shared libraries; fails over the limits given here.
+set -eu
+cd "$(dirname "$0")/.."
+server=.build/release/bcfg2-server
+limit_kb=18432
+
+folder=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null || true; rm -rf "$folder"' EXIT
+cp -R Tests/Conformance/cases/first-run/repo "$folder/repo"
+openssl req -x509 -nodes -newkey rsa:2048 -days 2 -subj /CN=localhost \
+  -keyout "$folder/key" -out "$folder/crt" 2>/dev/null
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+cat >"$folder/bcfg2.conf" <<EOF
+[server]
+repository = $folder/repo
+plugins = Bundler,Cfg,Metadata,Probes,Rules
+[communication]
+password = footprint
+certificate = $folder/crt
+key = $folder/key
+ca = $folder/crt
+[components]
+bcfg2 = https://localhost:$port
+EOF
+"$server" -C "$folder/bcfg2.conf" >"$folder/log" 2>&1 &
+pid=$!
+tries=0
+until curl --silent --fail --cacert "$folder/crt" --user root:footprint --output /dev/null \
+  --data '<methodCall><methodName>GetConfig</methodName></methodCall>' "https://localhost:$port/RPC2"; do
+  tries=$((tries + 1))
+  if [ "$tries" -ge 100 ] || ! kill -0 "$pid" 2>/dev/null; then
+    cat "$folder/log" >&2
+    exit 1
+  fi
+  sleep 0.1
+done
+
+rss=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
+threads=$(ls "/proc/$pid/task" | wc -l)
+echo "resident memory: $rss kB (limit $limit_kb)"
+echo "threads: $threads"
+echo "descriptors: $(ls "/proc/$pid/fd" | wc -l)"
+echo "libraries: $(ldd "$server" | sed 's/^[[:space:]]*//; s/ .*//' | tr '\n' ' ')"
+if ldd "$server" | grep -qE 'libswift|Foundation|dispatch'; then
+  echo "footprint: the server links a Swift library dynamically" >&2
+  exit 1
+fi
+[ "$threads" = 1 ] || { echo "footprint: more than one thread" >&2; exit 1; }
+[ "$rss" -le "$limit_kb" ] || { echo "footprint: more than $limit_kb kB resident" >&2; exit 1; }

@@ -1,0 +1,98 @@
+#!/bin/sh
+# From a bare Debian with a Swift toolchain to a running server: installs the headers, builds, makes an example
+# repository and a certificate, starts the server on loopback, fetches the configuration of the client `localhost`
+# through it and prints it.
+#
+#   scripts/quickstart.sh [--stop] [--folder DIR] [--port N]
+#
+#   --stop        stop the server at the end; without it the server goes on, and how to stop it is printed
+#   --folder DIR  where repository, certificate, bcfg2.conf, log and pid file go   (default: ./quickstart)
+#   --port N      the TCP port                                                     (default: 6789)
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+folder=quickstart
+port=6789
+stop=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --stop) stop=yes ;;
+    --folder) folder=${2:?"--folder needs a name"}; shift ;;
+    --port) port=${2:?"--port needs a number"}; shift ;;
+    -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '/^set/d'; exit 0 ;;
+    *) echo "quickstart: unknown option $1 (--help lists them)" >&2; exit 2 ;;
+  esac
+  shift
+done
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+
+"$top/scripts/setup.sh"
+(cd "$top" && swift build -c release --product bcfg2-server)
+server=$top/.build/release/bcfg2-server
+
+[ -d "$folder/repository" ] || cp -R "$top/examples/repository" "$folder/repository"
+
+if [ ! -f "$folder/bcfg2.key" ]; then
+  openssl req -x509 -nodes -newkey rsa:2048 -days 3650 -subj /CN=localhost \
+    -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
+    -keyout "$folder/bcfg2.key" -out "$folder/bcfg2.crt" 2>/dev/null
+  chmod 600 "$folder/bcfg2.key"
+fi
+
+if [ ! -f "$folder/bcfg2.conf" ]; then
+  password=$(openssl rand -hex 16)
+  cat >"$folder/bcfg2.conf" <<EOF
+[server]
+repository = $folder/repository
+plugins = Bundler,Cfg,Metadata,Probes,Rules
+filemonitor = inotify
+
+[communication]
+password = $password
+certificate = $folder/bcfg2.crt
+key = $folder/bcfg2.key
+ca = $folder/bcfg2.crt
+
+[components]
+bcfg2 = https://localhost:$port
+EOF
+  chmod 600 "$folder/bcfg2.conf"
+fi
+port=$(sed -n 's|^bcfg2 = https://localhost:||p' "$folder/bcfg2.conf")
+password=$(sed -n 's/^password = //p' "$folder/bcfg2.conf")
+
+"$server" -C "$folder/bcfg2.conf" >"$folder/server.log" 2>&1 &
+pid=$!
+echo "$pid" >"$folder/server.pid"
+
+call() {
+  curl --silent --show-error --fail --cacert "$folder/bcfg2.crt" --user "root:$password" --header 'Content-Type: text/xml' \
+    --data "<methodCall><methodName>$1</methodName><params/></methodCall>" "https://localhost:$port/RPC2"
+}
+
+tries=0
+until call GetConfig >"$folder/answer.xml" 2>"$folder/curl.log"; do
+  tries=$((tries + 1))
+  if ! kill -0 "$pid" 2>/dev/null || [ "$tries" -ge 100 ]; then
+    echo "quickstart: the server gave no configuration:" >&2
+    cat "$folder/server.log" "$folder/curl.log" >&2
+    kill "$pid" 2>/dev/null || true
+    exit 1
+  fi
+  sleep 0.1
+done
+
+echo
+echo "The configuration of localhost, as its client gets it:"
+xmllint --xpath 'string(//value/string)' "$folder/answer.xml" | xmllint --format - | tail -n +2
+echo
+
+if [ "$stop" = yes ]; then
+  kill "$pid"
+  wait "$pid" || { echo "quickstart: the server did not end cleanly" >&2; exit 1; }
+  rm -f "$folder/server.pid"
+  echo "The server is stopped. Its folder is $folder."
+else
+  echo "The server runs as process $pid on https://localhost:$port, log $folder/server.log."
+  echo "Edit a file below $folder/repository and ask again. Stop it with: kill $pid"
+fi

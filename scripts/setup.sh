@@ -1,0 +1,60 @@
+#!/bin/sh
+# Installs what a build needs on Debian and its relatives: the headers of OpenSSL and libxml2, and pkg-config.
+# With --test also what the tests use: python3 and openssl, and a Python 2.7 environment with the Bcfg2 1.3.4 client
+# (.build/bcfg2-client) where a Python 2.7 is to be had.
+set -eu
+cd "$(dirname "$0")/.."
+
+with_tests=no
+[ "${1:-}" = --test ] && with_tests=yes
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+need=
+for package in libssl-dev libxml2-dev pkg-config curl openssl libxml2-utils; do
+  dpkg -s "$package" >/dev/null 2>&1 || need="$need $package"
+done
+if [ "$with_tests" = yes ]; then
+  for package in python3 git patch openssh-client; do
+    dpkg -s "$package" >/dev/null 2>&1 || command -v "$package" >/dev/null 2>&1 || need="$need $package"
+  done
+fi
+if [ -n "$need" ]; then
+  command -v apt-get >/dev/null || {
+    echo "setup: please install these, or what your system calls them:$need" >&2
+    exit 1
+  }
+  as_root apt-get update -q
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -q --no-install-recommends $need
+fi
+
+command -v swift >/dev/null || {
+  echo "setup: no Swift toolchain on PATH; 6.2 or later is needed, see https://www.swift.org/install/linux/" >&2
+  exit 1
+}
+
+[ "$with_tests" = yes ] || exit 0
+
+client=.build/bcfg2-client
+if [ ! -x "$client/bin/bcfg2" ]; then
+  python=
+  for candidate in python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python2.7; do
+    if command -v "$candidate" >/dev/null 2>&1; then
+      python=$candidate
+      break
+    fi
+  done
+  if [ -z "$python" ]; then
+    echo "setup: no Python 2.7 found: the test with the real Bcfg2 client will be skipped" >&2
+    exit 0
+  fi
+  mkdir -p .build
+  rm -rf "$client" .build/virtualenv
+  "$python" -m pip install -q --disable-pip-version-check --target .build/virtualenv 'virtualenv<20.22'
+  PYTHONPATH=.build/virtualenv "$python" -m virtualenv -q "$client"
+  "$client/bin/pip" install -q --disable-pip-version-check \
+    lxml genshi pyinotify 'python-daemon<2' lockfile argparse Bcfg2==1.3.4
+fi
