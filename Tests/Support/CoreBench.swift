@@ -1,4 +1,4 @@
-public import EventLoop
+import EventLoop
 public import Server
 
 /// A core with some plugins on a temporary repository, for tests of plugins.
