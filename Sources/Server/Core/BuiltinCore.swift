@@ -111,18 +111,21 @@ public final class BuiltinCore: NetworkCore {
     return [first] + found.dropFirst().filter { $0.family != first.family }.prefix(1)
   }
 
-  private func listen(_ address: SocketAddress) throws {
-    do {
-      let listener = try Listener(on: loop, address: address) { [unowned self] descriptor, peer in
+  private func listen(_ address: SocketAddress) throws(SystemError) {
+    let listener: Listener
+    do throws(SystemError) {
+      listener = try Listener(on: loop, address: address) { [unowned self] descriptor, peer in
         connections.admit(descriptor, from: peer)
       }
-      listener.pause()
-      listeners.append(listener)
-      sockets.append(address)
-    } catch let error where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+    } catch {
+      guard error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL else { throw error }
       // A machine without IPv6 (or IPv4) serves the other family.
       logger.info("Not listening on \(address): \(error)")
+      return
     }
+    listener.pause()
+    listeners.append(listener)
+    sockets.append(address)
   }
 }
 

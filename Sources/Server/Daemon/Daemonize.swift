@@ -6,7 +6,7 @@ import Glibc
 /// started it ends when the server is ready or has failed, and its exit status says which.
 public nonisolated enum Daemonize {
   /// Puts the process into the background: two forks, a session of its own, `/` as working folder, the umask,
-  /// /dev/null on the standard descriptors.
+  /// /dev/null on the standard descriptors, no core dumps, which would hold keys and passwords.
   ///
   /// Call it while there is one thread and no event loop: epoll descriptors and locks do not survive it. It returns in
   /// the daemon only; the process that called it waits for `StartReport` and exits.
@@ -35,6 +35,10 @@ public nonisolated enum Daemonize {
     // Without being the session's leader the daemon can never get a terminal.
     if daemon > 0 { _exit(0) }
     umask(mask)
+    var none = rlimit(rlim_cur: 0, rlim_max: 0)
+    if setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none) != 0 {
+      report.exit(SystemError(call: "setrlimit", errno: errno))
+    }
     if chdir("/") != 0 { report.exit(SystemError(call: "chdir", errno: errno, detail: "/")) }
     let null = open("/dev/null", O_RDWR | O_CLOEXEC)
     if null < 0 { report.exit(SystemError(call: "open", errno: errno, detail: "/dev/null")) }
@@ -42,7 +46,25 @@ public nonisolated enum Daemonize {
       if dup2(null, standard) < 0 { report.exit(SystemError(call: "dup2", errno: errno, detail: "\(standard)")) }
     }
     if null > STDERR_FILENO { close(null) }
+    closeInherited()
     return report
+  }
+
+  /// Closes what the command that started the server left open: somebody may wait for the end of such a pipe. All that
+  /// the server itself opened closes on exec, so everything else was inherited.
+  private static func closeInherited() {
+    guard let folder = opendir("/proc/self/fd") else { return }
+    var inherited: [Int32] = []
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard let descriptor = Int32(name), descriptor > STDERR_FILENO else { continue }
+      let flags = fcntl(descriptor, F_GETFD)
+      if flags >= 0, flags & FD_CLOEXEC == 0 { inherited.append(descriptor) }
+    }
+    closedir(folder)
+    for descriptor in inherited { close(descriptor) }
   }
 
   /// Creates the folder of the pid file, those above it, too, and gives it to the daemon's user, mode 0755: many

@@ -51,7 +51,8 @@ public nonisolated final class PidFile {
   }
 
   /// The server that holds the file, nil if a start would get it. Nothing is created or changed: a check before the
-  /// fork, while there is still a terminal to complain to.
+  /// fork, while there is still a terminal to complain to. Not for the process that holds the file: closing any
+  /// descriptor of it would give up the lock.
   public static func holder(of path: String) -> pid_t? {
     let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }

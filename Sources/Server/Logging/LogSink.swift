@@ -45,10 +45,11 @@ nonisolated struct LineWriter: ~Copyable {
     if count < bytes.count { dropped += 1 }
   }
 
-  /// A pipe that somebody else opened may be a blocking one: ask before writing.
+  /// A pipe that somebody else opened may be a blocking one: ask before writing. One that nobody reads any more would
+  /// raise SIGPIPE.
   private var isWritable: Bool {
     var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-    return poll(&request, 1, 0) == 1 && request.revents & Int16(POLLOUT) != 0
+    return poll(&request, 1, 0) == 1 && request.revents & Int16(POLLOUT | POLLERR) == Int16(POLLOUT)
   }
 }
 

@@ -3,7 +3,14 @@
 /// A plugin joins the server by one line in `all`.
 public enum PluginRegistry {
   /// Every plugin that can be loaded.
-  public static let all: [Plugin.Type] = []
+  public static let all: [Plugin.Type] = [
+    BundlerPlugin.self,
+    CfgPlugin.self,
+    DefaultsPlugin.self,
+    MetadataPlugin.self,
+    ProbesPlugin.self,
+    RulesPlugin.self,
+  ]
 
   private static let byName: [String: Plugin.Type] = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 

@@ -97,12 +97,12 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     .init(short: nil, long: "version", argument: nil, action: .version, help: "Print the version and exit"),
   ]
 
-  /// Parses arguments with getopt_long.
+  /// Parses arguments with getopt_long, whose state is global: on the loop's thread only.
   ///
   /// - Parameters:
   ///   - arguments: with the program's name first.
   ///   - version: what `--version` prints after the program's name.
-  public static func parse(_ arguments: [String], version: String) -> Outcome {
+  @MainActor public static func parse(_ arguments: [String], version: String) -> Outcome {
     let program = arguments.first.map { String($0.split(separator: "/").last ?? "bcfg2-server") } ?? "bcfg2-server"
     var result = CommandLineOptions()
     switch scan(arguments) {
@@ -141,7 +141,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   private struct Problem: Error { let reason: String }
 
   /// Runs getopt_long over the arguments: numbers in `options` with their arguments, in the order typed.
-  private static func scan(_ arguments: [String]) -> Result<[(Int, String?)], Problem> {
+  @MainActor private static func scan(_ arguments: [String]) -> Result<[(Int, String?)], Problem> {
     var words = arguments.isEmpty ? ["bcfg2-server"] : arguments
     if let index = words.firstIndex(where: { $0.utf8.contains(0) }) { words[index] = "" }
     var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]

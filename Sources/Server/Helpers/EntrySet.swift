@@ -1,0 +1,167 @@
+import EventLoop
+import Logging
+
+/// One file of an `EntrySet`: its contents, and whom it is for.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, SpecificData.
+open class SpecificData {
+  /// Absolute path of the file.
+  public let path: String
+  public let specificity: Specificity
+  public let logger: Logger
+  /// The contents; nil where they could not be read.
+  public private(set) var data: [UInt8]?
+
+  public required init(path: String, specificity: Specificity, logger: Logger) {
+    self.path = path
+    self.specificity = specificity
+    self.logger = logger
+  }
+
+  /// Reads the file. A file that cannot be read keeps its contents, and is logged.
+  open func load() {
+    do throws(SystemError) {
+      data = try FileContents.read(path)
+    } catch {
+      logger.error("Failed to read file \(path): \(error)")
+      return
+    }
+    index()
+  }
+
+  /// Called when `data` is new.
+  open func index() {}
+
+  /// Binds an entry with this file, after its info was set.
+  open func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {}
+}
+
+/// The variants of one thing in one folder (`name`, `name.G10_group`, `name.H_host`) and its info.xml.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, EntrySet.
+open class EntrySet: EntryFolder {
+  /// The base name that every file of the set begins with.
+  public let baseName: String
+  /// Absolute path of the folder.
+  public let folder: String
+  public let monitor: any FileMonitor
+  public let logger: Logger
+  /// `[mdata]`.
+  public var defaults: Settings.PathDefaults
+  /// Files by name.
+  public private(set) var entries: [String: SpecificData] = [:]
+  /// The folder's info.xml; nil where there is none.
+  public private(set) var infoXML: InfoXML?
+  /// The files by specificity, then by name: made when needed.
+  private var ordered: [SpecificData]?
+  private let makeEntry: (String, Specificity) -> SpecificData
+
+  public init(
+    baseName: String, folder: String, defaults: Settings.PathDefaults, monitor: any FileMonitor, logger: Logger,
+    makeEntry: @escaping (_ path: String, _ specificity: Specificity) -> SpecificData
+  ) {
+    self.baseName = baseName
+    self.folder = folder
+    self.defaults = defaults
+    self.monitor = monitor
+    self.logger = logger
+    self.makeEntry = makeEntry
+  }
+
+  /// Names of editors' files, which are nobody's mistake.
+  public static func isIgnored(_ name: String) -> Bool {
+    name.hasPrefix(".#") || name.hasSuffix("~") || name.hasSuffix(".genshi_include")
+      || (name.hasPrefix(".") && (name.hasSuffix(".sws") || name.hasSuffix(".swp") || name.hasSuffix(".swx")))
+  }
+
+  /// One event of a file in the folder.
+  open func handleEvent(_ event: FileEvent) {
+    let name = event.fileName
+    if name == "info.xml" {
+      infoEvent(event)
+      return
+    }
+    if event.action == .deleted {
+      if entries.removeValue(forKey: name) == nil, specificity(ofFileNamed: name) != nil {
+        logger.warning("Got deleted event for unknown file \(event.path)")
+      }
+      ordered = nil
+      return
+    }
+    if let known = entries[name] {
+      known.load()
+      return
+    }
+    guard let specificity = specificity(ofFileNamed: name) else {
+      if !Self.isIgnored(name) { logger.error("Could not process filename \(event.path); ignoring") }
+      return
+    }
+    let entry = makeEntry(event.path, specificity)
+    entries[name] = entry
+    ordered = nil
+    entry.load()
+  }
+
+  private func infoEvent(_ event: FileEvent) {
+    if event.action == .deleted {
+      infoXML?.stopWatching()
+      infoXML = nil
+      return
+    }
+    let info = infoXML ?? InfoXML(path: event.path, monitor: monitor, logger: logger)
+    infoXML = info
+    info.handleEvent(event)
+    info.changesApplied()
+  }
+
+  /// Whom a file is for; nil for a file that is not of this set.
+  open func specificity(ofFileNamed name: String) -> Specificity? {
+    Specificity(fileName: name, baseName: baseName)
+  }
+
+  /// Every file that is for a client, the most specific first; of equal ones by name.
+  public func matching(_ metadata: ClientMetadata) -> [SpecificData] {
+    inOrder().filter { $0.specificity.matches(metadata) }
+  }
+
+  /// The most specific file for a client.
+  ///
+  /// - Throws: `PluginExecutionError` where there is none.
+  public func bestMatching(_ metadata: ClientMetadata) throws -> SpecificData {
+    guard let best = inOrder().first(where: { $0.specificity.matches(metadata) }) else {
+      throw PluginExecutionError("No matching entries available for \(folder) for \(metadata.hostname)")
+    }
+    return best
+  }
+
+  private func inOrder() -> [SpecificData] {
+    if let ordered { return ordered }
+    let sorted = entries.sorted { $0.key < $1.key }.map(\.value)
+    let made = sorted.enumerated().sorted { a, b in
+      a.element.specificity < b.element.specificity
+        || (!(b.element.specificity < a.element.specificity) && a.offset < b.offset)
+    }.map(\.element)
+    ordered = made
+    return made
+  }
+
+  /// Sets the default attributes and those of info.xml.
+  ///
+  /// - Throws: `PluginExecutionError` where info.xml has nothing for the client.
+  public func bindInfo(to entry: Element, _ metadata: ClientMetadata) throws {
+    defaults.apply(to: entry)
+    try infoXML?.bindEntry(entry, metadata)
+  }
+
+  /// Binds at once.
+  open var binder: EntryBinder { .now { [self] in try bindEntry($0, $1) } }
+
+  /// The folder is gone.
+  open func stopWatching() { infoXML?.stopWatching() }
+
+  /// Binds an entry: info, then the most specific file.
+  open func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {
+    try bindInfo(to: entry, metadata)
+    try bestMatching(metadata).bindEntry(entry, metadata)
+  }
+}

@@ -1,0 +1,95 @@
+/// A pattern as Python's fnmatch has it: `*` anything, also slashes; `?` one character; `[...]` one of a set, `[!...]`
+/// one not of it. The whole name has to fit.
+public struct Glob: Hashable, Sendable {
+  /// The pattern as written.
+  public let pattern: String
+  private let parts: [Part]
+
+  private enum Part: Hashable, Sendable {
+    case scalar(Unicode.Scalar)
+    case one
+    case any
+    case set([ClosedRange<Unicode.Scalar>], isNegated: Bool)
+  }
+
+  public init(_ pattern: String) {
+    self.pattern = pattern
+    let scalars = Array(pattern.unicodeScalars)
+    var parts: [Part] = []
+    var index = 0
+    while index < scalars.count {
+      let scalar = scalars[index]
+      index += 1
+      switch scalar {
+      case "*": if parts.last != .any { parts.append(.any) }
+      case "?": parts.append(.one)
+      case "[": parts.append(Self.set(scalars, &index))
+      default: parts.append(.scalar(scalar))
+      }
+    }
+    self.parts = parts
+  }
+
+  /// Reads a set behind its bracket; without an end the bracket is itself.
+  private static func set(_ scalars: [Unicode.Scalar], _ index: inout Int) -> Part {
+    var end = index
+    if end < scalars.count, scalars[end] == "!" { end += 1 }
+    if end < scalars.count, scalars[end] == "]" { end += 1 }
+    while end < scalars.count, scalars[end] != "]" { end += 1 }
+    guard end < scalars.count else { return .scalar("[") }
+    var members = scalars[index..<end]
+    index = end + 1
+    let isNegated = members.first == "!"
+    if isNegated { members.removeFirst() }
+    var ranges: [ClosedRange<Unicode.Scalar>] = []
+    while let first = members.popFirst() {
+      if members.count >= 2, members.first == "-" {
+        let last = members[members.startIndex + 1]
+        members.removeFirst(2)
+        if first <= last { ranges.append(first...last) }
+      } else {
+        ranges.append(first...first)
+      }
+    }
+    return .set(ranges, isNegated: isNegated)
+  }
+
+  /// Whether a name fits.
+  public func matches(_ name: String) -> Bool {
+    var name = name.unicodeScalars[...]
+    var part = 0
+    // Where the last `*` was, and what it had eaten: one step back is enough, because `*` eats anything.
+    var star: (part: Int, rest: Substring.UnicodeScalarView)?
+    while true {
+      if part < parts.count, parts[part] == .any {
+        part += 1
+        if part == parts.count { return true }
+        star = (part, name)
+        continue
+      }
+      if let scalar = name.first {
+        if part < parts.count, Self.fits(parts[part], scalar) {
+          part += 1
+          name.removeFirst()
+          continue
+        }
+      } else if part == parts.count {
+        return true
+      }
+      guard var back = star, !back.rest.isEmpty else { return false }
+      back.rest.removeFirst()
+      star = back
+      part = back.part
+      name = back.rest
+    }
+  }
+
+  private static func fits(_ part: Part, _ scalar: Unicode.Scalar) -> Bool {
+    switch part {
+    case .scalar(let own): own == scalar
+    case .one: true
+    case .any: false
+    case .set(let ranges, let isNegated): ranges.contains { $0.contains(scalar) } != isNegated
+    }
+  }
+}

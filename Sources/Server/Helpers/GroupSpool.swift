@@ -1,0 +1,72 @@
+import Logging
+
+/// A folder of a `GroupSpool`: the files that make one entry.
+public protocol EntryFolder: AnyObject {
+  /// One event of a file in the folder.
+  func handleEvent(_ event: FileEvent)
+  /// The folder is gone: ends the watches of its files.
+  func stopWatching()
+  /// How entries are bound.
+  var binder: EntryBinder { get }
+}
+
+/// A plugin whose folders are entries: a file's folder below the plugin's is the name of the entry.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, GroupSpool.
+open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler {
+  /// The tag of the entries that the plugin binds.
+  open var entryType: String { "Path" }
+  /// Sets by entry name: the path of the folder below the plugin's, with a slash at the front.
+  public private(set) var entrySets: [String: Folder] = [:]
+
+  open var handlerName: String { "\(name): \(folder)" }
+
+  public required init(core: ServerCore) throws {
+    try super.init(core: core)
+    core.fileMonitor.add(folder, recursive: true, handler: self)
+  }
+
+  /// Makes the set for a folder in which the first file was found.
+  /// - Parameters:
+  ///   - name: the name of the entry.
+  ///   - path: absolute path of the folder.
+  open func makeEntrySet(name: String, path: String) -> Folder {
+    fatalError("\(type(of: self)) must make its entry sets")
+  }
+
+  open func handleEvent(_ event: FileEvent) {
+    if event.relativePath.isEmpty { return }
+    if event.isDirectory {
+      if event.action == .deleted { forget(event.relativePath) }
+      return
+    }
+    let below = RepositoryPath.folder(of: event.relativePath)
+    let name = below.isEmpty ? "" : "/" + below
+    if let set = entrySets[name] {
+      set.handleEvent(event)
+    } else if event.action == .deleted {
+      logger.warning("Got deleted event for unknown file \(event.path)")
+    } else {
+      let set = makeEntrySet(name: name, path: RepositoryPath.folder(of: event.path))
+      entrySets[name] = set
+      set.handleEvent(event)
+    }
+  }
+
+  open func changesApplied() {}
+
+  private func forget(_ relativePath: String) {
+    let name = "/" + relativePath
+    for known in entrySets.keys where known == name || known.hasPrefix(name + "/") {
+      entrySets.removeValue(forKey: known)?.stopWatching()
+    }
+  }
+
+  open func binder(tag: String, name: String) -> EntryBinder? {
+    tag == entryType ? entrySets[name]?.binder : nil
+  }
+
+  open func entryNames(tag: String) -> [String] {
+    tag == entryType ? entrySets.keys.sorted() : []
+  }
+}

@@ -1,0 +1,107 @@
+import EventLoop
+import Glibc
+import Logging
+
+/// An XML file of the repository with the files that it includes.
+///
+/// Watches its includes by itself, existing or not, and the folders of its globs; a change of any of them reads the file
+/// again. A file that does not parse, or includes one that does not, keeps its last good version.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, XMLFileBacked.
+open class XMLFileBacked: FileBacked {
+  /// The last good version, includes expanded; nil before the first.
+  public private(set) var document: RepositoryDocument?
+  /// Files that the last read version includes, also where it was not good.
+  public private(set) var includedFiles: [String] = []
+  private var watchedIncludes: Set<String> = []
+  private var watchedPatterns: [String: String] = [:]
+  private var isAddingWatches = false
+  private var lastIncludeProblems: [String] = []
+
+  /// The root element of the last good version.
+  public var root: Element? { document?.root }
+
+  /// - Parameter topTag: where the file does not exist, it is created with this empty root element.
+  public init(path: String, monitor: any FileMonitor, logger: Logger, creatingTopTag topTag: String? = nil) {
+    super.init(path: path, monitor: monitor, logger: logger)
+    if let topTag, !fileExists(path) {
+      logger.warning("\(path) does not exist, creating")
+      do throws(SystemError) {
+        try FileContents.create(path, Array("<\(topTag)/>\n".utf8))
+      } catch {
+        logger.error("\(error)")
+      }
+    }
+  }
+
+  /// Takes a new version of the file.
+  ///
+  /// - Throws: what is wrong with it; the last good version stays, and is still `document`.
+  open func compile(_ document: RepositoryDocument) throws {}
+
+  open override func handleEvent(_ event: FileEvent) {
+    // What exists when an include's watch is placed has been, or is about to be, read.
+    if isAddingWatches { return }
+    if event.path == path {
+      super.handleEvent(event)
+    } else if watchedIncludes.contains(event.path) || fitsPattern(event.path) || event.action != .exists {
+      markStale()
+    }
+  }
+
+  open override func changesApplied() {
+    if isAddingWatches { return }
+    super.changesApplied()
+  }
+
+  open override func load() {
+    let read = XIncludedDocument(path: path)
+    includedFiles = read.includedFiles
+    // The watch comes before the read: what a new watch had to be placed for is read once more.
+    let loaded = addWatches(read) ? XIncludedDocument(path: path) : read
+    includedFiles = loaded.includedFiles
+    addWatches(loaded)
+    reportIncludes(loaded.problems)
+    attempt {
+      let new = try loaded.document.get()
+      try compile(new)
+      document = new
+    }
+  }
+
+  open override func stopWatching() {
+    super.stopWatching()
+    watchedIncludes.removeAll()
+    watchedPatterns.removeAll()
+  }
+
+  /// - Returns: true where a watch was added.
+  @discardableResult
+  private func addWatches(_ read: XIncludedDocument) -> Bool {
+    var added = false
+    isAddingWatches = true
+    defer { isAddingWatches = false }
+    for path in read.watchedPaths where watchedIncludes.insert(path).inserted {
+      monitor.add(path, recursive: false, handler: self)
+      added = true
+    }
+    for pattern in read.watchedPatterns where watchedPatterns[pattern] == nil {
+      let folder = RepositoryPath.fixedFolder(of: pattern)
+      watchedPatterns[pattern] = folder
+      let isDeep = RepositoryPath.folder(of: pattern) != folder
+      monitor.add(folder, recursive: isDeep, handler: self)
+      added = true
+    }
+    return added
+  }
+
+  private func fitsPattern(_ path: String) -> Bool {
+    watchedPatterns.keys.contains { Glob($0).matches(path) }
+  }
+
+  private func reportIncludes(_ problems: [XMLFileError]) {
+    let lines = problems.map(\.description)
+    for line in lines where !lastIncludeProblems.contains(line) { logger.error("\(line)") }
+    lastIncludeProblems = lines
+  }
+}

@@ -1,0 +1,135 @@
+// Who may come in. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, AuthenticateConnection of 1.4. Unlike
+// there, what clients.xml demands of a client (its own password, a certificate) holds whichever of its names it uses.
+
+extension MetadataPlugin {
+  /// How a request says whose it is.
+  private enum Identification {
+    case certificate, address, name
+  }
+
+  public func authenticateConnection(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) async -> Bool {
+    let identification: Identification
+    let client: String
+    if let certificate {
+      guard !certificate.isEmpty else {
+        logger.error("Certificate of \(address.ip) has no common name")
+        return false
+      }
+      debugLog("Got cN \(certificate); using as client name")
+      identification = .certificate
+      client = certificate
+    } else if user == "root" {
+      identification = .address
+      do {
+        client = try await resolveClient(address, cleanupCache: false)
+      } catch {
+        logger.error("Client \(address.ip) failed to resolve: \(error)")
+        return false
+      }
+    } else {
+      identification = .name
+      client = clients.byUUID[user]?.name ?? user
+    }
+    debugLog("Authenticating client \(client)")
+
+    let mode = authentication(of: client)
+    if mode == "cert", identification != .certificate {
+      logger.error("Client \(client) does not provide a cert, but only cert auth is allowed")
+      return false
+    }
+    switch identification {
+    case .certificate:
+      guard await hasValidAddress(client, address) else { return false }
+      if mode != "cert+password" {
+        if clients.byName[client.lowercased()]?.isFloating == true { remember(client, at: address) }
+        logger.debug("Client \(client) certificate validates")
+        return true
+      }
+    case .address: guard isKnownAddress(client, address) != false else { return false }
+    case .name: break
+    }
+    guard isAllowed(password, for: client, address) else { return false }
+    if user != "root" { remember(client, at: address) }
+    logger.debug("Client \(client) authenticated successfully")
+    return true
+  }
+
+  /// `cert`, `bootstrap` or `cert+password`: of clients.xml, else of bcfg2.conf.
+  func authentication(of client: String) -> String {
+    record(of: client)?.authentication ?? core.settings.authentication
+  }
+
+  private func remember(_ client: String, at address: ClientAddress) {
+    sessions.remember(client, at: address, now: core.loop.now)
+  }
+
+  /// Whether the client may come from this address: it is floating, clients.xml gives it the address, or name service.
+  private func hasValidAddress(_ client: String, _ address: ClientAddress) async -> Bool {
+    if let answer = isKnownAddress(client, address) { return answer }
+    do {
+      let resolved = try await resolveClient(address, cleanupCache: false)
+      if resolved.lowercased() == client.lowercased() {
+        logger.debug("Client \(client) address validates")
+        return true
+      }
+      logger.error("Got request for \(client) from incorrect address \(address.ip)")
+      logger.error("Resolved to \(resolved)")
+    } catch {
+      logger.error("Client \(address.ip) failed to resolve: \(error)")
+    }
+    return false
+  }
+
+  /// What clients.xml says of client and address; nil where it does not say.
+  private func isKnownAddress(_ client: String, _ address: ClientAddress) -> Bool? {
+    let name = client.lowercased()
+    if clients.byName[name]?.isFloating == true {
+      debugLog("Client \(client) is floating")
+      return true
+    }
+    guard let owners = clients.byAddress[address.ip] else { return nil }
+    if owners.contains(where: { $0.name == name }) {
+      debugLog("Client \(client) matches address \(address.ip)")
+      return true
+    }
+    logger.error("Got request for non-float client \(client) from \(address.ip)")
+    return false
+  }
+
+  private func isAllowed(_ password: String, for client: String, _ address: ClientAddress) -> Bool {
+    let record = record(of: client)
+    if let record, record.isSecure {
+      guard let own = record.password else {
+        logger.error("Client \(address.ip) in secure mode but has no password")
+        return false
+      }
+      guard Self.isEqual(password, own) else {
+        logger.error("Client \(address.ip) failed to use client password in secure mode")
+        return false
+      }
+      return true
+    }
+    var isAllowed = false
+    // Both are compared, whichever fits, so that the time says nothing.
+    for expected in [core.settings.password, record?.password] {
+      if let expected, Self.isEqual(password, expected) { isAllowed = true }
+    }
+    if !isAllowed { logger.error("Client \(address.ip) failed to use an allowed password") }
+    return isAllowed
+  }
+
+  /// Compares in a time that depends on the given text's length only.
+  static func isEqual(_ given: String, _ expected: String) -> Bool {
+    let expected = Array(expected.utf8)
+    var difference: Int = given.utf8.count ^ expected.count
+    var index = 0
+    for byte in given.utf8 {
+      difference |= Int(byte ^ (expected.isEmpty ? 0 : expected[index]))
+      index += 1
+      if index >= expected.count { index = 0 }
+    }
+    return difference == 0
+  }
+}

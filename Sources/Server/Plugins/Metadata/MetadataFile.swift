@@ -1,0 +1,130 @@
+import EventLoop
+import Glibc
+
+/// clients.xml or groups.xml, with the files that it includes: what was read, and whether the disk has something newer.
+///
+/// Changes are found by comparing bytes, so that the server's own writes, which it knows, cost no second parse, and what
+/// an administrator saves between two events is not missed.
+final class MetadataFile {
+  enum Outcome {
+    /// The disk has what was read.
+    case same
+    /// New contents, in use from now on.
+    case changed(Element)
+    /// Not usable; what was read before stays.
+    case broken
+  }
+
+  /// Most bytes of one file.
+  static let limitBytes = RepositoryXML.fileLimitBytes
+  /// How often a file that changes while it is read is read again at once.
+  private static let attempts = 5
+
+  let path: String
+  /// True once it was read without errors.
+  private(set) var isRead = false
+  /// Contents of the file and of those it includes, as they were read last, good or not.
+  private(set) var contents: [String: [UInt8]] = [:]
+  private var isBroken = false
+  /// True where files came or went that a glob may fit.
+  private var mustParse = true
+  private var watchedPaths: Set<String> = []
+  private var watchedPatterns: [String] = []
+  private var monitored: Set<String> = []
+  private unowned let plugin: MetadataPlugin
+
+  /// Creates the file where it does not exist, with nothing but its root.
+  ///
+  /// - Throws: `SystemError` where it cannot be created.
+  init(plugin: MetadataPlugin, name: String, rootTag: String) throws {
+    self.plugin = plugin
+    path = plugin.folder + "/" + name
+    guard !fileExists(path) else { return }
+    plugin.logger.warning("\(path) does not exist, creating")
+    try AtomicFile.write(Array("<\(rootTag)/>\n".utf8), to: path)
+  }
+
+  /// The file itself, then those that it includes.
+  var paths: [String] { [path] + contents.keys.filter { $0 != path }.sorted() }
+
+  /// Takes note of an event: whether a glob may fit other files now.
+  func note(_ event: FileEvent) {
+    guard !event.isDirectory, contents[event.path] == nil else { return }
+    if watchedPaths.contains(event.path)
+      || watchedPatterns.contains(where: { fnmatch($0, event.path, FNM_PATHNAME) == 0 })
+    {
+      mustParse = true
+    }
+  }
+
+  /// Compares with the disk and reads again what differs.
+  func refresh() -> Outcome {
+    var present = read(paths)
+    guard mustParse || present != contents else { return isBroken ? .broken : .same }
+    for _ in 0..<Self.attempts {
+      let document = XIncludedDocument(path: path)
+      let parsed = read([path] + document.includedFiles)
+      guard parsed == present else {
+        present = parsed
+        continue
+      }
+      contents = parsed
+      mustParse = false
+      watch(document)
+      for problem in document.problems { plugin.logger.error("\(problem)") }
+      switch document.document {
+      case .success(let parsed):
+        isBroken = false
+        isRead = true
+        return .changed(parsed.root)
+      case .failure(let error):
+        isBroken = true
+        plugin.logger.error("Failed to parse \(path): \(error)")
+        return .broken
+      }
+    }
+    plugin.logger.warning("\(path) or a file that it includes keeps changing, to be read later")
+    mustParse = true
+    return .broken
+  }
+
+  /// True where the disk has what was read last.
+  var isSameOnDisk: Bool { read(paths) == contents }
+
+  /// Has the file parsed at the next `refresh`, whatever the disk has.
+  func invalidate() { mustParse = true }
+
+  /// Takes over contents that the server itself has just written.
+  func wrote(_ bytes: [UInt8], to path: String) { contents[path] = bytes }
+
+  /// Logs what is wrong with an element.
+  func complain(_ line: Int32, _ message: String) {
+    let place = contents.count > 1 ? "\(path) or a file that it includes" : path
+    plugin.logger.error("\(place):\(line): \(message)")
+  }
+
+  /// Contents of files; a missing one has no entry.
+  private func read(_ paths: [String]) -> [String: [UInt8]] {
+    var contents: [String: [UInt8]] = [:]
+    for path in paths {
+      do {
+        contents[path] = try AtomicFile.readFile(path, limitBytes: Self.limitBytes)
+      } catch {
+        // What is missing or unreadable is told by the parser.
+        contents[path] = nil
+      }
+    }
+    return contents
+  }
+
+  /// The plugin's folder is watched as a whole; here what is included from elsewhere.
+  private func watch(_ document: XIncludedDocument) {
+    watchedPaths = Set(document.watchedPaths)
+    watchedPatterns = document.watchedPatterns
+    let folders = watchedPatterns.map(RepositoryPath.fixedFolder(of:))
+    for path in document.watchedPaths + folders
+    where !path.hasPrefix(plugin.folder + "/") && path != plugin.folder && monitored.insert(path).inserted {
+      plugin.core.fileMonitor.add(path, recursive: false, handler: plugin)
+    }
+  }
+}

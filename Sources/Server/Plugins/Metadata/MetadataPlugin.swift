@@ -1,0 +1,331 @@
+import EventLoop
+import OrderedCollections
+import XMLRPC
+
+/// Metadata: the clients of clients.xml, the groups of groups.xml, and who is in which.
+///
+/// Both files, with all that they include, are compiled when they change; a file that cannot be read leaves what was
+/// known before. Requests look clients up by name, alias, address or uuid and try those rules of groups.xml that can
+/// hold for them: what one costs does not depend on the number of clients.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py.
+public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
+  public override class var name: String { "Metadata" }
+
+  /// Every group: declared in groups.xml, or by a connector through the core.
+  public var groups: [String: MetadataGroup] = [:]
+  /// groups.xml as it was last read without errors.
+  private(set) var rules = GroupRules()
+  /// clients.xml as it was last read without errors.
+  var clients = ClientsTable()
+  var sessions = SessionCache()
+  /// Clients by group that a category kept them out of: logged once for each reading of the files.
+  var suppressions: [String: Set<String>] = [:]
+  /// Metadata before connectors add to it, where `[caching] client_metadata = initial`.
+  private var initialCache: [String: ClientMetadata] = [:]
+  private(set) var groupsFile: MetadataFile!
+  private(set) var clientsFile: MetadataFile!
+  private(set) var writer: ClientsWriter!
+
+  /// Questions about all clients, for templates.
+  public var query: MetadataQuery { MetadataQuery(metadata: self) }
+
+  public required init(core: ServerCore) throws {
+    try super.init(core: core)
+    guard !core.settings.metadataUsesDatabase else {
+      throw PluginInitError("[metadata] use_database: clients are kept in clients.xml only")
+    }
+    groupsFile = try MetadataFile(plugin: self, name: "groups.xml", rootTag: "Groups")
+    clientsFile = try MetadataFile(plugin: self, name: "clients.xml", rootTag: "Clients")
+    writer = ClientsWriter(plugin: self, file: clientsFile)
+    core.fileMonitor.add(folder, recursive: true, handler: self)
+  }
+
+  public override var rmi: [String: RemoteMethod] {
+    var methods = super.rmi
+    methods["list_clients"] = RemoteMethod { [unowned self] arguments in
+      try arguments.require(0, of: "list_clients")
+      return .array(await listClients().map { .string($0) })
+    }
+    methods["remove_client"] = RemoteMethod { [unowned self] arguments in
+      try arguments.require(1, of: "remove_client")
+      try await removeClient(arguments[0].pythonName())
+      return .nil
+    }
+    return methods
+  }
+
+  // MARK: The files
+
+  /// Reads again what changed on disk. Returns false where a file cannot be used as it is now.
+  @discardableResult
+  func refresh() -> Bool {
+    let groupsAreRead = refreshGroups()
+    return refreshClients() && groupsAreRead
+  }
+
+  private func refreshGroups() -> Bool {
+    switch groupsFile.refresh() {
+    case .same: return true
+    case .broken: return false
+    case .changed(let root):
+      rules = GroupRules(root: root) { [groupsFile] line, message in groupsFile?.complain(line, message) }
+      groups = rules.groups
+      forget()
+      return true
+    }
+  }
+
+  /// Reads clients.xml again where it changed. Returns false where it cannot be used as it is now.
+  @discardableResult
+  func refreshClients() -> Bool {
+    switch clientsFile.refresh() {
+    case .same: return true
+    case .broken: return false
+    case .changed(let root):
+      clients = ClientsTable(root: root) { [clientsFile] line, message in clientsFile?.complain(line, message) }
+      if groupsFile.isRead { checkProfiles() }
+      forget()
+      return true
+    }
+  }
+
+  private func checkProfiles() {
+    for client in clients.ordered {
+      for profile in client.profiles {
+        guard let group = profile.flatMap({ groups[$0] }) else {
+          logger.warning("\(name): \(client.name) has nonexistent profile group \(profile ?? "None")")
+          continue
+        }
+        if !group.isProfile {
+          logger.warning("\(name): \(group.name) set as profile for \(client.name), but is not a profile group")
+        }
+      }
+    }
+  }
+
+  private func forget() {
+    suppressions.removeAll()
+    initialCache.removeAll()
+    core.expireMetadataCache()
+  }
+
+  public func expireCache(key: String?) {
+    if let key { initialCache[key] = nil } else { initialCache.removeAll() }
+    core.expireMetadataCache(key)
+  }
+
+  private func requireRead() throws {
+    guard groupsFile.isRead, clientsFile.isRead else { throw MetadataRuntimeError("Metadata has not been read yet") }
+  }
+
+  // MARK: Clients
+
+  /// The name that clients.xml has for a client: of an alias its client's, in lower case.
+  func canonicalName(_ client: String) -> String {
+    let name = client.lowercased()
+    return clients.byAlias[name]?.name ?? name
+  }
+
+  /// What clients.xml says of a client; nil where it does not know it.
+  func record(of client: String) -> ClientRecord? { clients.byName[canonicalName(client)] }
+
+  public func listClients() async -> [String] { clients.ordered.map(\.name) }
+
+  public func updateClientList() async {}
+
+  public func resolveClient(_ address: ClientAddress, cleanupCache: Bool) async throws -> String {
+    let now = core.loop.now
+    if cleanupCache { sessions.dropExpired(now: now) }
+    if let client = sessions.client(at: address, now: now) { return client }
+    if let owners = clients.byAddress[address.ip] {
+      guard owners.count == 1 else {
+        let message = "Address \(address.ip) has multiple reverse assignments; a uuid must be used"
+        logger.error("\(message)")
+        throw MetadataConsistencyError(message)
+      }
+      return owners[0].name
+    }
+    guard let name = await core.resolver.name(of: address.ip)?.lowercased() else {
+      let message = "Address resolution error for \(address.ip): [Errno -2] Name or service not known"
+      logger.error("\(message)")
+      throw MetadataConsistencyError(message)
+    }
+    return clients.byAlias[name]?.name ?? name
+  }
+
+  public func setProfile(
+    _ client: String, _ profile: String, address: ClientAddress?, requirePublic: Bool
+  ) async throws {
+    logger.info("Asserting client \(client) profile to \(profile)")
+    try requireRead()
+    guard let group = groups[profile] else {
+      throw inconsistency("Profile group \(profile) does not exist")
+    }
+    guard group.isPublic || !requirePublic else {
+      throw inconsistency("Cannot set client \(client) to private group \(profile)")
+    }
+    if let record = record(of: client) {
+      let present = try await core.buildMetadata(record.name).profile
+      guard present != profile else {
+        logger.debug("Ignoring \(client) request to change profile from \(profile) to \(profile)")
+        return
+      }
+      logger.info("Changing \(client) profile from \(present ?? "None") to \(profile)")
+      try await updateClient(record.name, ["profile": profile])
+      return
+    }
+    logger.info("Creating new client: \(client), profile \(profile)")
+    if let address, let session = sessions.client(at: address, now: core.loop.now) {
+      try await writer.commit(
+        .add(name: session, ["profile": profile, "uuid": client, "address": address.ip]))
+    } else {
+      try await writer.commit(.add(name: client, ["profile": profile]))
+    }
+  }
+
+  public func setVersion(_ client: String, _ version: String) async throws {
+    if record(of: client) == nil { _ = try await initialMetadata(client) }
+    let name = canonicalName(client)
+    guard clients.byName[name]?.version != version else { return }
+    logger.info("Setting client \(client) version to \(version)")
+    try await updateClient(name, ["version": version])
+  }
+
+  /// Sets attributes of a client in clients.xml. They are on disk when this returns.
+  ///
+  /// - Throws: `MetadataConsistencyError` where there is no such client, `MetadataRuntimeError` where it cannot be written.
+  public func updateClient(_ client: String, _ attributes: Attributes) async throws {
+    try await writer.commit(.update(name: canonicalName(client), attributes))
+  }
+
+  /// Removes a client from clients.xml. It is gone from disk when this returns.
+  ///
+  /// - Throws: as `updateClient`.
+  public func removeClient(_ client: String) async throws {
+    try await writer.commit(.remove(name: client.lowercased()))
+  }
+
+  /// Takes over a change that was written to clients.xml: the table becomes what parsing the file would make it.
+  func take(_ edit: ClientsEdit) {
+    switch edit {
+    case .add(let name, let attributes):
+      if record(of: name) == nil { clients.add(name: name, attributes: attributes) }
+      expireCache(key: name.lowercased())
+    case .update(let name, let attributes):
+      if let record = clients.byName[name], attributes.allSatisfy({ ClientsTable.canUpdate($0.name) }) {
+        clients.update(record, attributes)
+      } else {
+        clientsFile.invalidate()
+      }
+      expireCache(key: name)
+    case .remove(let name):
+      if let record = clients.byName[name], record.profiles.count == 1 {
+        clients.remove(record)
+      } else {
+        clientsFile.invalidate()
+      }
+      expireCache(key: name)
+    }
+    refreshClients()
+  }
+
+  /// Logs what is inconsistent and makes the error for it.
+  func inconsistency(_ message: String) -> MetadataConsistencyError {
+    logger.error("\(message)")
+    return MetadataConsistencyError(message)
+  }
+
+  // MARK: Metadata of a client
+
+  public func initialMetadata(_ client: String) async throws -> ClientMetadata {
+    try requireRead()
+    let name = canonicalName(client)
+    if let cached = initialCache[name] { return cached.copy() }
+    if clients.byName[name] == nil {
+      guard let profile = rules.defaultGroup else {
+        throw MetadataConsistencyError("Cannot add new client \(name); no default group set")
+      }
+      debugLog("\(self.name): Adding new client with default profile \(profile)")
+      try await setProfile(name, profile, address: nil, requirePublic: false)
+    }
+    let record = clients.byName[name]
+    var membership = GroupMembership(client: name)
+    var profile: String?
+    for group in record?.profiles ?? [] {
+      guard let group, !membership.groups.contains(group), addGroup(group, to: &membership) else { continue }
+      if profile == nil, groups[group]?.isProfile == true { profile = group }
+    }
+    mergeGroups(&membership)
+    // As in Bcfg2 a client of clients.xml without a profile attribute does not get the default profile.
+    let isWithoutProfile = record?.profiles.contains(nil) ?? false
+    if membership.groups.isEmpty, !isWithoutProfile, let fallback = rules.defaultGroup {
+      if addGroup(fallback, to: &membership), groups[fallback]?.isProfile == true { profile = fallback }
+      mergeGroups(&membership)
+    }
+    var bundles: OrderedSet<String> = []
+    for group in membership.added {
+      if let group = groups[group] {
+        bundles.append(contentsOf: group.bundles)
+      } else if record?.profiles.contains(group) != true {
+        logger.warning("\(self.name): \(name) is a member of undefined group \(group)")
+      }
+    }
+    let metadata = ClientMetadata(
+      hostname: name, profile: profile ?? membership.added.first { groups[$0]?.isProfile == true },
+      groups: membership.groups, bundles: bundles, aliases: Set(record?.aliases ?? []),
+      addresses: Set(record?.addresses ?? []), categories: membership.categories, uuid: record?.uuid,
+      password: record?.password, version: record?.version)
+    guard core.metadataCacheMode == .initial else { return metadata }
+    initialCache[name] = metadata
+    return metadata.copy()
+  }
+
+  public func mergeAdditionalGroups(_ metadata: ClientMetadata, _ groups: [String]) {
+    var membership = GroupMembership(
+      client: metadata.hostname, groups: metadata.groups, categories: metadata.categories)
+    for group in groups where !membership.groups.contains(group) { addGroup(group, to: &membership) }
+    mergeGroups(&membership)
+    metadata.groups = membership.groups
+    metadata.categories = membership.categories
+    for group in membership.added {
+      if let group = self.groups[group] { metadata.bundles.append(contentsOf: group.bundles) }
+    }
+    // A connector may have defined a group that the client was in before.
+    for group in groups {
+      if metadata.groups.contains(group), let group = self.groups[group] {
+        metadata.bundles.append(contentsOf: group.bundles)
+      }
+    }
+    guard metadata.profile == nil else { return }
+    metadata.profile = groups.first { self.groups[$0]?.isProfile == true } ?? rules.defaultGroup
+  }
+
+  public func mergeAdditionalData(_ metadata: ClientMetadata, source: String, data: any ConnectorData) {
+    metadata.addData(data, of: source)
+  }
+
+  public func endStatistics(_ metadata: ClientMetadata) async throws {
+    guard authentication(of: metadata.hostname) == "bootstrap" else { return }
+    try await updateClient(metadata.hostname, ["auth": "cert"])
+  }
+}
+
+extension MetadataPlugin: FileEventHandler {
+  public var handlerName: String { name }
+
+  public func handleEvent(_ event: FileEvent) {
+    groupsFile.note(event)
+    clientsFile.note(event)
+  }
+
+  public func changesApplied() {
+    refresh()
+    guard isDebugging else { return }
+    for client in clients.ordered {
+      for case let group? in client.profiles where groups[group] == nil {
+        debugLog("Client \(client.name) set as nonexistent group \(group)")
+      }
+    }
+  }
+}

@@ -1,0 +1,192 @@
+import EventLoop
+import Glibc
+import Logging
+import Synchronization
+import Testing
+
+@testable import Server
+
+/// Keeps the lines that a file would get.
+private nonisolated final class CapturedLog: LogSink {
+  let name: String
+  let dropped = 0
+  private let captured = Mutex<[String]>([])
+
+  init(_ name: String) { self.name = name }
+
+  var lines: [String] { captured.withLock { $0 } }
+
+  func write(_ record: LogRecord) { captured.withLock { $0.append("\(record.label) \(record.message)") } }
+}
+
+/// A folder that vanishes with the object.
+private nonisolated final class LogFolder {
+  let path: String
+
+  init() throws {
+    var template = Array("/tmp/bcfg2-log-XXXXXX\0".utf8CString)
+    path = String(cString: try #require(mkdtemp(&template)))
+  }
+
+  deinit {
+    for name in ["log", "old", "socket"] { unlink(path + "/" + name) }
+    rmdir(path)
+  }
+
+  func text(_ name: String) throws -> String {
+    String(decoding: try INIFile.contents(path: path + "/" + name), as: UTF8.self)
+  }
+}
+
+nonisolated private func record(_ message: String, _ level: Logger.Level = .info) -> LogRecord {
+  LogRecord(
+    level: level, label: "bcfg2-server", message: message, time: timespec(tv_sec: 1_391_169_600, tv_nsec: 7_000_000),
+    process: 42)
+}
+
+@Test nonisolated func logLinesAreBcfg2s() {
+  let line = String(decoding: record("one\ntwo\u{1B}[0m").fileLine, as: UTF8.self)
+  let date = LogRecord.timestamp(timespec(tv_sec: 1_391_169_600, tv_nsec: 7_000_000))
+  #expect(date.utf8.count == 23 && date.hasPrefix("2014-") && date.hasSuffix(":00,007"))
+  #expect(line == "\(date) bcfg2-server[42]: one\n  two\\x1b[0m\n")
+  #expect(String(decoding: record("one\ntwo").consoleLine, as: UTF8.self) == "one\ntwo\n")
+}
+
+@Test nonisolated func syslogDatagramsAreCutBetweenCharacters() {
+  let texts = record(String(repeating: "x", count: 249) + "é" + "end", .error).datagrams(program: "bcfg2-server")
+    .map { String(decoding: $0, as: UTF8.self) }
+  #expect(
+    texts == [
+      "<27>bcfg2-server[42]: " + String(repeating: "x", count: 249) + "\0", "<27>bcfg2-server[42]: éend\0",
+    ])
+  #expect(record("").datagrams(program: "p").isEmpty)
+  let first = [Logger.Level.debug, .info, .warning, .error, .critical].map {
+    String(decoding: record("m", $0).datagrams(program: "p")[0].prefix(4), as: UTF8.self)
+  }
+  #expect(first == ["<31>", "<30>", "<28>", "<27>", "<26>"])
+}
+
+@Test nonisolated func levelsFollowTheDebugFamily() {
+  let router = LogRouter()
+  let console = CapturedLog("console")
+  let file = CapturedLog("file")
+  let syslog = CapturedLog("syslog")
+  router.configure([(console, .info), (syslog, .info), (file, .warning)], standard: .warning)
+  let logger = Logger(label: "Metadata") { router.handler(label: $0) }
+  logger.debug("d1")
+  logger.info("i1")
+  logger.warning("w1", metadata: ["b": "2", "a": "1"])
+  router.setDebug(true)
+  logger.debug("d2")
+  router.setDebug(false)
+  #expect(router.levels == ["console": .info, "syslog": .warning, "file": .warning])
+  logger.info("i3")
+  #expect(console.lines == ["Metadata i1", "Metadata w1 a=1 b=2", "Metadata d2", "Metadata i3"])
+  #expect(syslog.lines == ["Metadata i1", "Metadata w1 a=1 b=2", "Metadata d2"])
+  #expect(file.lines == ["Metadata w1 a=1 b=2", "Metadata d2"])
+  var own = logger
+  own.logLevel = .error
+  own.warning("w4")
+  #expect(file.lines.count == 2)
+}
+
+@Test nonisolated func destinationsFollowTheSettings() throws {
+  let folder = try LogFolder()
+  var settings = Settings()
+  settings.logPath = folder.path + "/log"
+  func made() throws -> [String] {
+    try LogSetup.destinations(settings, program: "p").map { "\($0.sink.name) \($0.level)" }
+  }
+  #expect(try made() == ["console info", "syslog info", "file warning"])
+  settings.verbose = true
+  #expect(try made() == ["console info", "syslog info", "file info"])
+  settings.debug = true
+  settings.pidFile = "/run/p"
+  #expect(try made() == ["syslog debug", "file debug"])
+  settings.logsToSyslog = false
+  settings.logPath = folder.path + "/none/log"
+  #expect(throws: SystemError.self) { try made() }
+}
+
+@Test nonisolated func aRotatedLogIsReopened() throws {
+  let folder = try LogFolder()
+  let log = try FileLog(path: folder.path + "/log")
+  let router = LogRouter()
+  router.configure([(log, .info)], standard: .info)
+  router.write(record("one"))
+  #expect(rename(folder.path + "/log", folder.path + "/old") == 0)
+  router.write(record("two"))
+  router.reopen()
+  router.write(record("three"))
+  #expect(try folder.text("old").contains("[42]: one\n") && folder.text("old").contains("[42]: two\n"))
+  #expect(try folder.text("log").hasSuffix("bcfg2-server[42]: three\n"))
+  #expect(router.dropped == 0)
+}
+
+@Test nonisolated func aFullPipeDropsAndCounts() throws {
+  var ends: [Int32] = [0, 0]
+  try #require(pipe(&ends) == 0)
+  defer { for end in ends { close(end) } }
+  let log = ConsoleLog(descriptor: ends[1])
+  var written = 0
+  while log.dropped == 0, written < 100_000 {
+    log.write(record(String(repeating: "x", count: 99)))
+    written += 1
+  }
+  #expect(log.dropped == 1)
+  var bytes = [UInt8](repeating: 0, count: 1 << 20)
+  let count = read(ends[0], &bytes, bytes.count)
+  #expect(count > (written - 1) * 100 - 100)
+  // The one on the pipe itself keeps its mode: others share it.
+  #expect(fcntl(ends[1], F_GETFL) & O_NONBLOCK == 0)
+  log.write(record("after"))
+  let rest = read(ends[0], &bytes, bytes.count)
+  #expect(String(decoding: bytes[..<max(0, rest)], as: UTF8.self).hasSuffix("after\n") && log.dropped == 1)
+}
+
+@Test nonisolated func aPipeThatNobodyReadsDoesNotRaiseASignal() throws {
+  var ends: [Int32] = [0, 0]
+  try #require(pipe(&ends) == 0)
+  let log = ConsoleLog(descriptor: ends[1])
+  close(ends[0])
+  log.write(record("unheard"))
+  #expect(log.dropped == 1)
+  close(ends[1])
+}
+
+@Test nonisolated func syslogIsFoundAgainAfterItsRestart() throws {
+  let folder = try LogFolder()
+  let path = folder.path + "/socket"
+  func listening() throws -> Int32 {
+    unlink(path)
+    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let bound = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    try #require(bound == 0)
+    return descriptor
+  }
+  func received(_ descriptor: Int32) -> String {
+    var bytes = [UInt8](repeating: 0, count: 512)
+    let count = recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+    return String(decoding: bytes[..<max(0, count)], as: UTF8.self)
+  }
+  let log = SyslogLog(program: "p", path: path, port: 0)
+  log.write(record("lost"))
+  #expect(log.dropped == 1)
+  var server = try listening()
+  log.write(record("one"))
+  #expect(received(server) == "<28>p[42]: Reconnected to syslog\0" && received(server) == "<30>p[42]: one\0")
+  close(server)
+  server = try listening()
+  log.write(record("two"))
+  #expect(received(server) == "<28>p[42]: Reconnected to syslog\0" && received(server) == "<30>p[42]: two\0")
+  log.write(record("three"))
+  #expect(received(server) == "<30>p[42]: three\0" && received(server) == "" && log.dropped == 1)
+  close(server)
+}
