@@ -77,6 +77,14 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
       }
     }
     if let flaw { throw TextEncodingError(offset: flaw, encoding: source) }
+    // Encodings with shift states end in their first one.
+    output += [UInt8](unsafeUninitializedCapacity: 16) { part, count in
+      var end: UnsafeMutablePointer<CChar>? = UnsafeMutableRawPointer(part.baseAddress!)
+        .assumingMemoryBound(to: CChar.self)
+      var free = 16
+      iconv(converter, nil, nil, &end, &free)
+      count = 16 - free
+    }
     return output
   }
 }
