@@ -39,7 +39,7 @@ open class SpecificData {
 /// The variants of one thing in one folder (`name`, `name.G10_group`, `name.H_host`) and its info.xml.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, EntrySet.
-open class EntrySet {
+open class EntrySet: EntryFolder {
   /// The base name that every file of the set begins with.
   public let baseName: String
   /// Absolute path of the folder.
@@ -152,6 +152,12 @@ open class EntrySet {
     defaults.apply(to: entry)
     try infoXML?.bindEntry(entry, metadata)
   }
+
+  /// Binds at once.
+  open var binder: EntryBinder { .now { [self] in try bindEntry($0, $1) } }
+
+  /// The folder is gone.
+  open func stopWatching() { infoXML?.stopWatching() }
 
   /// Binds an entry: info, then the most specific file.
   open func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {

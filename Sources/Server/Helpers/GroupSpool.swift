@@ -1,13 +1,23 @@
 import Logging
 
+/// A folder of a `GroupSpool`: the files that make one entry.
+public protocol EntryFolder: AnyObject {
+  /// One event of a file in the folder.
+  func handleEvent(_ event: FileEvent)
+  /// The folder is gone: ends the watches of its files.
+  func stopWatching()
+  /// How entries are bound.
+  var binder: EntryBinder { get }
+}
+
 /// A plugin whose folders are entries: a file's folder below the plugin's is the name of the entry.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, GroupSpool.
-open class GroupSpool: Plugin, Generator, FileEventHandler {
+open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler {
   /// The tag of the entries that the plugin binds.
   open var entryType: String { "Path" }
   /// Sets by entry name: the path of the folder below the plugin's, with a slash at the front.
-  public private(set) var entrySets: [String: EntrySet] = [:]
+  public private(set) var entrySets: [String: Folder] = [:]
 
   open var handlerName: String { "\(name): \(folder)" }
 
@@ -20,7 +30,7 @@ open class GroupSpool: Plugin, Generator, FileEventHandler {
   /// - Parameters:
   ///   - name: the name of the entry.
   ///   - path: absolute path of the folder.
-  open func makeEntrySet(name: String, path: String) -> EntrySet {
+  open func makeEntrySet(name: String, path: String) -> Folder {
     fatalError("\(type(of: self)) must make its entry sets")
   }
 
@@ -48,21 +58,15 @@ open class GroupSpool: Plugin, Generator, FileEventHandler {
   private func forget(_ relativePath: String) {
     let name = "/" + relativePath
     for known in entrySets.keys where known == name || known.hasPrefix(name + "/") {
-      entrySets.removeValue(forKey: known)?.infoXML?.stopWatching()
+      entrySets.removeValue(forKey: known)?.stopWatching()
     }
   }
 
   open func binder(tag: String, name: String) -> EntryBinder? {
-    guard tag == entryType, let set = entrySets[name] else { return nil }
-    return .now { entry, metadata in try set.bindEntry(entry, metadata) }
+    tag == entryType ? entrySets[name]?.binder : nil
   }
 
   open func entryNames(tag: String) -> [String] {
     tag == entryType ? entrySets.keys.sorted() : []
-  }
-
-  open override func settingsChanged() {
-    super.settingsChanged()
-    for set in entrySets.values { set.defaults = core.settings.pathDefaults }
   }
 }

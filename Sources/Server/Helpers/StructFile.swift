@@ -18,11 +18,39 @@ open class StructFile: XMLFileBacked {
   /// the root element.
   public private(set) var isTemplate = false
 
+  /// Decrypts elements with `encrypted="<passphrase name>"`; nil leaves them as they are.
+  public var encryption: Encryption?
+
   open override func compile(_ document: RepositoryDocument) throws {
+    if let encryption { try decrypt(document.root, encryption) }
     compiled = CompiledStructure(document.root, path: path, conditionTags: conditionTags)
     isTemplate =
       path.hasSuffix(".genshi") || document.namespaces["py"] == "http://genshi.edgewall.org/"
     version += 1
+  }
+
+  /// - Throws: `XMLFileError` where an element cannot be decrypted, unless the document or bcfg2.conf are lax about it.
+  private func decrypt(_ root: Element, _ encryption: Encryption) throws {
+    let isLax = root["lax_decryption"].map { $0.lowercased() == "true" } ?? encryption.isLax
+    var encrypted = root["encrypted"] == nil ? [] : [root]
+    root.forEachDescendant { if $0["encrypted"] != nil { encrypted.append($0) } }
+    for element in encrypted {
+      guard let name = element["encrypted"], let text = element.text, !text.utf8.allSatisfy({ $0 <= 0x20 }) else {
+        continue
+      }
+      do throws(EncryptionError) {
+        let plain = try encryption.decrypt(Array(text.utf8), named: name)
+        if let decoded = String(validating: plain, as: UTF8.self) {
+          element.text = decoded
+        } else {
+          logger.info("\(path): Decrypted \(element.tag) to gibberish, skipping")
+        }
+      } catch {
+        let message = "Failed to decrypt \(element.tag) element in \(path)"
+        guard isLax else { throw XMLFileError(path: path, line: Int(element.line), message: "\(message): \(error)") }
+        logger.debug("\(message)")
+      }
+    }
   }
 
   /// The elements that apply to a client, in document order, conditions resolved; copies.

@@ -1,0 +1,101 @@
+import EventLoop
+
+/// An XML file that says how contents are made which no file has: SSH keys, TLS keys and certificates.
+///
+/// They are made once, for a host or a group, and kept as a file of the folder. Source: Bcfg2/bcfg2:
+/// src/lib/Bcfg2/Server/Plugins/Cfg/__init__.py, XMLCfgCreator.
+class CfgCreator: CfgFile {
+  let file: StructFile
+  /// How long a program that makes keys may take. Primes are found by chance.
+  static let timeout = Duration.seconds(120)
+  /// More than any key, certificate or complaint.
+  static let outputLimitBytes = 1 << 20
+
+  override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
+    file = StructFile(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
+    super.init(path: path, specificity: specificity, plugin: plugin)
+    file.encryption = isEncryptable ? plugin.encryption : nil
+  }
+
+  /// Whether created data is encrypted where a passphrase is set.
+  var isEncryptable: Bool { true }
+  /// The section of bcfg2.conf with `category` and `passphrase`.
+  var section: String { "cfg" }
+
+  override func load() { file.load() }
+  override func stopWatching() { file.stopWatching() }
+
+  /// Makes the contents for a client, and writes them.
+  func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
+    fatalError("\(type(of: self)) creates nothing")
+  }
+
+  /// For whom a client's data is made: for its group of the category, if there is one, else for the host.
+  func createdSpecificity(_ metadata: ClientMetadata) throws -> Specificity {
+    guard let root = file.root else { throw PluginExecutionError("\(path) has no data") }
+    guard let category = root["category"] ?? plugin.option(section, "category") else {
+      return .host(metadata.hostname)
+    }
+    if root["perhost"]?.lowercased() == "true" { return .host(metadata.hostname) }
+    guard let group = metadata.categories[category] else {
+      plugin.logger.info(
+        "Cfg: \(metadata.hostname) has no group in category \(category), creating host-specific data")
+      return .host(metadata.hostname)
+    }
+    let text = root["priority"] ?? "50"
+    guard let priority = Int(text) else { throw PluginExecutionError("\(path): priority \(text) is not a number") }
+    return .group(group, priority: priority)
+  }
+
+  /// The file of the folder for created data.
+  func createdPath(_ specificity: Specificity, ending: String = "") -> String {
+    Self.createdPath(in: RepositoryPath.folder(of: path), specificity, ending: ending)
+  }
+
+  /// The name that data has in a folder of Cfg.
+  static func createdPath(in folder: String, _ specificity: Specificity, ending: String = "") -> String {
+    let base = "\(folder)/\(RepositoryPath.name(of: folder))"
+    switch specificity {
+    case .all: return base + ending
+    case .host(let host): return "\(base).H_\(host)\(ending)"
+    case .group(let group, let priority): return "\(base).G\(priority < 10 ? "0" : "")\(priority)_\(group)\(ending)"
+    }
+  }
+
+  /// Writes created data: encrypted where a passphrase is set.
+  func write(_ bytes: [UInt8], for specificity: Specificity) throws {
+    guard isEncryptable, let name = plugin.option(section, "passphrase") else {
+      return try writeFile(bytes, createdPath(specificity))
+    }
+    guard let passphrase = plugin.encryption.passphrases[name.lowercased()] ?? plugin.encryption.passphrases[name]
+    else { throw PluginExecutionError("\(type(of: self)): No such passphrase: \(name)") }
+    plugin.debugLog("Cfg: Encrypting created data")
+    try writeFile(try plugin.encryption.encrypt(bytes, with: passphrase), createdPath(specificity, ending: ".crypt"))
+  }
+
+  /// Writes a file of Cfg, and its folder where there is none.
+  func writeFile(_ bytes: [UInt8], _ path: String) throws {
+    plugin.debugLog("Cfg: Writing new file \(path)")
+    do {
+      try makeFolders(RepositoryPath.folder(of: path))
+      try AtomicFile.write(bytes, to: path)
+    } catch {
+      throw PluginExecutionError("Could not write \(path): \(error)")
+    }
+  }
+
+  /// Runs a program that has to succeed.
+  ///
+  /// - Parameter purpose: what cannot be done otherwise, for the error.
+  func run(_ arguments: [String], purpose: String) async throws -> ChildProcess.Output {
+    let output: ChildProcess.Output
+    do {
+      output = try await ChildProcess.run(
+        arguments, timeout: Self.timeout, outputLimitBytes: Self.outputLimitBytes, on: plugin.core.loop)
+    } catch {
+      throw PluginExecutionError("\(purpose): \(error)")
+    }
+    guard output.status.isSuccess else { throw PluginExecutionError("\(purpose): \(output.complaint)") }
+    return output
+  }
+}

@@ -1,0 +1,144 @@
+/// A file that is sent as it is.
+final class CfgPlainFile: CfgGenerator {
+  private var current: CfgContents?
+
+  override func load() {
+    super.load()
+    current = data.map { CfgContents($0, encoding: plugin.encoding) }
+  }
+
+  override func immediateContents() throws -> CfgContents {
+    if let current { return current }
+    _ = try requireData()
+    throw PluginExecutionError("Failed to read file \(path)")
+  }
+}
+
+/// A `.crypt` file: decrypted when it is read, sent as the plain text.
+final class CfgEncryptedFile: CfgGenerator {
+  private var current: CfgContents?
+
+  override func load() {
+    super.load()
+    decrypt()
+  }
+
+  /// Decrypts again: passphrases may have changed.
+  func decrypt() {
+    guard let data else {
+      current = nil
+      return
+    }
+    do throws(EncryptionError) {
+      current = CfgContents(try plugin.encryption.decryptWithAny(data), encoding: plugin.encoding)
+    } catch {
+      current = nil
+      if plugin.encryption.isLax {
+        plugin.logger.debug("Cfg: Failed to decrypt \(path): \(error)")
+      } else {
+        plugin.logger.error("Cfg: Failed to decrypt \(path): \(error)")
+      }
+    }
+  }
+
+  override func immediateContents() throws -> CfgContents {
+    if let current { return current }
+    throw PluginExecutionError(loadError ?? "Failed to decrypt \(path)")
+  }
+}
+
+/// A template: its entry fails, because this version renders none.
+final class CfgTemplateFile: CfgGenerator {
+  /// `genshi`, `cheetah` or `jinja2`.
+  let kind: String
+
+  init(path: String, specificity: Specificity, kind: String, plugin: CfgPlugin) {
+    self.kind = kind
+    super.init(path: path, specificity: specificity, plugin: plugin)
+  }
+
+  /// Its contents are of no use.
+  override func load() {}
+
+  override func immediateContents() throws -> CfgContents {
+    throw PluginExecutionError("\(path): \(kind) templates are not supported by this version")
+  }
+}
+
+/// info.xml: attributes by group, client and path.
+final class CfgInfoXMLFile: CfgInfo {
+  private let infoXML: InfoXML
+
+  override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
+    infoXML = InfoXML(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
+    super.init(path: path, specificity: specificity, plugin: plugin)
+  }
+
+  override func load() { infoXML.load() }
+
+  override func stopWatching() { infoXML.stopWatching() }
+
+  override func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
+    if plugin.core.settings.compatibility == .bcfg213 {
+      try bindInfo13(entry, metadata)
+    } else {
+      try infoXML.bindEntry(entry, metadata)
+    }
+  }
+}
+
+extension CfgInfoXMLFile {
+  /// 1.3 took the last `<Info>` that applies, with the elements in it (ACLs).
+  private func bindInfo13(_ entry: Element, _ metadata: ClientMetadata) throws {
+    guard let info = infoXML.match(metadata, entry: entry).last(where: { $0.tag == "Info" }) else {
+      throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")
+    }
+    for (name, value) in info.attributes where !name.hasPrefix("__") { entry[name] = value }
+    entry.children += info.children
+  }
+}
+
+/// 1.3's `info` and `:info`: a line per attribute.
+final class CfgLegacyInfoFile: CfgInfo {
+  private var values: [(name: String, value: String)] = []
+  /// The keys in the order in which each place of a line is tried.
+  private static let keys: [(name: String, isWord: Bool)] = [
+    ("owner", false), ("group", false), ("mode", true), ("secontext", false), ("paranoid", false),
+    ("sensitive", false), ("encoding", false), ("important", false), ("mtime", true),
+  ]
+
+  override func load() {
+    plugin.logger.warning("Cfg: \(path): Use of info/:info files is deprecated")
+    super.load()
+    guard let data else { return }
+    values = []
+    for line in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(Array.init) {
+      let text = String(decoding: line, as: UTF8.self)
+      guard let (name, value) = Self.parse(text) else {
+        if !line.isEmpty { plugin.logger.warning("Failed to parse line in \(fileName): \(text)") }
+        continue
+      }
+      values.removeAll { $0.name == name }
+      values.append((name, value))
+    }
+    if let index = values.firstIndex(where: { $0.name == "mode" && $0.value.utf8.count == 3 }) {
+      values[index].value = "0" + values[index].value
+    }
+  }
+
+  override func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
+    for (name, value) in values { entry[name] = value }
+  }
+
+  /// `key: value`, from the line's first character on. What follows the value does not count.
+  static func parse(_ line: String) -> (name: String, value: String)? {
+    for key in keys {
+      guard let rest = line.dropping(prefix: key.name + ":") else { continue }
+      let value = rest.drop(while: \.isWhitespace).prefix {
+        key.isWord ? $0.isLetter || $0.isNumber || $0 == "_" : !$0.isWhitespace
+      }
+      return value.isEmpty ? nil : (key.name, String(value))
+    }
+    return nil
+  }
+}

@@ -1,0 +1,67 @@
+/// Configuration files: a folder per entry, the files in it by client and group.
+///
+/// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg.
+public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
+  public override class var name: String { "Cfg" }
+
+  /// What is taken from bcfg2.conf.
+  private(set) var options: Options
+
+  /// What Cfg takes from bcfg2.conf.
+  struct Options {
+    /// How bytes become text, from `[components] encoding`.
+    let encoding: TextEncoding
+    /// How `.crypt` files are read.
+    let encryption: Encryption
+    /// The most bytes of a file, from `[cfg] max_file_size`.
+    let limitBytes: Int
+
+    private static let standardLimitBytes = 64 << 20
+
+    init(_ settings: Settings) {
+      encoding = TextEncoding(settings.encoding)
+      encryption = Encryption(settings)
+      limitBytes = settings.value("cfg", "max_file_size")?.value.integer ?? Self.standardLimitBytes
+    }
+  }
+
+  var encoding: TextEncoding { options.encoding }
+  var encryption: Encryption { options.encryption }
+  var limitBytes: Int { options.limitBytes }
+
+  public required init(core: ServerCore) throws {
+    options = Options(core.settings)
+    try super.init(core: core)
+  }
+
+  public override func makeEntrySet(name: String, path: String) -> CfgEntrySet {
+    CfgEntrySet(name: name, path: path, plugin: self)
+  }
+
+  public override func settingsChanged() {
+    super.settingsChanged()
+    options = Options(core.settings)
+    for set in entrySets.values { set.settingsChanged() }
+  }
+
+  /// The text of an option; nil where nobody set it.
+  func option(_ section: String, _ option: String) -> String? { core.settings.value(section, option)?.value.text }
+
+  // MARK: PullTarget
+
+  public func acceptChoices(_ entry: Element, _ metadata: ClientMetadata) throws -> [String] {
+    try requireEntrySet(entry).acceptChoices(metadata)
+  }
+
+  public func acceptPullData(specificTo path: String, _ entry: Element) async throws {
+    try requireEntrySet(entry).write(entry, to: path)
+    core.fileMonitor.processPending()
+  }
+
+  private func requireEntrySet(_ entry: Element) throws -> CfgEntrySet {
+    guard let name = entry.name, let set = entrySets[name] else {
+      throw PluginExecutionError("No base file found for \(entry.name ?? "None")")
+    }
+    return set
+  }
+}

@@ -1,0 +1,87 @@
+import EventLoop
+
+/// privkey.xml: makes an SSH key pair; the public key goes to the entry of the same name with `.pub`.
+///
+/// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgPrivateKeyCreator.py.
+final class CfgPrivateKeyCreator: CfgCreator {
+  override var section: String { "sshkeys" }
+
+  override func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
+    let specification = try file.xmlMatch(metadata)
+    let specificity = try createdSpecificity(metadata)
+    let pair = try await makePair(specification, metadata)
+    // The comment of the public key says where it is from.
+    let publicPath = Self.createdPath(in: RepositoryPath.folder(of: path) + ".pub", specificity)
+    let words = String(decoding: pair.publicKey, as: UTF8.self).split(whereSeparator: \.isWhitespace).prefix(2)
+    let publicKey = (words.map(String.init) + [publicPath]).joined(separator: " ") + "\n"
+    try writeFile(Array(publicKey.utf8), publicPath)
+    try write(pair.privateKey, for: specificity)
+    return pair.privateKey
+  }
+
+  private func makePair(
+    _ specification: Element, _ metadata: ClientMetadata
+  ) async throws -> (privateKey: [UInt8], publicKey: [UInt8]) {
+    let parameters = specification.firstChild(tagged: "Params")
+    let folder = try TemporaryFolder()
+    let key = folder.path + "/privkey"
+    var command = ["ssh-keygen", "-q", "-f", key, "-t", parameters?["type"] ?? "rsa"]
+    if let bits = parameters?["bits"], !bits.isEmpty { command += ["-b", bits] }
+    let passphrase = specification.firstChild(tagged: "Passphrase")?.text ?? ""
+    plugin.debugLog(
+      "Cfg: Generating new SSH key pair: \(command.joined(separator: " ")) -N \(passphrase.isEmpty ? "''" : "******")")
+    let output = try await run(
+      command + ["-N", passphrase],
+      purpose: "Cfg: Failed to generate SSH key pair at \(path) for \(metadata.hostname)")
+    if !output.standardError.isEmpty {
+      let text = String(decoding: output.standardError, as: UTF8.self)
+      plugin.logger.warning(
+        "Cfg: Generated SSH key pair at \(path) for \(metadata.hostname) with errors: \(text)")
+    }
+    return (
+      try folder.read("privkey", limitBytes: Self.outputLimitBytes),
+      try folder.read("privkey.pub", limitBytes: Self.outputLimitBytes)
+    )
+  }
+}
+
+/// pubkey.xml: takes the public key of the private key that the entry of the same name without `.pub` has.
+///
+/// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgPublicKeyCreator.py.
+final class CfgPublicKeyCreator: CfgCreator {
+  override var isEncryptable: Bool { false }
+
+  override func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
+    let name = entry.name ?? ""
+    guard name.hasSuffix(".pub") else {
+      throw PluginExecutionError(
+        "Cfg: Could not determine private key for \(name): Filename does not end in .pub")
+    }
+    let privateName = String(name.dropLast(4))
+    let privateEntry = Element("Path", ["name": privateName])
+    do {
+      try await plugin.core.bind(privateEntry, metadata)
+    } catch let error as PluginExecutionError {
+      throw PluginExecutionError("Cfg: Could not bind \(privateName) (private key for \(path)): \(error)")
+    }
+    guard let set = plugin.entrySets[privateName] else {
+      throw PluginExecutionError("Cfg: No private key defined for \(path) (\(privateName))")
+    }
+    guard let creator = set.creators.first else {
+      throw PluginExecutionError("Cfg: No privkey.xml defined for \(privateName) (private key for \(path))")
+    }
+    let specificity = try creator.createdSpecificity(metadata)
+    let publicPath = createdPath(specificity)
+    // Making the private key has made the public one.
+    if fileExists(publicPath) {
+      return try AtomicFile.readFile(publicPath, limitBytes: Self.outputLimitBytes)
+    }
+    let folder = try TemporaryFolder()
+    let key = try folder.write(Array((privateEntry.text ?? "").utf8), "privkey")
+    plugin.debugLog("Cfg: Extracting SSH public key from \(privateName)")
+    let output = try await run(
+      ["ssh-keygen", "-y", "-f", key], purpose: "Cfg: Failed to extract public key from \(privateName)")
+    try write(output.standardOutput, for: specificity)
+    return output.standardOutput
+  }
+}

@@ -1,0 +1,148 @@
+import CLinux
+import COpenSSL
+import XMLRPC
+
+/// Data that the repository keeps encrypted: `.crypt` files of Cfg, `encrypted=` elements of XML files.
+///
+/// The form is Base64 of `Salted__`, eight bytes of salt and the ciphertext, as `openssl enc` wrote it until 1.1: key and
+/// initialization vector are MD5 digests of passphrase and salt. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Encryption.py.
+public nonisolated struct Encryption: Sendable {
+  /// Passphrases by name.
+  public let passphrases: [String: String]
+  /// The cipher, in OpenSSL's words: `aes-256-cbc`.
+  public let cipher: String
+  /// Data that cannot be decrypted is a debug message instead of an error.
+  public let isLax: Bool
+
+  private static let mark = Array("Salted__".utf8)
+  private static let saltBytes = 8
+
+  /// - Parameter algorithm: in any of the usual spellings: `AES-256-CBC`, `aes_256_cbc`.
+  public init(passphrases: [String: String], algorithm: String = "aes_256_cbc", isLax: Bool = false) {
+    self.passphrases = passphrases
+    self.cipher = String(algorithm.lowercased().map { $0 == "_" ? "-" : $0 })
+    self.isLax = isLax
+  }
+
+  /// What `[encryption]` of bcfg2.conf says.
+  public init(_ settings: Settings) {
+    self.init(
+      passphrases: settings.passphrases, algorithm: settings.encryptionAlgorithm, isLax: settings.decryptsLaxly)
+  }
+
+  /// Whether bytes look encrypted: Base64 of something that begins with `Salted__`.
+  public static func isEncrypted(_ data: [UInt8]) -> Bool {
+    // The mark takes the first eleven digits; blanks may stand between them.
+    Base64.decode(Array(data.prefix(64).filter { $0 > 0x20 }.prefix(12)))?.starts(with: mark) ?? false
+  }
+
+  /// Decrypts with one passphrase.
+  public func decrypt(_ data: [UInt8], with passphrase: String) throws(EncryptionError) -> [UInt8] {
+    guard let raw = Base64.decode(data), raw.count >= Self.mark.count + Self.saltBytes else {
+      throw EncryptionError("Failed to decrypt: not Base64 of salted data")
+    }
+    let salt = Array(raw[8..<16])
+    return try apply(encrypting: false, Array(raw[16...]), passphrase, salt)
+  }
+
+  /// Decrypts with the passphrase of a name.
+  public func decrypt(_ data: [UInt8], named name: String) throws(EncryptionError) -> [UInt8] {
+    guard let passphrase = passphrases[name] else { throw EncryptionError("No passphrase named '\(name)'") }
+    return try decrypt(data, with: passphrase)
+  }
+
+  /// Decrypts with whichever passphrase fits, tried in the order of their names.
+  ///
+  /// One wrong passphrase in 256 seems to fit, because the padding is all there is to check: text is preferred to what
+  /// is no text.
+  public func decryptWithAny(_ data: [UInt8]) throws(EncryptionError) -> [UInt8] {
+    var first: [UInt8]?
+    for (_, passphrase) in passphrases.sorted(by: { $0.key < $1.key }) {
+      let plain: [UInt8]
+      do {
+        plain = try decrypt(data, with: passphrase)
+      } catch {
+        continue
+      }
+      if String(validating: plain, as: UTF8.self) != nil { return plain }
+      if first == nil { first = plain }
+    }
+    guard let first else { throw EncryptionError("Failed to decrypt") }
+    return first
+  }
+
+  /// Encrypts; the result is one line of Base64 with its line feed.
+  /// - Parameter salt: eight bytes; random ones if nil.
+  public func encrypt(
+    _ plain: [UInt8], with passphrase: String, salt: [UInt8]? = nil
+  ) throws(EncryptionError) -> [UInt8] {
+    let salt = if let salt { salt } else { try Self.randomSalt() }
+    precondition(salt.count == Self.saltBytes, "the format has room for eight bytes of salt")
+    let raw = try apply(encrypting: true, plain, passphrase, salt)
+    return Base64.encode(Self.mark + salt + raw) + [UInt8(ascii: "\n")]
+  }
+
+  private static func randomSalt() throws(EncryptionError) -> [UInt8] {
+    var salt = [UInt8](repeating: 0, count: saltBytes)
+    guard clinux_getrandom(&salt, saltBytes) == saltBytes else { throw EncryptionError("no random bytes for a salt") }
+    return salt
+  }
+
+  private func apply(
+    encrypting: Bool, _ input: [UInt8], _ passphrase: String, _ salt: [UInt8]
+  ) throws(EncryptionError) -> [UInt8] {
+    let verb = encrypting ? "encrypt" : "decrypt"
+    guard input.count <= Int(Int32.max) - Int(EVP_MAX_BLOCK_LENGTH) else {
+      throw EncryptionError("Failed to \(verb): more than 2 GB")
+    }
+    ERR_clear_error()
+    guard let algorithm = EVP_get_cipherbyname(cipher), let context = EVP_CIPHER_CTX_new() else {
+      throw EncryptionError("Failed to \(verb): unknown cipher \(cipher)")
+    }
+    defer { EVP_CIPHER_CTX_free(context) }
+    let first = try digest([], passphrase, salt)
+    let second = try digest(first, passphrase, salt)
+    let vector = try digest(second, passphrase, salt)
+    // Ciphers with a longer key than the two digests get zeros.
+    let key = first + second + [UInt8](repeating: 0, count: Int(EVP_MAX_KEY_LENGTH) - first.count - second.count)
+    guard EVP_CipherInit_ex(context, algorithm, nil, key, vector, encrypting ? 1 : 0) == 1 else {
+      throw EncryptionError("Failed to \(verb): OpenSSL refuses cipher \(cipher)")
+    }
+    var isDone = false
+    let output = [UInt8](unsafeUninitializedCapacity: input.count + Int(EVP_MAX_BLOCK_LENGTH)) { buffer, count in
+      var part: Int32 = 0
+      var rest: Int32 = 0
+      guard EVP_CipherUpdate(context, buffer.baseAddress, &part, input, Int32(input.count)) == 1,
+        EVP_CipherFinal_ex(context, buffer.baseAddress! + Int(part), &rest) == 1
+      else {
+        count = 0
+        return
+      }
+      count = Int(part + rest)
+      isDone = true
+    }
+    // A wrong passphrase is an expected outcome: nothing of it may stay for the next TLS call to find.
+    ERR_clear_error()
+    guard isDone else { throw EncryptionError("Failed to \(verb)") }
+    return output
+  }
+
+  private func digest(
+    _ previous: [UInt8], _ passphrase: String, _ salt: [UInt8]
+  ) throws(EncryptionError) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+    var length: UInt32 = 0
+    let input = previous + Array(passphrase.utf8) + salt
+    guard EVP_Digest(input, input.count, &digest, &length, EVP_md5(), nil) == 1 else {
+      ERR_clear_error()
+      throw EncryptionError("OpenSSL refuses MD5, which the format of encrypted files needs")
+    }
+    return Array(digest[..<Int(length)])
+  }
+}
+
+/// Data cannot be decrypted or encrypted. The message never holds the data.
+public nonisolated struct EncryptionError: Error, CustomStringConvertible {
+  public let description: String
+  public init(_ description: String) { self.description = description }
+}

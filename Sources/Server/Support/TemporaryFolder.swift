@@ -1,0 +1,46 @@
+import EventLoop
+import Glibc
+
+/// A folder of its own for the files of one child process, mode 0700, removed with what is in it.
+public final class TemporaryFolder {
+  /// Absolute path.
+  public let path: String
+
+  /// - Throws: `SystemError` of mkdtemp. `TMPDIR` is honoured, /tmp otherwise.
+  public init() throws(SystemError) {
+    let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(base)/bcfg2-XXXXXX".utf8CString)
+    guard let made = mkdtemp(&template) else { throw SystemError(call: "mkdtemp", errno: errno, detail: base) }
+    path = String(cString: made)
+  }
+
+  isolated deinit { Self.remove(path) }
+
+  /// Writes a file that only this user can read, and returns its path.
+  public func write(_ bytes: [UInt8], _ name: String) throws(SystemError) -> String {
+    let file = "\(path)/\(name)"
+    try AtomicFile.write(bytes, to: file, newFileMode: 0o600)
+    return file
+  }
+
+  /// Reads a file that a child left.
+  public func read(_ name: String, limitBytes: Int) throws(SystemError) -> [UInt8] {
+    try AtomicFile.readFile("\(path)/\(name)", limitBytes: limitBytes)
+  }
+
+  /// Children leave plain files and folders of them; what cannot be removed stays for the system to clean.
+  private static func remove(_ path: String) {
+    if let stream = opendir(path) {
+      while let entry = readdir(stream) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name == "." || name == ".." { continue }
+        let child = "\(path)/\(name)"
+        if entry.pointee.d_type == UInt8(DT_DIR) { remove(child) } else { unlink(child) }
+      }
+      closedir(stream)
+    }
+    rmdir(path)
+  }
+}
