@@ -5,7 +5,7 @@ import Glibc
 ///
 /// `reload()` reads the files again and replaces all of them together, or nothing when one is bad. Connections that
 /// exist keep what they were made from.
-public final class TLSContext {
+@MainActor public final class TLSContext {
   /// The oldest protocol that is spoken.
   nonisolated public enum ProtocolFloor: Equatable, Sendable {
     /// `protocol = xmlrpc/ssl`: TLS 1.2 and later.

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// OpenSSL reads from the socket by itself and writes into one loop-wide buffer, which is sent at the end of each call:
 /// an answer of up to 64 KiB is one send. While idle the connection keeps no buffer (SSL_MODE_RELEASE_BUFFERS).
-public final class TLSTransport: Transport {
+@MainActor public final class TLSTransport: Transport {
   public let descriptor: CInt
   private let socket: TLSSocket
   private let session: OpaquePointer

@@ -7,7 +7,6 @@ import Server
 @main
 enum BcfgServer {
   static func main() {
-    ResolverHelper.runIfAsked(CommandLine.arguments)
     let options: CommandLineOptions
     switch CommandLineOptions.parse(CommandLine.arguments, version: ServerVersion.text) {
     case .run(let parsed): options = parsed

@@ -36,6 +36,9 @@ public final class ScriptedTransport: Transport {
 
   public init(descriptor: CInt) { self.descriptor = descriptor }
 
+  /// Bytes that TLS itself has to send, such as a flight of the handshake.
+  public func hold(_ text: String) { unsent += Array(text.utf8) }
+
   /// Adds bytes for the next reads.
   public func feed(_ text: String) { input.append(.bytes(Array(text.utf8))) }
 

@@ -1,5 +1,5 @@
 import COpenSSL
-import EventLoop
+public import EventLoop
 import Glibc
 
 /// A TLS client over one end of a socket pair, nonblocking, driven by hand.
@@ -10,6 +10,8 @@ public final class TLSTestClient {
     public var cipherString: String?
     public var applicationProtocols: [String] = []
     public var session: OpaquePointer?
+    /// TLSEXT_max_fragment_length_*: 1 for 512 bytes; 0 for none.
+    public var fragmentCode: UInt8 = 0
     public init() {}
   }
 
@@ -38,6 +40,7 @@ public final class TLSTestClient {
     session = SSL_new(context)
     let names = options.applicationProtocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
     if !names.isEmpty { SSL_set_alpn_protos(session, names, UInt32(names.count)) }
+    if options.fragmentCode != 0 { SSL_set_tlsext_max_fragment_length(session, options.fragmentCode) }
     if let earlier = options.session { SSL_set_session(session, earlier) }
     SSL_set_fd(session, descriptor)
     SSL_set_connect_state(session)
@@ -49,6 +52,9 @@ public final class TLSTestClient {
     Glibc.close(serverDescriptor)
     if isOpen { Glibc.close(descriptor) }
   }
+
+  /// A second descriptor of the server's end, for an owner that closes it.
+  public func makeServerDescriptor() -> FileDescriptor { FileDescriptor(owning: dup(serverDescriptor)) }
 
   public func close() {
     isOpen = false

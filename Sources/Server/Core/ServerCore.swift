@@ -34,6 +34,8 @@ open class ServerCore {
   public internal(set) var metadataCache: [String: ClientMetadata] = [:]
   /// State of the core's debug flag.
   public internal(set) var isDebugging: Bool
+  /// Renders files of the repository that are Genshi templates; nil where there is none. Set before plugins are loaded.
+  public var xmlTemplateRenderer: (any XMLTemplateRenderer)?
   /// Groups that connectors defined, with the connector's name.
   var dynamicGroups: [String: String] = [:]
   /// Names of the statistics of `bind`, by entry tag: made once.

@@ -80,8 +80,10 @@ public final class ServerProcess {
   }
 
   private func serve(on loop: EventLoop) async throws {
-    let monitor = try FileMonitorFactory.make(settings, on: loop)
-    let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: HostResolver(on: loop))
+    guard
+      let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
+    else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
+    let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver())
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.

@@ -31,6 +31,7 @@ final class Connection {
   private(set) var armedLimit: NetworkLimit?
   private var task: Task<Void, Never>?
   private var isTurnPosted = false
+  var isInReadTurn = false
 
   init(
     descriptor: consuming FileDescriptor, transport: any Transport, address: SocketAddress, table: ConnectionTable,
@@ -47,11 +48,13 @@ final class Connection {
     self.descriptor = consume descriptor
   }
 
-  /// Registers with the loop and begins the handshake; throws the `SystemError` of the registration.
+  /// Registers with the loop; throws the `SystemError` of the registration.
+  ///
+  /// The handshake begins with the client's first bytes: begun at once it would take OpenSSL 55 KiB for each peer that
+  /// connects and says nothing.
   func start() throws(SystemError) {
     watcher = try loop.register(transport.descriptor, interest: .read) { [weak self] _ in self?.handle(.ready) }
     arm(.handshakeSeconds)
-    handle(.ready)
   }
 
   /// Takes an event and then adapts what is waited for.
@@ -96,10 +99,10 @@ final class Connection {
     case (.dispatching, .abandon): close()
     case (.dispatching, .deadline), (.dispatching, .authenticated): refuse(event)
 
-    case (.writingResponse(let writer), .ready), (.writingResponse(let writer), .resumed): writeTurn(writer)
+    case (.writingResponse(let writer), .ready): writeTurn(writer)
     case (.writingResponse(let writer), .deadline):
       expireSilently(.responseSeconds, "\(writer.remaining) bytes of the answer were not taken")
-    case (.writingResponse, .drain): break
+    case (.writingResponse, .resumed), (.writingResponse, .drain): break
     case (.writingResponse, .abandon): close()
     case (.writingResponse, .authenticated), (.writingResponse, .answered): refuse(event)
 
@@ -203,7 +206,8 @@ final class Connection {
     arm(.bodySeconds)
     if head.expectsContinue, pending.isEmpty, !sendContinue() { return }
     take(parser.acceptBody())
-    if state.isReading, !pending.isEmpty || transport.hasBufferedInput { postTurn() }
+    // A handler that answered at once did so inside of a turn, which goes on by itself.
+    if !isInReadTurn, state.isReading, !pending.isEmpty || transport.hasBufferedInput { postTurn() }
   }
 
   /// Tells a client that waits for it to send the body; false when the connection is gone.

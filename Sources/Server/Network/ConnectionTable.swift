@@ -5,7 +5,7 @@ public import Logging
 import XMLRPC
 
 /// The live connections: admission, caps, what they share, and the end of all of them.
-public final class ConnectionTable {
+@MainActor public final class ConnectionTable {
   /// Bytes read from a transport at once: one TLS record.
   static let scratchBytes = 16 * 1024
   /// Bytes given to a transport at once: what it gathers for one send.
@@ -32,6 +32,7 @@ public final class ConnectionTable {
   private var unauthenticated = 0
   private var refused = 0
   private var peak = 0
+  private var handshakesInTurn = 0
   private var lastDropReport: MonotonicTime?
   private var cachedDate: (second: time_t, text: String) = (-1, "")
   private var drainTimer: Timer?
@@ -132,6 +133,14 @@ public final class ConnectionTable {
   }
 
   // MARK: - For connections
+
+  /// Whether one more handshake may advance in this iteration. What may not is still ready in the next one.
+  func takeHandshakeTurn() -> Bool {
+    if handshakesInTurn == limits[.handshakesPerTurn] { return false }
+    if handshakesInTurn == 0 { loop.atEndOfIteration { [weak self] in self?.handshakesInTurn = 0 } }
+    handshakesInTurn += 1
+    return true
+  }
 
   /// The Date header of this second.
   var httpDate: String {

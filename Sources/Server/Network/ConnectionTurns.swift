@@ -4,6 +4,7 @@ import XMLRPC
 /// The bounded turns of a connection, and the ways in which it ends.
 extension Connection {
   func handshakeTurn() {
+    guard flushTurn(), table.takeHandshakeTurn() else { return }
     switch transport.handshake() {
     case .wantRead: wanted = .read
     case .wantWrite: wanted = .write
@@ -22,6 +23,8 @@ extension Connection {
   /// Reads and parses until nothing is there, the share is used up, or a request waits for its answer.
   func readTurn() {
     guard flushTurn() else { return }
+    isInReadTurn = true
+    defer { isInReadTurn = false }
     var share = table.limits[.readTurnBytes]
     while state.isReading {
       let step: HTTPRequestParser.Step

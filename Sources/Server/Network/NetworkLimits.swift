@@ -15,6 +15,7 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
   case lingerSeconds = "linger_timeout"
   case drainSeconds = "drain_timeout"
   case progressBytes = "progress_bytes"
+  case handshakesPerTurn = "handshakes_per_turn"
   case readTurnBytes = "read_turn_bytes"
   case writeTurnBytes = "write_turn_bytes"
   case lingerBytes = "linger_bytes"
@@ -89,6 +90,9 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
       .progressBytes, .bytes, 4096, 1...1_048_576,
       "that count as progress, so that a byte now and then does not hold a connection"),
     Definition(
+      .handshakesPerTurn, .connections, 16, 1...4096,
+      "that the loop shakes hands with before the others have their turn; a signature takes up to a millisecond"),
+    Definition(
       .readTurnBytes, .bytes, 65536, 1024...16_777_216,
       "read from one connection before the others have their turn"),
     Definition(
@@ -126,7 +130,7 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
 
 /// The values of all limits for one server.
 public nonisolated struct NetworkLimits: Sendable, Equatable {
-  private var values: [NetworkLimit: Int] = [:]
+  private var values = NetworkLimits.standardValues
 
   /// The defaults.
   public init() {}
@@ -134,7 +138,7 @@ public nonisolated struct NetworkLimits: Sendable, Equatable {
   /// A limit's value in its unit. Setting traps outside the definition's range: whoever reads a configuration checks
   /// it and names file and line.
   public subscript(limit: NetworkLimit) -> Int {
-    get { values[limit] ?? NetworkLimits.definition(of: limit).standard }
+    get { values[limit]! }
     set {
       precondition(NetworkLimits.definition(of: limit).range.contains(newValue), "\(limit.rawValue) = \(newValue)")
       values[limit] = newValue
@@ -145,6 +149,8 @@ public nonisolated struct NetworkLimits: Sendable, Equatable {
   public func duration(_ limit: NetworkLimit) -> Duration { .seconds(self[limit]) }
 
   public static func definition(of limit: NetworkLimit) -> NetworkLimit.Definition { byLimit[limit]! }
+
+  private static let standardValues: [NetworkLimit: Int] = byLimit.mapValues(\.standard)
 
   private static let byLimit: [NetworkLimit: NetworkLimit.Definition] = Dictionary(
     uniqueKeysWithValues: NetworkLimit.definitions.map { ($0.limit, $0) })

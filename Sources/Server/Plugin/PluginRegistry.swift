@@ -4,7 +4,12 @@
 public enum PluginRegistry {
   /// Every plugin that can be loaded.
   public static let all: [Plugin.Type] = [
-    MetadataPlugin.self, ProbesPlugin.self,
+    BundlerPlugin.self,
+    CfgPlugin.self,
+    DefaultsPlugin.self,
+    MetadataPlugin.self,
+    ProbesPlugin.self,
+    RulesPlugin.self,
   ]
 
   private static let byName: [String: Plugin.Type] = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })

@@ -11,6 +11,7 @@ nonisolated extension SettingRegistry {
       help: "Regular expressions, anchored at both ends, of the groups that probes may put a client in"),
 
     .init("cfg", "validation", .boolean, default: "true", help: "Run the tests of Cfg files"),
+    .init("cfg", "max_file_size", .size, default: "64m", .ours, help: "The most bytes of a Cfg file"),
     .init("cfg", "category", .text, .only14, help: "Group category that created data is specific to"),
     .init("cfg", "passphrase", .text, .only14, help: "Name of the passphrase that encrypts created data"),
     .init("cfg", "handlers", .commaList, .only14, help: "Kinds of Cfg files to support; default: all"),

@@ -45,10 +45,19 @@ public nonisolated struct Encryption: Sendable {
     return try apply(encrypting: false, Array(raw[16...]), passphrase, salt)
   }
 
+  /// The passphrase of a name, in any letter case where none is exactly so: bcfg2.conf folds names.
+  public func passphrase(named name: String) throws(EncryptionError) -> String {
+    let folded = name.lowercased()
+    guard let passphrase = passphrases[name] ?? passphrases.first(where: { $0.key.lowercased() == folded })?.value
+    else {
+      throw EncryptionError("No passphrase named '\(name)'")
+    }
+    return passphrase
+  }
+
   /// Decrypts with the passphrase of a name.
   public func decrypt(_ data: [UInt8], named name: String) throws(EncryptionError) -> [UInt8] {
-    guard let passphrase = passphrases[name] else { throw EncryptionError("No passphrase named '\(name)'") }
-    return try decrypt(data, with: passphrase)
+    try decrypt(data, with: try passphrase(named: name))
   }
 
   /// Decrypts with whichever passphrase fits, tried in the order of their names.

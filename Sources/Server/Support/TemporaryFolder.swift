@@ -2,7 +2,7 @@ import EventLoop
 import Glibc
 
 /// A folder of its own for the files of one child process, mode 0700, removed with what is in it.
-public final class TemporaryFolder {
+@MainActor public final class TemporaryFolder {
   /// Absolute path.
   public let path: String
 

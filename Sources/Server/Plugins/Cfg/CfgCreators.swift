@@ -67,8 +67,7 @@ class CfgCreator: CfgFile {
     guard isEncryptable, let name = plugin.option(section, "passphrase") else {
       return try writeFile(bytes, createdPath(specificity))
     }
-    guard let passphrase = plugin.encryption.passphrases[name.lowercased()] ?? plugin.encryption.passphrases[name]
-    else { throw PluginExecutionError("\(type(of: self)): No such passphrase: \(name)") }
+    let passphrase = try plugin.encryption.passphrase(named: name)
     plugin.debugLog("Cfg: Encrypting created data")
     try writeFile(try plugin.encryption.encrypt(bytes, with: passphrase), createdPath(specificity, ending: ".crypt"))
   }

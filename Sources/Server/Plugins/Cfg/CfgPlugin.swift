@@ -16,12 +16,10 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
     /// The most bytes of a file, from `[cfg] max_file_size`.
     let limitBytes: Int
 
-    private static let standardLimitBytes = 64 << 20
-
     init(_ settings: Settings) {
       encoding = TextEncoding(settings.encoding)
       encryption = Encryption(settings)
-      limitBytes = settings.value("cfg", "max_file_size")?.value.integer ?? Self.standardLimitBytes
+      limitBytes = settings.value("cfg", "max_file_size")?.value.integer ?? 64 << 20
     }
   }
 

@@ -1,0 +1,147 @@
+import EventLoop
+import Glibc
+import Logging
+
+/// What the file monitors share: handlers, the trees that they monitor, and the delivery of change sets.
+open class TreeMonitor: FileMonitor {
+  open var name: String { fatalError("\(type(of: self)) must name itself") }
+  public private(set) var generation: UInt64 = 0
+  let logger = Logger(label: "FileMonitor")
+  let context: TreeContext
+  private(set) var trees: [MonitoredTree] = []
+  /// While the model is compared or handlers are called: neither begins inside of itself.
+  private var isBusy = false
+  private var wantsRescan = false
+  private(set) var isShutDown = false
+
+  init(ignored: IgnoreList, source: (any WatchSource)?) {
+    context = TreeContext(watches: WatchTable(source: source, logger: logger), ignored: ignored, logger: logger)
+  }
+
+  public var isDebugging: Bool {
+    get { context.isDebugging }
+    set { context.isDebugging = newValue }
+  }
+
+  public func add(_ path: String, recursive: Bool, handler: any FileEventHandler) {
+    if isShutDown { return }
+    let path = TreeMonitor.absolute(path)
+    if trees.contains(where: { $0.path == path && $0.handler === handler }) { return }
+    let tree = MonitoredTree(path: path, isRecursive: recursive, handler: handler, context: context)
+    trees.append(tree)
+    tree.begin()
+    deliver([tree], isFirstScan: true)
+  }
+
+  public func remove(_ path: String?, handler: any FileEventHandler) {
+    let path = path.map(TreeMonitor.absolute)
+    let gone = trees.filter { $0.handler === handler && (path == nil || $0.path == path) }
+    trees.removeAll { tree in gone.contains { $0 === tree } }
+    for tree in gone { tree.end() }
+  }
+
+  @discardableResult
+  open func processPending() -> Int { 0 }
+
+  open var hasPending: Bool { false }
+
+  public func rescan() {
+    wantsRescan = true
+    update {}
+  }
+
+  open func shutdown() {
+    context.debugLog("Shutting down \(name) file monitor")
+    isShutDown = true
+    for tree in trees { tree.end() }
+    trees = []
+  }
+
+  public func listEventHandlers() -> [(path: String, handler: String)] {
+    trees.map { ($0.path, $0.handler.handlerName) }
+  }
+
+  public func listWatches() -> [String] { context.watches.all.filter(\.isMonitored).map(\.path).sorted() }
+
+  public func listPaths() -> [String] { trees.map(\.path) }
+
+  /// Asks for a fresh scan at the end of this, or the next, update.
+  func requestRescan() { wantsRescan = true }
+
+  /// Lets the body compare the model with the file system, then delivers what differs.
+  ///
+  /// - Returns: the number of events; 0 from within a handler, whose change set is not yet at its end.
+  @discardableResult
+  func update(_ body: () -> Void) -> Int {
+    if isBusy || isShutDown { return 0 }
+    isBusy = true
+    body()
+    if wantsRescan {
+      wantsRescan = false
+      for tree in trees { tree.reconcile(tree.root, .scan) }
+    }
+    let count = deliver(trees, isFirstScan: false)
+    isBusy = false
+    return count
+  }
+
+  /// Delivers the changes of the trees as one set: each handler's deletions, then the rest of its events, then the end.
+  @discardableResult
+  private func deliver(_ trees: [MonitoredTree], isFirstScan: Bool) -> Int {
+    let start = MonotonicTime.now()
+    var deliveries: [(tree: MonitoredTree, deleted: [FileEvent], present: [FileEvent])] = []
+    for tree in trees where !tree.changes.isEmpty {
+      var (deleted, present) = tree.changes.take(root: tree.path, isFirstScan: isFirstScan)
+      deleted.removeAll(where: isIgnored)
+      present.removeAll(where: isIgnored)
+      if !deleted.isEmpty || !present.isEmpty { deliveries.append((tree, deleted, present)) }
+    }
+    if deliveries.isEmpty {
+      // The first scan has an end even where it finds nothing.
+      if isFirstScan { for tree in trees { tree.handler.changesApplied() } }
+      return 0
+    }
+    generation += 1
+    var count = 0
+    func send(_ events: [FileEvent], of tree: MonitoredTree) {
+      // A handler may end its monitors, or others'.
+      for event in events where tree.root.isAttached {
+        context.debugLog("Dispatching event \(event.action) \(event.path) to obj \(tree.handler.handlerName)")
+        tree.handler.handleEvent(event)
+        count += 1
+      }
+    }
+    while let handler = deliveries.first?.tree.handler {
+      let own = deliveries.filter { $0.tree.handler === handler }
+      deliveries.removeAll { $0.tree.handler === handler }
+      for delivery in own { send(delivery.deleted, of: delivery.tree) }
+      for delivery in own { send(delivery.present, of: delivery.tree) }
+      if own.contains(where: { $0.tree.root.isAttached }) { handler.changesApplied() }
+    }
+    report(count, since: start)
+    return count
+  }
+
+  private func isIgnored(_ event: FileEvent) -> Bool {
+    guard event.relativePath.isEmpty, context.ignored.matches(path: event.path) else { return false }
+    context.debugLog("Ignoring \(event.path) \(event.action)")
+    return true
+  }
+
+  private func report(_ count: Int, since start: MonotonicTime) {
+    let milliseconds = (MonotonicTime.now() - start).wholeNanoseconds / 1_000_000
+    let fraction = String(milliseconds % 1000 + 1000).dropFirst()
+    logger.info("Handled \(count) events in \(milliseconds / 1000).\(fraction)s")
+  }
+
+  /// The path from the root, without a slash at its end.
+  private static func absolute(_ path: String) -> String {
+    var bytes = Substring(path).utf8
+    while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+    if bytes.first == UInt8(ascii: "/") { return String(Substring(bytes)) }
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+      let folder = getcwd(buffer.baseAddress, buffer.count).map { String(cString: $0) } ?? ""
+      return folder + "/" + String(Substring(bytes))
+    }
+  }
+}

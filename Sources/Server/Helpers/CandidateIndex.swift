@@ -1,0 +1,125 @@
+import Logging
+
+/// The rules of one file by tag and name.
+final class CandidateIndex {
+  /// One rule with the conditions that it stands under.
+  struct Candidate {
+    let node: CompiledStructure.Node
+    let conditions: [CompiledStructure.Condition]
+
+    func holds(_ metadata: ClientMetadata) -> Bool { conditions.allSatisfy { $0.holds(metadata) } }
+  }
+
+  private struct Tag {
+    var exact: [String?: [Int]] = [:]
+    /// Of Path: by name without slashes at the end.
+    var trimmed: [String: [Int]] = [:]
+    var regexes: [(regex: PythonRegex, candidate: Int)] = []
+    /// What was found by regular expressions, by name.
+    var remembered: [String: [Int]] = [:]
+  }
+
+  /// How many names are remembered for a tag. Names come from the repository, so that there are not many; but a
+  /// template can make one for each client.
+  private static let rememberedLimit = 65_536
+
+  private var candidates: [Candidate] = []
+  private var tags: [String: Tag] = [:]
+
+  /// - Parameter usesRegex: a name may be a regular expression, anchored at its start and its end. One that does not
+  ///   compile is logged with file and line, and is only a name.
+  init(_ structure: CompiledStructure, usesRegex: Bool, logger: Logger) {
+    structure.forEachElement { node, conditions in
+      let position = candidates.count
+      candidates.append(Candidate(node: node, conditions: conditions))
+      let name = node.source.name
+      var tag = tags[node.source.tag] ?? Tag()
+      tag.exact[name, default: []].append(position)
+      if node.source.tag == "Path", let name { tag.trimmed[Self.trimmed(name), default: []].append(position) }
+      if usesRegex, let name, Self.isExpression(name) {
+        do throws(RegexError) {
+          // As Bcfg2 makes it, without a group: of alternatives only the last is anchored at its end.
+          tag.regexes.append((try PythonRegex(name + "$"), position))
+        } catch {
+          let place = XMLFileError(path: structure.path, line: Int(node.source.line), message: "\(error)")
+          logger.error("\(place)")
+        }
+      }
+      tags[node.source.tag] = tag
+    }
+  }
+
+  /// Rules whose name fits, in document order, whatever the client.
+  func candidates(tag: String, name: String?) -> [Candidate] {
+    guard let known = tags[tag] else { return [] }
+    let isPath = tag == "Path"
+    if known.regexes.isEmpty {
+      let found = isPath ? name.flatMap { known.trimmed[Self.trimmed($0)] } : known.exact[name]
+      return (found ?? (isPath && name == nil ? known.exact[nil] : nil) ?? []).map { candidates[$0] }
+    }
+    guard let name else { return (known.exact[nil] ?? []).map { candidates[$0] } }
+    if let found = known.remembered[name] { return found.map { candidates[$0] } }
+    var found = Set(known.exact[name] ?? [])
+    if isPath { found.formUnion(known.trimmed[Self.trimmed(name)] ?? []) }
+    for (regex, candidate) in known.regexes where !found.contains(candidate) {
+      if regex.matches(name) { found.insert(candidate) }
+    }
+    if known.remembered.count >= Self.rememberedLimit { tags[tag]?.remembered.removeAll() }
+    let ordered = found.sorted()
+    tags[tag]?.remembered[name] = ordered
+    return ordered.map { candidates[$0] }
+  }
+
+  /// A name without slashes at its end.
+  private static func trimmed(_ name: String) -> String {
+    guard name.utf8.last == UInt8(ascii: "/") else { return name }
+    var utf8 = Substring(name)
+    while utf8.utf8.last == UInt8(ascii: "/") { utf8.removeLast() }
+    return String(utf8)
+  }
+
+  /// True where a name has a character with a meaning in regular expressions.
+  private static func isExpression(_ name: String) -> Bool {
+    name.utf8.contains { byte in
+      switch byte {
+      case UInt8(ascii: "."), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"), UInt8(ascii: "["),
+        UInt8(ascii: "]"), UInt8(ascii: "("), UInt8(ascii: ")"), UInt8(ascii: "{"), UInt8(ascii: "}"),
+        UInt8(ascii: "|"), UInt8(ascii: "^"), UInt8(ascii: "$"), UInt8(ascii: "\\"):
+        true
+      default:
+        false
+      }
+    }
+  }
+}
+
+/// `%name` and `%{name}` in a text, as Python's `string.Template` with `%` for its delimiter.
+enum NameTemplate {
+  /// Replaces them by `name`, and `%%` by `%`; everything else stays, other variables too.
+  static func substitute(_ text: String, name: String) -> String {
+    guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
+    var out: [UInt8] = []
+    var rest = Array(text.utf8)[...]
+    while let percent = rest.firstIndex(of: UInt8(ascii: "%")) {
+      out += rest[..<percent]
+      rest = rest[(percent + 1)...]
+      if rest.first == UInt8(ascii: "%") {
+        out.append(UInt8(ascii: "%"))
+        rest.removeFirst()
+      } else if rest.starts(with: "{name}".utf8) {
+        out += name.utf8
+        rest = rest.dropFirst(6)
+      } else if rest.prefix(while: isIdentifierByte).elementsEqual("name".utf8) {
+        out += name.utf8
+        rest = rest.dropFirst(4)
+      } else {
+        out.append(UInt8(ascii: "%"))
+      }
+    }
+    return String(decoding: out + rest, as: UTF8.self)
+  }
+
+  private static func isIdentifierByte(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: "_") || byte &- UInt8(ascii: "0") < 10 || (byte | 0x20) &- UInt8(ascii: "a") < 26
+  }
+}

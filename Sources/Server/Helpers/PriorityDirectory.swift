@@ -1,0 +1,187 @@
+import Logging
+
+/// A structure file with a priority on its root element.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, PriorityStructFile.
+public final class PriorityStructFile: StructFile {
+  /// The last priority that could be read; -1 before the first. Bcfg2 too uses a file whose priority is bogus.
+  public private(set) var priority = -1
+
+  public override func compile(_ document: RepositoryDocument) throws {
+    try super.compile(document)
+    let text = document.root["priority"]
+    if let new = text.flatMap({ Self.integer($0) }) {
+      priority = new
+    } else {
+      let error = XMLFileError(
+        path: path, line: Int(document.root.line), message: "Got bogus priority \(text ?? "None") for file \(path)")
+      logger.error("\(error)")
+    }
+  }
+
+  /// A number as Python's int() reads it: white space around it, a sign, single underscores between digits.
+  private static func integer(_ text: String) -> Int? {
+    let digits = text.utf8.drop { $0.isXMLSpace }
+    var kept = Array(digits)
+    while let last = kept.last, last.isXMLSpace { kept.removeLast() }
+    let underscore = UInt8(ascii: "_")
+    guard kept.first != underscore, kept.last != underscore else { return nil }
+    if zip(kept, kept.dropFirst()).contains(where: { $0 == underscore && $1 == underscore }) { return nil }
+    return Int(String(decoding: kept.filter { $0 != underscore }, as: UTF8.self))
+  }
+}
+
+/// A folder of rule files: finds what they say of an entry, and gives it to it.
+///
+/// What names fit an entry is looked up by tag and name, and remembered; for a client only conditions are evaluated.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, PrioDir, and Plugins/Rules.py.
+public final class PriorityDirectory {
+  /// Names in rules may be regular expressions.
+  public var usesRegex: Bool {
+    didSet { if usesRegex != oldValue { rebuild() } }
+  }
+  /// `%{name}` in attributes of rules stands for the entry's name.
+  public var replacesName: Bool
+  /// Renders files that are templates.
+  public weak var renderer: (any XMLTemplateRenderer)?
+
+  private let directory: DirectoryBacked<PriorityStructFile>
+  private let logger: Logger
+  private var sources: [Source] = []
+  /// Names of the unconditional rules, by tag.
+  private var names: [String: Set<String>] = [:]
+  /// The client for whom templates were rendered last.
+  private weak var renderedFor: ClientMetadata?
+
+  private struct Source {
+    let file: PriorityStructFile
+    let version: UInt64
+    /// Nil where a template was not rendered.
+    var index: CandidateIndex?
+  }
+
+  /// Reads the folder and watches it.
+  public init(
+    folder: String, monitor: any FileMonitor, logger: Logger, usesRegex: Bool, replacesName: Bool,
+    renderer: (any XMLTemplateRenderer)? = nil
+  ) {
+    self.usesRegex = usesRegex
+    self.replacesName = replacesName
+    self.renderer = renderer
+    self.logger = logger
+    directory = DirectoryBacked(
+      folder: folder, monitor: monitor, logger: logger, fits: DirectoryBacked<PriorityStructFile>.isXMLName
+    ) { PriorityStructFile(path: $0, monitor: monitor, logger: logger) }
+    directory.onChange = { [unowned self] in update() }
+    directory.watch()
+  }
+
+  /// True where a file is a template: `prepare` has to run before a client's entries are looked up.
+  public var hasTemplates: Bool { sources.contains { $0.file.isTemplate } }
+
+  /// Indexes again what changed.
+  private func update() {
+    var known: [String: Source] = [:]
+    for source in sources { known[source.file.path] = source }
+    sources = directory.children.compactMap { file in
+      guard let compiled = file.compiled else { return nil }
+      if let source = known[file.path], source.file === file, source.version == file.version { return source }
+      let index = file.isTemplate ? nil : CandidateIndex(compiled, usesRegex: usesRegex, logger: logger)
+      return Source(file: file, version: file.version, index: index)
+    }
+    renderedFor = nil
+    names = [:]
+    for source in sources {
+      guard let compiled = source.file.compiled else { continue }
+      for case .element(let node) in compiled.root.parts {
+        if let name = node.source.name { names[node.source.tag, default: []].insert(name) }
+      }
+    }
+  }
+
+  private func rebuild() {
+    sources = []
+    update()
+  }
+
+  /// Renders templates for a client, unless it was the last one.
+  ///
+  /// A template that fails is logged and left out.
+  public func prepare(_ metadata: ClientMetadata) async {
+    guard hasTemplates, renderedFor !== metadata else { return }
+    var rendered: [String: CandidateIndex] = [:]
+    for source in sources where source.file.isTemplate {
+      do {
+        let compiled = try await source.file.resolved(metadata, by: renderer)
+        rendered[source.file.path] = CandidateIndex(compiled, usesRegex: usesRegex, logger: logger)
+      } catch {
+        logger.error("Failed to render template \(source.file.path): \(error)")
+      }
+    }
+    for position in sources.indices where sources[position].file.isTemplate {
+      sources[position].index = rendered[sources[position].file.path]
+    }
+    renderedFor = metadata
+  }
+
+  /// Whether an unconditional rule has this tag and exactly this name.
+  public func hasEntry(tag: String, name: String) -> Bool { names[tag]?.contains(name) ?? false }
+
+  /// Names of unconditional rules of a tag, sorted.
+  public func entryNames(tag: String) -> [String] { names[tag]?.sorted() ?? [] }
+
+  /// Whether any rule fits an entry for a client.
+  public func handles(_ entry: Element, _ metadata: ClientMetadata) -> Bool {
+    for source in sources {
+      guard let index = source.index else { continue }
+      for candidate in index.candidates(tag: entry.tag, name: entry.name) where candidate.holds(metadata) {
+        return true
+      }
+    }
+    return false
+  }
+
+  /// Gives an entry the text, the children and those attributes that it has not of the rule with the highest priority.
+  ///
+  /// - Throws: `PluginExecutionError` where no rule fits, or several of the highest priority.
+  public func bind(_ entry: Element, _ metadata: ClientMetadata) throws {
+    var best: (file: PriorityStructFile, candidate: CandidateIndex.Candidate)?
+    var isTied = false
+    var files: [String] = []
+    for source in sources {
+      guard let index = source.index else { continue }
+      for candidate in index.candidates(tag: entry.tag, name: entry.name) where candidate.holds(metadata) {
+        files.append(source.file.path)
+        guard let known = best, known.file.priority >= source.file.priority else {
+          best = (source.file, candidate)
+          isTied = false
+          continue
+        }
+        if known.file.priority == source.file.priority { isTied = true }
+      }
+    }
+    guard let best else {
+      throw PluginExecutionError(
+        "No matching source for entry when retrieving attributes for \(entry.tag):\(entry.name ?? "None")")
+    }
+    if isTied {
+      let message =
+        "Found conflicting sources with same priority (\(best.file.priority)) for \(entry.tag):"
+        + "\(entry.name ?? "None") for \(metadata.hostname)"
+      logger.error("\(message)")
+      logger.error("\(files.joined(separator: ", "))")
+      throw PluginExecutionError(message)
+    }
+    apply(best.candidate.node, to: entry, metadata)
+  }
+
+  private func apply(_ node: CompiledStructure.Node, to entry: Element, _ metadata: ClientMetadata) {
+    let data = node.isPlain ? node.source : CompiledStructure.xmlMatched(node, metadata)
+    if let text = data.text, !text.utf8.allSatisfy(\.isXMLSpace) { entry.content = data.content }
+    for child in data.children { entry.children.append(node.isPlain ? child.deepCopy() : child) }
+    for (name, value) in data.attributes where entry[name] == nil {
+      entry[name] = replacesName ? NameTemplate.substitute(value, name: entry.name ?? "None") : value
+    }
+  }
+}

@@ -1,0 +1,226 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+@testable import Server
+
+@Suite struct MetadataWritingTests {
+  private static let groups = """
+    <Groups><Group name="base" profile="true" default="true"/><Group name="open" profile="true" public="true"/>
+    <Group name="shut" profile="true"/></Groups>
+    """
+  private static let clients = """
+    <?xml version="1.0"?>
+    <!-- kept -->
+    <Clients version="3.0">
+      <Client   profile='base'
+                name="one"  address="127.0.0.1"/> <!-- one -->
+      <Client name="TWO" profile="base"><Alias name="dos"/></Client>
+    </Clients>
+
+    """
+  private static let files = ["Metadata/groups.xml": groups, "Metadata/clients.xml": clients]
+
+  private func address(_ ip: String) -> ClientAddress { ClientAddress(ip: ip, port: 9) }
+
+  @Test func layoutIsKept() async throws {
+    try await CoreBench.run(files: Self.files) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      try await plugin.setProfile("one", "open", address: nil, requirePublic: true)
+      #expect(
+        try bench.text("Metadata/clients.xml") == Self.clients.replacing("profile='base'", with: "profile='open'"))
+      #expect(try await bench.core.buildMetadata("one").profile == "open")
+      try await plugin.setVersion("dos", "1.4.0")
+      #expect(try await bench.core.buildMetadata("two").version == "1.4.0")
+      #expect(
+        try bench.text("Metadata/clients.xml").contains("<Client name=\"TWO\" profile=\"base\" version=\"1.4.0\">"))
+      // What the server wrote is what it has in mind: the event of its own write changes nothing.
+      let generation = try await bench.core.buildMetadata("one").profile
+      bench.monitor.processPending()
+      #expect(try await bench.core.buildMetadata("one").profile == generation)
+    }
+  }
+
+  @Test func changesOfOneIterationAreAllWritten() async throws {
+    try await CoreBench.run(files: Self.files) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      await withTaskGroup { group in
+        for number in 0..<20 {
+          group.addTask { @MainActor in
+            do { try await plugin.setVersion("new\(number)", "1.\(number)") } catch { Issue.record(error) }
+          }
+        }
+      }
+      for number in 0..<20 {
+        #expect(
+          try bench.text("Metadata/clients.xml").contains(
+            "\n  <Client name=\"new\(number)\" profile=\"base\" version=\"1.\(number)\"/>\n"))
+      }
+      let list = await plugin.listClients()
+      #expect(Set(list).count == 22 && list.count == 22)
+      bench.monitor.processPending()
+      let again = await plugin.listClients()
+      #expect(Set(again) == Set(list))
+    }
+  }
+
+  @Test func profilesAreRefusedAsInBcfg2() async throws {
+    try await CoreBench.run(files: Self.files) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      for (profile, message) in [
+        ("shut", "Cannot set client one to private group shut"), ("none", "Profile group none does not exist"),
+      ] {
+        let error = await #expect(throws: MetadataConsistencyError.self) {
+          try await plugin.setProfile("one", profile, address: nil, requirePublic: true)
+        }
+        #expect(error?.description == message)
+      }
+      #expect(try bench.text("Metadata/clients.xml") == Self.clients)
+    }
+  }
+
+  @Test func aNewClientThatAuthenticatedIsBoundToItsAddress() async throws {
+    try await CoreBench.run(files: Self.files) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let isIn = await plugin.authenticateConnection(
+        certificate: nil, user: "new", password: "foobat", address: address("127.0.0.3"))
+      #expect(isIn)
+      try await plugin.setProfile("new", "open", address: address("127.0.0.3"), requirePublic: true)
+      #expect(
+        try bench.text("Metadata/clients.xml").contains(
+          "<Client name=\"new\" profile=\"open\" uuid=\"new\" address=\"127.0.0.3\"/>"))
+      #expect(try await plugin.resolveClient(ClientAddress(ip: "127.0.0.3", port: 1), cleanupCache: false) == "new")
+    }
+  }
+
+  @Test func whatAnAdministratorSavedMeanwhileStays() async throws {
+    try await CoreBench.run(files: Self.files) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      // Not told by the monitor yet.
+      bench.repository.write(
+        Self.clients.replacing("<Client name=\"TWO\"", with: "<Client name=\"three\"/><Client name=\"TWO\""),
+        to: "Metadata/clients.xml")
+      try await plugin.setVersion("one", "1.3.3")
+      let text = try bench.text("Metadata/clients.xml")
+      #expect(text.contains("name=\"three\"") && text.contains("version=\"1.3.3\""))
+      #expect(await plugin.listClients() == ["one", "three", "two"])
+    }
+  }
+
+  @Test func aFileThatCannotBeParsedIsNotReplaced() async throws {
+    try await CoreBench.run(files: Self.files) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      bench.repository.write("<Clients><Client", to: "Metadata/clients.xml")
+      await #expect(throws: MetadataRuntimeError.self) { try await plugin.setVersion("one", "1.3.3") }
+      #expect(try bench.text("Metadata/clients.xml") == "<Clients><Client")
+      #expect(try await bench.core.buildMetadata("one").version == nil)
+      bench.repository.write(Self.clients, to: "Metadata/clients.xml")
+      try await plugin.setVersion("one", "1.3.3")
+      #expect(try await bench.core.buildMetadata("one").version == "1.3.3")
+    }
+  }
+
+  @Test func aClientOfAnIncludedFileIsEditedThere() async throws {
+    let main = """
+      <Clients xmlns:xi="http://www.w3.org/2001/XInclude">
+        <Client name="one"/>
+        <xi:include href="more/*.xml"/>
+      </Clients>
+
+      """
+    try await CoreBench.run(files: [
+      "Metadata/groups.xml": Self.groups, "Metadata/clients.xml": main,
+      "Metadata/more/a.xml": "<Clients>\n  <Client name=\"inner\"/>\n</Clients>\n",
+    ]) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      try await plugin.updateClient("inner", ["auth": "cert"])
+      #expect(try bench.text("Metadata/clients.xml") == main)
+      #expect(
+        try bench.text("Metadata/more/a.xml") == "<Clients>\n  <Client name=\"inner\" auth=\"cert\"/>\n</Clients>\n")
+      #expect(plugin.authentication(of: "inner") == "cert")
+      try await plugin.removeClient("inner")
+      #expect(await plugin.listClients() == ["one"])
+    }
+  }
+
+  @Test func linksModesAndFailuresOfTheFile() async throws {
+    try await CoreBench.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) { bench in
+      let path = bench.repository.file("Metadata/clients.xml")
+      unlink(path)
+      symlink(bench.repository.file("real.xml"), path)
+      chmod(bench.repository.file("real.xml"), 0o640)
+      bench.monitor.processPending()
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      try await plugin.setVersion("one", "1")
+      var status = stat()
+      #expect(lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+      #expect(stat(path, &status) == 0 && status.st_mode & 0o7777 == 0o640)
+      #expect(try bench.text("real.xml").contains("version=\"1\""))
+      unlink(path)
+      mkdir(path, 0o755)
+      await #expect(throws: MetadataRuntimeError.self) { try await plugin.setVersion("one", "2") }
+      #expect(try await bench.core.buildMetadata("one").version == "1")
+    }
+  }
+
+  @Test func bootstrapEndsWithTheFirstStatistics() async throws {
+    try await CoreBench.run(files: Self.files, prepare: { $0.authentication = "bootstrap" }) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      try await plugin.endStatistics(try await bench.core.buildMetadata("one"))
+      #expect(plugin.authentication(of: "one") == "cert")
+      #expect(plugin.authentication(of: "two") == "bootstrap")
+      #expect(try bench.text("Metadata/clients.xml").contains("address=\"127.0.0.1\" auth=\"cert\"/>"))
+    }
+  }
+
+  @Test func administratorsListAndRemoveClients() async throws {
+    try await CoreBench.run(files: Self.files) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let list = try await plugin.rmi["list_clients"]?.call([])
+      guard case .array(let names)? = list else { throw PluginInitError("no list") }
+      #expect(names.count == 2)
+      _ = try await plugin.rmi["remove_client"]?.call([.string("two")])
+      #expect(await plugin.listClients() == ["one"])
+      #expect(try bench.text("Metadata/clients.xml").contains("TWO") == false)
+      await #expect(throws: MetadataConsistencyError.self) {
+        _ = try await plugin.rmi["remove_client"]?.call([.string("two")])
+      }
+    }
+  }
+
+  @Test func clientsAndGroupsAreCreatedWhereThereAreNone() async throws {
+    try await CoreBench.run(files: [:]) { bench in
+      #expect(try bench.text("Metadata/clients.xml") == "<Clients/>\n")
+      #expect(try bench.text("Metadata/groups.xml") == "<Groups/>\n")
+      bench.edit("Metadata/groups.xml", Self.groups)
+      #expect(try await bench.core.buildMetadata("first").profile == "base")
+      #expect(
+        try bench.text("Metadata/clients.xml") == "<Clients>\n  <Client name=\"first\" profile=\"base\"/>\n</Clients>\n"
+      )
+    }
+  }
+
+  @Test func initialMetadataIsKeptWithoutWhatConnectorsAdd() async throws {
+    try await CoreBench.run(files: Self.files, prepare: { $0.clientMetadataCache = .initial }) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let first = try await plugin.initialMetadata("one")
+      plugin.mergeAdditionalGroups(first, ["extra"])
+      #expect(try await plugin.initialMetadata("one").groups == ["base"])
+      try await plugin.setProfile("one", "open", address: nil, requirePublic: true)
+      #expect(try await plugin.initialMetadata("one").groups == ["open"])
+    }
+  }
+
+  @Test func questionsAboutAllClients() async throws {
+    try await CoreBench.run(files: Self.files) { bench in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      try await plugin.setProfile("one", "open", address: nil, requirePublic: true)
+      #expect(await plugin.query.allClients() == ["one", "two"])
+      #expect(try await plugin.query.names(inAll: ["base"]) == ["two"])
+      #expect(try await plugin.query.names(withProfiles: ["open", "shut"]) == ["one"])
+      #expect(plugin.query.allGroups() == ["base", "open", "shut"])
+      #expect(try await plugin.query.all().count == 2)
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import EventLoop
+import Glibc
+public import Server
+
+/// A file monitor that looks at the disk when it is asked: every difference to what it saw last is one event.
+public final class ComparingMonitor: FileMonitor {
+  private final class Watch {
+    let path: String
+    let isRecursive: Bool
+    let handler: any FileEventHandler
+    var seen: [String: [UInt8]] = [:]
+
+    init(path: String, isRecursive: Bool, handler: any FileEventHandler) {
+      self.path = path
+      self.isRecursive = isRecursive
+      self.handler = handler
+    }
+  }
+
+  public let name = "Comparing"
+  public private(set) var generation: UInt64 = 0
+  public var isDebugging = false
+  private var watches: [Watch] = []
+
+  public init() {}
+
+  public func add(_ path: String, recursive: Bool, handler: any FileEventHandler) {
+    let watch = Watch(path: path, isRecursive: recursive, handler: handler)
+    watches.append(watch)
+    deliver(watch, isFirst: true)
+    handler.changesApplied()
+  }
+
+  public func remove(_ path: String?, handler: any FileEventHandler) {
+    watches.removeAll { $0.handler === handler && (path == nil || $0.path == path) }
+  }
+
+  @discardableResult
+  public func processPending() -> Int {
+    var count = 0
+    for watch in watches {
+      let delivered = deliver(watch, isFirst: false)
+      if delivered > 0 { watch.handler.changesApplied() }
+      count += delivered
+    }
+    if count > 0 { generation += 1 }
+    return count
+  }
+
+  public var hasPending: Bool { true }
+  public func rescan() { processPending() }
+  public func shutdown() { watches.removeAll() }
+  public func listEventHandlers() -> [(path: String, handler: String)] {
+    watches.map { ($0.path, $0.handler.handlerName) }
+  }
+  public func listWatches() -> [String] { watches.map(\.path) }
+  public func listPaths() -> [String] { watches.map(\.path) }
+
+  @discardableResult
+  private func deliver(_ watch: Watch, isFirst: Bool) -> Int {
+    let present = contents(watch)
+    var events: [FileEvent] = []
+    for path in Set(present.keys).union(watch.seen.keys).sorted() where present[path] != watch.seen[path] {
+      let action: FileAction =
+        present[path] == nil ? .deleted : watch.seen[path] != nil ? .changed : isFirst ? .exists : .created
+      let relative = path == watch.path ? "" : String(path.dropFirst(watch.path.utf8.count + 1))
+      events.append(FileEvent(action: action, path: path, relativePath: relative, isDirectory: false))
+    }
+    watch.seen = present
+    for event in events { watch.handler.handleEvent(event) }
+    return events.count
+  }
+
+  private func contents(_ watch: Watch) -> [String: [UInt8]] {
+    var found: [String: [UInt8]] = [:]
+    func look(_ path: String, _ depth: Int) {
+      guard let directory = opendir(path) else {
+        found[path] = try? AtomicFile.readFile(path, limitBytes: 1 << 28)
+        return
+      }
+      defer { closedir(directory) }
+      guard depth == 0 || watch.isRecursive else { return }
+      while let entry = readdir(directory) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name != ".", name != "..", !name.hasPrefix(".#") { look("\(path)/\(name)", depth + 1) }
+      }
+    }
+    look(watch.path, 0)
+    return found
+  }
+}

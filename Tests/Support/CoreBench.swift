@@ -1,0 +1,55 @@
+public import EventLoop
+public import Server
+
+/// A core with some plugins on a temporary repository, for tests of plugins.
+public final class CoreBench {
+  public let repository = TemporaryDirectory()
+  public let monitor = ComparingMonitor()
+  public let core: ServerCore
+
+  private init(loop: EventLoop, files: [String: String], names: [String: String], prepare: (inout Settings) -> Void)
+    throws
+  {
+    var settings = Settings()
+    settings.repository = repository.path
+    settings.plugins = ["Metadata"]
+    settings.password = "foobat"
+    prepare(&settings)
+    for (name, text) in files { repository.write(text, to: name) }
+    core = ServerCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(names))
+    try core.loadPlugins()
+  }
+
+  /// Runs the body with a core.
+  /// - Parameters:
+  ///   - files: the repository, path to contents.
+  ///   - names: what name service knows, address to name.
+  ///   - prepare: changes settings.
+  public static func run(
+    files: [String: String], names: [String: String] = [:], prepare: (inout Settings) -> Void = { _ in },
+    _ body: (CoreBench) async throws -> Void
+  ) async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = try CoreBench(loop: loop, files: files, names: names, prepare: prepare)
+      try await body(bench)
+      bench.core.shutdown()
+    }
+  }
+
+  /// A loaded plugin by its type.
+  public func plugin<P: Plugin>(_ type: P.Type) throws -> P {
+    guard let plugin = core.plugins[type.name] as? P else { throw PluginInitError("\(type.name) is not loaded") }
+    return plugin
+  }
+
+  /// Writes a file of the repository and lets the monitor see it.
+  public func edit(_ name: String, _ text: String) {
+    repository.write(text, to: name)
+    monitor.processPending()
+  }
+
+  /// The text of a file of the repository.
+  public func text(_ name: String) throws -> String {
+    String(decoding: try AtomicFile.readFile(repository.file(name), limitBytes: 1 << 28), as: UTF8.self)
+  }
+}
