@@ -4,12 +4,20 @@
 public enum PluginRegistry {
   /// Every plugin that can be loaded.
   public static let all: [Plugin.Type] = [
+    BasePlugin.self,
     BundlerPlugin.self,
     CfgPlugin.self,
     DefaultsPlugin.self,
+    DepsPlugin.self,
     MetadataPlugin.self,
+    NagiosGenPlugin.self,
+    PkgmgrPlugin.self,
+    POSIXCompatPlugin.self,
     ProbesPlugin.self,
     RulesPlugin.self,
+    SEModulesPlugin.self,
+    ServiceCompatPlugin.self,
+    TriggerPlugin.self,
   ]
 
   private static let byName: [String: Plugin.Type] = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
