@@ -140,18 +140,26 @@ extension ServerCore {
     logger.debug("Binding structures for \(metadata.hostname)")
     await timed("BindStructures") {
       for structure in structures {
-        await bindStructure(structure, metadata)
-        configuration.children.append(structure)
+        do {
+          try await bindStructure(structure, metadata)
+          configuration.children.append(structure)
+        } catch {
+          logger.error("error in BindStructure: \(error)")
+        }
       }
     }
   }
 
   /// Binds every entry of a structure in place. An entry that fails carries `failure`; `Bound` entries need no generator.
-  public func bindStructure(_ structure: Element, _ metadata: ClientMetadata) async {
+  ///
+  /// - Throws: `PluginExecutionError` for an entry whose tag is `Bound` and nothing more: the client gets none of the
+  ///   structure.
+  public func bindStructure(_ structure: Element, _ metadata: ClientMetadata) async throws {
     logger.debug("Binding structure \(structure.name ?? "unknown") for \(metadata.hostname)")
-    await timed("BindStructure") {
+    try await timed("BindStructure") {
       for entry in structure.children {
         if entry.tag.hasPrefix("Bound") {
+          guard entry.tag != "Bound" else { throw PluginExecutionError("Empty tag name in \(structure.name ?? "None")") }
           entry.tag.removeFirst(5)
           continue
         }
@@ -205,7 +213,10 @@ extension ServerCore {
         return
       }
       if names.count > 1 {
-        logger.error("\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))")
+        // The entry fails, as in Bcfg2: nobody can say which of them the administrator means.
+        let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
+        logger.error("\(message)")
+        throw PluginExecutionError(message)
       }
     }
     try await bindBySlowPath(entry, metadata)

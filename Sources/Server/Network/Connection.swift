@@ -31,6 +31,7 @@ final class Connection {
   private(set) var armedLimit: NetworkLimit?
   private var task: Task<Void, Never>?
   private var isTurnPosted = false
+  private var isInterestDeferred = false
   var isInReadTurn = false
 
   init(
@@ -60,7 +61,22 @@ final class Connection {
   /// Takes an event and then adapts what is waited for.
   func handle(_ event: ConnectionEvent) {
     act(on: event)
-    updateInterest()
+    switch state {
+    case .authenticating, .dispatching: updateInterestLater()
+    case .handshaking, .readingRequest, .readingBody, .writingResponse, .lingering, .closed: updateInterest()
+    }
+  }
+
+  /// Most handlers answer in the same iteration: then the interest was not changed in vain, which saves two system
+  /// calls for each of their two words.
+  private func updateInterestLater() {
+    if isInterestDeferred { return }
+    isInterestDeferred = true
+    loop.atEndOfIteration { [weak self] in
+      guard let self else { return }
+      self.isInterestDeferred = false
+      self.updateInterest()
+    }
   }
 
   func act(on event: ConnectionEvent) {
@@ -206,8 +222,9 @@ final class Connection {
     arm(.bodySeconds)
     if head.expectsContinue, pending.isEmpty, !sendContinue() { return }
     take(parser.acceptBody())
-    // A handler that answered at once did so inside of a turn, which goes on by itself.
-    if !isInReadTurn, state.isReading, !pending.isEmpty || transport.hasBufferedInput { postTurn() }
+    // A handler that answered at once did so inside of a turn, which goes on by itself. One that was waited for is not
+    // waited for again: what came with the headers is read now.
+    if !isInReadTurn, state.isReading, !pending.isEmpty || transport.hasBufferedInput { readTurn() }
   }
 
   /// Tells a client that waits for it to send the body; false when the connection is gone.

@@ -4,6 +4,7 @@
 public enum PluginRegistry {
   /// Every plugin that can be loaded.
   public static let all: [Plugin.Type] = [
+    ACLPlugin.self,
     BasePlugin.self,
     BundlerPlugin.self,
     CfgPlugin.self,
@@ -18,6 +19,7 @@ public enum PluginRegistry {
     PkgmgrPlugin.self,
     POSIXCompatPlugin.self,
     ProbesPlugin.self,
+    PropertiesPlugin.self,
     PuppetENCPlugin.self,
     RulesPlugin.self,
     SEModulesPlugin.self,
