@@ -192,3 +192,12 @@ public protocol PullTarget: Plugin {
   func acceptChoices(_ entry: Element, _ metadata: ClientMetadata) throws -> [String]
   func acceptPullData(specificTo path: String, _ entry: Element) async throws
 }
+
+/// Keeps contents of Path entries in folders that are named by path, `<folder>/etc/motd/motd.H_<host>`: Cfg. What others
+/// write there is bound from then on.
+public protocol PathContents: Generator {
+  /// Absolute path of the folder.
+  var folder: String { get }
+  /// Whether there is a file of contents for a path and a client.
+  func hasContents(ofPath path: String, _ metadata: ClientMetadata) -> Bool
+}

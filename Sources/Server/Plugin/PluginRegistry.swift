@@ -5,13 +5,27 @@ public enum PluginRegistry {
   /// Every plugin that can be loaded.
   public static let all: [Plugin.Type] = [
     ACLPlugin.self,
+    BasePlugin.self,
     BundlerPlugin.self,
     CfgPlugin.self,
     DefaultsPlugin.self,
+    DepsPlugin.self,
+    FileProbesPlugin.self,
+    GroupLogicPlugin.self,
+    GuppyPlugin.self,
     MetadataPlugin.self,
+    NagiosGenPlugin.self,
+    OhaiPlugin.self,
+    PkgmgrPlugin.self,
+    POSIXCompatPlugin.self,
     ProbesPlugin.self,
     PropertiesPlugin.self,
+    PuppetENCPlugin.self,
     RulesPlugin.self,
+    SEModulesPlugin.self,
+    ServiceCompatPlugin.self,
+    SSHbasePlugin.self,
+    TriggerPlugin.self,
   ]
 
   private static let byName: [String: Plugin.Type] = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
