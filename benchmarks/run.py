@@ -55,6 +55,9 @@ def say(title, figures):
                 server, number(f["requests_per_second"]), number(f["requests_per_cpu_second"]),
                 number(f["cpu_ms_per_request"]), number(f["p50_ms"]), number(f["p99_ms"]),
                 "  %d ERRORS: %s" % (f["errors"], f["first_error"][:100]) if f["errors"] else ""))
+    if figures.get("same_tls") is False:
+        print("    THE SERVERS CHOSE DIFFERENT TLS: %s" % {k: (f["tls"], f["cipher"]) for k, f in figures.items()
+                                                        if isinstance(f, dict) and "tls" in f})
     if figures.get("ratios"):
         print("    %s" % "  ".join("%s %.2f" % (k, v) for k, v in sorted(figures["ratios"].items())))
     sys.stdout.flush()
@@ -170,7 +173,8 @@ def measure_growth(kinds, options, work, pki):
                 server.wait_for_port()
                 scenarios.settled_config(server)
                 run = scenarios.first_answers(server, options, 50)
-                again = scenarios.load(server, options.load_cpu, "--requests", 500, "--client-limit", 50)
+                again = scenarios.load(server, options.load_cpu, "--requests", 500, "--client-limit", 50,
+                                       "--keep-alive", "--login", "uuid", "--rotate")
                 rows[str(clients)] = {
                     "first_cpu_ms": run["cpu_ms_per_request"], "first_p50_ms": run["p50_ms"],
                     "again_cpu_ms": 1000 * again["server_cpu_seconds"] / again["requests"],

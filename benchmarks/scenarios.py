@@ -131,6 +131,7 @@ def warm(servers, options, say):
                            "--seconds", options.seconds, *how)
                 rounds[server.name].append(figures(run))
         result[name] = {key: median_of(value) for key, value in rounds.items() if value}
+        result[name]["same_tls"] = len({(f["tls"], f["cipher"]) for f in result[name].values() if f["tls"]}) == 1
         result[name]["ratios"] = ratios(result[name])
         say(name, result[name])
     return result
@@ -161,8 +162,12 @@ def beside_faults(servers, options):
 
 
 def first_answers(server, options, count):
-    """CPU of the first GetConfig of each of `count` clients after a start: nothing is kept for them."""
-    run = load(server, options.load_cpu, "--requests", min(count, server.site["clients"]), "--lengths-vary")
+    """CPU of the first GetConfig of each of `count` clients after a start: nothing is kept for them.
+
+    One connection is kept, so that no handshake hides the build; Python closes it after each answer.
+    """
+    run = load(server, options.load_cpu, "--requests", min(count, server.site["clients"]), "--lengths-vary",
+               "--keep-alive", "--login", "uuid", "--rotate")
     return figures(run)
 
 

@@ -97,8 +97,9 @@ class Site:
         self.write("%s/%s" % (folder, base), self.text(size))
         if number % 5 == 0:
             self.write(folder + "/info.xml",
-                       '<FileInfo>\n  <Info owner="root" group="adm" mode="0640"/>\n'
-                       '  <Group name="os-1"><Info mode="0600"/></Group>\n</FileInfo>\n')
+                       '<FileInfo>\n  <Group name="os-1"><Info mode="0600"/></Group>\n'
+                       '  <Group name="os-1" negate="true"><Info owner="root" group="adm" mode="0640"/></Group>\n'
+                       '</FileInfo>\n')
         if number % 9 in (1, 5):
             variant = ".G50_os-1" if number % 9 == 1 else ".G50_role-%d" % (number % self.roles() + 1)
             self.write("%s/%s%s" % (folder, base, variant), self.text(size))
