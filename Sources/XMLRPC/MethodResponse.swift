@@ -62,7 +62,7 @@ struct ValueWriter {
   /// Small shared segments are cheaper copied: each costs the transport one more write into its buffer.
   private mutating func write(sharing escaped: ByteSegments) {
     guard escaped.count > 4096 else {
-      for segment in escaped.segments { output.append(contentsOf: segment) }
+      escaped.forEachSegment { output.append(contentsOf: $0) }
       return
     }
     segments.append(output)

@@ -36,7 +36,7 @@ extension ServerCore {
     logger.debug("Receiving probe data from \(client)")
     if metadataCacheMode == .cautious {
       // This object must not be the one that is cached: it does not know the data that comes now.
-      expireMetadataCache(client)
+      metadataCache[client] = nil
     }
     let document: Element
     do {
@@ -60,6 +60,7 @@ extension ServerCore {
           throw PluginExecutionError("'\(source)' object has no attribute 'ReceiveData'")
         }
         try await plugin.receiveData(metadata, document.children.filter { ($0["source"] ?? "None") == source })
+        if !plugin.reportsChanges { clientChanged(client) }
       } catch {
         throw criticalError("Failed to process probe data from client \(client): \(error)")
       }
@@ -83,7 +84,7 @@ extension ServerCore {
   public func getConfig(_ address: ClientAddress) async throws -> Value {
     let client = try await resolveClientName(address)
     do {
-      return .escaped(WireWriter.document(try await buildConfiguration(client)))
+      return .escaped(try await configurationBytes(client))
     } catch let error as MetadataConsistencyError {
       throw criticalError("Metadata consistency failure for \(client): \(error)")
     } catch let error as MetadataRuntimeError {

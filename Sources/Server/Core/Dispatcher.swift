@@ -24,6 +24,31 @@ extension ServerCore {
       logger.error("Unexpected error checking ACLs for \(address.ip) for \(call.method): \(error)")
       return .denied
     }
+    return await perform(call, from: address)
+  }
+
+  /// As `dispatch`, where the answer is kept and nobody has to be waited for; else nil, and nothing has happened.
+  func dispatchNow(_ call: MethodCall, from address: ClientAddress) -> ByteSegments? {
+    guard call.method == "GetConfig", call.params.isEmpty else { return nil }
+    fileMonitor.processPending()
+    let start = MonotonicTime.now()
+    guard checkACLsNow(address, call.method), let client = metadata.resolveClientNow(address),
+      let document = configurationNow(client)
+    else { return nil }
+    statistics.add(call.method, MonotonicTime.now() - start)
+    return document
+  }
+
+  /// Whether every plugin allows a call by the address alone. False where one denies it, or wants to know the client: then
+  /// `checkACLs` is to be asked, which says so in the log.
+  private func checkACLsNow(_ address: ClientAddress, _ rmi: String) -> Bool {
+    for plugin in interfaces.acls {
+      guard let decision = try? plugin.checkACL(address: address, rmi: rmi), decision == .allow else { return false }
+    }
+    return true
+  }
+
+  private func perform(_ call: MethodCall, from address: ClientAddress) async -> CallOutcome {
     let start = MonotonicTime.now()
     var isKnown = true
     defer { if isKnown { statistics.add(call.method, MonotonicTime.now() - start) } }

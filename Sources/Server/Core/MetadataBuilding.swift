@@ -6,11 +6,11 @@ extension ServerCore {
   /// - Throws: `Fault` where the metadata of the client contradicts itself; `MetadataRuntimeError` where it was not read.
   public func buildMetadata(_ client: String) async throws -> ClientMetadata {
     try await timed("build_metadata") {
-      let cached = metadataCacheMode == .initial ? nil : metadataCache[client]
-      if let cached {
+      if metadataCacheMode != .initial, let cached = metadataCache[client], isCurrent(cached) {
         logger.debug("Using cached metadata object for \(client)")
         return cached
       }
+      let repository = repositoryGeneration
       logger.debug("Building metadata for \(client)")
       let metadata: ClientMetadata
       do {
@@ -18,6 +18,9 @@ extension ServerCore {
       } catch let error as MetadataConsistencyError {
         throw criticalError("Client metadata resolution error for \(client): \(error)")
       }
+      // Under the canonical name: the client may have been asked for by an alias.
+      metadata.generation = AnswerGeneration(
+        repository: repository, client: generation(of: metadata.hostname).client)
       for connector in interfaces.connectors {
         let groups = try await connector.additionalGroups(metadata)
         for case .defined(let group) in groups { define(group, by: connector.name) }
@@ -28,10 +31,15 @@ extension ServerCore {
           self.metadata.mergeAdditionalData(metadata, source: connector.name, data: data)
         }
       }
-      if metadataCacheMode == .cautious || metadataCacheMode == .aggressive { metadataCache[client] = metadata }
+      if metadataCacheMode == .cautious || metadataCacheMode == .aggressive {
+        metadataCache[client] = metadata
+      }
       return metadata
     }
   }
+
+  /// Whether nothing has changed since the metadata was made that it, or an answer made with it, is made from.
+  func isCurrent(_ metadata: ClientMetadata) -> Bool { metadata.generation == generation(of: metadata.hostname) }
 
   /// Adds a group that a connector defines, unless groups.xml or another connector has one of that name.
   private func define(_ group: MetadataGroup, by connector: String) {

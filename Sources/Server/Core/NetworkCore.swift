@@ -10,27 +10,69 @@ open class NetworkCore: ServerCore, RequestHandler {
   ///
   /// - Returns: nil lets it in; a response refuses it.
   public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> HTTPResponse? {
+    switch authenticateNow(head, peer: peer) {
+    case .admitted?: return nil
+    case .refused(let response)?: return response
+    case nil: break
+    }
+    guard let claim = claim(head, peer) else { return .error(status: 401) }
+    let isAllowed = await metadata.authenticateConnection(
+      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
+    return isAllowed ? nil : refuse(claim.address)
+  }
+
+  /// As `authenticate`, where nobody has to be waited for: most clients are known by clients.xml.
+  public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
+    guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
+    fileMonitor.processPending()
+    let isAllowed = metadata.authenticateNow(
+      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
+    return isAllowed.map { $0 ? .admitted : .refused(refuse(claim.address)) }
+  }
+
+  /// Who a client says that it is.
+  private struct Claim {
+    let address: ClientAddress
+    let certificate: String?
+    let user: String
+    let password: String
+  }
+
+  /// What a request says of its client; nil, and a line in the log, where that cannot be read.
+  private func claim(_ head: HTTPRequestHead, _ peer: PeerIdentity) -> Claim? {
     let address = peer.clientAddress
     guard let header = head.first("Authorization") else {
       logger.error("No authentication data presented by \(address.ip)")
-      return .error(status: 401)
+      return nil
     }
     guard let credentials = BasicAuth.parse(header) else {
       logger.error("Authentication Failure of \(address.ip): the Authorization header cannot be read")
-      return .error(status: 401)
+      return nil
     }
     // Client certificates count where there is a CA to verify them against.
-    let certificate = settings.certificateAuthority == nil ? nil : peer.certificateCommonName
-    fileMonitor.processPending()
-    let isAllowed = await metadata.authenticateConnection(
-      certificate: certificate, user: String(decoding: credentials.user, as: UTF8.self),
-      password: String(decoding: credentials.password, as: UTF8.self), address: address)
-    guard isAllowed else {
-      logger.error("Authentication Failure of \(address.ip)")
-      return .error(status: 401)
-    }
-    return nil
+    return Claim(
+      address: address, certificate: settings.certificateAuthority == nil ? nil : peer.certificateCommonName,
+      user: String(decoding: credentials.user, as: UTF8.self),
+      password: String(decoding: credentials.password, as: UTF8.self))
   }
+
+  private func refuse(_ address: ClientAddress) -> HTTPResponse {
+    logger.error("Authentication Failure of \(address.ip)")
+    return .error(status: 401)
+  }
+
+  /// Answers at once what is kept.
+  public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
+    // Calls that may have a kept answer are short; what is no call is told by `respond`.
+    guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes,
+      let call = try? MethodCall.decode(request.body, limits: httpLimits),
+      let document = dispatchNow(call, from: peer.clientAddress)
+    else { return nil }
+    return .xml(MethodResponse.encode(.escaped(document)))
+  }
+
+  /// Bytes of a call without parameters, with room for what clients put around it.
+  private static let shortBodyBytes = 1024
 
   /// Answers an authenticated request: the call's value or fault; 401 where an ACL denies it, 500 where the body is no
   /// method call, 501 for anything but POST.

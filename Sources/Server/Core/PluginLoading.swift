@@ -14,6 +14,8 @@ public struct PluginInterfaces {
   public var acls: [any ClientACLs] = []
   public var caching: [any Caching] = []
   public var metadata: [any Metadata] = []
+  /// Whether a plugin has something to do at the start or the end of a client's run.
+  public private(set) var hasRunHooks = false
 
   init() {}
 
@@ -34,6 +36,7 @@ public struct PluginInterfaces {
       if let plugin = plugin as? any Caching { caching.append(plugin) }
       if let plugin = plugin as? any Metadata { metadata.append(plugin) }
     }
+    hasRunHooks = clientRunHooks.contains { !$0.stages.isDisjoint(with: [.start, .end]) }
   }
 
   /// Ascending `sortOrder`, then name.

@@ -32,15 +32,22 @@ open class ServerCore {
   public internal(set) var revision = "-1"
   /// Finished metadata by client, where `[caching] client_metadata` says so.
   public internal(set) var metadataCache: [String: ClientMetadata] = [:]
+  /// Answers that may be given again.
+  let keptAnswers: KeptAnswers
+  /// Changes that no change set of the file monitor tells of.
+  var ownChanges: UInt64 = 0
+  /// Changes by client, of clients that had any.
+  var clientGenerations: [String: UInt64] = [:]
   /// State of the core's debug flag.
   public internal(set) var isDebugging: Bool
   /// Renders files of the repository that are Genshi templates; nil where there is none. Set before plugins are loaded.
   public var xmlTemplateRenderer: (any XMLTemplateRenderer)?
   /// Groups that connectors defined, with the connector's name.
   var dynamicGroups: [String: String] = [:]
-  /// Names of the statistics of `bind`, by entry tag: made once.
-  var bindStatisticNames: [String: String] = [:]
-  /// The file monitor's generation for which `revision` was asked for.
+  /// Places of the statistics of `bind`, by entry tag, and of `timed`, by operation.
+  var bindStatistics: [String: ExecutionStatistics.Slot] = [:]
+  var operationStatistics: [String: ExecutionStatistics.Slot] = [:]
+  /// The repository's generation for which `revision` was asked for.
   var revisionGeneration: UInt64?
   var performanceTimer: Timer?
   private(set) var isShutDown = false
@@ -54,6 +61,7 @@ open class ServerCore {
     self.loop = loop
     self.fileMonitor = fileMonitor
     self.resolver = resolver
+    self.keptAnswers = KeptAnswers(limitBytes: settings.keptConfigurationBytes)
     self.isDebugging = settings.debug
     fileMonitor.isDebugging = settings.debug
   }
@@ -64,13 +72,20 @@ open class ServerCore {
   /// Takes new settings: bcfg2.conf was edited or the server got SIGHUP.
   open func settingsChanged(_ settings: Settings) {
     self.settings = settings
+    repositoryChanged()
     metadataCache.removeAll()
+    keptAnswers.limitBytes = settings.keptConfigurationBytes
     for plugin in plugins.values { plugin.settingsChanged() }
   }
 
-  /// Forgets cached metadata of one client, or of all.
+  /// Forgets what is known of one client, or of all: metadata, and answers that were made with it.
   public func expireMetadataCache(_ client: String? = nil) {
-    if let client { metadataCache[client] = nil } else { metadataCache.removeAll() }
+    if let client {
+      clientChanged(client)
+    } else {
+      repositoryChanged()
+      metadataCache.removeAll()
+    }
   }
 
   /// Makes the Caching plugins of a kind forget what they know.
@@ -79,6 +94,7 @@ open class ServerCore {
   ///   - key: a client's name, nil for everything.
   public func expireCaches<Interface>(of interface: Interface.Type, key: String? = nil) {
     for plugin in interfaces.caching where plugin is Interface { plugin.expireCache(key: key) }
+    if let key { clientChanged(key) } else { repositoryChanged() }
   }
 
   /// Loaded plugins that have an interface, in ascending `sortOrder`, then by name.
@@ -110,7 +126,19 @@ open class ServerCore {
   /// Runs `body` and records how long it took under `NAME:OPERATION`.
   func timed<Result>(_ operation: String, _ body: () async throws -> Result) async rethrows -> Result {
     let start = MonotonicTime.now()
-    defer { statistics.add("\(name):\(operation)", MonotonicTime.now() - start) }
+    defer { noteTime(operation, since: start) }
     return try await body()
+  }
+
+  /// Records under `NAME:OPERATION` how long something took that began at `start`.
+  func noteTime(_ operation: String, since start: MonotonicTime) {
+    let slot: ExecutionStatistics.Slot
+    if let known = operationStatistics[operation] {
+      slot = known
+    } else {
+      slot = statistics.slot("\(name):\(operation)")
+      operationStatistics[operation] = slot
+    }
+    statistics.add(slot, MonotonicTime.now() - start)
   }
 }

@@ -81,6 +81,17 @@ open class Plugin {
     debugLog("Shutting down \(name) plugin")
   }
 
+  /// Whether the answers to a client may be given again until files, settings or the client's own data change.
+  ///
+  /// False: what the plugin adds to this client's metadata or configuration depends on more (a program, a name server,
+  /// the time, other clients), so that nothing is kept for it. Where that holds for some entries only, the plugin says so
+  /// while it makes them, by `ClientMetadata.dependOnMore`.
+  open func keepsAnswers(for metadata: ClientMetadata) -> Bool { true }
+
+  /// True: the plugin says itself, by `ServerCore.clientChanged` and `repositoryChanged`, when what it got (probe data,
+  /// files that it watches) is new. Otherwise everything that it gets counts as new.
+  open var reportsChanges: Bool { false }
+
   /// Settings may have changed (SIGHUP, or bcfg2.conf was edited): what was taken from them is to be taken again.
   open func settingsChanged() {}
 }

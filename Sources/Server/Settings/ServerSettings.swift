@@ -75,6 +75,9 @@ nonisolated extension SettingRegistry {
     .init(
       "caching", "client_metadata", .choiceInAnyCase(["off", "on", "initial", "cautious", "aggressive"]),
       default: "off", help: "How long client metadata is kept"),
+    .init(
+      "caching", "configurations", .size, default: "32m", .ours,
+      help: "Most memory for configurations that are kept to be given again; 0 keeps none"),
 
     // [mdata]: defaults of Path entries
     .init("mdata", "owner", .text, default: "root", help: "Owner of Path entries that name none"),

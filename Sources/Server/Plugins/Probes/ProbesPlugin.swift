@@ -19,6 +19,9 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
   /// What the whole name of a probed group must fit, one of them.
   private var allowedGroups: [PythonRegex] = []
 
+  /// probed.xml is compared with what was written, programs by their bytes.
+  public override var reportsChanges: Bool { true }
+
   public required init(core: ServerCore) throws {
     try super.init(core: core)
     guard !core.settings.probesUseDatabase else {
@@ -139,6 +142,7 @@ extension ProbesPlugin: FileEventHandler {
     }
     guard event.action != .deleted else {
       programs.remove(fileName: file)
+      core.repositoryChanged()
       return
     }
     guard ProbeSet.parse(file) != nil else {
@@ -151,6 +155,7 @@ extension ProbesPlugin: FileEventHandler {
         throw XMLFileError(path: event.path, line: 0, message: "cannot be sent to clients: \(flaw)")
       }
       _ = programs.take(bytes, fileName: file)
+      core.repositoryChanged()
     } catch {
       logger.error("Failed to read probe: \(error)")
     }
