@@ -10,46 +10,46 @@ import XMLRPC
 /// side with ours.
 open class ServerCore {
   /// The loop that everything runs on.
-  public let loop: EventLoop
+  public final let loop: EventLoop
   /// bcfg2.conf and command line. Replaced by `settingsChanged`.
-  public private(set) var settings: Settings
-  public let logger = Logger(label: "bcfg2-server")
+  public final private(set) var settings: Settings
+  public final let logger = Logger(label: "bcfg2-server")
   /// The file monitor that tells of changes to the repository.
-  public let fileMonitor: any FileMonitor
+  public final let fileMonitor: any FileMonitor
   /// Names and addresses of hosts, without waiting on the loop.
-  public let resolver: any AddressResolver
+  public final let resolver: any AddressResolver
   /// Execution times, as `bcfg2-admin perf` prints them.
-  public let statistics = ExecutionStatistics()
+  public final let statistics = ExecutionStatistics()
   /// Loaded plugins by name, in the order of `[server] plugins`.
-  public internal(set) var plugins: OrderedDictionary<String, Plugin> = [:]
+  public final internal(set) var plugins: OrderedDictionary<String, Plugin> = [:]
   /// Plugin to those that it conflicts with and that were loaded before it.
-  public internal(set) var pluginBlacklist: OrderedDictionary<String, [String]> = [:]
+  public final internal(set) var pluginBlacklist: OrderedDictionary<String, [String]> = [:]
   /// Plugins by interface, each list in `sortOrder`.
-  public internal(set) var interfaces = PluginInterfaces()
+  public final internal(set) var interfaces = PluginInterfaces()
   /// The Metadata plugin; set by `loadPlugins`.
-  public internal(set) var metadata: (any Metadata)!
+  public final internal(set) var metadata: (any Metadata)!
   /// Revision of the repository, `-1` where no Version plugin tells it.
-  public internal(set) var revision = "-1"
+  public final internal(set) var revision = "-1"
   /// Finished metadata by client, where `[caching] client_metadata` says so.
-  public internal(set) var metadataCache: [String: ClientMetadata] = [:]
+  public final internal(set) var metadataCache: [String: ClientMetadata] = [:]
   /// Answers that may be given again.
-  let keptAnswers: KeptAnswers
+  final let keptAnswers: KeptAnswers
   /// Changes that no change set of the file monitor tells of.
-  var ownChanges: UInt64 = 0
+  final var ownChanges: UInt64 = 0
   /// Changes by client, of clients that had any.
-  var clientGenerations: [String: UInt64] = [:]
+  final var clientGenerations: [String: UInt64] = [:]
   /// State of the core's debug flag.
-  public internal(set) var isDebugging: Bool
+  public final internal(set) var isDebugging: Bool
   /// Renders files of the repository that are Genshi templates; nil where there is none. Set before plugins are loaded.
   public var xmlTemplateRenderer: (any XMLTemplateRenderer)?
   /// Groups that connectors defined, with the connector's name.
-  var dynamicGroups: [String: String] = [:]
+  final var dynamicGroups: [String: String] = [:]
   /// Places of the statistics of `bind`, by entry tag, and of `timed`, by operation.
-  var bindStatistics: [String: ExecutionStatistics.Slot] = [:]
-  var operationStatistics: [String: ExecutionStatistics.Slot] = [:]
+  final var bindStatistics: [String: ExecutionStatistics.Slot] = [:]
+  final var operationStatistics: [String: ExecutionStatistics.Slot] = [:]
   /// The repository's generation for which `revision` was asked for.
-  var revisionGeneration: UInt64?
-  var performanceTimer: Timer?
+  final var revisionGeneration: UInt64?
+  final var performanceTimer: Timer?
   private(set) var isShutDown = false
 
   /// The name that statistics and log lines show: of the class, as Bcfg2's.

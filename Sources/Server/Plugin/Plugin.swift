@@ -23,12 +23,12 @@ open class Plugin {
   open var sortOrder: Int { 500 }
 
   /// The core that loaded the plugin; it outlives it.
-  public unowned let core: ServerCore
-  public let logger: Logger
+  public final unowned let core: ServerCore
+  public final let logger: Logger
   /// The plugin's folder: `<repository>/<name>`.
-  public let folder: String
+  public final let folder: String
   /// State of the `toggle_debug`, `set_debug` family.
-  public private(set) var isDebugging: Bool
+  public final private(set) var isDebugging: Bool
 
   public var name: String { type(of: self).name }
 
