@@ -55,8 +55,8 @@ struct GroupPatternsTests {
     #expect(throws: GroupPatternError.self) { try GroupPattern.Test(pattern: nil) }
   }
 
-  @Test(arguments: [Settings.Compatibility.bcfg213, .bcfg214])
-  func decisionsAreThoseOfTheVersion(compatibility: Settings.Compatibility) async throws {
+  @Test(arguments: [Compatibility.bcfg213, Compatibility.bcfg214])
+  func decisionsAreThoseOfTheVersion(compatibility: Compatibility) async throws {
     let files = [
       "Metadata/groups.xml": "<Groups><Group name=\"p\" profile=\"true\" default=\"true\"/></Groups>",
       "Metadata/clients.xml": "<Clients><Client name=\"a\" profile=\"p\"/></Clients>",
@@ -67,13 +67,10 @@ struct GroupPatternsTests {
       "Decisions/blacklist.H_b": "<Decisions><Decision name=\"other\"/></Decisions>",
     ]
     let is13 = compatibility == .bcfg213
-    try await CoreBench.run(
-      files: files,
-      prepare: {
-        $0.compatibility = compatibility
-        $0.plugins = ["Decisions", "Metadata"]
-      }
-    ) { bench in
+    var settings = CoreBench.settings
+    settings.compatibility = compatibility
+    settings.plugins = ["Decisions", "Metadata"]
+    try await CoreBench.run(files: files, settings: settings) { bench in
       let metadata = try await bench.core.buildMetadata("a")
       func names(_ mode: String) async -> [String?] {
         await bench.core.getDecisions(metadata, mode: mode).map(\.name)
