@@ -17,11 +17,11 @@ private func answer(_ text: String) -> [Element] {
     #expect(plugin.getProbes(metadata).map { $0["interpreter"] } == ["/bin/sh"])
     try plugin.receiveData(metadata, answer("{\"cpu\": {\"total\": 2}}"))
     #expect(try bench.text("Ohai/one.example.com.json") == "{\"cpu\": {\"total\": 2}}")
-    let error = #expect(throws: PluginExecutionError.self) { try plugin.receiveData(metadata, answer("{\"cpu\": ")) }
+    let error = #expect(throws: JSONError.self) { try plugin.receiveData(metadata, answer("{\"cpu\": ")) }
     #expect(error?.description == "No JSON object could be decoded")
     try plugin.receiveData(metadata, answer(""))
     let data = try await bench.metadata()[connector: "Ohai"] as? OhaiData
-    #expect(data?.value["cpu"]?["total"] == .int(2))
+    #expect(data?.value["cpu"]?["total"] == .integer(2))
     let other = try await bench.metadata("two.example.com")[connector: "Ohai"] as? OhaiData
     #expect(other?.value["platform"] == .string("bsd"))
   }

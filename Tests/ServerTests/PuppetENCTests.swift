@@ -28,8 +28,8 @@ private let documents: [(yaml: String, json: String)] = [
 
 @Test(arguments: documents)
 func yamlIsRead(_ yaml: String, json: String) throws {
-  #expect(try JSONValue(yaml: yaml) == JSONValue(parsing: Array(json.utf8)))
-  #expect(try JSONValue(yaml: yaml.replacing("\n", with: "\r\n")) == JSONValue(parsing: Array(json.utf8)))
+  #expect(try JSONValue(yaml: yaml) == JSONValue(json: json))
+  #expect(try JSONValue(yaml: yaml.replacing("\n", with: "\r\n")) == JSONValue(json: json))
 }
 
 @Test(arguments: [

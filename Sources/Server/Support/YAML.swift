@@ -118,8 +118,8 @@ nonisolated struct YAMLReader {
   }
 
   private mutating func mapping(indent: Int, depth: Int) throws(YAMLError) -> JSONValue {
-    var members: [(name: String, value: JSONValue)] = []
-    var merged: [(name: String, value: JSONValue)] = []
+    var members: [JSONValue.Member] = []
+    var merged: [JSONValue.Member] = []
     while skipBlank(), lines[next].indent == indent, !lines[next].isItem {
       var flow = YAMLFlow(lines: lines, line: next, anchors: anchors)
       guard let key = try flow.key() else { throw fail("could not find expected ':'", at: next) }
@@ -135,7 +135,7 @@ nonisolated struct YAMLReader {
         default: throw fail("a merge key needs a mapping", at: next - 1)
         }
       } else {
-        members.append((name: key, value: value))
+        members.append(JSONValue.Member(key, value))
       }
     }
     try expectEnd(of: "mapping", indent: indent)
