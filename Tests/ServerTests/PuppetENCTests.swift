@@ -4,7 +4,7 @@ import Testing
 @testable import Server
 
 /// One document and what it is, as JSON.
-private let documents: [(yaml: String, json: String)] = [
+private nonisolated let documents: [(yaml: String, json: String)] = [
   ("", "null"), ("--- {}\n", "{}"), ("---\n...\n", "null"), ("# only this\n", "null"),
   ("a: 1\nb: x\n", #"{"a": 1, "b": "x"}"#),
   ("---\nclasses:\n  - a\n  - b\nparameters:\n  k: v\n", #"{"classes": ["a", "b"], "parameters": {"k": "v"}}"#),
@@ -28,8 +28,9 @@ private let documents: [(yaml: String, json: String)] = [
 
 @Test(arguments: documents)
 func yamlIsRead(_ yaml: String, json: String) throws {
-  #expect(try JSONValue(yaml: yaml) == JSONValue(json: json))
-  #expect(try JSONValue(yaml: yaml.replacing("\n", with: "\r\n")) == JSONValue(json: json))
+  let expected = try JSONValue(json: json)
+  #expect(try JSONValue(yaml: yaml) == expected)
+  #expect(try JSONValue(yaml: yaml.replacing("\n", with: "\r\n")) == expected)
 }
 
 @Test(arguments: [
@@ -60,8 +61,10 @@ func wrongYAMLNamesItsLine(_ yaml: String, line: Int) {
 @Test func classifiersGiveGroupsAndParameters() async throws {
   let files = PluginRepository.files(
     bundle: ["a", "b", "two"].map { "<Group name=\"\($0)\"><BoundAction name=\"\($0)\"/></Group>" }.joined())
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("PuppetENC")) { bench in
-    func write(_ body: String) { bench.repository.write("#!/bin/sh\n\(body)\n", to: "PuppetENC/enc", mode: 0o755) }
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("PuppetENC")) { bench async throws in
+    @MainActor func write(_ body: String) {
+      bench.repository.write("#!/bin/sh\n\(body)\n", to: "PuppetENC/enc", mode: 0o755)
+    }
     #expect(try await bench.entries() == [])
     write("echo 'classes: [a]'; if [ $1 = two.example.com ]; then echo '# \\n'; echo 'groups: [two]'; fi")
     #expect(try await bench.entries() == ["Action:a"])

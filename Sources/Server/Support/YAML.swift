@@ -52,7 +52,11 @@ nonisolated struct YAMLReader {
   mutating func document() throws(YAMLError) -> JSONValue {
     try takeMarkers()
     guard skipBlank() else { return .null }
-    let value = try node(indent: lines[next].indent, depth: 0)
+    // A tag or an anchor of the whole document may stand on a line of its own.
+    let hasProperty = lines[next].content[0] == UInt8(ascii: "!") || lines[next].content[0] == UInt8(ascii: "&")
+    let value =
+      hasProperty
+      ? try entry(parentIndent: -1, allowsItems: false, depth: 0) : try node(indent: lines[next].indent, depth: 0)
     if skipBlank() { throw fail("something stands behind the document", at: next) }
     return value
   }
