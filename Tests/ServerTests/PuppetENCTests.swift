@@ -23,6 +23,17 @@ private nonisolated let documents: [(yaml: String, json: String)] = [
   ("base: &b\n  k: 1\n  l: 2\nown:\n  <<: *b\n  l: 3\n", #"{"base": {"k": 1, "l": 2}, "own": {"k": 1, "l": 3}}"#),
   ("a: [1,\n  2,\n  {b: c}]\nd: e\n", #"{"a": [1, 2, {"b": "c"}], "d": "e"}"#),
   ("--- !ruby/hash:Hash\nurl: http://x:8140/y\n\"k k\": !str 5\n", #"{"url": "http://x:8140/y", "k k": 5}"#),
+  ("- \n- a\n- b\n -c\n", #"[null, "a", "b -c"]"#), ("k: >\n  a\n   b\n  c\n", #"{"k": "a\n b\nc\n"}"#),
+  ("k: |+\n  a\n\nj: 1\n", #"{"k": "a\n\n", "j": 1}"#), ("a:   # c\n  - x\n", #"{"a": ["x"]}"#),
+  (
+    "a: 1e3\nb: 1.0e+3\nc: 0o7\nd: 1__0\ne: +5\nf: -0x1F\n",
+    #"{"a": "1e3", "b": 1000.0, "c": "0o7", "d": 10, "e": 5, "f": -31}"#
+  ),
+  ("a: {b, c}\n", #"{"a": {"b": null, "c": null}}"#), ("a : b\n", #"{"a": "b"}"#),
+  ("- a: 1\n  b:\n  - c\n-  d: 2\n   e: 3\n", #"[{"a": 1, "b": ["c"]}, {"d": 2, "e": 3}]"#),
+  ("a: foo,bar [x] {y}\nb: http://x/#y\n", #"{"a": "foo,bar [x] {y}", "b": "http://x/#y"}"#),
+  ("a: |2\n    x\n  y\n", #"{"a": "  x\ny\n"}"#), ("--- |\n x\n", #""x\n""#), ("--- a\n", #""a""#),
+  ("{a: {b: [c, {d: e}]}, f: \"g, h\"}\n", #"{"a": {"b": ["c", {"d": "e"}]}, "f": "g, h"}"#),
   ("{\"json\": [true, null, 1.0]}", #"{"json": [true, null, 1.0]}"#),
 ]
 
@@ -36,6 +47,8 @@ func yamlIsRead(_ yaml: String, json: String) throws {
 @Test(arguments: [
   ("a: b: c\n", 1), ("a: 1\n  b: 2\n", 2), ("a: [1, 2\n", 2), ("a: \"x\n", 2), ("a: *none\n", 1), ("a\n---\nb\n", 3),
   ("\ta: 1\n", 1), ("? a\n: b\n", 1), ("a: 1\n- b\n", 2), ("a: 'b' c\n", 1), ("{a: 1]\n", 1), ("a: @x\n", 1),
+  ("a: - b\n", 1),
+  ("[a, , b]\n", 1), ("a: x\n# c\n  y\n", 3),
 ])
 func wrongYAMLNamesItsLine(_ yaml: String, line: Int) {
   let error = #expect(throws: YAMLError.self) { try JSONValue(yaml: yaml) }
@@ -79,7 +92,7 @@ func wrongYAMLNamesItsLine(_ yaml: String, line: Int) {
       ("true", "'NoneType' object has no attribute 'get'"),
     ] {
       write(body)
-      bench.core.interfaces.caching.forEach { $0.expireCache(key: nil) }
+      for plugin in bench.core.interfaces.caching { plugin.expireCache(key: nil) }
       let error = await #expect(throws: PluginExecutionError.self) { try await bench.metadata() }
       #expect(error?.description == message)
     }
