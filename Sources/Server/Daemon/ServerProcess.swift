@@ -1,3 +1,4 @@
+import CLinux
 import EventLoop
 import Glibc
 import Logging
@@ -84,7 +85,11 @@ public final class ServerProcess {
       let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
     else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
     let resolver = HostResolver(on: loop)
-    defer { resolver.shutdown() }
+    // A core that was started has shut the monitor down by then; one that failed to start has not.
+    defer {
+      resolver.shutdown()
+      monitor.shutdown()
+    }
     let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
@@ -94,6 +99,9 @@ public final class ServerProcess {
     try Privileges.drop(user: settings.user, group: settings.group)
     try await core.start()
     report?.ready()
+    // Most of the code that was used so far is not used again.
+    _ = clinux_release_code_pages()
+    _ = clinux_malloc_trim(0)
     guard !isEnded else { return }
     await withCheckedContinuation { ending = $0 }
     signals?.close()

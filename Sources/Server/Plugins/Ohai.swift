@@ -29,18 +29,12 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     return [probe]
   }
 
-  /// - Throws: `PluginExecutionError` with what Python says of text that is no JSON; nothing is kept then.
+  /// - Throws: `JSONError`; nothing is kept then.
   func receiveData(_ metadata: ClientMetadata, _ data: [Element]) throws {
     guard let text = data.first?.text, !text.isEmpty else { return }
     let client = metadata.hostname
     if cache[client]?.text == text { return }
-    let new: OhaiData
-    do throws(JSONValue.ParseError) {
-      new = OhaiData(text: text, value: try JSONValue(parsing: Array(text.utf8)))
-    } catch {
-      logger.error("Ohai: \(client) sent no JSON, line \(error.line): \(error)")
-      throw PluginExecutionError("No JSON object could be decoded")
-    }
+    let new = OhaiData(text: text, value: try JSONValue(json: text))
     try AtomicFile.write(Array(text.utf8), to: path(of: client), newFileMode: 0o666)
     cache[client] = new
     core.clientChanged(client)
@@ -64,13 +58,10 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     let path = path(of: client)
     guard fileExists(path) else { return nil }
     do {
-      let bytes = try AtomicFile.readFile(path, limitBytes: Self.limitBytes)
-      return OhaiData(text: String(decoding: bytes, as: UTF8.self), value: try JSONValue(parsing: bytes))
-    } catch let error as JSONValue.ParseError {
-      logger.error("\(path):\(error.line): \(error)")
-      return nil
+      let text = String(decoding: try AtomicFile.readFile(path, limitBytes: Self.limitBytes), as: UTF8.self)
+      return OhaiData(text: text, value: try JSONValue(json: text))
     } catch {
-      logger.error("\(error)")
+      logger.error("\(path): \(error)")
       return nil
     }
   }

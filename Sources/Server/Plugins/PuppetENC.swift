@@ -18,7 +18,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
 
   private struct Answer {
     var groups: [String] = []
-    var parameters: [(name: String, value: JSONValue)] = []
+    var parameters: [JSONValue.Member] = []
 
     /// Adds parameters; later ones replace earlier ones of the same name.
     mutating func add(_ value: JSONValue?) throws {
@@ -131,30 +131,17 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
 
 /// `metadata.PuppetENC`: parameters by name.
 public struct PuppetENCData: ConnectorData {
-  public let parameters: [(name: String, value: JSONValue)]
+  public let parameters: [JSONValue.Member]
 }
 
 extension JSONValue {
-  /// Whether Python takes the value for true.
-  nonisolated var isTruthy: Bool {
-    switch self {
-    case .null: false
-    case .bool(let flag): flag
-    case .int(let number): number != 0
-    case .double(let number): number != 0
-    case .string(let text): !text.isEmpty
-    case .array(let items): !items.isEmpty
-    case .object(let members): !members.isEmpty
-    }
-  }
-
   /// The name of Python's type for the value.
   nonisolated var pythonTypeName: String {
     switch self {
     case .null: "NoneType"
-    case .bool: "bool"
-    case .int: "int"
-    case .double: "float"
+    case .boolean: "bool"
+    case .integer: "int"
+    case .number: "float"
     case .string: "str"
     case .array: "list"
     case .object: "dict"
@@ -167,9 +154,9 @@ extension JSONValue {
   nonisolated func groupName() throws -> String {
     switch self {
     case .null: "None"
-    case .bool(let flag): flag ? "True" : "False"
-    case .int(let number): String(number)
-    case .double(let number): String(number)
+    case .boolean(let flag): flag ? "True" : "False"
+    case .integer(let number): String(number)
+    case .number(let number): String(number)
     case .string(let text): text
     case .array, .object: throw PluginExecutionError("unhashable type: '\(pythonTypeName)'")
     }

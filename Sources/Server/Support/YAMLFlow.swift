@@ -62,6 +62,9 @@ nonisolated struct YAMLFlow {
       value = try flowValue(depth: depth)
     case UInt8(ascii: "@"), UInt8(ascii: "`"), UInt8(ascii: "%"):
       throw fail("found character '\(Character(Unicode.Scalar(first)))' that cannot start any token")
+    case UInt8(ascii: "-"), UInt8(ascii: "?"):
+      guard !isSpace(at: 1) else { throw fail("a block collection is not allowed here") }
+      return try plainBlock(parentIndent: parentIndent)
     default:
       return try plainBlock(parentIndent: parentIndent)
     }
@@ -153,6 +156,7 @@ nonisolated struct YAMLFlow {
     while true {
       try skipSpace()
       if current == UInt8(ascii: "]") { break }
+      if current == UInt8(ascii: ",") { throw fail("a value is due before ','") }
       items.append(try flowValue(depth: depth))
       try skipSpace()
       if current == UInt8(ascii: ",") {
@@ -167,10 +171,11 @@ nonisolated struct YAMLFlow {
 
   private mutating func flowMapping(depth: Int) throws(YAMLError) -> JSONValue {
     column += 1
-    var members: [(name: String, value: JSONValue)] = []
+    var members: [JSONValue.Member] = []
     while true {
       try skipSpace()
       if current == UInt8(ascii: "}") { break }
+      if current == UInt8(ascii: ",") { throw fail("a key is due before ','") }
       let isQuoted = current == UInt8(ascii: "\"") || current == UInt8(ascii: "'")
       let key = isQuoted ? try quoted() : plainFlow()
       try skipSpace()
@@ -181,7 +186,7 @@ nonisolated struct YAMLFlow {
         if current != UInt8(ascii: ","), current != UInt8(ascii: "}") { value = try flowValue(depth: depth) }
         try skipSpace()
       }
-      members.append((name: key, value: value))
+      members.append(JSONValue.Member(key, value))
       if current == UInt8(ascii: ",") {
         column += 1
       } else if current != UInt8(ascii: "}") {
@@ -284,11 +289,11 @@ nonisolated struct YAMLFlow {
   static func resolved(_ text: String) -> JSONValue {
     switch text {
     case "", "~", "null", "Null", "NULL": return .null
-    case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": return .bool(true)
-    case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return .bool(false)
-    case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF": return .double(.infinity)
-    case "-.inf", "-.Inf", "-.INF": return .double(-.infinity)
-    case ".nan", ".NaN", ".NAN": return .double(.nan)
+    case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": return .boolean(true)
+    case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": return .boolean(false)
+    case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF": return .number(.infinity)
+    case "-.inf", "-.Inf", "-.INF": return .number(-.infinity)
+    case ".nan", ".NaN", ".NAN": return .number(.nan)
     default: break
     }
     guard let first = text.utf8.first,
@@ -302,15 +307,15 @@ nonisolated struct YAMLFlow {
     else {
       return .string(text)
     }
-    if digits.hasPrefix("0x"), let number = Int64(sign + digits.dropFirst(2), radix: 16) { return .int(number) }
-    if digits.hasPrefix("0b"), let number = Int64(sign + digits.dropFirst(2), radix: 2) { return .int(number) }
-    if digits.hasPrefix("0"), digits.utf8.count > 1, let number = Int64(sign + digits.dropFirst(), radix: 8) {
-      return .int(number)
+    if digits.hasPrefix("0x"), let number = Int(sign + digits.dropFirst(2), radix: 16) { return .integer(number) }
+    if digits.hasPrefix("0b"), let number = Int(sign + digits.dropFirst(2), radix: 2) { return .integer(number) }
+    if digits.hasPrefix("0"), digits.utf8.count > 1, let number = Int(sign + digits.dropFirst(), radix: 8) {
+      return .integer(number)
     }
     if digits.utf8.allSatisfy({ $0 &- 0x30 < 10 }) {
-      return Int64(sign + digits).map { .int($0) } ?? .double(Double(sign + digits) ?? .nan)
+      return Int(sign + digits).map { .integer($0) } ?? .number(Double(sign + digits) ?? .nan)
     }
     guard digits.contains("."), let number = Double(sign + digits) else { return .string(text) }
-    return .double(number)
+    return .number(number)
   }
 }

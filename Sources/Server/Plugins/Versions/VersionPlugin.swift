@@ -15,6 +15,9 @@ open class VersionPlugin: Plugin, Version {
   static let remoteTimeout: Duration = .seconds(300)
   private static let outputLimitBytes = 16 << 20
 
+  /// The folder whose programs go before those of PATH.
+  var programFolder: String?
+
   /// `[server] vcs_root`; the repository, where it is not set.
   public var root: String { core.settings.versionControlRoot ?? core.settings.repository }
 
@@ -48,6 +51,8 @@ open class VersionPlugin: Plugin, Version {
     var variables = Environment.own
     variables["LC_ALL"] = "C"
     for (name, value) in environment { variables[name] = value }
+    var command = command
+    if let own = programFolder.map({ "\($0)/\(command[0])" }), fileExists(own) { command[0] = own }
     do {
       return try await ChildProcess.run(
         command, input: input, environment: variables, workingDirectory: root, timeout: timeout,
