@@ -7,10 +7,12 @@
 The counts repeat across machines, other than times. The server runs with load/count.c preloaded; no root, no ptrace.
 """
 import argparse
-import http.client
+import base64
 import json
 import os
+import re
 import shutil
+import socket
 import ssl
 import struct
 import subprocess
@@ -33,32 +35,40 @@ def counters(path):
 
 
 class Client:
-    """One client by its address; the connection is kept where `keeps`."""
+    """One client by its address; the connection is kept where `keeps`. A request is one write, an answer read whole."""
 
     def __init__(self, site, ca, number, keeps):
-        self.site, self.number, self.keeps, self.connection = site, number, keeps, None
+        self.site, self.number, self.keeps, self.socket = site, number, keeps, None
         self.context = ssl.create_default_context(cafile=ca)
         self.context.check_hostname = False
+        login = base64.b64encode(("root:" + site["password"]).encode()).decode()
+        self.request = ("POST /RPC2 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/xml\r\n"
+                        "Authorization: Basic %s\r\n%sContent-Length: %d\r\n\r\n" % (
+                            login, "" if keeps else "Connection: close\r\n", len(CALL))).encode() + CALL
+
+    def connect(self):
+        source = "127.1.%d.%d" % (self.number // 250, self.number % 250 + 1)
+        plain = socket.create_connection(("127.0.0.1", self.site["port"]), 60, (source, 0))
+        self.socket = self.context.wrap_socket(plain)
 
     def ask(self):
-        if self.connection is None:
-            source = ("127.1.%d.%d" % (self.number // 250, self.number % 250 + 1), 0)
-            self.connection = http.client.HTTPSConnection(
-                "127.0.0.1", self.site["port"], context=self.context, source_address=source, timeout=60)
-        import base64
-        login = base64.b64encode(("root:" + self.site["password"]).encode()).decode()
-        headers = {"Content-Type": "text/xml", "Authorization": "Basic " + login}
+        if self.socket is None:
+            self.connect()
+        self.socket.sendall(self.request)
+        answer, length = b"", None
+        while length is None or len(answer) < length:
+            more = self.socket.recv(1 << 20)
+            if not more:
+                raise SystemExit("the answer ends after %d bytes" % len(answer))
+            answer += more
+            if length is None and b"\r\n\r\n" in answer:
+                head, _, _ = answer.partition(b"\r\n\r\n")
+                length = len(head) + 4 + int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+        if not answer.startswith(b"HTTP/1.1 200") or b"<fault>" in answer[:1000]:
+            raise SystemExit("%r" % answer[:1000])
         if not self.keeps:
-            headers["Connection"] = "close"
-        self.connection.request("POST", "/RPC2", CALL, headers)
-        response = self.connection.getresponse()
-        body = response.read()
-        if response.status != 200 or b"<fault>" in body:
-            raise SystemExit("HTTP %d: %r" % (response.status, body[:200]))
-        if not self.keeps:
-            self.connection.close()
-            self.connection = None
-        return body
+            self.socket.close()
+            self.socket = None
 
 
 def per_request(path, ask, rounds):
@@ -77,11 +87,16 @@ def per_request(path, ask, rounds):
 def measure(binary, preset, work):
     site_dir = os.path.join(work, preset)
     site = generate.generate(["--preset", preset, "--out", site_dir, "--port", str(servers.free_port())])
+    conf = os.path.join(site_dir, "bcfg2.conf")
+    with open(conf) as f:
+        text = f.read()
+    with open(conf, "w") as f:  # a system log is not everywhere
+        f.write(text.replace("[logging]\n", "[logging]\nsyslog = false\n"))
     counts = os.path.join(work, preset + ".counts")
     environment = dict(os.environ, LD_PRELOAD=os.path.join(HERE, "..", ".build", "benchmarks", "libcount.so"),
                        BCFG2_COUNTS=counts)
     with open(os.path.join(work, preset + ".log"), "wb") as log:
-        process = subprocess.Popen([binary, "-C", os.path.join(site_dir, "bcfg2.conf")], env=environment,
+        process = subprocess.Popen([binary, "-C", conf], env=environment,
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         ca = os.path.join(site_dir, "pki", "ca.crt")
@@ -92,7 +107,7 @@ def measure(binary, preset, work):
                 kept.ask()
                 break
             except OSError:
-                kept.connection = None
+                kept.socket = None
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit("the server did not start: " + open(log.name).read()[-2000:])
                 time.sleep(0.05)

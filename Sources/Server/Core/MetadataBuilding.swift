@@ -45,7 +45,9 @@ extension ServerCore {
   private func define(_ group: MetadataGroup, by connector: String) {
     if let owner = dynamicGroups[group.name] {
       if owner == connector {
+        guard metadata.groups[group.name] != group else { return }
         metadata.groups[group.name] = group
+        repositoryChanged()
       } else {
         logger.warning("Refusing to clobber dynamic group \(group.name) defined by \(owner)")
       }
@@ -54,6 +56,8 @@ extension ServerCore {
     } else {
       metadata.groups[group.name] = group
       dynamicGroups[group.name] = connector
+      // Other clients may be in a group of that name, which has a category now.
+      repositoryChanged()
     }
   }
 

@@ -99,7 +99,7 @@ public final class ClientMetadata {
 }
 
 /// A group of groups.xml, or one that a connector defines.
-public struct MetadataGroup: Sendable {
+public struct MetadataGroup: Sendable, Equatable {
   public let name: String
   /// Bundles of the group, in document order.
   public var bundles: [String]

@@ -30,6 +30,9 @@ public final class Element {
     self.line = line
   }
 
+  /// Plain memory: it does not matter on which thread it is given back, so that nobody has to ask.
+  nonisolated deinit {}
+
   /// The value of an attribute; nil where there is none. Setting nil removes it.
   public subscript(_ name: String) -> String? {
     get { attributes[name] }
@@ -134,7 +137,11 @@ public struct Attributes: Sendable, ExpressibleByDictionaryLiteral, Sequence {
         if index < storage.count { storage.remove(at: index) }
         return
       }
-      if index < storage.count { storage[index].value = newValue } else { storage.append((name: name, value: newValue)) }
+      if index < storage.count {
+        storage[index].value = newValue
+      } else {
+        storage.append((name: name, value: newValue))
+      }
     }
   }
 
