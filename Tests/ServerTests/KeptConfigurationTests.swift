@@ -76,23 +76,23 @@ private final class Site {
   func address(_ client: Int) -> ClientAddress { ClientAddress(ip: "127.0.0.\(client + 1)", port: 1) }
 
   /// The answer as a client gets it, by the way that a request takes.
-  func ask(_ client: Int) async throws -> [UInt8] {
-    let call = MethodCall(method: "GetConfig", params: [])
+  func ask(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
+    let call = MethodCall(method: method, params: [])
     if let document = core.dispatchNow(call, from: address(client)) { return document.bytes() }
-    return try await Self.answer(core, address(client))
+    return try await Self.answer(core, address(client), method)
   }
 
   /// The answer of a core that knows nothing but the repository as it is now.
-  func askAnew(_ client: Int) async throws -> [UInt8] {
+  func askAnew(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
     let fresh = ServerCore(
       settings: core.settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]))
     try fresh.loadPlugins()
     defer { fresh.shutdown() }
-    return try await Self.answer(fresh, address(client))
+    return try await Self.answer(fresh, address(client), method)
   }
 
-  private static func answer(_ core: ServerCore, _ address: ClientAddress) async throws -> [UInt8] {
-    switch await core.dispatch(MethodCall(method: "GetConfig", params: []), from: address) {
+  private static func answer(_ core: ServerCore, _ address: ClientAddress, _ method: String) async throws -> [UInt8] {
+    switch await core.dispatch(MethodCall(method: method, params: []), from: address) {
     case .value(.escaped(let document)): document.bytes()
     case let other: throw PluginExecutionError("\(other)")
     }
@@ -138,12 +138,15 @@ private final class Site {
         settings.rulesReplaceName = number == 1
         settings.keptConfigurationBytes = [0, 6000, 1 << 20][number]
         core.settingsChanged(settings)
+      case 18: site.folder.write("#!/bin/sh\necho \(number)\n", to: "Probes/kind.G10_\(["web", "probed", "x"][number])")
       default: break
       }
       for asked in Site.clients.indices where asked == client || step % 4 == 0 {
-        let kept = try await site.ask(asked)
-        let made = try await site.askAnew(asked)
-        #expect(kept == made, "\(Site.clients[asked]) after \(history.suffix(12).joined(separator: "\n"))")
+        for method in ["GetConfig", "GetProbes"] {
+          let kept = try await site.ask(asked, method)
+          let made = try await site.askAnew(asked, method)
+          #expect(kept == made, "\(method) of \(asked) after \(history.suffix(12).joined(separator: "\n"))")
+        }
         #expect(core.keptAnswers.heldBytes <= core.keptAnswers.limitBytes)
       }
     }

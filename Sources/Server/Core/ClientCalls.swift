@@ -27,7 +27,7 @@ extension ServerCore {
       throw criticalError("Error determining probes for \(client): \(error)")
     }
     logger.debug("Sending probe list to \(client)")
-    return .escaped(WireWriter.document(probes))
+    return .escaped(keepProbes(probes, client, metadata))
   }
 
   /// Takes probe data: hands each plugin the elements whose `source` names it. It is on disk when this returns.

@@ -29,11 +29,12 @@ extension ServerCore {
 
   /// As `dispatch`, where the answer is kept and nobody has to be waited for; else nil, and nothing has happened.
   func dispatchNow(_ call: MethodCall, from address: ClientAddress) -> ByteSegments? {
-    guard call.method == "GetConfig", call.params.isEmpty else { return nil }
+    let isConfiguration = call.method == "GetConfig"
+    guard isConfiguration || call.method == "GetProbes", call.params.isEmpty else { return nil }
     fileMonitor.processPending()
     let start = MonotonicTime.now()
     guard checkACLsNow(address, call.method), let client = metadata.resolveClientNow(address),
-      let document = configurationNow(client)
+      let document = isConfiguration ? configurationNow(client) : probesNow(client)
     else { return nil }
     statistics.add(call.method, MonotonicTime.now() - start)
     return document

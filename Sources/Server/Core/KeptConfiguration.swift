@@ -44,10 +44,28 @@ extension ServerCore {
     return keptAnswers.give(kept)
   }
 
+  /// The kept probes of a client.
+  func probesNow(_ client: String) -> ByteSegments? {
+    currentAnswer(Self.probesKey(client), hasRevision: false).map { keptAnswers.give($0) }
+  }
+
+  /// The probes of a client as they stand in an answer, to be given again where nothing else decides which they are.
+  func keepProbes(_ probes: Element, _ client: String, _ metadata: ClientMetadata) -> ByteSegments {
+    let isPure = !metadata.dependsOnMore && plugins.values.allSatisfy { $0.keepsAnswers(for: metadata) }
+    guard isPure, keptAnswers.limitBytes > 0, isCurrent(metadata) else { return WireWriter.document(probes) }
+    let document = WireWriter.configuration(probes) { keptAnswers.structure(like: $0) }
+    keptAnswers.insert(
+      KeptAnswers.Answer(client: Self.probesKey(client), document: document, metadata: metadata, revision: revision))
+    return document
+  }
+
+  /// Beside the client's configuration, which is kept under its name. No client has a name with a space.
+  private static func probesKey(_ client: String) -> String { "GetProbes " + client }
+
   /// The kept answer, if it is what would be made now.
-  private func currentAnswer(_ client: String) -> KeptAnswers.Answer? {
+  private func currentAnswer(_ client: String, hasRevision: Bool = true) -> KeptAnswers.Answer? {
     guard let kept = keptAnswers[client], isCurrent(kept.metadata) else { return nil }
-    if !interfaces.versions.isEmpty {
+    if hasRevision, !interfaces.versions.isEmpty {
       guard revisionGeneration == repositoryGeneration, kept.revision == revision else { return nil }
     }
     return kept

@@ -6,6 +6,8 @@ import XMLRPC
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Core.py, NetworkCore, and SSLServer.py.
 open class NetworkCore: ServerCore, RequestHandler {
+  private var knownCalls: [(body: [UInt8], call: MethodCall)] = []
+
   /// Decides by the head of a request whether its body may come in.
   ///
   /// - Returns: nil lets it in; a response refuses it.
@@ -65,11 +67,24 @@ open class NetworkCore: ServerCore, RequestHandler {
   public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
     // Calls that may have a kept answer are short; what is no call is told by `respond`.
     guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes,
-      let call = try? MethodCall.decode(request.body, limits: httpLimits),
-      let document = dispatchNow(call, from: peer.clientAddress)
+      let call = shortCall(request.body), let document = dispatchNow(call, from: peer.clientAddress)
     else { return nil }
     return .xml(MethodResponse.encode(.escaped(document)))
   }
+
+  /// The call of a short body; clients of one kind send the same bytes, which are decoded once.
+  private func shortCall(_ body: [UInt8]) -> MethodCall? {
+    if let known = knownCalls.first(where: { $0.body == body }) { return known.call }
+    guard let call = try? MethodCall.decode(body, limits: httpLimits) else { return nil }
+    if call.params.isEmpty {
+      if knownCalls.count == Self.knownCallLimit { knownCalls.removeFirst() }
+      knownCalls.append((body, call))
+    }
+    return call
+  }
+
+  /// Bodies with the calls that they are: a few kinds of clients, each with two such calls.
+  private static let knownCallLimit = 8
 
   /// Bytes of a call without parameters, with room for what clients put around it.
   private static let shortBodyBytes = 1024
