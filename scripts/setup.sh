@@ -42,7 +42,8 @@ client=.build/bcfg2-client
 if [ ! -x "$client/bin/bcfg2" ]; then
   python=
   for candidate in python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python2.7; do
-    if command -v "$candidate" >/dev/null 2>&1; then
+    # A shim of a version switcher may be there without what it stands for.
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' >/dev/null 2>&1; then
       python=$candidate
       break
     fi

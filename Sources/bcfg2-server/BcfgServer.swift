@@ -7,6 +7,7 @@ import Server
 @main
 enum BcfgServer {
   static func main() {
+    ResolverHelper.runIfAsked()
     let options: CommandLineOptions
     switch CommandLineOptions.parse(CommandLine.arguments, version: ServerVersion.text) {
     case .run(let parsed): options = parsed

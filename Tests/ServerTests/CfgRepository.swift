@@ -20,7 +20,8 @@ final class CfgRepository {
     let text = conf.replacing("@DIR@", with: directory.path)
     var settings = try Settings(INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
     settings.repository = directory.path
-    core = ServerCore(settings: settings, loop: loop, fileMonitor: ScanningMonitor(), resolver: FixedResolver())
+    let monitor = try #require(FileMonitorFactory.make("inotify", on: loop))
+    core = ServerCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver())
     core.initPlugin(CfgPlugin.self)
     core.interfaces = PluginInterfaces(core.plugins.values)
     cfg = try #require(core.plugins["Cfg"] as? CfgPlugin)

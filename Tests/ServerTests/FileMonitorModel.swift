@@ -1,6 +1,8 @@
 import EventLoop
 import Glibc
+import Logging
 import Support
+import Synchronization
 
 @testable import Server
 
@@ -82,7 +84,7 @@ final class FileMonitorModel: FileEventHandler {
 
 /// An inotify that fails as it is told to.
 final class ScriptedWatchSource: WatchSource {
-  nonisolated enum Fault: Sendable {
+  nonisolated enum Fault: CaseIterable, Sendable {
     case none
     /// Every watch is refused: fs.inotify.max_user_watches is 0.
     case refusesAll
@@ -93,10 +95,10 @@ final class ScriptedWatchSource: WatchSource {
   }
 
   private let kernel: Inotify
-  private let fault: Fault
+  let fault: Fault
   private var placed: Set<Int32> = []
   private var asked = 0
-  private(set) var readCount = 0
+  private var injected: [InotifyRecord] = []
 
   init(_ fault: Fault = .none) throws {
     kernel = try Inotify()
@@ -114,10 +116,17 @@ final class ScriptedWatchSource: WatchSource {
     return watch
   }
 
-  func remove(_ watch: Int32) { kernel.remove(watch) }
+  func remove(_ watch: Int32) {
+    placed.remove(watch)
+    kernel.remove(watch)
+  }
+
+  /// Reports these records of every watch before the kernel's next.
+  func inject(_ records: (Int32) -> [InotifyRecord]) { injected += placed.sorted().flatMap(records) }
 
   func read() -> [InotifyRecord] {
-    readCount += 1
+    defer { injected = [] }
+    if !injected.isEmpty { return injected }
     let records = kernel.read()
     if fault == .overflows && !records.isEmpty { return [InotifyRecord(watch: -1, mask: .overflow)] }
     return records
@@ -126,26 +135,64 @@ final class ScriptedWatchSource: WatchSource {
 
 /// A temporary folder with `repo`, which is monitored, and `out`, which is not.
 final class MonitoredFolder {
-  let directory = TemporaryDirectory()
+  let directory: TemporaryDirectory
   let loop: EventLoop
   let monitor: InotifyMonitor
   let model = FileMonitorModel()
   let source: ScriptedWatchSource
+  let log = LogCapture()
   var root: String { directory.file("repo") }
 
-  init(_ setup: String = "", fault: ScriptedWatchSource.Fault = .none, root: String = "repo") throws {
+  convenience init(_ setup: String = "", fault: ScriptedWatchSource.Fault = .none) throws {
+    let directory = TemporaryDirectory()
+    MonitoredFolder.run("mkdir repo out; \(setup)", in: directory)
+    try self.init(sharing: directory, fault: fault)
+  }
+
+  /// Another monitor of the same folder.
+  init(sharing directory: TemporaryDirectory, fault: ScriptedWatchSource.Fault) throws {
+    self.directory = directory
     loop = try EventLoop()
-    source = try ScriptedWatchSource(fault)
-    monitor = InotifyMonitor(source: source, on: loop)
-    shell("mkdir repo out; " + setup)
-    monitor.add(directory.file(root), recursive: true, handler: model)
+    let source = try ScriptedWatchSource(fault)
+    self.source = source
+    monitor = InotifyMonitor(logger: log.logger, on: loop) { () throws(SystemError) in source }
+    monitor.add(root, recursive: true, handler: model)
   }
 
   isolated deinit { monitor.shutdown() }
 
   /// Runs commands in the temporary folder.
-  func shell(_ commands: String) {
+  func shell(_ commands: String) { MonitoredFolder.run(commands, in: directory) }
+
+  private static func run(_ commands: String, in directory: TemporaryDirectory) {
     let status = system("cd \(directory.path) && set -e; \(commands)")
     precondition(status == 0, "\(commands): \(status)")
+  }
+}
+
+/// Keeps what is logged at warning level and above.
+final nonisolated class LogCapture: Sendable {
+  private struct Handler: LogHandler {
+    let capture: LogCapture
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.warning
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { capture.lines.withLock { $0.append("\(event.level) \(event.message)") } }
+  }
+
+  private let lines = Mutex<[String]>([])
+
+  var logger: Logger { Logger(label: "test") { _ in Handler(capture: self) } }
+
+  func take() -> [String] {
+    lines.withLock { lines in
+      defer { lines = [] }
+      return lines
+    }
   }
 }

@@ -5,7 +5,7 @@ import Testing
 @testable import Server
 
 /// One attempt to come in.
-private struct Attempt: CustomTestStringConvertible {
+private nonisolated struct Attempt: CustomTestStringConvertible {
   let name: String
   var certificate: String?
   var user = "root"
@@ -76,8 +76,10 @@ private struct Attempt: CustomTestStringConvertible {
 
   @Test(arguments: Attempt.all)
   fileprivate func onlyTheRightOnesComeIn(_ attempt: Attempt) async throws {
-    try await CoreBench.run(files: Self.files, names: Self.names, prepare: { $0.authentication = attempt.mode }) {
-      bench in
+    var settings = CoreBench.settings
+    settings.authentication = attempt.mode
+    try await CoreBench.run(files: Self.files, names: Self.names, settings: settings) {
+      (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       let address = ClientAddress(ip: attempt.ip, port: 4711)
       let isIn = await plugin.authenticateConnection(
@@ -91,7 +93,9 @@ private struct Attempt: CustomTestStringConvertible {
   }
 
   @Test func withoutAGlobalPasswordNoneFits() async throws {
-    try await CoreBench.run(files: Self.files, prepare: { $0.password = nil }) { bench in
+    var settings = CoreBench.settings
+    settings.password = nil
+    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       for password in ["", "foobat", "nil"] {
         let isIn = await plugin.authenticateConnection(

@@ -4,7 +4,7 @@ import Testing
 @testable import Server
 
 /// What a client of one profile is in, by groups.xml.
-private struct Resolution: CustomTestStringConvertible {
+private nonisolated struct Resolution: CustomTestStringConvertible {
   let name: String
   let groupsXML: String
   var profile: String? = "base"
@@ -92,7 +92,7 @@ private struct Resolution: CustomTestStringConvertible {
     try await CoreBench.run(files: [
       "Metadata/groups.xml": "<Groups>\(expected.groupsXML)</Groups>",
       "Metadata/clients.xml": "<Clients><Client name=\"one.example.com\"\(profile)/></Clients>",
-    ]) { bench in
+    ]) { (bench: CoreBench) async throws in
       let metadata = try await bench.core.buildMetadata("ONE.example.com")
       #expect(metadata.hostname == "one.example.com")
       #expect(metadata.groups == expected.groups)
@@ -114,7 +114,7 @@ private struct Resolution: CustomTestStringConvertible {
     try await CoreBench.run(files: [
       "Metadata/groups.xml": groups,
       "Metadata/clients.xml": "<Clients><Client name=\"a\" profile=\"base\"/></Clients>",
-    ]) { bench in
+    ]) { (bench: CoreBench) async throws in
       #expect(try await bench.core.buildMetadata("a").groups.contains("base"))
     }
   }
@@ -137,7 +137,7 @@ private struct Resolution: CustomTestStringConvertible {
       <Group name="blue" category="colour"><Bundle name="b"/></Group></Groups>
       """,
       "Metadata/clients.xml": "<Clients><Client name=\"a\"/></Clients>",
-    ]) { bench in
+    ]) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       let metadata = try await plugin.initialMetadata("a")
       plugin.mergeAdditionalGroups(metadata, ["red", "blue", "new"])
@@ -153,7 +153,7 @@ private struct Resolution: CustomTestStringConvertible {
     try await CoreBench.run(files: [
       "Metadata/groups.xml": "<Groups><Group name=\"base\" profile=\"true\"><Group name=\"x\"/></Group></Groups>",
       "Metadata/clients.xml": "<Clients><Client name=\"a\" profile=\"base\"/></Clients>",
-    ]) { bench in
+    ]) { (bench: CoreBench) async throws in
       bench.edit("Metadata/groups.xml", "<Groups><Group name=\"base\">")
       bench.edit("Metadata/clients.xml", "<Clients><Client name=\"b\"")
       #expect(try await bench.core.buildMetadata("a").groups == ["base", "x"])
@@ -170,7 +170,7 @@ private struct Resolution: CustomTestStringConvertible {
       """,
       "Metadata/parts/a.xml": "<Groups><Group name=\"base\"><Group name=\"a\"/></Group></Groups>",
       "Metadata/clients.xml": "<Clients><Client name=\"c\" profile=\"base\"/></Clients>",
-    ]) { bench in
+    ]) { (bench: CoreBench) async throws in
       #expect(try await bench.core.buildMetadata("c").groups == ["base", "a"])
       bench.edit("Metadata/parts/a.xml", "<Groups><Group name=\"base\"><Group name=\"a2\"/></Group></Groups>")
       #expect(try await bench.core.buildMetadata("c").groups == ["base", "a2"])

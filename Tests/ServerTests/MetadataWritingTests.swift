@@ -25,7 +25,7 @@ import Testing
   private func address(_ ip: String) -> ClientAddress { ClientAddress(ip: ip, port: 9) }
 
   @Test func layoutIsKept() async throws {
-    try await CoreBench.run(files: Self.files) { bench in
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       try await plugin.setProfile("one", "open", address: nil, requirePublic: true)
       #expect(
@@ -43,15 +43,10 @@ import Testing
   }
 
   @Test func changesOfOneIterationAreAllWritten() async throws {
-    try await CoreBench.run(files: Self.files) { bench in
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
-      await withTaskGroup { group in
-        for number in 0..<20 {
-          group.addTask { @MainActor in
-            do { try await plugin.setVersion("new\(number)", "1.\(number)") } catch { Issue.record(error) }
-          }
-        }
-      }
+      let tasks = (0..<20).map { number in Task { try await plugin.setVersion("new\(number)", "1.\(number)") } }
+      for task in tasks { try await task.value }
       for number in 0..<20 {
         #expect(
           try bench.text("Metadata/clients.xml").contains(
@@ -66,7 +61,7 @@ import Testing
   }
 
   @Test func profilesAreRefusedAsInBcfg2() async throws {
-    try await CoreBench.run(files: Self.files) { bench in
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       for (profile, message) in [
         ("shut", "Cannot set client one to private group shut"), ("none", "Profile group none does not exist"),
@@ -81,7 +76,7 @@ import Testing
   }
 
   @Test func aNewClientThatAuthenticatedIsBoundToItsAddress() async throws {
-    try await CoreBench.run(files: Self.files) { bench in
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       let isIn = await plugin.authenticateConnection(
         certificate: nil, user: "new", password: "foobat", address: address("127.0.0.3"))
@@ -95,7 +90,7 @@ import Testing
   }
 
   @Test func whatAnAdministratorSavedMeanwhileStays() async throws {
-    try await CoreBench.run(files: Self.files) { bench in
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       // Not told by the monitor yet.
       bench.repository.write(
@@ -109,7 +104,7 @@ import Testing
   }
 
   @Test func aFileThatCannotBeParsedIsNotReplaced() async throws {
-    try await CoreBench.run(files: Self.files) { bench in
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       bench.repository.write("<Clients><Client", to: "Metadata/clients.xml")
       await #expect(throws: MetadataRuntimeError.self) { try await plugin.setVersion("one", "1.3.3") }
@@ -132,7 +127,7 @@ import Testing
     try await CoreBench.run(files: [
       "Metadata/groups.xml": Self.groups, "Metadata/clients.xml": main,
       "Metadata/more/a.xml": "<Clients>\n  <Client name=\"inner\"/>\n</Clients>\n",
-    ]) { bench in
+    ]) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       try await plugin.updateClient("inner", ["auth": "cert"])
       #expect(try bench.text("Metadata/clients.xml") == main)
@@ -145,7 +140,8 @@ import Testing
   }
 
   @Test func linksModesAndFailuresOfTheFile() async throws {
-    try await CoreBench.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) { bench in
+    try await CoreBench.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) {
+      (bench: CoreBench) async throws in
       let path = bench.repository.file("Metadata/clients.xml")
       unlink(path)
       symlink(bench.repository.file("real.xml"), path)
@@ -165,7 +161,9 @@ import Testing
   }
 
   @Test func bootstrapEndsWithTheFirstStatistics() async throws {
-    try await CoreBench.run(files: Self.files, prepare: { $0.authentication = "bootstrap" }) { bench in
+    var settings = CoreBench.settings
+    settings.authentication = "bootstrap"
+    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       try await plugin.endStatistics(try await bench.core.buildMetadata("one"))
       #expect(plugin.authentication(of: "one") == "cert")
@@ -175,7 +173,7 @@ import Testing
   }
 
   @Test func administratorsListAndRemoveClients() async throws {
-    try await CoreBench.run(files: Self.files) { bench in
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       let list = try await plugin.rmi["list_clients"]?.call([])
       guard case .array(let names)? = list else { throw PluginInitError("no list") }
@@ -190,7 +188,7 @@ import Testing
   }
 
   @Test func clientsAndGroupsAreCreatedWhereThereAreNone() async throws {
-    try await CoreBench.run(files: [:]) { bench in
+    try await CoreBench.run(files: [:]) { (bench: CoreBench) async throws in
       #expect(try bench.text("Metadata/clients.xml") == "<Clients/>\n")
       #expect(try bench.text("Metadata/groups.xml") == "<Groups/>\n")
       bench.edit("Metadata/groups.xml", Self.groups)
@@ -202,7 +200,9 @@ import Testing
   }
 
   @Test func initialMetadataIsKeptWithoutWhatConnectorsAdd() async throws {
-    try await CoreBench.run(files: Self.files, prepare: { $0.clientMetadataCache = .initial }) { bench in
+    var settings = CoreBench.settings
+    settings.clientMetadataCache = .initial
+    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       let first = try await plugin.initialMetadata("one")
       plugin.mergeAdditionalGroups(first, ["extra"])
@@ -213,7 +213,7 @@ import Testing
   }
 
   @Test func questionsAboutAllClients() async throws {
-    try await CoreBench.run(files: Self.files) { bench in
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       try await plugin.setProfile("one", "open", address: nil, requirePublic: true)
       #expect(await plugin.query.allClients() == ["one", "two"])

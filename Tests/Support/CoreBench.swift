@@ -1,4 +1,4 @@
-public import EventLoop
+import EventLoop
 public import Server
 
 /// A core with some plugins on a temporary repository, for tests of plugins.
@@ -7,14 +7,17 @@ public final class CoreBench {
   public let monitor = ComparingMonitor()
   public let core: ServerCore
 
-  private init(loop: EventLoop, files: [String: String], names: [String: String], prepare: (inout Settings) -> Void)
-    throws
-  {
+  /// Settings with the Metadata plugin and the password `foobat`.
+  public static var settings: Settings {
     var settings = Settings()
-    settings.repository = repository.path
     settings.plugins = ["Metadata"]
     settings.password = "foobat"
-    prepare(&settings)
+    return settings
+  }
+
+  private init(loop: EventLoop, files: [String: String], names: [String: String], settings: Settings) throws {
+    var settings = settings
+    settings.repository = repository.path
     for (name, text) in files { repository.write(text, to: name) }
     core = ServerCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(names))
     try core.loadPlugins()
@@ -24,13 +27,13 @@ public final class CoreBench {
   /// - Parameters:
   ///   - files: the repository, path to contents.
   ///   - names: what name service knows, address to name.
-  ///   - prepare: changes settings.
+  ///   - settings: all but the repository's path.
   public static func run(
-    files: [String: String], names: [String: String] = [:], prepare: (inout Settings) -> Void = { _ in },
+    files: [String: String], names: [String: String] = [:], settings: Settings = CoreBench.settings,
     _ body: (CoreBench) async throws -> Void
   ) async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try CoreBench(loop: loop, files: files, names: names, prepare: prepare)
+      let bench = try CoreBench(loop: loop, files: files, names: names, settings: settings)
       try await body(bench)
       bench.core.shutdown()
     }

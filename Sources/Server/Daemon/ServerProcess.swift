@@ -83,7 +83,9 @@ public final class ServerProcess {
     guard
       let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
     else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
-    let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver())
+    let resolver = HostResolver(on: loop)
+    defer { resolver.shutdown() }
+    let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.

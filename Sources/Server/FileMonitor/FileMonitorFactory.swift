@@ -1,25 +1,26 @@
 public import EventLoop
-import Logging
+public import Logging
 
 /// Makes the monitor that `[server] filemonitor` names.
 public enum FileMonitorFactory {
   /// The values of the setting.
-  public nonisolated static let names = ["default", "inotify", "pseudo", "gamin"]
+  public nonisolated static let names = ["default", "inotify", "pseudo", "gamin", "fam"]
 
   /// - Parameters:
-  ///   - name: one of `names`; `gamin`, which Bcfg2 1.x also had, is served by inotify, with a warning.
+  ///   - name: one of `names`; `gamin` and `fam`, which Bcfg2 also had, are served by inotify, with a warning.
   ///   - ignoring: `[server] ignore_files`.
   /// - Returns: nil for another name.
   public static func make(
-    _ name: String, ignoring patterns: [String] = IgnoreList.defaults, on loop: EventLoop
+    _ name: String, ignoring patterns: [String] = IgnoreList.defaults,
+    logger: Logger = Logger(label: TreeMonitor.logLabel), on loop: EventLoop
   ) -> (any FileMonitor)? {
     let ignored = IgnoreList(patterns)
     switch name {
-    case "pseudo": return PseudoMonitor(ignored: ignored)
-    case "default", "inotify": return InotifyMonitor(ignored: ignored, on: loop)
-    case "gamin":
-      Logger(label: "FileMonitor").warning("[server] filemonitor = gamin is not supported, inotify is used")
-      return InotifyMonitor(ignored: ignored, on: loop)
+    case "pseudo": return PseudoMonitor(ignored: ignored, logger: logger)
+    case "default", "inotify": return InotifyMonitor(ignored: ignored, logger: logger, on: loop)
+    case "gamin", "fam":
+      logger.warning("[server] filemonitor = \(name) is not supported, inotify is used")
+      return InotifyMonitor(ignored: ignored, logger: logger, on: loop)
     default: return nil
     }
   }

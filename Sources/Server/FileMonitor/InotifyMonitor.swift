@@ -1,11 +1,15 @@
 public import EventLoop
 import Glibc
+public import Logging
 
 /// The file monitor that the kernel tells of changes, by inotify(7).
 ///
 /// The kernel queues a record before the call that it is about returns to whoever edits. So `processPending`, which
 /// reads until nothing is left, sees every edit that was finished before it was called. Records are taken as places to
 /// look at: see `MonitoredTree`.
+///
+/// inotify names a file by the folder that it was opened in: an edit through another hard link of the file is noticed
+/// by `rescan` only, as by Bcfg2's monitors.
 public final class InotifyMonitor: TreeMonitor {
   /// Looks per update while new records arrive; what comes later is left to the next readiness.
   private static let roundLimit = 8
@@ -33,20 +37,20 @@ public final class InotifyMonitor: TreeMonitor {
 
   /// A monitor on the loop's thread. Where the kernel gives no inotify instance it works all the same, slowly: every
   /// `processPending` compares everything.
-  public convenience init(ignored: IgnoreList = IgnoreList(), on loop: EventLoop) {
-    do throws(SystemError) {
-      self.init(ignored: ignored, source: try Inotify(), on: loop)
-    } catch {
-      self.init(ignored: ignored, source: nil, on: loop)
-      complain(error)
-    }
-  }
-
-  /// - Parameter source: where records come from; nil: nothing can be watched.
-  public init(ignored: IgnoreList = IgnoreList(), source: (any WatchSource)?, on loop: EventLoop) {
-    self.source = source
+  ///
+  /// - Parameter makeSource: where records come from.
+  public init(
+    ignored: IgnoreList = IgnoreList(), logger: Logger = Logger(label: TreeMonitor.logLabel), on loop: EventLoop,
+    makeSource: () throws(SystemError) -> any WatchSource = { () throws(SystemError) in try Inotify() }
+  ) {
     self.loop = loop
-    super.init(ignored: ignored, source: source)
+    do throws(SystemError) {
+      source = try makeSource()
+    } catch {
+      source = nil
+      InotifyMonitor.complain(error, logger)
+    }
+    super.init(ignored: ignored, source: source, logger: logger)
     guard let source else { return }
     do throws(SystemError) {
       watcher = try loop.register(source.descriptor, interest: .read) { [unowned self] _ in schedule() }
@@ -56,8 +60,9 @@ public final class InotifyMonitor: TreeMonitor {
     }
   }
 
-  private func complain(_ error: SystemError) {
-    let remedy = error.errno == EMFILE ? "; raise fs.inotify.max_user_instances (sysctl) or the limit of open files" : ""
+  private static func complain(_ error: SystemError, _ logger: Logger) {
+    let remedy =
+      error.errno == EMFILE ? "; raise fs.inotify.max_user_instances (sysctl) or the limit of open files" : ""
     logger.error("No inotify: \(error)\(remedy). Everything is compared at every request, which is slow")
   }
 

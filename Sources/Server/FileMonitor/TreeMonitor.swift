@@ -6,7 +6,10 @@ import Logging
 open class TreeMonitor: FileMonitor {
   open var name: String { fatalError("\(type(of: self)) must name itself") }
   public private(set) var generation: UInt64 = 0
-  let logger = Logger(label: "FileMonitor")
+  /// The label that the monitors log under.
+  public nonisolated static let logLabel = "FileMonitor"
+
+  let logger: Logger
   let context: TreeContext
   private(set) var trees: [MonitoredTree] = []
   /// While the model is compared or handlers are called: neither begins inside of itself.
@@ -14,7 +17,8 @@ open class TreeMonitor: FileMonitor {
   private var wantsRescan = false
   private(set) var isShutDown = false
 
-  init(ignored: IgnoreList, source: (any WatchSource)?) {
+  init(ignored: IgnoreList, source: (any WatchSource)?, logger: Logger) {
+    self.logger = logger
     context = TreeContext(watches: WatchTable(source: source, logger: logger), ignored: ignored, logger: logger)
   }
 

@@ -21,7 +21,7 @@ open class SpecificData {
   /// Reads the file. A file that cannot be read keeps its contents, and is logged.
   open func load() {
     do throws(SystemError) {
-      data = try FileContents.read(path)
+      data = try AtomicFile.readFile(path, limitBytes: FileBacked.fileLimitBytes)
     } catch {
       logger.error("Failed to read file \(path): \(error)")
       return

@@ -8,6 +8,9 @@ import Logging
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, FileBacked.
 open class FileBacked: FileEventHandler {
+  /// The most bytes of a file that is read.
+  public static let fileLimitBytes = 1 << 30
+
   /// Absolute path of the file.
   public let path: String
   public let monitor: any FileMonitor
@@ -54,7 +57,7 @@ open class FileBacked: FileEventHandler {
   /// Reads the file and takes its contents. On failure the last good ones stay and the reason is logged once.
   open func load() {
     attempt {
-      try index(try FileContents.read(path))
+      try index(try AtomicFile.readFile(path, limitBytes: Self.fileLimitBytes))
     }
   }
 

@@ -1,6 +1,6 @@
 /// A pattern as Python's fnmatch has it: `*` anything, also slashes; `?` one character; `[...]` one of a set, `[!...]`
 /// one not of it. The whole name has to fit.
-public struct Glob: Hashable, Sendable {
+public nonisolated struct Glob: Hashable, Sendable {
   /// The pattern as written.
   public let pattern: String
   private let parts: [Part]

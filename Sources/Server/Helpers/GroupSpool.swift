@@ -55,6 +55,14 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
 
   open func changesApplied() {}
 
+  /// Forgets every folder and reads all of them again: what the settings say of files has changed.
+  public func reload() {
+    core.fileMonitor.remove(nil, handler: self)
+    for set in entrySets.values { set.stopWatching() }
+    entrySets.removeAll()
+    core.fileMonitor.add(folder, recursive: true, handler: self)
+  }
+
   private func forget(_ relativePath: String) {
     let name = "/" + relativePath
     for known in entrySets.keys where known == name || known.hasPrefix(name + "/") {

@@ -139,7 +139,10 @@ private struct PythonRegexTranslation {
       index += 1
       output += "\\k<\(name)>"
     } else if isAt("?#") {
-      while let scalar = peek(), scalar != ")" { _ = scalar; index += 1 }
+      while let scalar = peek(), scalar != ")" {
+        _ = scalar
+        index += 1
+      }
       index += 1
     } else if isAt("?("), scalars.count > index + 2 {
       throw RegexError(pattern, "conditional groups are not supported")
@@ -191,7 +194,8 @@ private struct PythonRegexTranslation {
       if scalars[end] == "," { commas += 1 }
       end += 1
     }
-    guard end < scalars.count, scalars[end] == "}", end > index + 1, commas <= 1, end - index > 1 + commas || commas == 1
+    guard end < scalars.count, scalars[end] == "}", end > index + 1, commas <= 1,
+      end - index > 1 + commas || commas == 1
     else {
       output += "\\{"
       index += 1
@@ -254,7 +258,9 @@ private struct PythonRegexTranslation {
       if next.isASCII, next.properties.isAlphabetic {
         throw RegexError(pattern, "bad escape \\\(next)")
       }
-      if next == " " { output += "\\u{20}" } else {
+      if next == " " {
+        output += "\\u{20}"
+      } else {
         if next.isASCII { output += "\\" }
         output.unicodeScalars.append(next)
       }

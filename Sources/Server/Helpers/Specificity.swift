@@ -3,13 +3,13 @@
 /// Ordered from the most to the least specific: hosts, groups from the highest priority down, all.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, Specificity.
-public enum Specificity: Hashable, Sendable, Comparable, CustomStringConvertible {
+public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStringConvertible {
   case host(String)
   case group(String, priority: Int)
   case all
 
   /// Whether a file of this kind is for a client.
-  public func matches(_ metadata: ClientMetadata) -> Bool {
+  @MainActor public func matches(_ metadata: ClientMetadata) -> Bool {
     switch self {
     case .all: true
     case .host(let name): name == metadata.hostname

@@ -14,7 +14,10 @@ open class XMLFileBacked: FileBacked {
   /// Files that the last read version includes, also where it was not good.
   public private(set) var includedFiles: [String] = []
   private var watchedIncludes: Set<String> = []
-  private var watchedPatterns: [String: String] = [:]
+  private var watchedPatterns: Set<String> = []
+  /// Normalised paths and patterns of the last read version's includes.
+  private var includes: Set<String> = []
+  private var globs: [Glob] = []
   private var isAddingWatches = false
   private var lastIncludeProblems: [String] = []
 
@@ -27,7 +30,7 @@ open class XMLFileBacked: FileBacked {
     if let topTag, !fileExists(path) {
       logger.warning("\(path) does not exist, creating")
       do throws(SystemError) {
-        try FileContents.create(path, Array("<\(topTag)/>\n".utf8))
+        try AtomicFile.write(Array("<\(topTag)/>\n".utf8), to: path)
       } catch {
         logger.error("\(error)")
       }
@@ -44,7 +47,7 @@ open class XMLFileBacked: FileBacked {
     if isAddingWatches { return }
     if event.path == path {
       super.handleEvent(event)
-    } else if watchedIncludes.contains(event.path) || fitsPattern(event.path) || event.action != .exists {
+    } else if isInclude(RepositoryPath.normalised(event.path)) {
       markStale()
     }
   }
@@ -61,6 +64,8 @@ open class XMLFileBacked: FileBacked {
     let loaded = addWatches(read) ? XIncludedDocument(path: path) : read
     includedFiles = loaded.includedFiles
     addWatches(loaded)
+    includes = Set(loaded.watchedPaths.map { RepositoryPath.normalised($0) })
+    globs = loaded.watchedPatterns.map { Glob(RepositoryPath.normalised($0)) }
     reportIncludes(loaded.problems)
     attempt {
       let new = try loaded.document.get()
@@ -85,9 +90,8 @@ open class XMLFileBacked: FileBacked {
       monitor.add(path, recursive: false, handler: self)
       added = true
     }
-    for pattern in read.watchedPatterns where watchedPatterns[pattern] == nil {
+    for pattern in read.watchedPatterns where watchedPatterns.insert(pattern).inserted {
       let folder = RepositoryPath.fixedFolder(of: pattern)
-      watchedPatterns[pattern] = folder
       let isDeep = RepositoryPath.folder(of: pattern) != folder
       monitor.add(folder, recursive: isDeep, handler: self)
       added = true
@@ -95,8 +99,14 @@ open class XMLFileBacked: FileBacked {
     return added
   }
 
-  private func fitsPattern(_ path: String) -> Bool {
-    watchedPatterns.keys.contains { Glob($0).matches(path) }
+  /// Whether a normalised path is that of an include, or fits a glob of one. Other files in a glob's folder do not matter.
+  private func isInclude(_ path: String) -> Bool {
+    if includes.contains(path) { return true }
+    let depth = path.utf8.count { $0 == UInt8(ascii: "/") }
+    return globs.contains { glob in
+      // fnmatch's `*` takes slashes, glob's does not.
+      glob.matches(path) && glob.pattern.utf8.count { $0 == UInt8(ascii: "/") } == depth
+    }
   }
 
   private func reportIncludes(_ problems: [XMLFileError]) {

@@ -4,11 +4,13 @@
 public enum PluginRegistry {
   /// Every plugin that can be loaded.
   public static let all: [Plugin.Type] = [
+    ACLPlugin.self,
     BundlerPlugin.self,
     CfgPlugin.self,
     DefaultsPlugin.self,
     MetadataPlugin.self,
     ProbesPlugin.self,
+    PropertiesPlugin.self,
     RulesPlugin.self,
   ]
 

@@ -16,8 +16,8 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
     let logger = logger
     let monitor = core.fileMonitor
     files = DirectoryBacked(
-      folder: folder, monitor: monitor, logger: logger, fits: { BundleFile.name(ofFile: $0) != nil }
-    ) { BundleFile(path: $0, monitor: monitor, logger: logger) }
+      folder: folder, monitor: monitor, logger: logger, fits: { BundleFile.name(ofFile: $0) != nil },
+      makeChild: { BundleFile(path: $0, monitor: monitor, logger: logger) })
     files.onChange = { [unowned self] in indexBundles() }
     files.watch()
   }

@@ -6,7 +6,7 @@ import XMLRPC
 ///
 /// The form is Base64 of `Salted__`, eight bytes of salt and the ciphertext, as `openssl enc` wrote it until 1.1: key and
 /// initialization vector are MD5 digests of passphrase and salt. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Encryption.py.
-public nonisolated struct Encryption: Sendable {
+public nonisolated struct Encryption: Sendable, Equatable {
   /// Passphrases by name.
   public let passphrases: [String: String]
   /// The cipher, in OpenSSL's words: `aes-256-cbc`.

@@ -49,14 +49,17 @@ enum RepositoryPath {
 
   /// The path as seen from a folder, by text: `../shared/x`.
   static func relative(_ path: String, to folder: String) -> String {
-    let target = normalised(path)
-    let start = normalised(folder)
+    let target = components(path)
+    let start = components(folder)
     let shared = zip(target, start).prefix { $0 == $1 }.count
     return (Array(repeating: "..", count: start.count - shared) + target.dropFirst(shared)).joined(separator: "/")
   }
 
+  /// An absolute path without `.`, `..` and doubled slashes, by text.
+  static func normalised(_ path: String) -> String { "/" + components(path).joined(separator: "/") }
+
   /// Components without `.`, empty ones and `..` where it takes one away.
-  private static func normalised(_ path: String) -> [Substring] {
+  private static func components(_ path: String) -> [Substring] {
     var parts: [Substring] = []
     for part in path.split(separator: "/") where part != "." {
       if part == "..", let last = parts.last, last != ".." { parts.removeLast() } else { parts.append(part) }

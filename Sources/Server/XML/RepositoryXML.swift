@@ -28,7 +28,7 @@ public enum RepositoryXML {
   public static func parse(path: String) throws(XMLFileError) -> RepositoryDocument {
     let bytes: [UInt8]
     do {
-      bytes = try FileContents.read(path, limitBytes: fileLimitBytes)
+      bytes = try AtomicFile.readFile(path, limitBytes: fileLimitBytes)
     } catch {
       throw XMLFileError(path: path, line: 0, message: "\(error)")
     }

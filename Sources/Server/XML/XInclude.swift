@@ -1,5 +1,4 @@
-import CLibXML2
-import Glibc
+import EventLoop
 
 /// A repository file with the files that it includes, as `XMLFileBacked` of Bcfg2 reads it.
 ///
@@ -150,7 +149,7 @@ private struct Includer {
     guard include["parse"] == "text" else { return nil }
     let bytes: [UInt8]
     do {
-      bytes = try FileContents.read(file, limitBytes: RepositoryXML.fileLimitBytes)
+      bytes = try AtomicFile.readFile(file, limitBytes: RepositoryXML.fileLimitBytes)
     } catch {
       throw XMLFileError(path: file, line: 0, message: "\(error)")
     }

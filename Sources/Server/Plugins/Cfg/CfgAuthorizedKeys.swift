@@ -5,15 +5,13 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
     file = StructFile(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
     super.init(path: path, specificity: specificity, plugin: plugin)
+    file.encryption = plugin.encryption
   }
 
   /// Keys may have to be made, and other clients' metadata to be built.
   override var isImmediate: Bool { false }
 
-  override func load() {
-    super.load()
-    file.load()
-  }
+  override func load() { file.load() }
 
   override func stopWatching() { file.stopWatching() }
 
@@ -40,7 +38,11 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     }
     for option in allow.children(tagged: "Option") {
       guard let name = option.name else { continue }
-      if let value = option["value"], !value.isEmpty { options.append("\(name)=\(value)") } else { options.append(name) }
+      if let value = option["value"], !value.isEmpty {
+        options.append("\(name)=\(value)")
+      } else {
+        options.append(name)
+      }
     }
     return options
   }

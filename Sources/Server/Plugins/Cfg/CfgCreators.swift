@@ -81,6 +81,8 @@ class CfgCreator: CfgFile {
     } catch {
       throw PluginExecutionError("Could not write \(path): \(error)")
     }
+    // Not left to the file monitor: `pseudo` would never tell, and another key would be made each time.
+    plugin.tellOfWrittenFile(path)
   }
 
   /// Runs a program that has to succeed.

@@ -20,6 +20,8 @@ public final class CfgEntrySet: EntryFolder {
   private var infos: [CfgInfo] = []
   private var scripts: [CfgTestScript] = []
   private var certificates: [CfgSSLCertificateCreator] = []
+  /// True where nothing but test scripts waits.
+  private var isImmediate = true
   private var isCreating = false
   private var waiters: [CheckedContinuation<Void, Never>] = []
 
@@ -31,9 +33,7 @@ public final class CfgEntrySet: EntryFolder {
 
   /// How entries are bound: at once where nothing waits.
   public var binder: EntryBinder {
-    let isImmediate =
-      filters.isEmpty && creators.isEmpty && (!validates || scripts.isEmpty) && generators.allSatisfy(\.isImmediate)
-    if isImmediate { return .now { [self] in try bindNow($0, $1) } }
+    if isImmediate && (scripts.isEmpty || !validates) { return .now { [self] in try bindNow($0, $1) } }
     return .later { [self] in try await bind($0, $1) }
   }
 
@@ -66,11 +66,6 @@ public final class CfgEntrySet: EntryFolder {
 
   public func stopWatching() {
     for file in files.values { file.stopWatching() }
-  }
-
-  /// Decrypts again what is encrypted.
-  func settingsChanged() {
-    for file in files.values { (file as? CfgEncryptedFile)?.decrypt() }
   }
 
   private func makeFile(_ fileName: String, _ event: FileEvent) -> CfgFile? {
@@ -122,6 +117,7 @@ public final class CfgEntrySet: EntryFolder {
     infos = sorted.compactMap { $0 as? CfgInfo }
     scripts = mostSpecificFirst(sorted.compactMap { $0 as? CfgTestScript })
     certificates = sorted.compactMap { $0 as? CfgSSLCertificateCreator }
+    isImmediate = filters.isEmpty && creators.isEmpty && generators.allSatisfy(\.isImmediate)
   }
 
   // MARK: Binding
@@ -259,9 +255,7 @@ public final class CfgEntrySet: EntryFolder {
     plugin.core.fileMonitor.processPending()
     if let generator = generator(for: metadata) { return try await generator.contents(entry, metadata) }
     do {
-      let bytes = try await creator.create(entry, metadata)
-      plugin.core.fileMonitor.processPending()
-      return CfgContents(bytes, encoding: plugin.encoding)
+      return CfgContents(try await creator.create(entry, metadata), encoding: plugin.encoding)
     } catch {
       throw PluginExecutionError("Cfg: Error creating data for \(entry.name ?? name): \(error)")
     }

@@ -43,7 +43,9 @@ enum CfgFileName: Equatable {
   }
 
   private static func specific(_ name: String, base: String, has13: Bool) -> CfgFileName {
-    if let rest = name.dropping(prefix: ":test"), let specificity = Specificity(suffix: rest) { return .test(specificity) }
+    if let rest = name.dropping(prefix: ":test"), let specificity = Specificity(suffix: rest) {
+      return .test(specificity)
+    }
     if let rest = name.dropping(prefix: base) {
       for kind in templates {
         for ending in [".\(kind).crypt", ".crypt.\(kind)", ".\(kind)"] {

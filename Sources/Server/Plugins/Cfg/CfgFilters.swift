@@ -2,9 +2,9 @@ import EventLoop
 
 /// 1.3's `.cat`: lines beginning with `+` are appended, the first line equal to one beginning with `-` is removed.
 final class CfgCatFilter: CfgFilter {
-  override func load() {
+  override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
+    super.init(path: path, specificity: specificity, plugin: plugin)
     plugin.logger.warning("Cfg: \(path): Use of .cat files is deprecated")
-    super.load()
   }
 
   override func modify(_ bytes: [UInt8], _ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
@@ -36,9 +36,9 @@ final class CfgCatFilter: CfgFilter {
 final class CfgDiffFilter: CfgFilter {
   private static let timeout = Duration.seconds(30)
 
-  override func load() {
+  override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
+    super.init(path: path, specificity: specificity, plugin: plugin)
     plugin.logger.warning("Cfg: \(path): Use of .diff files is deprecated")
-    super.load()
   }
 
   override func modify(_ bytes: [UInt8], _ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {

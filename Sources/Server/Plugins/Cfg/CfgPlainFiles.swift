@@ -20,11 +20,6 @@ final class CfgEncryptedFile: CfgGenerator {
 
   override func load() {
     super.load()
-    decrypt()
-  }
-
-  /// Decrypts again: passphrases may have changed.
-  func decrypt() {
     guard let data else {
       current = nil
       return
@@ -88,13 +83,24 @@ final class CfgInfoXMLFile: CfgInfo {
 }
 
 extension CfgInfoXMLFile {
-  /// 1.3 took the last `<Info>` that applies, with the elements in it (ACLs).
+  /// 1.3 took the last `<Info>`, what stands deeper being later, with the elements in it (ACLs).
   private func bindInfo13(_ entry: Element, _ metadata: ClientMetadata) throws {
-    guard let info = infoXML.match(metadata, entry: entry).last(where: { $0.tag == "Info" }) else {
+    guard let root = infoXML.compiled?.root, let info = Self.last(root.parts, metadata, entry) else {
       throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")
     }
     for (name, value) in info.attributes where !name.hasPrefix("__") { entry[name] = value }
-    entry.children += info.children
+    entry.children += info.children.map { $0.deepCopy() }
+  }
+
+  private static func last(
+    _ parts: [CompiledStructure.Part], _ metadata: ClientMetadata, _ entry: Element
+  ) -> Element? {
+    var found: Element?
+    for case .element(let node) in parts where node.source.tag == "Info" { found = node.source }
+    for case .condition(let condition, let inner) in parts where condition.holds(metadata, entry: entry) {
+      found = last(inner, metadata, entry) ?? found
+    }
+    return found
   }
 }
 
@@ -107,8 +113,12 @@ final class CfgLegacyInfoFile: CfgInfo {
     ("sensitive", false), ("encoding", false), ("important", false), ("mtime", true),
   ]
 
-  override func load() {
+  override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
+    super.init(path: path, specificity: specificity, plugin: plugin)
     plugin.logger.warning("Cfg: \(path): Use of info/:info files is deprecated")
+  }
+
+  override func load() {
     super.load()
     guard let data else { return }
     values = []

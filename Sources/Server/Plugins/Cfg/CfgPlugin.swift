@@ -8,17 +8,20 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
   private(set) var options: Options
 
   /// What Cfg takes from bcfg2.conf.
-  struct Options {
+  struct Options: Equatable {
     /// How bytes become text, from `[components] encoding`.
     let encoding: TextEncoding
     /// How `.crypt` files are read.
     let encryption: Encryption
+    /// Whether 1.3's older kinds of files are known.
+    let compatibility: Compatibility
     /// The most bytes of a file, from `[cfg] max_file_size`.
     let limitBytes: Int
 
     init(_ settings: Settings) {
       encoding = TextEncoding(settings.encoding)
       encryption = Encryption(settings)
+      compatibility = settings.compatibility
       limitBytes = settings.value("cfg", "max_file_size")?.value.integer ?? 64 << 20
     }
   }
@@ -38,12 +41,20 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
 
   public override func settingsChanged() {
     super.settingsChanged()
-    options = Options(core.settings)
-    for set in entrySets.values { set.settingsChanged() }
+    let new = Options(core.settings)
+    guard new != options else { return }
+    options = new
+    reload()
   }
 
   /// The text of an option; nil where nobody set it.
   func option(_ section: String, _ option: String) -> String? { core.settings.value(section, option)?.value.text }
+
+  /// A file below the plugin's folder was written by the plugin itself.
+  func tellOfWrittenFile(_ path: String) {
+    let relative = String(path.utf8.dropFirst(folder.utf8.count + 1)) ?? path
+    handleEvent(FileEvent(action: .created, path: path, relativePath: relative, isDirectory: false))
+  }
 
   // MARK: PullTarget
 

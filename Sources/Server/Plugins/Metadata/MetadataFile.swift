@@ -79,7 +79,7 @@ final class MetadataFile {
         return .changed(parsed.root)
       case .failure(let error):
         isBroken = true
-        plugin.logger.error("Failed to parse \(path): \(error)")
+        plugin.logger.error("Failed to parse \(RepositoryPath.name(of: path)): \(error)")
         return .broken
       }
     }

@@ -1,0 +1,79 @@
+import EventLoop
+
+/// Properties: files of data for templates, as `metadata.Properties`.
+///
+/// `*.xml` may hold Group and Client conditions, which `[properties] automatch` or the root's `automatch` attribute has
+/// resolved for each client; `*.json`, `*.yaml` and `*.yml` are data as they are. Schemas (`*.xsd`) are not data.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Properties.py.
+public final class PropertiesPlugin: Plugin, Connector {
+  public override class var name: String { "Properties" }
+
+  private var files: DirectoryBacked<FileBacked>!
+  /// What every client gets until a file changes.
+  private var data = PropertiesData(files: [:])
+
+  public required init(core: ServerCore) throws {
+    try super.init(core: core)
+    let monitor = core.fileMonitor
+    let logger = logger
+    files = DirectoryBacked(
+      folder: folder, monitor: monitor, logger: logger,
+      fits: { name in ["xml", "json", "yaml", "yml", "xsd"].contains { name.hasSuffix(".\($0)") } },
+      makeChild: { path in
+        if path.hasSuffix(".xml") { return XMLPropertyFile(path: path, monitor: monitor, logger: logger) }
+        if path.hasSuffix(".json") { return JSONPropertyFile(path: path, monitor: monitor, logger: logger) }
+        if path.hasSuffix(".xsd") { return FileBacked(path: path, monitor: monitor, logger: logger) }
+        return YAMLPropertyFile(path: path, monitor: monitor, logger: logger)
+      })
+    files.onChange = { [unowned self] in
+      collect()
+      self.core.expireMetadataCache()
+    }
+    files.watch()
+    collect()
+  }
+
+  private func collect() {
+    var contents: [String: PropertyContents] = [:]
+    for (name, file) in files.entries {
+      guard let file = file as? any PropertyFile else { continue }
+      contents[name] = file.contents(matches: core.settings.propertiesAutomatch)
+    }
+    data = PropertiesData(files: contents)
+  }
+
+  public override func settingsChanged() { collect() }
+
+  public func additionalData(_ metadata: ClientMetadata) async throws -> (any ConnectorData)? { data }
+
+  /// Replaces an XML file by what a template made of its data. It is on disk when this returns.
+  ///
+  /// - Parameter name: path below the plugin's folder.
+  /// - Throws: `PluginExecutionError` where `[properties] writes_enabled` is off, there is no such file, or it cannot be
+  ///   written.
+  public func write(_ root: Element, to name: String) throws {
+    guard core.settings.propertiesWritesEnabled else {
+      throw PluginExecutionError("Properties files write-back is disabled in the configuration")
+    }
+    guard let file = files.entries[name] as? XMLPropertyFile else {
+      throw PluginExecutionError("\(name) is no XML file of Properties")
+    }
+    let bytes = WireWriter.xml(root, isPretty: true)
+    do {
+      _ = try RepositoryXML.parse(bytes, path: file.path)
+      try AtomicFile.write(bytes, to: file.path)
+    } catch {
+      let message = "Failed to write \(file.path): \(error)"
+      logger.error("\(message)")
+      throw PluginExecutionError(message)
+    }
+  }
+}
+
+/// All Properties files by their path below the plugin's folder.
+public struct PropertiesData: ConnectorData {
+  public let files: [String: PropertyContents]
+
+  public subscript(_ name: String) -> PropertyContents? { files[name] }
+}

@@ -1,0 +1,42 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+/// The server against what the Python servers answered, and against their client.
+@Suite(.serialized) struct ConformanceTests {
+  private func python(_ arguments: [String], limit: Duration) async throws -> (
+    status: ChildProcess.ExitStatus, text: String
+  ) {
+    try await LoopDriver.withLoop { loop in
+      let result = try await ChildProcess.run(
+        ["/usr/bin/env", "python3"] + arguments, input: [], timeout: limit, outputLimitBytes: 4 << 20, on: loop)
+      return (result.status, String(decoding: result.standardOutput + result.standardError, as: UTF8.self))
+    }
+  }
+
+  @Test func everyRecordedCasePasses() async throws {
+    let folder = "\(Project.root)/Tests/Conformance"
+    let result = try await python(
+      [
+        "\(folder)/conform.py", "check", "--server", Project.server, "--jobs", "4", "--skip", "\(folder)/pending.txt",
+      ], limit: .seconds(900))
+    let failures = result.text.split(separator: "\n").filter { !$0.hasPrefix("ok ") }.joined(separator: "\n")
+    #expect(result.status == .exited(0), "\(failures)")
+  }
+
+  /// What `bcfg2 -n -v -q -O` of 1.3.4 says of our server and of the Python one. `scripts/setup.sh --test` makes the
+  /// environment; BCFG2_REQUIRE_CLIENT makes its absence a failure.
+  @Test(
+    .enabled(
+      if: access("\(Project.root)/.build/bcfg2-client/bin/bcfg2", X_OK) == 0 || getenv("BCFG2_REQUIRE_CLIENT") != nil,
+      "there is no Python 2.7 with Bcfg2 1.3.4 in .build/bcfg2-client; scripts/setup.sh --test makes it"))
+  func theRealClientReportsTheSameAsAgainstThePythonServer() async throws {
+    let client = "\(Project.root)/.build/bcfg2-client"
+    try #require(access("\(client)/bin/bcfg2", X_OK) == 0, "no Bcfg2 client in \(client)")
+    let result = try await python(
+      ["\(Project.root)/Tests/Conformance/real_client.py", "--client", client, "--server", Project.server],
+      limit: .seconds(300))
+    #expect(result.status == .exited(0), "\(result.text)")
+  }
+}

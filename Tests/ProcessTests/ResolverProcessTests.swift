@@ -1,0 +1,28 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+@testable import Server
+
+struct ResolverProcessTests {
+  @Test func theServersExecutableIsItsOwnHelper() async throws {
+    let program = try #require(FileSystem.linkTarget("/proc/self/exe"))
+    let folder = program[..<(try #require(program.lastIndex(of: "/")))]
+    try await LoopDriver.withLoop { loop in
+      var helpers: [HostResolver.Helper] = []
+      let resolver = HostResolver(on: loop) { socket, loop throws(SystemError) in
+        let helper = try HostResolver.startExecutable("\(folder)/bcfg2-server", socket, loop)
+        helpers.append(helper)
+        return helper
+      }
+      #expect(await resolver.name(of: "127.0.0.1") == "localhost")
+      #expect(await resolver.addresses(of: "127.0.0.9") == ["127.0.0.9"])
+      #expect(helpers.count == 1)
+      helpers[0].kill()
+      #expect(await resolver.addresses(of: "127.0.0.10") == ["127.0.0.10"])
+      #expect(helpers.count == 2)
+      resolver.shutdown()
+    }
+  }
+}

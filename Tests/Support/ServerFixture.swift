@@ -1,0 +1,160 @@
+public import EventLoop
+import Glibc
+
+/// The files around the tests: the project's root, the built server.
+public nonisolated enum Project {
+  /// The root of the source tree.
+  public static let root: String = {
+    var path = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    path.insert("/", at: path.startIndex)
+    return path
+  }()
+
+  /// The server that was built with the tests, beside them.
+  public static let server: String = {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = readlink("/proc/self/exe", &buffer, buffer.count)
+    precondition(count > 0, "/proc/self/exe cannot be read")
+    let path = String(decoding: buffer[..<count], as: UTF8.self)
+    // swift test runs either the bundle itself or a helper of the toolchain that loads it.
+    for candidate in CommandLine.arguments + [path] {
+      guard let slash = candidate.lastIndex(of: "/") else { continue }
+      let server = candidate[..<slash] + "/bcfg2-server"
+      if access(String(server), X_OK) == 0 { return String(server) }
+    }
+    return root + "/.build/debug/bcfg2-server"
+  }()
+}
+
+/// A real server process on loopback, with a repository of the conformance cases, a certificate and a bcfg2.conf.
+public final class ServerFixture {
+  /// Where everything of this server is.
+  public let folder = TemporaryDirectory()
+  public let port: UInt16
+  public let loop: EventLoop
+  public private(set) var process: ChildProcess?
+  /// What the server wrote on standard error since the last start.
+  public private(set) var log: [UInt8] = []
+  private var output: FileDescriptor?
+
+  /// - Parameters:
+  ///   - case: the conformance case whose repository is used.
+  ///   - settings: lines of bcfg2.conf by section, added to the usual ones.
+  public init(case name: String = "first-run", settings: [String: [String]] = [:], on loop: EventLoop) async throws {
+    self.loop = loop
+    port = try Self.freePort()
+    try await Self.run(
+      ["/bin/cp", "-R", "\(Project.root)/Tests/Conformance/cases/\(name)/repo", folder.file("repo")], on: loop)
+    try await Self.run(
+      [
+        "/usr/bin/openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days",
+        "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
+        folder.file("key"), "-out", folder.file("crt"),
+      ], on: loop)
+    var sections = [
+      "server": ["repository = \(folder.file("repo"))", "plugins = Bundler,Cfg,Metadata,Probes,Rules"],
+      "communication": [
+        "password = secret", "certificate = \(folder.file("crt"))", "key = \(folder.file("key"))",
+        "ca = \(folder.file("crt"))", "protocol = xmlrpc/ssl",
+      ],
+      "components": ["bcfg2 = https://127.0.0.1:\(port)"],
+    ]
+    for (section, lines) in settings { sections[section, default: []] += lines }
+    let text = sections.sorted { $0.key < $1.key }.map { "[\($0.key)]\n\($0.value.joined(separator: "\n"))\n" }.joined()
+    folder.write(text, to: "bcfg2.conf", mode: 0o600)
+  }
+
+  /// Starts the server and waits until it serves.
+  public func start(_ options: [String] = []) async throws {
+    var configuration = ChildProcess.Configuration([Project.server, "-C", folder.file("bcfg2.conf")] + options)
+    configuration.standardError = .pipe
+    log = []
+    let child = try ChildProcess(configuration, on: loop)
+    process = child
+    output = child.takePipe(2)
+    guard try await waitForLog("serving bcfg2-server at") else {
+      throw FixtureError(description: "the server did not start: \(logText)")
+    }
+  }
+
+  /// The log so far as text.
+  public var logText: String { String(decoding: log, as: UTF8.self) }
+
+  /// Waits until the log holds a text; false where the server ended before, or after 20 s.
+  public func waitForLog(_ text: String) async throws -> Bool {
+    let deadline = MonotonicTime.now() + .seconds(20)
+    while !readLog(), !logText.contains(text) {
+      if MonotonicTime.now() > deadline || process?.status != nil { return logText.contains(text) }
+      try await loop.sleep(for: .milliseconds(5))
+    }
+    return logText.contains(text)
+  }
+
+  /// Sends a signal to the server.
+  public func signal(_ signal: Int32) { process?.kill(signal) }
+
+  /// Waits for the server's end.
+  public func waitForExit() async -> ChildProcess.ExitStatus? {
+    let status = await process?.waitForExit()
+    _ = readLog()
+    process = nil
+    return status
+  }
+
+  /// Ends the server with SIGTERM and waits for it.
+  @discardableResult
+  public func stop() async -> ChildProcess.ExitStatus? {
+    signal(SIGTERM)
+    return await waitForExit()
+  }
+
+  /// What a call answers: HTTP status and body. 000 where there is no answer.
+  public func call(_ method: String, _ parameters: String = "", password: String = "secret") async throws -> (
+    status: String, body: String
+  ) {
+    let call = "<methodCall><methodName>\(method)</methodName><params>\(parameters)</params></methodCall>"
+    let result = try await ChildProcess.run(
+      [
+        "/usr/bin/curl", "--silent", "--cacert", folder.file("crt"), "--user", "root:\(password)", "--max-time", "30",
+        "--data-binary", "@-", "--write-out", "\n%{http_code}", "https://127.0.0.1:\(port)/RPC2",
+      ], input: Array(call.utf8), timeout: .seconds(40), outputLimitBytes: 64 << 20, on: loop)
+    let text = String(decoding: result.standardOutput, as: UTF8.self)
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    return (String(lines.last ?? "000"), lines.dropLast().joined(separator: "\n"))
+  }
+
+  /// Reads what the server has written. Returns true at the end of its output.
+  private func readLog() -> Bool {
+    guard let raw = output?.rawValue else { return true }
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while true {
+      var wait = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+      guard poll(&wait, 1, 0) > 0 else { return false }
+      let count = read(raw, &buffer, buffer.count)
+      if count <= 0 { return count == 0 }
+      log += buffer[..<count]
+    }
+  }
+
+  private static func run(_ arguments: [String], on loop: EventLoop) async throws {
+    let result = try await ChildProcess.run(
+      arguments, input: [], timeout: .seconds(60), outputLimitBytes: 1 << 20, on: loop)
+    guard result.status.isSuccess else {
+      throw FixtureError(
+        description: "\(arguments.joined(separator: " ")): \(String(decoding: result.standardError, as: UTF8.self))")
+    }
+  }
+
+  private static func freePort() throws(SystemError) -> UInt16 {
+    guard let address = SocketAddress(host: "127.0.0.1", port: 0) else {
+      preconditionFailure("127.0.0.1 is an address")
+    }
+    let socket = try Listener.bind(to: address)
+    return try SocketAddress.local(of: socket.rawValue).port
+  }
+}
+
+/// Why a fixture could not be had.
+public struct FixtureError: Error, CustomStringConvertible {
+  public let description: String
+}
