@@ -8,7 +8,9 @@ func fuzzProbeData(_ bytes: [UInt8]) {
   for item in document.children {
     if let name = item.name { probes[name] = item.text ?? "" }
   }
-  let groups = probes.values.flatMap { $0.utf8.split(separator: UInt8(ascii: "\n")).prefix(4).map { String(Substring($0)) } }
+  let groups = probes.values.flatMap {
+    $0.utf8.split(separator: UInt8(ascii: "\n")).prefix(4).map { String(Substring($0)) }
+  }
   let report = ProbeReport(timestamp: "1", probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups)
   var file = Array("<Probed>\n".utf8)
   report.append(to: &file, client: document.tag)
