@@ -111,7 +111,7 @@ extension ScriptedTransport {
     }
     let late = try #require(bench.connect())
     bench.send(request, to: late)
-    #expect(late.status == nil && bench.table.count == 2)
+    #expect(late.status == nil)
     // Another address is answered at once, and so is the right password from the same one.
     let other = try #require(bench.connect(from: "192.0.2.2"))
     bench.send(request, to: other)
