@@ -28,4 +28,12 @@ import XMLRPC
     let client = try #require(try ProbeStore.read(Array(file.utf8)).children.first)
     #expect(client.children[0]["value"]?.utf8.count == 10_240_000)
   }
+
+  /// Found by the fuzzer: the name was split inside of its namespace.
+  @Test func namespaceMayHoldABrace() throws {
+    let source = Array("<Bundle xmlns=\"}rn:x\"><a:Path xmlns:a=\"{}}\" a:b=\"c\"/></Bundle>".utf8)
+    let root = try RepositoryXML.parse(source, path: "a.xml").root
+    let again = try RepositoryXML.parse(WireWriter.xml(root), path: "b.xml").root
+    #expect(again.tag == "{}rn:x}Bundle" && again.children[0].tag == "{{}}}Path" && again.children[0]["{{}}}b"] == "c")
+  }
 }

@@ -43,6 +43,24 @@ extension ScriptedTransport {
     #expect(after.status == 200)
   }
 
+  @Test func aRunThatHasBegunDoesNotWaitForAStormOfHandshakes() throws {
+    var limits = NetworkLimits()
+    limits[.handshakesPerTurn] = 2
+    let bench = ConnectionBench(limits: limits)
+    bench.send(request, to: try #require(bench.connect(from: "192.0.2.2")))
+    let strangers = try (0..<6).map { _ in try #require(bench.connect { $0.handshakeScript = [.wantRead] }) }
+    let known = try #require(bench.connect(from: "192.0.2.2") { $0.handshakeScript = [.wantRead] })
+    known.feed(request)
+    bench.kernel.report(
+      (strangers + [known]).map {
+        PollEvent(
+          descriptor: $0.descriptor, generation: bench.kernel.registrations[$0.descriptor]!.generation,
+          readiness: .readable)
+      })
+    bench.loop.runOnce(wait: .zero)
+    #expect(known.status == 200 && bench.table.counters.handshakes == 4)
+  }
+
   @Test func requestsInProgressAreBounded() async throws {
     var limits = NetworkLimits()
     limits[.requests] = 1

@@ -102,6 +102,9 @@ public final class BuiltinCore: NetworkCore {
     }
   }
 
+  /// Connections accepted per iteration.
+  private static let acceptBudget = 128
+
   private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
     let files = TLSContext.Files(
       certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority)
@@ -124,7 +127,9 @@ public final class BuiltinCore: NetworkCore {
   private func listen(_ address: SocketAddress) throws(SystemError) {
     let listener: Listener
     do throws(SystemError) {
-      listener = try Listener(on: loop, address: address) { [unowned self] descriptor, peer in
+      // Accepting costs little beside a handshake, of which there are few per iteration: nobody waits for long in the
+      // kernel's queue behind a storm, unseen.
+      listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) { [unowned self] descriptor, peer in
         connections.admit(descriptor, from: peer)
       }
     } catch {

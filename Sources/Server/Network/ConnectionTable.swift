@@ -146,8 +146,14 @@ import XMLRPC
   // MARK: - For connections
 
   /// Whether one more handshake may advance in this iteration. What may not is still ready in the next one.
-  func takeHandshakeTurn() -> Bool {
-    if handshakesInTurn == limits[.handshakesPerTurn] { return false }
+  ///
+  /// A storm of strangers must not hold up a run that has begun: an address that was answered a short while ago has a
+  /// share of its own, as large as that of all.
+  func takeHandshakeTurn(for address: SocketAddress) -> Bool {
+    let limit = limits[.handshakesPerTurn]
+    if handshakesInTurn >= limit {
+      guard handshakesInTurn < 2 * limit, overload.isInRun(shareKey(address), now: loop.now) else { return false }
+    }
     if handshakesInTurn == 0 { loop.atEndOfIteration { [weak self] in self?.handshakesInTurn = 0 } }
     handshakesInTurn += 1
     return true

@@ -4,7 +4,7 @@ import XMLRPC
 /// The bounded turns of a connection, and the ways in which it ends.
 extension Connection {
   func handshakeTurn() {
-    guard flushTurn(), table.takeHandshakeTurn() else { return }
+    guard flushTurn(), table.takeHandshakeTurn(for: address) else { return }
     switch transport.handshake() {
     case .wantRead: wanted = .read
     case .wantWrite: wanted = .write

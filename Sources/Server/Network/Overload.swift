@@ -21,8 +21,12 @@ struct Overload {
   /// - Parameter lag: how long the events of this iteration have waited for their turn.
   func refuses(_ address: SocketAddress, lag: Duration, now: MonotonicTime) -> Bool {
     guard lag >= limitLag else { return false }
-    let isInRun = answered[address].map { now - $0 < Self.runTime } ?? false
-    return !isInRun || lag >= limitLag * Self.runPatience
+    return !isInRun(address, now: now) || lag >= limitLag * Self.runPatience
+  }
+
+  /// Whether the address was answered a short while ago.
+  func isInRun(_ address: SocketAddress, now: MonotonicTime) -> Bool {
+    answered[address].map { now - $0 < Self.runTime } ?? false
   }
 
   /// Notes an answer to an authenticated request.
