@@ -129,7 +129,8 @@ public final class BuiltinCore: NetworkCore {
     do throws(SystemError) {
       // Accepting costs little beside a handshake, of which there are few per iteration: nobody waits for long in the
       // kernel's queue behind a storm, unseen.
-      listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) { [unowned self] descriptor, peer in
+      listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) {
+        [unowned self] descriptor, peer in
         connections.admit(descriptor, from: peer)
       }
     } catch {
