@@ -36,4 +36,23 @@ import XMLRPC
     let again = try RepositoryXML.parse(WireWriter.xml(root), path: "b.xml").root
     #expect(again.tag == "{}rn:x}Bundle" && again.children[0].tag == "{{}}}Path" && again.children[0]["{{}}}b"] == "c")
   }
+
+  /// Each was compared with all before it: a body full of them held the loop for hours.
+  @Test func groupsOfProbesAreBounded() async throws {
+    let files = [
+      "Metadata/clients.xml": "<Clients><Client name=\"c\" profile=\"p\" address=\"127.0.0.1\"/></Clients>",
+      "Metadata/groups.xml": "<Groups><Group name=\"p\" profile=\"true\"/></Groups>",
+      "Probes/a": "echo",
+    ]
+    try await CoreBench.run(files: files, prepare: { $0.plugins = ["Metadata", "Probes"] }) { bench in
+      let long = String(repeating: "x", count: ProbesPlugin.limitGroupBytes + 1)
+      let lines = (0..<5000).map { "group:g\($0)" }.joined(separator: "\n")
+      let data = "<p><probe-data name=\"a\" source=\"Probes\">group:\(long)\n\(lines)</probe-data></p>"
+      let address = ClientAddress(ip: "127.0.0.1", port: 1)
+      #expect(try await bench.core.recvProbeData(address, data) == .bool(true))
+      let metadata = try await bench.core.buildMetadata("c")
+      let probed = metadata.groups.filter { $0.hasPrefix("g") }
+      #expect(probed.count == ProbesPlugin.limitGroups - 1 && !metadata.groups.contains(long))
+    }
+  }
 }
