@@ -81,7 +81,9 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
     }
     let report = ProbeReport(
       timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: Array(groups))
-    if try await store.take(report, of: metadata.hostname) { core.expireMetadataCache(metadata.hostname) }
+    guard store.take(report, of: metadata.hostname) else { return }
+    core.expireMetadataCache(metadata.hostname)
+    try await store.save()
   }
 
   /// Takes the allowed groups out of an output. Returns the other lines.
