@@ -20,8 +20,8 @@ private let rules = [
     </Dependencies>
     """
   let files = PluginRepository.files(bundle: bundle, rules.merging(["Deps/d.xml": deps]) { $1 })
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) { bench in
-    let structure = try #require(try await bench.configuration(of: "one.example.com").children.last)
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) { bench async throws in
+    let structure = try #require(try await bench.configuration(of: "one.example.com").children.first)
     #expect(structure.tag == "Independent" && structure.attributes.isEmpty)
     #expect(structure.children.compactMap(\.name) == ["deep", "for-bound", "lib", "web-lib"])
     #expect(try await !bench.entries(of: "two.example.com").contains("Package:web-lib"))
@@ -36,7 +36,7 @@ private let rules = [
   }
   let files = PluginRepository.files(
     bundle: bundle, rules.merging(["Deps/a.xml": deps(1, "lib"), "Deps/b.xml": deps(2, "high")]) { $1 })
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) { bench in
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) { bench async throws in
     #expect(try await bench.entries().contains("Package:high"))
     bench.edit("Deps/a.xml", deps(2, "lib"))
     // The validator fails as a whole: the configuration goes out without its structure.

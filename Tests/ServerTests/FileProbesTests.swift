@@ -26,7 +26,8 @@ private func answer(_ path: String, _ text: String) -> Element {
       "FileProbes/config.xml": config, "Cfg/etc/known/known": "known\n", "Cfg/etc/update/update": "old\n",
       "Cfg/etc/update/info.xml": "<FileInfo><Info mode=\"0600\"/></FileInfo>",
     ])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) { bench in
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+    bench async throws in
     let plugin = try bench.plugin(FileProbesPlugin.self)
     let metadata = try await bench.metadata()
     #expect(try plugin.getProbes(metadata).compactMap(\.name) == ["/etc/new", "/etc/known", "/etc/update"])
@@ -55,7 +56,8 @@ private func answer(_ path: String, _ text: String) -> Element {
 
 @Test func theProgramTellsAFile() async throws {
   let files = PluginRepository.files()
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) { bench in
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+    bench async throws in
     let path = bench.repository.write("contents\n", to: "odd \"ü\\ name", mode: 0o640)
     let escaped = String(decoding: XMLEscape.escaped(Array(path.utf8), as: .attribute), as: UTF8.self)
     bench.edit("FileProbes/config.xml", "<FileProbes><FileProbe name=\"\(escaped)\" update=\"true\"/></FileProbes>")

@@ -12,7 +12,7 @@ import Testing
     </GroupLogic>
     """
   ])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("GroupLogic")) { bench in
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("GroupLogic")) { bench async throws in
     let one = try await bench.metadata()
     #expect(one.groups == ["base", "web", "from-web", "red"] && one.categories == ["colour": "red"])
     #expect(try await bench.metadata("two.example.com").groups == ["other", "from-two"])

@@ -5,7 +5,8 @@ import XMLRPC
 @testable import Server
 
 @Test func memoryIsReported() async throws {
-  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Guppy")) { bench in
+  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Guppy")) {
+    bench async throws in
     #expect(try await bench.call("Guppy.Disable") == .nil)
     #expect(try await bench.call("Guppy.Enable") == .nil)
     guard case .structure(let figures) = try await bench.call("Guppy.Report") else {

@@ -19,7 +19,8 @@ private func line(_ name: String, _ value: String) -> String {
       """,
     ])
   let names = ["192.0.2.1": "one.example.com"]
-  try await CoreBench.run(files: files, names: names, settings: PluginRepository.settings("NagiosGen")) { bench in
+  try await CoreBench.run(files: files, names: names, settings: PluginRepository.settings("NagiosGen")) {
+    bench async throws in
     let host =
       "define host {\n" + line("host_name", "one.example.com") + line("alias", "one.example.com")
       + line("address", "192.0.2.1") + line("hostgroups", "entries,web") + line("check", "again")
@@ -35,7 +36,7 @@ private func line(_ name: String, _ value: String) -> String {
     #expect(try await bench.entry(paths[0], of: "two.example.com")?["failure"] != nil)
   }
   let older = PluginRepository.settings("NagiosGen", compatibility: .bcfg213)
-  try await CoreBench.run(files: files, names: names, settings: older) { bench in
+  try await CoreBench.run(files: files, names: names, settings: older) { bench async throws in
     #expect(try await bench.entry(paths[0])?.text?.contains(line("hostgroups", "web")) ?? false)
     #expect(try await bench.entry(paths[2])?.text?.hasPrefix("web group\n\n\ndefine host {") ?? false)
     #expect(try await bench.entry(paths[1])?["failure"] != nil)

@@ -11,7 +11,7 @@ private func answer(_ text: String) -> [Element] {
 
 @Test func answersOfOhaiAreKept() async throws {
   let files = PluginRepository.files(["Ohai/two.example.com.json": "{\"platform\": \"bsd\"}"])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Ohai")) { bench in
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("Ohai")) { bench async throws in
     let plugin = try bench.plugin(OhaiPlugin.self)
     let metadata = try await bench.metadata()
     #expect(plugin.getProbes(metadata).map { $0["interpreter"] } == ["/bin/sh"])

@@ -34,7 +34,7 @@ private let list = """
     "<Package name=\"\($0)\"/>"
   }.joined()
   let files = PluginRepository.files(bundle: bundle + "<Service name=\"listed\"/>", ["Pkgmgr/a.xml": list])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Pkgmgr")) { bench in
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("Pkgmgr")) { bench async throws in
     let expected: [(name: String, attributes: [String: String])] = [
       ("plain", ["version": "1.0", "uri": "http://p", "priority": "5", "type": "rpm"]),
       ("simple", ["url": "http://p/simple-2.deb", "type": "deb"]),

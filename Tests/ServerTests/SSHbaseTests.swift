@@ -23,7 +23,8 @@ private func paths(_ names: String...) -> String {
       "SSHbase/a.static": "a static", "SSHbase/unknown": "",
     ])
   let names = ["192.0.2.1": "one.example.com", "192.0.2.2": "dos", "2001:db8::2": "two.example.com"]
-  try await CoreBench.run(files: files, names: names, settings: PluginRepository.settings("SSHbase")) { bench in
+  try await CoreBench.run(files: files, names: names, settings: PluginRepository.settings("SSHbase")) {
+    bench async throws in
     let hosts = "/etc/ssh/ssh_known_hosts"
     let one = "192.0.2.1,one,one.example.com,uno"
     // Addresses of clients.xml are not names there, so that 127.0.0.1 is not in the list but as address.
@@ -59,7 +60,7 @@ private func paths(_ names: String...) -> String {
 
 @Test func keysAreMadeOnce() async throws {
   let files = PluginRepository.files(bundle: paths("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"))
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("SSHbase")) { bench in
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("SSHbase")) { bench async throws in
     let open = "SSHbase/ssh_host_ed25519_key.pub.H_one.example.com"
     let secret = "SSHbase/ssh_host_ed25519_key.H_one.example.com"
     let entry = try #require(try await bench.entry("/etc/ssh/ssh_host_ed25519_key"))
@@ -94,7 +95,7 @@ private func paths(_ names: String...) -> String {
   var settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
   settings.password = "foobat"
   let files = PluginRepository.files(bundle: paths("ssh_host_ed25519_key"))
-  try await CoreBench.run(files: files, settings: settings) { bench in
+  try await CoreBench.run(files: files, settings: settings) { bench async throws in
     let entry = try #require(try await bench.entry("/etc/ssh/ssh_host_ed25519_key"))
     #expect(entry.text?.hasPrefix("-----BEGIN OPENSSH PRIVATE KEY-----") ?? false)
     let stored = try bench.text("SSHbase/ssh_host_ed25519_key.H_one.example.com.crypt")

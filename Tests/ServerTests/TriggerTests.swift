@@ -6,7 +6,8 @@ import Testing
 @testable import Server
 
 @Test func scriptsRunAfterAConfiguration() async throws {
-  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Trigger")) { bench in
+  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Trigger")) {
+    bench async throws in
     let script = "#!/bin/sh\necho \"$#\" \"$@\" >> \"$(dirname \"$0\")/../told\"\n"
     bench.repository.write(script, to: "Trigger/note", mode: 0o755)
     bench.repository.write("not to be run", to: "Trigger/plain")

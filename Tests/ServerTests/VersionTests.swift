@@ -56,14 +56,14 @@ private func git(_ arguments: String..., in folder: String, on loop: EventLoop) 
 
 @Test func withoutAWorkingCopyThePluginIsNotLoaded() async throws {
   let settings = PluginRepository.settings("Git", "Svn", "Hg", "Cvs", "Darcs", "Fossil")
-  try await CoreBench.run(files: PluginRepository.files(), settings: settings) { bench in
+  try await CoreBench.run(files: PluginRepository.files(), settings: settings) { bench async throws in
     #expect(bench.core.plugins.keys == ["Bundler", "Metadata", "DefaultACL"])
     #expect(try await bench.configuration(of: "one.example.com")["revision"] == "-1")
   }
 }
 
 /// What a program of that name prints, and the revision that is taken from it; nil where it is none.
-private struct Program: CustomTestStringConvertible {
+private nonisolated struct Program: CustomTestStringConvertible {
   let plugin: VersionPlugin.Type
   let metadata: String
   let program: String
@@ -71,9 +71,9 @@ private struct Program: CustomTestStringConvertible {
   var compatibility = Compatibility.bcfg214
   let revision: String?
 
-  var testDescription: String { "\(plugin.name) \(script)" }
+  var testDescription: String { "\(plugin) \(script)" }
 
-  static let all: [Program] = [
+  nonisolated static let all: [Program] = [
     Program(
       plugin: SvnPlugin.self, metadata: ".svn/x", program: "svn",
       script: "printf 'Path: .\\nRevision: 42\\nLast Changed Rev: 41\\n'", revision: "42"),
@@ -107,7 +107,7 @@ private struct Program: CustomTestStringConvertible {
 private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
   let files = PluginRepository.files([program.metadata: ""])
   let settings = PluginRepository.settings(program.plugin.name, compatibility: program.compatibility)
-  try await CoreBench.run(files: files, settings: settings) { bench in
+  try await CoreBench.run(files: files, settings: settings) { bench async throws in
     bench.repository.write("#!/bin/sh\n\(program.script)\n", to: "bin/\(program.program)", mode: 0o755)
     let plugin = try #require(bench.core.plugins[program.plugin.name] as? VersionPlugin)
     plugin.programFolder = bench.repository.file("bin")
@@ -132,8 +132,9 @@ private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
     always_trust = true
     conflict_resolution = theirs_conflict
     """, to: "bcfg2.conf")
-  let settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
-  try await CoreBench.run(files: PluginRepository.files([".svn/x": ""]), settings: settings) { bench in
+  var settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
+  settings.versionControlRoot = nil
+  try await CoreBench.run(files: PluginRepository.files([".svn/x": ""]), settings: settings) { bench async throws in
     let script = """
       #!/bin/sh
       case "$*" in *" info "*) echo "Revision: 5" ;; *) echo "$*" >> called; cat >> typed ;; esac

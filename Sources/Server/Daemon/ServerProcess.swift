@@ -1,3 +1,4 @@
+import CLinux
 import EventLoop
 import Glibc
 import Logging
@@ -98,6 +99,9 @@ public final class ServerProcess {
     try Privileges.drop(user: settings.user, group: settings.group)
     try await core.start()
     report?.ready()
+    // Most of the code that was used so far is not used again.
+    _ = clinux_release_code_pages()
+    _ = clinux_malloc_trim(0)
     guard !isEnded else { return }
     await withCheckedContinuation { ending = $0 }
     signals?.close()
