@@ -106,7 +106,7 @@ class Site:
 
 def latency(site, options):
     normal = ("--connections", "1", "--seconds", str(options.seconds), "--timeout", "60", "--rate")
-    groups = 20
+    groups = 100
     cases = [("alone", "small", []), ("1000 silent before the handshake", "small", ["silent-connect=1000"]),
              ("1000 silent after the handshake", "small", ["silent-handshake=1000"]),
              ("1000 with a byte a second", "small", ["drip-headers=1000"]),
@@ -121,7 +121,7 @@ def latency(site, options):
             parts = 1 if "moment" in title else groups
             for _ in range(parts):
                 peers.append(site.hold("--fault-sources", "200", "--fault", f"{mode}={int(count) // parts}"))
-                time.sleep(0.5 if parts > 1 else 0)
+                time.sleep(0.1 if parts > 1 else 0)
         before = site.cpu_seconds()
         result = site.load(*normal, "40" if name == "small" else "4")
         used = site.cpu_seconds() - before

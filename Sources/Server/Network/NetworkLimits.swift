@@ -96,7 +96,7 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
       .progressBytes, .bytes, 4096, 1...1_048_576,
       "that count as progress, so that a byte now and then does not hold a connection"),
     Definition(
-      .handshakesPerTurn, .connections, 16, 1...4096,
+      .handshakesPerTurn, .connections, 4, 1...4096,
       "that the loop shakes hands with before the others have their turn; a signature takes up to a millisecond"),
     Definition(
       .readTurnBytes, .bytes, 65536, 1024...16_777_216,
