@@ -27,8 +27,9 @@ public final class BuiltinCore: NetworkCore {
   public func open() throws {
     tls = try Self.makeTLS(settings)
     if let warning = tls.warning { logger.warning("\(warning)") }
-    connections = ConnectionTable(
-      on: loop, handler: self, limits: NetworkLimits(settings), context: tls)
+    var limits = NetworkLimits(settings)
+    if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
+    connections = ConnectionTable(on: loop, handler: self, limits: limits, context: tls)
     for address in try listenAddresses() { try listen(address) }
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
@@ -80,6 +81,15 @@ public final class BuiltinCore: NetworkCore {
     fileMonitor.rescan()
   }
 
+  public override var httpLimits: HTTPLimits { connections?.limits.http ?? NetworkLimits(settings).http }
+
+  /// SIGUSR1: writes what the network side has counted since the start to the log.
+  public func logCounters() {
+    guard let connections else { return }
+    logger.notice("Network: \(connections.count) connections now, \(connections.unauthenticatedCount) unauthenticated")
+    for line in connections.counters.report { logger.notice("\(line)") }
+  }
+
   /// Reads bcfg2.conf again. A bad file is logged and the old settings stay.
   func reloadSettings() {
     do {
@@ -91,6 +101,9 @@ public final class BuiltinCore: NetworkCore {
       logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)")
     }
   }
+
+  /// Connections accepted per iteration.
+  private static let acceptBudget = 128
 
   private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
     let files = TLSContext.Files(
@@ -114,7 +127,10 @@ public final class BuiltinCore: NetworkCore {
   private func listen(_ address: SocketAddress) throws(SystemError) {
     let listener: Listener
     do throws(SystemError) {
-      listener = try Listener(on: loop, address: address) { [unowned self] descriptor, peer in
+      // Accepting costs little beside a handshake, of which there are few per iteration: nobody waits for long in the
+      // kernel's queue behind a storm, unseen.
+      listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) {
+        [unowned self] descriptor, peer in
         connections.admit(descriptor, from: peer)
       }
     } catch {
@@ -124,6 +140,10 @@ public final class BuiltinCore: NetworkCore {
       return
     }
     listener.pause()
+    listener.onExhausted = { [unowned self] error in
+      connections.noteExhausted()
+      logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
+    }
     listeners.append(listener)
     sockets.append(address)
   }
