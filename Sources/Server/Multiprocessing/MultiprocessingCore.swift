@@ -34,6 +34,11 @@ public final class MultiprocessingCore: BuiltinCore {
   /// Process numbers of the children that run.
   public var childProcesses: [pid_t] { pool.children.compactMap(\.processID) }
 
+  /// How many children can build.
+  var readyChildren: Int { pool.children.count { $0.isReady } }
+  /// How often children were started again.
+  var restarts: Int { pool.children.reduce(0) { $0 + $1.restarts } }
+
   // MARK: Life
 
   override func repositoryLoaded() async throws {
@@ -47,8 +52,11 @@ public final class MultiprocessingCore: BuiltinCore {
 
   /// As the builtin core; then the children end.
   public override func stop(_ completion: @escaping () -> Void) {
-    super.stop { [self] in pool.stop(limit: Self.shutdownTimeout, completion) }
+    super.stop { [self] in stopChildren(completion) }
   }
+
+  /// Ends the children; a second call kills them.
+  func stopChildren(_ completion: @escaping () -> Void) { pool.stop(limit: Self.shutdownTimeout, completion) }
 
   private func launch(
     _ name: String, _ onExit: @escaping (ChildProcess.ExitStatus) -> Void
