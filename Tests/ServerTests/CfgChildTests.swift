@@ -92,7 +92,9 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
   let repository = try CfgRepository(conf: "[encryption]\nmine = sesame\nother = else\n", on: try EventLoop())
   try repository.write(bytes: encryption.encrypt(Array("secret\n".utf8), with: "sesame"), "a/a.crypt")
   try repository.write(bytes: encryption.encrypt(Array("host\n".utf8), with: "else"), "a/a.H_two.crypt")
-  try repository.write(bytes: encryption.encrypt([0xFF], with: "unknown"), "b/b.crypt")
+  // With another salt one in 256 wrong passphrases would seem to fit.
+  let salt: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
+  try repository.write(bytes: encryption.encrypt([0xFF], with: "unknown", salt: salt), "b/b.crypt")
   repository.write("not encrypted", "c/c.crypt")
   #expect(await repository.text("/a") == "secret\n")
   #expect(await repository.text("/a", client("two")) == "host\n")

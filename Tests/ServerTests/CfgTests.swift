@@ -20,7 +20,7 @@ import XMLRPC
     ("motd.H_a.crypt", .encrypted(.host("a")), nil),
     ("motd.genshi", .template(.all, kind: "genshi"), nil),
     ("motd.G10_web.crypt.cheetah", .template(.group("web", priority: 10), kind: "cheetah"), nil),
-    ("motd.jinja2.crypt", .template(.all, kind: "jinja2"), nil),
+    ("motd.jinja2.crypt", .template(.all, kind: "jinja2"), .unknown),
     ("part.genshi_include", .ignored, nil),
     ("info.xml", .infoXML, nil),
     (":test", .test(.all), nil), (":test.G10_web", .test(.group("web", priority: 10)), nil),
@@ -31,11 +31,11 @@ import XMLRPC
     ("motd.cat", .unknown, .cat(.all)), ("motd.H_a.diff", .plain(.host("a.diff")), .diff(.host("a"))),
   ]
   for (name, kind, old) in table {
-    #expect(CfgFileName(name, base: "motd", compatibility: .bcfg214) == kind, "\(name)")
-    #expect(CfgFileName(name, base: "motd", compatibility: .bcfg213) == old ?? kind, "\(name)")
+    #expect(CfgFileName(name, base: "motd", handlers: CfgHandler.all(.bcfg214)) == kind, "\(name)")
+    #expect(CfgFileName(name, base: "motd", handlers: CfgHandler.all(.bcfg213)) == old ?? kind, "\(name)")
   }
-  #expect(CfgFileName("info", base: "info", compatibility: .bcfg214) == .plain(.all))
-  #expect(CfgFileName("x.genshi", base: "x.genshi", compatibility: .bcfg214) == .plain(.all))
+  #expect(CfgFileName("info", base: "info", handlers: CfgHandler.all(.bcfg214)) == .plain(.all))
+  #expect(CfgFileName("x.genshi", base: "x.genshi", handlers: CfgHandler.all(.bcfg214)) == .plain(.all))
 }
 
 @Test func mostSpecificFileWins() async throws {
@@ -96,6 +96,7 @@ import XMLRPC
     ("iso8859-15", [0xA4], [0xE2, 0x82, 0xAC]), ("cp1252", [0x80], [0xE2, 0x82, 0xAC]),
     ("ascii", [0xE9], nil), ("no-such-encoding", [0x41], nil),
     ("utf-16le", [0xE9, 0x00], [0xC3, 0xA9]),
+    ("iso2022_jp", [0x1B, 0x24, 0x42, 0x46, 0x7C, 0x1B, 0x28, 0x42], Array("日".utf8)),
   ]
   for (name, bytes, text) in table {
     let encoding = TextEncoding(name)
@@ -190,6 +191,19 @@ import XMLRPC
   #expect(repository.cfg.binder(tag: "Path", name: "/f/one") == nil)
   repository.write("new\n", "g/two/two")
   #expect(await repository.text("/g/two") == "new\n")
+}
+
+@Test func handlersThatAreNotListedAreNotKnown() async throws {
+  let repository = try CfgRepository(
+    [
+      "a/a": "a", "a/:test": "no program", "a/a.H_x.genshi": "template",
+      "a/info.xml": "<FileInfo><Info mode='0600'/></FileInfo>",
+    ],
+    conf: "[cfg]\nhandlers = CfgPlaintextGenerator, Bcfg2.Server.Plugins.Cfg.CfgInfoXML, CfgNoSuch\n",
+    on: try EventLoop())
+  #expect(await repository.text("/a") == "a")
+  #expect(await repository.text("/a", client("x.genshi")) == "template")
+  #expect(try await repository.bind("/a")["mode"] == "0600")
 }
 
 @Test func changedSettingsReadTheFilesAgain() async throws {

@@ -10,7 +10,7 @@ private let xi = "xmlns:xi=\"http://www.w3.org/2001/XInclude\""
 /// Files on a disk, a monitor that is told to look, and what was logged.
 private final class Bench {
   let folder = TemporaryDirectory()
-  let monitor = ScanningMonitor()
+  let monitor = ComparingMonitor()
   let lines = LogLines()
   let logger: Logger
 

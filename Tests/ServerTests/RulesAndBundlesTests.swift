@@ -18,7 +18,7 @@ private final class Repository {
     var settings = Settings()
     settings.repository = folder.path
     change(&settings)
-    core = ServerCore(settings: settings, loop: loop, fileMonitor: ScanningMonitor(), resolver: FixedResolver())
+    core = ServerCore(settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver())
     for plugin in plugins { core.initPlugin(plugin) }
     core.interfaces = PluginInterfaces(core.plugins.values)
   }

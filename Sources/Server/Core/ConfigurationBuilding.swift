@@ -141,7 +141,9 @@ extension ServerCore {
     try await timed("BindStructure") {
       for entry in structure.children {
         if entry.tag.hasPrefix("Bound") {
-          guard entry.tag != "Bound" else { throw PluginExecutionError("Empty tag name in \(structure.name ?? "None")") }
+          guard entry.tag != "Bound" else {
+            throw PluginExecutionError("Empty tag name in \(structure.name ?? "None")")
+          }
           entry.tag.removeFirst(5)
           continue
         }

@@ -89,7 +89,11 @@ public final class ServerProcess {
       let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
     else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
     let resolver = HostResolver(on: loop)
-    defer { resolver.shutdown() }
+    // A core that was started has shut the monitor down by then; one that failed to start has not.
+    defer {
+      resolver.shutdown()
+      monitor.shutdown()
+    }
     let core = makeCore(loop, monitor, resolver)
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core

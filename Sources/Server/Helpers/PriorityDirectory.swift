@@ -43,6 +43,15 @@ public final class PriorityDirectory {
   }
   /// `%{name}` in attributes of rules stands for the entry's name.
   public var replacesName: Bool
+  /// Decrypts elements with an `encrypted` attribute. Setting it reads the files again.
+  public var encryption: Encryption? {
+    didSet {
+      for file in directory.children {
+        file.encryption = encryption
+        file.load()
+      }
+    }
+  }
   /// Renders files that are templates.
   public weak var renderer: (any XMLTemplateRenderer)?
 
@@ -64,15 +73,20 @@ public final class PriorityDirectory {
   /// Reads the folder and watches it.
   public init(
     folder: String, monitor: any FileMonitor, logger: Logger, usesRegex: Bool, replacesName: Bool,
-    renderer: (any XMLTemplateRenderer)? = nil
+    encryption: Encryption? = nil, renderer: (any XMLTemplateRenderer)? = nil
   ) {
     self.usesRegex = usesRegex
     self.replacesName = replacesName
+    self.encryption = encryption
     self.renderer = renderer
     self.logger = logger
     directory = DirectoryBacked(
       folder: folder, monitor: monitor, logger: logger, fits: DirectoryBacked<PriorityStructFile>.isXMLName
-    ) { PriorityStructFile(path: $0, monitor: monitor, logger: logger) }
+    ) {
+      let file = PriorityStructFile(path: $0, monitor: monitor, logger: logger)
+      file.encryption = encryption
+      return file
+    }
     directory.onChange = { [unowned self] in update() }
     directory.watch()
   }

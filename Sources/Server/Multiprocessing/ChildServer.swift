@@ -37,7 +37,6 @@ public enum ChildServer {
     channel.onFrame = { life.take($0) }
     channel.onEnd = { _ in life.end() }
     let logger = Logger(label: "bcfg2-server")
-    var core: ChildCore?
     do {
       guard let value = try await life.start() else { return 0 }
       let settings = try ChildSettings.decode(value["settings"] ?? .nil)
@@ -48,23 +47,25 @@ public enum ChildServer {
         let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
       else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
       let resolver = HostResolver(on: loop)
-      defer { resolver.shutdown() }
+      defer {
+        resolver.shutdown()
+        monitor.shutdown()
+      }
       let child = ChildCore(
         channel: channel, settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
-      core = child
       try await child.start(value)
       channel.onFrame = { child.take($0) }
       channel.send(.ready)
       for frame in life.takeWaiting() { child.take(frame) }
+      await life.waitForEnd()
+      child.shutdown()
+      channel.close()
+      return 0
     } catch {
       logger.error("\(name): startup failed: \(error)")
       channel.flush()
       return 1
     }
-    await life.waitForEnd()
-    core?.shutdown()
-    channel.close()
-    return 0
   }
 }
 

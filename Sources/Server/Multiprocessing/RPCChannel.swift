@@ -60,6 +60,11 @@ import XMLRPC
     var pair: [Int32] = [-1, -1]
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     if socketpair(AF_UNIX, type, 0, &pair) != 0 { throw SystemError(call: "socketpair", errno: errno) }
+    // The system's largest, where that is more than the default: fewer turns for a large answer. Less is no error.
+    for end in pair {
+      var size: Int32 = 1 << 20
+      _ = setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
     return (pair[0], pair[1])
   }
 

@@ -101,8 +101,8 @@ public protocol Threaded: Plugin {
 
 /// Decision plugins say which entries a client may or may not install.
 public protocol Decision: Plugin {
-  /// Pairs of entry tag and entry name for mode `whitelist` or `blacklist`.
-  func getDecisions(_ metadata: ClientMetadata, mode: String) async throws -> [(tag: String, name: String)]
+  /// Pairs of entry tag and entry name for mode `whitelist` or `blacklist`; nil where an attribute is missing.
+  func getDecisions(_ metadata: ClientMetadata, mode: String) async throws -> [(tag: String?, name: String?)]
 }
 
 /// Changes the abstract configuration before its entries are bound.
@@ -200,4 +200,13 @@ public protocol PullTarget: Plugin {
   /// The variants that could take the entry, most specific first, with their paths.
   func acceptChoices(_ entry: Element, _ metadata: ClientMetadata) throws -> [String]
   func acceptPullData(specificTo path: String, _ entry: Element) async throws
+}
+
+/// Keeps contents of Path entries in folders that are named by path, `<folder>/etc/motd/motd.H_<host>`: Cfg. What others
+/// write there is bound from then on.
+public protocol PathContents: Generator {
+  /// Absolute path of the folder.
+  var folder: String { get }
+  /// Whether there is a file of contents for a path and a client.
+  func hasContents(ofPath path: String, _ metadata: ClientMetadata) -> Bool
 }

@@ -17,9 +17,21 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
     let monitor = core.fileMonitor
     files = DirectoryBacked(
       folder: folder, monitor: monitor, logger: logger, fits: { BundleFile.name(ofFile: $0) != nil },
-      makeChild: { BundleFile(path: $0, monitor: monitor, logger: logger) })
+      makeChild: { [unowned core] in
+        let file = BundleFile(path: $0, monitor: monitor, logger: logger)
+        file.encryption = Encryption(core.settings)
+        return file
+      })
     files.onChange = { [unowned self] in indexBundles() }
     files.watch()
+  }
+
+  public override func settingsChanged() {
+    super.settingsChanged()
+    for file in files.children {
+      file.encryption = Encryption(core.settings)
+      file.load()
+    }
   }
 
   /// Names of the bundles that exist, sorted.

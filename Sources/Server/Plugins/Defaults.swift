@@ -13,7 +13,8 @@ public final class DefaultsPlugin: Plugin, GoalValidator {
     try super.init(core: core)
     defaults = PriorityDirectory(
       folder: folder, monitor: core.fileMonitor, logger: logger, usesRegex: true,
-      replacesName: core.settings.defaultsReplaceName, renderer: core.xmlTemplateRenderer)
+      replacesName: core.settings.defaultsReplaceName, encryption: Encryption(core.settings),
+      renderer: core.xmlTemplateRenderer)
   }
 
   public func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) async {
@@ -32,6 +33,7 @@ public final class DefaultsPlugin: Plugin, GoalValidator {
 
   public override func settingsChanged() {
     super.settingsChanged()
+    defaults.encryption = Encryption(core.settings)
     defaults.replacesName = core.settings.defaultsReplaceName
   }
 }

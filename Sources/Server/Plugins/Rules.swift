@@ -11,7 +11,8 @@ public final class RulesPlugin: Plugin, Generator {
     try super.init(core: core)
     rules = PriorityDirectory(
       folder: folder, monitor: core.fileMonitor, logger: logger, usesRegex: core.settings.rulesRegex,
-      replacesName: core.settings.rulesReplaceName, renderer: core.xmlTemplateRenderer)
+      replacesName: core.settings.rulesReplaceName, encryption: Encryption(core.settings),
+      renderer: core.xmlTemplateRenderer)
   }
 
   public func binder(tag: String, name: String) -> EntryBinder? {
@@ -39,6 +40,7 @@ public final class RulesPlugin: Plugin, Generator {
 
   public override func settingsChanged() {
     super.settingsChanged()
+    rules.encryption = Encryption(core.settings)
     rules.usesRegex = core.settings.rulesRegex
     rules.replacesName = core.settings.rulesReplaceName
   }

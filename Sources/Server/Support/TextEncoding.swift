@@ -14,7 +14,7 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
     switch plain {
     case "utf8", "u8", "utf", "utf8ucs2", "utf8ucs4": self = .utf8
     case "latin1", "iso88591", "88591", "l1", "cp819", "latin": self = .latin1
-    default: self = .other(name.uppercased().replacing("_", with: "-"))
+    default: self = .other(name.uppercased().replacing("_", with: "-").replacing("ISO2022", with: "ISO-2022"))
     }
   }
 
@@ -77,6 +77,14 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
       }
     }
     if let flaw { throw TextEncodingError(offset: flaw, encoding: source) }
+    // Encodings with shift states end in their first one.
+    output += [UInt8](unsafeUninitializedCapacity: 16) { part, count in
+      var end: UnsafeMutablePointer<CChar>? = UnsafeMutableRawPointer(part.baseAddress!)
+        .assumingMemoryBound(to: CChar.self)
+      var free = 16
+      iconv(converter, nil, nil, &end, &free)
+      count = 16 - free
+    }
     return output
   }
 }

@@ -69,10 +69,9 @@ public final class CfgEntrySet: EntryFolder {
   }
 
   private func makeFile(_ fileName: String, _ event: FileEvent) -> CfgFile? {
-    let compatibility = plugin.core.settings.compatibility
-    let kind = CfgFileName(fileName, base: baseName, compatibility: compatibility)
+    let kind = CfgFileName(fileName, base: baseName, handlers: plugin.options.handlers)
     let file = "\(path)/\(fileName)"
-    if compatibility != .bcfg213, kind != .plain(.all) { warnOfOldKind(fileName, file) }
+    if plugin.core.settings.compatibility != .bcfg213, kind != .plain(.all) { warnOfOldKind(fileName, file) }
     switch kind {
     case .plain(let specificity): return CfgPlainFile(path: file, specificity: specificity, plugin: plugin)
     case .encrypted(let specificity): return CfgEncryptedFile(path: file, specificity: specificity, plugin: plugin)
@@ -96,7 +95,7 @@ public final class CfgEntrySet: EntryFolder {
   }
 
   private func warnOfOldKind(_ fileName: String, _ file: String) {
-    switch CfgFileName(fileName, base: baseName, compatibility: .bcfg213) {
+    switch CfgFileName(fileName, base: baseName, handlers: CfgHandler.all(.bcfg213)) {
     case .cat, .diff, .legacyInfo:
       plugin.logger.warning("Cfg: \(file) has no effect but with [server] compatibility = 1.3")
     default: break

@@ -22,40 +22,50 @@ enum CfgFileName: Equatable {
   /// Nothing of Cfg's.
   case unknown
 
-  private static let templates = ["genshi", "cheetah", "jinja2"]
+  /// Endings of templates, in the order in which they are tried.
+  private static let templates: [(ending: String, kind: String, handler: CfgHandler)] = [
+    (".genshi.crypt", "genshi", .encryptedGenshi), (".crypt.genshi", "genshi", .encryptedGenshi),
+    (".cheetah.crypt", "cheetah", .encryptedCheetah), (".crypt.cheetah", "cheetah", .encryptedCheetah),
+    (".jinja2.crypt", "jinja2", .encryptedJinja2), (".crypt.jinja2", "jinja2", .encryptedJinja2),
+    (".genshi", "genshi", .genshi), (".cheetah", "cheetah", .cheetah), (".jinja2", "jinja2", .jinja2),
+  ]
 
   /// - Parameters:
   ///   - name: the name of the file.
   ///   - base: the name of its folder.
-  ///   - compatibility: with 1.3, its older kinds of files are known too.
-  init(_ name: String, base: String, compatibility: Compatibility) {
-    let has13 = compatibility == .bcfg213
+  ///   - handlers: the kinds that are known; a file of another kind may be taken for a plain one.
+  init(_ name: String, base: String, handlers: Set<CfgHandler>) {
     switch name {
-    case "info.xml": self = .infoXML
-    case "authorizedkeys.xml", "authorized_keys.xml": self = .authorizedKeys
-    case "privkey.xml": self = .privateKey
-    case "pubkey.xml": self = .publicKey
-    case "sslkey.xml" where !has13: self = .sslKey
-    case "sslcert.xml" where !has13: self = .sslCertificate
-    case "info" where has13, ":info" where has13: self = .legacyInfo
-    default: self = Self.specific(name, base: base, has13: has13)
+    case "info.xml" where handlers.contains(.infoXML): self = .infoXML
+    case "authorizedkeys.xml" where handlers.contains(.authorizedKeys): self = .authorizedKeys
+    case "authorized_keys.xml" where handlers.contains(.authorizedKeys): self = .authorizedKeys
+    case "privkey.xml" where handlers.contains(.privateKey): self = .privateKey
+    case "pubkey.xml" where handlers.contains(.publicKey): self = .publicKey
+    case "sslkey.xml" where handlers.contains(.sslKey): self = .sslKey
+    case "sslcert.xml" where handlers.contains(.sslCertificate): self = .sslCertificate
+    case "info" where handlers.contains(.legacyInfo): self = .legacyInfo
+    case ":info" where handlers.contains(.legacyInfo): self = .legacyInfo
+    default: self = Self.specific(name, base: base, handlers)
     }
   }
 
-  private static func specific(_ name: String, base: String, has13: Bool) -> CfgFileName {
-    if let rest = name.dropping(prefix: ":test"), let specificity = Specificity(suffix: rest) {
+  private static func specific(_ name: String, base: String, _ handlers: Set<CfgHandler>) -> CfgFileName {
+    if handlers.contains(.test), let rest = name.dropping(prefix: ":test"), let specificity = Specificity(suffix: rest)
+    {
       return .test(specificity)
     }
     if let rest = name.dropping(prefix: base) {
-      for kind in templates {
-        for ending in [".\(kind).crypt", ".crypt.\(kind)", ".\(kind)"] {
-          if let specificity = specificity(rest, before: ending) { return .template(specificity, kind: kind) }
+      for template in templates where handlers.contains(template.handler) {
+        if let specificity = specificity(rest, before: template.ending) {
+          return .template(specificity, kind: template.kind)
         }
       }
-      if let specificity = specificity(rest, before: ".crypt") { return .encrypted(specificity) }
-      if has13, let specificity = specificity(rest, before: ".cat") { return .cat(specificity) }
-      if has13, let specificity = specificity(rest, before: ".diff") { return .diff(specificity) }
-      if let specificity = Specificity(suffix: rest) { return .plain(specificity) }
+      if handlers.contains(.encrypted), let specificity = specificity(rest, before: ".crypt") {
+        return .encrypted(specificity)
+      }
+      if handlers.contains(.cat), let specificity = specificity(rest, before: ".cat") { return .cat(specificity) }
+      if handlers.contains(.diff), let specificity = specificity(rest, before: ".diff") { return .diff(specificity) }
+      if handlers.contains(.plain), let specificity = Specificity(suffix: rest) { return .plain(specificity) }
     }
     return name.hasSuffix(".genshi_include") || name.hasSuffix(".jinja2_include") ? .ignored : .unknown
   }

@@ -13,15 +13,19 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
     let encoding: TextEncoding
     /// How `.crypt` files are read.
     let encryption: Encryption
-    /// Whether 1.3's older kinds of files are known.
-    let compatibility: Compatibility
+    /// The kinds of files that are known, from `[cfg] handlers` and `[server] compatibility`.
+    let handlers: Set<CfgHandler>
     /// The most bytes of a file, from `[cfg] max_file_size`.
     let limitBytes: Int
 
     init(_ settings: Settings) {
       encoding = TextEncoding(settings.encoding)
       encryption = Encryption(settings)
-      compatibility = settings.compatibility
+      let all = CfgHandler.all(settings.compatibility)
+      handlers =
+        settings.value("cfg", "handlers")?.value.list.map {
+          Set($0.compactMap(CfgHandler.init(named:))).intersection(all)
+        } ?? all
       limitBytes = settings.value("cfg", "max_file_size")?.value.integer ?? 64 << 20
     }
   }
@@ -33,6 +37,13 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
   public required init(core: ServerCore) throws {
     options = Options(core.settings)
     try super.init(core: core)
+    warnOfUnknownHandlers()
+  }
+
+  private func warnOfUnknownHandlers() {
+    for name in core.settings.value("cfg", "handlers")?.value.list ?? [] where CfgHandler(named: name) == nil {
+      logger.error("\(core.settings.origin(of: "cfg", "handlers")): unknown handler \(name) in [cfg] handlers")
+    }
   }
 
   public override func makeEntrySet(name: String, path: String) -> CfgEntrySet {
@@ -44,6 +55,7 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
     let new = Options(core.settings)
     guard new != options else { return }
     options = new
+    warnOfUnknownHandlers()
     reload()
   }
 

@@ -39,6 +39,8 @@ final class ProbeStore {
   private var names: [String] = []
   /// Clients whose report is not on disk.
   private var unwritten: Set<String> = []
+  /// Those of them that reported something new.
+  private var unwrittenData: Set<String> = []
   private var waiting: [CheckedContinuation<Void, any Error>] = []
   private var signature: Signature?
   private var timer: Timer?
@@ -53,24 +55,32 @@ final class ProbeStore {
   /// The last report of a client; nil where there is none.
   subscript(_ client: String) -> ProbeReport? { reports[client] }
 
-  /// Takes a report. New data is on disk when this returns.
+  /// Takes a report.
   ///
-  /// - Returns: true where groups or data are not those of the report before.
-  func take(_ report: ProbeReport, of client: String) async throws -> Bool {
+  /// - Returns: true where groups or data are not those that are on disk: `save` is to follow.
+  func take(_ report: ProbeReport, of client: String) -> Bool {
     let known = reports[client]
     set(report, client)
     unwritten.insert(client)
-    if let known, known.body == report.body, known.groups == report.groups {
-      if timer?.isScheduled != true {
-        timer = loop.schedule(after: Self.timestampDelay) { [weak self] in self?.flush() }
-      }
-      return false
+    let isSame = known?.body == report.body && known?.groups == report.groups
+    guard isSame, !unwrittenData.contains(client) else {
+      unwrittenData.insert(client)
+      return true
     }
+    if timer?.isScheduled != true {
+      timer = loop.schedule(after: Self.timestampDelay) { [weak self] in self?.flush() }
+    }
+    return false
+  }
+
+  /// Writes at the end of the iteration. Everything that was taken is on disk when this returns.
+  ///
+  /// - Throws: `SystemError` where it cannot be written.
+  func save() async throws {
     try await withCheckedThrowingContinuation { continuation in
       if waiting.isEmpty { loop.atEndOfIteration { [self] in flush() } }
       waiting.append(continuation)
     }
-    return true
   }
 
   /// Takes a report that another process has written.
@@ -143,6 +153,7 @@ final class ProbeStore {
     try AtomicFile.write(bytes, to: path)
     signature = Signature(path)
     unwritten.removeAll()
+    unwrittenData.removeAll()
     timer?.cancel()
   }
 

@@ -80,10 +80,14 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     }
     let report = ProbeReport(
       timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups)
-    if try await store.take(report, of: metadata.hostname) { core.expireMetadataCache(metadata.hostname) }
+    let isNew = store.take(report, of: metadata.hostname)
+    // The parent's children see what the parent sees, at the same time.
     var replica: [UInt8] = []
     report.append(to: &replica, client: metadata.hostname)
     core.replicate(replica, of: metadata.hostname, for: self)
+    guard isNew else { return }
+    core.expireMetadataCache(metadata.hostname)
+    try await store.save()
   }
 
   /// Takes the allowed groups out of an output. Returns the other lines.

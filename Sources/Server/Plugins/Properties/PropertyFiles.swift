@@ -41,10 +41,10 @@ final class JSONPropertyFile: FileBacked, PropertyFile {
   private var value: JSONValue?
 
   override func index(_ bytes: [UInt8]) throws {
-    do throws(JSONValue.ParseError) {
-      value = try JSONValue(parsing: bytes)
+    do throws(JSONError) {
+      value = try JSONValue(json: String(decoding: bytes, as: UTF8.self))
     } catch {
-      throw XMLFileError(path: path, line: error.line, message: "Could not load JSON data: \(error)")
+      throw XMLFileError(path: path, line: 0, message: "Could not load JSON data: \(error)")
     }
   }
 

@@ -1,0 +1,118 @@
+import EventLoop
+import Glibc
+import XMLRPC
+
+/// Nagios configuration: each client's host definition, and on the Nagios server all of them together.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/NagiosGen.py.
+final class NagiosGenPlugin: Plugin, Generator {
+  override class var name: String { "NagiosGen" }
+
+  private static let hostPath = "/etc/nagiosgen.status"
+  private static let limitBytes = 64 << 20
+
+  private var config: StructFile!
+  private var is13: Bool { core.settings.compatibility == .bcfg213 }
+  private var serverPath: String { is13 ? "/etc/nagios/nagiosgen.cfg" : "/etc/nagios/conf.d/bcfg2.cfg" }
+
+  required init(core: ServerCore) throws {
+    try super.init(core: core)
+    config = StructFile(
+      path: folder + "/config.xml", monitor: core.fileMonitor, logger: logger, creatingTopTag: name)
+    config.watch()
+  }
+
+  func binder(tag: String, name: String) -> EntryBinder? {
+    guard tag == "Path" else { return nil }
+    if name == Self.hostPath { return .later { [unowned self] in try await bindHost($0, $1) } }
+    if name == serverPath { return .now { [unowned self] entry, _ in try bindServer(entry) } }
+    return nil
+  }
+
+  func entryNames(tag: String) -> [String] { tag == "Path" ? [serverPath, Self.hostPath] : [] }
+
+  private func bindHost(_ entry: Element, _ metadata: ClientMetadata) async throws {
+    guard let address = await address(of: metadata.hostname) else {
+      throw PluginExecutionError("Failed to find IP address for \(metadata.hostname)")
+    }
+    var lines = [
+      "define host {", Self.line("host_name", metadata.hostname), Self.line("alias", metadata.hostname),
+      Self.line("address", address),
+    ]
+    var hostGroups = metadata.groups.filter { isFile("\(folder)/\($0)-group.cfg") }
+    if !is13 { hostGroups.formUnion(metadata.bundles.filter { isFile("\(folder)/\($0)-bundle.cfg") }) }
+    if !hostGroups.isEmpty { lines.append(Self.line("hostgroups", hostGroups.sorted().joined(separator: ","))) }
+    // Of two options of one name the last one counts, where the first one stands.
+    var options = Attributes()
+    for option in config.match(metadata) where option.tag == "Option" {
+      options[option.name ?? "None"] = option.text ?? "None"
+    }
+    for (name, value) in options { lines.append(Self.line(name, value)) }
+    if options["use"] == nil { lines.append(Self.line("use", "default")) }
+    lines.append("}")
+    let text = lines.joined(separator: "\n") + "\n"
+    set(entry, text, owner: "root", mode: "0400")
+    keep(text, "\(folder)/\(metadata.hostname)-host.cfg")
+  }
+
+  private func bindServer(_ entry: Element) throws {
+    let hosts = try RepositoryPath.glob("\(folder)/*-host.cfg").map(read)
+    var used: Set<Substring> = is13 ? [] : ["default"]
+    for line in hosts.lazy.flatMap({ $0.split(whereSeparator: \.isNewline) }) where line.contains("hostgroup") {
+      let words = line.split(whereSeparator: \.isWhitespace)
+      if words.count > 1 { used.formUnion(words[1].split(separator: ",")) }
+    }
+    // 1.4 looks at the files of bundles too, but under their whole name, which no host has for a group.
+    let groups = try RepositoryPath.glob("\(folder)/*-group.cfg").filter { path in
+      used.contains(RepositoryPath.name(of: path).dropLast("-group.cfg".utf8.count))
+    }.map(read)
+    let text = "\(groups.joined(separator: "\n"))\n\n\(hosts.joined(separator: "\n"))"
+    set(entry, text, owner: "nagios", mode: "0440")
+    keep(text, "\(folder)/nagiosgen.cfg")
+  }
+
+  private static func line(_ name: String, _ value: String) -> String {
+    "\t" + name + String(repeating: " ", count: max(32 - name.unicodeScalars.count, 0)) + " " + value
+  }
+
+  private func set(_ entry: Element, _ text: String, owner: String, mode: String) {
+    entry.text = text
+    entry["encoding"] = "ascii"
+    entry["owner"] = owner
+    entry["group"] = owner
+    entry["type"] = "file"
+    entry["mode"] = mode
+  }
+
+  /// The first address of a host; one that is an address already is taken as it is.
+  private func address(of host: String) async -> String? {
+    if SocketAddress(host: host, port: 0) != nil { return host }
+    let found = await core.resolver.addresses(of: host)
+    return is13 ? found.first { !$0.utf8.contains(UInt8(ascii: ":")) } : found.first
+  }
+
+  private func isFile(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
+  /// A text file of the plugin's folder.
+  private func read(_ path: String) throws -> String {
+    let bytes = try AtomicFile.readFile(path, limitBytes: Self.limitBytes)
+    if let flaw = XMLCharacters.firstFlaw(in: bytes) {
+      throw XMLFileError(path: path, line: 0, message: "cannot be sent to clients: \(flaw)")
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Leaves a file in the plugin's folder, where it is not there already. The entry is bound even if that fails.
+  private func keep(_ text: String, _ path: String) {
+    let bytes = Array(text.utf8)
+    if fileExists(path), let old = try? AtomicFile.readFile(path, limitBytes: Self.limitBytes), old == bytes { return }
+    do throws(SystemError) {
+      try AtomicFile.write(bytes, to: path, newFileMode: 0o666)
+    } catch {
+      logger.error("Failed to write \(path): \(error)")
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import EventLoop
+
+/// What a client's `ohai` knows of it: asked for by a probe, kept as JSON, given to templates.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Ohai.py.
+final class OhaiPlugin: Plugin, Probing, Connector, Caching {
+  override class var name: String { "Ohai" }
+
+  private static let limitBytes = 64 << 20
+  /// Answers an empty object where there is no ohai, so that templates can ask for members all the same.
+  private static let program = """
+    #!/bin/sh
+    PATH=$PATH:/sbin:/usr/sbin
+    export PATH
+    if command -v ohai >/dev/null 2>&1; then
+        exec ohai
+    fi
+    echo '{}'
+
+    """
+
+  private var cache: [String: OhaiData] = [:]
+
+  func getProbes(_ metadata: ClientMetadata) -> [Element] {
+    let probe = Element("probe", ["name": name, "source": name, "interpreter": "/bin/sh"])
+    probe.text = Self.program
+    return [probe]
+  }
+
+  /// - Throws: `JSONError`; nothing is kept then.
+  func receiveData(_ metadata: ClientMetadata, _ data: [Element]) throws {
+    guard let text = data.first?.text, !text.isEmpty else { return }
+    let client = metadata.hostname
+    if cache[client]?.text == text { return }
+    let new = OhaiData(text: text, value: try JSONValue(json: text))
+    try AtomicFile.write(Array(text.utf8), to: path(of: client), newFileMode: 0o666)
+    cache[client] = new
+    if core.metadataCacheMode == .cautious || core.metadataCacheMode == .aggressive {
+      core.expireMetadataCache(client)
+    }
+  }
+
+  func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {
+    if let known = cache[metadata.hostname] { return known }
+    let data = read(metadata.hostname) ?? OhaiData(text: "{}", value: .object([]))
+    cache[metadata.hostname] = data
+    return data
+  }
+
+  func expireCache(key: String?) {
+    if let key { cache[key] = nil } else { cache.removeAll() }
+  }
+
+  private func path(of client: String) -> String { "\(folder)/\(client).json" }
+
+  /// What was kept of a client. A file that cannot be read is logged and taken for none.
+  private func read(_ client: String) -> OhaiData? {
+    let path = path(of: client)
+    guard fileExists(path) else { return nil }
+    do {
+      let text = String(decoding: try AtomicFile.readFile(path, limitBytes: Self.limitBytes), as: UTF8.self)
+      return OhaiData(text: text, value: try JSONValue(json: text))
+    } catch {
+      logger.error("\(path): \(error)")
+      return nil
+    }
+  }
+}
+
+/// `metadata.Ohai`: the members of a client's JSON object.
+public struct OhaiData: ConnectorData {
+  /// As the client sent it.
+  public let text: String
+  public let value: JSONValue
+}

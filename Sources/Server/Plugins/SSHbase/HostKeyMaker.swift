@@ -1,0 +1,103 @@
+import EventLoop
+
+/// Makes host keys by ssh-keygen, one pair of a kind and host at a time.
+final class HostKeyMaker {
+  private static let timeout: Duration = .seconds(60)
+  private static let limitBytes = 1 << 20
+
+  private unowned let plugin: SSHbasePlugin
+  /// Pairs that are being made, by the private key's file name.
+  private var underway: [String: Task<Void, any Error>] = [:]
+
+  init(_ plugin: SSHbasePlugin) { self.plugin = plugin }
+
+  /// Makes what a client lacks of a pair; the files are on disk when this returns.
+  ///
+  /// A private key that the repository has is never replaced: its public key is taken from it.
+  /// - Parameter name: of the private or the public key, without the host.
+  /// - Throws: `PluginExecutionError`.
+  func makeKey(_ name: String, for metadata: ClientMetadata) async throws {
+    let privateName = name.hasSuffix(".pub") ? String(name.dropLast(4)) : name
+    let file = "\(privateName).H_\(metadata.hostname)"
+    if let task = underway[file] { return try await task.value }
+    let task = Task { try await make(privateName, metadata) }
+    underway[file] = task
+    defer { underway[file] = nil }
+    try await task.value
+  }
+
+  private func make(_ name: String, _ metadata: ClientMetadata) async throws {
+    let privatePath = "\(plugin.folder)/\(name).H_\(metadata.hostname)"
+    let publicPath = "\(plugin.folder)/\(name).pub.H_\(metadata.hostname)"
+    do {
+      let folder = try TemporaryFolder()
+      if let known = plugin.sets[name]?.best(metadata) {
+        try await derivePublicKey(known, metadata, folder, publicPath)
+        return
+      }
+      try await run([
+        "ssh-keygen", "-q", "-f", "\(folder.path)/key", "-N", "", "-t", Self.type(of: name), "-C",
+        "root@\(metadata.hostname)",
+      ])
+      let secret = try folder.read("key", limitBytes: Self.limitBytes)
+      let open = try folder.read("key.pub", limitBytes: Self.limitBytes)
+      try writeSecret(secret, privatePath)
+      try AtomicFile.write(open, to: publicPath, newFileMode: 0o644)
+    } catch let error as SystemError {
+      throw PluginExecutionError("Unable to write SSH keys: \(error)")
+    }
+  }
+
+  private static func type(of name: String) -> String {
+    switch name {
+    case "ssh_host_dsa_key": "dsa"
+    case "ssh_host_ecdsa_key": "ecdsa"
+    case "ssh_host_ed25519_key": "ed25519"
+    case "ssh_host_rsa_key": "rsa"
+    default: "rsa1"
+    }
+  }
+
+  private func derivePublicKey(
+    _ known: HostKeyData, _ metadata: ClientMetadata, _ folder: TemporaryFolder, _ path: String
+  ) async throws {
+    guard let key = known.key else { throw PluginExecutionError("Failed to decrypt \(known.path)") }
+    let output = try await run(["ssh-keygen", "-y", "-f", try folder.write(key, "key")])
+    let line = output.outputText.split(separator: "\n").first.map(String.init) ?? ""
+    let words = line.split(separator: " ")
+    let comment = words.count < 3 ? " root@\(metadata.hostname)" : ""
+    try AtomicFile.write(Array("\(line)\(comment)\n".utf8), to: path, newFileMode: 0o644)
+  }
+
+  @discardableResult
+  private func run(_ command: [String]) async throws -> ChildProcess.Output {
+    plugin.debugLog("SSHbase: Running: \(command.joined(separator: " "))")
+    let output: ChildProcess.Output
+    do {
+      output = try await ChildProcess.run(
+        command, timeout: Self.timeout, outputLimitBytes: Self.limitBytes, on: plugin.core.loop)
+    } catch {
+      throw PluginExecutionError("SSHbase: Error running ssh-keygen: \(error)")
+    }
+    if let failure = output.failure { throw PluginExecutionError("SSHbase: Error running ssh-keygen: \(failure)") }
+    return output
+  }
+
+  /// Writes a private key, encrypted where `[sshbase] passphrase` names a passphrase.
+  private func writeSecret(_ key: [UInt8], _ path: String) throws {
+    let settings = plugin.core.settings
+    guard let name = settings.value("sshbase", "passphrase")?.value.text else {
+      try AtomicFile.write(key, to: path, newFileMode: 0o600)
+      return
+    }
+    plugin.debugLog("SSHbase: Encrypting private key for \(path)")
+    let encrypted: [UInt8]
+    do throws(EncryptionError) {
+      let encryption = Encryption(settings)
+      encrypted = try encryption.encrypt(key, with: try encryption.passphrase(named: name))
+    } catch {
+      throw PluginExecutionError("Unable to encrypt SSH key: \(error)")
+    }
+    try AtomicFile.write(encrypted, to: "\(path).crypt", newFileMode: 0o600)
+  }
+}

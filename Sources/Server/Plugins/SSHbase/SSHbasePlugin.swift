@@ -1,0 +1,156 @@
+import EventLoop
+
+/// SSH host keys: one pair of each kind for a host, made when it is first asked for, and the known hosts file.
+///
+/// Files: `ssh_host_<type>_key[.pub].H_<host>`, or `.G<priority>_<group>`; `.crypt` behind that for encrypted ones;
+/// `*.static` with lines for known hosts; `ssh_known_hosts`, which then is sent instead of one that is put together.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/SSHbase.py.
+final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
+  override class var name: String { "SSHbase" }
+
+  /// Kinds of private keys; each has a public one with `.pub` behind it.
+  static let keyNames = [
+    "ssh_host_dsa_key", "ssh_host_ecdsa_key", "ssh_host_ed25519_key", "ssh_host_rsa_key", "ssh_host_key",
+  ]
+  static let knownHosts = "ssh_known_hosts"
+  private static let entryFolder = "/etc/ssh/"
+  private static let localNames = "localhost,localhost.localdomain,127.0.0.1"
+  private static let staticLimitBytes = 16 << 20
+
+  /// Sets of files by base name.
+  private(set) var sets: [String: HostKeySet] = [:]
+  /// Contents of `.static` files by name.
+  private(set) var staticLines: [String: String] = [:]
+  private var knownHostsList: KnownHostsList!
+  private var maker: HostKeyMaker!
+
+  required init(core: ServerCore) throws {
+    try super.init(core: core)
+    knownHostsList = KnownHostsList(core: core, logger: logger)
+    maker = HostKeyMaker(self)
+    for name in Self.keyNames.flatMap({ [$0, $0 + ".pub"] }) + [Self.knownHosts] {
+      sets[name] = HostKeySet(name, self)
+    }
+    core.fileMonitor.add(folder, recursive: false, handler: self)
+  }
+
+  // MARK: Generator
+
+  private func set(tag: String, name: String) -> HostKeySet? {
+    guard tag == "Path", name.hasPrefix(Self.entryFolder) else { return nil }
+    return sets[String(name.dropFirst(Self.entryFolder.utf8.count))]
+  }
+
+  func binder(tag: String, name: String) -> EntryBinder? {
+    guard let set = set(tag: tag, name: name) else { return nil }
+    if set.baseName == Self.knownHosts {
+      return .later { [unowned self] in try await bindKnownHosts($0, $1, set) }
+    }
+    return .later { [unowned self] in try await bindKey($0, $1, set) }
+  }
+
+  func entryNames(tag: String) -> [String] { tag == "Path" ? sets.keys.map { Self.entryFolder + $0 }.sorted() : [] }
+
+  /// Binds a key, which is made where there is none for the client.
+  private func bindKey(_ entry: Element, _ metadata: ClientMetadata, _ set: HostKeySet) async throws {
+    if set.best(metadata) == nil {
+      try await maker.makeKey(set.baseName, for: metadata)
+      core.fileMonitor.processPending()
+      guard set.best(metadata) != nil else {
+        throw PluginExecutionError("\(set.baseName) still not registered")
+      }
+    }
+    try set.bindEntry(entry, metadata)
+  }
+
+  private func bindKnownHosts(_ entry: Element, _ metadata: ClientMetadata, _ set: HostKeySet) async throws {
+    if set.best(metadata) != nil {
+      try set.bindEntry(entry, metadata)
+      return
+    }
+    var text = try await knownHostsList.text(publicSets: publicSets, staticLines: staticLines)
+    let own = publicSets.compactMap { $0.best(metadata) }.sorted { $0.path < $1.path }
+    for key in own { text += "\(Self.localNames) \(String(decoding: key.key ?? [], as: UTF8.self))" }
+    entry.text = text
+    try set.bindPermissions(entry, metadata)
+  }
+
+  /// Sets of public keys by name.
+  private var publicSets: [HostKeySet] {
+    Self.keyNames.compactMap { sets[$0 + ".pub"] }.sorted { $0.baseName < $1.baseName }
+  }
+
+  // MARK: Connector and caches
+
+  func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {
+    var keys: [String: [UInt8]] = [:]
+    for set in publicSets { if let key = set.best(metadata)?.key { keys[set.baseName] = key } }
+    return SSHbaseData(publicKeys: keys)
+  }
+
+  func expireCache(key: String?) { knownHostsList.forget() }
+
+  // MARK: PullTarget
+
+  func acceptChoices(_ entry: Element, _ metadata: ClientMetadata) throws -> [String] {
+    guard let set = set(tag: entry.tag, name: entry.name ?? "") else {
+      throw PluginExecutionError("SSHbase has no \(entry.tag):\(entry.name ?? "None")")
+    }
+    return ["\(folder)/\(set.baseName).H_\(metadata.hostname)"]
+  }
+
+  func acceptPullData(specificTo path: String, _ entry: Element) throws {
+    guard let text = entry.text else {
+      throw PluginExecutionError(
+        "Failed to pull \(entry.name ?? "None"). This file does not currently exist on the client")
+    }
+    try AtomicFile.write(Array(text.utf8), to: path, newFileMode: 0o600)
+    core.fileMonitor.processPending()
+  }
+}
+
+extension SSHbasePlugin: FileEventHandler {
+  var handlerName: String { "SSHbase" }
+
+  func handleEvent(_ event: FileEvent) {
+    guard !event.isDirectory, event.path != folder else { return }
+    let file = event.fileName
+    if let set = sets.values.first(where: { $0.specificity(ofFileNamed: file) != nil }) {
+      set.handleEvent(event)
+      if set.baseName.hasSuffix(".pub") {
+        debugLog("New public key \(file); invalidating ssh_known_hosts cache")
+        knownHostsList.forget()
+        if core.metadataCacheMode == .cautious || core.metadataCacheMode == .aggressive {
+          core.expireMetadataCache()
+        }
+      }
+    } else if file == "info.xml" {
+      for set in sets.values { set.handleEvent(event) }
+    } else if file.hasSuffix(".static") {
+      logger.info("Static key \(file) \(event.action); invalidating ssh_known_hosts cache")
+      staticEvent(event)
+      knownHostsList.forget()
+    } else {
+      logger.warning("SSHbase: Got unknown event \(file) \(event.action)")
+    }
+  }
+
+  private func staticEvent(_ event: FileEvent) {
+    if event.action == .deleted {
+      staticLines[event.fileName] = nil
+      return
+    }
+    do throws(SystemError) {
+      let bytes = try AtomicFile.readFile(event.path, limitBytes: Self.staticLimitBytes)
+      staticLines[event.fileName] = String(decoding: bytes, as: UTF8.self)
+    } catch {
+      logger.error("Failed to read file \(event.path): \(error)")
+    }
+  }
+}
+
+/// `metadata.SSHbase`: a client's public keys by file name, `ssh_host_rsa_key.pub`.
+public struct SSHbaseData: ConnectorData {
+  public let publicKeys: [String: [UInt8]]
+}

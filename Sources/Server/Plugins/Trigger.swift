@@ -1,0 +1,49 @@
+import EventLoop
+
+/// Runs the programs in Trigger after each configuration, with the client's name, profile and groups. Nobody waits for
+/// them.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Trigger.py.
+final class TriggerPlugin: Plugin, ClientRunHooks {
+  override class var name: String { "Trigger" }
+
+  /// How much a program may write before it is killed.
+  private static let outputLimitBytes = 1 << 20
+
+  private var scripts: ScriptFolder!
+  /// Runs that have not ended.
+  private(set) var running = 0
+
+  required init(core: ServerCore) throws {
+    try super.init(core: core)
+    scripts = ScriptFolder(folder, monitor: core.fileMonitor)
+  }
+
+  func endClientRun(_ metadata: ClientMetadata) {
+    let groups = metadata.groups.sorted().joined(separator: ":")
+    let arguments = [metadata.hostname, "-p", metadata.profile ?? "", "-g", groups]
+    for script in scripts.scripts {
+      let command = [scripts.path(of: script)] + arguments
+      running += 1
+      Task {
+        await run(command)
+        running -= 1
+      }
+    }
+  }
+
+  private func run(_ command: [String]) async {
+    debugLog("Running \(command.joined(separator: " "))")
+    do {
+      let output = try await ChildProcess.run(
+        command, timeout: nil, outputLimitBytes: Self.outputLimitBytes, on: core.loop)
+      if let failure = output.failure {
+        logger.error("Trigger: Error running \(command[0]): \(failure)")
+      } else if !output.standardError.isEmpty {
+        debugLog("Trigger: Error: \(output.errorText)")
+      }
+    } catch {
+      logger.error("Trigger: Error running \(command[0]): \(error)")
+    }
+  }
+}

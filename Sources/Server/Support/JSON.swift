@@ -1,0 +1,239 @@
+/// A value of JSON, or of YAML read as such: what plugins keep of the outputs of other programs.
+public nonisolated enum JSONValue: Hashable, Sendable {
+  case null
+  case boolean(Bool)
+  case integer(Int)
+  case number(Double)
+  case string(String)
+  case array([JSONValue])
+  /// Members in their order; of two with one name the last one counts.
+  case object([Member])
+
+  /// One member of an object.
+  public struct Member: Hashable, Sendable {
+    public let name: String
+    public let value: JSONValue
+
+    public init(_ name: String, _ value: JSONValue) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// A member of an object; nil where there is none, or this is no object.
+  public subscript(_ name: String) -> JSONValue? {
+    guard case .object(let members) = self else { return nil }
+    return members.last { $0.name == name }?.value
+  }
+
+  /// Whether Python takes the value for true.
+  public var isTruthy: Bool {
+    switch self {
+    case .null: false
+    case .boolean(let flag): flag
+    case .integer(let number): number != 0
+    case .number(let number): number != 0
+    case .string(let text): !text.isEmpty
+    case .array(let items): !items.isEmpty
+    case .object(let members): !members.isEmpty
+    }
+  }
+}
+
+/// What is wrong with a JSON text, in the words of Python 2's json, which reach clients in faults.
+public nonisolated struct JSONError: Error, Hashable, CustomStringConvertible {
+  public let description: String
+}
+
+nonisolated extension JSONValue {
+  /// How deep arrays and objects may nest.
+  static let depthLimit = 256
+
+  /// Reads a JSON text as Python 2's `json.loads` does: also `NaN`, `Infinity` and `-Infinity`.
+  ///
+  /// - Throws: `JSONError`; a text that ends where a value has to stand is told as no JSON at all.
+  public init(json text: String) throws(JSONError) {
+    var reader = JSONReader(bytes: Array(text.utf8))
+    self = try reader.document()
+  }
+}
+
+private nonisolated struct JSONReader {
+  let bytes: [UInt8]
+  private var index = 0
+
+  init(bytes: [UInt8]) { self.bytes = bytes }
+
+  mutating func document() throws(JSONError) -> JSONValue {
+    skipSpace()
+    let value = try value(depth: 0)
+    skipSpace()
+    if index < bytes.count {
+      throw JSONError(
+        description: "Extra data: \(place(index)) - \(place(bytes.count)) (char \(index) - \(bytes.count))")
+    }
+    return value
+  }
+
+  private func place(_ offset: Int) -> String {
+    let before = bytes[..<offset]
+    let newline = before.lastIndex(of: UInt8(ascii: "\n"))
+    let line = before.count { $0 == UInt8(ascii: "\n") } + 1
+    return "line \(line) column \(offset - (newline ?? -1))"
+  }
+
+  private func fail(_ message: String, at offset: Int) -> JSONError {
+    JSONError(description: "\(message): \(place(offset)) (char \(offset))")
+  }
+
+  private var noValue: JSONError { JSONError(description: "No JSON object could be decoded") }
+  private var current: UInt8? { index < bytes.count ? bytes[index] : nil }
+
+  private mutating func skipSpace() {
+    while let byte = current, byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D { index += 1 }
+  }
+
+  private mutating func take(_ byte: Character) -> Bool {
+    guard let wanted = byte.asciiValue, current == wanted else { return false }
+    index += 1
+    return true
+  }
+
+  private mutating func take(word: String) -> Bool {
+    guard bytes[index...].starts(with: word.utf8) else { return false }
+    index += word.utf8.count
+    return true
+  }
+
+  private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
+    guard depth < JSONValue.depthLimit else { throw fail("Nested too deeply", at: index) }
+    if take("{") { return try object(depth: depth + 1) }
+    if take("[") { return try array(depth: depth + 1) }
+    if take("\"") { return .string(try string()) }
+    if take(word: "null") { return .null }
+    if take(word: "true") { return .boolean(true) }
+    if take(word: "false") { return .boolean(false) }
+    if take(word: "NaN") { return .number(.nan) }
+    if take(word: "Infinity") { return .number(.infinity) }
+    if take(word: "-Infinity") { return .number(-.infinity) }
+    return try number()
+  }
+
+  private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
+    var members: [JSONValue.Member] = []
+    skipSpace()
+    if take("}") { return .object(members) }
+    while true {
+      guard take("\"") else { throw fail("Expecting property name", at: index) }
+      let name = try string()
+      skipSpace()
+      guard take(":") else { throw fail("Expecting : delimiter", at: index) }
+      skipSpace()
+      members.append(JSONValue.Member(name, try value(depth: depth)))
+      skipSpace()
+      if take("}") { return .object(members) }
+      guard take(",") else { throw fail("Expecting , delimiter", at: index) }
+      skipSpace()
+    }
+  }
+
+  private mutating func array(depth: Int) throws(JSONError) -> JSONValue {
+    var items: [JSONValue] = []
+    skipSpace()
+    if take("]") { return .array(items) }
+    while true {
+      items.append(try value(depth: depth))
+      skipSpace()
+      if take("]") { return .array(items) }
+      guard take(",") else { throw fail("Expecting , delimiter", at: index) }
+      skipSpace()
+    }
+  }
+
+  /// The rest of a string whose opening quote was taken.
+  private mutating func string() throws(JSONError) -> String {
+    let start = index - 1
+    var text: [UInt8] = []
+    while let byte = current {
+      index += 1
+      switch byte {
+      case UInt8(ascii: "\""): return String(decoding: text, as: UTF8.self)
+      case UInt8(ascii: "\\"): try escape(into: &text, stringStart: start)
+      case 0..<0x20: throw fail("Invalid control character at", at: index - 1)
+      default: text.append(byte)
+      }
+    }
+    throw fail("Unterminated string starting at", at: start)
+  }
+
+  private mutating func escape(into text: inout [UInt8], stringStart: Int) throws(JSONError) {
+    guard let byte = current else { throw fail("Unterminated string starting at", at: stringStart) }
+    index += 1
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
+    case UInt8(ascii: "b"): text.append(0x08)
+    case UInt8(ascii: "f"): text.append(0x0C)
+    case UInt8(ascii: "n"): text.append(0x0A)
+    case UInt8(ascii: "r"): text.append(0x0D)
+    case UInt8(ascii: "t"): text.append(0x09)
+    case UInt8(ascii: "u"):
+      var code = try hexadecimal()
+      if (0xD800..<0xDC00).contains(code), bytes[index...].starts(with: [0x5C, 0x75]) {
+        let back = index
+        index += 2
+        let low = try hexadecimal()
+        if (0xDC00..<0xE000).contains(low) {
+          code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+        } else {
+          index = back
+        }
+      }
+      // Half a pair is no character: text cannot hold it.
+      text += String(Unicode.Scalar(code) ?? "\u{FFFD}").utf8
+    default: throw fail("Invalid \\escape", at: index - 2)
+    }
+  }
+
+  private mutating func hexadecimal() throws(JSONError) -> UInt32 {
+    let digits = bytes[index...].prefix(4)
+    guard digits.count == 4, digits.allSatisfy({ Unicode.Scalar($0).properties.isASCIIHexDigit }),
+      let code = UInt32(String(decoding: digits, as: UTF8.self), radix: 16)
+    else { throw fail("Invalid \\uXXXX escape", at: index - 1) }
+    index += 4
+    return code
+  }
+
+  private mutating func number() throws(JSONError) -> JSONValue {
+    let start = index
+    func digits(_ index: inout Int) -> Int {
+      let start = index
+      while index < bytes.count, bytes[index] &- 0x30 < 10 { index += 1 }
+      return index - start
+    }
+    _ = take("-")
+    if take("0") {
+    } else if digits(&index) == 0 {
+      index = start
+      throw noValue
+    }
+    var isInteger = true
+    var end = index
+    if take("."), digits(&index) > 0 {
+      isInteger = false
+      end = index
+    }
+    index = end
+    if take("e") || take("E") {
+      if !take("+") { _ = take("-") }
+      if digits(&index) > 0 {
+        isInteger = false
+        end = index
+      }
+    }
+    index = end
+    let text = String(decoding: bytes[start..<end], as: UTF8.self)
+    if isInteger, let integer = Int(text) { return .integer(integer) }
+    guard let number = Double(text) else { throw noValue }
+    return .number(number)
+  }
+}
