@@ -14,7 +14,7 @@ private final class MultiprocessingBench {
   let clientCount = 6
   private let monitor: any FileMonitor
 
-  init(_ loop: EventLoop, children: Int, prepare: (inout Settings) -> Void = { _ in }) async throws {
+  init(_ loop: EventLoop, children: Int, monitor name: String = "inotify") async throws {
     self.loop = loop
     var clients = "<Clients>\n"
     for number in 0..<clientCount {
@@ -26,16 +26,16 @@ private final class MultiprocessingBench {
       "<Groups><Group name=\"p\" profile=\"true\" public=\"true\" default=\"true\"><Bundle name=\"b\"/></Group>"
         + "<Group name=\"probed\"><Bundle name=\"q\"/></Group></Groups>\n", to: "Metadata/groups.xml")
     repository.write("first\n", to: "Cfg/motd/motd")
-    repository.write("<Bundle><Path name=\"motd\"/></Bundle>\n", to: "Bundler/b.xml")
+    repository.write("<Bundle><Path name=\"/motd\"/></Bundle>\n", to: "Bundler/b.xml")
     repository.write("<Bundle><BoundAction name=\"probed\" command=\"true\"/></Bundle>\n", to: "Bundler/q.xml")
     let text =
       "[server]\nrepository = \(repository.path)\nplugins = Bundler,Cfg,Metadata,Probes\nbackend = multiprocessing\n"
       + "children = \(children)\nchild_selection = round_robin\nchild_timeout = 1\n[logging]\nsyslog = false\n"
     var options = CommandLineOptions()
     options.configurationFile = repository.write(text, to: "bcfg2.conf")
-    var settings = try Settings.load(options)
-    prepare(&settings)
-    monitor = InotifyMonitor(on: loop)
+    options.set("server", "filemonitor", to: name, typed: "test")
+    let settings = try Settings.load(options)
+    monitor = try #require(FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop))
     core = MultiprocessingCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver())
     core.commandLine = options
     core.launcher.path = Project.server
@@ -44,7 +44,9 @@ private final class MultiprocessingBench {
   }
 
   /// The address of a client.
-  func address(_ number: Int) -> ClientAddress { ClientAddress(ip: "127.0.1.\(number + 1)", port: UInt16(1000 + number)) }
+  func address(_ number: Int) -> ClientAddress {
+    ClientAddress(ip: "127.0.1.\(number + 1)", port: UInt16(1000 + number))
+  }
 
   func call(_ method: String, _ params: [Value] = [], as number: Int = 0) async -> CallOutcome {
     await core.dispatch(MethodCall(method: method, params: params), from: address(number))
@@ -90,13 +92,21 @@ private final class LoadCount {
   @Test func everyChildBuildsWhatTheParentWould() async throws {
     try await LoopDriver.withLoop { loop in
       let bench = try await MultiprocessingBench(loop, children: 2)
+      try await bench.waitForChildren()
       for number in 0..<bench.clientCount {
         let expected = WireWriter.document(try await bench.core.buildConfiguration("c\(number)"))
-        for _ in 0..<2 { #expect(await bench.configuration(number) == String(decoding: expected.bytes(), as: UTF8.self)) }
+        for _ in 0..<2 {
+          #expect(await bench.configuration(number) == String(decoding: expected.bytes(), as: UTF8.self))
+        }
       }
       #expect(bench.core.ownBuilds == 0)
-      guard case .value(let statistics) = await bench.call("get_statistics") else { return #expect(Bool(false)) }
-      for name in ["Child-0:Core:build_metadata", "Child-1:GetConfig", "Total:GetConfig"] {
+      // An administrator's, as the address says.
+      let administrator = ClientAddress(ip: "127.0.0.1", port: 1)
+      let call = MethodCall(method: "get_statistics", params: [])
+      guard case .value(let statistics) = await bench.core.dispatch(call, from: administrator) else {
+        return #expect(Bool(false), "no statistics")
+      }
+      for name in ["Child-0:Core:build_metadata", "Child-1:Core:GetConfig", "Total:GetConfig"] {
         #expect(statistics[name] != nil, "\(name)")
       }
       await bench.stop()
@@ -119,17 +129,18 @@ private final class LoadCount {
     async throws
   {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop, children: 3) { $0.fileMonitor = monitor }
+      let bench = try await MultiprocessingBench(loop, children: 3, monitor: monitor)
       try await bench.waitForChildren()
       for round in 0..<10 {
         let isProbed = round % 2 == 0
-        let data = "<probe-data><probe-data name=\"x\" source=\"Probes\">\(isProbed ? "group:probed" : "other")\n</probe-data></probe-data>"
+        let data =
+          "<probe-data><probe-data name=\"x\" source=\"Probes\">\(isProbed ? "group:probed" : "other")\n</probe-data></probe-data>"
         guard case .value(.bool(true)) = await bench.call("RecvProbeData", [.string(data)], as: 1) else {
           return #expect(Bool(false), "not taken")
         }
         for _ in 0..<3 {
-          #expect(await bench.configuration(1).contains("name=&quot;probed") == isProbed, "\(round)")
-          #expect(await !bench.configuration(2).contains("name=&quot;probed"))
+          #expect(await bench.configuration(1).contains("name=\"probed") == isProbed, "\(round)")
+          #expect(await !bench.configuration(2).contains("name=\"probed"))
         }
       }
       await bench.stop()
@@ -173,7 +184,7 @@ private final class LoadCount {
     return (count.answers, count.wrong)
   }
 
-  @Test(arguments: [SIGKILL, SIGSTOP, SIGSEGV]) func noRequestFailsWhileChildrenAreLost(signal: Int32) async throws {
+  @Test(arguments: [SIGKILL, SIGSTOP]) func noRequestFailsWhileChildrenAreLost(signal: Int32) async throws {
     try await LoopDriver.withLoop { loop in
       let bench = try await MultiprocessingBench(loop, children: 2)
       let requests = signal == SIGKILL ? 3000 : 300
@@ -197,8 +208,9 @@ private final class LoadCount {
       #expect(result.answers == requests)
       #expect(result.wrong.isEmpty, "\(result.wrong.count) wrong, first: \(result.wrong.first ?? "")")
       #expect(killed > 0)
+      // The end of the last one may still be on its way.
+      while bench.core.restarts == 0 { try await loop.sleep(for: .milliseconds(2)) }
       try await bench.waitForChildren()
-      #expect(bench.core.restarts > 0)
       let after = await load(bench, requests: 20, width: 2)
       #expect(after.answers == 20 && after.wrong.isEmpty)
       await bench.stop()

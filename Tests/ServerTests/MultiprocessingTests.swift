@@ -155,7 +155,9 @@ import XMLRPC
         names.append(name)
         pool.release(name)
       }
-      let expected = selection == "round_robin" ? ["Child-1", "Child-0", "Child-1", "Child-0"] : Array(repeating: "Child-1", count: 4)
+      let expected =
+        selection == "round_robin"
+        ? ["Child-1", "Child-0", "Child-1", "Child-0"] : Array(repeating: "Child-1", count: 4)
       #expect(names == expected)
       pool.release(busy)
       var isStopped = false
@@ -249,7 +251,8 @@ import XMLRPC
 
 extension Array where Element: Sendable {
   /// The results in order, all begun at once.
-  fileprivate func asyncMap<Result: Sendable>(_ body: @escaping @MainActor (Element) async throws -> Result) async throws
+  fileprivate func asyncMap<Result: Sendable>(_ body: @escaping @MainActor (Element) async throws -> Result)
+    async throws
     -> [Result]
   {
     let tasks = map { element in Task { try await body(element) } }
