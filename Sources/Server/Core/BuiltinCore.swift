@@ -7,7 +7,7 @@ import XMLRPC
 ///
 /// A run is `open`, which takes the sockets and reads key and certificate, then (privileges dropped) `start`, which
 /// loads the repository and begins to serve, then `stop`.
-public final class BuiltinCore: NetworkCore {
+public class BuiltinCore: NetworkCore {
   public override var name: String { "BuiltinCore" }
 
   /// The live connections; set by `open`.
@@ -44,10 +44,14 @@ public final class BuiltinCore: NetworkCore {
     startPerformanceLog()
     for plugin in interfaces.threaded { try await plugin.startThreads() }
     await updateRevisionIfNeeded()
+    try await repositoryLoaded()
     for listener in listeners { listener.resume() }
     for address in sockets { logger.info("service available at https://\(address)") }
     logger.info("serving bcfg2-server at https://\(settings.location.host):\(settings.location.port)")
   }
+
+  /// Called once the repository is read, before the first client is served.
+  func repositoryLoaded() async throws {}
 
   /// Stops accepting, finishes what is being answered (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.

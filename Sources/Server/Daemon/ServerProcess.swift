@@ -28,6 +28,11 @@ public final class ServerProcess {
     self.options = options
     // In the background the working folder is another one.
     self.options.configurationFile = settings.configurationFile
+    self.options.makePathsAbsolute(settings)
+    guard settings.backend != "cherrypy" else {
+      throw settings.wrongValue(
+        "server", "backend", value: settings.backend, allowed: "builtin, multiprocessing, best; CherryPy is Python's")
+    }
   }
 
   /// Runs until a signal ends the server. Returns the exit status.
@@ -90,7 +95,7 @@ public final class ServerProcess {
       resolver.shutdown()
       monitor.shutdown()
     }
-    let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+    let core = makeCore(loop, monitor, resolver)
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.
@@ -105,6 +110,18 @@ public final class ServerProcess {
     guard !isEnded else { return }
     await withCheckedContinuation { ending = $0 }
     signals?.close()
+  }
+
+  /// The core that `[server] backend` names; `best` is the builtin one.
+  private func makeCore(
+    _ loop: EventLoop, _ monitor: any FileMonitor, _ resolver: any AddressResolver
+  ) -> BuiltinCore {
+    guard settings.backend == "multiprocessing" else {
+      return BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+    }
+    let core = MultiprocessingCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+    core.commandLine = options
+    return core
   }
 
   private func handle(_ signal: Int32) {
