@@ -44,7 +44,9 @@ import XMLRPC
       "Metadata/groups.xml": "<Groups><Group name=\"p\" profile=\"true\"/></Groups>",
       "Probes/a": "echo",
     ]
-    try await CoreBench.run(files: files, prepare: { $0.plugins = ["Metadata", "Probes"] }) { bench in
+    var settings = CoreBench.settings
+    settings.plugins = ["Metadata", "Probes"]
+    try await CoreBench.run(files: files, settings: settings) { bench in
       let long = String(repeating: "x", count: ProbesPlugin.limitGroupBytes + 1)
       let lines = (0..<5000).map { "group:g\($0)" }.joined(separator: "\n")
       let data = "<p><probe-data name=\"a\" source=\"Probes\">group:\(long)\n\(lines)</probe-data></p>"
