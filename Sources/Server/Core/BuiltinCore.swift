@@ -15,6 +15,7 @@ public class BuiltinCore: NetworkCore {
   private var tls: TLSContext!
   private var listeners: [Listener] = []
   private var sockets: [SocketAddress] = []
+  private var lastExhaustedReport: MonotonicTime?
   private var configurationWatch: ConfigurationWatch?
   private var isStopping = false
   /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay.
@@ -146,6 +147,9 @@ public class BuiltinCore: NetworkCore {
     listener.pause()
     listener.onExhausted = { [unowned self] error in
       connections.noteExhausted()
+      // It looks again each second, and finds them still used up.
+      if let last = lastExhaustedReport, loop.now - last < .seconds(60) { return }
+      lastExhaustedReport = loop.now
       logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
     }
     listeners.append(listener)
