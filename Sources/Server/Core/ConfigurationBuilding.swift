@@ -215,10 +215,9 @@ extension ServerCore {
         return
       }
       if names.count > 1 {
-        // The entry fails, as in Bcfg2: nobody can say which of them the administrator means.
-        let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
-        logger.error("\(message)")
-        throw PluginExecutionError(message)
+        // Nobody can say which of them the administrator means: the slow path decides, and mostly fails the entry.
+        let list = names.joined(separator: ", ")
+        logger.error("\(entry.tag) \(name) served by multiple generators: \(list)")
       }
     }
     try await bindBySlowPath(entry, metadata)
