@@ -114,9 +114,9 @@ import Testing
   @Test func theTableOfOptionsIsThatOfTheSources() throws {
     let page = try text("docs/configuration.md")
     let table = ConfigurationTable.markdown(.standard)
-    if getenv("BCFG2_WRITE_DOCS") != nil, let start = page.range(of: ConfigurationTable.mark) {
+    if getenv("BCFG2_WRITE_DOCS") != nil, let start = page.firstRange(of: ConfigurationTable.mark) {
       let new = page[..<start.upperBound] + "\n\n" + table
-      try AtomicFile.write(Array(String(new).utf8), to: "\(Project.root)/docs/configuration.md")
+      try AtomicFile.write(Array(new.utf8), to: "\(Project.root)/docs/configuration.md")
       return
     }
     #expect(page.hasSuffix("\(ConfigurationTable.mark)\n\n\(table)"), "BCFG2_WRITE_DOCS=1 writes it anew")

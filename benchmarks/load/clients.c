@@ -40,16 +40,22 @@ static char *base64(const char *text) {
   return result;
 }
 
-static void set_login(struct client *client) {
-  const char *user = options.login == LOGIN_UUID ? client->uuid : options.login == LOGIN_NAME ? client->name : "root";
-  const char *password = options.login == LOGIN_UUID ? client->password : options.password;
-  if (!user || !password) return;
-  char *login, *encoded;
+static char *basic(const char *user, const char *password) {
+  if (!user || !password) return NULL;
+  char *login, *encoded, *value;
   if (asprintf(&login, "%s:%s", user, password) < 0) die("no memory");
   encoded = base64(login);
-  if (asprintf(&client->authorization, "Basic %s", encoded) < 0) die("no memory");
+  if (asprintf(&value, "Basic %s", encoded) < 0) die("no memory");
   free(login);
   free(encoded);
+  return value;
+}
+
+static void set_login(struct client *client) {
+  char *by_uuid = basic(client->uuid, client->password);
+  client->authorization = options.login == LOGIN_UUID ? by_uuid
+                          : basic(options.login == LOGIN_NAME ? client->name : "root", options.password);
+  client->anywhere = by_uuid ? by_uuid : client->authorization;
 }
 
 void load_clients(void) {

@@ -187,8 +187,10 @@ static void answered(struct faulty *peer) {
   if (peer->answer.status == 200 && !peer->answer.is_fault) tallies[peer->mode].answered++;
   else {
     tallies[peer->mode].bad_answers++;
-    note_error(&totals.bad_status, "%s: status %d%s", mode_names[peer->mode], peer->answer.status,
-               peer->answer.is_fault ? ", a fault" : "");
+    // The others did not ask as they ought: a refusal is right.
+    if (peer->mode == IDLE || peer->mode == RESET_IDLE || peer->mode == HALF_CLOSE)
+      note_error(&totals.bad_status, "%s: status %d%s", mode_names[peer->mode], peer->answer.status,
+                 peer->answer.is_fault ? ", a fault" : "");
   }
   if (peer->mode == IDLE) rest(peer, RESTING);
   else if (peer->mode == RESET_IDLE) dwell(peer);
@@ -280,7 +282,7 @@ static void connected(struct faulty *peer) {
   SSL_set_bio(peer->ssl, peer->in, peer->out);
   SSL_set_connect_state(peer->ssl);
   struct call *call = &options.calls[options.call_count - 1];
-  peer->request = make_request(next_client(), call, peer->mode == IDLE || peer->mode == RESET_IDLE);
+  peer->request = make_request(next_client()->anywhere, call, peer->mode == IDLE || peer->mode == RESET_IDLE);
   answer_begin(&peer->answer);
   SSL_do_handshake(peer->ssl);
   if (peer->mode == DRIP_HANDSHAKE) {

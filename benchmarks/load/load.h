@@ -44,6 +44,7 @@ struct client {
   char *uuid;
   char *password;
   char *authorization;  // the header's value, NULL where the load has no login
+  char *anywhere;       // one that is good from any address: faulty peers choose theirs freely
   struct in_addr address;
   struct expected answers[MAX_CALLS];
 };
@@ -103,7 +104,7 @@ struct request {
   char *bytes;
   size_t length, head_length;
 };
-struct request make_request(const struct client *, const struct call *, bool keep_alive);
+struct request make_request(const char *authorization, const struct call *, bool keep_alive);
 
 // --- answer.c: one HTTP answer, fed as it comes
 struct answer {

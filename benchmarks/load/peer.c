@@ -113,7 +113,7 @@ static void begin_connect(struct peer *peer) {
 static void begin_call(struct peer *peer) {
   free(peer->request.bytes);
   bool last = peer->call + 1 == options.call_count;
-  peer->request = make_request(peer->client, &options.calls[peer->call], options.keep_alive || !last);
+  peer->request = make_request(peer->client->authorization, &options.calls[peer->call], options.keep_alive || !last);
   peer->sent = 0;
   answer_begin(&peer->answer);
   peer->call_began = now();

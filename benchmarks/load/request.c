@@ -69,12 +69,12 @@ void add_calls(const char *names) {
   free(copy);
 }
 
-struct request make_request(const struct client *client, const struct call *call, bool keep_alive) {
+struct request make_request(const char *authorization, const struct call *call, bool keep_alive) {
   struct request request;
   char *head;
   const char *connection = keep_alive ? "keep-alive" : "close";
-  const char *login = client->authorization ? "Authorization: " : "", *end = client->authorization ? "\r\n" : "";
-  const char *value = client->authorization ? client->authorization : "";
+  const char *login = authorization ? "Authorization: " : "", *end = authorization ? "\r\n" : "";
+  const char *value = authorization ? authorization : "";
   int length =
       call->body ? asprintf(&head,
                             "POST /RPC2 HTTP/1.1\r\nHost: %s\r\n%s%s%sUser-Agent: bcfg2-load\r\n"

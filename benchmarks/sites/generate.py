@@ -30,9 +30,9 @@ PLUGINS = ["Bundler", "Cfg", "Metadata", "Probes", "Rules"]
 
 # preset: options that differ from the defaults of the command line. The answer is that of GetConfig, its HTTP body.
 PRESETS = {
-    "small": {"clients": 50, "bundles": 6, "entries": 10, "groups": 12, "profiles": 4, "file_bytes": 600},
-    "large": {"clients": 1000, "bundles": 40, "entries": 22.5, "groups": 60, "profiles": 20, "file_bytes": 740},
-    "huge": {"clients": 5000, "bundles": 150, "entries": 40, "groups": 200, "profiles": 50, "file_bytes": 740,
+    "small": {"clients": 50, "bundles": 6, "entries": 10, "groups": 12, "profiles": 4, "file_bytes": 619},
+    "large": {"clients": 1000, "bundles": 40, "entries": 22.5, "groups": 60, "profiles": 20, "file_bytes": 852},
+    "huge": {"clients": 5000, "bundles": 150, "entries": 40, "groups": 200, "profiles": 50, "file_bytes": 852,
              "cfg_share": 0.5625},
 }
 WORDS = ("server listen cache limit address route queue timeout backend upstream domain realm module policy allow "
@@ -77,10 +77,19 @@ class Site:
             length += len(line) + 1
         return "\n".join(lines)[:max(size - 1, 0)] + "\n"
 
+    def draw_sizes(self):
+        """Sizes as in real repositories: many small files, few large ones; their mean is the one asked for."""
+        count = int(self.options.bundles * self.options.entries * self.options.cfg_share)
+        shares = [0.2] * 35 + [0.6] * 30 + [1.0] * 22 + [3.0] * 11 + [8.0] * 2
+        drawn = [shares[int((i + 0.5) * len(shares) / count)] if count < len(shares) else shares[i % len(shares)]
+                 for i in range(count)]
+        self.random.shuffle(drawn)
+        unit = self.options.file_bytes * count / sum(drawn) if drawn else 0
+        self.sizes = [int(share * unit) for share in drawn]
+
     def cfg_file(self, number, name):
         folder, base = "Cfg" + name, os.path.basename(name)
-        # Sizes as in real repositories: many small files, few large ones; the mean is the one asked for.
-        size = int(self.options.file_bytes * self.random.choices((0.2, 0.6, 1.0, 3.0, 8.0), (35, 30, 22, 11, 2))[0] / 0.96)
+        size = self.sizes[number]
         if self.options.binary and number % 100 < self.options.binary * 100:
             self.write("%s/%s" % (folder, base), self.random.randbytes(size))
             self.write(folder + "/info.xml", '<FileInfo>\n  <Info encoding="base64"/>\n</FileInfo>\n')
@@ -88,8 +97,9 @@ class Site:
         self.write("%s/%s" % (folder, base), self.text(size))
         if number % 5 == 0:
             self.write(folder + "/info.xml",
-                       '<FileInfo>\n  <Info owner="root" group="adm" mode="0640"/>\n'
-                       '  <Group name="os-1"><Info mode="0600"/></Group>\n</FileInfo>\n')
+                       '<FileInfo>\n  <Group name="os-1"><Info mode="0600"/></Group>\n'
+                       '  <Group name="os-1" negate="true"><Info owner="root" group="adm" mode="0640"/></Group>\n'
+                       '</FileInfo>\n')
         if number % 9 in (1, 5):
             variant = ".G50_os-1" if number % 9 == 1 else ".G50_role-%d" % (number % self.roles() + 1)
             self.write("%s/%s%s" % (folder, base, variant), self.text(size))
@@ -134,7 +144,7 @@ class Site:
             lines[at] = '<Group name="%s">\n    %s\n  </Group>\n  <Group name="%s" negate="true">\n    %s\n  </Group>' % (
                 group, lines[at], group, other)
         self.write("Bundler/%s.xml" % name,
-                   '<Bundle name="%s">\n  %s\n</Bundle>\n' % (name, "\n  ".join(lines)))
+                   '<Bundle>\n  %s\n</Bundle>\n' % "\n  ".join(lines))
         return cfg_files
 
     def bundles(self):
@@ -290,6 +300,7 @@ def generate(arguments):
     for name in ("repo", "load"):
         shutil.rmtree(os.path.join(options.out, name), ignore_errors=True)
     site = Site(options)
+    site.draw_sizes()
     site.groups()
     site.clients()
     site.bundles()

@@ -14,6 +14,11 @@
 /// malloc_trim(3): gives free heap pages back to the kernel. 1 if some were given, 0 if not.
 int clinux_malloc_trim(size_t pad);
 
+/// Takes the code of this process and its libraries out of its resident set (madvise MADV_DONTNEED on the mappings of
+/// code, which are never written): what is used again is mapped again, without reading the disk. Returns the bytes that
+/// were looked at.
+size_t clinux_release_code_pages(void);
+
 // epoll(7)
 
 /// epoll_event with its 64 bits of user data read as (descriptor, generation). Packed where the kernel's is.

@@ -121,13 +121,16 @@ extension ServerCore {
   /// The decision list of the client: what it may (whitelist) or may not (blacklist) install.
   public func getDecisionList(_ address: ClientAddress, mode: String) async throws -> Value {
     let metadata = try await resolveClient(address).metadata
-    return .array(await getDecisions(metadata, mode: mode).map { .array([.string($0.tag), .string($0.name)]) })
+    return .array(
+      await getDecisions(metadata, mode: mode).map { pair in
+        .array([pair.tag, pair.name].map { $0.map { .string($0) } ?? .nil })
+      })
   }
 
   /// The decisions of every Decision plugin. A failing one is logged.
-  public func getDecisions(_ metadata: ClientMetadata, mode: String) async -> [(tag: String, name: String)] {
+  public func getDecisions(_ metadata: ClientMetadata, mode: String) async -> [(tag: String?, name: String?)] {
     logger.debug("Getting decision list for \(metadata.hostname)")
-    var decisions: [(tag: String, name: String)] = []
+    var decisions: [(tag: String?, name: String?)] = []
     for plugin in interfaces.decisions {
       do {
         decisions += try await plugin.getDecisions(metadata, mode: mode)

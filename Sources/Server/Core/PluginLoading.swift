@@ -52,7 +52,12 @@ extension ServerCore {
   public func loadPlugins() throws {
     for name in settings.plugins where plugins[name] == nil {
       guard let type = PluginRegistry.type(named: name) else {
-        logger.warning("\(settings.origin(of: "server", "plugins")): unknown plugin \(name), ignored")
+        let origin = settings.origin(of: "server", "plugins")
+        if let advice = PluginRegistry.retired[name] {
+          logger.error("\(origin): plugin \(name) exists no more: \(advice)")
+        } else {
+          logger.warning("\(origin): unknown plugin \(name), ignored")
+        }
         continue
       }
       initPlugin(type)

@@ -1,3 +1,4 @@
+import CLinux
 import EventLoop
 import Glibc
 import Logging
@@ -97,7 +98,11 @@ public final class ServerProcess {
     else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
     let first: any FileMonitor = settings.isFileMonitorBlocking ? monitor : DeferredMonitor(monitor, on: loop)
     let resolver = HostResolver(on: loop)
-    defer { resolver.shutdown() }
+    // A core that was started has shut the monitor down by then; one that failed to start has not.
+    defer {
+      resolver.shutdown()
+      first.shutdown()
+    }
     let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: first, resolver: resolver)
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
@@ -112,6 +117,9 @@ public final class ServerProcess {
       do {
         try await core.run()
         if !isEnded { report?.ready() }
+        // Most of the code that was used so far is not used again.
+        _ = clinux_release_code_pages()
+        _ = clinux_malloc_trim(0)
       } catch {
         failure = error
         end()

@@ -55,6 +55,7 @@ open class TreeMonitor: FileMonitor {
   }
 
   open func shutdown() {
+    if isShutDown { return }
     context.debugLog("Shutting down \(name) file monitor")
     isShutDown = true
     for tree in trees { tree.end() }

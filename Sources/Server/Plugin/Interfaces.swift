@@ -101,8 +101,8 @@ public protocol Threaded: Plugin {
 
 /// Decision plugins say which entries a client may or may not install.
 public protocol Decision: Plugin {
-  /// Pairs of entry tag and entry name for mode `whitelist` or `blacklist`.
-  func getDecisions(_ metadata: ClientMetadata, mode: String) async throws -> [(tag: String, name: String)]
+  /// Pairs of entry tag and entry name for mode `whitelist` or `blacklist`; nil where an attribute is missing.
+  func getDecisions(_ metadata: ClientMetadata, mode: String) async throws -> [(tag: String?, name: String?)]
 }
 
 /// Changes the abstract configuration before its entries are bound.

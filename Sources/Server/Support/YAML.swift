@@ -52,7 +52,12 @@ nonisolated struct YAMLReader {
   mutating func document() throws(YAMLError) -> JSONValue {
     try takeMarkers()
     guard skipBlank() else { return .null }
-    let value = try node(indent: lines[next].indent, depth: 0)
+    // A tag or an anchor of the whole document may stand on a line of its own.
+    let hasProperty = lines[next].content[0] == UInt8(ascii: "!") || lines[next].content[0] == UInt8(ascii: "&")
+    let value =
+      hasProperty
+      ? try entry(parentIndent: -1, allowsItems: false, depth: 0)
+      : try node(indent: lines[next].indent, parentIndent: -1, depth: 0)
     if skipBlank() { throw fail("something stands behind the document", at: next) }
     return value
   }
@@ -93,7 +98,8 @@ nonisolated struct YAMLReader {
   }
 
   /// The node whose first line is the next one.
-  private mutating func node(indent: Int, depth: Int) throws(YAMLError) -> JSONValue {
+  /// - Parameter parentIndent: lines of a scalar are indented more than this.
+  private mutating func node(indent: Int, parentIndent: Int, depth: Int) throws(YAMLError) -> JSONValue {
     guard depth < Self.depthLimit else { throw fail("nested too deeply", at: next) }
     if lines[next].content.contains(UInt8(ascii: "\t")), lines[next].content[0] == UInt8(ascii: "\t") {
       throw fail("a tab cannot indent", at: next)
@@ -101,7 +107,7 @@ nonisolated struct YAMLReader {
     if lines[next].isItem { return try sequence(indent: indent, depth: depth) }
     var flow = YAMLFlow(lines: lines, line: next, anchors: anchors)
     if try flow.key() != nil { return try mapping(indent: indent, depth: depth) }
-    return try inline(parentIndent: indent - 1, depth: depth)
+    return try inline(parentIndent: parentIndent, depth: depth)
   }
 
   private mutating func sequence(indent: Int, depth: Int) throws(YAMLError) -> JSONValue {
@@ -166,7 +172,7 @@ nonisolated struct YAMLReader {
     guard lines[next].isBlank else {
       // A mapping or a sequence may begin behind `- `, but not behind `key:`.
       if allowsItems { return try inline(parentIndent: parentIndent, depth: depth) }
-      return try node(indent: lines[next].indent, depth: depth)
+      return try node(indent: lines[next].indent, parentIndent: parentIndent, depth: depth)
     }
     next += 1
     guard skipBlank() else { return .null }
@@ -175,7 +181,7 @@ nonisolated struct YAMLReader {
       if let first = line.content.first, first == UInt8(ascii: "!") || first == UInt8(ascii: "&") {
         return try entry(parentIndent: parentIndent, allowsItems: false, depth: depth)
       }
-      return try node(indent: line.indent, depth: depth)
+      return try node(indent: line.indent, parentIndent: parentIndent, depth: depth)
     }
     return .null
   }

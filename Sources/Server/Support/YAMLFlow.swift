@@ -62,6 +62,9 @@ nonisolated struct YAMLFlow {
       value = try flowValue(depth: depth)
     case UInt8(ascii: "@"), UInt8(ascii: "`"), UInt8(ascii: "%"):
       throw fail("found character '\(Character(Unicode.Scalar(first)))' that cannot start any token")
+    case UInt8(ascii: "-"), UInt8(ascii: "?"):
+      guard !isSpace(at: 1) else { throw fail("a block collection is not allowed here") }
+      return try plainBlock(parentIndent: parentIndent)
     default:
       return try plainBlock(parentIndent: parentIndent)
     }
@@ -153,6 +156,7 @@ nonisolated struct YAMLFlow {
     while true {
       try skipSpace()
       if current == UInt8(ascii: "]") { break }
+      if current == UInt8(ascii: ",") { throw fail("a value is due before ','") }
       items.append(try flowValue(depth: depth))
       try skipSpace()
       if current == UInt8(ascii: ",") {
@@ -171,6 +175,7 @@ nonisolated struct YAMLFlow {
     while true {
       try skipSpace()
       if current == UInt8(ascii: "}") { break }
+      if current == UInt8(ascii: ",") { throw fail("a key is due before ','") }
       let isQuoted = current == UInt8(ascii: "\"") || current == UInt8(ascii: "'")
       let key = isQuoted ? try quoted() : plainFlow()
       try skipSpace()

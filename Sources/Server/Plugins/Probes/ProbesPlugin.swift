@@ -17,7 +17,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
   private var programs = ProbeSet()
   private var store: ProbeStore!
   /// What the whole name of a probed group must fit, one of them.
-  private var allowedGroups: [PythonRegex] = []
+  /// nil lets every group in: the default, for which no expression need be compiled.
+  private var allowedGroups: [PythonRegex]?
 
   public required init(core: ServerCore) throws {
     try super.init(core: core)
@@ -30,7 +31,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
   }
 
   private func readAllowedGroups() throws {
-    allowedGroups = try core.settings.probesAllowedGroups.map { try PythonRegex($0) }
+    let patterns = core.settings.probesAllowedGroups
+    allowedGroups = patterns == [".*"] ? nil : try patterns.map { try PythonRegex($0) }
   }
 
   public override func settingsChanged() {
@@ -91,7 +93,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
       }
       isChanged = true
       if groups.contains(group) { continue }
-      if allowedGroups.contains(where: { $0.fullMatch(group) != nil }) {
+      if allowedGroups?.contains(where: { $0.fullMatch(group) != nil }) ?? true {
         groups.append(group)
       } else {
         logger.warning("Disallowed group assignment \(group) from \(client)")

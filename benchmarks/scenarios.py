@@ -1,0 +1,255 @@
+"""What is measured: each function returns figures as plain values, in the units that their names say."""
+import base64
+import http.client
+import json
+import os
+import ssl
+import statistics
+import subprocess
+import time
+import xml.etree.ElementTree as ET
+import xmlrpc.client
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LOAD = os.path.join(HERE, "..", ".build", "benchmarks", "bcfg2-load")
+
+
+def load(server, cpu, *arguments):
+    """Runs the load generator on its own CPU; its JSON and the server's CPU seconds of that time."""
+    command = ["taskset", "-c", str(cpu), LOAD, "--ca", os.path.join(server.pki, "ca.crt"), "--groups", "X25519"]
+    if server.name != "nginx":
+        command += ["--clients", os.path.join(server.dir, "load", "clients.txt"),
+                    "--password", server.site["password"],
+                    "--probe-data", os.path.join(server.dir, "load", "probe-data.xml"),
+                    "--stats", os.path.join(server.dir, "load", "stats.xml")]
+    before = server.cpu_seconds()
+    run = subprocess.run(command + list(map(str, arguments)) + ["127.0.0.1:%d" % server.port],
+                         capture_output=True, text=True)
+    if run.returncode not in (0, 1):
+        raise RuntimeError("bcfg2-load: %s" % run.stderr)
+    result = json.loads(run.stdout)
+    result["server_cpu_seconds"] = server.cpu_seconds() - before
+    return result
+
+
+def ask(server, method, *parameters, client=0, timeout=60):
+    """One call of one client, by its uuid: the answer's value and the HTTP body."""
+    context = ssl.create_default_context(cafile=os.path.join(server.pki, "ca.crt"))
+    context.check_hostname = False
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=timeout)
+    login = base64.b64encode(b"uuid-%d:password-%d" % (client, client)).decode()
+    try:
+        connection.request("POST", "/RPC2", xmlrpc.client.dumps(parameters, method),
+                           {"Content-Type": "text/xml", "Authorization": "Basic " + login})
+        response = connection.getresponse()
+        body = response.read()
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise RuntimeError("%s: %s: HTTP status %d" % (server.name, method, response.status))
+    return xmlrpc.client.loads(body)[0][0], body
+
+
+def canonical(text):
+    """An answer without the order of its entries and the spelling of truth: equal for equal configurations."""
+    def tree(element):
+        attributes = {k: v.lower() if v.lower() in ("true", "false") else v for k, v in element.attrib.items()}
+        children = sorted((tree(child) for child in element), key=lambda c: json.dumps(c, sort_keys=True))
+        return [element.tag, attributes, (element.text or "") if not children else "", children]
+    return tree(ET.fromstring(text))
+
+
+def settled_config(server, seconds=120):
+    """The answer to GetConfig once it has stopped changing after a start: text and body."""
+    deadline, last, same = time.monotonic() + seconds, None, 0
+    while time.monotonic() < deadline:
+        try:
+            text, body = ask(server, "GetConfig")
+        except (OSError, RuntimeError, xmlrpc.client.Fault, http.client.HTTPException):
+            time.sleep(0.1)
+            continue
+        failures = sum("failure" in entry.attrib for bundle in ET.fromstring(text) for entry in bundle)
+        same = same + 1 if text == last and not failures and len(ET.fromstring(text)) else 0
+        if same == 3:
+            return text, body
+        last = text
+        time.sleep(0.3)
+    raise RuntimeError("%s: GetConfig does not settle: %s" % (server.name, server.tail()))
+
+
+def figures(result):
+    """The figures of one load: rates, CPU, latencies."""
+    cpu, requests = result["server_cpu_seconds"], result["requests"]
+    latency = result["latency_ms"]
+    return {"requests_per_second": result["rate"], "cpu_ms_per_request": 1000 * cpu / requests if requests else None,
+            "requests_per_cpu_second": requests / cpu if cpu else None, "p50_ms": latency["p50"],
+            "p99_ms": latency["p99"], "max_ms": latency["max"], "handshake_p50_ms": result["handshake_ms"]["p50"],
+            "requests": requests, "connections": result["connections"], "resumed": result["resumed"],
+            "errors": result["errors"], "first_error": result["first_error"], "tls": result["tls"],
+            "cipher": result["cipher"], "load_cpu_share": result["load_cpu_seconds"] / result["seconds"]}
+
+
+def median_of(rounds):
+    """The median of each number over the rounds; errors are added up."""
+    result = dict(rounds[0])
+    for key, value in rounds[0].items():
+        if isinstance(value, (int, float)):
+            values = [r[key] for r in rounds if r[key] is not None]
+            result[key] = sum(values) if key == "errors" else statistics.median(values)
+        elif isinstance(value, str):
+            result[key] = next((r[key] for r in rounds if r[key]), "")
+    result["rounds"] = len(rounds)
+    result["spread"] = [min(r["requests_per_cpu_second"] or 0 for r in rounds),
+                        max(r["requests_per_cpu_second"] or 0 for r in rounds)]
+    return result
+
+
+# The warm loads: arguments of bcfg2-load for a Bcfg2 server, and whether nginx has a counterpart.
+WARM = {
+    "getconfig-new": (["--call", "GetConfig"], "/GetConfig"),
+    "getconfig-keep": (["--call", "GetConfig", "--keep-alive", "--login", "uuid", "--rotate"], "/GetConfig"),
+    "getprobes-new": (["--call", "GetProbes"], "/GetProbes"),
+    "getprobes-keep": (["--call", "GetProbes", "--keep-alive", "--login", "uuid", "--rotate"], "/GetProbes"),
+    "run": (["--call", "run"], None),
+}
+
+
+def warm(servers, options, say):
+    """Every warm load on every server of one site, in turn, so many rounds; medians, and ratios of ours."""
+    result = {}
+    for name, (arguments, path) in WARM.items():
+        rounds = {server.name: [] for server in servers}
+        for _ in range(options.rounds):
+            for server in servers:
+                if server.name == "nginx":
+                    if not path:
+                        continue
+                    how = ["--get", path] + (["--keep-alive"] if "--keep-alive" in arguments else [])
+                else:
+                    how = arguments
+                run = load(server, options.load_cpu, "--connections", options.connections,
+                           "--seconds", options.seconds, *how)
+                rounds[server.name].append(figures(run))
+        result[name] = {key: median_of(value) for key, value in rounds.items() if value}
+        result[name]["same_tls"] = len({(f["tls"], f["cipher"]) for f in result[name].values() if f["tls"]}) == 1
+        result[name]["ratios"] = ratios(result[name])
+        say(name, result[name])
+    return result
+
+
+def ratios(of):
+    """Requests per CPU second of ours by those of the others: above 1, ours needs less."""
+    ours = of.get("ours", {}).get("requests_per_cpu_second")
+    return {"per_cpu_to_" + other: ours / of[other]["requests_per_cpu_second"]
+            for other in ("python", "nginx")
+            if ours and of.get(other, {}).get("requests_per_cpu_second")}
+
+
+def beside_faults(servers, options):
+    """GetConfig on new connections while peers are silent, slow, stalled and idle: the others must not feel them."""
+    faults = [argument for mode in ("silent-connect", "silent-handshake", "drip-handshake", "drip-headers", "drip-body",
+                                    "stall-answer", "idle", "reset-answer")
+              for argument in ("--fault", "%s=%d" % (mode, options.fault_peers))]
+    result = {}
+    for server in servers:
+        how = ["--get", "/GetConfig"] if server.name == "nginx" else ["--call", "GetConfig"]
+        run = load(server, options.load_cpu, "--connections", 4, "--seconds", options.seconds, "--timeout", 10,
+                   "--fault-sources", 50, *faults, *how)
+        result[server.name] = figures(run)
+        result[server.name]["faults"] = run["faults"]
+    result["ratios"] = ratios(result)
+    return result
+
+
+def first_answers(server, options, count):
+    """CPU of the first GetConfig of each of `count` clients after a start: nothing is kept for them.
+
+    One connection is kept, so that no handshake hides the build; Python closes it after each answer.
+    """
+    run = load(server, options.load_cpu, "--requests", min(count, server.site["clients"]), "--lengths-vary",
+               "--keep-alive", "--login", "uuid", "--rotate")
+    return figures(run)
+
+
+def edit(server, path, content):
+    """Writes a file of the repository anew, as an editor does: beside it, then renamed over it."""
+    path = os.path.join(server.repo, path)
+    beside = os.path.join(os.path.dirname(path), "." + os.path.basename(path) + ".swp")
+    with open(beside, "wb") as f:
+        f.write(content)
+    os.rename(beside, path)
+
+
+def rebuilt_answers(server, options, count):
+    """CPU of one GetConfig of each of `count` clients after an edit that is in all answers: what was kept is stale."""
+    path = "Cfg/etc/bundle-000/server-00.conf/server-00.conf"
+    with open(os.path.join(server.repo, path), "rb") as f:
+        before = f.read()
+    edit(server, path, before + b"edited for all\n")
+    last = server.site["clients"] - 1  # not among those that are counted, as long as there are more
+    deadline = time.monotonic() + 60
+    while "edited for all" not in ask(server, "GetConfig", client=last)[0]:
+        if time.monotonic() > deadline:
+            raise RuntimeError("%s: an edit of %s did not show within 60 s" % (server.name, path))
+    result = first_answers(server, options, count)
+    edit(server, path, before)
+    return result
+
+
+def edits(server, count):
+    """Milliseconds from an edit to the end of the first answer that has it, and the CPU of edit and answers."""
+    path = "Cfg/etc/bundle-000/server-00.conf/server-00.conf"
+    with open(os.path.join(server.repo, path), "rb") as f:
+        before = f.read()
+    latencies, answers, cpu = [], 0, server.cpu_seconds()
+    for n in range(count):
+        mark = "edit number %d of this run" % n
+        edit(server, path, before + mark.encode() + b"\n")
+        began = time.monotonic()
+        while True:
+            text, _ = ask(server, "GetConfig")
+            answers += 1
+            if mark in text:
+                break
+            if time.monotonic() > began + 60:
+                raise RuntimeError("%s: an edit of %s did not show within 60 s" % (server.name, path))
+        latencies.append(1000 * (time.monotonic() - began))
+        time.sleep(0.05)
+    cpu = server.cpu_seconds() - cpu
+    edit(server, path, before)
+    return {"edits": count, "p50_ms": statistics.median(latencies), "max_ms": max(latencies),
+            "answers_per_edit": answers / count, "cpu_ms_per_edit_and_answers": 1000 * cpu / count}
+
+
+def start_to_first_answer(server, wanted):
+    """Milliseconds from the start of the process to the end of its first right GetConfig answer; it must not run."""
+    server.stop()
+    began = server.start()
+    while True:
+        try:
+            text, _ = ask(server, "GetConfig", timeout=10)
+            if canonical(text) == wanted:
+                break
+        except (OSError, RuntimeError, xmlrpc.client.Fault, http.client.HTTPException, ET.ParseError):
+            if not server.alive():
+                raise RuntimeError("%s ended: %s" % (server.name, server.tail()))
+            time.sleep(0.002)
+        if time.monotonic() > began + 120:
+            raise RuntimeError("%s: no right answer within 120 s of its start" % server.name)
+    return 1000 * (time.monotonic() - began), 1000 * server.cpu_seconds()
+
+
+def idle_connections(server, options, count):
+    """kB of resident memory that an idle TLS connection costs."""
+    before = server.memory_kb()
+    how = ["--get", "/GetProbes"] if server.name == "nginx" else ["--call", "GetProbes"]
+    command = [LOAD, "--connections", "0", "--fault", "silent-handshake=%d" % count, "--fault-sources", "100",
+               "--announce"] + how + ["127.0.0.1:%d" % server.port]
+    process = subprocess.Popen(["taskset", "-c", str(options.load_cpu)] + command, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    ready = process.stderr.readline()
+    after = server.memory_kb()
+    process.terminate()
+    report = json.loads(process.communicate()[0])["faults"]["silent-handshake"]
+    return {"connections": report["open_at_end"], "all_held": ready == "ready\n",
+            "kb_per_connection": (after["rss"] - before["rss"]) / max(report["open_at_end"], 1)}
