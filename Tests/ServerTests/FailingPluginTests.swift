@@ -179,7 +179,7 @@ import XMLRPC
         return [nameless, hollow, Element("Odd", ["name": "odd"])]
       }
       fake.revision = ""
-      fake.decisions = [(tag: "", name: "")]
+      fake.decisions = [(tag: "", name: nil)]
       fake.probes = [Element("probe")]
       let answer = await bench.ask("GetConfig")
       #expect(
@@ -189,7 +189,7 @@ import XMLRPC
       #expect(bench.log.has("warning Refusing to clobber predefined group base"))
       #expect(bench.log.lines.contains { $0.hasPrefix("error error in BindStructure") })
       #expect(try await !bench.core.buildMetadata("one").bundles.contains("hostile"))
-      #expect(await bench.ask("GetDecisionList", ["blacklist"]) == "[[, blacklist ]]")
+      #expect(await bench.ask("GetDecisionList", ["blacklist"]) == "[[, nil]]")
       #expect(await bench.ask("GetProbes") == "<probes><probe/></probes>")
     }
   }

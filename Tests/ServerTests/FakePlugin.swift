@@ -56,7 +56,7 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
   var data: FakeData?
   var probes: [Element] = []
   var received: [Element] = []
-  var decisions: [(tag: String, name: String)] = []
+  var decisions: [(tag: String?, name: String?)] = []
   var validate: (inout [Element]) -> Void = { _ in }
   var goal: (Element) -> Void = { _ in }
   var decision: ACLDecision = .allow
@@ -124,9 +124,9 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
     received.append(statistics)
   }
   func startThreads() async throws { try await meet("startThreads") }
-  func getDecisions(_ metadata: ClientMetadata, mode: String) async throws -> [(tag: String, name: String)] {
+  func getDecisions(_ metadata: ClientMetadata, mode: String) async throws -> [(tag: String?, name: String?)] {
     try await meet("getDecisions", metadata.hostname)
-    return decisions.map { ($0.tag, "\(mode) \($0.name)") }
+    return decisions.map { ($0.tag, $0.name.map { "\(mode) \($0)" }) }
   }
   func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
     try await meet("validateStructures", metadata.hostname)
