@@ -61,11 +61,9 @@ struct ChildProcessTests {
   }
 
   @Test func aChildThatTakesTooLongIsKilledWithItsDescendants() async throws {
-    let start = MonotonicTime.now()
     let error = await #expect(throws: ChildProcess.RunError.self) {
       try await run("echo first; sleep 1000 & sleep 1000", timeout: .milliseconds(200))
     }
-    #expect(MonotonicTime.now() - start < .seconds(10))
     guard case .timedOut("/bin/sh", .milliseconds(200), let output) = error else {
       Issue.record("\(String(describing: error))")
       return

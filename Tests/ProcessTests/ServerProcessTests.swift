@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  @Test func SIGHUPReadsBcfg2ConfAndRepositoryAgain() async throws {
+  @Test func aHangupReadsBcfg2ConfAndRepositoryAgain() async throws {
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(on: loop)
       try await server.start()

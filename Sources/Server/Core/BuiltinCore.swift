@@ -24,8 +24,9 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   public func open() throws {
     tls = try Self.makeTLS(settings)
     if let warning = tls.warning { logger.warning("\(warning)") }
-    connections = ConnectionTable(
-      on: loop, handler: self, limits: NetworkLimits(settings), context: tls)
+    var limits = NetworkLimits(settings)
+    if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
+    connections = ConnectionTable(on: loop, handler: self, limits: limits, context: tls)
     for address in try listenAddresses() { try listen(address) }
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
@@ -74,6 +75,18 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     fileMonitor.rescan()
   }
 
+  public override var httpLimits: HTTPLimits { connections?.limits.http ?? NetworkLimits(settings).http }
+
+  /// SIGUSR1: writes what the network side has counted since the start to the log.
+  public func logCounters() {
+    guard let connections else { return }
+    logger.notice("Network: \(connections.count) connections now, \(connections.unauthenticatedCount) unauthenticated")
+    for line in connections.counters.report { logger.notice("\(line)") }
+  }
+
+  /// Connections accepted per iteration.
+  private static let acceptBudget = 128
+
   private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
     let files = TLSContext.Files(
       certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority)
@@ -96,7 +109,10 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   private func listen(_ address: SocketAddress) throws(SystemError) {
     let listener: Listener
     do throws(SystemError) {
-      listener = try Listener(on: loop, address: address) { [unowned self] descriptor, peer in
+      // Accepting costs little beside a handshake, of which there are few per iteration: nobody waits for long in the
+      // kernel's queue behind a storm, unseen.
+      listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) {
+        [unowned self] descriptor, peer in
         connections.admit(descriptor, from: peer)
       }
     } catch {
@@ -106,6 +122,10 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       return
     }
     listener.pause()
+    listener.onExhausted = { [unowned self] error in
+      connections.noteExhausted()
+      logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
+    }
     listeners.append(listener)
     sockets.append(address)
   }

@@ -215,9 +215,10 @@ extension ServerCore {
         return
       }
       if names.count > 1 {
-        // Nobody can say which of them the administrator means: the slow path decides, and mostly fails the entry.
-        let list = names.joined(separator: ", ")
-        logger.error("\(entry.tag) \(name) served by multiple generators: \(list)")
+        // The entry fails whatever the slow path would say, as in Bcfg2, where an error of its own ends the search here.
+        let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
+        logger.error("\(message)")
+        throw PluginExecutionError(message)
       }
     }
     try await bindBySlowPath(entry, metadata)

@@ -36,4 +36,6 @@ public protocol CoreImplementation: ServerCore {
   func stop(_ completion: @escaping () -> Void)
   /// SIGHUP: reads settings, certificates and repository again and reopens the log.
   func reload()
+  /// SIGUSR1: writes what the transport has counted to the log.
+  func logCounters()
 }

@@ -107,7 +107,7 @@ public final class ServerProcess {
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.
-    signals = try Signals([SIGTERM, SIGINT, SIGHUP], on: loop) { [self] in handle($0.signal) }
+    signals = try Signals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], on: loop) { [self] in handle($0.signal) }
     try core.open()
     try Privileges.drop(user: settings.user, group: settings.group)
     logger.debug("Dropped privileges to \(getuid()):\(getgid()).")
@@ -141,6 +141,10 @@ public final class ServerProcess {
     guard let core else { return }
     if signal == SIGHUP {
       core.reload()
+      return
+    }
+    if signal == SIGUSR1 {
+      core.logCounters()
       return
     }
     logger.info("Got signal \(signal), stopping")

@@ -87,6 +87,9 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     .init(
       short: "W", long: "web-config", argument: "FILE", action: .set("reporting", "config"),
       help: "Further configuration file"),
+    .init(
+      short: "X", long: "web-debug", argument: nil, action: .flag("reporting", "web_debug", "true"),
+      help: "Sets [reporting] web_debug, for start scripts that give it; the server itself does not use it"),
     .init(short: "o", long: "logfile", argument: "FILE", action: .set("logging", "path"), help: "File to log to"),
     .init(
       short: "d", long: "debug", argument: nil, action: .flag("logging", "debug", "true"), help: "Log debugging output"),

@@ -1,5 +1,6 @@
 import EventLoop
 import Glibc
+import OrderedCollections
 import XMLRPC
 
 /// Probes: programs that clients run, and what they said.
@@ -11,6 +12,11 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
   public override class var name: String { "Probes" }
 
   private static let storeName = "probed.xml"
+  /// Most groups that the probes of one client may assign: more are a mistake or an attack, and each costs a comparison
+  /// with `allowed_groups` and a place in everything that is built for the client.
+  static let limitGroups = 1000
+  /// Most bytes of a group's name: regular expressions have no bound on their own.
+  static let limitGroupBytes = 1024
   /// Most bytes of one program.
   private static let limitBytes = 16 << 20
 
@@ -59,7 +65,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
   // MARK: Data
 
   public func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
-    var groups: [String] = []
+    var groups = OrderedSet<String>()
+    var refused = Set<String>()
     var probes: [String: String] = [:]
     for item in data {
       guard let probe = item.name else {
@@ -72,17 +79,19 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
         continue
       }
       logger.debug("Processing probe from \(metadata.hostname): \(probe)")
-      probes[probe] = split(text, metadata.hostname, &groups)
+      probes[probe] = split(text, metadata.hostname, &groups, &refused)
     }
     let report = ProbeReport(
-      timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups)
+      timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: Array(groups))
     guard store.take(report, of: metadata.hostname) else { return }
     core.expireMetadataCache(metadata.hostname)
     try await store.save()
   }
 
   /// Takes the allowed groups out of an output. Returns the other lines.
-  private func split(_ text: String, _ client: String, _ groups: inout [String]) -> String {
+  private func split(
+    _ text: String, _ client: String, _ groups: inout OrderedSet<String>, _ refused: inout Set<String>
+  ) -> String {
     var isChanged = false
     var rest: [Substring] = []
     for bytes in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
@@ -92,10 +101,18 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
         continue
       }
       isChanged = true
-      if groups.contains(group) { continue }
+      if groups.contains(group) || refused.contains(group) { continue }
+      guard group.utf8.count <= Self.limitGroupBytes, groups.count + refused.count < Self.limitGroups else {
+        if refused.insert("").inserted {
+          logger.warning(
+            "Too many or too long group assignments from \(client): only \(Self.limitGroups) are looked at")
+        }
+        continue
+      }
       if allowedGroups?.contains(where: { $0.fullMatch(group) != nil }) ?? true {
         groups.append(group)
       } else {
+        refused.insert(group)
         logger.warning("Disallowed group assignment \(group) from \(client)")
       }
     }
