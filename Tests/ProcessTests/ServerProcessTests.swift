@@ -116,7 +116,7 @@ import Testing
       let text = String(decoding: try AtomicFile.readFile(log, limitBytes: 1 << 24), as: UTF8.self)
       for line in [
         "bcfg2-server daemonized", "Core: debug = True", "Loading plugin Metadata", "serve_forever() [start]",
-        "Dropped privileges to \(getuid()):\(getgid()).", "Generated config for localhost in ",
+        "Dropped privileges to \(getuid()):\(getgid()).", "Generated config for one.example.com in ",
         "Failed to daemonize bcfg2-server: Failed to acquire lock on \(pidFile)", "Got signal 15, stopping",
         "serve_forever() [stop]", "BuiltinCore: All plugins shut down",
       ] {

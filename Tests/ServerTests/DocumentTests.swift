@@ -34,10 +34,13 @@ import Testing
     return found
   }
 
-  @Test func theExampleStandsInThePageAsItIsCompiled() throws {
+  @Test func examplesStandInThePagesAsTheyAreCompiled() throws {
     let example = try text("Tests/ServerTests/ExamplePlugin.swift")
     let isThere = try text("docs/plugins.md").contains("```swift\n\(example)```\n")
     #expect(isThere)
+    let core = try text("Tests/ServerTests/ExampleCore.swift")
+    let coreIsThere = try text("docs/core.md").contains("```swift\n\(core)```\n")
+    #expect(coreIsThere)
   }
 
   @Test func everyInterfaceIsInThePage() throws {

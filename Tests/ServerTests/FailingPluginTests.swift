@@ -119,7 +119,10 @@ import XMLRPC
         "error Failed to bind entry Path:/nobody: No matching generator: Path:/nobody"
       ),
       ("/slow", "bind error: slow", "error Unexpected failure binding entry Path:/slow: slow"),
-      ("/two", "bind error: Path /two served by multiple generators: Fake, Other", "error Path /two served by multiple generators: Fake, Other"),
+      (
+        "/two", "bind error: Path /two served by multiple generators: Fake, Other",
+        "error Path /two served by multiple generators: Fake, Other"
+      ),
       (
         "/control",
         "bind error: All strings must be XML compatible: Unicode or ASCII, no NULL bytes or control characters",

@@ -58,7 +58,7 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
   public static let definitions: [Definition] = [
     Definition(
       .connections, .connections, 2048, 1...65536,
-      "served at once; an idle one costs about 24 KiB, a busy one its answer"),
+      "connections served at once; an idle one costs about 24 KiB, a busy one its answer"),
     Definition(
       .connectionsPerAddress, .connections, 256, 1...65536,
       "of one address (an IPv6 /64, not loopback); a site behind one address may need more"),
