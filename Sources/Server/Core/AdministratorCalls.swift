@@ -14,9 +14,6 @@ extension ServerCore {
     return .array(names)
   }
 
-  /// Execution times by name.
-  public func getStatistics() -> Value { statistics.value }
-
   /// Sets debugging of core, plugins and file monitor. Returns the new state.
   @discardableResult
   public func setDebug(_ flag: Bool) -> Bool {

@@ -85,7 +85,7 @@ extension ServerCore {
   public func getConfig(_ address: ClientAddress) async throws -> Value {
     let client = try await resolveClientName(address)
     do {
-      return .escaped(WireWriter.document(try await buildConfiguration(client)))
+      return .escaped(try await renderConfiguration(client))
     } catch let error as MetadataConsistencyError {
       throw criticalError("Metadata consistency failure for \(client)", cause: error)
     } catch let error as MetadataRuntimeError {

@@ -45,24 +45,6 @@ extension ServerCore {
     return configuration
   }
 
-  /// Calls the ClientRunHooks plugins. A failing one is logged.
-  public func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
-    logger.debug("Running \(stage.rawValue) hooks for \(metadata.hostname)")
-    await timed("client_run_hook:\(stage.rawValue)") {
-      for plugin in interfaces.clientRunHooks {
-        do {
-          switch stage {
-          case .start: try await plugin.startClientRun(metadata)
-          case .end: try await plugin.endClientRun(metadata)
-          case .statistics: try await plugin.endStatistics(metadata)
-          }
-        } catch {
-          logger.error("\(plugin.name): Error invoking hook \(stage.rawValue): \(error)")
-        }
-      }
-    }
-  }
-
   /// The structures of every Structure plugin for a client. Bundles that no plugin has are logged.
   public func getStructures(_ metadata: ClientMetadata) async throws -> [Element] {
     logger.debug("Getting structures for \(metadata.hostname)")

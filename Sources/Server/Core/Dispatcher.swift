@@ -27,9 +27,14 @@ extension ServerCore {
     do {
       if let method = Self.exposedMethods[call.method] {
         try checkParameters(call, method)
-        return .value(try await method.call(self, address, call.params))
+        let value = try await method.call(self, address, call.params)
+        carriedOut(call)
+        return .value(value)
       }
-      if let value = try await callRemoteMethod(call) { return .value(value) }
+      if let value = try await callRemoteMethod(call) {
+        carriedOut(call)
+        return .value(value)
+      }
       isKnown = false
       logger.error("Unknown method \(call.method)")
       return .fault(.unknownMethod(call.method))

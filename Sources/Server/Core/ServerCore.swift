@@ -82,7 +82,7 @@ open class ServerCore: FileEventHandler {
   }
 
   /// Forgets cached metadata of one client, or of all.
-  public func expireMetadataCache(_ client: String? = nil) {
+  open func expireMetadataCache(_ client: String? = nil) {
     if let client { metadataCache[client] = nil } else { metadataCache.removeAll() }
   }
 
@@ -90,7 +90,7 @@ open class ServerCore: FileEventHandler {
   /// - Parameters:
   ///   - interface: the interface that a plugin must also have, for example `(any Connector).self`.
   ///   - key: a client's name, nil for everything.
-  public func expireCaches<Interface>(of interface: Interface.Type, key: String? = nil) {
+  open func expireCaches<Interface>(of interface: Interface.Type, key: String? = nil) {
     for plugin in interfaces.caching where plugin is Interface { plugin.expireCache(key: key) }
   }
 
@@ -167,6 +167,49 @@ open class ServerCore: FileEventHandler {
       startPerformanceLog()
     } catch {
       logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)")
+    }
+  }
+
+  // MARK: What a core of several processes does otherwise
+
+  /// True in a process that only builds configurations for another one, its parent, which alone writes to the
+  /// repository and passes on what plugins keep in memory (`Replicated`).
+  open var isChild: Bool { false }
+
+  /// The configuration of a client, as the document stands inside an XML-RPC string.
+  ///
+  /// - Throws: as `buildConfiguration`.
+  open func renderConfiguration(_ client: String) async throws -> ByteSegments {
+    WireWriter.document(try await buildConfiguration(client))
+  }
+
+  /// Execution times by name.
+  open func getStatistics() async throws -> Value { statistics.value }
+
+  /// Called after a call of an administrator or client was carried out.
+  open func carriedOut(_ call: MethodCall) {}
+
+  /// Data of a client that a plugin has taken in, after it is on disk: for other processes that have the plugin.
+  open func replicate(_ data: [UInt8], of client: String, for plugin: any Replicated) {}
+
+  /// A plugin has read its data anew: other processes that have the plugin are to do the same.
+  open func replicasExpired(of plugin: any Replicated) {}
+
+  /// Calls the ClientRunHooks plugins. A failing one is logged.
+  open func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
+    logger.debug("Running \(stage.rawValue) hooks for \(metadata.hostname)")
+    await timed("client_run_hook:\(stage.rawValue)") {
+      for plugin in interfaces.clientRunHooks {
+        do {
+          switch stage {
+          case .start: try await plugin.startClientRun(metadata)
+          case .end: try await plugin.endClientRun(metadata)
+          case .statistics: try await plugin.endStatistics(metadata)
+          }
+        } catch {
+          logger.error("\(plugin.name): Error invoking hook \(stage.rawValue): \(error)")
+        }
+      }
     }
   }
 

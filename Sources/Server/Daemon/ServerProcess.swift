@@ -31,6 +31,11 @@ public final class ServerProcess {
     self.options = options
     // In the background the working folder is another one.
     self.options.configurationFile = settings.configurationFile
+    self.options.makePathsAbsolute(settings)
+    guard settings.backend != "cherrypy" else {
+      throw settings.wrongValue(
+        "server", "backend", value: settings.backend, allowed: "builtin, multiprocessing, best; CherryPy is Python's")
+    }
   }
 
   /// Runs until a signal ends the server. Returns the exit status.
@@ -103,7 +108,7 @@ public final class ServerProcess {
       resolver.shutdown()
       first.shutdown()
     }
-    let core = BuiltinCore(settings: settings, loop: loop, fileMonitor: first, resolver: resolver)
+    let core = makeCore(loop, first, resolver)
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.
@@ -135,6 +140,18 @@ public final class ServerProcess {
     isEnded = true
     ending?.resume()
     ending = nil
+  }
+
+  /// The core that `[server] backend` names; `best` is the builtin one.
+  private func makeCore(
+    _ loop: EventLoop, _ monitor: any FileMonitor, _ resolver: any AddressResolver
+  ) -> BuiltinCore {
+    guard settings.backend == "multiprocessing" else {
+      return BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+    }
+    let core = MultiprocessingCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+    core.commandLine = options
+    return core
   }
 
   private func handle(_ signal: Int32) {

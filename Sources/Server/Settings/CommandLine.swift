@@ -35,6 +35,14 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     values[SettingDefinition.Place(section: section, option: option)] = Value(text: text, option: typed)
   }
 
+  /// Makes typed paths absolute, before the working folder changes.
+  mutating func makePathsAbsolute(_ settings: Settings) {
+    for (place, value) in values where settings.registry.definition(place.section, place.option)?.kind == .path {
+      guard !value.text.isEmpty, let path = settings.value(place.section, place.option)?.value.text else { continue }
+      values[place] = Value(text: path, option: value.option)
+    }
+  }
+
   /// One option: its letters, what it sets, its line of the help.
   struct Option {
     let short: Character?

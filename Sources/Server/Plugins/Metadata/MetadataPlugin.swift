@@ -132,7 +132,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   public func listClients() async -> [String] { clients.ordered.map(\.name) }
 
-  public func updateClientList() async {}
+  public func updateClientList() async { refreshClients() }
 
   public func resolveClient(_ address: ClientAddress, cleanupCache: Bool) async throws -> String {
     let now = core.loop.now

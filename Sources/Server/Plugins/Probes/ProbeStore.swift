@@ -84,6 +84,9 @@ final class ProbeStore {
     }
   }
 
+  /// Takes a report that another process has written.
+  func follow(_ report: ProbeReport, of client: String) { set(report, client) }
+
   /// Writes what is not on disk yet.
   func flush() {
     let batch = waiting

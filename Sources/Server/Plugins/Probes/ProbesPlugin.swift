@@ -8,7 +8,7 @@ import XMLRPC
 /// Lines `group:NAME` of an output make the client a member of a group; the rest is data that templates ask for.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Probes.py.
-public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
+public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated {
   public override class var name: String { "Probes" }
 
   private static let storeName = "probed.xml"
@@ -56,6 +56,12 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
 
   public func expireCache(key: String?) { store.reloadIfChanged() }
 
+  public func takeReplica(_ data: [UInt8], of client: String) throws {
+    store.follow(ProbeReport(try RepositoryXML.parse(data, path: "probe data").root), of: client)
+  }
+
+  public func reloadReplicas() { store.reloadIfChanged() }
+
   // MARK: Programs
 
   public func getProbes(_ metadata: ClientMetadata) async throws -> [Element] {
@@ -83,7 +89,12 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
     }
     let report = ProbeReport(
       timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: Array(groups))
-    guard store.take(report, of: metadata.hostname) else { return }
+    let isNew = store.take(report, of: metadata.hostname)
+    // The parent's children see what the parent sees, at the same time.
+    var replica: [UInt8] = []
+    report.append(to: &replica, client: metadata.hostname)
+    core.replicate(replica, of: metadata.hostname, for: self)
+    guard isNew else { return }
     core.expireMetadataCache(metadata.hostname)
     try await store.save()
   }
@@ -153,7 +164,11 @@ extension ProbesPlugin: FileEventHandler {
     guard !event.isDirectory, event.path != folder else { return }
     let file = event.fileName
     if file == Self.storeName {
-      if event.action != .deleted, store.reloadIfChanged() { core.expireMetadataCache() }
+      // A child has each report from the parent, which wrote the file.
+      if event.action != .deleted, !core.isChild, store.reloadIfChanged() {
+        core.expireMetadataCache()
+        core.replicasExpired(of: self)
+      }
       return
     }
     guard event.action != .deleted else {
