@@ -29,6 +29,9 @@ extension ServerCore {
     isDebugging = flag
     logger.info("Core: debug = \(flag ? "True" : "False")")
     Log.setDebug(flag)
+    for (destination, level) in Log.router.levels.sorted(by: { $0.key < $1.key }) {
+      logger.debug("Setting \(destination) log handler to \(LogSetup.pythonName(level))")
+    }
     return flag
   }
 

@@ -197,7 +197,7 @@ extension ServerCore {
         return
       }
       if names.count > 1 {
-        // The entry fails, as in Bcfg2: nobody can say which of them the administrator means.
+        // The entry fails whatever the slow path would say, as in Bcfg2, where an error of its own ends the search here.
         let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
         logger.error("\(message)")
         throw PluginExecutionError(message)

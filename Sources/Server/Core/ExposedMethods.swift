@@ -87,8 +87,8 @@ extension ServerCore {
     },
     "ping": ExposedMethod(0...Int.max, "Answers its parameters, after the caller's address.") {
       core, address, parameters in
-      core.logger.info("ping from \(address.ip)")
       let pair: Value = .array([.string(address.ip), .int(Int64(address.port))])
+      core.logger.info("ping(('\(address.ip)', \(address.port))) with \(parameters.count) parameters")
       return .array([pair] + parameters)
     },
   ]

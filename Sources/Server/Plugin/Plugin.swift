@@ -70,8 +70,8 @@ open class Plugin {
   /// Turns debug messages of this plugin on or off. Returns the new state.
   @discardableResult
   open func setDebug(_ flag: Bool) -> Bool {
-    if flag { debugLog("\(name): debug = \(isDebugging)", force: true) }
     isDebugging = flag
+    debugLog("\(name): debug = \(flag ? "True" : "False")", force: true)
     return flag
   }
 

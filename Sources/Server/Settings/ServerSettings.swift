@@ -20,7 +20,7 @@ nonisolated extension SettingRegistry {
       "server", "filemonitor", .choice(["default", "inotify", "gamin", "fam", "pseudo"]), default: "default",
       help: "How changes of the repository are noticed; gamin and fam mean inotify here"),
     .init(
-      "server", "fam_blocking", .boolean, default: "true", default13: "false",
+      "server", "fam_blocking", .boolean, default: "true",
       help: "Read the whole repository before the first client is served"),
     .init(
       "server", "ignore_files", .commaList, default: standardIgnoredFiles.joined(separator: ","),
