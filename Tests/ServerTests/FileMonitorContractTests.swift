@@ -91,9 +91,14 @@ struct FileMonitorContractTests {
     for number in 0..<count { folder.directory.write("\(number)", to: "repo/\(number % 7)/\(number)") }
     #expect(folder.monitor.hasPending)
     folder.loop.runOnce(wait: .zero)
-    #expect(folder.model.takeEvents().count == count + 7 && folder.model.setCount == 2)
+    let first = folder.model.takeEvents().count
+    #expect(folder.model.setCount == 2)
+    // A child that another test starts has this process's open files until it begins its own program: such a file
+    // counts as being written, and comes in a later set.
+    #expect(LoopDriver.run(folder.loop) { !folder.monitor.hasPending })
+    #expect(first + folder.model.takeEvents().count == count + 7 && first > count / 2)
     #expect(folder.model.known == FileMonitorModel.scan(folder.root))
-    #expect(!folder.monitor.hasPending && folder.model.faults == [])
+    #expect(folder.model.faults == [])
   }
 
   @Test func aRealOverflowIsMadeUpFor() throws {

@@ -67,24 +67,6 @@ extension ServerCore {
     logger.info("Generated config for \(client) in \((MonotonicTime.now() - start).threeDecimals) seconds")
   }
 
-  /// Calls the ClientRunHooks plugins. A failing one is logged.
-  public func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
-    logger.debug("Running \(stage.rawValue) hooks for \(metadata.hostname)")
-    await timed(stage.statisticName) {
-      for plugin in interfaces.clientRunHooks where plugin.stages.contains(stage) {
-        do {
-          switch stage {
-          case .start: try await plugin.startClientRun(metadata)
-          case .end: try await plugin.endClientRun(metadata)
-          case .statistics: try await plugin.endStatistics(metadata)
-          }
-        } catch {
-          logger.error("\(plugin.name): Error invoking hook \(stage.rawValue): \(error)")
-        }
-      }
-    }
-  }
-
   /// The structures of every Structure plugin for a client. Bundles that no plugin has are logged.
   public func getStructures(_ metadata: ClientMetadata) async throws -> [Element] {
     logger.debug("Getting structures for \(metadata.hostname)")
@@ -243,7 +225,7 @@ extension ServerCore {
         return
       }
       if names.count > 1 {
-        // The entry fails, as in Bcfg2: nobody can say which of them the administrator means.
+        // The entry fails whatever the slow path would say, as in Bcfg2, where an error of its own ends the search here.
         let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
         logger.error("\(message)")
         throw PluginExecutionError(message)

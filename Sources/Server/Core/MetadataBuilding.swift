@@ -6,6 +6,7 @@ extension ServerCore {
   /// - Throws: `Fault` where the metadata of the client contradicts itself; `MetadataRuntimeError` where it was not read.
   public func buildMetadata(_ client: String) async throws -> ClientMetadata {
     try await timed("build_metadata") {
+      guard let source = self.metadata else { throw MetadataRuntimeError("Metadata not loaded yet") }
       if metadataCacheMode != .initial, let cached = metadataCache[client], isCurrent(cached) {
         logger.debug("Using cached metadata object for \(client)")
         return cached
@@ -14,9 +15,9 @@ extension ServerCore {
       logger.debug("Building metadata for \(client)")
       let metadata: ClientMetadata
       do {
-        metadata = try await self.metadata.initialMetadata(client)
+        metadata = try await source.initialMetadata(client)
       } catch let error as MetadataConsistencyError {
-        throw criticalError("Client metadata resolution error for \(client): \(error)")
+        throw criticalError("Client metadata resolution error for \(client): \(error)", cause: error)
       }
       // Under the canonical name: the client may have been asked for by an alias.
       metadata.generation = AnswerGeneration(
@@ -24,11 +25,11 @@ extension ServerCore {
       for connector in interfaces.connectors {
         let groups = try await connector.additionalGroups(metadata)
         for case .defined(let group) in groups { define(group, by: connector.name) }
-        self.metadata.mergeAdditionalGroups(metadata, groups.map(\.name))
+        source.mergeAdditionalGroups(metadata, groups.map(\.name))
       }
       for connector in interfaces.connectors {
         if let data = try await connector.additionalData(metadata) {
-          self.metadata.mergeAdditionalData(metadata, source: connector.name, data: data)
+          source.mergeAdditionalData(metadata, source: connector.name, data: data)
         }
       }
       if metadataCacheMode == .cautious || metadataCacheMode == .aggressive {
@@ -69,9 +70,9 @@ extension ServerCore {
       do {
         return try await metadata.resolveClient(address, cleanupCache: cleanupCache)
       } catch let error as MetadataConsistencyError {
-        throw criticalError("Client metadata resolution error for \(address.ip): \(error)")
+        throw criticalError("Client metadata resolution error for \(address.ip): \(error)", cause: error)
       } catch let error as MetadataRuntimeError {
-        throw criticalError("Metadata system runtime failure for \(address.ip): \(error)")
+        throw criticalError("Metadata system runtime failure for \(address.ip): \(error)", cause: error)
       }
     }
   }
@@ -86,9 +87,9 @@ extension ServerCore {
     do {
       return (client, try await buildMetadata(client))
     } catch let error as MetadataConsistencyError {
-      throw criticalError("Client metadata resolution error for \(address.ip): \(error)")
+      throw criticalError("Client metadata resolution error for \(address.ip): \(error)", cause: error)
     } catch let error as MetadataRuntimeError {
-      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)")
+      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)", cause: error)
     }
   }
 }

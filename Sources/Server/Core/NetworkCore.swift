@@ -1,117 +1,41 @@
-import EventLoop
 import XMLRPC
 
-/// A core with clients on a network: who may come in, and what an HTTP request is answered with. The transport is the
-/// core implementation's: it hands over a complete head, then a complete request.
+/// A core with clients on a network: who may come in. What an HTTP request is answered with is in Network/CoreRequests;
+/// a core with an HTTP server of its own calls `authenticate` and `dispatch` itself.
 ///
-/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Core.py, NetworkCore, and SSLServer.py.
-open class NetworkCore: ServerCore, RequestHandler {
-  private var knownCalls: [(body: [UInt8], call: MethodCall)] = []
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Core.py, NetworkCore.
+open class NetworkCore: ServerCore {
+  /// Bodies of calls without parameters, with what they are: clients of one kind send the same bytes.
+  final var knownCalls: [(body: [UInt8], call: MethodCall)] = []
 
-  /// Decides by the head of a request whether its body may come in.
+  /// Whether a client may come in, as the Metadata plugin decides. Why not is in the log.
   ///
-  /// - Returns: nil lets it in; a response refuses it.
-  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> HTTPResponse? {
-    switch authenticateNow(head, peer: peer) {
-    case .admitted?: return nil
-    case .refused(let response)?: return response
-    case nil: break
+  /// - Parameter certificate: subject's common name of the verified client certificate. Counts only with a `[communication]
+  ///   ca`: without one nothing verified it.
+  public func authenticate(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) async -> Bool {
+    guard let metadata else {
+      logger.error("Metadata not loaded yet")
+      return false
     }
-    guard let claim = claim(head, peer) else { return .error(status: 401) }
-    let isAllowed = await metadata.authenticateConnection(
-      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
-    return isAllowed ? nil : refuse(claim.address)
-  }
-
-  /// As `authenticate`, where nobody has to be waited for: most clients are known by clients.xml.
-  public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
-    guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
     fileMonitor.processPending()
-    let isAllowed = metadata.authenticateNow(
-      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
-    return isAllowed.map { $0 ? .admitted : .refused(refuse(claim.address)) }
+    return await metadata.authenticateConnection(
+      certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
+      address: address)
   }
 
-  /// Who a client says that it is.
-  private struct Claim {
-    let address: ClientAddress
-    let certificate: String?
-    let user: String
-    let password: String
-  }
-
-  /// What a request says of its client; nil, and a line in the log, where that cannot be read.
-  private func claim(_ head: HTTPRequestHead, _ peer: PeerIdentity) -> Claim? {
-    let address = peer.clientAddress
-    guard let header = head.first("Authorization") else {
-      logger.error("No authentication data presented by \(address.ip)")
-      return nil
-    }
-    guard let credentials = BasicAuth.parse(header) else {
-      logger.error("Authentication Failure of \(address.ip): the Authorization header cannot be read")
-      return nil
-    }
-    // Client certificates count where there is a CA to verify them against.
-    return Claim(
-      address: address, certificate: settings.certificateAuthority == nil ? nil : peer.certificateCommonName,
-      user: String(decoding: credentials.user, as: UTF8.self),
-      password: String(decoding: credentials.password, as: UTF8.self))
-  }
-
-  private func refuse(_ address: ClientAddress) -> HTTPResponse {
-    logger.error("Authentication Failure of \(address.ip)")
-    return .error(status: 401)
-  }
-
-  /// Answers at once what is kept.
-  public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
-    // Calls that may have a kept answer are short; what is no call is told by `respond`.
-    guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes,
-      let call = shortCall(request.body), let document = dispatchNow(call, from: peer.clientAddress)
-    else { return nil }
-    return .xml(MethodResponse.encode(.escaped(document)))
-  }
-
-  /// The call of a short body; clients of one kind send the same bytes, which are decoded once.
-  private func shortCall(_ body: [UInt8]) -> MethodCall? {
-    if let known = knownCalls.first(where: { $0.body == body }) { return known.call }
-    guard let call = try? MethodCall.decode(body, limits: httpLimits) else { return nil }
-    if call.params.isEmpty {
-      if knownCalls.count == Self.knownCallLimit { knownCalls.removeFirst() }
-      knownCalls.append((body, call))
-    }
-    return call
-  }
-
-  /// Bodies with the calls that they are: a few kinds of clients, each with two such calls.
-  private static let knownCallLimit = 8
-
-  /// Bytes of a call without parameters, with room for what clients put around it.
-  private static let shortBodyBytes = 1024
-
-  /// Answers an authenticated request: the call's value or fault; 401 where an ACL denies it, 500 where the body is no
-  /// method call, 501 for anything but POST.
-  public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
-    guard request.head.method == "POST" else { return .error(status: 501) }
-    let call: MethodCall
-    do {
-      call = try MethodCall.decode(request.body, limits: httpLimits)
-    } catch {
-      logger.error("Unexpected dispatch error for \(peer.clientAddress.ip): \(error)")
-      return .internalError
-    }
-    switch await dispatch(call, from: peer.clientAddress) {
-    case .value(let value): return .xml(MethodResponse.encode(value))
-    case .fault(let fault): return .xml(MethodResponse.encode(fault: fault))
-    case .denied: return .error(status: 401)
-    }
+  /// As `authenticate`, where nobody has to be waited for: most clients are known by clients.xml. nil: ask there.
+  public func authenticateNow(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) -> Bool? {
+    guard let metadata else { return nil }
+    fileMonitor.processPending()
+    return metadata.authenticateNow(
+      certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
+      address: address)
   }
 
   /// Bounds of what a client may send.
   open var httpLimits: HTTPLimits { HTTPLimits() }
-}
-
-extension PeerIdentity {
-  /// The address pair of the peer.
-  var clientAddress: ClientAddress { ClientAddress(ip: address.host, port: address.port) }
 }

@@ -1,3 +1,5 @@
+import EventLoop
+
 /// Loaded plugins by interface, so that a request asks no plugin what it is.
 public struct PluginInterfaces {
   public var generators: [any Generator] = []
@@ -68,7 +70,6 @@ extension ServerCore {
       for name in conflicting { plugins[name] = nil }
     }
     logKinds()
-    interfaces = PluginInterfaces(plugins.values)
     guard let first = interfaces.metadata.first else {
       logger.error("No Metadata plugin loaded; failed to instantiate Core")
       throw CoreInitError("No Metadata Plugin")
@@ -77,10 +78,7 @@ extension ServerCore {
     if interfaces.metadata.count > 1 {
       logger.error("Multiple Metadata plugins loaded; using \(first.name)")
     }
-    if interfaces.acls.isEmpty {
-      initPlugin(DefaultACL.self)
-      interfaces = PluginInterfaces(plugins.values)
-    }
+    if interfaces.acls.isEmpty { initPlugin(DefaultACL.self) }
   }
 
   /// Creates one plugin and keeps it under its name. A plugin that cannot work is logged and left out.
@@ -89,8 +87,12 @@ extension ServerCore {
     pluginBlacklist[type.name] = type.conflicts.filter { plugins[$0] != nil }
     do {
       plugins[type.name] = try type.init(core: self)
-    } catch {
+    } catch let error as PluginInitError {
       logger.error("Failed to instantiate plugin \(type.name): \(error)")
+    } catch let error as SystemError {
+      logger.error("Failed to add a file monitor while instantiating plugin \(type.name): \(error)")
+    } catch {
+      logger.error("Unexpected instantiation failure for plugin \(type.name): \(error)")
     }
   }
 

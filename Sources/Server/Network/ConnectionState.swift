@@ -11,6 +11,8 @@ nonisolated enum ConnectionState {
   case readingRequest
   /// The handler looks at the headers; nothing is read.
   case authenticating(HTTPRequestHead)
+  /// The refusal of a peer that has failed too often waits for its time; nothing is read.
+  case delayed(HTTPRequestHead, HTTPResponse)
   case readingBody(HTTPRequestHead)
   /// The handler makes the answer; nothing is read.
   case dispatching(HTTPRequestHead)
@@ -25,6 +27,7 @@ nonisolated enum ConnectionState {
     case .handshaking: "handshaking"
     case .readingRequest: "readingRequest"
     case .authenticating: "authenticating"
+    case .delayed: "delayed"
     case .readingBody: "readingBody"
     case .dispatching: "dispatching"
     case .writingResponse: "writingResponse"
@@ -37,7 +40,7 @@ nonisolated enum ConnectionState {
   var isReading: Bool {
     switch self {
     case .readingRequest, .readingBody: true
-    case .handshaking, .authenticating, .dispatching, .writingResponse, .lingering, .closed: false
+    case .handshaking, .authenticating, .delayed, .dispatching, .writingResponse, .lingering, .closed: false
     }
   }
 }

@@ -179,6 +179,15 @@ public protocol Caching: Plugin {
   func expireCache(key: String?)
 }
 
+/// Plugins that keep data of clients in memory which clients upload. In a core of several processes the parent has it,
+/// and its children, which do not read it from disk again at every change, get it passed on.
+public protocol Replicated: Plugin {
+  /// Data that the parent gave to `ServerCore.replicate`.
+  func takeReplica(_ data: [UInt8], of client: String) throws
+  /// Reads everything from disk again, where it is other than what was read or passed on.
+  func reloadReplicas()
+}
+
 /// Gives variables to templates.
 public protocol TemplateDataProvider: Plugin {
   /// Variables for a text template of an entry, by name.

@@ -63,11 +63,15 @@ open class Plugin {
     ]
   }
 
+  /// Methods of `rmi` that a core of several processes passes on to its children, for each the method that is called
+  /// there: Bcfg2's `__child_rmi__`.
+  open var childRMI: [String: String] { ["toggle_debug": "toggle_debug", "set_debug": "set_debug"] }
+
   /// Turns debug messages of this plugin on or off. Returns the new state.
   @discardableResult
   open func setDebug(_ flag: Bool) -> Bool {
-    if flag { debugLog("\(name): debug = \(isDebugging)", force: true) }
     isDebugging = flag
+    debugLog("\(name): debug = \(flag ? "True" : "False")", force: true)
     return flag
   }
 

@@ -37,7 +37,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     let new = OhaiData(text: text, value: try JSONValue(json: text))
     try AtomicFile.write(Array(text.utf8), to: path(of: client), newFileMode: 0o666)
     cache[client] = new
-    core.clientChanged(client)
+    core.expireMetadataCache(client)
   }
 
   func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {

@@ -156,6 +156,9 @@ public nonisolated struct Settings: Sendable {
   /// What is probably a mistake in the files, for the log.
   public internal(set) var warnings: [SettingsWarning] = []
 
+  /// The files that were read.
+  public internal(set) var files = ConfigurationFiles()
+
   var table: [SettingDefinition.Place: Setting] = [:]
   var registry = SettingRegistry.standard
 

@@ -1,10 +1,19 @@
-import XMLRPC
+public import XMLRPC
 
 /// Reads documents that clients send as text: probe data, statistics.
 ///
 /// They come from outside: no document type and so no entity, bounded in depth, names, attributes and text. Blank text
 /// between elements is dropped as for files of the repository.
 public enum ClientDocument {
+  /// Bounds of these documents. Statistics carry contents and differences of files in attributes (`current_bfile`,
+  /// `current_bdiff`), and a Path entry of them has more than twenty; what a body may hold is the bound of each.
+  public static let limits: HTTPLimits = {
+    var limits = HTTPLimits()
+    limits.xmlAttributeBytes = limits.xmlTextBytes
+    limits.xmlAttributeCount = 128
+    return limits
+  }()
+
   /// The tree of a document.
   ///
   /// - Throws: `XMLError` with byte and line.
@@ -13,8 +22,8 @@ public enum ClientDocument {
   }
 
   /// The same from UTF-8, or what the XML declaration says.
-  public static func parse(_ bytes: [UInt8]) throws(XMLError) -> Element {
-    var reader = try XMLReader(bytes)
+  public static func parse(_ bytes: [UInt8], limits: HTTPLimits = limits) throws(XMLError) -> Element {
+    var reader = try XMLReader(bytes, limits: limits)
     // A document as Python sends it may say anything about its encoding: it is a string by then.
     var open: [OpenElement] = []
     var root: Element?

@@ -216,8 +216,9 @@ private struct Sink: ~Copyable {
     return uri == Self.xmlNamespace ? ("xml:\(local)", nil) : ("ns0:\(local)", uri)
   }
 
+  /// At the last brace: a URI may hold one, a name may not.
   private static func split(_ name: String) -> (uri: Substring, local: Substring)? {
-    guard name.utf8.first == UInt8(ascii: "{"), let end = name.utf8.firstIndex(of: UInt8(ascii: "}")) else {
+    guard name.utf8.first == UInt8(ascii: "{"), let end = name.utf8.lastIndex(of: UInt8(ascii: "}")) else {
       return nil
     }
     return (name[name.utf8.index(after: name.startIndex)..<end], name[name.utf8.index(after: end)...])

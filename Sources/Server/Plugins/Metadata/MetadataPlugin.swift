@@ -137,7 +137,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   public func listClients() async -> [String] { clients.ordered.map(\.name) }
 
-  public func updateClientList() async {}
+  public func updateClientList() async { refreshClients() }
 
   public func resolveClientNow(_ address: ClientAddress) -> String? {
     if let client = sessions.client(at: address, now: core.loop.now) { return client }
