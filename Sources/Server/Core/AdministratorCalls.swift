@@ -46,6 +46,11 @@ extension ServerCore {
     case .nil: expireMetadataCache()
     case .array(let names):
       for name in names { expireMetadataCache(try name.pythonName()) }
+    case .structure(let members):
+      for member in members { expireMetadataCache(member.name) }
+    case .string(let name):
+      // Python takes it letter by letter and forgets nothing; whoever sends it means that client.
+      expireMetadataCache(name)
     default: throw ParameterError("'\(hostnames.pythonTypeName)' object is not iterable")
     }
   }

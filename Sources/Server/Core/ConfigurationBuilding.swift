@@ -190,7 +190,10 @@ extension ServerCore {
   /// - Throws: what the generator throws; `PluginExecutionError` where not exactly one generator has the entry.
   public func bind(_ entry: Element, _ metadata: ClientMetadata) async throws {
     if let source = entry["altsrc"] {
-      let name = entry.name
+      guard let name = entry.name else {
+        entry.name = source
+        throw PluginExecutionError("\(entry.tag) with altsrc \(source) has no name")
+      }
       entry.name = source
       entry["realname"] = name
       entry["altsrc"] = nil
@@ -201,9 +204,9 @@ extension ServerCore {
         return
       } catch {
         logger.error(
-          "Failed binding entry \(entry.tag):\(name ?? "None") with altsrc \(source): \(error)")
+          "Failed binding entry \(entry.tag):\(name) with altsrc \(source): \(error)")
         entry.name = name
-        logger.error("Falling back to \(entry.tag):\(name ?? "None")")
+        logger.error("Falling back to \(entry.tag):\(name)")
       }
     }
     let start = MonotonicTime.now()

@@ -56,7 +56,8 @@ extension ServerCore {
       guard case .string(let method) = parameters[0] else {
         throw ParameterError("getattr(): attribute name must be string")
       }
-      return .string(ServerCore.exposedMethods[method]?.help ?? "")
+      // Python's server has ping, but not as one of the core's methods.
+      return .string(method == "ping" ? "" : ServerCore.exposedMethods[method]?.help ?? "")
     },
     "get_statistics": ExposedMethod(
       0...0, "Answers execution times by name: minimum, maximum, mean in seconds, and count."

@@ -67,7 +67,7 @@ private final class GroupLogicFile: StructFile {
 
   private static func compiled(_ root: Element, _ path: String) -> CompiledStructure {
     let copy = root.deepCopy()
-    copy.forEachDescendant { if $0.tag == "Group", $0.children.isEmpty { $0.tag = memberTag } }
+    copy.forEachDescendant { if $0.tag == "Group", $0.isLeaf { $0.tag = memberTag } }
     return CompiledStructure(copy, path: path)
   }
 

@@ -1,7 +1,7 @@
 /// An element of a Bcfg2 document: a bundle, an entry, probe data, a whole configuration.
 ///
 /// What lxml's `_Element` is to a Bcfg2 plugin: mutable, shared by reference, children in document order. Comments and
-/// processing instructions are not kept, nor is text that follows a child (no client reads it).
+/// processing instructions are not kept, but for the fact that there are some, nor is text that follows a child (no client reads it).
 public final class Element {
   /// The tag; without namespace for Bcfg2's own elements, `{uri}local` for others.
   public var tag: String
@@ -11,6 +11,8 @@ public final class Element {
   public var content: Content
   /// Child elements in document order.
   public var children: [Element]
+  /// True where a comment or a processing instruction was read directly below the element.
+  public internal(set) var hasComments = false
   /// Where the element was read: the line in its file, 0 for an element that was made.
   public let line: Int32
 
@@ -62,6 +64,9 @@ public final class Element {
     attributes[name]?.lowercased() == "true"
   }
 
+  /// True where lxml's `getchildren()` is empty: no children, and no comments, which it counts.
+  public var isLeaf: Bool { children.isEmpty && !hasComments }
+
   /// The direct children with a tag.
   public func children(tagged tag: String) -> [Element] {
     children.filter { $0.tag == tag }
@@ -91,6 +96,7 @@ public final class Element {
   public func deepCopy() -> Element {
     let copy = Element(tag, attributes, content: content, line: line)
     copy.children = children.map { $0.deepCopy() }
+    copy.hasComments = hasComments
     return copy
   }
 

@@ -101,15 +101,15 @@ extension MetadataPlugin {
     return false
   }
 
-  /// What clients.xml says of client and address; nil where it does not say.
+  /// What clients.xml says of client and address; nil where it does not say. As in Bcfg2 the name of a certificate has
+  /// to be in lower case for that.
   private func isKnownAddress(_ client: String, _ address: ClientAddress) -> Bool? {
-    let name = client.lowercased()
-    if clients.byName[name]?.isFloating == true {
+    if clients.byName[client]?.isFloating == true {
       debugLog("Client \(client) is floating")
       return true
     }
     guard let owners = clients.byAddress[address.ip] else { return nil }
-    if owners.contains(where: { $0.name == name }) {
+    if owners.contains(where: { $0.name == client }) {
       debugLog("Client \(client) matches address \(address.ip)")
       return true
     }
