@@ -13,6 +13,18 @@ let strict: [SwiftSetting] = [
 /// Targets that live on the event loop: one thread, so everything is the main actor's unless it says otherwise.
 let onLoop: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
 
+/// With BCFG2_FUZZ in the environment the parsers are built for libFuzzer, and with them the program of
+/// Tests/Fuzz/Server: scripts/fuzz.sh does so, in a build folder of its own.
+let isFuzzing = Context.environment["BCFG2_FUZZ"] != nil
+let fuzzed: [SwiftSetting] = isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer"])] : []
+let fuzzTargets: [Target] =
+  isFuzzing
+  ? [
+    .executableTarget(
+      name: "ServerFuzz", dependencies: ["Server"], path: "Tests/Fuzz/Server", swiftSettings: onLoop,
+      linkerSettings: [.unsafeFlags([Context.environment["BCFG2_FUZZ"] ?? "", "-lstdc++"])])
+  ] : []
+
 let package = Package(
   name: "bcfg2-swift",
   products: [
@@ -32,7 +44,7 @@ let package = Package(
       name: "EventLoop",
       dependencies: ["CLinux", "COpenSSL", .product(name: "Logging", package: "swift-log")],
       swiftSettings: onLoop),
-    .target(name: "XMLRPC", swiftSettings: strict),
+    .target(name: "XMLRPC", swiftSettings: strict + fuzzed),
     .target(
       name: "Server",
       dependencies: [
@@ -41,7 +53,7 @@ let package = Package(
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
-      swiftSettings: onLoop),
+      swiftSettings: onLoop + fuzzed),
     .executableTarget(
       name: "bcfg2-server",
       dependencies: ["Server"],
@@ -59,5 +71,5 @@ let package = Package(
     .testTarget(name: "ServerTests", dependencies: ["Server", "Support"], swiftSettings: onLoop),
     .testTarget(
       name: "ProcessTests", dependencies: ["Server", "Support", "bcfg2-server"], swiftSettings: onLoop),
-  ]
+  ] + fuzzTargets
 )

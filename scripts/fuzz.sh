@@ -1,31 +1,56 @@
 #!/bin/sh
-# Fuzzes the parsers of untrusted bytes: scripts/fuzz.sh SECONDS [TARGET]
+# Fuzzes the parsers of untrusted bytes: scripts/fuzz.sh SECONDS [TARGET...]
 #
-# A target is a file Tests/Fuzz/<Name>Fuzz.swift with its corpus in Tests/Fuzz/Corpus/<target>. Inputs found on the way
-# are kept in .build/fuzz; one that traps is written to .build/fuzz/crashes: add it to the corpus and to a test.
+# The targets of the module XMLRPC are files Tests/Fuzz/<Name>Fuzz.swift, those of the module Server are in
+# Tests/Fuzz/Server; the corpus of each is in Tests/Fuzz/Corpus/<target>. Built with address sanitizer, again only where
+# a source has changed. Inputs found on the way are kept in .build/fuzz; one that traps is written to
+# .build/fuzz/crashes: add it to the corpus and to a test.
 set -eu
 
-seconds=${1:?usage: scripts/fuzz.sh SECONDS [http-request|xmlrpc|basic-auth]}
-targets=${2:-"http-request xmlrpc basic-auth"}
+all="http-request xmlrpc basic-auth repository-xml probe-data configuration"
+seconds=${1:?usage: scripts/fuzz.sh SECONDS [$(echo $all | tr ' ' '|')]...}
+shift
 cd "$(dirname "$0")/.."
 out=.build/fuzz
 mkdir -p "$out/crashes"
 # Backtraces of the Swift runtime would delay every report of a crash by seconds.
 export SWIFT_BACKTRACE=enable=no
+# Leaks are looked for by the tests: XCTest and Swift's runtime keep what they made once.
+export ASAN_OPTIONS=detect_leaks=0
 
-for target in $targets; do
+# Builds the target of one file together with the sources of XMLRPC.
+build_small() {
+  [ -x "$out/$1" ] && [ -z "$(find Sources/XMLRPC Tests/Fuzz -maxdepth 1 -name '*.swift' -newer "$out/$1")" ] && return
+  swiftc -swift-version 6 -O -module-name Fuzz -sanitize=fuzzer,address -use-ld=lld -parse-as-library \
+    -enable-upcoming-feature NonisolatedNonsendingByDefault -o "$out/$1" \
+    Sources/XMLRPC/*.swift Tests/Fuzz/FuzzEntry.swift "Tests/Fuzz/$2.swift"
+}
+
+# Builds the program of the targets that need the module Server.
+build_server() {
+  [ -n "${built_server:-}" ] && return
+  built_server=yes
+  swiftc=$(readlink -f "$(command -v swiftc)")
+  BCFG2_FUZZ=$(ls "$(dirname "$swiftc")"/../lib/clang/*/lib/linux/libclang_rt.fuzzer_no_main-"$(uname -m)".a | head -n 1)
+  export BCFG2_FUZZ
+  swift build -c release --scratch-path "$out/package" --sanitize address -Xswiftc -enable-testing --product ServerFuzz
+}
+
+for target in ${*:-$all}; do
   case $target in
-  http-request) source=HTTPRequestFuzz ;;
-  xmlrpc) source=XMLRPCFuzz ;;
-  basic-auth) source=BasicAuthFuzz ;;
+  http-request) build_small $target HTTPRequestFuzz ;;
+  xmlrpc) build_small $target XMLRPCFuzz ;;
+  basic-auth) build_small $target BasicAuthFuzz ;;
+  repository-xml | probe-data | configuration) build_server ;;
   *) echo "fuzz.sh: no target $target" >&2; exit 2 ;;
   esac
-  swiftc -swift-version 6 -O -module-name Fuzz -sanitize=fuzzer,address -use-ld=lld -parse-as-library \
-    -enable-upcoming-feature NonisolatedNonsendingByDefault -o "$out/$target" \
-    Sources/XMLRPC/*.swift Tests/Fuzz/FuzzEntry.swift "Tests/Fuzz/$source.swift"
+  case $target in
+  repository-xml | probe-data | configuration) set -- "$out/package/release/ServerFuzz" $target ;;
+  *) set -- "$out/$target" ;;
+  esac
   mkdir -p "$out/corpus-$target"
   echo "== $target, $seconds seconds"
-  "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
+  "$@" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
     -artifact_prefix="$out/crashes/$target-" -print_final_stats=1 \
     "$out/corpus-$target" "Tests/Fuzz/Corpus/$target"
 done

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// Files that are replaced whole: a reader, or the next start after a crash, sees the old bytes or the new ones.
 public nonisolated enum AtomicFile {
@@ -15,6 +16,7 @@ public nonisolated enum AtomicFile {
   public static func write(
     _ bytes: [UInt8], to path: String, newFileMode: mode_t = 0o644
   ) throws(SystemError) {
+    try checkRefusal(path)
     try replace(bytes, at: path, newFileMode: newFileMode)
     try synchronizeFolder(of: path)
   }
@@ -27,11 +29,34 @@ public nonisolated enum AtomicFile {
     var folders: Set<String> = []
     var paths: [String] = []
     for file in files {
+      try checkRefusal(file.path)
       let target = try target(of: file.path)
       try replace(file.bytes, at: target, newFileMode: newFileMode)
       if folders.insert(split(target).folder).inserted { paths.append(target) }
     }
     for path in paths { try synchronizeFolder(of: path) }
+  }
+
+  private struct Refusal {
+    var folder: String?
+    var count = 0
+  }
+
+  private static let refusal = Mutex(Refusal())
+
+  /// Refuses writes below a folder from here on, with EROFS: for a process that reads what another one owns.
+  public static func refuseWrites(below folder: String) { refusal.withLock { $0.folder = folder + "/" } }
+
+  /// How many writes were refused.
+  public static var refusedWrites: Int { refusal.withLock { $0.count } }
+
+  private static func checkRefusal(_ path: String) throws(SystemError) {
+    let isRefused = refusal.withLock { refusal in
+      guard let folder = refusal.folder, path.hasPrefix(folder) else { return false }
+      refusal.count += 1
+      return true
+    }
+    if isRefused { throw SystemError(call: "write", errno: EROFS, detail: path) }
   }
 
   /// Reads a whole regular file.

@@ -9,7 +9,7 @@ struct ChildProcessTests {
 
   private func run(
     _ script: String, input: String = "", environment: [String: String]? = nil, in folder: String? = nil,
-    timeout: Duration = .seconds(20), limitBytes: Int = 1 << 20
+    timeout: Duration = .seconds(300), limitBytes: Int = 1 << 20
   ) async throws -> (status: ExitStatus, out: String, error: String) {
     try await LoopDriver.withLoop { loop in
       let output = try await ChildProcess.run(

@@ -30,16 +30,21 @@ private let rules = [
   }
 }
 
-@Test func dependenciesOfEqualPriorityConflict() async throws {
+@Test func anEntryInSeveralDepsFilesBringsNothing() async throws {
   func deps(_ priority: Int, _ name: String) -> String {
     "<Dependencies priority=\"\(priority)\"><Package name=\"app\"><Package name=\"\(name)\"/></Package></Dependencies>"
   }
   let files = PluginRepository.files(
     bundle: bundle, rules.merging(["Deps/a.xml": deps(1, "lib"), "Deps/b.xml": deps(2, "high")]) { $1 })
   try await CoreBench.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) { bench async throws in
-    #expect(try await bench.entries().contains("Package:high"))
+    // 1.3.4 chooses one by its priority, and then takes nothing from it.
+    #expect(try await bench.entries() == ["Package:app", "Package:bound", "Package:grouped"])
+    #expect(try await bench.configuration(of: "one.example.com").children.count == 2)
     bench.edit("Deps/a.xml", deps(2, "lib"))
     // The validator fails as a whole: the configuration goes out without its structure.
     #expect(try await bench.entries() == ["Package:app", "Package:bound", "Package:grouped"])
+    #expect(try await bench.configuration(of: "one.example.com").children.count == 1)
+    bench.edit("Deps/a.xml", "<Dependencies priority=\"2\"/>")
+    #expect(try await bench.entries().contains("Package:high"))
   }
 }

@@ -8,7 +8,7 @@ import XMLRPC
 private let config = """
   <FileProbes>
     <FileProbe name="/etc/new" update="true"/><FileProbe name="/etc/known"/><FileProbe name="/etc/unknown"/>
-    <FileProbe name="/etc/update" update="TRUE"/><Group name="none"><FileProbe name="/etc/none" update="true"/></Group>
+    <FileProbe name="/etc/update" update="TRUE"/><FileProbe name="/etc/word" update="yes"/><Group name="none"><FileProbe name="/etc/none" update="true"/></Group>
   </FileProbes>
   """
 
@@ -30,7 +30,8 @@ private func answer(_ path: String, _ text: String) -> Element {
     bench async throws in
     let plugin = try bench.plugin(FileProbesPlugin.self)
     let metadata = try await bench.metadata()
-    #expect(try plugin.getProbes(metadata).compactMap(\.name) == ["/etc/new", "/etc/known", "/etc/update"])
+    #expect(
+      try plugin.getProbes(metadata).compactMap(\.name) == ["/etc/new", "/etc/known", "/etc/update", "/etc/word"])
     try await plugin.receiveData(
       metadata,
       [answer("/etc/new", "new\n"), answer("/etc/known", "other\n"), answer("/etc/update", "updated\n")])
@@ -43,6 +44,11 @@ private func answer(_ path: String, _ text: String) -> Element {
     #expect(
       try bench.text("Cfg/etc/new/info.xml")
         == "<FileInfo>\n  <Info owner=\"o\" group=\"g\" mode=\"0640\"/>\n</FileInfo>\n")
+    // What is neither true nor false asks, but does not overwrite.
+    for text in ["first\n", "second\n"] {
+      try await plugin.receiveData(metadata, [answer("/etc/word", text)])
+      #expect(try bench.text("Cfg/etc/word/word.H_one.example.com") == "first\n")
+    }
     // What was not asked for is not written, whatever path it names.
     await #expect(throws: PluginExecutionError.self) {
       try await plugin.receiveData(metadata, [answer("/etc/../../escape", "x")])

@@ -24,15 +24,18 @@ private let list = """
     <Package name="over" version="outer"/>
     <Group name="web" uri="http://web"><Package name="over" version="inner"/></Group>
     <Package file="nonsense.rpm"/>
+    <Package name="unsplit" file="unsplit.rpm" version="1"><Instance arch="noarch"/></Package>
+    <Package name="listed-as" file="really-1-2.noarch.rpm"/>
     <Package version="nameless"/>
     <Service name="listed" status="on"/>
   </PackageList>
   """
 
 @Test func packageListsGiveAttributes() async throws {
-  let bundle = ["plain", "simple", "tool", "multi", "inst:i386", "over", "none", "none:i386"].map {
-    "<Package name=\"\($0)\"/>"
-  }.joined()
+  let bundle = ["plain", "simple", "tool", "multi", "inst:i386", "over", "none", "none:i386", "unsplit", "listed-as"]
+    .map {
+      "<Package name=\"\($0)\"/>"
+    }.joined()
   let files = PluginRepository.files(bundle: bundle + "<Service name=\"listed\"/>", ["Pkgmgr/a.xml": list])
   try await CoreBench.run(files: files, settings: PluginRepository.settings("Pkgmgr")) { bench async throws in
     let expected: [(name: String, attributes: [String: String])] = [
@@ -48,6 +51,11 @@ private let list = """
       for (attribute, value) in attributes { #expect(entry[attribute] == value, "\(name) \(attribute)") }
     }
     #expect(try await bench.entry("over", of: "two.example.com")?["version"] == "outer")
+    // A file name that says nothing, and the name beside one that says another: they are bound, to nothing.
+    for name in ["unsplit", "listed-as"] {
+      #expect(try await bench.entry(name)?.attributes.map(\.name) == ["name"])
+    }
+    #expect(try await bench.entry("unsplit")?.children.compactMap { $0["arch"] } == ["noarch"])
     #expect(try await bench.entry("inst")?.children.compactMap { $0["arch"] } == ["i386"])
     let failed = try await bench.entries().filter { $0.hasSuffix("!") }
     #expect(failed == ["Package:none!", "Package:none:i386!"])

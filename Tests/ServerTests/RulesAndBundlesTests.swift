@@ -20,7 +20,6 @@ private final class Repository {
     change(&settings)
     core = ServerCore(settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver())
     for plugin in plugins { core.initPlugin(plugin) }
-    core.interfaces = PluginInterfaces(core.plugins.values)
   }
 
   func write(_ text: String, _ path: String) {
@@ -282,5 +281,28 @@ private final class Repository {
 private final class FixedRenderer: XMLTemplateRenderer {
   func render(path: String, _ metadata: ClientMetadata) async throws -> Element {
     try tree("<Bundle><Group name=\"g\"><R host=\"\(metadata.hostname)\"/></Group></Bundle>")
+  }
+}
+
+@Test func anEntryWithAltsrcAndNoNameFails() async throws {
+  let files = PluginRepository.files(
+    bundle: "<Path altsrc=\"/source\"/>", ["Cfg/source/source": "text"])
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg")) { bench async throws in
+    let entry = try #require(try await bench.entry("/source"))
+    #expect(entry["failure"] != nil && entry.text == nil)
+  }
+}
+
+@Test func with13PathConditionsSeeTheNameOfAltsrc() async throws {
+  let info = """
+    <FileInfo><Path name="/real"><Info owner="real"/></Path><Path name="/source"><Info owner="source"/></Path></FileInfo>
+    """
+  let files = PluginRepository.files(
+    bundle: "<Path name=\"/real\" altsrc=\"/source\"/>", ["Cfg/source/source": "text", "Cfg/source/info.xml": info])
+  for (compatibility, owner) in [(Compatibility.bcfg213, "source"), (.bcfg214, "real")] {
+    let settings = PluginRepository.settings("Cfg", compatibility: compatibility)
+    try await CoreBench.run(files: files, settings: settings) { bench async throws in
+      #expect(try await bench.entry("/real")?["owner"] == owner)
+    }
   }
 }

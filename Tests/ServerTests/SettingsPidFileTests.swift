@@ -36,6 +36,8 @@ private nonisolated final class Sleeper {
     defer { for argument in arguments { free(argument) } }
     try #require(posix_spawn(&child, "/bin/sleep", nil, nil, &arguments, nil) == 0)
     process = child
+    // posix_spawn returns in the middle of exec, before the new command line can be read.
+    while let line = try? INIFile.contents(path: "/proc/\(child)/cmdline"), line.isEmpty { sched_yield() }
   }
 
   func end() {

@@ -41,7 +41,7 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
 
 @Test nonisolated func compatibilityChoosesTheOlderDefaults() throws {
   let read = try settings("[server]\ncompatibility = 1.3\n")
-  #expect(read.compatibility == .bcfg213 && !read.isFileMonitorBlocking && read.transportProtocol == "xmlrpc/ssl")
+  #expect(read.compatibility == .bcfg213 && read.isFileMonitorBlocking && read.transportProtocol == "xmlrpc/ssl")
   #expect(read.pathDefaults.important == "False" && read.database.host == "localhost" && read.versionControlRoot == nil)
 }
 
@@ -155,12 +155,13 @@ nonisolated func wrongValuesNameTheirPlaceAndWhatIsAllowed(_ row: (section: Stri
     file,
     typed(
       "-Q", "/typed", "--listen-all", "-o/typed.log", "--no-fam-blocking", "-D", "/run/x.pid", "-dv", "-S",
-      "https://h", "--chil=2", "-xsecret", "--cfg-validation", "-EISO-8859-1", "--ssl-key=/k", "-t", "9"))
+      "https://h", "--chil=2", "-X", "-xsecret", "--cfg-validation", "-EISO-8859-1", "--ssl-key=/k", "-t", "9"))
   #expect(read.repository == "/typed" && read.listensOnAll && read.logPath == "/typed.log")
   #expect(!read.isFileMonitorBlocking && read.pidFile == "/run/x.pid" && read.debug && read.verbose)
   #expect(read.location == ServerLocation(host: "h", port: 6789) && read.children == 2 && read.password == "secret")
   #expect(!read.cfgValidation && read.encoding == "ISO-8859-1" && read.key == "/k")
   #expect(read.origin(of: "server", "listen_all") == .commandLine("--listen-all"))
+  #expect(read.value("reporting", "web_debug")?.value.boolean == true)
   #expect(throws: SettingsError.self) { try settings(file, typed("--children=none")) }
 }
 

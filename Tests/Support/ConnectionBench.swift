@@ -14,6 +14,12 @@ public final class ConnectionBench {
   public let table: ConnectionTable
   public let log = RecordedLog()
   private let transports: TransportBox
+  /// How long the events of an iteration wait for their turn.
+  public var lag: Duration {
+    get { late.duration }
+    set { late.duration = newValue }
+  }
+  private let late: Late
 
   /// The transport that the next admitted connection gets is prepared by `prepare`.
   public init(limits: NetworkLimits = NetworkLimits()) {
@@ -24,12 +30,16 @@ public final class ConnectionBench {
     self.kernel = kernel
     self.handler = handler
     self.transports = transports
-    table = ConnectionTable(on: loop, handler: handler, limits: limits) { descriptor in
-      let transport = ScriptedTransport(descriptor: descriptor)
-      transports.prepare?(transport)
-      transports.last = transport
-      return transport
-    }
+    let late = Late()
+    self.late = late
+    table = ConnectionTable(
+      on: loop, handler: handler, limits: limits, clock: { kernel.now + late.duration },
+      makeTransport: { descriptor in
+        let transport = ScriptedTransport(descriptor: descriptor)
+        transports.prepare?(transport)
+        transports.last = transport
+        return transport
+      })
     let log = log
     table.logger = Logger(label: "Connection") { _ in RecordingLogHandler(log: log) }
   }
@@ -85,6 +95,10 @@ public final class ConnectionBench {
   }
 
   public func isOpen(_ transport: ScriptedTransport) -> Bool { kernel.registrations[transport.descriptor] != nil }
+}
+
+private final class Late {
+  var duration = Duration.zero
 }
 
 private final class TransportBox {

@@ -14,9 +14,6 @@ extension ServerCore {
     return .array(names)
   }
 
-  /// Execution times by name.
-  public func getStatistics() -> Value { statistics.value }
-
   /// Sets debugging of core, plugins and file monitor. Returns the new state.
   @discardableResult
   public func setDebug(_ flag: Bool) -> Bool {
@@ -32,6 +29,9 @@ extension ServerCore {
     isDebugging = flag
     logger.info("Core: debug = \(flag ? "True" : "False")")
     Log.setDebug(flag)
+    for (destination, level) in Log.router.levels.sorted(by: { $0.key < $1.key }) {
+      logger.debug("Setting \(destination) log handler to \(LogSetup.pythonName(level))")
+    }
     return flag
   }
 

@@ -5,9 +5,9 @@ import XMLRPC
 
 /// The builtin core: the loop's own listeners, TLS connections and HTTP in front of the base core.
 ///
-/// A run is `open`, which takes the sockets and reads key and certificate, then (privileges dropped) `start`, which
-/// loads the repository and begins to serve, then `stop`.
-public final class BuiltinCore: NetworkCore {
+/// A run is `open`, which takes the sockets and reads key and certificate, then (privileges dropped) `run`, which loads
+/// the repository and begins to serve, then `stop`.
+public class BuiltinCore: NetworkCore, CoreImplementation {
   public override var name: String { "BuiltinCore" }
 
   /// The live connections; set by `open`.
@@ -15,10 +15,8 @@ public final class BuiltinCore: NetworkCore {
   private var tls: TLSContext!
   private var listeners: [Listener] = []
   private var sockets: [SocketAddress] = []
-  private var configurationWatch: ConfigurationWatch?
+  private var lastExhaustedReport: MonotonicTime?
   private var isStopping = false
-  /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay.
-  public var readSettings: () throws -> Settings = { throw CoreInitError("there is no bcfg2.conf to read again") }
 
   /// Binds the addresses of `[components] bcfg2` (all of both families with `[server] listen_all`) and reads key,
   /// certificate and CA. Needs the privileges that the server may drop afterwards.
@@ -27,32 +25,30 @@ public final class BuiltinCore: NetworkCore {
   public func open() throws {
     tls = try Self.makeTLS(settings)
     if let warning = tls.warning { logger.warning("\(warning)") }
-    connections = ConnectionTable(
-      on: loop, handler: self, limits: NetworkLimits(settings), context: tls)
+    var limits = NetworkLimits(settings)
+    if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
+    connections = ConnectionTable(on: loop, handler: self, limits: limits, context: tls)
     for address in try listenAddresses() { try listen(address) }
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
 
-  /// Loads plugins and repository, then serves.
-  ///
-  /// - Throws: `CoreInitError` where no Metadata plugin could be loaded.
-  public func start() async throws {
-    try loadPlugins()
-    configurationWatch = ConfigurationWatch(core: self)
-    fileMonitor.add(settings.configurationFile, recursive: false, handler: configurationWatch!)
-    startPerformanceLog()
-    for plugin in interfaces.threaded { try await plugin.startThreads() }
-    await updateRevisionIfNeeded()
+  /// Begins to accept connections. Those that came while the repository was read wait in the kernel's queue.
+  public override func serve() async throws {
     for listener in listeners { listener.resume() }
     for address in sockets { logger.info("service available at https://\(address)") }
     logger.info("serving bcfg2-server at https://\(settings.location.host):\(settings.location.port)")
+    logger.info("serve_forever() [start]")
   }
 
   /// Stops accepting, finishes what is being answered (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.
   public func stop(_ completion: @escaping () -> Void) {
-    for listener in listeners { listener.close() }
-    listeners = []
+    if !listeners.isEmpty {
+      logger.info("serve_forever() [stop]")
+      for listener in listeners { listener.close() }
+      listeners = []
+      logger.info("server_close()")
+    }
     guard !isStopping, connections != nil else {
       shutdown()
       completion()
@@ -80,17 +76,17 @@ public final class BuiltinCore: NetworkCore {
     fileMonitor.rescan()
   }
 
-  /// Reads bcfg2.conf again. A bad file is logged and the old settings stay.
-  func reloadSettings() {
-    do {
-      let fresh = try readSettings()
-      for warning in fresh.warnings { logger.warning("\(warning)") }
-      settingsChanged(fresh)
-      startPerformanceLog()
-    } catch {
-      logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)")
-    }
+  public override var httpLimits: HTTPLimits { connections?.limits.http ?? NetworkLimits(settings).http }
+
+  /// SIGUSR1: writes what the network side has counted since the start to the log.
+  public func logCounters() {
+    guard let connections else { return }
+    logger.notice("Network: \(connections.count) connections now, \(connections.unauthenticatedCount) unauthenticated")
+    for line in connections.counters.report { logger.notice("\(line)") }
   }
+
+  /// Connections accepted per iteration.
+  private static let acceptBudget = 128
 
   private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
     let files = TLSContext.Files(
@@ -114,7 +110,10 @@ public final class BuiltinCore: NetworkCore {
   private func listen(_ address: SocketAddress) throws(SystemError) {
     let listener: Listener
     do throws(SystemError) {
-      listener = try Listener(on: loop, address: address) { [unowned self] descriptor, peer in
+      // Accepting costs little beside a handshake, of which there are few per iteration: nobody waits for long in the
+      // kernel's queue behind a storm, unseen.
+      listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) {
+        [unowned self] descriptor, peer in
         connections.admit(descriptor, from: peer)
       }
     } catch {
@@ -124,22 +123,14 @@ public final class BuiltinCore: NetworkCore {
       return
     }
     listener.pause()
+    listener.onExhausted = { [unowned self] error in
+      connections.noteExhausted()
+      // It looks again each second, and finds them still used up.
+      if let last = lastExhaustedReport, loop.now - last < .seconds(60) { return }
+      lastExhaustedReport = loop.now
+      logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
+    }
     listeners.append(listener)
     sockets.append(address)
-  }
-}
-
-/// Reads bcfg2.conf again when it changes.
-private final class ConfigurationWatch: FileEventHandler {
-  private unowned let core: BuiltinCore
-
-  init(core: BuiltinCore) { self.core = core }
-
-  var handlerName: String { core.name }
-
-  func handleEvent(_ event: FileEvent) {
-    // The file was read at the start; a deleted one leaves the settings as they are.
-    guard event.action == .changed || event.action == .created else { return }
-    core.reloadSettings()
   }
 }

@@ -61,7 +61,7 @@ extension ServerCore {
     },
     "get_statistics": ExposedMethod(
       0...0, "Answers execution times by name: minimum, maximum, mean in seconds, and count."
-    ) { core, _, _ in core.getStatistics() },
+    ) { core, _, _ in try await core.getStatistics() },
     "toggle_debug": ExposedMethod(0...0, "Turns debugging of core, plugins and file monitor on or off.") { core, _, _ in
       .bool(core.setDebug(!core.isDebugging))
     },
@@ -88,8 +88,8 @@ extension ServerCore {
     },
     "ping": ExposedMethod(0...Int.max, "Answers its parameters, after the caller's address.") {
       core, address, parameters in
-      core.logger.info("ping from \(address.ip)")
       let pair: Value = .array([.string(address.ip), .int(Int64(address.port))])
+      core.logger.info("ping(('\(address.ip)', \(address.port))) with \(parameters.count) parameters")
       return .array([pair] + parameters)
     },
   ]

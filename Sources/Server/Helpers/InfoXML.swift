@@ -20,6 +20,30 @@ public final class InfoXML: StructFile {
     for (name, value) in info.source.attributes { entry[name] = value }
   }
 
+  /// As 1.3 did: the last `<Info>`, what stands deeper being later, with the elements in it (ACLs); Path conditions see
+  /// the name that the entry has while it is bound, which is that of its altsrc.
+  ///
+  /// - Throws: `PluginExecutionError` where none applies.
+  public func bindEntry13(_ entry: Element, _ metadata: ClientMetadata) throws {
+    let bound = Element(entry.tag, entry.name.map { ["name": $0] } ?? [:])
+    guard let root = compiled?.root, let info = Self.last(root.parts, metadata, bound) else {
+      throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")
+    }
+    for (name, value) in info.attributes where !name.hasPrefix("__") { entry[name] = value }
+    entry.children += info.children.map { $0.deepCopy() }
+  }
+
+  private static func last(
+    _ parts: [CompiledStructure.Part], _ metadata: ClientMetadata, _ entry: Element
+  ) -> Element? {
+    var found: Element?
+    for case .element(let node) in parts where node.source.tag == "Info" { found = node.source }
+    for case .condition(let condition, let inner) in parts where condition.holds(metadata, entry: entry) {
+      found = last(inner, metadata, entry) ?? found
+    }
+    return found
+  }
+
   /// Copies of the `<Info>` elements that apply to the client and the entry.
   public func match(_ metadata: ClientMetadata, entry: Element) -> [Element] {
     compiled?.match(metadata, entry: entry) ?? []

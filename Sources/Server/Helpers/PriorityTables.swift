@@ -48,6 +48,11 @@ final class PriorityTables<Value> {
     sources.reduce(into: Set<String>()) { $0.formUnion($1.table.names[tag] ?? []) }.sorted()
   }
 
+  /// How many files have a value for an entry.
+  func count(tag: String, name: String?, _ metadata: ClientMetadata) -> Int {
+    sources.count { $0.table.value(tag: tag, name: name, metadata) != nil }
+  }
+
   /// The value of the file with the highest priority; nil where no file has one.
   ///
   /// - Throws: `TiedPriorities` where several files of that priority have one.

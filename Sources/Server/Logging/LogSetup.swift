@@ -36,6 +36,16 @@ public nonisolated enum LogSetup {
     for warning in settings.warnings { Logger(label: program).warning("\(warning)") }
   }
 
+  /// Makes every `Logger` of a child process use one destination, which leads to its parent: what is of interest to any
+  /// of the parent's destinations, which it chooses.
+  static func bootstrap(_ settings: Settings, forwardingTo sink: any LogSink) {
+    let level = min(level(settings), .info)
+    Log.router.configure([(sink, level)], standard: level)
+    if !isBootstrapped.exchange(true, ordering: .relaxed) {
+      LoggingSystem.bootstrap { Log.router.handler(label: $0) }
+    }
+  }
+
   /// The configured level: debug, info with `verbose`, else warning.
   public static func level(_ settings: Settings) -> Logger.Level {
     settings.debug ? .debug : settings.verbose ? .info : .warning

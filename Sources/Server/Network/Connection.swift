@@ -25,6 +25,10 @@ final class Connection {
   var answeredRequests = 0
   /// Bytes moved since the deadline was last moved.
   var progress = 0
+  /// Bytes of the body that count in the table's sum.
+  var heldBytes = 0
+  /// The refusal waits, which the table's throttle has to be told when it ends.
+  private var isThrottled = false
   private var descriptor: FileDescriptor?
   private var watcher: Watcher?
   private var timer: Timer?
@@ -63,7 +67,7 @@ final class Connection {
     act(on: event)
     switch state {
     case .authenticating, .dispatching: updateInterestLater()
-    case .handshaking, .readingRequest, .readingBody, .writingResponse, .lingering, .closed: updateInterest()
+    case .handshaking, .readingRequest, .delayed, .readingBody, .writingResponse, .lingering, .closed: updateInterest()
     }
   }
 
@@ -94,11 +98,17 @@ final class Connection {
 
     case (.authenticating, .ready): flushTurn()
     case (.authenticating(let head), .authenticated(nil)): admit(head)
-    case (.authenticating(let head), .authenticated(let response?)): answer(response, to: head, keepsAlive: false)
+    case (.authenticating(let head), .authenticated(let response?)): refuse(head, with: response)
     // A turn posted before the headers were complete; the bytes wait.
     case (.authenticating, .resumed), (.authenticating, .drain): break
     case (.authenticating, .abandon): close()
     case (.authenticating, .deadline), (.authenticating, .answered): refuse(event)
+
+    case (.delayed, .ready): flushTurn()
+    case (.delayed(let head, let response), .deadline): answer(response, to: head, keepsAlive: false)
+    case (.delayed, .resumed): break
+    case (.delayed, .drain), (.delayed, .abandon): close()
+    case (.delayed, .authenticated), (.delayed, .answered): refuse(event)
 
     case (.readingBody, .ready), (.readingBody, .resumed): readTurn()
     case (.readingBody(let head), .deadline):
@@ -145,7 +155,7 @@ final class Connection {
     switch state {
     case .handshaking, .readingRequest, .readingBody, .writingResponse: interest = wanted
     case .lingering: interest = .read
-    case .authenticating, .dispatching, .closed: interest = []
+    case .authenticating, .delayed, .dispatching, .closed: interest = []
     }
     if transport.hasUnsentOutput { interest.insert(.write) }
     return interest
@@ -188,11 +198,8 @@ final class Connection {
     state = .authenticating(head)
     disarm()
     table.counters.requests += 1
-    if let exceededLimit {
-      table.note(exceededLimit, at: address, "answered 503")
-      var response = HTTPResponse.error(status: 503)
-      response.headers.append(HTTPField("Retry-After", String(table.limits[.retrySeconds])))
-      answer(response, to: head, keepsAlive: false)
+    if let limit = exceededLimit ?? table.exceededLimit(byRequestOf: self) {
+      refuseForNow(limit, "\(head.method) refused", to: head)
       return
     }
     let handler = table.handler
@@ -203,6 +210,29 @@ final class Connection {
       let peer = peer
       task = Task { self.handle(.authenticated(await handler.authenticate(head, peer: peer))) }
     }
+  }
+
+  /// The handler does not let the peer in. Who has failed too often is told so later.
+  private func refuse(_ head: HTTPRequestHead, with response: HTTPResponse) {
+    task = nil
+    table.counters.refused[response.status, default: 0] += 1
+    let delay = response.status == 401 ? table.noteFailedAuthentication(of: self) : .zero
+    guard delay > .zero else {
+      answer(response, to: head, keepsAlive: false)
+      return
+    }
+    isThrottled = true
+    state = .delayed(head, response)
+    arm(.authenticationDelay, for: delay)
+  }
+
+  /// Refuses a request that may come again: 503 with Retry-After.
+  func refuseForNow(_ limit: NetworkLimit, _ detail: String, to head: HTTPRequestHead) {
+    table.counters.refused[503, default: 0] += 1
+    table.note(limit, at: address, "\(detail); answered 503")
+    var response = HTTPResponse.error(status: 503)
+    response.headers.append(HTTPField("Retry-After", String(table.limits[.retrySeconds])))
+    answer(response, to: head, keepsAlive: false)
   }
 
   /// The peer is known: lets the body in.
@@ -245,6 +275,9 @@ final class Connection {
   func dispatch(_ request: HTTPRequest) {
     state = .dispatching(request.head)
     disarm()
+    table.requestsInProgress += 1
+    // The parser has given it away, and the handler has it.
+    table.hold(request.body.count, of: self)
     let handler = table.handler
     if let response = handler.respondNow(to: request, peer: peer) {
       act(on: .answered(response))
@@ -257,6 +290,7 @@ final class Connection {
   /// Writes a response; `head` is nil when the request was refused before its headers were complete.
   func answer(_ response: HTTPResponse, to head: HTTPRequestHead?, keepsAlive: Bool) {
     task = nil
+    leaveState()
     let keepsAlive = keepsAlive && !table.isDraining
     let version = head?.version ?? .http11
     let segments =
@@ -288,7 +322,18 @@ final class Connection {
     lingerTurn()
   }
 
+  /// Gives back what the state counts for in the table.
+  private func leaveState() {
+    if case .dispatching = state { table.requestsInProgress -= 1 }
+    table.hold(0, of: self)
+    if isThrottled {
+      isThrottled = false
+      table.endDelay(of: self)
+    }
+  }
+
   func close() {
+    leaveState()
     state = .closed
     timer?.cancel()
     timer = nil
@@ -315,10 +360,11 @@ final class Connection {
   // MARK: - Deadlines
 
   /// Starts the time of a limit, in place of the one that ran.
-  func arm(_ limit: NetworkLimit) {
+  func arm(_ limit: NetworkLimit) { arm(limit, for: table.limits.duration(limit)) }
+
+  private func arm(_ limit: NetworkLimit, for delay: Duration) {
     armedLimit = limit
     progress = 0
-    let delay = table.limits.duration(limit)
     if let timer {
       timer.rearm(after: delay)
     } else {

@@ -26,6 +26,13 @@ import XMLRPC
 
   let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.scratchBytes, alignment: 64)
   let stage = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.stageBytes, alignment: 64)
+  /// Requests that the handler is answering.
+  var requestsInProgress = 0
+  private var throttle: AuthenticationThrottle
+  private var overload: Overload
+  /// Bytes of all bodies that are being read or answered.
+  private(set) var heldBodyBytes = 0
+  private let clock: () -> MonotonicTime
   private let makeTransport: (Int32) -> (any Transport)?
   private var connections: [ObjectIdentifier: Connection] = [:]
   private var byAddress: [SocketAddress: Share] = [:]
@@ -46,14 +53,18 @@ import XMLRPC
 
   /// - Parameters:
   ///   - handler: answers the requests of all connections.
+  ///   - clock: tells how late the requests of an iteration are, against the loop's own time.
   ///   - makeTransport: a transport over a descriptor that stays the connection's; nil without memory for it.
   public init(
     on loop: EventLoop, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(),
-    makeTransport: @escaping (Int32) -> (any Transport)?
+    clock: @escaping () -> MonotonicTime = MonotonicTime.now, makeTransport: @escaping (Int32) -> (any Transport)?
   ) {
     self.loop = loop
     self.handler = handler
     self.limits = limits
+    self.clock = clock
+    throttle = AuthenticationThrottle(limits)
+    overload = Overload(limits)
     self.makeTransport = makeTransport
   }
 
@@ -135,12 +146,21 @@ import XMLRPC
   // MARK: - For connections
 
   /// Whether one more handshake may advance in this iteration. What may not is still ready in the next one.
-  func takeHandshakeTurn() -> Bool {
-    if handshakesInTurn == limits[.handshakesPerTurn] { return false }
+  ///
+  /// A storm of strangers must not hold up a run that has begun: an address that was answered a short while ago has a
+  /// share of its own, as large as that of all.
+  func takeHandshakeTurn(for address: SocketAddress) -> Bool {
+    let limit = limits[.handshakesPerTurn]
+    if handshakesInTurn >= limit {
+      guard handshakesInTurn < 2 * limit, overload.isInRun(shareKey(address), now: loop.now) else { return false }
+    }
     if handshakesInTurn == 0 { loop.atEndOfIteration { [weak self] in self?.handshakesInTurn = 0 } }
     handshakesInTurn += 1
     return true
   }
+
+  /// The turn found a peer that has gone, which costs nothing: those who are there need not wait for those who are not.
+  func giveBackHandshakeTurn() { handshakesInTurn -= 1 }
 
   /// The Date header of this second.
   var httpDate: String {
@@ -157,6 +177,43 @@ import XMLRPC
     logger.notice(
       "\(place)limit \(limit.rawValue) = \(limits[limit]) \(definition.unit.rawValue) reached: \(detail)")
   }
+
+  /// The bound that one more request is over.
+  func exceededLimit(byRequestOf connection: Connection) -> NetworkLimit? {
+    let key = shareKey(connection.address)
+    if throttle.isBusy(key) { return .authenticationFailures }
+    if requestsInProgress >= limits[.requests] { return .requests }
+    let time = clock()
+    if overload.refuses(key, lag: time - loop.now, now: loop.now) { return .overloadSeconds }
+    return nil
+  }
+
+  /// Counts that a listener has run out of descriptors or memory.
+  public func noteExhausted() { counters.exhausted += 1 }
+
+  func noteAnswer(to address: SocketAddress) { overload.noteAnswer(to: shareKey(address), now: loop.now) }
+
+  /// Counts a failed authentication; returns how long its answer waits.
+  func noteFailedAuthentication(of connection: Connection) -> Duration {
+    counters.failedAuthentications += 1
+    let delay = throttle.noteFailure(of: shareKey(connection.address), now: loop.now)
+    if delay > .zero {
+      counters.delayedRefusals += 1
+      note(.authenticationFailures, at: connection.address, "the refusal waits \(delay)")
+    }
+    return delay
+  }
+
+  func endDelay(of connection: Connection) { throttle.endWait(of: shareKey(connection.address)) }
+
+  /// Sets the bytes of a connection's body in the sum of all.
+  func hold(_ byteCount: Int, of connection: Connection) {
+    heldBodyBytes += byteCount - connection.heldBytes
+    connection.heldBytes = byteCount
+  }
+
+  /// Whether the bodies together are more than they may be.
+  var isOverBodies: Bool { heldBodyBytes > limits[.bodiesBytes] }
 
   func noteAuthenticated(_ connection: Connection) {
     guard connection.exceededLimit == nil else { return }

@@ -4,12 +4,16 @@ import XMLRPC
 /// The bounded turns of a connection, and the ways in which it ends.
 extension Connection {
   func handshakeTurn() {
-    guard flushTurn(), table.takeHandshakeTurn() else { return }
+    guard flushTurn(), table.takeHandshakeTurn(for: address) else { return }
     switch transport.handshake() {
     case .wantRead: wanted = .read
     case .wantWrite: wanted = .write
-    case .closed: peerClosed()
-    case .failed(let failure): fail(failure)
+    case .closed:
+      table.giveBackHandshakeTurn()
+      peerClosed()
+    case .failed(let failure):
+      if failure.isPeerGone { table.giveBackHandshakeTurn() }
+      fail(failure)
     case .done:
       table.counters.handshakes += 1
       peer.certificateCommonName = transport.peerCommonName
@@ -71,15 +75,20 @@ extension Connection {
     case .readingRequest:
       // A fixed time for all headers: progress does not extend it.
       if armedLimit == .keepAliveSeconds { arm(.headerSeconds) }
-    case .readingBody: noteProgress(byteCount)
-    case .handshaking, .authenticating, .dispatching, .writingResponse, .lingering, .closed: break
+    case .readingBody:
+      noteProgress(byteCount)
+      table.hold(parser.bodyBytesReceived, of: self)
+    case .handshaking, .authenticating, .delayed, .dispatching, .writingResponse, .lingering, .closed: break
     }
   }
 
   /// Acts on what the parser found.
   func take(_ step: HTTPRequestParser.Step) {
     switch step {
-    case .needMore: break
+    case .needMore:
+      if table.isOverBodies, case .readingBody(let head) = state {
+        refuseForNow(.bodiesBytes, "\(parser.bodyBytesReceived) bytes of this body came", to: head)
+      }
     case .head(let head): authenticate(head)
     case .request(let request): dispatch(request)
     case .reject(let status, let reason):
@@ -130,6 +139,7 @@ extension Connection {
   private func finishResponse(_ writer: ResponseWriter) {
     table.counters.responses += 1
     answeredRequests += 1
+    if isAuthenticated { table.noteAnswer(to: address) }
     if writer.keepsAlive { awaitRequest() } else { linger() }
   }
 
@@ -184,7 +194,7 @@ extension Connection {
   func peerClosed() {
     switch state {
     case .readingRequest where isIdle: table.logger.debug("\(address): closed by the peer")
-    case .handshaking, .readingRequest, .authenticating, .readingBody, .dispatching, .writingResponse:
+    case .handshaking, .readingRequest, .authenticating, .delayed, .readingBody, .dispatching, .writingResponse:
       table.counters.peersGone += 1
       table.logger.info("\(address): closed by the peer while \(state.name)")
     case .lingering, .closed: break

@@ -14,6 +14,12 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
   public var responses = 0
   /// Peers that went away in the middle of something.
   public var peersGone = 0
+  /// Requests refused because nobody, or the wrong one, asked.
+  public var failedAuthentications = 0
+  /// Of those, how many were answered later.
+  public var delayedRefusals = 0
+  /// How often descriptors or memory for connections ran out.
+  public var exhausted = 0
   /// Connections closed at accept because even the refusals were used up.
   public var dropped = 0
   /// Plaintext bytes.
@@ -25,4 +31,20 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
   public var refused: [Int: Int] = [:]
 
   public init() {}
+
+  /// All numbers in one line each, for the log: what was counted, limits reached, requests refused.
+  public var report: [String] {
+    let numbers: [(String, Int)] = [
+      ("accepted", accepted), ("handshakes", handshakes), ("failed handshakes", failedHandshakes),
+      ("plain HTTP", plainHTTP), ("requests", requests), ("authenticated", authenticated), ("responses", responses),
+      ("failed authentications", failedAuthentications), ("delayed refusals", delayedRefusals),
+      ("peers gone", peersGone), ("dropped", dropped), ("out of descriptors", exhausted), ("bytes read", bytesRead),
+      ("bytes written", bytesWritten),
+    ]
+    let limits = NetworkLimit.allCases.compactMap { limit in reached[limit].map { (limit.rawValue, $0) } }
+    let statuses = refused.keys.sorted().map { (String($0), refused[$0] ?? 0) }
+    return [("Network", numbers), ("Limits reached", limits), ("Requests refused, by status", statuses)].map {
+      "\($0.0): " + ($0.1.isEmpty ? "none" : $0.1.map { "\($0.0) \($0.1)" }.joined(separator: ", "))
+    }
+  }
 }

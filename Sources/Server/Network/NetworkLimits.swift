@@ -23,11 +23,17 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
   case headerBytes = "header_bytes"
   case headerCount = "header_count"
   case bodyBytes = "body_bytes"
+  case bodiesBytes = "bodies_bytes"
+  case requests = "requests"
+  case overloadSeconds = "overload_delay"
   case retrySeconds = "retry_after"
+  case authenticationFailures = "authentication_failures"
+  case authenticationDelay = "authentication_delay"
+  case authenticationDecay = "authentication_decay"
 
   /// What the number counts.
   public enum Unit: String, Sendable {
-    case connections, seconds, bytes, lines
+    case connections, seconds, bytes, lines, requests, failures
   }
 
   /// Unit, default, allowed values and reason of one limit.
@@ -90,7 +96,7 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
       .progressBytes, .bytes, 4096, 1...1_048_576,
       "that count as progress, so that a byte now and then does not hold a connection"),
     Definition(
-      .handshakesPerTurn, .connections, 16, 1...4096,
+      .handshakesPerTurn, .connections, 4, 1...4096,
       "that the loop shakes hands with before the others have their turn; a signature takes up to a millisecond"),
     Definition(
       .readTurnBytes, .bytes, 65536, 1024...16_777_216,
@@ -112,8 +118,26 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
       .bodyBytes, .bytes, HTTPLimits().bodyBytes, 1024...(1 << 30),
       "of a body (413); statistics with the contents of large files are tens of MiB"),
     Definition(
+      .bodiesBytes, .bytes, 512 << 20, 1 << 20...(1 << 40),
+      "of all bodies that are being read at a time (503): memory is shared"),
+    Definition(
+      .requests, .requests, 512, 1...65536,
+      "that are being answered at a time (503): those wait for child processes, databases, name service"),
+    Definition(
+      .overloadSeconds, .seconds, 5, 1...3600,
+      "that requests wait for their turn before new ones are refused (503); those of a run that has begun: four times"),
+    Definition(
       .retrySeconds, .seconds, 30, 1...86400,
       "that a client over a bound is asked to wait (Retry-After)"),
+    Definition(
+      .authenticationFailures, .failures, 10, 1...100_000,
+      "to authenticate of one address (an IPv6 /64) that are answered at once; later ones wait ever longer"),
+    Definition(
+      .authenticationDelay, .seconds, 8, 0...600,
+      "that the answer to a failed authentication waits at most; 0 for never"),
+    Definition(
+      .authenticationDecay, .seconds, 60, 1...86400,
+      "after which one failure of an address is forgotten"),
   ]
 
   /// The limit that the parser's reason names, if it names one of this table.

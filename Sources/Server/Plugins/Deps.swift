@@ -69,6 +69,12 @@ final class DepsPlugin: Plugin, StructureValidator {
             + "\(metadata.hostname): \(tied.files.joined(separator: ", "))")
       }
       guard let node else { continue }
+      // 1.3.4 chose a file by its priority, and then took nothing from it: clients must not get more than they had.
+      if tables.count(tag: entry.tag, name: entry.name, metadata) > 1 {
+        logger.warning(
+          "Deps: \(entry.tag):\(entry.name) is in several files for \(metadata.hostname): none of them counts")
+        continue
+      }
       for child in CompiledStructure.xmlMatched(node, metadata).children {
         guard let name = child.name else {
           logger.error("Deps: \(child.tag) in \(entry.tag):\(entry.name) has no name (line \(child.line))")

@@ -9,6 +9,9 @@ final class FileProbesPlugin: Plugin, Probing {
 
   private var config: StructFile!
 
+  /// What a client sends goes into Cfg, whose files are watched.
+  override var reportsChanges: Bool { true }
+
   required init(core: ServerCore) throws {
     try super.init(core: core)
     config = StructFile(
@@ -24,16 +27,23 @@ final class FileProbesPlugin: Plugin, Probing {
     return plugin
   }
 
+  /// A file that config.xml names. What is neither `true` nor `false` asks for a file, but never overwrites one.
+  private struct WantedFile {
+    let path: String
+    /// The attribute in lower case.
+    let update: String
+  }
+
   /// What config.xml says for a client, by path; of two for one path the last one counts.
-  private func wanted(_ metadata: ClientMetadata) -> [(path: String, isUpdated: Bool)] {
-    var found: [(path: String, isUpdated: Bool)] = []
+  private func wanted(_ metadata: ClientMetadata) -> [WantedFile] {
+    var found: [WantedFile] = []
     for entry in config.match(metadata) {
       guard let path = entry.name else {
         logger.error("\(XMLFileError(path: config.path, line: Int(entry.line), message: "FileProbe has no name"))")
         continue
       }
       found.removeAll { $0.path == path }
-      found.append((path, entry.isTrue("update")))
+      found.append(WantedFile(path: path, update: entry["update"]?.lowercased() ?? "false"))
     }
     return found
   }
@@ -41,7 +51,8 @@ final class FileProbesPlugin: Plugin, Probing {
   func getProbes(_ metadata: ClientMetadata) throws -> [Element] {
     let contents = try contents()
     // A file that Cfg does not have, and that is not to be updated, is not asked for: 1.3.4 and 1.4 do so.
-    return wanted(metadata).filter { $0.isUpdated || contents.hasContents(ofPath: $0.path, metadata) }.map { file in
+    return wanted(metadata).filter { $0.update != "false" || contents.hasContents(ofPath: $0.path, metadata) }.map {
+      file in
       debugLog("Adding file probe for \(file.path) to \(metadata.hostname)")
       let probe = Element("probe", ["name": file.path, "source": name, "interpreter": "/usr/bin/env python"])
       probe.text = FileProbeProgram.text(for: file.path)
@@ -85,7 +96,7 @@ final class FileProbesPlugin: Plugin, Probing {
       debugLog("Existing \(path) contents match probed contents")
       return
     }
-    if known != nil, !file.isUpdated {
+    if known != nil, file.update != "true" {
       logger.info("Skipping updated probed file \(target)")
       return
     }

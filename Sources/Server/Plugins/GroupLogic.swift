@@ -59,6 +59,7 @@ private final class GroupLogicFile: StructFile {
       structure = plain
     } else {
       guard let renderer else { throw PluginExecutionError("\(path) is a template, and nothing renders templates") }
+      metadata.dependOnMore()
       structure = Self.compiled(try await renderer.render(path: path, metadata), path)
     }
     return structure.xmlMatch(metadata).children(tagged: Self.memberTag)

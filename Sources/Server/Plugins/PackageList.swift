@@ -64,10 +64,14 @@ struct PackageList {
       }
       attributes["url"] = url
       if let kind = FileNameKind(rawValue: attributes["type"] ?? "") {
-        guard let parts = kind.split(file) else {
-          report(element, "Failed to match pkg \(file)")
-          return
+        let parts = kind.split(file)
+        if parts == nil { report(element, "Failed to match pkg \(file)") }
+        // The listed name counts too, with nothing but its children, as in 1.3.4: the client asks its own tools.
+        if let listed, listed != parts?["name"], PkgmgrPlugin.split(listed) == nil {
+          let binding = PackageBinding(children: element.children)
+          table.add(binding, tag: "Package", name: listed, conditions: conditions)
         }
+        guard let parts else { return }
         split = parts
         listed = parts["name"]
       }

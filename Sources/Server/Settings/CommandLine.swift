@@ -35,6 +35,14 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     values[SettingDefinition.Place(section: section, option: option)] = Value(text: text, option: typed)
   }
 
+  /// Makes typed paths absolute, before the working folder changes.
+  mutating func makePathsAbsolute(_ settings: Settings) {
+    for (place, value) in values where settings.registry.definition(place.section, place.option)?.kind == .path {
+      guard !value.text.isEmpty, let path = settings.value(place.section, place.option)?.value.text else { continue }
+      values[place] = Value(text: path, option: value.option)
+    }
+  }
+
   /// One option: its letters, what it sets, its line of the help.
   struct Option {
     let short: Character?
@@ -87,6 +95,9 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     .init(
       short: "W", long: "web-config", argument: "FILE", action: .set("reporting", "config"),
       help: "Further configuration file"),
+    .init(
+      short: "X", long: "web-debug", argument: nil, action: .flag("reporting", "web_debug", "true"),
+      help: "Sets [reporting] web_debug, for start scripts that give it; the server itself does not use it"),
     .init(short: "o", long: "logfile", argument: "FILE", action: .set("logging", "path"), help: "File to log to"),
     .init(
       short: "d", long: "debug", argument: nil, action: .flag("logging", "debug", "true"), help: "Log debugging output"),

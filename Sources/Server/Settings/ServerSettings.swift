@@ -20,7 +20,7 @@ nonisolated extension SettingRegistry {
       "server", "filemonitor", .choice(["default", "inotify", "gamin", "fam", "pseudo"]), default: "default",
       help: "How changes of the repository are noticed; gamin and fam mean inotify here"),
     .init(
-      "server", "fam_blocking", .boolean, default: "true", default13: "false",
+      "server", "fam_blocking", .boolean, default: "true",
       help: "Read the whole repository before the first client is served"),
     .init(
       "server", "ignore_files", .commaList, default: standardIgnoredFiles.joined(separator: ","),
@@ -32,6 +32,12 @@ nonisolated extension SettingRegistry {
     .init(
       "server", "children", .integer(1...4096), help: "Child processes of the multiprocessing core; default: processors"
     ),
+    .init(
+      "server", "child_selection", .choice(["least_loaded", "round_robin"]), default: "least_loaded", .ours,
+      help: "Which child of the multiprocessing core builds the next configuration"),
+    .init(
+      "server", "child_timeout", .integer(1...86400), default: "60", .ours,
+      help: "Seconds after which a child that has requests and does not answer is replaced"),
     .init("server", "umask", .octal(0...0o777), default: "0077", help: "Mask for the modes of created files"),
     .init("server", "user", .user, default: "0", help: "User that the daemon runs as"),
     .init("server", "group", .group, default: "0", help: "Group that the daemon runs as"),
@@ -75,6 +81,9 @@ nonisolated extension SettingRegistry {
     .init(
       "caching", "client_metadata", .choiceInAnyCase(["off", "on", "initial", "cautious", "aggressive"]),
       default: "off", help: "How long client metadata is kept"),
+    .init(
+      "caching", "configurations", .size, default: "32m", .ours,
+      help: "Most memory for configurations that are kept to be given again; 0 keeps none"),
 
     // [mdata]: defaults of Path entries
     .init("mdata", "owner", .text, default: "root", help: "Owner of Path entries that name none"),

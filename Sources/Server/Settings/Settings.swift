@@ -79,6 +79,8 @@ public nonisolated struct Settings: Sendable {
   public var performanceInterval: Duration? = .seconds(300)
   /// `[caching] client_metadata`.
   public var clientMetadataCache = MetadataCacheMode.off
+  /// `[caching] configurations`: bytes for answers that may be given again; 0 keeps none.
+  public var keptConfigurationBytes = 32 << 20
 
   // MARK: [mdata]
 
@@ -153,6 +155,9 @@ public nonisolated struct Settings: Sendable {
   public var pidFile: String?
   /// What is probably a mistake in the files, for the log.
   public internal(set) var warnings: [SettingsWarning] = []
+
+  /// The files that were read.
+  public internal(set) var files = ConfigurationFiles()
 
   var table: [SettingDefinition.Place: Setting] = [:]
   var registry = SettingRegistry.standard

@@ -6,25 +6,30 @@ nonisolated extension Settings {
   /// - Parameters:
   ///   - commandLine: what was typed; it also names the file.
   ///   - registry: all options to read; modules with options of their own add theirs.
+  ///   - files: texts to take in place of what the disk has; nil: everything is read.
   ///   - environment: looks an environment variable up. Only the file's path comes from there, as in Bcfg2.
   /// - Throws: the first error, with its place. Without a readable file there is no start, as with 1.3.4.
   public static func load(
     _ commandLine: CommandLineOptions, registry: SettingRegistry = .standard,
-    environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
+    files: ConfigurationFiles? = nil, environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
   ) throws(SettingsError) -> Settings {
     let path = commandLine.configurationFile ?? environment("BCFG2_CONFIG_FILE") ?? environment("BCFG2_CONFIG")
     let file = Paths.absolute(path ?? "/etc/bcfg2.conf")
-    var settings = try Settings(INIFile(path: file), commandLine: commandLine, registry: registry)
+    var files = files ?? ConfigurationFiles()
+    let parsed = try INIFile(bytes: files.contents(path: file), path: file)
+    var settings = try Settings(parsed, commandLine: commandLine, registry: registry, files: files)
     settings.configurationFile = file
     return settings
   }
 
   /// Checks and types the values of a parsed file.
   public init(
-    _ file: INIFile, commandLine: CommandLineOptions = CommandLineOptions(), registry: SettingRegistry = .standard
+    _ file: INIFile, commandLine: CommandLineOptions = CommandLineOptions(), registry: SettingRegistry = .standard,
+    files: ConfigurationFiles = ConfigurationFiles()
   ) throws(SettingsError) {
     self.init()
     self.registry = registry
+    self.files = files
     var source = Source(file: file, commandLine: commandLine)
     if let version = try source.find(registry.definition("server", "compatibility")) {
       compatibility = Compatibility(rawValue: version.text) ?? .bcfg214
@@ -73,8 +78,8 @@ nonisolated extension Settings {
     let found = try source.find(definition)
     guard let text = found?.text ?? definition.standard, !text.isEmpty else { return }
     let path = Paths.absolute(text.replacing("<repository>", with: repository))
-    if access(path, F_OK) == 0 {
-      try source.file.read(bytes: INIFile.contents(path: path), path: path)
+    if files.exists(path) {
+      try source.file.read(bytes: files.contents(path: path), path: path)
     } else if let origin = found?.origin {
       source.warnings.append(SettingsWarning(origin: origin, text: "\(path) does not exist"))
     }
@@ -179,6 +184,7 @@ nonisolated extension Settings {
     performanceInterval = value("logging", "performance_interval")?.value.duration
     let mode = text("caching", "client_metadata") ?? "off"
     clientMetadataCache = mode == "on" ? .cautious : MetadataCacheMode(rawValue: mode) ?? .off
+    keptConfigurationBytes = value("caching", "configurations")?.value.integer ?? keptConfigurationBytes
 
     pathDefaults.owner = text("mdata", "owner") ?? pathDefaults.owner
     pathDefaults.group = text("mdata", "group") ?? pathDefaults.group

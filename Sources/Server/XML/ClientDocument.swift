@@ -1,16 +1,17 @@
-import XMLRPC
+public import XMLRPC
 
 /// Reads documents that clients send as text: probe data, statistics.
 ///
 /// They come from outside: no document type and so no entity, bounded in depth, names, attributes and text. Blank text
 /// between elements is dropped and names with a namespace read `{uri}local`, as for files of the repository.
 public enum ClientDocument {
-  /// Other bounds than those of an XML-RPC call: statistics carry differences of files in attributes.
-  private static let limits = {
+  /// Bounds of these documents. Statistics carry contents and differences of files in attributes (`current_bfile`,
+  /// `current_bdiff`), and a Path entry of them has more than twenty; what a body may hold is the bound of each. Depth as
+  /// libxml2's.
+  public static let limits: HTTPLimits = {
     var limits = HTTPLimits()
-    // As libxml2.
     limits.xmlDepth = 256
-    limits.xmlAttributeBytes = 10_000_000
+    limits.xmlAttributeBytes = limits.xmlTextBytes
     limits.xmlAttributeCount = 256
     return limits
   }()
@@ -23,7 +24,7 @@ public enum ClientDocument {
   }
 
   /// The same from UTF-8, or what the XML declaration says.
-  public static func parse(_ bytes: [UInt8]) throws(XMLError) -> Element {
+  public static func parse(_ bytes: [UInt8], limits: HTTPLimits = limits) throws(XMLError) -> Element {
     var reader = try XMLReader(bytes, limits: limits)
     var namespaces = Namespaces()
     // A document as Python sends it may say anything about its encoding: it is a string by then.

@@ -32,6 +32,9 @@ public final class Element {
     self.line = line
   }
 
+  /// Plain memory: it does not matter on which thread it is given back, so that nobody has to ask.
+  nonisolated deinit {}
+
   /// The value of an attribute; nil where there is none. Setting nil removes it.
   public subscript(_ name: String) -> String? {
     get { attributes[name] }
@@ -129,19 +132,27 @@ public struct Attributes: Sendable, ExpressibleByDictionaryLiteral, Sequence {
   /// The value of an attribute. Setting keeps the position of an existing one; nil removes it.
   public subscript(_ name: String) -> String? {
     get {
-      for pair in storage where pair.name == name { return pair.value }
+      for index in storage.indices where storage[index].name == name { return storage[index].value }
       return nil
     }
     set {
-      let index = storage.firstIndex { $0.name == name }
-      switch (index, newValue) {
-      case (let index?, let value?): storage[index].value = value
-      case (let index?, nil): storage.remove(at: index)
-      case (nil, let value?): storage.append((name: name, value: value))
-      case (nil, nil): break
+      // By index, so that no pair is copied to look at its name.
+      var index = 0
+      while index < storage.count, storage[index].name != name { index += 1 }
+      guard let newValue else {
+        if index < storage.count { storage.remove(at: index) }
+        return
+      }
+      if index < storage.count {
+        storage[index].value = newValue
+      } else {
+        storage.append((name: name, value: newValue))
       }
     }
   }
+
+  /// Makes room for attributes that are about to be set.
+  public mutating func reserveCapacity(_ count: Int) { storage.reserveCapacity(count) }
 
   public func makeIterator() -> IndexingIterator<[(name: String, value: String)]> {
     storage.makeIterator()

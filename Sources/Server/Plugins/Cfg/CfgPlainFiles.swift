@@ -75,32 +75,10 @@ final class CfgInfoXMLFile: CfgInfo {
 
   override func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
     if plugin.core.settings.compatibility == .bcfg213 {
-      try bindInfo13(entry, metadata)
+      try infoXML.bindEntry13(entry, metadata)
     } else {
       try infoXML.bindEntry(entry, metadata)
     }
-  }
-}
-
-extension CfgInfoXMLFile {
-  /// 1.3 took the last `<Info>`, what stands deeper being later, with the elements in it (ACLs).
-  private func bindInfo13(_ entry: Element, _ metadata: ClientMetadata) throws {
-    guard let root = infoXML.compiled?.root, let info = Self.last(root.parts, metadata, entry) else {
-      throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")
-    }
-    for (name, value) in info.attributes where !name.hasPrefix("__") { entry[name] = value }
-    entry.children += info.children.map { $0.deepCopy() }
-  }
-
-  private static func last(
-    _ parts: [CompiledStructure.Part], _ metadata: ClientMetadata, _ entry: Element
-  ) -> Element? {
-    var found: Element?
-    for case .element(let node) in parts where node.source.tag == "Info" { found = node.source }
-    for case .condition(let condition, let inner) in parts where condition.holds(metadata, entry: entry) {
-      found = last(inner, metadata, entry) ?? found
-    }
-    return found
   }
 }
 

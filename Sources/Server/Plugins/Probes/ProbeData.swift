@@ -4,8 +4,8 @@ import XMLRPC
 public final class ProbeData {
   /// The output without its `group:` lines.
   public let text: String
-  /// The output as an XML document; nil where it is none.
-  public private(set) lazy var xml: Element? = try? RepositoryXML.parse(Array(text.utf8), path: "probe data").root
+  /// The output as an XML document; nil where it is none, or has a document type: it comes from a client.
+  public private(set) lazy var xml: Element? = try? ClientDocument.parse(text)
 
   init(text: String) { self.text = text }
 }
@@ -22,9 +22,12 @@ public final class ProbeDataSet: ConnectorData {
   public private(set) lazy var probes: [String: ProbeData] = {
     var probes: [String: ProbeData] = [:]
     let document = Array("<Client>".utf8) + body + Array("</Client>".utf8)
-    // The store wrote it: it parses, but where one output is beyond what libxml2 takes.
-    for probe in (try? RepositoryXML.parse(document, path: "probed.xml"))?.root.children(tagged: "Probe") ?? [] {
-      if let name = probe.name { probes[name] = ProbeData(text: probe["value"] ?? "") }
+    do {
+      for probe in try ProbeStore.read(document).children(tagged: "Probe") {
+        if let name = probe.name { probes[name] = ProbeData(text: probe["value"] ?? "") }
+      }
+    } catch {
+      preconditionFailure("the store wrote what it does not read: \(error)")
     }
     return probes
   }()

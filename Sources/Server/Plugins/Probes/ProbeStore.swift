@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import Logging
+import XMLRPC
 
 /// Probe data of all clients, in memory and in probed.xml.
 ///
@@ -83,6 +84,9 @@ final class ProbeStore {
     }
   }
 
+  /// Takes a report that another process has written.
+  func follow(_ report: ProbeReport, of client: String) { set(report, client) }
+
   /// Writes what is not on disk yet.
   func flush() {
     let batch = waiting
@@ -110,7 +114,7 @@ final class ProbeStore {
     signature = present
     let root: Element
     do {
-      root = try RepositoryXML.parse(try AtomicFile.readFile(path, limitBytes: Self.limitBytes), path: path).root
+      root = try Self.read(try AtomicFile.readFile(path, limitBytes: Self.limitBytes))
     } catch {
       logger.error("Failed to read file probed.xml: \(error)")
       return false
@@ -123,6 +127,15 @@ final class ProbeStore {
     reports = loaded
     names = loaded.keys.sorted()
     return true
+  }
+
+  /// Parses probed.xml or a part of it, by the reader of what clients send: one output, an attribute here, may be larger
+  /// than the 10 MB that libxml2 takes.
+  static func read(_ bytes: [UInt8]) throws(XMLError) -> Element {
+    var limits = ClientDocument.limits
+    limits.xmlAttributeBytes = limitBytes
+    limits.xmlTextBytes = limitBytes
+    return try ClientDocument.parse(bytes, limits: limits)
   }
 
   private func set(_ report: ProbeReport, _ client: String) {

@@ -1,5 +1,6 @@
 import EventLoop
 import Glibc
+import OrderedCollections
 import XMLRPC
 
 /// Probes: programs that clients run, and what they said.
@@ -7,10 +8,15 @@ import XMLRPC
 /// Lines `group:NAME` of an output make the client a member of a group; the rest is data that templates ask for.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Probes.py.
-public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
+public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated {
   public override class var name: String { "Probes" }
 
   private static let storeName = "probed.xml"
+  /// Most groups that the probes of one client may assign: more are a mistake or an attack, and each costs a comparison
+  /// with `allowed_groups` and a place in everything that is built for the client.
+  static let limitGroups = 1000
+  /// Most bytes of a group's name: regular expressions have no bound on their own.
+  static let limitGroupBytes = 1024
   /// Most bytes of one program.
   private static let limitBytes = 16 << 20
 
@@ -19,6 +25,9 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
   /// What the whole name of a probed group must fit, one of them.
   /// nil lets every group in: the default, for which no expression need be compiled.
   private var allowedGroups: [PythonRegex]?
+
+  /// probed.xml is compared with what was written, programs by their bytes.
+  public override var reportsChanges: Bool { true }
 
   public required init(core: ServerCore) throws {
     try super.init(core: core)
@@ -50,6 +59,12 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
 
   public func expireCache(key: String?) { store.reloadIfChanged() }
 
+  public func takeReplica(_ data: [UInt8], of client: String) throws {
+    store.follow(ProbeReport(try RepositoryXML.parse(data, path: "probe data").root), of: client)
+  }
+
+  public func reloadReplicas() { store.reloadIfChanged() }
+
   // MARK: Programs
 
   public func getProbes(_ metadata: ClientMetadata) async throws -> [Element] {
@@ -59,7 +74,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
   // MARK: Data
 
   public func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
-    var groups: [String] = []
+    var groups = OrderedSet<String>()
+    var refused = Set<String>()
     var probes: [String: String] = [:]
     for item in data {
       guard let probe = item.name else {
@@ -72,17 +88,24 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
         continue
       }
       logger.debug("Processing probe from \(metadata.hostname): \(probe)")
-      probes[probe] = split(text, metadata.hostname, &groups)
+      probes[probe] = split(text, metadata.hostname, &groups, &refused)
     }
     let report = ProbeReport(
-      timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups)
-    guard store.take(report, of: metadata.hostname) else { return }
+      timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: Array(groups))
+    let isNew = store.take(report, of: metadata.hostname)
+    // The parent's children see what the parent sees, at the same time.
+    var replica: [UInt8] = []
+    report.append(to: &replica, client: metadata.hostname)
+    core.replicate(replica, of: metadata.hostname, for: self)
+    guard isNew else { return }
     core.expireMetadataCache(metadata.hostname)
     try await store.save()
   }
 
   /// Takes the allowed groups out of an output. Returns the other lines.
-  private func split(_ text: String, _ client: String, _ groups: inout [String]) -> String {
+  private func split(
+    _ text: String, _ client: String, _ groups: inout OrderedSet<String>, _ refused: inout Set<String>
+  ) -> String {
     var isChanged = false
     var rest: [Substring] = []
     for bytes in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
@@ -92,10 +115,18 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching {
         continue
       }
       isChanged = true
-      if groups.contains(group) { continue }
+      if groups.contains(group) || refused.contains(group) { continue }
+      guard group.utf8.count <= Self.limitGroupBytes, groups.count + refused.count < Self.limitGroups else {
+        if refused.insert("").inserted {
+          logger.warning(
+            "Too many or too long group assignments from \(client): only \(Self.limitGroups) are looked at")
+        }
+        continue
+      }
       if allowedGroups?.contains(where: { $0.fullMatch(group) != nil }) ?? true {
         groups.append(group)
       } else {
+        refused.insert(group)
         logger.warning("Disallowed group assignment \(group) from \(client)")
       }
     }
@@ -136,11 +167,16 @@ extension ProbesPlugin: FileEventHandler {
     guard !event.isDirectory, event.path != folder else { return }
     let file = event.fileName
     if file == Self.storeName {
-      if event.action != .deleted, store.reloadIfChanged() { core.expireMetadataCache() }
+      // A child has each report from the parent, which wrote the file.
+      if event.action != .deleted, !core.isChild, store.reloadIfChanged() {
+        core.expireMetadataCache()
+        core.replicasExpired(of: self)
+      }
       return
     }
     guard event.action != .deleted else {
       programs.remove(fileName: file)
+      core.repositoryChanged()
       return
     }
     guard ProbeSet.parse(file) != nil else {
@@ -153,6 +189,7 @@ extension ProbesPlugin: FileEventHandler {
         throw XMLFileError(path: event.path, line: 0, message: "cannot be sent to clients: \(flaw)")
       }
       _ = programs.take(bytes, fileName: file)
+      core.repositoryChanged()
     } catch {
       logger.error("Failed to read probe: \(error)")
     }

@@ -1,0 +1,184 @@
+import EventLoop
+import XMLRPC
+
+/// The core of a child process: complete, with a file monitor of its own, but without clients. It builds what its
+/// parent asks for, and learns from the parent what is not in the repository's files.
+///
+/// It never writes to the repository: a build that would have to (a new client, a key that is to be created) is given
+/// back, so that there is one writer.
+///
+/// Source of the contract: the server core's development document, ChildCore.
+final class ChildCore: ServerCore {
+  /// What a child knows of the configuration that a task builds.
+  private nonisolated final class Build: Sendable {
+    let request: UInt64
+    let begunHooks: RenderRequest.HookSet
+
+    init(request: UInt64, begunHooks: RenderRequest.HookSet) {
+      self.request = request
+      self.begunHooks = begunHooks
+    }
+  }
+
+  private nonisolated enum Scope {
+    @TaskLocal static var build: Build?
+  }
+
+  /// The methods that the parent may call: Bcfg2's `exposed`.
+  private static let exposedToParent: [String: @MainActor (ChildCore, [Value]) async throws -> Value] = [
+    "expire_metadata_cache": { core, parameters in
+      core.expireMetadataCache(parameters.first?.string)
+      // A monitor that tells of nothing leaves it to the parent to say that clients.xml was written.
+      if core.fileMonitor.name != "Inotify" { await core.metadata.updateClientList() }
+      return .nil
+    },
+    "expire_cache": { core, parameters in
+      (try core.plugin(parameters) as? any Caching)?.expireCache(key: parameters.count > 1 ? parameters[1].string : nil)
+      return .nil
+    },
+    "RecvProbeData": { core, parameters in
+      try parameters.require(3, of: "RecvProbeData")
+      guard let client = parameters[1].string, let data = parameters[2].contents else {
+        throw ParameterError("no probe data")
+      }
+      try (core.plugin(parameters) as? any Replicated)?.takeReplica(data, of: client)
+      core.expireMetadataCache(client)
+      return .nil
+    },
+    "reload_replicas": { core, parameters in
+      (try core.plugin(parameters) as? any Replicated)?.reloadReplicas()
+      core.expireMetadataCache()
+      return .nil
+    },
+    "get_statistics": { core, _ in try await core.getStatistics() },
+    "set_debug": { core, parameters in .bool(core.setDebug(parameters.first?.bool ?? false)) },
+    "set_core_debug": { core, parameters in .bool(core.setCoreDebug(parameters.first?.bool ?? false)) },
+    "set_fam_debug": { core, parameters in
+      core.fileMonitor.isDebugging = parameters.first?.bool ?? false
+      return .nil
+    },
+    "settings": { core, parameters in
+      core.settingsChanged(try ChildSettings.decode(parameters.first ?? .nil))
+      return .nil
+    },
+    "rescan": { core, _ in
+      core.fileMonitor.rescan()
+      return .nil
+    },
+  ]
+
+  private let channel: RPCChannel
+
+  override var name: String { "ChildCore" }
+  override var isChild: Bool { true }
+
+  init(
+    channel: RPCChannel, settings: Settings, loop: EventLoop, fileMonitor: any FileMonitor,
+    resolver: any AddressResolver
+  ) {
+    self.channel = channel
+    super.init(settings: settings, loop: loop, fileMonitor: fileMonitor, resolver: resolver)
+  }
+
+  /// Reads the repository and takes over the parent's debug state.
+  ///
+  /// - Parameter value: what the parent sent with its first call.
+  func start(_ value: Value) async throws {
+    try loadPlugins()
+    for plugin in interfaces.threaded where !(plugin is any Statistics) { try await plugin.startThreads() }
+    await updateRevisionIfNeeded()
+    if let flag = value["core_debug"]?.bool, flag != isDebugging { setCoreDebug(flag) }
+    if let flag = value["fam_debug"]?.bool { fileMonitor.isDebugging = flag }
+    for member in value["plugin_debug"]?.members ?? [] {
+      if let flag = member.value.bool, let plugin = plugins[member.name], plugin.isDebugging != flag {
+        plugin.setDebug(flag)
+      }
+    }
+  }
+
+  /// Carries out what the parent asks for. Calls begin in the order in which they came.
+  func take(_ frame: RPCFrame) {
+    switch frame.kind {
+    case .call: Task { await call(frame) }
+    case .render: Task { await render(frame) }
+    default: logger.error("A frame that the parent does not send: \(frame.kind)")
+    }
+  }
+
+  private func plugin(_ parameters: [Value]) throws -> Plugin {
+    guard let name = parameters.first?.string, let plugin = plugins[name] else {
+      throw ParameterError("no such plugin")
+    }
+    return plugin
+  }
+
+  // MARK: Calls
+
+  private func call(_ frame: RPCFrame) async {
+    var name = ""
+    do {
+      let call = try MethodCall.decode(frame.payload, limits: RPCQueue.limits)
+      name = call.method
+      let value = try await carryOut(call)
+      if frame.request != 0 { channel.send(.value, request: frame.request, MethodResponse.encode(value)) }
+    } catch {
+      logger.error("\(self.name): \(name): \(error)")
+      if frame.request != 0 {
+        channel.send(.failure, request: frame.request, ByteSegments(BuildErrorCode.encode(error)))
+      }
+    }
+  }
+
+  private func carryOut(_ call: MethodCall) async throws -> Value {
+    if let method = Self.exposedToParent[call.method] { return try await method(self, call.params) }
+    guard let dot = call.method.firstIndex(of: "."), let plugin = plugins[String(call.method[..<dot])] else {
+      throw ParameterError("Method \(call.method) is not exposed")
+    }
+    let method = String(call.method[call.method.index(after: dot)...])
+    guard plugin.childRMI.values.contains(method), let remote = plugin.rmi[method] else {
+      throw ParameterError("Method \(call.method) is not exposed")
+    }
+    return try await remote.call(call.params)
+  }
+
+  // MARK: Configurations
+
+  private func render(_ frame: RPCFrame) async {
+    let client = String(decoding: frame.payload.dropFirst(), as: UTF8.self)
+    let build = Build(
+      request: frame.request, begunHooks: RenderRequest.HookSet(rawValue: frame.payload.first ?? 0))
+    let refused = AtomicFile.refusedWrites
+    let result: Result<ByteSegments, any Error>
+    do {
+      // An edit that was finished before the client asked is in the kernel's queue.
+      fileMonitor.processPending()
+      result = .success(
+        try await timed("GetConfig") {
+          try await Scope.$build.withValue(build) { try await renderConfiguration(client) }
+        })
+    } catch {
+      result = .failure(error)
+    }
+    // Whichever of the builds under way was refused a write: each may be the one.
+    if AtomicFile.refusedWrites != refused {
+      channel.send(.refused, request: frame.request)
+      return
+    }
+    switch result {
+    case .success(let document): channel.send(.configuration, request: frame.request, document)
+    case .failure(let error):
+      channel.send(.failure, request: frame.request, ByteSegments(BuildErrorCode.encode(error)))
+    }
+  }
+
+  /// Hooks run once for a request, even where a child dies after them and another one builds anew.
+  override func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
+    if let build = Scope.build, interfaces.clientRunHooks.contains(where: { !($0 is any Metadata) }) {
+      let hooks = RenderRequest.HookSet(stage)
+      if build.begunHooks.contains(hooks) { return }
+      channel.send(.hooks, request: build.request, ByteSegments([hooks.rawValue]))
+      channel.flush()
+    }
+    await super.clientRunHook(stage, metadata)
+  }
+}

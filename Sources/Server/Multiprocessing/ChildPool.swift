@@ -1,0 +1,168 @@
+import DequeModule
+import EventLoop
+import Logging
+import XMLRPC
+
+/// How a child is chosen: `[server] child_selection`.
+enum ChildSelection: String {
+  /// The child with the fewest unanswered requests.
+  case leastLoaded = "least_loaded"
+  /// One after the other, as Bcfg2 does.
+  case roundRobin = "round_robin"
+}
+
+/// The children of a core: started, kept alive, and given work.
+///
+/// A child gets a few requests at a time; the others wait here, so that they are free to go to whichever child is done
+/// first, and a child that dies or hangs has few of them.
+final class ChildPool {
+  /// Requests that one child has at a time. It builds one after the other, but some wait for processes of their own.
+  static let requestsPerChild = 8
+
+  private struct Waiter {
+    let mayGiveUp: Bool
+    let continuation: CheckedContinuation<String?, Never>
+  }
+
+  let queue = RPCQueue()
+  private let loop: EventLoop
+  private let logger: Logger
+  private var slots: [ChildSlot] = []
+  private var waiters: Deque<Waiter> = []
+  private var lastChosen = -1
+  private var isStopping = false
+  private var onStopped: (() -> Void)?
+  private var shutdownTimer: Timer?
+  /// How a child is chosen.
+  var selection = ChildSelection.leastLoaded
+
+  init(loop: EventLoop, logger: Logger) {
+    self.loop = loop
+    self.logger = logger
+    queue.onFrame = { [unowned self] name, kind in
+      slot(name)?.heard(kind)
+      if kind != .log { pump() }
+    }
+    queue.onEnd = { [unowned self] name, reason in slot(name)?.channelEnded(reason) }
+  }
+
+  /// Starts children `Child-0`, `Child-1` ...
+  ///
+  /// - Parameters:
+  ///   - limits: times that a child is given.
+  ///   - launch: starts one.
+  func start(count: Int, limits: ChildSlot.Limits, launch: @escaping ChildSlot.Launch) {
+    for number in 0..<count {
+      let slot = ChildSlot(
+        name: "Child-\(number)", queue: queue, loop: loop, logger: logger, limits: limits, launch: launch)
+      slot.onChange = { [unowned self] in changed() }
+      slots.append(slot)
+    }
+    for slot in slots { slot.start() }
+  }
+
+  /// The children, running or not.
+  var children: [ChildSlot] { slots }
+
+  /// A child that can take a request; waits for one.
+  ///
+  /// - Parameter mayGiveUp: true: nil where no child runs and none is being started, so that somebody else may do it.
+  /// - Returns: nil also when the server stops.
+  func acquire(mayGiveUp: Bool) async -> String? {
+    if waiters.isEmpty, let name = choose() { return name }
+    return await withCheckedContinuation { continuation in
+      waiters.append(Waiter(mayGiveUp: mayGiveUp, continuation: continuation))
+      pump()
+    }
+  }
+
+  /// Ends the children: they are told by the end of their pairs, and killed after the limit. A second call kills now.
+  func stop(limit: Duration, _ completion: @escaping () -> Void) {
+    if isStopping {
+      for slot in slots { slot.kill() }
+      return
+    }
+    isStopping = true
+    onStopped = completion
+    pump()
+    queue.close()
+    for slot in slots { slot.stop() }
+    shutdownTimer = loop.schedule(after: limit) { [weak self] in self?.killRest(limit) }
+    changed()
+  }
+
+  /// Kills what is left, without waiting: the process is about to end.
+  func killAll() { for slot in slots { slot.kill() } }
+
+  private func killRest(_ limit: Duration) {
+    for slot in slots where slot.isRunning {
+      logger.error("Waited \(limit.threeDecimals) seconds to shut down \(slot.name), terminating")
+      slot.kill()
+    }
+  }
+
+  private func slot(_ name: String) -> ChildSlot? { slots.first { $0.name == name } }
+
+  private func changed() {
+    pump()
+    guard isStopping, let completion = onStopped, !slots.contains(where: \.isRunning) else { return }
+    onStopped = nil
+    shutdownTimer?.cancel()
+    shutdownTimer = nil
+    completion()
+  }
+
+  // MARK: Work
+
+  /// The place that `acquire` took is used now, by a request to the queue, or given back.
+  func release(_ name: String) { slot(name)?.release() }
+
+  /// Calls a method of a running child and waits for its value.
+  func call(_ name: String, _ method: String) async throws -> Value {
+    slot(name)?.reserve()
+    slot(name)?.release()
+    return try await queue.rpc(to: name, method)
+  }
+
+  private func pump() {
+    while let first = waiters.first {
+      if let name = choose() {
+        waiters.removeFirst()
+        first.continuation.resume(returning: name)
+      } else if isStopping {
+        waiters.removeFirst()
+        first.continuation.resume(returning: nil)
+      } else {
+        break
+      }
+    }
+    if !slots.contains(where: { $0.isReady || $0.isStarting }) { giveUp() }
+  }
+
+  /// No child is there or about to be: who may do without gets its answer.
+  private func giveUp() {
+    let present = waiters
+    waiters = Deque(present.filter { !$0.mayGiveUp })
+    for waiter in present where waiter.mayGiveUp { waiter.continuation.resume(returning: nil) }
+  }
+
+  /// A ready child with room, its place taken; nil where there is none.
+  private func choose() -> String? {
+    guard !isStopping, !slots.isEmpty else { return nil }
+    var chosen: (index: Int, load: Int)?
+    for offset in 1...slots.count {
+      let index = (lastChosen + offset) % slots.count
+      let slot = slots[index]
+      guard slot.isReady, slot.load < Self.requestsPerChild else { continue }
+      if selection == .roundRobin {
+        chosen = (index, 0)
+        break
+      }
+      if chosen.map({ slot.load < $0.load }) ?? true { chosen = (index, slot.load) }
+    }
+    guard let chosen else { return nil }
+    lastChosen = chosen.index
+    slots[chosen.index].reserve()
+    return slots[chosen.index].name
+  }
+}

@@ -1,0 +1,113 @@
+import CLinux
+import EventLoop
+import Glibc
+import Logging
+import XMLRPC
+
+/// The life of a child process of the multiprocessing core: from its hidden argument to the end of its parent's pair.
+public enum ChildServer {
+  /// Runs this process as a child, where its first argument says so, and ends it; returns where not. First thing in
+  /// `main`.
+  public static func runIfAsked() {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 4, arguments[1] == ChildLauncher.argument else { return }
+    let name = arguments[2]
+    // The parent decides: a terminal's or a service's signals to the whole group are its business.
+    for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
+    // A parent that ended before this call is told by the end of the pair.
+    guard clinux_set_parent_death_signal(SIGKILL) == 0 else { exit(1) }
+    if let parent = pid_t(arguments[3]), getppid() != parent { exit(0) }
+    clinux_set_name("bcfg2-" + name.lowercased())
+    do {
+      exit(try EventLoop.runAsMain { loop in await run(on: loop) })
+    } catch {
+      exit(1)
+    }
+  }
+
+  private static func run(on loop: EventLoop) async -> Int32 {
+    let life = ChildLife()
+    let name = CommandLine.arguments[2]
+    let channel: RPCChannel
+    do {
+      channel = try RPCChannel(FileDescriptor(owning: ChildLauncher.descriptor), on: loop)
+    } catch {
+      return 1
+    }
+    channel.onFrame = { life.take($0) }
+    channel.onEnd = { _ in life.end() }
+    let logger = Logger(label: "bcfg2-server")
+    do {
+      guard let value = try await life.start() else { return 0 }
+      let settings = try ChildSettings.decode(value["settings"] ?? .nil)
+      LogSetup.bootstrap(settings, forwardingTo: ForwardingLog(channel))
+      if geteuid() == 0, settings.user != 0 { try Privileges.drop(user: settings.user, group: settings.group) }
+      AtomicFile.refuseWrites(below: settings.repository)
+      guard
+        let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
+      else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
+      let resolver = HostResolver(on: loop)
+      defer {
+        resolver.shutdown()
+        monitor.shutdown()
+      }
+      let child = ChildCore(
+        channel: channel, settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+      try await child.start(value)
+      channel.onFrame = { child.take($0) }
+      channel.send(.ready)
+      for frame in life.takeWaiting() { child.take(frame) }
+      await life.waitForEnd()
+      child.shutdown()
+      channel.close()
+      return 0
+    } catch {
+      logger.error("\(name): startup failed: \(error)")
+      channel.flush()
+      return 1
+    }
+  }
+}
+
+/// What a child's parent sends before the core is there, and the end of the pair.
+private final class ChildLife {
+  private var waiting: [RPCFrame] = []
+  private var starting: CheckedContinuation<Void, Never>?
+  private var ending: CheckedContinuation<Void, Never>?
+  private var isEnded = false
+
+  func take(_ frame: RPCFrame) {
+    waiting.append(frame)
+    starting?.resume()
+    starting = nil
+  }
+
+  func end() {
+    isEnded = true
+    starting?.resume()
+    starting = nil
+    ending?.resume()
+    ending = nil
+  }
+
+  /// The parameter of the first call; nil where the parent is gone before it.
+  func start() async throws -> Value? {
+    if waiting.isEmpty, !isEnded { await withCheckedContinuation { starting = $0 } }
+    guard !waiting.isEmpty else { return nil }
+    let call = try MethodCall.decode(waiting.removeFirst().payload, limits: RPCQueue.limits)
+    guard call.method == "start", call.params.count == 1 else {
+      throw ParameterError("\(call.method) comes before start")
+    }
+    return call.params[0]
+  }
+
+  /// Frames that came after the first, once.
+  func takeWaiting() -> [RPCFrame] {
+    defer { waiting = [] }
+    return waiting
+  }
+
+  func waitForEnd() async {
+    if !isEnded { await withCheckedContinuation { ending = $0 } }
+  }
+}

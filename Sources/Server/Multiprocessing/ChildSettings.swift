@@ -1,0 +1,36 @@
+import XMLRPC
+
+/// Settings on their way to a child: the texts of the files and what was typed, read there by the same code.
+///
+/// The texts, because the parent may have read them as root, and because the child must follow what the parent follows
+/// even where the file on disk is a newer, broken one.
+enum ChildSettings {
+  static func encode(_ settings: Settings, _ commandLine: CommandLineOptions) -> Value {
+    [
+      "path": .string(settings.configurationFile),
+      "files": .structure(settings.files.texts.map { Value.Member($0.key, .bytes($0.value)) }),
+      "typed": .array(
+        commandLine.values.map { place, value in
+          [.string(place.section), .string(place.option), .string(value.text), .string(value.option)]
+        }),
+    ]
+  }
+
+  /// - Throws: `SettingsError`, `ParameterError` for what is none of ours.
+  static func decode(_ value: Value) throws -> Settings {
+    guard let path = value["path"]?.string, let files = value["files"]?.members, let typed = value["typed"]?.array
+    else {
+      throw ParameterError("no settings")
+    }
+    var commandLine = CommandLineOptions()
+    commandLine.configurationFile = path
+    for item in typed {
+      let texts = (item.array ?? []).compactMap(\.string)
+      guard texts.count == 4 else { throw ParameterError("no settings") }
+      commandLine.set(texts[0], texts[1], to: texts[2], typed: texts[3])
+    }
+    var texts: [String: [UInt8]] = [:]
+    for file in files { texts[file.name] = file.value.contents }
+    return try Settings.load(commandLine, files: ConfigurationFiles(texts: texts), environment: { _ in nil })
+  }
+}

@@ -1,0 +1,45 @@
+import Glibc
+import Logging
+import XMLRPC
+
+/// The log of a child process: records go to the parent, which has the destinations open and the levels.
+///
+/// So lines of several processes never mix, a rotated file is reopened in one place, and a child whose user may not open
+/// the log file logs all the same.
+nonisolated final class ForwardingLog: LogSink {
+  let name = "console"
+  let dropped = 0
+  private let channel: RPCChannel
+
+  init(_ channel: RPCChannel) { self.channel = channel }
+
+  func write(_ record: LogRecord) {
+    MainActor.assumeIsolated { channel.send(.log, ByteSegments(Self.encode(record))) }
+  }
+
+  /// Level, length of the label, process, seconds, nanoseconds, label, message.
+  static func encode(_ record: LogRecord) -> [UInt8] {
+    let label = Array(record.label.utf8.prefix(255))
+    var bytes = [UInt8(record.level.rank), UInt8(label.count)]
+    for number in [Int64(record.process), Int64(record.time.tv_sec), Int64(record.time.tv_nsec)] {
+      withUnsafeBytes(of: number) { bytes.append(contentsOf: $0) }
+    }
+    return bytes + label + Array(record.message.utf8)
+  }
+
+  /// nil for what is no record.
+  static func decode(_ bytes: [UInt8]) -> LogRecord? {
+    let headBytes = 26
+    guard bytes.count >= headBytes, Int(bytes[0]) < Logger.Level.allCases.count else { return nil }
+    let numbers = bytes.withUnsafeBytes { raw in
+      (0..<3).map { raw.loadUnaligned(fromByteOffset: 2 + 8 * $0, as: Int64.self) }
+    }
+    let labelEnd = headBytes + Int(bytes[1])
+    guard bytes.count >= labelEnd else { return nil }
+    return LogRecord(
+      level: Logger.Level.allCases[Int(bytes[0])],
+      label: String(decoding: bytes[headBytes..<labelEnd], as: UTF8.self),
+      message: String(decoding: bytes[labelEnd...], as: UTF8.self),
+      time: timespec(tv_sec: Int(numbers[1]), tv_nsec: Int(numbers[2])), process: pid_t(truncatingIfNeeded: numbers[0]))
+  }
+}

@@ -1,0 +1,197 @@
+import EventLoop
+import Glibc
+import Logging
+import XMLRPC
+
+/// The multiprocessing core: the builtin core, with child processes that build the configurations.
+///
+/// The parent has the sockets, authentication, probes, statistics, and is the only one that writes to the repository.
+/// `GetConfig` is passed on to a child (`ChildCore`): a complete core with a file monitor of its own. A child that dies
+/// or hangs is replaced, and what it had not answered goes to another one.
+///
+/// Source of the contract: the server core's development document, MultiprocessingCore; Bcfg2/bcfg2:
+/// src/lib/Bcfg2/Server/MultiprocessingCore.py. docs/core.md says which of our types stands for which class there.
+public final class MultiprocessingCore: BuiltinCore {
+  /// How long children may take to end themselves before they are killed: Bcfg2's `shutdown_timeout`.
+  public nonisolated static let shutdownTimeout = Duration.seconds(10)
+
+  public override var name: String { "MultiprocessingCore" }
+
+  /// The command line, which the children follow as the parent does.
+  public var commandLine = CommandLineOptions()
+  /// Starts the process of a child.
+  var launcher = ChildLauncher()
+
+  private lazy var pool = ChildPool(loop: loop, logger: logger)
+  private lazy var cache = DispatchingCache(queue: pool.queue)
+  private let created = MonotonicTime.now()
+  /// Configurations that were built here because no child could.
+  private(set) var ownBuilds = 0
+
+  /// `[server] children`, by default the number of processors.
+  public var childCount: Int { settings.children ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+  /// Process numbers of the children that run.
+  public var childProcesses: [pid_t] { pool.children.compactMap(\.processID) }
+
+  /// How many children can build.
+  var readyChildren: Int { pool.children.count { $0.isReady } }
+  /// How often children were started again.
+  var restarts: Int { pool.children.reduce(0) { $0 + $1.restarts } }
+
+  // MARK: Life
+
+  override func repositoryLoaded() async throws {
+    takeSelection()
+    let timeout = Duration.seconds(settings.value("server", "child_timeout")?.value.integer ?? 60)
+    // A child reads what the parent has just read, but with others beside it.
+    let limits = ChildSlot.Limits(silence: timeout, start: max(timeout, (MonotonicTime.now() - created) * 10))
+    pool.start(count: childCount, limits: limits) { [unowned self] name, onExit in try launch(name, onExit) }
+    logger.debug("Started \(pool.children.count) children")
+  }
+
+  /// As the builtin core; then the children end.
+  public override func stop(_ completion: @escaping () -> Void) {
+    super.stop { [self] in stopChildren(completion) }
+  }
+
+  /// Ends the children; a second call kills them.
+  func stopChildren(_ completion: @escaping () -> Void) { pool.stop(limit: Self.shutdownTimeout, completion) }
+
+  private func launch(
+    _ name: String, _ onExit: @escaping (ChildProcess.ExitStatus) -> Void
+  ) throws -> LaunchedChild {
+    let child = try launcher.launch(name, loop, onExit)
+    child.channel.send(.call, MethodCall(method: "start", params: [startValue(name)]).encode())
+    return child
+  }
+
+  /// What a child has to know before it reads the repository.
+  private func startValue(_ name: String) -> Value {
+    [
+      "name": .string(name), "settings": ChildSettings.encode(settings, commandLine),
+      "core_debug": .bool(isDebugging), "fam_debug": .bool(fileMonitor.isDebugging),
+      "plugin_debug": .structure(plugins.map { Value.Member($0, .bool($1.isDebugging)) }),
+    ]
+  }
+
+  public override func settingsChanged(_ settings: Settings) {
+    super.settingsChanged(settings)
+    takeSelection()
+    pool.queue.publish("settings", [ChildSettings.encode(settings, commandLine)])
+  }
+
+  public override func reload() {
+    super.reload()
+    pool.queue.publish("rescan")
+  }
+
+  private func takeSelection() {
+    pool.selection =
+      ChildSelection(rawValue: settings.value("server", "child_selection")?.value.text ?? "") ?? .leastLoaded
+  }
+
+  // MARK: Configurations
+
+  /// The configuration of a client, built by a child.
+  ///
+  /// The parent builds it itself where the build has to write to the repository, and where there is no child to be had
+  /// and none is being started.
+  ///
+  /// - Throws: what the child's build threw; a `Fault` where the request ended several children.
+  public override func renderConfiguration(_ client: String) async throws -> ByteSegments {
+    let request = RenderRequest(client: client)
+    while true {
+      guard let child = await pool.acquire(mayGiveUp: !request.isSuspect) else {
+        return try await buildHere(client, "no child process is running")
+      }
+      pool.release(child)
+      logger.debug("Building configuration for \(client) on \(child)")
+      do {
+        return ByteSegments(try await pool.queue.render(request, on: child))
+      } catch RPCError.refused {
+        return try await buildHere(client, "it has to write to the repository")
+      } catch RPCError.childGone(let end) {
+        guard request.lost(end) else {
+          throw criticalError("Building the configuration of \(client) ended several child processes, the last: \(end)")
+        }
+      }
+    }
+  }
+
+  private func buildHere(_ client: String, _ reason: String) async throws -> ByteSegments {
+    ownBuilds += 1
+    logger.info("Building the configuration of \(client) in the parent process: \(reason)")
+    return try await super.renderConfiguration(client)
+  }
+
+  // MARK: What the children must know
+
+  public override func expireMetadataCache(_ client: String? = nil) {
+    super.expireMetadataCache(client)
+    cache.expire(client)
+  }
+
+  public override func expireCaches<Interface>(of interface: Interface.Type, key: String? = nil) {
+    super.expireCaches(of: interface, key: key)
+    for plugin in interfaces.caching where plugin is Interface { cache.expire(plugin: plugin.name, key) }
+  }
+
+  public override func replicate(_ data: [UInt8], of client: String, for plugin: any Replicated) {
+    pool.queue.publish("RecvProbeData", [.string(plugin.name), .string(client), .bytes(data)])
+  }
+
+  public override func replicasExpired(of plugin: any Replicated) {
+    pool.queue.publish("reload_replicas", [.string(plugin.name)])
+  }
+
+  /// Debug state, and the methods of plugins that have a side in the children.
+  public override func carriedOut(_ call: MethodCall) {
+    switch call.method {
+    case "set_debug", "toggle_debug": pool.queue.publish("set_debug", [.bool(isDebugging)])
+    case "set_core_debug", "toggle_core_debug": pool.queue.publish("set_core_debug", [.bool(isDebugging)])
+    case "set_fam_debug", "toggle_fam_debug", "\(fileMonitor.name).set_debug", "\(fileMonitor.name).toggle_debug":
+      pool.queue.publish("set_fam_debug", [.bool(fileMonitor.isDebugging)])
+    default:
+      guard let dot = call.method.firstIndex(of: "."), let plugin = plugins[String(call.method[..<dot])],
+        let method = plugin.childRMI[String(call.method[call.method.index(after: dot)...])]
+      else { return }
+      logger.debug("Dispatching RMI call to \(call.method) to children: \(plugin.name).\(method)")
+      pool.queue.publish("\(plugin.name).\(method)", call.params)
+    }
+  }
+
+  // MARK: Statistics
+
+  /// Execution times of all processes: the children's under `Child-N:`, the parent's as they are, and the sums of all
+  /// under `Total:`.
+  public override func getStatistics() async throws -> Value {
+    var aggregate = AggregatedStatistics()
+    for child in pool.children where child.isReady {
+      do {
+        aggregate.add(try await pool.call(child.name, "get_statistics"), prefix: child.name)
+      } catch {
+        logger.error("No statistics of \(child.name): \(error)")
+      }
+    }
+    aggregate.add(try await super.getStatistics(), prefix: nil)
+    return aggregate.value
+  }
+}
+
+/// Passes the expiry of cached data on to the children: Bcfg2's DispatchingCache, and the expire hook of its cache.
+final class DispatchingCache {
+  private let queue: RPCQueue
+
+  init(queue: RPCQueue) { self.queue = queue }
+
+  /// The metadata of a client, or of all.
+  func expire(_ client: String?) {
+    queue.publish("expire_metadata_cache", [client.map { .string($0) } ?? .nil])
+  }
+
+  /// What a plugin caches, of a client or of all.
+  func expire(plugin: String, _ key: String?) {
+    queue.publish("expire_cache", [.string(plugin), key.map { .string($0) } ?? .nil])
+  }
+}

@@ -1,0 +1,59 @@
+/// What parent and child of the multiprocessing core say to each other: a header of 16 bytes and a payload.
+///
+/// Header, in the machine's byte order, because both ends are the same executable: payload's bytes (UInt32), kind
+/// (UInt8), three zero bytes, request number (UInt64).
+struct RPCFrame {
+  /// What the payload is.
+  enum Kind: UInt8 {
+    /// To the child: a method call as XML-RPC writes it; request 0 wants no answer.
+    case call = 1
+    /// To the child: build a configuration. A byte of `RenderRequest.HookSet`, then the client's name.
+    case render = 2
+    /// From the child: it has read the repository and builds.
+    case ready = 16
+    /// From the child: the document as it stands inside an XML-RPC string.
+    case configuration = 17
+    /// From the child: an error in place of the document: see `RPCError`.
+    case failure = 18
+    /// From the child: a method response as XML-RPC writes it.
+    case value = 19
+    /// From the child: what it would have to write is the parent's, which builds this configuration itself.
+    case refused = 20
+    /// From the child: hooks that it is about to run, a byte of `RenderRequest.HookSet`.
+    case hooks = 21
+    /// From the child: a log record.
+    case log = 22
+  }
+
+  /// Bytes of a header.
+  static let headerBytes = 16
+  /// Most bytes of a payload: what a client's XML parser would not take either.
+  static let payloadLimitBytes = 1 << 30
+
+  let kind: Kind
+  /// The number that an answer shares with its request; 0 where there is no answer.
+  let request: UInt64
+  let payload: [UInt8]
+
+  /// The header of a frame.
+  static func header(_ kind: Kind, request: UInt64, payloadBytes: Int) -> [UInt8] {
+    precondition(payloadBytes <= payloadLimitBytes, "a frame of \(payloadBytes) bytes")
+    return [UInt8](unsafeUninitializedCapacity: headerBytes) { buffer, count in
+      let raw = UnsafeMutableRawBufferPointer(buffer)
+      raw.storeBytes(of: UInt32(payloadBytes), toByteOffset: 0, as: UInt32.self)
+      raw.storeBytes(of: UInt32(kind.rawValue), toByteOffset: 4, as: UInt32.self)
+      raw.storeBytes(of: request, toByteOffset: 8, as: UInt64.self)
+      count = headerBytes
+    }
+  }
+
+  /// Reads a header; nil where it cannot be one.
+  static func parse(_ header: ArraySlice<UInt8>) -> (kind: Kind, request: UInt64, payloadBytes: Int)? {
+    header.withUnsafeBytes { raw in
+      let bytes = Int(raw.loadUnaligned(fromByteOffset: 0, as: UInt32.self))
+      let kind = raw.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+      guard bytes <= payloadLimitBytes, let kind = UInt8(exactly: kind).flatMap(Kind.init) else { return nil }
+      return (kind, raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self), bytes)
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import EventLoop
+import XMLRPC
+
+/// Calls to child processes: to one by its name, with an answer (`rpc`), or to all, without (`publish`).
+///
+/// Our counterpart of Bcfg2's RPCQueue. There every call opens a listener of its own for its answer; here requests are
+/// numbered, and any number of them is on its way over one socket pair for each child. What is sent to one child arrives
+/// in order, so that a build that is asked for after a publication knows of it.
+final class RPCQueue {
+  private enum Pending {
+    case call(CheckedContinuation<Value, any Error>)
+    case render(RenderRequest, CheckedContinuation<[UInt8], any Error>)
+  }
+
+  private final class Subscriber {
+    let channel: RPCChannel
+    var pending: [UInt64: Pending] = [:]
+
+    init(_ channel: RPCChannel) { self.channel = channel }
+  }
+
+  /// Limits of what a child answers: it is our own process, only nonsense is to be caught.
+  static let limits: HTTPLimits = {
+    var limits = HTTPLimits()
+    limits.bodyBytes = RPCFrame.payloadLimitBytes
+    limits.xmlTextBytes = RPCFrame.payloadLimitBytes
+    limits.callValues = 10_000_000
+    return limits
+  }()
+
+  /// Called after each frame of a child, with its name: a sign of life. `ready` frames among them say so.
+  var onFrame: (_ name: String, _ kind: RPCFrame.Kind) -> Void = { _, _ in }
+  /// Called when a child's pair has ended. The child stays subscribed until `removeSubscriber`.
+  var onEnd: (_ name: String, _ reason: String) -> Void = { _, _ in }
+
+  private var subscribers: [String: Subscriber] = [:]
+  private var lastRequest: UInt64 = 0
+
+  /// Adds a child by our end of its pair.
+  func addSubscriber(_ name: String, channel: RPCChannel) {
+    precondition(subscribers[name] == nil, "\(name) is subscribed twice")
+    let subscriber = Subscriber(channel)
+    subscribers[name] = subscriber
+    channel.onFrame = { [unowned self, weak subscriber] frame in
+      guard let subscriber else { return }
+      take(frame, from: name, subscriber)
+      onFrame(name, frame.kind)
+    }
+    channel.onEnd = { [unowned self] reason in onEnd(name, reason) }
+  }
+
+  /// Removes a child: its pair is closed, and what it had not answered fails with `RPCError.childGone`.
+  func removeSubscriber(_ name: String, _ end: ChildEnd) {
+    guard let subscriber = subscribers.removeValue(forKey: name) else { return }
+    subscriber.channel.close()
+    let pending = subscriber.pending.sorted { $0.key < $1.key }
+    subscriber.pending = [:]
+    for (_, item) in pending { fail(item, RPCError.childGone(end)) }
+  }
+
+  /// Names of all subscribers, sorted.
+  var names: [String] { subscribers.keys.sorted() }
+
+  /// How many requests a child has not answered; nil for none of that name.
+  func pendingCount(of name: String) -> Int? { subscribers[name]?.pending.count }
+
+  /// Bytes that a child has not taken yet.
+  func queuedBytes(of name: String) -> Int { subscribers[name]?.channel.queuedBytes ?? 0 }
+
+  /// Calls a method of one child and waits for its value.
+  ///
+  /// - Throws: the child's `Fault`; `RPCError.childGone`.
+  func rpc(to name: String, _ method: String, _ params: [Value] = []) async throws -> Value {
+    guard let subscriber = subscribers[name] else { throw RPCError.childGone(.ended("there is no \(name)")) }
+    let request = nextRequest()
+    return try await withCheckedThrowingContinuation { continuation in
+      subscriber.pending[request] = .call(continuation)
+      subscriber.channel.send(.call, request: request, MethodCall(method: method, params: params).encode())
+    }
+  }
+
+  /// Has one child build a configuration: the document as it stands inside an XML-RPC string.
+  ///
+  /// - Throws: the child's error; `RPCError.childGone`, `RPCError.refused`.
+  func render(_ request: RenderRequest, on name: String) async throws -> [UInt8] {
+    guard let subscriber = subscribers[name] else { throw RPCError.childGone(.ended("there is no \(name)")) }
+    let number = nextRequest()
+    return try await withCheckedThrowingContinuation { continuation in
+      subscriber.pending[number] = .render(request, continuation)
+      let payload = [request.begunHooks.rawValue] + Array(request.client.utf8)
+      subscriber.channel.send(.render, request: number, ByteSegments(payload))
+    }
+  }
+
+  /// Calls a method of every child, without waiting and without an answer.
+  func publish(_ method: String, _ params: [Value] = []) {
+    guard !subscribers.isEmpty else { return }
+    let payload = MethodCall(method: method, params: params).encode()
+    for (_, subscriber) in subscribers.sorted(by: { $0.key < $1.key }) { subscriber.channel.send(.call, payload) }
+  }
+
+  /// Calls a method of one child, without waiting and without an answer.
+  func send(to name: String, _ method: String, _ params: [Value] = []) {
+    subscribers[name]?.channel.send(.call, MethodCall(method: method, params: params).encode())
+  }
+
+  /// Closes every pair; the children end themselves when they read the end.
+  func close() {
+    for name in names { removeSubscriber(name, .ended("the server stops")) }
+  }
+
+  // MARK: Answers
+
+  private func nextRequest() -> UInt64 {
+    lastRequest += 1
+    return lastRequest
+  }
+
+  private func take(_ frame: RPCFrame, from name: String, _ subscriber: Subscriber) {
+    switch frame.kind {
+    case .log:
+      if let record = ForwardingLog.decode(frame.payload) { Log.router.write(record) }
+    case .hooks:
+      guard case .render(let request, _) = subscriber.pending[frame.request], let byte = frame.payload.first else {
+        return
+      }
+      request.begunHooks.formUnion(RenderRequest.HookSet(rawValue: byte))
+    case .configuration, .failure, .value, .refused:
+      // A number that is not pending was answered before, or is nobody's: dropped.
+      guard let item = subscriber.pending.removeValue(forKey: frame.request) else { return }
+      answer(item, frame)
+    case .ready, .call, .render: break
+    }
+  }
+
+  private func answer(_ item: Pending, _ frame: RPCFrame) {
+    switch (item, frame.kind) {
+    case (.render(_, let continuation), .configuration): continuation.resume(returning: frame.payload)
+    case (.call(let continuation), .value):
+      continuation.resume(
+        with: Result { () throws -> Value in try MethodResponse.decode(frame.payload, limits: Self.limits).get() })
+    case (_, .failure): fail(item, BuildErrorCode.decode(frame.payload))
+    case (_, .refused): fail(item, RPCError.refused)
+    default: fail(item, RPCError.malformed("\(frame.kind)"))
+    }
+  }
+
+  private func fail(_ item: Pending, _ error: any Error) {
+    switch item {
+    case .call(let continuation): continuation.resume(throwing: error)
+    case .render(_, let continuation): continuation.resume(throwing: error)
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import Glibc
+
+// The targets that need the module Server: one program, whose first argument names the target. Built by scripts/fuzz.sh.
+
+/// libFuzzer's own main function, given the target's.
+@_silgen_name("LLVMFuzzerRunDriver")
+nonisolated private func runFuzzer(
+  _ count: UnsafeMutablePointer<CInt>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+  _ target: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+nonisolated(unsafe) private var target: @MainActor ([UInt8]) -> Void = { _ in }
+
+/// libFuzzer calls on the thread that runs it, the main one.
+nonisolated private func fuzzOne(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  let bytes = Array(UnsafeBufferPointer(start: start, count: count))
+  MainActor.assumeIsolated { target(bytes) }
+  return 0
+}
+
+@main
+enum ServerFuzz {
+  static func main() {
+    switch CommandLine.arguments.dropFirst().first {
+    case "repository-xml": target = fuzzRepositoryXML
+    case "probe-data": target = fuzzProbeData
+    case "configuration": target = fuzzConfiguration
+    default: fatalError("the first argument is repository-xml, probe-data or configuration")
+    }
+    // The target's name takes the place of the program's.
+    var count = CommandLine.argc - 1
+    var arguments = CommandLine.unsafeArgv + 1
+    exit(runFuzzer(&count, &arguments, fuzzOne))
+  }
+}

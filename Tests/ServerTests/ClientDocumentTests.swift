@@ -1,0 +1,60 @@
+import Support
+import Testing
+import XMLRPC
+
+@testable import Server
+
+/// What clients send is bounded, and never expands.
+@Suite struct ClientDocumentTests {
+  @Test func statisticsMayHaveLargeAttributes() throws {
+    let difference = String(repeating: "YmFzZTY0", count: 20_000)
+    let others = (0..<30).map { " a\($0)=\"x\"" }.joined()
+    let document = try ClientDocument.parse(
+      "<upload-statistics><Path current_bdiff=\"\(difference)\"\(others)/></upload-statistics>")
+    #expect(document.children[0]["current_bdiff"] == difference && document.children[0].attributes.count == 31)
+  }
+
+  @Test func outputOfAProbeIsNoPlaceForEntities() {
+    let bomb = "<!DOCTYPE a [<!ENTITY b \"bbbb\"><!ENTITY c \"&b;&b;\">]><a>&c;</a>"
+    #expect(ProbeData(text: bomb).xml == nil)
+    #expect(ProbeData(text: "<a b=\"c\"><d/></a>").xml?["b"] == "c")
+  }
+
+  /// libxml2 takes no attribute over 10 MB: such an output made probed.xml unreadable for the next start.
+  @Test func probedFileWithALargeOutputIsReadAgain() throws {
+    let output = String(repeating: "0123456789abcdef", count: 640_000)
+    let file =
+      "<Probed><Client name=\"c\" timestamp=\"1\"><Probe name=\"large\" value=\"\(output)\"/></Client></Probed>"
+    let client = try #require(try ProbeStore.read(Array(file.utf8)).children.first)
+    #expect(client.children[0]["value"]?.utf8.count == 10_240_000)
+  }
+
+  /// Found by the fuzzer: the name was split inside of its namespace.
+  @Test func namespaceMayHoldABrace() throws {
+    let source = Array("<Bundle xmlns=\"}rn:x\"><a:Path xmlns:a=\"{}}\" a:b=\"c\"/></Bundle>".utf8)
+    let root = try RepositoryXML.parse(source, path: "a.xml").root
+    let again = try RepositoryXML.parse(WireWriter.xml(root), path: "b.xml").root
+    #expect(again.tag == "{}rn:x}Bundle" && again.children[0].tag == "{{}}}Path" && again.children[0]["{{}}}b"] == "c")
+  }
+
+  /// Each was compared with all before it: a body full of them held the loop for hours.
+  @Test func groupsOfProbesAreBounded() async throws {
+    let files = [
+      "Metadata/clients.xml": "<Clients><Client name=\"c\" profile=\"p\" address=\"127.0.0.1\"/></Clients>",
+      "Metadata/groups.xml": "<Groups><Group name=\"p\" profile=\"true\"/></Groups>",
+      "Probes/a": "echo",
+    ]
+    var settings = CoreBench.settings
+    settings.plugins = ["Metadata", "Probes"]
+    try await CoreBench.run(files: files, settings: settings) { bench in
+      let long = String(repeating: "x", count: ProbesPlugin.limitGroupBytes + 1)
+      let lines = (0..<5000).map { "group:g\($0)" }.joined(separator: "\n")
+      let data = "<p><probe-data name=\"a\" source=\"Probes\">group:\(long)\n\(lines)</probe-data></p>"
+      let address = ClientAddress(ip: "127.0.0.1", port: 1)
+      #expect(try await bench.core.recvProbeData(address, data) == .bool(true))
+      let metadata = try await bench.core.buildMetadata("c")
+      let probed = metadata.groups.filter { $0.hasPrefix("g") }
+      #expect(probed.count == ProbesPlugin.limitGroups - 1 && !metadata.groups.contains(long))
+    }
+  }
+}
