@@ -228,7 +228,9 @@ class Site:
     def conf(self):
         out, pki = os.path.abspath(self.options.out), os.path.abspath(self.options.pki or os.path.join(self.options.out, "pki"))
         sections = {
-            "server": {"repository": os.path.join(out, "repo"), "plugins": ",".join(PLUGINS), "filemonitor": "inotify"},
+            "server": {"repository": os.path.join(out, "repo"), "plugins": ",".join(PLUGINS), "filemonitor": "inotify",
+                       # As nginx is set up here: the load resumes no session, and no Bcfg2 client does.
+                       "session_tickets": "false"},
             "communication": {"protocol": "xmlrpc/ssl", "password": PASSWORD, "certificate": pki + "/server.crt",
                               "key": pki + "/server.key", "ca": pki + "/ca.crt"},
             "components": {"bcfg2": "https://127.0.0.1:%d" % self.options.port},

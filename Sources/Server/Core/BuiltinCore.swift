@@ -91,7 +91,9 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
     let files = TLSContext.Files(
       certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority)
-    return try TLSContext(files: files, floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10)
+    return try TLSContext(
+      files: files, floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10,
+      givesTickets: settings.value("server", "session_tickets")?.value.boolean ?? true)
   }
 
   private func listenAddresses() throws -> [SocketAddress] {
