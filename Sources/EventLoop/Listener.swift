@@ -6,8 +6,9 @@ import Glibc
   /// What accepts, as accept4(2); replaced by tests.
   typealias Accept = (Int32, UnsafeMutableRawPointer?, UnsafeMutablePointer<socklen_t>?) -> Int32
 
-  /// Given to listen(2); the kernel cuts it to /proc/sys/net/core/somaxconn.
-  public static let defaultBacklog: Int32 = 1024
+  /// Given to listen(2); the kernel cuts it to /proc/sys/net/core/somaxconn. Beyond it the kernel drops a connection's
+  /// first packet, and the client tries again after 1, 3, 7 and 15 seconds.
+  public static let defaultBacklog: Int32 = 4096
   /// Connections accepted per iteration, at most: those that exist go before new ones.
   public static let defaultBudget = 16
   /// While descriptors are used up: how long until accepting is tried again if the loop closes none itself.

@@ -62,7 +62,9 @@ public struct HTTPResponse: Sendable, Equatable {
 
   /// Head and body, each body segment shared with the response.
   public func encode(keepAlive: Bool, version: HTTPVersion, date: String? = nil) -> ByteSegments {
-    var segments = ByteSegments(encodeHead(keepAlive: keepAlive, version: version, date: date))
+    var segments = ByteSegments()
+    segments.reserveCapacity(body.parts.count + 1)
+    segments.append(encodeHead(keepAlive: keepAlive, version: version, date: date))
     segments.append(contentsOf: body)
     return segments
   }

@@ -7,6 +7,7 @@ public enum MethodResponse {
   /// A response with one value. Segments of `.escaped` are shared with the response, not copied.
   public static func encode(_ value: Value) -> ByteSegments {
     var writer = ValueWriter()
+    writer.reserveCapacity(160)
     writer.markup("<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n")
     writer.write(value)
     writer.markup("</param>\n</params>\n</methodResponse>\n")
@@ -51,6 +52,8 @@ struct ValueWriter {
     return segments
   }
 
+  mutating func reserveCapacity(_ byteCount: Int) { output.reserveCapacity(byteCount) }
+
   mutating func markup(_ text: StaticString) {
     output.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
@@ -62,11 +65,13 @@ struct ValueWriter {
   /// Small shared segments are cheaper copied: each costs the transport one more write into its buffer.
   private mutating func write(sharing escaped: ByteSegments) {
     guard escaped.count > 4096 else {
-      for segment in escaped.segments { output.append(contentsOf: segment) }
+      escaped.forEachSegment { output.append(contentsOf: $0) }
       return
     }
+    segments.reserveCapacity(escaped.parts.count + 2)
     segments.append(output)
     output = []
+    output.reserveCapacity(96)
     segments.append(contentsOf: escaped)
   }
 

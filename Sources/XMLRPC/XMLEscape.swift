@@ -33,17 +33,35 @@ public enum XMLEscape {
   public static func append(
     _ bytes: UnsafeRawBufferPointer, to output: inout [UInt8], as context: Context, encoding: Encoding = .utf8
   ) {
+    var buffer = WireBuffer(capacity: bytes.count + 64)
+    append(bytes, to: &buffer, as: context, encoding: encoding)
+    buffer.withBytes { output.append(contentsOf: $0) }
+  }
+
+  /// As above into a buffer that is used again.
+  public static func append(
+    _ bytes: UnsafeRawBufferPointer, to output: inout WireBuffer, as context: Context, encoding: Encoding = .utf8
+  ) {
+    guard let source = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
     let table = EscapeTable.table(context, encoding)
-    table.actions.withUnsafeBufferPointer { actions in
-      var index = 0
-      while index < bytes.count {
-        let start = index
-        while index < bytes.count, actions[Int(bytes[index])] == EscapeTable.copy { index += 1 }
-        if index > start { output.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<index])) }
-        guard index < bytes.count else { return }
-        index += table.appendEscaped(bytes, at: index, action: actions[Int(bytes[index])], to: &output)
-      }
+    let actions = table.actions
+    let count = bytes.count
+    var index = 0
+    while index < count {
+      let start = index
+      while index < count, actions[Int(source[index])] == EscapeTable.copy { index += 1 }
+      output.append(UnsafeBufferPointer(start: source + start, count: index - start))
+      guard index < count else { return }
+      index += table.appendEscaped(bytes, at: index, action: actions[Int(source[index])], to: &output)
     }
+  }
+
+  /// As above for text.
+  public static func append(
+    _ text: String, to output: inout WireBuffer, as context: Context, encoding: Encoding = .utf8
+  ) {
+    var text = text
+    text.withUTF8 { append(UnsafeRawBufferPointer($0), to: &output, as: context, encoding: encoding) }
   }
 
   /// As above for an array.
@@ -77,13 +95,16 @@ public enum XMLEscape {
   }
 }
 
-/// What to do with each byte in one context and encoding.
-private struct EscapeTable: Sendable {
+/// What to do with each byte in one context and encoding. Made once for each, never freed.
+///
+/// Unchecked: nothing changes after `init`.
+private final class EscapeTable: @unchecked Sendable {
   /// Actions: copy the byte; write a replacement (its index plus one); look at the character that begins here.
   static let copy: UInt8 = 0
   static let character: UInt8 = 0xFF
 
-  let actions: [UInt8]
+  /// One for each byte.
+  let actions: UnsafePointer<UInt8>
   private let replacements: [StaticString]
   private let isASCII: Bool
   private let isNested: Bool
@@ -119,36 +140,48 @@ private struct EscapeTable: Sendable {
       actions[0xEF] = Self.character
     }
     for (index, escape) in escapes.enumerated() { actions[Int(escape.byte)] = UInt8(index + 1) }
-    self.actions = actions
+    let table = UnsafeMutablePointer<UInt8>.allocate(capacity: actions.count)
+    table.update(from: actions, count: actions.count)
+    self.actions = UnsafePointer(table)
     replacements = escapes.map { [isNested] in isNested ? $0.twice : $0.once }
   }
 
   /// Writes what stands for the character at `index`; gives how many bytes of input it took.
   func appendEscaped(
-    _ bytes: UnsafeRawBufferPointer, at index: Int, action: UInt8, to output: inout [UInt8]
+    _ bytes: UnsafeRawBufferPointer, at index: Int, action: UInt8, to output: inout WireBuffer
   ) -> Int {
     if action != Self.character {
-      let text = replacements[Int(action) - 1]
-      output.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+      output.append(replacements[Int(action) - 1])
       return 1
     }
     guard let (scalar, length) = XMLCharacters.decodeScalar(bytes, at: index) else {
-      if isASCII { appendReference(0xFFFD, to: &output) } else { output.append(bytes[index]) }
+      output.sawForbidden = true
+      if isASCII {
+        appendReference(0xFFFD, to: &output)
+      } else {
+        output.append([bytes[index]])
+      }
       return 1
     }
-    let allowed = XMLCharacters.isAllowed(scalar) ? scalar : 0xFFFD
+    var allowed = scalar
+    if !XMLCharacters.isAllowed(scalar) {
+      output.sawForbidden = true
+      allowed = 0xFFFD
+    }
     if isASCII {
       appendReference(allowed, to: &output)
     } else {
-      XMLCharacters.append(allowed, to: &output)
+      var character: [UInt8] = []
+      XMLCharacters.append(allowed, to: &character)
+      output.append(character)
     }
     return length
   }
 
-  private func appendReference(_ scalar: UInt32, to output: inout [UInt8]) {
-    output.append(contentsOf: isNested ? "&amp;#".utf8 : "&#".utf8)
-    output.append(contentsOf: String(scalar).utf8)
-    output.append(UInt8(ascii: ";"))
+  private func appendReference(_ scalar: UInt32, to output: inout WireBuffer) {
+    output.append(isNested ? "&amp;#" as StaticString : "&#")
+    output.append(String(scalar))
+    output.append(";" as StaticString)
   }
 
   static func table(_ context: XMLEscape.Context, _ encoding: XMLEscape.Encoding) -> EscapeTable {

@@ -37,6 +37,8 @@ public struct XMLReader: Sendable {
   private var open: [String] = []
   private var hasRoot = false
   private var endsAtOnce = false
+  /// How many comments and processing instructions were skipped so far.
+  public private(set) var skippedCount = 0
 
   /// Checks encoding and characters of the whole document.
   public init(_ document: [UInt8], limits: HTTPLimits = HTTPLimits()) throws(XMLError) {
@@ -74,7 +76,8 @@ public struct XMLReader: Sendable {
     return nil
   }
 
-  private func error(_ reason: String) -> XMLError {
+  /// An error where the reader stands, for what only the caller can judge.
+  public func error(_ reason: String) -> XMLError {
     error(reason, at: position)
   }
 
@@ -198,6 +201,7 @@ public struct XMLReader: Sendable {
       let end = try skip(to: "--", orFail: "document ends inside a comment")
       guard isAt(">") else { throw error("-- inside a comment", at: end) }
       position += 1
+      skippedCount += 1
       return nil
     }
     if isAt("<![CDATA["), !open.isEmpty {
@@ -219,6 +223,7 @@ public struct XMLReader: Sendable {
       throw error("malformed processing instruction")
     }
     _ = try skip(to: "?>", orFail: "document ends inside a processing instruction")
+    skippedCount += 1
   }
 
   /// Text up to the next markup; nil for white space outside of the root element.

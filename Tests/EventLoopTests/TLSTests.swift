@@ -212,7 +212,7 @@ extension Transport {
     let authority = certificates.makeIdentity(["authority"], isAuthority: true)
     var files = certificates.write(certificates.makeIdentity(["server"], signedBy: authority), as: "signed")
     files.authority = certificates.write(authority, as: "authority").certificate
-    let context = try TLSContext(files: files, floor: .tls12)
+    let context = try TLSContext(files: files, floor: .tls12, givesTickets: true)
     var options = TLSTestClient.Options()
     options.newestProtocol = version
     options.identity = certificates.makeIdentity(["client"], signedBy: authority)

@@ -95,7 +95,8 @@ import Testing
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(on: loop)
       let pidFile = server.folder.file("run/bcfg2-server.pid")
-      let command = [Project.server, "-C", server.folder.file("bcfg2.conf"), "-D", pidFile]
+      let log = server.folder.file("log")
+      let command = [Project.server, "-C", server.folder.file("bcfg2.conf"), "-D", pidFile, "-o", log, "-d"]
       func start() async throws -> ChildProcess.Output {
         try await ChildProcess.run(command, input: [], timeout: .seconds(30), outputLimitBytes: 1 << 20, on: loop)
       }
@@ -112,6 +113,31 @@ import Testing
       let deadline = MonotonicTime.now() + .seconds(20)
       while access(pidFile, F_OK) == 0, MonotonicTime.now() < deadline { try await loop.sleep(for: .milliseconds(5)) }
       #expect(access(pidFile, F_OK) != 0)
+      let text = String(decoding: try AtomicFile.readFile(log, limitBytes: 1 << 24), as: UTF8.self)
+      for line in [
+        "bcfg2-server daemonized", "Core: debug = True", "Loading plugin Metadata", "serve_forever() [start]",
+        "Dropped privileges to \(getuid()):\(getgid()).", "Generated config for one.example.com in ",
+        "Failed to daemonize bcfg2-server: Failed to acquire lock on \(pidFile)", "Got signal 15, stopping",
+        "serve_forever() [stop]", "BuiltinCore: All plugins shut down",
+      ] {
+        #expect(text.contains(line), "\(line)")
+      }
+    }
+  }
+
+  @Test func withoutBlockingTheServerServesAllTheSame() async throws {
+    try await LoopDriver.withLoop { loop in
+      let server = try await ServerFixture(on: loop)
+      try await server.start(["--no-fam-blocking"])
+      let deadline = MonotonicTime.now() + .seconds(20)
+      var answer = try await server.call("GetConfig")
+      while !answer.body.contains("&lt;Configuration"), MonotonicTime.now() < deadline {
+        // Until Metadata was read there is nothing but this, and 401 where clients.xml has the address.
+        #expect(answer.status == "401" || answer.body.contains("Metadata has not been read yet"), "\(answer)")
+        answer = try await server.call("GetConfig")
+      }
+      #expect(answer.body.contains("&lt;Configuration"))
+      #expect(await server.stop() == .exited(0))
     }
   }
 

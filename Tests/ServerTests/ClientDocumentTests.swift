@@ -46,7 +46,7 @@ import XMLRPC
     ]
     var settings = CoreBench.settings
     settings.plugins = ["Metadata", "Probes"]
-    try await CoreBench.run(files: files, settings: settings) { (bench: CoreBench) async throws in
+    try await CoreBench.run(files: files, settings: settings) { bench in
       let long = String(repeating: "x", count: ProbesPlugin.limitGroupBytes + 1)
       let lines = (0..<5000).map { "group:g\($0)" }.joined(separator: "\n")
       let data = "<p><probe-data name=\"a\" source=\"Probes\">group:\(long)\n\(lines)</probe-data></p>"

@@ -94,6 +94,8 @@ import Testing
   ("(?P<n>x)(?P=n)$", "xx", true), ("\\d+\\s\\w$", "12 a", true), ("(?:ab)+$", "abab", true), ("a(?!b)", "ab", false),
   ("[^/]+/x$", "a/x", true), ("x{,2}$", "xx", true), ("\\/a\\-b$", "/a-b", true), ("e\u{301}$", "e\u{301}", true),
   ("e.$", "e\u{301}", true), ("/srv/(a|b)/.+$", "/srv/b/c", true), ("}", "}", true), ("]", "]", true),
+  ("(?x) a b # c\n [ ] d$", "ab d", true), ("(?x)a\\ b", "a b", true), ("(?m)a$", "a\nb", true),
+  ("(?m)a\n^b", "a\nb", true), ("a$", "a\nb", false),
 ]) func regularExpressionsMatchAsPythons(pattern: String, text: String, matches: Bool) throws {
   #expect(try PythonRegex(pattern).matches(text) == matches)
 }
@@ -104,7 +106,7 @@ import Testing
   #expect(match["other"] == nil && match[9] == nil)
 }
 
-@Test(arguments: ["(", "[a", "*a", "a\\", "(?P<n>", "(?(1)a)", "\\q"])
+@Test(arguments: ["(", "[a", "*a", "a\\", "(?P<n>", "(?(1)a)", "\\q", "(?<=a)b"])
 func badRegularExpressionsAreRefused(pattern: String) {
   #expect(throws: RegexError.self) { try PythonRegex(pattern) }
 }

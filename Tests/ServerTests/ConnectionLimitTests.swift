@@ -30,7 +30,9 @@ extension ScriptedTransport {
     limits[.handshakesPerTurn] = 2
     let bench = ConnectionBench(limits: limits)
     let working = try #require(bench.connect())
-    let peers = try (0..<5).map { _ in try #require(bench.connect { $0.handshakeScript = [.wantRead] }) }
+    let peers = try (0..<5).map { _ in
+      try #require(bench.connect(from: "192.0.2.3") { $0.handshakeScript = [.wantRead] })
+    }
     working.feed(request)
     for expected in [2, 4, 5] {
       bench.kernel.report(

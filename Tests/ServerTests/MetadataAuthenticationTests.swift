@@ -26,6 +26,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     Attempt(name: "address of two clients, by name", user: "two", ip: "127.0.0.2", client: "two"),
     Attempt(name: "name service", ip: "127.0.0.8", client: "named"),
     Attempt(name: "name service knows an alias", ip: "127.0.0.9", client: "one"),
+    Attempt(name: "address that its client has twice", ip: "127.0.0.12", client: nil),
     Attempt(name: "nobody's address", ip: "127.0.0.99", client: nil),
     Attempt(name: "an unknown client by name", user: "new", ip: "127.0.0.99", client: "new"),
     Attempt(name: "uuid", user: "ffee-01", client: "id"),
@@ -62,6 +63,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
       <Client name="one" profile="base" address="127.0.0.1"><Alias name="uno"/></Client>
       <Client name="two" profile="base" address="127.0.0.2"/>
       <Client name="three" profile="base" address="127.0.0.2"/>
+      <Client name="twice" profile="base" address="127.0.0.12"><Alias name="again" address="127.0.0.12"/></Client>
       <Client name="cert" profile="base" address="127.0.0.4" auth="cert"/>
       <Client name="both" profile="base" auth="cert+password"/>
       <Client name="boot" profile="base" address="127.0.0.6" auth="bootstrap"/>

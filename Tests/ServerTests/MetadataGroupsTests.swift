@@ -63,6 +63,13 @@ private nonisolated struct Resolution: CustomTestStringConvertible {
         """,
       groups: ["base", "once", "x"], bundles: ["first"]),
     Resolution(
+      name: "a comment is a child: no leaf, no membership",
+      groupsXML: """
+        <Group name="base" profile="true"><Group name="a"><!-- why --></Group><Group name="b"><?pi?></Group>
+        <!-- <Group name="c"/> --><Group name="d"> </Group></Group>
+        """,
+      groups: ["base", "d"]),
+    Resolution(
       name: "a client without a profile does not get the default one",
       groupsXML: "<Group name=\"base\" profile=\"true\" default=\"true\"/>", profile: nil, groups: [], found: nil),
     Resolution(

@@ -61,6 +61,27 @@ extension ScriptedTransport {
     #expect(known.status == 200 && bench.table.counters.handshakes == 4)
   }
 
+  /// Those were found out four an iteration, and piled up to the limit of connections.
+  @Test func peersThatHaveGoneTakeNoTurnOfAHandshake() throws {
+    var limits = NetworkLimits()
+    limits[.handshakesPerTurn] = 1
+    let bench = ConnectionBench(limits: limits)
+    let gone: [StepOutcome] = [.wantRead, .failed(.system(104)), .wantRead, .closed, .wantRead, .failed(.system(104))]
+    let peers = try stride(from: 0, to: gone.count, by: 2).map { index in
+      try #require(bench.connect { $0.handshakeScript = Array(gone[index...(index + 1)]) })
+    }
+    let alive = try #require(bench.connect { $0.handshakeScript = [.wantRead] })
+    alive.feed(request)
+    bench.kernel.report(
+      (peers + [alive]).map {
+        PollEvent(
+          descriptor: $0.descriptor, generation: bench.kernel.registrations[$0.descriptor]!.generation,
+          readiness: .readable)
+      })
+    bench.loop.runOnce(wait: .zero)
+    #expect(alive.status == 200 && bench.table.count == 1 && bench.table.counters.peersGone == 3)
+  }
+
   @Test func requestsInProgressAreBounded() async throws {
     var limits = NetworkLimits()
     limits[.requests] = 1

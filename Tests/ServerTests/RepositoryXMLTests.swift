@@ -40,6 +40,7 @@ import Testing
 @Test(arguments: [
   ("", 1), ("<a", 1), ("<a>\n<b>\n</a>", 3), ("<a/><b/>", 1), ("text", 1), ("<a>&unknown;</a>", 1),
   ("<!DOCTYPE a [<!ENTITY e SYSTEM \"/etc/hostname\">]><a>&e;</a>", 1), ("<a k='1' k='2'/>", 1), ("<a>\u{1}</a>", 1),
+  ("<a>\n<b py:if='x'/></a>", 2), ("<p:a/>", 1),
 ]) func brokenDocumentsNameFileAndLine(document: String, line: Int) {
   #expect {
     try RepositoryXML.parse(Array(document.utf8), path: "dir/t.xml")
@@ -63,7 +64,18 @@ import Testing
   #expect(
     text(of: try ClientDocument.parse("<a>\n <b x='1'> t </b>\n <c> </c></a>")) == "<a><b x=\"1\"> t </b><c> </c></a>")
   #expect(text(of: try ClientDocument.parse("<?xml version='1.0'?><a>x&lt;<b/>y</a>")) == "<a>x&lt;<b/></a>")
-  for document in ["<!DOCTYPE a []><a/>", "<a>&e;</a>", "<a>", "", "<a/><b/>"] {
+  #expect(text(of: try ClientDocument.parse("<a>x<!-- c -->y<b><!-- c -->z</b></a>")) == "<a>x<b/></a>")
+  #expect(text(of: try ClientDocument.parse("<a><![CDATA[x]]>y<b/><c>z<?pi?></c></a>")) == "<a>xy<b/><c>z</c></a>")
+  let namespaces = try ClientDocument.parse("<a xmlns='u' xmlns:p='v'><p:b p:k='1' k='2' xmlns=''><c/></p:b><d/></a>")
+  #expect(namespaces.tag == "{u}a" && namespaces.attributes.isEmpty)
+  #expect(namespaces.children.map(\.tag) == ["{v}b", "{u}d"] && namespaces.children[0].children[0].tag == "c")
+  #expect(namespaces.children[0].attributes.map(\.name) == ["{v}k", "k"])
+  let difference = String(repeating: "LSBvbGQ", count: 100_000)
+  #expect(try ClientDocument.parse("<a current_bdiff='\(difference)'/>")["current_bdiff"] == difference)
+  let deep = String(repeating: "<x>", count: 256) + String(repeating: "</x>", count: 256)
+  #expect(try ClientDocument.parse(deep).descendants(tagged: "x").count == 255)
+  let broken = ["<!DOCTYPE a []><a/>", "<a>&e;</a>", "<a>", "", "<a/><b/>", "<p:a/>", "<a p:k='1'/>", "<x>\(deep)</x>"]
+  for document in broken {
     #expect(throws: (any Error).self) { try ClientDocument.parse(document) }
   }
 }

@@ -20,7 +20,6 @@ private final class Repository {
     change(&settings)
     core = ServerCore(settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver())
     for plugin in plugins { core.initPlugin(plugin) }
-    core.interfaces = PluginInterfaces(core.plugins.values)
   }
 
   func write(_ text: String, _ path: String) {

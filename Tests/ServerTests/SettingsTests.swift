@@ -41,7 +41,7 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
 
 @Test nonisolated func compatibilityChoosesTheOlderDefaults() throws {
   let read = try settings("[server]\ncompatibility = 1.3\n")
-  #expect(read.compatibility == .bcfg213 && !read.isFileMonitorBlocking && read.transportProtocol == "xmlrpc/ssl")
+  #expect(read.compatibility == .bcfg213 && read.isFileMonitorBlocking && read.transportProtocol == "xmlrpc/ssl")
   #expect(read.pathDefaults.important == "False" && read.database.host == "localhost" && read.versionControlRoot == nil)
 }
 

@@ -33,13 +33,13 @@ public final class ConnectionBench {
     let late = Late()
     self.late = late
     table = ConnectionTable(
-      on: loop, handler: handler, limits: limits, clock: { kernel.now + late.duration }
-    ) { descriptor in
-      let transport = ScriptedTransport(descriptor: descriptor)
-      transports.prepare?(transport)
-      transports.last = transport
-      return transport
-    }
+      on: loop, handler: handler, limits: limits, clock: { kernel.now + late.duration },
+      makeTransport: { descriptor in
+        let transport = ScriptedTransport(descriptor: descriptor)
+        transports.prepare?(transport)
+        transports.last = transport
+        return transport
+      })
     let log = log
     table.logger = Logger(label: "Connection") { _ in RecordingLogHandler(log: log) }
   }

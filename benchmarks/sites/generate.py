@@ -233,7 +233,7 @@ class Site:
                               "key": pki + "/server.key", "ca": pki + "/ca.crt"},
             "components": {"bcfg2": "https://127.0.0.1:%d" % self.options.port},
             "database": {"engine": "sqlite3", "name": os.path.join(out, "bcfg2.sqlite")},
-            "logging": {"path": os.path.join(out, "log")},
+            "logging": {"path": os.path.join(out, "log"), "syslog": "false"},
         }
         if self.options.caching:
             sections["caching"] = {"client_metadata": self.options.caching}

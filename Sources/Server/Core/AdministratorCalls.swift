@@ -29,6 +29,9 @@ extension ServerCore {
     isDebugging = flag
     logger.info("Core: debug = \(flag ? "True" : "False")")
     Log.setDebug(flag)
+    for (destination, level) in Log.router.levels.sorted(by: { $0.key < $1.key }) {
+      logger.debug("Setting \(destination) log handler to \(LogSetup.pythonName(level))")
+    }
     return flag
   }
 
@@ -43,6 +46,11 @@ extension ServerCore {
     case .nil: expireMetadataCache()
     case .array(let names):
       for name in names { expireMetadataCache(try name.pythonName()) }
+    case .structure(let members):
+      for member in members { expireMetadataCache(member.name) }
+    case .string(let name):
+      // Python takes it letter by letter and forgets nothing; whoever sends it means that client.
+      expireMetadataCache(name)
     default: throw ParameterError("'\(hostnames.pythonTypeName)' object is not iterable")
     }
   }

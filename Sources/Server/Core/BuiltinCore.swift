@@ -5,9 +5,9 @@ import XMLRPC
 
 /// The builtin core: the loop's own listeners, TLS connections and HTTP in front of the base core.
 ///
-/// A run is `open`, which takes the sockets and reads key and certificate, then (privileges dropped) `start`, which
-/// loads the repository and begins to serve, then `stop`.
-public class BuiltinCore: NetworkCore {
+/// A run is `open`, which takes the sockets and reads key and certificate, then (privileges dropped) `run`, which loads
+/// the repository and begins to serve, then `stop`.
+public class BuiltinCore: NetworkCore, CoreImplementation {
   public override var name: String { "BuiltinCore" }
 
   /// The live connections; set by `open`.
@@ -15,10 +15,8 @@ public class BuiltinCore: NetworkCore {
   private var tls: TLSContext!
   private var listeners: [Listener] = []
   private var sockets: [SocketAddress] = []
-  private var configurationWatch: ConfigurationWatch?
+  private var lastExhaustedReport: MonotonicTime?
   private var isStopping = false
-  /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay.
-  public var readSettings: () throws -> Settings = { throw CoreInitError("there is no bcfg2.conf to read again") }
 
   /// Binds the addresses of `[components] bcfg2` (all of both families with `[server] listen_all`) and reads key,
   /// certificate and CA. Needs the privileges that the server may drop afterwards.
@@ -34,30 +32,23 @@ public class BuiltinCore: NetworkCore {
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
 
-  /// Loads plugins and repository, then serves.
-  ///
-  /// - Throws: `CoreInitError` where no Metadata plugin could be loaded.
-  public func start() async throws {
-    try loadPlugins()
-    configurationWatch = ConfigurationWatch(core: self)
-    fileMonitor.add(settings.configurationFile, recursive: false, handler: configurationWatch!)
-    startPerformanceLog()
-    for plugin in interfaces.threaded { try await plugin.startThreads() }
-    await updateRevisionIfNeeded()
-    try await repositoryLoaded()
+  /// Begins to accept connections. Those that came while the repository was read wait in the kernel's queue.
+  public override func serve() async throws {
     for listener in listeners { listener.resume() }
     for address in sockets { logger.info("service available at https://\(address)") }
     logger.info("serving bcfg2-server at https://\(settings.location.host):\(settings.location.port)")
+    logger.info("serve_forever() [start]")
   }
-
-  /// Called once the repository is read, before the first client is served.
-  func repositoryLoaded() async throws {}
 
   /// Stops accepting, finishes what is being answered (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.
   public func stop(_ completion: @escaping () -> Void) {
-    for listener in listeners { listener.close() }
-    listeners = []
+    if !listeners.isEmpty {
+      logger.info("serve_forever() [stop]")
+      for listener in listeners { listener.close() }
+      listeners = []
+      logger.info("server_close()")
+    }
     guard !isStopping, connections != nil else {
       shutdown()
       completion()
@@ -92,18 +83,6 @@ public class BuiltinCore: NetworkCore {
     guard let connections else { return }
     logger.notice("Network: \(connections.count) connections now, \(connections.unauthenticatedCount) unauthenticated")
     for line in connections.counters.report { logger.notice("\(line)") }
-  }
-
-  /// Reads bcfg2.conf again. A bad file is logged and the old settings stay.
-  func reloadSettings() {
-    do {
-      let fresh = try readSettings()
-      for warning in fresh.warnings { logger.warning("\(warning)") }
-      settingsChanged(fresh)
-      startPerformanceLog()
-    } catch {
-      logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)")
-    }
   }
 
   /// Connections accepted per iteration.
@@ -146,24 +125,12 @@ public class BuiltinCore: NetworkCore {
     listener.pause()
     listener.onExhausted = { [unowned self] error in
       connections.noteExhausted()
+      // It looks again each second, and finds them still used up.
+      if let last = lastExhaustedReport, loop.now - last < .seconds(60) { return }
+      lastExhaustedReport = loop.now
       logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
     }
     listeners.append(listener)
     sockets.append(address)
-  }
-}
-
-/// Reads bcfg2.conf again when it changes.
-private final class ConfigurationWatch: FileEventHandler {
-  private unowned let core: BuiltinCore
-
-  init(core: BuiltinCore) { self.core = core }
-
-  var handlerName: String { core.name }
-
-  func handleEvent(_ event: FileEvent) {
-    // The file was read at the start; a deleted one leaves the settings as they are.
-    guard event.action == .changed || event.action == .created else { return }
-    core.reloadSettings()
   }
 }

@@ -10,7 +10,7 @@ extension ServerCore {
       do {
         try await metadata.setVersion(client, version)
       } catch  where error is MetadataConsistencyError || error is MetadataRuntimeError {
-        throw criticalError("Unable to set version for \(client): \(error)")
+        throw criticalError("Unable to set version for \(client): \(error)", cause: error)
       }
       return .bool(true)
     }
@@ -24,10 +24,10 @@ extension ServerCore {
     do {
       for plugin in interfaces.probing { probes.children += try await plugin.getProbes(metadata) }
     } catch {
-      throw criticalError("Error determining probes for \(client): \(error)")
+      throw criticalError("Error determining probes for \(client): \(error)", cause: error)
     }
     logger.debug("Sending probe list to \(client)")
-    return .escaped(WireWriter.document(probes))
+    return .escaped(keepProbes(probes, client, metadata))
   }
 
   /// Takes probe data: hands each plugin the elements whose `source` names it. It is on disk when this returns.
@@ -36,13 +36,13 @@ extension ServerCore {
     logger.debug("Receiving probe data from \(client)")
     if metadataCacheMode == .cautious {
       // This object must not be the one that is cached: it does not know the data that comes now.
-      expireMetadataCache(client)
+      metadataCache[client] = nil
     }
     let document: Element
     do {
       document = try ClientDocument.parse(text)
     } catch {
-      throw criticalError("Failed to parse probe data from client \(client): \(error)")
+      throw criticalError("Failed to parse probe data from client \(client): \(error)", cause: error)
     }
     var sources: [String] = []
     var seen = Set<String>()
@@ -62,8 +62,9 @@ extension ServerCore {
           throw PluginExecutionError("'\(source)' object has no attribute 'ReceiveData'")
         }
         try await plugin.receiveData(metadata, document.children.filter { ($0["source"] ?? "None") == source })
+        if !plugin.reportsChanges { expireMetadataCache(client) }
       } catch {
-        throw criticalError("Failed to process probe data from client \(client): \(error)")
+        throw criticalError("Failed to process probe data from client \(client): \(error)", cause: error)
       }
     }
     return .bool(true)
@@ -76,7 +77,7 @@ extension ServerCore {
     do {
       try await metadata.setProfile(client, profile, address: address, requirePublic: true)
     } catch  where error is MetadataConsistencyError || error is MetadataRuntimeError {
-      throw criticalError("Unable to assert profile for \(client): \(error)")
+      throw criticalError("Unable to assert profile for \(client): \(error)", cause: error)
     }
     return .bool(true)
   }
@@ -87,9 +88,9 @@ extension ServerCore {
     do {
       return .escaped(try await renderConfiguration(client))
     } catch let error as MetadataConsistencyError {
-      throw criticalError("Metadata consistency failure for \(client): \(error)")
+      throw criticalError("Metadata consistency failure for \(client)", cause: error)
     } catch let error as MetadataRuntimeError {
-      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)")
+      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)", cause: error)
     }
   }
 

@@ -6,6 +6,14 @@ public enum ClientRunStage: String, Sendable {
   case start = "start_client_run"
   case end = "end_client_run"
   case statistics = "end_statistics"
+
+  var statisticName: String {
+    switch self {
+    case .start: "client_run_hook:start_client_run"
+    case .end: "client_run_hook:end_client_run"
+    case .statistics: "client_run_hook:end_statistics"
+    }
+  }
 }
 
 extension ServerCore {
@@ -16,6 +24,14 @@ extension ServerCore {
   ///
   /// - Throws: `Fault` from building the metadata; `ValidationError` of a validator that refuses.
   public func buildConfiguration(_ client: String) async throws -> Element {
+    try await makeConfiguration(client).document
+  }
+
+  /// As `buildConfiguration`, with the metadata that it was made with; nil where it may not be kept for another time.
+  /// - Parameter hasStarted: the hooks of the run's start have been called already.
+  func makeConfiguration(
+    _ client: String, hasStarted: Bool = false
+  ) async throws -> (document: Element, keepable: ClientMetadata?) {
     logger.debug("Building configuration for \(client)")
     let start = MonotonicTime.now()
     let metadata: ClientMetadata
@@ -23,26 +39,32 @@ extension ServerCore {
       metadata = try await buildMetadata(client)
     } catch is MetadataConsistencyError {
       logger.error("Metadata consistency error for client \(client)")
-      return Element("error", ["type": "metadata error"])
+      return (Element("error", ["type": "metadata error"]), nil)
     }
     await updateRevisionIfNeeded()
     let configuration = Element("Configuration", ["version": "2.0", "revision": revision])
-    await clientRunHook(.start, metadata)
+    if !hasStarted { await clientRunHook(.start, metadata) }
     var structures: [Element]
     do {
       structures = try await getStructures(metadata)
     } catch {
       logger.error("Error in GetStructures: \(error)")
-      return Element("error", ["type": "structure error"])
+      return (Element("error", ["type": "structure error"]), nil)
     }
     try await validateStructures(metadata, &structures)
     checkAltsrcConsistency(structures)
     await bindStructures(structures, metadata, configuration)
     try await validateGoals(metadata, configuration)
+    // Whatever happens from here on finds this made of older things.
+    let isPure = !metadata.dependsOnMore && plugins.values.allSatisfy { $0.keepsAnswers(for: metadata) }
     await clientRunHook(.end, metadata)
     sortXML(configuration)
+    noteGenerated(client, since: start)
+    return (configuration, isPure ? metadata : nil)
+  }
+
+  func noteGenerated(_ client: String, since start: MonotonicTime) {
     logger.info("Generated config for \(client) in \((MonotonicTime.now() - start).threeDecimals) seconds")
-    return configuration
   }
 
   /// The structures of every Structure plugin for a client. Bundles that no plugin has are logged.
@@ -57,6 +79,7 @@ extension ServerCore {
       }
       if !missing.isEmpty {
         let names = missing.joined(separator: ":")
+        metadata.dependOnMore()
         logger.error("Client \(metadata.hostname) configuration missing bundles: \(names)")
       }
       return structures
@@ -67,7 +90,7 @@ extension ServerCore {
   public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
     logger.debug("Validating structures for \(metadata.hostname)")
     let start = MonotonicTime.now()
-    defer { statistics.add("\(name):validate_structures", MonotonicTime.now() - start) }
+    defer { noteTime("validate_structures", since: start) }
     for plugin in interfaces.structureValidators {
       do {
         try await plugin.validateStructures(metadata, &structures)
@@ -91,6 +114,7 @@ extension ServerCore {
           logger.error("Plugin \(plugin.name) goal validation failed: \(error)")
           throw error
         } catch {
+          metadata.dependOnMore()
           logger.error("Plugin \(plugin.name): unexpected goal validation failure: \(error)")
         }
       }
@@ -126,6 +150,7 @@ extension ServerCore {
           try await bindStructure(structure, metadata)
           configuration.children.append(structure)
         } catch {
+          metadata.dependOnMore()
           logger.error("error in BindStructure: \(error)")
         }
       }
@@ -150,6 +175,8 @@ extension ServerCore {
         do {
           try await bind(entry, metadata)
         } catch {
+          // The next attempt may do better, and who looks at the log is to see it fail each time.
+          metadata.dependOnMore()
           if entry["failure"] == nil { entry["failure"] = "bind error: \(error)" }
           let message = error is PluginExecutionError ? "Failed to bind entry" : "Unexpected failure binding entry"
           logger.error("\(message) \(entry.tag):\(entry.name ?? "None"): \(error)")
@@ -183,7 +210,8 @@ extension ServerCore {
       }
     }
     let start = MonotonicTime.now()
-    defer { statistics.add(bindStatisticName(entry.tag), MonotonicTime.now() - start) }
+    let slot = bindStatistic(entry.tag)
+    defer { statistics.add(slot, MonotonicTime.now() - start) }
     if let name = entry.name {
       var found: EntryBinder?
       var names: [String] = []
@@ -200,7 +228,7 @@ extension ServerCore {
         return
       }
       if names.count > 1 {
-        // The entry fails, as in Bcfg2: nobody can say which of them the administrator means.
+        // The entry fails whatever the slow path would say, as in Bcfg2, where an error of its own ends the search here.
         let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
         logger.error("\(message)")
         throw PluginExecutionError(message)
@@ -223,11 +251,11 @@ extension ServerCore {
     try await handler.handleEntry(entry, metadata)
   }
 
-  private func bindStatisticName(_ tag: String) -> String {
-    if let name = bindStatisticNames[tag] { return name }
-    let name = "\(self.name):Bind:\(tag)"
-    bindStatisticNames[tag] = name
-    return name
+  private func bindStatistic(_ tag: String) -> ExecutionStatistics.Slot {
+    if let slot = bindStatistics[tag] { return slot }
+    let slot = statistics.slot("\(name):Bind:\(tag)")
+    bindStatistics[tag] = slot
+    return slot
   }
 }
 
@@ -236,7 +264,7 @@ extension ServerCore {
 public func sortXML(_ element: Element) {
   guard !element.children.isEmpty else { return }
   for child in element.children { sortXML(child) }
-  guard element.children.count > 1 else { return }
+  guard element.children.count > 1, !isSorted(element.children) else { return }
   var keyed = element.children.enumerated().map { (key: $1.name, index: $0, element: $1) }
   keyed.sort { a, b in
     switch (a.key, b.key) {
@@ -247,6 +275,20 @@ public func sortXML(_ element: Element) {
     }
   }
   element.children = keyed.map(\.element)
+}
+
+private func isSorted(_ elements: [Element]) -> Bool {
+  var last = elements[0].name
+  for element in elements.dropFirst() {
+    let next = element.name
+    switch (last, next) {
+    case (nil, _): break
+    case (_, nil): return false
+    case (let x?, let y?): if y < x { return false }
+    }
+    last = next
+  }
+  return true
 }
 
 extension Duration {

@@ -16,14 +16,37 @@ extension ServerCore {
   /// to the repository that were finished before the call are seen by it.
   public func dispatch(_ call: MethodCall, from address: ClientAddress) async -> CallOutcome {
     fileMonitor.processPending()
-    do {
+    do throws(Fault) {
       guard try await checkACLs(address, call.method) else { return .denied }
-    } catch let fault as Fault {
-      return .fault(fault)
     } catch {
-      logger.error("Unexpected error checking ACLs for \(address.ip) for \(call.method): \(error)")
-      return .denied
+      return .fault(error)
     }
+    return await perform(call, from: address)
+  }
+
+  /// As `dispatch`, where the answer is kept and nobody has to be waited for; else nil, and nothing has happened.
+  func dispatchNow(_ call: MethodCall, from address: ClientAddress) -> ByteSegments? {
+    let isConfiguration = call.method == "GetConfig"
+    guard isConfiguration || call.method == "GetProbes", call.params.isEmpty else { return nil }
+    fileMonitor.processPending()
+    let start = MonotonicTime.now()
+    guard checkACLsNow(address, call.method), let client = metadata.resolveClientNow(address),
+      let document = isConfiguration ? configurationNow(client) : probesNow(client)
+    else { return nil }
+    statistics.add(call.method, MonotonicTime.now() - start)
+    return document
+  }
+
+  /// Whether every plugin allows a call by the address alone. False where one denies it, or wants to know the client: then
+  /// `checkACLs` is to be asked, which says so in the log.
+  private func checkACLsNow(_ address: ClientAddress, _ rmi: String) -> Bool {
+    for plugin in interfaces.acls {
+      guard let decision = try? plugin.checkACL(address: address, rmi: rmi), decision == .allow else { return false }
+    }
+    return true
+  }
+
+  private func perform(_ call: MethodCall, from address: ClientAddress) async -> CallOutcome {
     let start = MonotonicTime.now()
     var isKnown = true
     defer { if isKnown { statistics.add(call.method, MonotonicTime.now() - start) } }
@@ -85,30 +108,47 @@ extension ServerCore {
     }
   }
 
-  /// Whether the ClientACLs plugins let an address make a call: by address; where one leaves it open, by metadata.
-  public func checkACLs(_ address: ClientAddress, _ rmi: String) async throws -> Bool {
-    try await timed("check_acls") {
-      var isUndecided = false
-      for plugin in interfaces.acls {
-        switch try plugin.checkACL(address: address, rmi: rmi) {
-        case .allow: break
-        case .undecided: isUndecided = true
-        case .deny:
-          logger.warning("Client \(address.ip) failed IP-based ACL checks for \(rmi)")
-          return false
-        }
-      }
-      guard isUndecided else {
-        logger.debug("Client \(address.ip) passed IP-based ACL checks for \(rmi)")
-        return true
-      }
-      let (client, metadata) = try await resolveClient(address)
+  /// Whether the ClientACLs plugins let an address make a call: by address; where one leaves it open, by metadata. One
+  /// that fails denies.
+  ///
+  /// - Throws: where metadata decides and the client has none.
+  public func checkACLs(_ address: ClientAddress, _ rmi: String) async throws(Fault) -> Bool {
+    let start = MonotonicTime.now()
+    defer { statistics.add("\(name):check_acls", MonotonicTime.now() - start) }
+    var decisions: [ACLDecision] = []
+    do {
+      for plugin in interfaces.acls { decisions.append(try plugin.checkACL(address: address, rmi: rmi)) }
+    } catch {
+      logger.error("Unexpected error checking ACLs for \(address.ip) for \(rmi): \(error)")
+      return false
+    }
+    if decisions.contains(.deny) {
+      logger.warning("Client \(address.ip) failed IP-based ACL checks for \(rmi)")
+      return false
+    }
+    guard decisions.contains(.undecided) else {
+      logger.debug("Client \(address.ip) passed IP-based ACL checks for \(rmi)")
+      return true
+    }
+    let client: String
+    let metadata: ClientMetadata
+    do {
+      (client, metadata) = try await resolveClient(address)
+    } catch let fault as Fault {
+      throw fault
+    } catch {
+      throw Fault.unexpected(type: "\(Swift.type(of: error))", message: "\(error)")
+    }
+    do {
       for plugin in interfaces.acls where try !plugin.checkACL(metadata: metadata, rmi: rmi) {
         logger.warning("Client \(client) failed metadata ACL checks for \(rmi)")
         return false
       }
-      logger.debug("Client \(client) passed metadata ACL checks for \(rmi)")
-      return true
+    } catch {
+      logger.error("Unexpected error checking ACLs for \(client) for \(rmi): \(error)")
+      return false
     }
+    logger.debug("Client \(client) passed metadata ACL checks for \(rmi)")
+    return true
   }
 }

@@ -13,24 +13,47 @@ public final class ExecutionStatistics {
     /// Seconds.
     public fileprivate(set) var mean: Double
     public fileprivate(set) var count: Int
+
+    fileprivate mutating func add(_ value: Double) {
+      minimum = Swift.min(minimum, value)
+      maximum = Swift.max(maximum, value)
+      count += 1
+      mean += (value - mean) / Double(count)
+    }
   }
 
-  public private(set) var entries: [String: Entry] = [:]
+  /// Where the figures of a name are: found once by who adds many.
+  public struct Slot: Sendable {
+    fileprivate let index: Int
+  }
+
+  private var figures: [Entry] = []
+  private var slots: [String: Slot] = [:]
 
   public init() {}
 
+  /// The figures of each name that was measured.
+  public var entries: [String: Entry] {
+    slots.mapValues { figures[$0.index] }.filter { $0.value.count > 0 }
+  }
+
+  /// The place of a name's figures.
+  public func slot(_ name: String) -> Slot {
+    if let known = slots[name] { return known }
+    let slot = Slot(index: figures.count)
+    figures.append(Entry(minimum: .infinity, maximum: 0, mean: 0, count: 0))
+    slots[name] = slot
+    return slot
+  }
+
   /// Adds one measurement.
-  public func add(_ name: String, _ duration: Duration) {
+  public func add(_ name: String, _ duration: Duration) { add(slot(name), duration) }
+
+  /// Adds one measurement.
+  public func add(_ slot: Slot, _ duration: Duration) {
     let (seconds, attoseconds) = duration.components
     let value = Double(seconds) + Double(attoseconds) * 1e-18
-    guard let index = entries.index(forKey: name) else {
-      entries[name] = Entry(minimum: value, maximum: value, mean: value, count: 1)
-      return
-    }
-    entries.values[index].minimum = min(entries.values[index].minimum, value)
-    entries.values[index].maximum = max(entries.values[index].maximum, value)
-    entries.values[index].count += 1
-    entries.values[index].mean += (value - entries.values[index].mean) / Double(entries.values[index].count)
+    figures[slot.index].add(value)
   }
 
   /// As `get_statistics` answers: name to (minimum, maximum, mean, count).

@@ -56,7 +56,8 @@ extension ServerCore {
       guard case .string(let method) = parameters[0] else {
         throw ParameterError("getattr(): attribute name must be string")
       }
-      return .string(ServerCore.exposedMethods[method]?.help ?? "")
+      // Python's server has ping, but not as one of the core's methods.
+      return .string(method == "ping" ? "" : ServerCore.exposedMethods[method]?.help ?? "")
     },
     "get_statistics": ExposedMethod(
       0...0, "Answers execution times by name: minimum, maximum, mean in seconds, and count."
@@ -87,8 +88,8 @@ extension ServerCore {
     },
     "ping": ExposedMethod(0...Int.max, "Answers its parameters, after the caller's address.") {
       core, address, parameters in
-      core.logger.info("ping from \(address.ip)")
       let pair: Value = .array([.string(address.ip), .int(Int64(address.port))])
+      core.logger.info("ping(('\(address.ip)', \(address.port))) with \(parameters.count) parameters")
       return .array([pair] + parameters)
     },
   ]

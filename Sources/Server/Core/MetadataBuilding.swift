@@ -6,38 +6,49 @@ extension ServerCore {
   /// - Throws: `Fault` where the metadata of the client contradicts itself; `MetadataRuntimeError` where it was not read.
   public func buildMetadata(_ client: String) async throws -> ClientMetadata {
     try await timed("build_metadata") {
-      let cached = metadataCacheMode == .initial ? nil : metadataCache[client]
-      if let cached {
+      guard let source = self.metadata else { throw MetadataRuntimeError("Metadata not loaded yet") }
+      if metadataCacheMode != .initial, let cached = metadataCache[client], isCurrent(cached) {
         logger.debug("Using cached metadata object for \(client)")
         return cached
       }
+      let repository = repositoryGeneration
       logger.debug("Building metadata for \(client)")
       let metadata: ClientMetadata
       do {
-        metadata = try await self.metadata.initialMetadata(client)
+        metadata = try await source.initialMetadata(client)
       } catch let error as MetadataConsistencyError {
-        throw criticalError("Client metadata resolution error for \(client): \(error)")
+        throw criticalError("Client metadata resolution error for \(client): \(error)", cause: error)
       }
+      // Under the canonical name: the client may have been asked for by an alias.
+      metadata.generation = AnswerGeneration(
+        repository: repository, client: generation(of: metadata.hostname).client)
       for connector in interfaces.connectors {
         let groups = try await connector.additionalGroups(metadata)
         for case .defined(let group) in groups { define(group, by: connector.name) }
-        self.metadata.mergeAdditionalGroups(metadata, groups.map(\.name))
+        source.mergeAdditionalGroups(metadata, groups.map(\.name))
       }
       for connector in interfaces.connectors {
         if let data = try await connector.additionalData(metadata) {
-          self.metadata.mergeAdditionalData(metadata, source: connector.name, data: data)
+          source.mergeAdditionalData(metadata, source: connector.name, data: data)
         }
       }
-      if metadataCacheMode == .cautious || metadataCacheMode == .aggressive { metadataCache[client] = metadata }
+      if metadataCacheMode == .cautious || metadataCacheMode == .aggressive {
+        metadataCache[client] = metadata
+      }
       return metadata
     }
   }
+
+  /// Whether nothing has changed since the metadata was made that it, or an answer made with it, is made from.
+  func isCurrent(_ metadata: ClientMetadata) -> Bool { metadata.generation == generation(of: metadata.hostname) }
 
   /// Adds a group that a connector defines, unless groups.xml or another connector has one of that name.
   private func define(_ group: MetadataGroup, by connector: String) {
     if let owner = dynamicGroups[group.name] {
       if owner == connector {
+        guard metadata.groups[group.name] != group else { return }
         metadata.groups[group.name] = group
+        repositoryChanged()
       } else {
         logger.warning("Refusing to clobber dynamic group \(group.name) defined by \(owner)")
       }
@@ -46,6 +57,8 @@ extension ServerCore {
     } else {
       metadata.groups[group.name] = group
       dynamicGroups[group.name] = connector
+      // Other clients may be in a group of that name, which has a category now.
+      repositoryChanged()
     }
   }
 
@@ -57,9 +70,9 @@ extension ServerCore {
       do {
         return try await metadata.resolveClient(address, cleanupCache: cleanupCache)
       } catch let error as MetadataConsistencyError {
-        throw criticalError("Client metadata resolution error for \(address.ip): \(error)")
+        throw criticalError("Client metadata resolution error for \(address.ip): \(error)", cause: error)
       } catch let error as MetadataRuntimeError {
-        throw criticalError("Metadata system runtime failure for \(address.ip): \(error)")
+        throw criticalError("Metadata system runtime failure for \(address.ip): \(error)", cause: error)
       }
     }
   }
@@ -74,9 +87,9 @@ extension ServerCore {
     do {
       return (client, try await buildMetadata(client))
     } catch let error as MetadataConsistencyError {
-      throw criticalError("Client metadata resolution error for \(address.ip): \(error)")
+      throw criticalError("Client metadata resolution error for \(address.ip): \(error)", cause: error)
     } catch let error as MetadataRuntimeError {
-      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)")
+      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)", cause: error)
     }
   }
 }

@@ -1,60 +1,41 @@
-import EventLoop
 import XMLRPC
 
-/// A core with clients on a network: who may come in, and what an HTTP request is answered with. The transport is the
-/// core implementation's: it hands over a complete head, then a complete request.
+/// A core with clients on a network: who may come in. What an HTTP request is answered with is in Network/CoreRequests;
+/// a core with an HTTP server of its own calls `authenticate` and `dispatch` itself.
 ///
-/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Core.py, NetworkCore, and SSLServer.py.
-open class NetworkCore: ServerCore, RequestHandler {
-  /// Decides by the head of a request whether its body may come in.
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Core.py, NetworkCore.
+open class NetworkCore: ServerCore {
+  /// Bodies of calls without parameters, with what they are: clients of one kind send the same bytes.
+  final var knownCalls: [(body: [UInt8], call: MethodCall)] = []
+
+  /// Whether a client may come in, as the Metadata plugin decides. Why not is in the log.
   ///
-  /// - Returns: nil lets it in; a response refuses it.
-  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> HTTPResponse? {
-    let address = peer.clientAddress
-    guard let header = head.first("Authorization") else {
-      logger.error("No authentication data presented by \(address.ip)")
-      return .error(status: 401)
+  /// - Parameter certificate: subject's common name of the verified client certificate. Counts only with a `[communication]
+  ///   ca`: without one nothing verified it.
+  public func authenticate(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) async -> Bool {
+    guard let metadata else {
+      logger.error("Metadata not loaded yet")
+      return false
     }
-    guard let credentials = BasicAuth.parse(header) else {
-      logger.error("Authentication Failure of \(address.ip): the Authorization header cannot be read")
-      return .error(status: 401)
-    }
-    // Client certificates count where there is a CA to verify them against.
-    let certificate = settings.certificateAuthority == nil ? nil : peer.certificateCommonName
     fileMonitor.processPending()
-    let isAllowed = await metadata.authenticateConnection(
-      certificate: certificate, user: String(decoding: credentials.user, as: UTF8.self),
-      password: String(decoding: credentials.password, as: UTF8.self), address: address)
-    guard isAllowed else {
-      logger.error("Authentication Failure of \(address.ip)")
-      return .error(status: 401)
-    }
-    return nil
+    return await metadata.authenticateConnection(
+      certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
+      address: address)
   }
 
-  /// Answers an authenticated request: the call's value or fault; 401 where an ACL denies it, 500 where the body is no
-  /// method call, 501 for anything but POST.
-  public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
-    guard request.head.method == "POST" else { return .error(status: 501) }
-    let call: MethodCall
-    do {
-      call = try MethodCall.decode(request.body, limits: httpLimits)
-    } catch {
-      logger.error("Unexpected dispatch error for \(peer.clientAddress.ip): \(error)")
-      return .internalError
-    }
-    switch await dispatch(call, from: peer.clientAddress) {
-    case .value(let value): return .xml(MethodResponse.encode(value))
-    case .fault(let fault): return .xml(MethodResponse.encode(fault: fault))
-    case .denied: return .error(status: 401)
-    }
+  /// As `authenticate`, where nobody has to be waited for: most clients are known by clients.xml. nil: ask there.
+  public func authenticateNow(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) -> Bool? {
+    guard let metadata else { return nil }
+    fileMonitor.processPending()
+    return metadata.authenticateNow(
+      certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
+      address: address)
   }
 
   /// Bounds of what a client may send.
   open var httpLimits: HTTPLimits { HTTPLimits() }
-}
-
-extension PeerIdentity {
-  /// The address pair of the peer.
-  var clientAddress: ClientAddress { ClientAddress(ip: address.host, port: address.port) }
 }

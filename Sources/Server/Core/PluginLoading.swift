@@ -1,3 +1,5 @@
+import EventLoop
+
 /// Loaded plugins by interface, so that a request asks no plugin what it is.
 public struct PluginInterfaces {
   public var generators: [any Generator] = []
@@ -14,6 +16,8 @@ public struct PluginInterfaces {
   public var acls: [any ClientACLs] = []
   public var caching: [any Caching] = []
   public var metadata: [any Metadata] = []
+  /// Whether a plugin has something to do at the start or the end of a client's run.
+  public private(set) var hasRunHooks = false
 
   init() {}
 
@@ -34,6 +38,7 @@ public struct PluginInterfaces {
       if let plugin = plugin as? any Caching { caching.append(plugin) }
       if let plugin = plugin as? any Metadata { metadata.append(plugin) }
     }
+    hasRunHooks = clientRunHooks.contains { !$0.stages.isDisjoint(with: [.start, .end]) }
   }
 
   /// Ascending `sortOrder`, then name.
@@ -65,7 +70,6 @@ extension ServerCore {
       for name in conflicting { plugins[name] = nil }
     }
     logKinds()
-    interfaces = PluginInterfaces(plugins.values)
     guard let first = interfaces.metadata.first else {
       logger.error("No Metadata plugin loaded; failed to instantiate Core")
       throw CoreInitError("No Metadata Plugin")
@@ -74,10 +78,7 @@ extension ServerCore {
     if interfaces.metadata.count > 1 {
       logger.error("Multiple Metadata plugins loaded; using \(first.name)")
     }
-    if interfaces.acls.isEmpty {
-      initPlugin(DefaultACL.self)
-      interfaces = PluginInterfaces(plugins.values)
-    }
+    if interfaces.acls.isEmpty { initPlugin(DefaultACL.self) }
   }
 
   /// Creates one plugin and keeps it under its name. A plugin that cannot work is logged and left out.
@@ -86,8 +87,12 @@ extension ServerCore {
     pluginBlacklist[type.name] = type.conflicts.filter { plugins[$0] != nil }
     do {
       plugins[type.name] = try type.init(core: self)
-    } catch {
+    } catch let error as PluginInitError {
       logger.error("Failed to instantiate plugin \(type.name): \(error)")
+    } catch let error as SystemError {
+      logger.error("Failed to add a file monitor while instantiating plugin \(type.name): \(error)")
+    } catch {
+      logger.error("Unexpected instantiation failure for plugin \(type.name): \(error)")
     }
   }
 

@@ -24,7 +24,7 @@ extension ServerCore {
 
   /// Asks for the revision where the repository changed since it was last asked for.
   func updateRevisionIfNeeded() async {
-    let generation = fileMonitor.generation
+    let generation = repositoryGeneration
     guard revisionGeneration != generation else { return }
     revisionGeneration = generation
     await updateRevision()

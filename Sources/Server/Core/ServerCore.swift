@@ -8,42 +8,57 @@ import XMLRPC
 ///
 /// Source of the contract: the server core's development document, class BaseCore; docs/core.md has its members side by
 /// side with ours.
-open class ServerCore {
+///
+/// Used directly it is the in-process core: `run` loads everything, and calls are made by `dispatch` or by name. Tests and
+/// tools need no other.
+open class ServerCore: FileEventHandler {
   /// The loop that everything runs on.
-  public let loop: EventLoop
+  public final let loop: EventLoop
   /// bcfg2.conf and command line. Replaced by `settingsChanged`.
-  public private(set) var settings: Settings
-  public let logger = Logger(label: "bcfg2-server")
+  public final private(set) var settings: Settings
+  public final internal(set) var logger = Logger(label: "bcfg2-server")
   /// The file monitor that tells of changes to the repository.
-  public let fileMonitor: any FileMonitor
+  public final let fileMonitor: any FileMonitor
   /// Names and addresses of hosts, without waiting on the loop.
-  public let resolver: any AddressResolver
+  public final let resolver: any AddressResolver
   /// Execution times, as `bcfg2-admin perf` prints them.
-  public let statistics = ExecutionStatistics()
+  public final let statistics = ExecutionStatistics()
   /// Loaded plugins by name, in the order of `[server] plugins`.
-  public internal(set) var plugins: OrderedDictionary<String, Plugin> = [:]
+  public final internal(set) var plugins: OrderedDictionary<String, Plugin> = [:] {
+    didSet { interfaces = PluginInterfaces(plugins.values) }
+  }
   /// Plugin to those that it conflicts with and that were loaded before it.
-  public internal(set) var pluginBlacklist: OrderedDictionary<String, [String]> = [:]
+  public final internal(set) var pluginBlacklist: OrderedDictionary<String, [String]> = [:]
   /// Plugins by interface, each list in `sortOrder`.
-  public internal(set) var interfaces = PluginInterfaces()
+  public final internal(set) var interfaces = PluginInterfaces()
   /// The Metadata plugin; set by `loadPlugins`.
-  public internal(set) var metadata: (any Metadata)!
+  public final internal(set) var metadata: (any Metadata)!
   /// Revision of the repository, `-1` where no Version plugin tells it.
-  public internal(set) var revision = "-1"
+  public final internal(set) var revision = "-1"
   /// Finished metadata by client, where `[caching] client_metadata` says so.
-  public internal(set) var metadataCache: [String: ClientMetadata] = [:]
+  public final internal(set) var metadataCache: [String: ClientMetadata] = [:]
+  /// Answers that may be given again.
+  final let keptAnswers: KeptAnswers
+  /// Changes that no change set of the file monitor tells of.
+  final var ownChanges: UInt64 = 0
+  /// Changes by client, of clients that had any.
+  final var clientGenerations: [String: UInt64] = [:]
   /// State of the core's debug flag.
-  public internal(set) var isDebugging: Bool
+  public final internal(set) var isDebugging: Bool
   /// Renders files of the repository that are Genshi templates; nil where there is none. Set before plugins are loaded.
   public var xmlTemplateRenderer: (any XMLTemplateRenderer)?
+  /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay as they are.
+  public var readSettings: (() throws -> Settings)?
   /// Groups that connectors defined, with the connector's name.
-  var dynamicGroups: [String: String] = [:]
-  /// Names of the statistics of `bind`, by entry tag: made once.
-  var bindStatisticNames: [String: String] = [:]
-  /// The file monitor's generation for which `revision` was asked for.
-  var revisionGeneration: UInt64?
-  var performanceTimer: Timer?
-  private(set) var isShutDown = false
+  final var dynamicGroups: [String: String] = [:]
+  /// Places of the statistics of `bind`, by entry tag, and of `timed`, by operation.
+  final var bindStatistics: [String: ExecutionStatistics.Slot] = [:]
+  final var operationStatistics: [String: ExecutionStatistics.Slot] = [:]
+  /// The repository's generation for which `revision` was asked for.
+  final var revisionGeneration: UInt64?
+  final var performanceTimer: Timer?
+  /// Shut down: once, for good.
+  public final private(set) var isShutDown = false
 
   /// The name that statistics and log lines show: of the class, as Bcfg2's.
   open var name: String { "Core" }
@@ -54,9 +69,15 @@ open class ServerCore {
     self.loop = loop
     self.fileMonitor = fileMonitor
     self.resolver = resolver
-    self.isDebugging = settings.debug
+    self.keptAnswers = KeptAnswers(limitBytes: settings.keptConfigurationBytes)
+    self.isDebugging = false
     fileMonitor.isDebugging = settings.debug
+    if settings.debug { setCoreDebug(true) }
   }
+
+  /// Whether there is a database that plugins can keep data in. There is none: what Bcfg2 can keep in one is in files
+  /// (clients.xml, probed.xml), and a plugin that is told to use a database is not loaded. A core with one says so here.
+  open var isDatabaseAvailable: Bool { false }
 
   /// `[caching] client_metadata`, `on` read as `cautious`.
   public var metadataCacheMode: MetadataCacheMode { settings.clientMetadataCache }
@@ -64,13 +85,20 @@ open class ServerCore {
   /// Takes new settings: bcfg2.conf was edited or the server got SIGHUP.
   open func settingsChanged(_ settings: Settings) {
     self.settings = settings
+    repositoryChanged()
     metadataCache.removeAll()
+    keptAnswers.limitBytes = settings.keptConfigurationBytes
     for plugin in plugins.values { plugin.settingsChanged() }
   }
 
-  /// Forgets cached metadata of one client, or of all.
+  /// Forgets what is known of one client, or of all: metadata, and answers that were made with it.
   open func expireMetadataCache(_ client: String? = nil) {
-    if let client { metadataCache[client] = nil } else { metadataCache.removeAll() }
+    if let client {
+      clientChanged(client)
+    } else {
+      repositoryChanged()
+      metadataCache.removeAll()
+    }
   }
 
   /// Makes the Caching plugins of a kind forget what they know.
@@ -79,11 +107,83 @@ open class ServerCore {
   ///   - key: a client's name, nil for everything.
   open func expireCaches<Interface>(of interface: Interface.Type, key: String? = nil) {
     for plugin in interfaces.caching where plugin is Interface { plugin.expireCache(key: key) }
+    if let key { clientChanged(key) } else { repositoryChanged() }
   }
 
   /// Loaded plugins that have an interface, in ascending `sortOrder`, then by name.
   public func plugins<Interface>(of interface: Interface.Type) -> [Interface] {
     PluginInterfaces.sorted(plugins.values).compactMap { $0 as? Interface }
+  }
+
+  // MARK: The run
+
+  /// Loads the plugins, which read the repository, watches bcfg2.conf, starts what plugins run by themselves, and serves.
+  /// A failure, or a `shutdown` meanwhile, ends in a core that is shut down.
+  ///
+  /// - Throws: `CoreInitError` where no Metadata plugin could be loaded; what a `Threaded` plugin or `serve` throws.
+  public func run() async throws {
+    let start = MonotonicTime.now()
+    do {
+      try loadPlugins()
+      fileMonitor.add(settings.configurationFile, recursive: false, handler: self)
+      startPerformanceLog()
+      for plugin in interfaces.threaded { try await plugin.startThreads() }
+      blockForFileEvents()
+      logger.debug("Slept \((MonotonicTime.now() - start).threeDecimals) seconds while handling FAM events")
+      await updateRevisionIfNeeded()
+      try await repositoryLoaded()
+      guard !isShutDown else { return }
+      try await serve()
+    } catch {
+      shutdown()
+      throw error
+    }
+  }
+
+  /// Delivers every event of the file monitor that is waiting. With `[server] fam_blocking = false` it only begins to,
+  /// unless it is to handle them itself.
+  ///
+  /// - Parameter handlesEvents: read it all before returning whatever the settings say: for tools, which are not to
+  ///   show half a repository.
+  public func blockForFileEvents(handlesEvents: Bool = false) {
+    if let deferred = fileMonitor as? DeferredMonitor {
+      if handlesEvents { deferred.readAll() } else { deferred.begin() }
+    }
+    fileMonitor.processPending()
+  }
+
+  /// Called once the repository is read, before the first client is served.
+  func repositoryLoaded() async throws {}
+
+  /// Begins to answer clients. The base core has none but its callers.
+  open func serve() async throws {}
+
+  // MARK: bcfg2.conf
+
+  /// The name of the class, as `list_event_handlers` shows it.
+  public var handlerName: String { name }
+
+  /// Reads the settings again when bcfg2.conf changed. It was read at the start; a deleted one leaves them as they are.
+  public func handleEvent(_ event: FileEvent) {
+    guard event.path == settings.configurationFile else {
+      logger.error("Got event for unknown file: \(event.path)")
+      return
+    }
+    guard event.action == .changed || event.action == .created else { return }
+    reloadSettings()
+  }
+
+  /// Reads bcfg2.conf again. A bad file is logged and the old settings stay.
+  func reloadSettings() {
+    guard let readSettings else { return }
+    do {
+      let fresh = try readSettings()
+      for warning in fresh.warnings { logger.warning("\(warning)") }
+      settingsChanged(fresh)
+      startPerformanceLog()
+    } catch {
+      logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)")
+    }
   }
 
   // MARK: What a core of several processes does otherwise
@@ -92,11 +192,11 @@ open class ServerCore {
   /// repository and passes on what plugins keep in memory (`Replicated`).
   open var isChild: Bool { false }
 
-  /// The configuration of a client, as the document stands inside an XML-RPC string.
+  /// The configuration of a client, as the document stands inside an XML-RPC string: the kept one where it is right.
   ///
   /// - Throws: as `buildConfiguration`.
   open func renderConfiguration(_ client: String) async throws -> ByteSegments {
-    WireWriter.document(try await buildConfiguration(client))
+    try await configurationBytes(client)
   }
 
   /// Execution times by name.
@@ -114,8 +214,8 @@ open class ServerCore {
   /// Calls the ClientRunHooks plugins. A failing one is logged.
   open func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
     logger.debug("Running \(stage.rawValue) hooks for \(metadata.hostname)")
-    await timed("client_run_hook:\(stage.rawValue)") {
-      for plugin in interfaces.clientRunHooks {
+    await timed(stage.statisticName) {
+      for plugin in interfaces.clientRunHooks where plugin.stages.contains(stage) {
         do {
           switch stage {
           case .start: try await plugin.startClientRun(metadata)
@@ -144,16 +244,35 @@ open class ServerCore {
     logger.info("\(name): All plugins shut down")
   }
 
-  /// Logs a failure that ends a request, and makes the fault for its client.
-  public func criticalError(_ message: String) -> Fault {
-    logger.error("\(message)")
+  /// Logs a failure that ends a request, and makes the fault for its client: -32500, `Critical failure: MESSAGE`.
+  ///
+  /// - Parameter cause: logged behind the message, where Bcfg2 logs a traceback; the client does not see it.
+  public func criticalError(_ message: String, cause: (any Error)? = nil) -> Fault {
+    if let cause {
+      let text = "\(cause)"
+      logger.error("\(message) [\(Swift.type(of: cause))\(message.hasSuffix(text) ? "" : ": \(text)")]")
+    } else {
+      logger.error("\(message)")
+    }
     return .critical(message)
   }
 
   /// Runs `body` and records how long it took under `NAME:OPERATION`.
   func timed<Result>(_ operation: String, _ body: () async throws -> Result) async rethrows -> Result {
     let start = MonotonicTime.now()
-    defer { statistics.add("\(name):\(operation)", MonotonicTime.now() - start) }
+    defer { noteTime(operation, since: start) }
     return try await body()
+  }
+
+  /// Records under `NAME:OPERATION` how long something took that began at `start`.
+  func noteTime(_ operation: String, since start: MonotonicTime) {
+    let slot: ExecutionStatistics.Slot
+    if let known = operationStatistics[operation] {
+      slot = known
+    } else {
+      slot = statistics.slot("\(name):\(operation)")
+      operationStatistics[operation] = slot
+    }
+    statistics.add(slot, MonotonicTime.now() - start)
   }
 }

@@ -12,15 +12,18 @@ public nonisolated enum ServerVersion {
 public final class ServerProcess {
   private let settings: Settings
   private var options: CommandLineOptions
-  private let logger = Logger(label: "bcfg2-server")
+  /// Made when it is used: one that was made before the log was set up would not lead there.
+  private var logger: Logger { Logger(label: "bcfg2-server") }
   private var pidFile: PidFile?
   private var report: StartReport?
   private var signals: Signals?
-  private var core: BuiltinCore?
+  private var core: (any CoreImplementation)?
   private var status: Int32 = 0
   /// Waits for the core to have stopped.
   private var ending: CheckedContinuation<Void, Never>?
   private var isEnded = false
+  /// What happened before the log was set up.
+  private var early: [(level: Logger.Level, message: Logger.Message)] = []
 
   /// - Throws: `SettingsError` naming file, line and option.
   public init(_ options: CommandLineOptions) throws {
@@ -46,6 +49,7 @@ public final class ServerProcess {
     }
     do {
       try LogSetup.bootstrap(settings)
+      for (level, message) in early { logger.log(level: level, message) }
       let result = try EventLoop.runAsMain { [self] loop in
         do {
           try await serve(on: loop)
@@ -64,15 +68,23 @@ public final class ServerProcess {
 
   private func goToBackground(_ path: String) throws {
     try Daemonize.makeFolder(ofPidFile: path, user: settings.user, group: settings.group)
-    if let holder = PidFile.holder(of: path) { throw PidFileError.held(path: path, by: holder) }
+    if let holder = PidFile.holder(of: path) {
+      let error = PidFileError.held(path: path, by: holder)
+      try LogSetup.bootstrap(settings)
+      logger.error("Failed to daemonize bcfg2-server: \(error)")
+      throw error
+    }
     report = try Daemonize.detach(umask: mode_t(settings.umask))
     do {
       let file = try PidFile.acquire(path, user: settings.user, group: settings.group)
       if let stale = file.replaced {
-        logger.warning("\(path): replaced the pid file of process \(stale), which is gone")
+        early.append((.warning, "\(path): replaced the pid file of process \(stale), which is gone"))
       }
+      early.append((.info, "bcfg2-server daemonized"))
       pidFile = file
     } catch {
+      try LogSetup.bootstrap(settings)
+      logger.error("Failed to daemonize bcfg2-server: \(error)")
       startFailed(error)
       exit(1)
     }
@@ -89,27 +101,45 @@ public final class ServerProcess {
     guard
       let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
     else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
+    let first: any FileMonitor = settings.isFileMonitorBlocking ? monitor : DeferredMonitor(monitor, on: loop)
     let resolver = HostResolver(on: loop)
     // A core that was started has shut the monitor down by then; one that failed to start has not.
     defer {
       resolver.shutdown()
-      monitor.shutdown()
+      first.shutdown()
     }
-    let core = makeCore(loop, monitor, resolver)
+    let core = makeCore(loop, first, resolver)
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.
     signals = try Signals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], on: loop) { [self] in handle($0.signal) }
     try core.open()
     try Privileges.drop(user: settings.user, group: settings.group)
-    try await core.start()
-    report?.ready()
-    // Most of the code that was used so far is not used again.
-    _ = clinux_release_code_pages()
-    _ = clinux_malloc_trim(0)
-    guard !isEnded else { return }
-    await withCheckedContinuation { ending = $0 }
+    logger.debug("Dropped privileges to \(getuid()):\(getgid()).")
+    // A plugin that never gets ready does not keep a signal from ending the process.
+    var failure: (any Error)?
+    let starting = Task {
+      do {
+        try await core.run()
+        if !isEnded { report?.ready() }
+        // Most of the code that was used so far is not used again.
+        _ = clinux_release_code_pages()
+        _ = clinux_malloc_trim(0)
+      } catch {
+        failure = error
+        end()
+      }
+    }
+    if !isEnded { await withCheckedContinuation { ending = $0 } }
+    starting.cancel()
     signals?.close()
+    if let failure { throw failure }
+  }
+
+  private func end() {
+    isEnded = true
+    ending?.resume()
+    ending = nil
   }
 
   /// The core that `[server] backend` names; `best` is the builtin one.
@@ -135,10 +165,6 @@ public final class ServerProcess {
       return
     }
     logger.info("Got signal \(signal), stopping")
-    core.stop { [self] in
-      isEnded = true
-      ending?.resume()
-      ending = nil
-    }
+    core.stop { [self] in end() }
   }
 }

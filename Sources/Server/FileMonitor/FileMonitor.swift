@@ -42,10 +42,14 @@ public protocol FileEventHandler: AnyObject {
   func handleEvent(_ event: FileEvent)
   /// The end of a change set that had events for this handler, and of the first scan.
   func changesApplied()
+  /// True: the handler says itself what its change sets mean, by `ServerCore.repositoryChanged` and `clientChanged`, for
+  /// it finds the server's own writes among them. The monitor's generation does not grow for it.
+  var reportsChanges: Bool { get }
 }
 
 extension FileEventHandler {
   public func changesApplied() {}
+  public var reportsChanges: Bool { false }
 }
 
 /// Watches the repository and bcfg2.conf.
@@ -56,7 +60,7 @@ extension FileEventHandler {
 public protocol FileMonitor: AnyObject {
   /// The name of the class as Bcfg2 shows it in RMI names: `Inotify`, `Pseudo`.
   var name: String { get }
-  /// Grows by one with every change set that was delivered.
+  /// Grows by one with every change set that was delivered, but where all its handlers report changes themselves.
   var generation: UInt64 { get }
   /// Monitors a folder and everything below it (`recursive`), or a single file, which need not exist yet.
   func add(_ path: String, recursive: Bool, handler: any FileEventHandler)

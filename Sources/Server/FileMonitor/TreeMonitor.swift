@@ -106,7 +106,7 @@ open class TreeMonitor: FileMonitor {
       if isFirstScan { for tree in trees { tree.handler.changesApplied() } }
       return 0
     }
-    generation += 1
+    if deliveries.contains(where: { !$0.tree.handler.reportsChanges }) { generation += 1 }
     var count = 0
     func send(_ events: [FileEvent], of tree: MonitoredTree) {
       // A handler may end its monitors, or others'.

@@ -10,7 +10,8 @@ final class CandidateIndex {
     func holds(_ metadata: ClientMetadata) -> Bool { conditions.allSatisfy { $0.holds(metadata) } }
   }
 
-  private struct Tag {
+  /// What is known of one tag. A class, so that a look at it copies nothing.
+  private final class Tag {
     var exact: [String?: [Int]] = [:]
     /// Of Path: by name without slashes at the end.
     var trimmed: [String: [Int]] = [:]
@@ -33,7 +34,7 @@ final class CandidateIndex {
       let position = candidates.count
       candidates.append(Candidate(node: node, conditions: conditions))
       let name = node.source.name
-      var tag = tags[node.source.tag] ?? Tag()
+      let tag = tags[node.source.tag] ?? Tag()
       tag.exact[name, default: []].append(position)
       if node.source.tag == "Path", let name { tag.trimmed[Self.trimmed(name), default: []].append(position) }
       if usesRegex, let name, Self.isExpression(name) {
@@ -64,9 +65,9 @@ final class CandidateIndex {
     for (regex, candidate) in known.regexes where !found.contains(candidate) {
       if regex.matches(name) { found.insert(candidate) }
     }
-    if known.remembered.count >= Self.rememberedLimit { tags[tag]?.remembered.removeAll() }
+    if known.remembered.count >= Self.rememberedLimit { known.remembered.removeAll() }
     let ordered = found.sorted()
-    tags[tag]?.remembered[name] = ordered
+    known.remembered[name] = ordered
     return ordered.map { candidates[$0] }
   }
 

@@ -10,6 +10,14 @@ extension Settings.PathDefaults {
 
   /// Sets every attribute on an entry, over what is there, as Bcfg2 does before it binds an info.xml.
   public func apply(to entry: Element) {
-    for (name, value) in attributes { entry[name] = value }
+    // Room for these, and for what an info.xml and the entry's own plugin add.
+    entry.attributes.reserveCapacity(entry.attributes.count + 9)
+    entry["owner"] = owner
+    entry["group"] = group
+    entry["mode"] = mode
+    entry["secontext"] = secontext
+    entry["important"] = important
+    entry["paranoid"] = paranoid
+    entry["sensitive"] = sensitive
   }
 }

@@ -194,6 +194,7 @@ public final class PriorityDirectory {
     let data = node.isPlain ? node.source : CompiledStructure.xmlMatched(node, metadata)
     if let text = data.text, !text.utf8.allSatisfy(\.isXMLSpace) { entry.content = data.content }
     for child in data.children { entry.children.append(node.isPlain ? child.deepCopy() : child) }
+    entry.attributes.reserveCapacity(entry.attributes.count + data.attributes.count)
     for (name, value) in data.attributes where entry[name] == nil {
       entry[name] = replacesName ? NameTemplate.substitute(value, name: entry.name ?? "None") : value
     }

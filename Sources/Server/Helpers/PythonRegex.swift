@@ -10,7 +10,7 @@ public struct RegexError: Error, CustomStringConvertible {
 /// A regular expression in the syntax of Python's `re`, compiled once; works on Unicode scalars.
 ///
 /// Named groups (`(?P<name>...)`, `(?P=name)`), `\Z`, `$` before a last newline, `.` for all but a newline, and literal
-/// braces and brackets as Python reads them. Conditional groups are not supported.
+/// braces and brackets as Python reads them. Conditional groups and lookbehind are not supported.
 public struct PythonRegex {
   /// The pattern as written.
   public let pattern: String
@@ -81,6 +81,8 @@ private struct PythonRegexTranslation {
   private var index = 0
   private var output = ""
   private var dotMatchesAll = false
+  private var isMultiline = false
+  private var isVerbose = false
 
   init(_ pattern: String) {
     self.pattern = pattern
@@ -98,6 +100,7 @@ private struct PythonRegexTranslation {
 
   mutating func translate() throws(RegexError) -> String {
     while let scalar = peek() {
+      if isVerbose, skipsBlank(scalar) { continue }
       switch scalar {
       case "\\": try escape(inSet: false)
       case "[": try set()
@@ -108,10 +111,10 @@ private struct PythonRegexTranslation {
         output += scalar == " " ? " " : "\\\(scalar)"
         index += 1
       case "$":
-        output += "(?=\\n?\\z)"
+        output += isMultiline ? "(?=\\n|\\z)" : "(?=\\n?\\z)"
         index += 1
       case "^":
-        output += "\\A"
+        output += isMultiline ? "(?m:^)" : "\\A"
         index += 1
       case ".":
         output += dotMatchesAll ? "(?s:.)" : "[^\\n]"
@@ -122,6 +125,20 @@ private struct PythonRegexTranslation {
       }
     }
     return output
+  }
+
+  /// Moves over blanks and comments of a verbose pattern. Returns false where there is none.
+  private mutating func skipsBlank(_ scalar: Unicode.Scalar) -> Bool {
+    if scalar == "#" {
+      while let next = peek(), next != "\n" {
+        _ = next
+        index += 1
+      }
+      return true
+    }
+    guard scalar == " " || (0x09...0x0D).contains(scalar.value) else { return false }
+    index += 1
+    return true
   }
 
   private mutating func group() throws(RegexError) {
@@ -176,7 +193,8 @@ private struct PythonRegexTranslation {
         kept += "-"
       case "s": dotMatchesAll = isOn
       case "a", "L", "u": break
-      case "m", "x": throw RegexError(pattern, "flag \(scalar) is not supported")
+      case "m": isMultiline = isOn
+      case "x": isVerbose = isOn
       default: throw RegexError(pattern, "unknown flag \(scalar)")
       }
     }

@@ -15,6 +15,8 @@ extension StructFile {
     guard let compiled else { throw PluginExecutionError("\(path) has no data") }
     guard isTemplate else { return compiled }
     guard let renderer else { throw PluginExecutionError("\(path) is a template, and nothing renders templates") }
+    // A template's code may ask for anything.
+    metadata.dependOnMore()
     let root = try await renderer.render(path: path, metadata)
     return CompiledStructure(root, path: path, conditionTags: conditionTags)
   }

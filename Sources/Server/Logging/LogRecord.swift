@@ -86,16 +86,21 @@ public nonisolated struct LogRecord: Sendable {
 
   /// Appends text with control characters made visible: what a client sends must not steer a terminal.
   private static func append(_ text: String, to line: inout [UInt8], indent: String) {
-    let digits = Array("0123456789abcdef".utf8)
+    line.reserveCapacity(line.count + text.utf8.count + 32)
     for byte in text.utf8 {
       switch byte {
       case 0x0A:
         line.append(byte)
         line += indent.utf8
       case 0x09, 0x20..<0x7F, 0x80...: line.append(byte)
-      default: line += [UInt8(ascii: "\\"), UInt8(ascii: "x"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      default:
+        line += [UInt8(ascii: "\\"), UInt8(ascii: "x"), hexadecimal(byte >> 4), hexadecimal(byte & 15)]
       }
     }
+  }
+
+  private static func hexadecimal(_ digit: UInt8) -> UInt8 {
+    digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
   }
 }
 

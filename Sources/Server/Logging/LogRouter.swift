@@ -76,8 +76,16 @@ public nonisolated final class LogRouter: Sendable {
   }
 
   fileprivate var threshold: Logger.Level {
-    let rank = lowest.load(ordering: .relaxed)
-    return rank < Logger.Level.allCases.count ? Logger.Level.allCases[rank] : .critical
+    // Asked for each message that might be logged: without an array.
+    switch lowest.load(ordering: .relaxed) {
+    case 0: .trace
+    case 1: .debug
+    case 2: .info
+    case 3: .notice
+    case 4: .warning
+    case 5: .error
+    default: .critical
+    }
   }
 
   private var sinks: [any LogSink] { state.withLock { $0.destinations.map(\.sink) } }

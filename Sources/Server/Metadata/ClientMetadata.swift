@@ -46,6 +46,12 @@ public final class ClientMetadata {
   /// The same, comparable; nil where it cannot be read.
   public let versionInfo: Bcfg2Version?
 
+  /// What this was made from; set by the core.
+  public internal(set) var generation: AnswerGeneration?
+  /// True where an answer that is made with this metadata depends on more than files, settings and the client's own data:
+  /// it is not kept.
+  public private(set) var dependsOnMore = false
+
   private var data: [String: any ConnectorData] = [:]
 
   public init(
@@ -65,6 +71,10 @@ public final class ClientMetadata {
     self.versionInfo = version.flatMap { Bcfg2Version($0) }
   }
 
+  /// Says that what is being made for the client depends on more than files, settings and the client's own data, or that
+  /// it failed in a way that the next attempt may not.
+  public func dependOnMore() { dependsOnMore = true }
+
   /// Data of a connector, by the plugin's name.
   public subscript(connector name: String) -> (any ConnectorData)? { data[name] }
 
@@ -81,13 +91,15 @@ public final class ClientMetadata {
       hostname: hostname, profile: profile, groups: groups, bundles: bundles, aliases: aliases, addresses: addresses,
       categories: categories, uuid: uuid, password: password, version: version)
     copy.data = data
+    copy.generation = generation
+    copy.dependsOnMore = dependsOnMore
     copy.connectors = connectors
     return copy
   }
 }
 
 /// A group of groups.xml, or one that a connector defines.
-public struct MetadataGroup: Sendable {
+public struct MetadataGroup: Sendable, Equatable {
   public let name: String
   /// Bundles of the group, in document order.
   public var bundles: [String]

@@ -78,9 +78,15 @@ nonisolated struct ResponseWriter {
   let segments: ByteSegments
   /// Whether the connection takes another request afterwards.
   let keepsAlive: Bool
-  private var index = 0
-  private var offset = 0
+  private var place = Place()
   private(set) var remaining: Int
+
+  /// A part, a segment of it, and a byte of that.
+  private struct Place {
+    var part = 0
+    var segment = 0
+    var offset = 0
+  }
 
   init(_ segments: ByteSegments, keepsAlive: Bool) {
     self.segments = segments
@@ -93,28 +99,25 @@ nonisolated struct ResponseWriter {
   func withNextBytes<Result>(
     staging stage: UnsafeMutableRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Result
   ) -> Result {
-    let segment = segments.segments[index]
-    if segment.count - offset >= stage.count || index + 1 == segments.segments.count {
-      return segment.withUnsafeBytes {
-        let end = min($0.count, offset + stage.count)
-        return body(UnsafeRawBufferPointer(rebasing: $0[offset..<end]))
+    let length = segmentCount(place)
+    if length - place.offset >= stage.count || length - place.offset == remaining {
+      return withSegment(place) {
+        let end = min($0.count, place.offset + stage.count)
+        return body(UnsafeRawBufferPointer(rebasing: $0[place.offset..<end]))
       }
     }
     var filled = 0
-    var next = index
-    var start = offset
-    while filled < stage.count, next < segments.segments.count {
-      segments.segments[next].withUnsafeBytes { bytes in
-        let count = min(bytes.count - start, stage.count - filled)
+    var next = place
+    let wanted = min(stage.count, remaining)
+    while filled < wanted {
+      let taken = withSegment(next) { bytes in
+        let count = min(bytes.count - next.offset, wanted - filled)
         UnsafeMutableRawBufferPointer(rebasing: stage[filled...]).copyMemory(
-          from: UnsafeRawBufferPointer(rebasing: bytes[start..<(start + count)]))
-        filled += count
-        start += count
-        if start == bytes.count {
-          next += 1
-          start = 0
-        }
+          from: UnsafeRawBufferPointer(rebasing: bytes[next.offset..<(next.offset + count)]))
+        return count
       }
+      filled += taken
+      advance(&next, by: taken)
     }
     return body(UnsafeRawBufferPointer(rebasing: stage[0..<filled]))
   }
@@ -123,16 +126,45 @@ nonisolated struct ResponseWriter {
   mutating func advance(_ byteCount: Int) {
     precondition(byteCount <= remaining, "the transport took more than there is")
     remaining -= byteCount
+    advance(&place, by: byteCount)
+  }
+
+  private func advance(_ place: inout Place, by byteCount: Int) {
     var left = byteCount
     while left > 0 {
-      let rest = segments.segments[index].count - offset
+      let rest = segmentCount(place) - place.offset
       if left < rest {
-        offset += left
+        place.offset += left
         return
       }
       left -= rest
-      index += 1
-      offset = 0
+      place.offset = 0
+      place.segment += 1
+      if place.segment == segmentsInPart(place.part) {
+        place.part += 1
+        place.segment = 0
+      }
+    }
+  }
+
+  private func segmentsInPart(_ part: Int) -> Int {
+    switch segments.parts[part] {
+    case .bytes: 1
+    case .shared(let shared): shared.segments.count
+    }
+  }
+
+  private func segmentCount(_ place: Place) -> Int {
+    switch segments.parts[place.part] {
+    case .bytes(let bytes): bytes.count
+    case .shared(let shared): shared.segments[place.segment].count
+    }
+  }
+
+  private func withSegment<Result>(_ place: Place, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    switch segments.parts[place.part] {
+    case .bytes(let bytes): bytes.withUnsafeBytes(body)
+    case .shared(let shared): shared.segments[place.segment].withUnsafeBytes(body)
     }
   }
 }

@@ -159,6 +159,9 @@ import XMLRPC
     return true
   }
 
+  /// The turn found a peer that has gone, which costs nothing: those who are there need not wait for those who are not.
+  func giveBackHandshakeTurn() { handshakesInTurn -= 1 }
+
   /// The Date header of this second.
   var httpDate: String {
     let now = time(nil)

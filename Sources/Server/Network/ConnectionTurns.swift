@@ -8,8 +8,12 @@ extension Connection {
     switch transport.handshake() {
     case .wantRead: wanted = .read
     case .wantWrite: wanted = .write
-    case .closed: peerClosed()
-    case .failed(let failure): fail(failure)
+    case .closed:
+      table.giveBackHandshakeTurn()
+      peerClosed()
+    case .failed(let failure):
+      if failure.isPeerGone { table.giveBackHandshakeTurn() }
+      fail(failure)
     case .done:
       table.counters.handshakes += 1
       peer.certificateCommonName = transport.peerCommonName

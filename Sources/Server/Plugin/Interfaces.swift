@@ -50,6 +50,10 @@ public protocol Metadata: Plugin {
   /// - Parameter certificate: subject's common name of the verified client certificate; nil where there is none or no CA.
   func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress) async
     -> Bool
+  /// As `resolveClient`, where that waits for nobody and finds the client; else nil.
+  func resolveClientNow(_ address: ClientAddress) -> String?
+  /// As `authenticateConnection`, where that waits for nobody; else nil.
+  func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress) -> Bool?
   /// What is known of a client before connectors add to it; a new object each time.
   /// - Throws: `MetadataConsistencyError`, `MetadataRuntimeError`.
   func initialMetadata(_ client: String) async throws -> ClientMetadata
@@ -67,6 +71,13 @@ public protocol Metadata: Plugin {
   func setProfile(_ client: String, _ profile: String, address: ClientAddress?, requirePublic: Bool) async throws
   /// Records the version that a client declared. It is on disk when this returns.
   func setVersion(_ client: String, _ version: String) async throws
+}
+
+extension Metadata {
+  public func resolveClientNow(_ address: ClientAddress) -> String? { nil }
+  public func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress) -> Bool? {
+    nil
+  }
 }
 
 /// Connectors add groups and data to the metadata of a client.
@@ -123,7 +134,11 @@ public protocol Version: Plugin {
 }
 
 /// Hooks into the stages of a client's run.
+///
+/// They are called for each GetConfig, also where the answer was kept.
 public protocol ClientRunHooks: Plugin {
+  /// The stages at which the plugin has something to do.
+  var stages: Set<ClientRunStage> { get }
   /// Before the configuration is generated.
   func startClientRun(_ metadata: ClientMetadata) async throws
   /// After the configuration was generated.
@@ -133,6 +148,7 @@ public protocol ClientRunHooks: Plugin {
 }
 
 extension ClientRunHooks {
+  public var stages: Set<ClientRunStage> { [.start, .end, .statistics] }
   public func startClientRun(_ metadata: ClientMetadata) async throws {}
   public func endClientRun(_ metadata: ClientMetadata) async throws {}
   public func endStatistics(_ metadata: ClientMetadata) async throws {}

@@ -23,12 +23,12 @@ open class Plugin {
   open var sortOrder: Int { 500 }
 
   /// The core that loaded the plugin; it outlives it.
-  public unowned let core: ServerCore
-  public let logger: Logger
+  public final unowned let core: ServerCore
+  public final let logger: Logger
   /// The plugin's folder: `<repository>/<name>`.
-  public let folder: String
+  public final let folder: String
   /// State of the `toggle_debug`, `set_debug` family.
-  public private(set) var isDebugging: Bool
+  public final private(set) var isDebugging: Bool
 
   public var name: String { type(of: self).name }
 
@@ -70,8 +70,8 @@ open class Plugin {
   /// Turns debug messages of this plugin on or off. Returns the new state.
   @discardableResult
   open func setDebug(_ flag: Bool) -> Bool {
-    if flag { debugLog("\(name): debug = \(isDebugging)", force: true) }
     isDebugging = flag
+    debugLog("\(name): debug = \(flag ? "True" : "False")", force: true)
     return flag
   }
 
@@ -84,6 +84,17 @@ open class Plugin {
   open func shutdown() {
     debugLog("Shutting down \(name) plugin")
   }
+
+  /// Whether the answers to a client may be given again until files, settings or the client's own data change.
+  ///
+  /// False: what the plugin adds to this client's metadata or configuration depends on more (a program, a name server,
+  /// the time, other clients), so that nothing is kept for it. Where that holds for some entries only, the plugin says so
+  /// while it makes them, by `ClientMetadata.dependOnMore`.
+  open func keepsAnswers(for metadata: ClientMetadata) -> Bool { true }
+
+  /// True: the plugin says itself, by `ServerCore.clientChanged` and `repositoryChanged`, when what it got (probe data,
+  /// files that it watches) is new. Otherwise everything that it gets counts as new.
+  open var reportsChanges: Bool { false }
 
   /// Settings may have changed (SIGHUP, or bcfg2.conf was edited): what was taken from them is to be taken again.
   open func settingsChanged() {}

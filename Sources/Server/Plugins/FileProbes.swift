@@ -9,6 +9,9 @@ final class FileProbesPlugin: Plugin, Probing {
 
   private var config: StructFile!
 
+  /// What a client sends goes into Cfg, whose files are watched.
+  override var reportsChanges: Bool { true }
+
   required init(core: ServerCore) throws {
     try super.init(core: core)
     config = StructFile(

@@ -59,6 +59,7 @@ private final class GroupLogicFile: StructFile {
       structure = plain
     } else {
       guard let renderer else { throw PluginExecutionError("\(path) is a template, and nothing renders templates") }
+      metadata.dependOnMore()
       structure = Self.compiled(try await renderer.render(path: path, metadata), path)
     }
     return structure.xmlMatch(metadata).children(tagged: Self.memberTag)
@@ -66,7 +67,7 @@ private final class GroupLogicFile: StructFile {
 
   private static func compiled(_ root: Element, _ path: String) -> CompiledStructure {
     let copy = root.deepCopy()
-    copy.forEachDescendant { if $0.tag == "Group", $0.children.isEmpty { $0.tag = memberTag } }
+    copy.forEachDescendant { if $0.tag == "Group", $0.isLeaf { $0.tag = memberTag } }
     return CompiledStructure(copy, path: path)
   }
 

@@ -89,21 +89,29 @@ struct GroupPattern {
       }
       var ranges: [DigitRange] = []
       var pattern = ""
+      var finder = ""
       var rest = Substring(range)
       while let opening = rest.utf8.firstIndex(of: UInt8(ascii: "[")) {
         pattern += rest[..<opening]
+        finder += rest[..<opening]
         rest = rest[opening...]
         guard let text = Test.rangeText(rest) else {
           pattern += rest.prefix(1)
+          finder += rest.prefix(1)
           rest = rest.dropFirst()
           continue
         }
         ranges.append(try DigitRange(text))
         pattern += "([0-9]+)"
+        finder += "\\[\\[[0-9,-]+\\]\\]"
         rest = rest.dropFirst(text.count + 4)
       }
       if range.utf8.contains(UInt8(ascii: "(")) {
         throw GroupPatternError(description: "Parentheses are not allowed in NameRanges")
+      }
+      // Bcfg2 finds the numbers by matching the range against itself, which excludes sets and most quantifiers.
+      guard try Test.compile(finder + rest).match(range) != nil else {
+        throw GroupPatternError(description: "Not a text with ranges of numbers")
       }
       self = .range(try Test.compile("^" + pattern + rest), ranges)
     }

@@ -25,13 +25,15 @@ final class NagiosGenPlugin: Plugin, Generator {
   func binder(tag: String, name: String) -> EntryBinder? {
     guard tag == "Path" else { return nil }
     if name == Self.hostPath { return .later { [unowned self] in try await bindHost($0, $1) } }
-    if name == serverPath { return .now { [unowned self] entry, _ in try bindServer(entry) } }
+    if name == serverPath { return .now { [unowned self] in try bindServer($0, $1) } }
     return nil
   }
 
   func entryNames(tag: String) -> [String] { tag == "Path" ? [serverPath, Self.hostPath] : [] }
 
   private func bindHost(_ entry: Element, _ metadata: ClientMetadata) async throws {
+    // Name service, and files that nobody watches.
+    metadata.dependOnMore()
     guard let address = await address(of: metadata.hostname) else {
       throw PluginExecutionError("Failed to find IP address for \(metadata.hostname)")
     }
@@ -55,7 +57,9 @@ final class NagiosGenPlugin: Plugin, Generator {
     keep(text, "\(folder)/\(metadata.hostname)-host.cfg")
   }
 
-  private func bindServer(_ entry: Element) throws {
+  private func bindServer(_ entry: Element, _ metadata: ClientMetadata) throws {
+    // What was made for other clients.
+    metadata.dependOnMore()
     let hosts = try RepositoryPath.glob("\(folder)/*-host.cfg").map(read)
     var used: Set<Substring> = is13 ? [] : ["default"]
     for line in hosts.lazy.flatMap({ $0.split(whereSeparator: \.isNewline) }) where line.contains("hostgroup") {

@@ -21,6 +21,8 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
 
   private var cache: [String: OhaiData] = [:]
 
+  override var reportsChanges: Bool { true }
+
   func getProbes(_ metadata: ClientMetadata) -> [Element] {
     let probe = Element("probe", ["name": name, "source": name, "interpreter": "/bin/sh"])
     probe.text = Self.program
@@ -35,9 +37,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     let new = OhaiData(text: text, value: try JSONValue(json: text))
     try AtomicFile.write(Array(text.utf8), to: path(of: client), newFileMode: 0o666)
     cache[client] = new
-    if core.metadataCacheMode == .cautious || core.metadataCacheMode == .aggressive {
-      core.expireMetadataCache(client)
-    }
+    core.expireMetadataCache(client)
   }
 
   func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {

@@ -29,6 +29,11 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
     }
   }
 
+  var stages: Set<ClientRunStage> { [.end, .statistics] }
+
+  /// The programs may print something else the next time.
+  override func keepsAnswers(for metadata: ClientMetadata) -> Bool { scripts.scripts.isEmpty }
+
   required init(core: ServerCore) throws {
     try super.init(core: core)
     scripts = ScriptFolder(folder, monitor: core.fileMonitor)

@@ -14,6 +14,8 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
   /// Runs that have not ended.
   private(set) var running = 0
 
+  var stages: Set<ClientRunStage> { [.end] }
+
   required init(core: ServerCore) throws {
     try super.init(core: core)
     scripts = ScriptFolder(folder, monitor: core.fileMonitor)

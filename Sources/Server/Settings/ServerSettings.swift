@@ -20,7 +20,7 @@ nonisolated extension SettingRegistry {
       "server", "filemonitor", .choice(["default", "inotify", "gamin", "fam", "pseudo"]), default: "default",
       help: "How changes of the repository are noticed; gamin and fam mean inotify here"),
     .init(
-      "server", "fam_blocking", .boolean, default: "true", default13: "false",
+      "server", "fam_blocking", .boolean, default: "true",
       help: "Read the whole repository before the first client is served"),
     .init(
       "server", "ignore_files", .commaList, default: standardIgnoredFiles.joined(separator: ","),
@@ -81,6 +81,9 @@ nonisolated extension SettingRegistry {
     .init(
       "caching", "client_metadata", .choiceInAnyCase(["off", "on", "initial", "cautious", "aggressive"]),
       default: "off", help: "How long client metadata is kept"),
+    .init(
+      "caching", "configurations", .size, default: "32m", .ours,
+      help: "Most memory for configurations that are kept to be given again; 0 keeps none"),
 
     // [mdata]: defaults of Path entries
     .init("mdata", "owner", .text, default: "root", help: "Owner of Path entries that name none"),

@@ -79,6 +79,8 @@ public nonisolated struct Settings: Sendable {
   public var performanceInterval: Duration? = .seconds(300)
   /// `[caching] client_metadata`.
   public var clientMetadataCache = MetadataCacheMode.off
+  /// `[caching] configurations`: bytes for answers that may be given again; 0 keeps none.
+  public var keptConfigurationBytes = 32 << 20
 
   // MARK: [mdata]
 

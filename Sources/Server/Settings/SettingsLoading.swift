@@ -184,6 +184,7 @@ nonisolated extension Settings {
     performanceInterval = value("logging", "performance_interval")?.value.duration
     let mode = text("caching", "client_metadata") ?? "off"
     clientMetadataCache = mode == "on" ? .cautious : MetadataCacheMode(rawValue: mode) ?? .off
+    keptConfigurationBytes = value("caching", "configurations")?.value.integer ?? keptConfigurationBytes
 
     pathDefaults.owner = text("mdata", "owner") ?? pathDefaults.owner
     pathDefaults.group = text("mdata", "group") ?? pathDefaults.group

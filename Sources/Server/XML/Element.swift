@@ -1,7 +1,7 @@
 /// An element of a Bcfg2 document: a bundle, an entry, probe data, a whole configuration.
 ///
 /// What lxml's `_Element` is to a Bcfg2 plugin: mutable, shared by reference, children in document order. Comments and
-/// processing instructions are not kept, nor is text that follows a child (no client reads it).
+/// processing instructions are not kept, but for the fact that there are some, nor is text that follows a child (no client reads it).
 public final class Element {
   /// The tag; without namespace for Bcfg2's own elements, `{uri}local` for others.
   public var tag: String
@@ -11,6 +11,8 @@ public final class Element {
   public var content: Content
   /// Child elements in document order.
   public var children: [Element]
+  /// True where a comment or a processing instruction was read directly below the element.
+  public internal(set) var hasComments = false
   /// Where the element was read: the line in its file, 0 for an element that was made.
   public let line: Int32
 
@@ -29,6 +31,9 @@ public final class Element {
     self.children = []
     self.line = line
   }
+
+  /// Plain memory: it does not matter on which thread it is given back, so that nobody has to ask.
+  nonisolated deinit {}
 
   /// The value of an attribute; nil where there is none. Setting nil removes it.
   public subscript(_ name: String) -> String? {
@@ -59,6 +64,9 @@ public final class Element {
     attributes[name]?.lowercased() == "true"
   }
 
+  /// True where lxml's `getchildren()` is empty: no children, and no comments, which it counts.
+  public var isLeaf: Bool { children.isEmpty && !hasComments }
+
   /// The direct children with a tag.
   public func children(tagged tag: String) -> [Element] {
     children.filter { $0.tag == tag }
@@ -88,6 +96,7 @@ public final class Element {
   public func deepCopy() -> Element {
     let copy = Element(tag, attributes, content: content, line: line)
     copy.children = children.map { $0.deepCopy() }
+    copy.hasComments = hasComments
     return copy
   }
 
@@ -123,19 +132,27 @@ public struct Attributes: Sendable, ExpressibleByDictionaryLiteral, Sequence {
   /// The value of an attribute. Setting keeps the position of an existing one; nil removes it.
   public subscript(_ name: String) -> String? {
     get {
-      for pair in storage where pair.name == name { return pair.value }
+      for index in storage.indices where storage[index].name == name { return storage[index].value }
       return nil
     }
     set {
-      let index = storage.firstIndex { $0.name == name }
-      switch (index, newValue) {
-      case (let index?, let value?): storage[index].value = value
-      case (let index?, nil): storage.remove(at: index)
-      case (nil, let value?): storage.append((name: name, value: value))
-      case (nil, nil): break
+      // By index, so that no pair is copied to look at its name.
+      var index = 0
+      while index < storage.count, storage[index].name != name { index += 1 }
+      guard let newValue else {
+        if index < storage.count { storage.remove(at: index) }
+        return
+      }
+      if index < storage.count {
+        storage[index].value = newValue
+      } else {
+        storage.append((name: name, value: newValue))
       }
     }
   }
+
+  /// Makes room for attributes that are about to be set.
+  public mutating func reserveCapacity(_ count: Int) { storage.reserveCapacity(count) }
 
   public func makeIterator() -> IndexingIterator<[(name: String, value: String)]> {
     storage.makeIterator()

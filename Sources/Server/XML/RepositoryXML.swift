@@ -57,7 +57,8 @@ public enum RepositoryXML {
     if refusedExternalEntity {
       throw XMLFileError(path: path, line: 1, message: "external entities are not loaded")
     }
-    guard let document, let root = xmlDocGetRootElement(document) else {
+    // libxml2 gives a tree where a prefix is not declared; lxml does not take it.
+    guard let document, let root = xmlDocGetRootElement(document), context.pointee.nsWellFormed != 0 else {
       let error = context.pointee.lastError
       let message = error.message.map { String(cString: $0) } ?? "not well-formed"
       throw XMLFileError(path: path, line: Int(error.line), message: oneLine(message))
@@ -116,7 +117,11 @@ private struct TreeBuilder {
     var child = node.pointee.children
     if let text = leadingText(&child) { element.content = .string(text) }
     while let current = child {
-      if current.pointee.type == XML_ELEMENT_NODE { element.children.append(self.element(current)) }
+      switch current.pointee.type {
+      case XML_ELEMENT_NODE: element.children.append(self.element(current))
+      case XML_COMMENT_NODE, XML_PI_NODE: element.hasComments = true
+      default: break
+      }
       child = current.pointee.next
     }
     return element

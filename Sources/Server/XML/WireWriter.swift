@@ -2,8 +2,9 @@ import XMLRPC
 
 /// Writes elements as XML: as `lxml.etree.tostring` writes them, ASCII with decimal references, no declaration.
 ///
-/// This is the hot path of an answer: bytes by runs into one buffer, escaped for the XML-RPC string around the document
-/// in the same pass; long text that answers share goes in as its own segment, uncopied.
+/// This is the hot path of an answer: bytes by runs into one buffer that is used again for the next, escaped for the
+/// XML-RPC string around the document in the same pass; long text that answers share goes in as its own segment,
+/// uncopied.
 ///
 /// Characters that XML forbids cannot be written. lxml refuses them when a text is set, which fails the entry; here the
 /// entry fails when it is written: it keeps its attributes, loses text and children, and its `failure` says why. Above
@@ -11,12 +12,47 @@ import XMLRPC
 public enum WireWriter {
   /// Shared text of at least this many wire bytes is a segment of its own.
   static let sharedSegmentBytes = 512
+  /// A buffer larger than this is not used again.
+  static let keptBufferBytes = 256 << 10
+
+  /// The buffer of the last answer, for the next.
+  private static var spare: StructureDraft?
 
   /// The document as it stands inside an XML-RPC string.
   public static func document(_ element: Element) -> ByteSegments {
-    var sink = Sink(isNested: true, capacity: 8192)
+    var sink = Sink(isNested: true, takeDraft())
     sink.write(element, depth: 0)
-    return sink.finish()
+    let draft = sink.finish()
+    var segments = ByteSegments()
+    for segment in draft.segments() { segments.append(segment) }
+    give(draft)
+    return segments
+  }
+
+  /// A configuration as it stands inside an XML-RPC string, each structure as a run of its own.
+  ///
+  /// - Parameter known: finds the run with the same bytes that is there already.
+  static func configuration(
+    _ root: Element, like known: (borrowing StructureDraft) -> SharedSegments?
+  ) -> ByteSegments {
+    guard !root.children.isEmpty else { return document(root) }
+    var segments = ByteSegments()
+    segments.reserveCapacity(root.children.count + 2)
+    var sink = Sink(isNested: true, takeDraft())
+    sink.writeStart(root)
+    segments.append(sink.draft.buffer.withBytes { Array($0) })
+    sink.draft.removeAll()
+    for structure in root.children {
+      sink.write(structure, depth: 1)
+      segments.append(known(sink.draft) ?? sink.draft.shared())
+      sink.draft.removeAll()
+    }
+    sink.writeEnd(root)
+    segments.append(sink.draft.buffer.withBytes { Array($0) })
+    var draft = sink.finish()
+    draft.removeAll()
+    give(draft)
+    return segments
   }
 
   /// The document as text of its own: for files, or to be put into other values.
@@ -24,16 +60,29 @@ public enum WireWriter {
   /// - Parameter isPretty: children on lines of their own, two spaces a level, a newline at the end, as lxml's
   ///   `pretty_print`; an element with text is left as it is.
   public static func xml(_ element: Element, isPretty: Bool = false) -> [UInt8] {
-    var sink = Sink(isNested: false, capacity: 4096)
+    var sink = Sink(isNested: false, takeDraft())
     sink.isPretty = isPretty
     sink.write(element, depth: 0)
     if isPretty { sink.newline() }
-    return sink.finish().bytes()
+    let draft = sink.finish()
+    let bytes = draft.buffer.withBytes { Array($0) }
+    give(draft)
+    return bytes
   }
 
   /// Entries that `document` would fail for forbidden characters, for the log.
   public static func flawedEntries(_ document: Element) -> [Element] {
     document.children.flatMap { $0.children.filter { Sink.isFlawed($0) } }
+  }
+
+  private static func takeDraft() -> StructureDraft {
+    guard var draft = spare.take() else { return StructureDraft() }
+    draft.removeAll()
+    return draft
+  }
+
+  private static func give(_ draft: consuming StructureDraft) {
+    if draft.buffer.count <= keptBufferBytes { spare = consume draft }
   }
 }
 
@@ -45,8 +94,7 @@ private struct Sink: ~Copyable {
   private static let xmlNamespace = "http://www.w3.org/XML/1998/namespace"
 
   var isPretty = false
-  private var bytes: [UInt8] = []
-  private var segments = ByteSegments()
+  var draft: StructureDraft
   private let isNested: Bool
   private let textContext: XMLEscape.Context
   private let attributeContext: XMLEscape.Context
@@ -55,7 +103,8 @@ private struct Sink: ~Copyable {
   private let closing: StaticString
   private let emptyClosing: StaticString
 
-  init(isNested: Bool, capacity: Int) {
+  init(isNested: Bool, _ draft: consuming StructureDraft) {
+    self.draft = draft
     self.isNested = isNested
     textContext = isNested ? .nestedText : .text
     attributeContext = isNested ? .nestedAttribute : .attribute
@@ -63,40 +112,33 @@ private struct Sink: ~Copyable {
     endOpening = isNested ? "&lt;/" : "</"
     closing = isNested ? "&gt;" : ">"
     emptyClosing = isNested ? "/&gt;" : "/>"
-    bytes.reserveCapacity(capacity)
   }
 
-  consuming func finish() -> ByteSegments {
-    segments.append(bytes)
-    return segments
-  }
+  consuming func finish() -> StructureDraft { draft }
 
   mutating func write(_ element: Element, depth: Int) {
-    if depth == 2, Self.isFlawed(element) {
-      write(Self.failed(element), depth: 3)
+    guard depth == 2 else {
+      writeWhole(element, depth: depth)
       return
     }
-    append(opening)
-    let tag = name(element.tag)
-    append(tag.text)
-    if let uri = tag.uri { declare("ns0", uri) }
-    var prefixes = tag.uri == nil ? 0 : 1
-    for (key, value) in element.attributes {
-      if key.utf8.first == UInt8(ascii: "{") {
-        attribute(namespaced: key, value, tagURI: tag.uri, &prefixes)
-      } else {
-        append(" ")
-        appendName(key)
-        append("=\"")
-        XMLEscape.append(value, to: &bytes, as: attributeContext, encoding: .ascii)
-        append("\"")
-      }
-    }
+    // Flaws are rare: the entry is written, and taken back where one was met.
+    let start = draft.buffer.count
+    let cuts = draft.cuts.count
+    draft.buffer.sawForbidden = element.tag.isEmpty
+    if !element.tag.isEmpty { writeWhole(element, depth: depth) }
+    guard draft.buffer.sawForbidden else { return }
+    draft.buffer.truncate(to: start)
+    draft.cuts.removeLast(draft.cuts.count - cuts)
+    writeWhole(Self.failed(element), depth: 3)
+  }
+
+  private mutating func writeWhole(_ element: Element, depth: Int) {
     if case .none = element.content, element.children.isEmpty {
+      writeTag(element)
       append(emptyClosing)
       return
     }
-    append(closing)
+    writeStart(element)
     write(element.content)
     var hasText = false
     if case .none = element.content {} else { hasText = true }
@@ -106,45 +148,65 @@ private struct Sink: ~Copyable {
       write(child, depth: isPretty && !isIndented ? Int.min / 2 : depth + 1)
     }
     if isIndented { newline(indent: depth) }
-    append(endOpening)
-    append(tag.text)
+    writeEnd(element)
+  }
+
+  mutating func writeStart(_ element: Element) {
+    writeTag(element)
     append(closing)
   }
 
+  mutating func writeEnd(_ element: Element) {
+    append(endOpening)
+    append(name(element.tag).text)
+    append(closing)
+  }
+
+  private mutating func writeTag(_ element: Element) {
+    append(opening)
+    let tag = name(element.tag)
+    append(tag.text)
+    if element.tag.isEmpty { draft.buffer.sawForbidden = true }
+    if let uri = tag.uri { declare("ns0", uri) }
+    var prefixes = tag.uri == nil ? 0 : 1
+    for (key, value) in element.attributes {
+      if key.utf8.first == UInt8(ascii: "{") {
+        attribute(namespaced: key, value, tagURI: tag.uri, &prefixes)
+      } else {
+        append(" " as StaticString)
+        append(key)
+        append("=\"" as StaticString)
+        XMLEscape.append(value, to: &draft.buffer, as: attributeContext, encoding: .ascii)
+        append("\"" as StaticString)
+      }
+    }
+  }
+
   mutating func newline(indent: Int = 0) {
-    bytes.append(UInt8(ascii: "\n"))
-    for _ in 0..<max(indent, 0) { append("  ") }
+    append("\n" as StaticString)
+    for _ in 0..<max(indent, 0) { append("  " as StaticString) }
   }
 
   private mutating func write(_ content: Element.Content) {
     switch content {
     case .none: break
     case .string(let string):
-      XMLEscape.append(string, to: &bytes, as: textContext, encoding: .ascii)
+      XMLEscape.append(string, to: &draft.buffer, as: textContext, encoding: .ascii)
     case .shared(let shared):
       if !isNested {
-        XMLEscape.append(shared.utf8, to: &bytes, as: .text, encoding: .ascii)
+        shared.utf8.withUnsafeBytes { XMLEscape.append($0, to: &draft.buffer, as: .text, encoding: .ascii) }
       } else if shared.wire.count >= WireWriter.sharedSegmentBytes {
-        segments.append(bytes)
-        bytes.removeAll()
-        segments.append(shared.wire)
+        draft.cuts.append((draft.buffer.count, shared.wire))
       } else {
-        bytes.append(contentsOf: shared.wire)
+        draft.buffer.append(shared.wire)
       }
     }
   }
 
-  private mutating func append(_ text: StaticString) {
-    bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-  }
-
-  private mutating func append(_ name: String) { appendName(name) }
+  private mutating func append(_ text: StaticString) { draft.buffer.append(text) }
 
   /// A name, which needs no escape.
-  private mutating func appendName(_ name: String) {
-    var name = name
-    name.withUTF8 { bytes.append(contentsOf: $0) }
-  }
+  private mutating func append(_ name: String) { draft.buffer.append(name) }
 
   // MARK: Namespaces
 
@@ -163,11 +225,11 @@ private struct Sink: ~Copyable {
   }
 
   private mutating func declare(_ prefix: String, _ uri: Substring) {
-    append(" xmlns:")
-    appendName(prefix)
-    append("=\"")
-    XMLEscape.append(String(uri), to: &bytes, as: attributeContext, encoding: .ascii)
-    append("\"")
+    append(" xmlns:" as StaticString)
+    append(prefix)
+    append("=\"" as StaticString)
+    XMLEscape.append(String(uri), to: &draft.buffer, as: attributeContext, encoding: .ascii)
+    append("\"" as StaticString)
   }
 
   private mutating func attribute(namespaced key: String, _ value: String, tagURI: Substring?, _ prefixes: inout Int) {
@@ -180,9 +242,9 @@ private struct Sink: ~Copyable {
       prefixes += 1
       declare(prefix, uri)
     }
-    appendName(" \(prefix):\(local)=\"")
-    XMLEscape.append(value, to: &bytes, as: attributeContext, encoding: .ascii)
-    append("\"")
+    append(" \(prefix):\(local)=\"")
+    XMLEscape.append(value, to: &draft.buffer, as: attributeContext, encoding: .ascii)
+    append("\"" as StaticString)
   }
 
   // MARK: What cannot be written

@@ -57,6 +57,8 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     let owner: ClientMetadata
     if let host = allow["host"], !host.isEmpty {
       owner = try await plugin.core.buildMetadata(host)
+      // What changes for that client changes this list.
+      metadata.dependOnMore()
     } else if let group = allow["group"], !group.isEmpty {
       owner = ClientMetadata(
         hostname: "dummy", profile: group, groups: [group], bundles: [], aliases: [], addresses: [], categories: [:],
@@ -80,9 +82,11 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     do {
       try await plugin.core.bind(entry, owner)
     } catch is PluginExecutionError {
+      metadata.dependOnMore()
       plugin.logger.info("Cfg: \(metadata.hostname) skipping Allow from \(source): No key found")
       return nil
     }
+    if owner.dependsOnMore { metadata.dependOnMore() }
     guard let text = entry.text, !text.isEmpty else {
       plugin.logger.warning("Cfg: \(metadata.hostname) skipping Allow from \(source): Empty public key")
       return nil

@@ -130,7 +130,7 @@ public final class CfgEntrySet: EntryFolder {
   private func bindNow(_ entry: Element, _ metadata: ClientMetadata) throws {
     try bindInfo(entry, metadata)
     guard let generator = generator(for: metadata) else { throw noMatch(metadata) }
-    try inheritMode(entry, generator)
+    try inheritMode(entry, metadata, generator)
     let contents = try rendered(entry) { try generator.immediateContents() }
     try finish(entry, contents)
   }
@@ -140,7 +140,7 @@ public final class CfgEntrySet: EntryFolder {
     try bindInfo(entry, metadata)
     var contents: CfgContents
     if let generator = generator(for: metadata) {
-      try inheritMode(entry, generator)
+      try inheritMode(entry, metadata, generator)
       do {
         contents = try await generator.contents(entry, metadata)
       } catch {
@@ -189,9 +189,11 @@ public final class CfgEntrySet: EntryFolder {
   }
 
   /// 1.3's `mode="inherit"`: that of the file in the repository.
-  private func inheritMode(_ entry: Element, _ generator: CfgGenerator) throws {
+  private func inheritMode(_ entry: Element, _ metadata: ClientMetadata, _ generator: CfgGenerator) throws {
     guard plugin.core.settings.compatibility == .bcfg213, entry["mode"]?.lowercased() == "inherit" else { return }
     plugin.logger.warning("Cfg: \(entry.name ?? name): Use of mode='inherit' is deprecated")
+    // The file monitor does not tell of modes.
+    metadata.dependOnMore()
     var status = stat()
     guard stat(generator.path, &status) == 0 else {
       throw PluginExecutionError("\(SystemError(call: "stat", errno: errno, detail: generator.path))")
@@ -203,6 +205,8 @@ public final class CfgEntrySet: EntryFolder {
     var verifiers: [any CfgVerifier] = []
     if let script = scripts.first(where: { $0.specificity.matches(metadata) }) { verifiers.append(script) }
     if let certificate = certificates.first { verifiers.append(certificate) }
+    // Programs, and certificates that expire.
+    if !verifiers.isEmpty { metadata.dependOnMore() }
     for verifier in verifiers {
       do {
         try await verifier.verify(bytes, entry, metadata)

@@ -64,6 +64,7 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
 
   /// A file below the plugin's folder was written by the plugin itself.
   func tellOfWrittenFile(_ path: String) {
+    core.repositoryChanged()
     let relative = String(path.utf8.dropFirst(folder.utf8.count + 1)) ?? path
     handleEvent(FileEvent(action: .created, path: path, relativePath: relative, isDirectory: false))
   }

@@ -112,8 +112,8 @@ struct ClientsTable {
     }
   }
 
+  /// An address that is given to a client twice is one of several assignments too, as in Bcfg2.
   private mutating func give(_ address: String, to record: ClientRecord) {
-    guard !record.addresses.contains(address) else { return }
     record.addresses.append(address)
     byAddress[address, default: []].append(record)
   }

@@ -115,8 +115,8 @@ struct GroupRules {
     if element["default"] == "true" { defaultGroup = name }
   }
 
-  /// Every Group without children, below another Group or below a Client, becomes a rule: first all that are below
-  /// groups, then those that are below clients only.
+  /// Every Group without children (a comment is one, as in Bcfg2), below another Group or below a Client, becomes a
+  /// rule: first all that are below groups, then those that are below clients only.
   private mutating func compile(_ root: Element, _ complain: (Int32, String) -> Void) {
     var belowClients: [(Element, [Condition])] = []
     var belowGroups: [(Element, [Condition])] = []
@@ -126,7 +126,7 @@ struct GroupRules {
           walk(child, conditions, isInGroup: isInGroup, isInClient: isInClient)
           continue
         }
-        if child.children.isEmpty {
+        if child.isLeaf {
           guard isInGroup || isInClient else { continue }
           if child.tag == "Client" {
             complain(child.line, "Client \(child.name ?? "") holds nothing, ignored")

@@ -10,30 +10,49 @@ extension MetadataPlugin {
   public func authenticateConnection(
     certificate: String?, user: String, password: String, address: ClientAddress
   ) async -> Bool {
-    let identification: Identification
-    let client: String
+    let answer = authenticateNow(certificate: certificate, user: user, password: password, address: address)
+    if let answer { return answer }
+    // Name service has to be asked: for the client behind an address, or whether a certificate comes from its host.
+    if let certificate {
+      let isValid = await isNamed(certificate, address)
+      return decide(.certificate, certificate, user: user, password, address, hasValidAddress: isValid) ?? false
+    }
+    do {
+      let client = try await resolveClient(address, cleanupCache: false)
+      return decide(.address, client, user: user, password, address) ?? false
+    } catch {
+      logger.error("Client \(address.ip) failed to resolve: \(error)")
+      return false
+    }
+  }
+
+  public func authenticateNow(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) -> Bool? {
     if let certificate {
       guard !certificate.isEmpty else {
         logger.error("Certificate of \(address.ip) has no common name")
         return false
       }
       debugLog("Got cN \(certificate); using as client name")
-      identification = .certificate
-      client = certificate
-    } else if user == "root" {
-      identification = .address
-      do {
-        client = try await resolveClient(address, cleanupCache: false)
-      } catch {
-        logger.error("Client \(address.ip) failed to resolve: \(error)")
-        return false
-      }
-    } else {
-      identification = .name
-      client = clients.byUUID[user]?.name ?? user
+      return decide(.certificate, certificate, user: user, password, address)
     }
-    debugLog("Authenticating client \(client)")
+    if user == "root" {
+      guard let client = resolveClientNow(address) else { return nil }
+      return decide(.address, client, user: user, password, address)
+    }
+    return decide(.name, clients.byUUID[user]?.name ?? user, user: user, password, address)
+  }
 
+  /// Whether a client that says who it is may come in.
+  ///
+  /// - Parameter hasValidAddress: what name service says of a certificate's address; nil before it was asked.
+  /// - Returns: nil where it has to be asked first.
+  private func decide(
+    _ identification: Identification, _ client: String, user: String, _ password: String, _ address: ClientAddress,
+    hasValidAddress: Bool? = nil
+  ) -> Bool? {
+    debugLog("Authenticating client \(client)")
     let mode = authentication(of: client)
     if mode == "cert", identification != .certificate {
       logger.error("Client \(client) does not provide a cert, but only cert auth is allowed")
@@ -41,7 +60,8 @@ extension MetadataPlugin {
     }
     switch identification {
     case .certificate:
-      guard await hasValidAddress(client, address) else { return false }
+      guard let isValid = hasValidAddress ?? isKnownAddress(client, address) else { return nil }
+      guard isValid else { return false }
       if mode != "cert+password" {
         if clients.byName[client.lowercased()]?.isFloating == true { remember(client, at: address) }
         logger.debug("Client \(client) certificate validates")
@@ -65,9 +85,8 @@ extension MetadataPlugin {
     sessions.remember(client, at: address, now: core.loop.now)
   }
 
-  /// Whether the client may come from this address: it is floating, clients.xml gives it the address, or name service.
-  private func hasValidAddress(_ client: String, _ address: ClientAddress) async -> Bool {
-    if let answer = isKnownAddress(client, address) { return answer }
+  /// Whether name service has the client's name for an address.
+  private func isNamed(_ client: String, _ address: ClientAddress) async -> Bool {
     do {
       let resolved = try await resolveClient(address, cleanupCache: false)
       if resolved.lowercased() == client.lowercased() {
@@ -82,15 +101,15 @@ extension MetadataPlugin {
     return false
   }
 
-  /// What clients.xml says of client and address; nil where it does not say.
+  /// What clients.xml says of client and address; nil where it does not say. As in Bcfg2 the name of a certificate has
+  /// to be in lower case for that.
   private func isKnownAddress(_ client: String, _ address: ClientAddress) -> Bool? {
-    let name = client.lowercased()
-    if clients.byName[name]?.isFloating == true {
+    if clients.byName[client]?.isFloating == true {
       debugLog("Client \(client) is floating")
       return true
     }
     guard let owners = clients.byAddress[address.ip] else { return nil }
-    if owners.contains(where: { $0.name == name }) {
+    if owners.contains(where: { $0.name == client }) {
       debugLog("Client \(client) matches address \(address.ip)")
       return true
     }

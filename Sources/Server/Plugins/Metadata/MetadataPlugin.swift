@@ -27,6 +27,11 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   private(set) var clientsFile: MetadataFile!
   private(set) var writer: ClientsWriter!
 
+  public var stages: Set<ClientRunStage> { [.statistics] }
+
+  /// The files are compared by their bytes: a write of our own is none that anybody has to know of.
+  public override var reportsChanges: Bool { true }
+
   /// Questions about all clients, for templates.
   public var query: MetadataQuery { MetadataQuery(metadata: self) }
 
@@ -134,10 +139,15 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   public func updateClientList() async { refreshClients() }
 
+  public func resolveClientNow(_ address: ClientAddress) -> String? {
+    if let client = sessions.client(at: address, now: core.loop.now) { return client }
+    guard let owners = clients.byAddress[address.ip], owners.count == 1 else { return nil }
+    return owners[0].name
+  }
+
   public func resolveClient(_ address: ClientAddress, cleanupCache: Bool) async throws -> String {
-    let now = core.loop.now
-    if cleanupCache { sessions.dropExpired(now: now) }
-    if let client = sessions.client(at: address, now: now) { return client }
+    if cleanupCache { sessions.dropExpired(now: core.loop.now) }
+    if let client = resolveClientNow(address) { return client }
     if let owners = clients.byAddress[address.ip] {
       guard owners.count == 1 else {
         let message = "Address \(address.ip) has multiple reverse assignments; a uuid must be used"

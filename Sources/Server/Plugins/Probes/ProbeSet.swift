@@ -46,6 +46,8 @@ struct ProbeSet {
     let takesUnicode = metadata.versionInfo.flatMap { version in Self.unicodeVersion.map { version >= $0 } } ?? false
     return chosen.values.sorted { $0.program.probe < $1.program.probe }.compactMap { _, program in
       guard program.isASCII || takesUnicode else {
+        // The log is to say so each time.
+        metadata.dependOnMore()
         logger.error("Client unable to handle unicode probes. Skipping \(program.probe)")
         return nil
       }

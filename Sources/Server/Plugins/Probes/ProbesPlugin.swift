@@ -26,6 +26,9 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   /// nil lets every group in: the default, for which no expression need be compiled.
   private var allowedGroups: [PythonRegex]?
 
+  /// probed.xml is compared with what was written, programs by their bytes.
+  public override var reportsChanges: Bool { true }
+
   public required init(core: ServerCore) throws {
     try super.init(core: core)
     guard !core.settings.probesUseDatabase else {
@@ -173,6 +176,7 @@ extension ProbesPlugin: FileEventHandler {
     }
     guard event.action != .deleted else {
       programs.remove(fileName: file)
+      core.repositoryChanged()
       return
     }
     guard ProbeSet.parse(file) != nil else {
@@ -185,6 +189,7 @@ extension ProbesPlugin: FileEventHandler {
         throw XMLFileError(path: event.path, line: 0, message: "cannot be sent to clients: \(flaw)")
       }
       _ = programs.take(bytes, fileName: file)
+      core.repositoryChanged()
     } catch {
       logger.error("Failed to read probe: \(error)")
     }

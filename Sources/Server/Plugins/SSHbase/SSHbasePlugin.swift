@@ -69,6 +69,8 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
       try set.bindEntry(entry, metadata)
       return
     }
+    // Name service, and the metadata of all clients.
+    metadata.dependOnMore()
     var text = try await knownHostsList.text(publicSets: publicSets, staticLines: staticLines)
     let own = publicSets.compactMap { $0.best(metadata) }.sorted { $0.path < $1.path }
     for key in own { text += "\(Self.localNames) \(String(decoding: key.key ?? [], as: UTF8.self))" }

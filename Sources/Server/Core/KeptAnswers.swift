@@ -1,0 +1,161 @@
+import XMLRPC
+
+/// Answers to GetConfig that may be given again, by client, the least recently used dropped first.
+///
+/// An answer is its structures; a structure that came out the same for several clients is held once, and file contents
+/// are those of the repository. The bound counts what is held for answers alone.
+final class KeptAnswers {
+  /// One answer and what it was made from.
+  final class Answer {
+    let client: String
+    let document: ByteSegments
+    /// For the hooks of a client's run; its generation is the answer's.
+    let metadata: ClientMetadata
+    let revision: String
+    // `answers` owns all of them.
+    fileprivate unowned(unsafe) var newer: Answer?
+    fileprivate unowned(unsafe) var older: Answer?
+
+    init(client: String, document: ByteSegments, metadata: ClientMetadata, revision: String) {
+      self.client = client
+      self.document = document
+      self.metadata = metadata
+      self.revision = revision
+    }
+  }
+
+  /// What an answer costs beside its structures: its list of them, metadata, table entries. Measured, rounded up.
+  static let answerBytes = 2048
+
+  /// The most bytes that are held; 0 keeps nothing.
+  var limitBytes: Int { didSet { shrink() } }
+  /// Bytes that are held for answers alone.
+  private(set) var heldBytes = 0
+  /// How many times a kept answer was given.
+  private(set) var given = 0
+  private var answers: [String: Answer] = [:]
+  private var newest: Answer?
+  private var oldest: Answer?
+  private var structures = StructureTable()
+
+  init(limitBytes: Int) { self.limitBytes = limitBytes }
+
+  var count: Int { answers.count }
+  /// Different structures of all answers.
+  var structureCount: Int { structures.count }
+
+  /// The answer that was made last for a client, whether or not it is still right.
+  subscript(_ client: String) -> Answer? { answers[client] }
+
+  /// The structure with the same bytes that another answer holds; nil where there is none.
+  func structure(like draft: borrowing StructureDraft) -> SharedSegments? { structures.find(draft) }
+
+  /// Keeps an answer in place of the client's older one.
+  func insert(_ answer: Answer) {
+    remove(answer.client)
+    guard limitBytes > 0 else { return }
+    answers[answer.client] = answer
+    heldBytes += Self.cost(answer)
+    for case .shared(let shared) in answer.document.parts { heldBytes += structures.hold(shared) }
+    append(answer)
+    shrink()
+  }
+
+  /// Forgets the answer of a client.
+  func remove(_ client: String) {
+    guard let answer = answers.removeValue(forKey: client) else { return }
+    unlink(answer)
+    heldBytes -= Self.cost(answer)
+    for case .shared(let shared) in answer.document.parts { heldBytes -= structures.release(shared) }
+  }
+
+  /// Forgets everything.
+  func removeAll() {
+    while let oldest { remove(oldest.client) }
+  }
+
+  /// Gives an answer: it is now the last to be dropped.
+  func give(_ answer: Answer) -> ByteSegments {
+    given += 1
+    if newest !== answer {
+      unlink(answer)
+      append(answer)
+    }
+    return answer.document
+  }
+
+  private func shrink() {
+    while heldBytes > limitBytes, let oldest { remove(oldest.client) }
+  }
+
+  private static func cost(_ answer: Answer) -> Int {
+    answer.document.parts.reduce(answerBytes + 16 * answer.document.parts.count) { sum, part in
+      if case .bytes(let bytes) = part { return sum + bytes.count + 32 }
+      return sum
+    }
+  }
+
+  // MARK: Order of use
+
+  private func append(_ answer: Answer) {
+    answer.older = newest
+    answer.newer = nil
+    newest?.newer = answer
+    newest = answer
+    if oldest == nil { oldest = answer }
+  }
+
+  private func unlink(_ answer: Answer) {
+    if let older = answer.older { older.newer = answer.newer } else { oldest = answer.newer }
+    if let newer = answer.newer { newer.older = answer.older } else { newest = answer.older }
+    answer.newer = nil
+    answer.older = nil
+  }
+}
+
+/// The structures of kept answers by their bytes, with the number of answers that hold each.
+private struct StructureTable {
+  private struct Entry {
+    let bytes: Int
+    var holders: Int
+  }
+
+  private var byHash: [UInt64: [SharedSegments]] = [:]
+  private var entries: [ObjectIdentifier: Entry] = [:]
+
+  var count: Int { entries.count }
+
+  func find(_ draft: borrowing StructureDraft) -> SharedSegments? {
+    guard let known = byHash[draft.hash] else { return nil }
+    for shared in known where draft.isEqual(to: shared) { return shared }
+    return nil
+  }
+
+  /// Returns the bytes that are held now and were not before.
+  mutating func hold(_ shared: SharedSegments) -> Int {
+    let key = ObjectIdentifier(shared)
+    if entries[key] != nil {
+      entries[key]?.holders += 1
+      return 0
+    }
+    // An array's header and a reference for each segment.
+    let bytes = shared.ownBytes + 40 * shared.segments.count
+    entries[key] = Entry(bytes: bytes, holders: 1)
+    byHash[shared.hash, default: []].append(shared)
+    return bytes
+  }
+
+  /// Returns the bytes that are not held any more.
+  mutating func release(_ shared: SharedSegments) -> Int {
+    let key = ObjectIdentifier(shared)
+    guard let entry = entries[key] else { return 0 }
+    if entry.holders > 1 {
+      entries[key]?.holders -= 1
+      return 0
+    }
+    entries[key] = nil
+    byHash[shared.hash]?.removeAll { $0 === shared }
+    if byHash[shared.hash]?.isEmpty == true { byHash[shared.hash] = nil }
+    return entry.bytes
+  }
+}

@@ -1,0 +1,73 @@
+import EventLoop
+import XMLRPC
+
+// GetConfig at the price of a static file: the answer that was made for a client is given again as long as nothing that
+// it was made from has changed.
+extension ServerCore {
+  /// The configuration of a client as it stands in an answer: the kept one where it is still right, else a new one.
+  ///
+  /// - Throws: as `buildConfiguration`.
+  func configurationBytes(_ client: String) async throws -> ByteSegments {
+    let start = MonotonicTime.now()
+    var hasStarted = false
+    if let kept = currentAnswer(client) {
+      if interfaces.hasRunHooks { await clientRunHook(.start, kept.metadata) }
+      if isCurrent(kept.metadata) {
+        if interfaces.hasRunHooks { await clientRunHook(.end, kept.metadata) }
+        noteGenerated(client, since: start)
+        return keptAnswers.give(kept)
+      }
+      // A hook has changed what the answer is made from.
+      hasStarted = true
+    }
+    let (configuration, metadata) = try await makeConfiguration(client, hasStarted: hasStarted)
+    guard let metadata, keptAnswers.limitBytes > 0 else {
+      return WireWriter.configuration(configuration) { _ in nil }
+    }
+    let document = WireWriter.configuration(configuration) { keptAnswers.structure(like: $0) }
+    // The revision that it was made with may be another by now, too.
+    if isCurrent(metadata), configuration["revision"] == revision {
+      keptAnswers.insert(
+        KeptAnswers.Answer(client: client, document: document, metadata: metadata, revision: revision))
+    } else {
+      keptAnswers.remove(client)
+    }
+    return document
+  }
+
+  /// The kept configuration of a client, where it can be had without waiting for anything.
+  func configurationNow(_ client: String) -> ByteSegments? {
+    guard !interfaces.hasRunHooks else { return nil }
+    let start = MonotonicTime.now()
+    guard let kept = currentAnswer(client) else { return nil }
+    noteGenerated(client, since: start)
+    return keptAnswers.give(kept)
+  }
+
+  /// The kept probes of a client.
+  func probesNow(_ client: String) -> ByteSegments? {
+    currentAnswer(Self.probesKey(client), hasRevision: false).map { keptAnswers.give($0) }
+  }
+
+  /// The probes of a client as they stand in an answer, to be given again where nothing else decides which they are.
+  func keepProbes(_ probes: Element, _ client: String, _ metadata: ClientMetadata) -> ByteSegments {
+    let isPure = !metadata.dependsOnMore && plugins.values.allSatisfy { $0.keepsAnswers(for: metadata) }
+    guard isPure, keptAnswers.limitBytes > 0, isCurrent(metadata) else { return WireWriter.document(probes) }
+    let document = WireWriter.configuration(probes) { keptAnswers.structure(like: $0) }
+    keptAnswers.insert(
+      KeptAnswers.Answer(client: Self.probesKey(client), document: document, metadata: metadata, revision: revision))
+    return document
+  }
+
+  /// Beside the client's configuration, which is kept under its name. No client has a name with a space.
+  private static func probesKey(_ client: String) -> String { "GetProbes " + client }
+
+  /// The kept answer, if it is what would be made now.
+  private func currentAnswer(_ client: String, hasRevision: Bool = true) -> KeptAnswers.Answer? {
+    guard let kept = keptAnswers[client], isCurrent(kept.metadata) else { return nil }
+    if hasRevision, !interfaces.versions.isEmpty {
+      guard revisionGeneration == repositoryGeneration, kept.revision == revision else { return nil }
+    }
+    return kept
+  }
+}

@@ -1,0 +1,103 @@
+import XMLRPC
+
+/// The core behind the connections: HTTP requests become calls, outcomes become responses.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/SSLServer.py, XMLRPCRequestHandler.
+extension NetworkCore: RequestHandler {
+  /// Who a client says that it is.
+  private struct Claim {
+    let address: ClientAddress
+    let certificate: String?
+    let user: String
+    let password: String
+  }
+
+  /// Decides by the head of a request whether its body may come in.
+  ///
+  /// - Returns: nil lets it in; a response refuses it.
+  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> HTTPResponse? {
+    guard let claim = claim(head, peer) else { return .error(status: 401) }
+    let isAllowed = await authenticate(
+      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
+    return isAllowed ? nil : refuse(claim.address)
+  }
+
+  /// As `authenticate`, where nobody has to be waited for.
+  public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
+    guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
+    let isAllowed = authenticateNow(
+      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
+    return isAllowed.map { $0 ? .admitted : .refused(refuse(claim.address)) }
+  }
+
+  /// What a request says of its client; nil, and a line in the log, where that cannot be read.
+  private func claim(_ head: HTTPRequestHead, _ peer: PeerIdentity) -> Claim? {
+    let address = peer.clientAddress
+    guard let header = head.first("Authorization") else {
+      logger.error("No authentication data presented by \(address.ip)")
+      return nil
+    }
+    guard let credentials = BasicAuth.parse(header) else {
+      logger.error("Authentication Failure of \(address.ip): the Authorization header cannot be read")
+      return nil
+    }
+    return Claim(
+      address: address, certificate: peer.certificateCommonName,
+      user: String(decoding: credentials.user, as: UTF8.self),
+      password: String(decoding: credentials.password, as: UTF8.self))
+  }
+
+  private func refuse(_ address: ClientAddress) -> HTTPResponse {
+    logger.error("Authentication Failure of \(address.ip)")
+    return .error(status: 401)
+  }
+
+  /// Answers at once what is kept.
+  public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
+    // Calls that may have a kept answer are short; what is no call is told by `respond`.
+    guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes,
+      let call = shortCall(request.body), let document = dispatchNow(call, from: peer.clientAddress)
+    else { return nil }
+    return .xml(MethodResponse.encode(.escaped(document)))
+  }
+
+  /// The call of a short body, decoded once for each kind of client.
+  private func shortCall(_ body: [UInt8]) -> MethodCall? {
+    if let known = knownCalls.first(where: { $0.body == body }) { return known.call }
+    guard let call = try? MethodCall.decode(body, limits: httpLimits) else { return nil }
+    if call.params.isEmpty {
+      if knownCalls.count == Self.knownCallLimit { knownCalls.removeFirst() }
+      knownCalls.append((body, call))
+    }
+    return call
+  }
+
+  /// A few kinds of clients, each with two such calls.
+  private static let knownCallLimit = 8
+
+  /// Bytes of a call without parameters, with room for what clients put around it.
+  private static let shortBodyBytes = 1024
+
+  /// Answers an authenticated request: the call's value or fault; 401 where an ACL denies it, 500 where the body is no
+  /// method call, 501 for anything but POST.
+  public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
+    guard request.head.method == "POST" else { return .error(status: 501) }
+    let call: MethodCall
+    do {
+      call = try MethodCall.decode(request.body, limits: httpLimits)
+    } catch {
+      logger.error("Unexpected dispatch error for \(peer.clientAddress.ip): \(error)")
+      return .internalError
+    }
+    switch await dispatch(call, from: peer.clientAddress) {
+    case .value(let value): return .xml(MethodResponse.encode(value))
+    case .fault(let fault): return .xml(MethodResponse.encode(fault: fault))
+    case .denied: return .error(status: 401)
+    }
+  }
+}
+
+extension PeerIdentity {
+  /// The address pair of the peer.
+  var clientAddress: ClientAddress { ClientAddress(ip: address.host, port: address.port) }
+}

@@ -1,0 +1,193 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+@testable import Server
+
+/// Pages of docs/ that tell of the sources say what is there.
+@Suite struct DocumentTests {
+  private func text(_ path: String) throws -> String {
+    String(decoding: try AtomicFile.readFile("\(Project.root)/\(path)", limitBytes: 1 << 24), as: UTF8.self)
+  }
+
+  /// All of Sources/Server, by path below it.
+  private func sources() throws -> [String: String] {
+    var found: [String: String] = [:]
+    func look(_ folder: String) throws {
+      guard let directory = opendir("\(Project.root)/Sources/Server\(folder)") else { return }
+      defer { closedir(directory) }
+      while let entry = readdir(directory) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name.hasPrefix(".") { continue }
+        let path = "\(folder)/\(name)"
+        if name.hasSuffix(".swift") {
+          found[String(path.dropFirst())] = try text("Sources/Server\(path)")
+        } else {
+          try look(path)
+        }
+      }
+    }
+    try look("")
+    return found
+  }
+
+  @Test func examplesStandInThePagesAsTheyAreCompiled() throws {
+    let example = try text("Tests/ServerTests/ExamplePlugin.swift")
+    let isThere = try text("docs/plugins.md").contains("```swift\n\(example)```\n")
+    #expect(isThere)
+    let core = try text("Tests/ServerTests/ExampleCore.swift")
+    let coreIsThere = try text("docs/core.md").contains("```swift\n\(core)```\n")
+    #expect(coreIsThere)
+  }
+
+  @Test func everyInterfaceIsInThePage() throws {
+    let page = try text("docs/plugins.md")
+    for line in try text("Sources/Server/Plugin/Interfaces.swift").split(separator: "\n")
+    where line.hasPrefix("public protocol ") {
+      let name = line.dropFirst("public protocol ".utf8.count).prefix { $0 != ":" }
+      let isThere = page.contains("`\(name)`")
+      #expect(isThere, "\(name)")
+    }
+  }
+
+  @Test func membersOfTheCoreAreWhereThePageSays() throws {
+    let sources = try sources()
+    var count = 0
+    for line in try text("docs/core.md").split(separator: "\n") {
+      let cells = line.split(separator: "|", omittingEmptySubsequences: false).map {
+        String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+      }
+      guard cells.count == 6, cells[2].contains("`"), cells[3].hasSuffix(".swift`") else { continue }
+      let path = String(cells[3].dropFirst().dropLast())
+      let file = try #require(sources[path], "\(line)")
+      for part in cells[2].split(separator: "`").enumerated().filter({ $0.offset % 2 == 0 }).map(\.element) {
+        let name = part.prefix { $0 != "(" }.split(separator: ".").last ?? ""
+        let isThere =
+          file.contains(name) || sources.values.contains { $0.contains("class \(name)") || $0.contains("enum \(name)") }
+        #expect(isThere, "\(name) in \(path)")
+      }
+      count += 1
+    }
+    #expect(count > 60)
+  }
+
+  @Test func everyMemberOfTheDocumentIsInThePage() throws {
+    let page = try text("docs/core.md")
+    for member in [
+      "BaseCore(setup)", "_daemonize", "_drop_privileges", "_run", "_block", "_file_monitor_thread", "_perflog_thread",
+      "AssertProfile", "Bind", "BindStructure", "BindStructures", "BuildConfiguration", "DeclareVersion", "GetConfig",
+      "GetDecisionList", "GetDecisions", "GetProbes", "GetStructures", "HandleEvent", "RecvProbeData", "RecvStats",
+      "authenticate", "block_for_fam_events", "build_metadata", "ca", "cfile", "client_run_hook", "critical_error",
+      "database_available", "datastore", "db_write_lock", "debug_flag", "expire_caches_by_type", "fam", "fam_thread",
+      "get_statistics", "init_plugin", "listMethods", "load_plugins", "lock", "logger", "metadata", "metadata_cache",
+      "metadata_cache_mode", "methodHelp", "plugin_blacklist", "plugins", "plugins_by_type", "process_statistics",
+      "resolve_client", "revision", "run", "set_core_debug", "set_debug", "set_fam_debug", "setup", "shutdown",
+      "terminate", "toggle_core_debug", "toggle_debug", "toggle_fam_debug", "validate_goals", "validate_structures",
+      "CoreInitError", "NoExposedMethod", "close_db_connection", "exposed", "sort_xml", "BuiltinCore.Core", "context",
+      "server", "SSLServer", "XMLRPCDispatcher", "XMLRPCRequestHandler", "XMLRPCServer", "XMLRPCServer.ping",
+      "serve_forever", "shutdown",
+    ] {
+      let isThere = page.contains("| `\(member)`")
+      #expect(isThere, "\(member)")
+    }
+  }
+
+  @Test func theBaseCoreKnowsNoTransport() throws {
+    let transport = [
+      "HTTPRequest", "HTTPResponse", "TLSContext", "Listener", "ConnectionTable", "SocketAddress", "PeerIdentity",
+    ]
+    for (path, file) in try sources() where path.hasPrefix("Core/") || path.hasPrefix("Plugin/") {
+      if path == "Core/BuiltinCore.swift" { continue }
+      for word in transport {
+        let isThere = file.contains(word)
+        #expect(!isThere, "\(word) in \(path)")
+      }
+    }
+  }
+
+  @Test func messagesKeepTheWordsThatThePageLists() throws {
+    let all = try sources().values.joined()
+    var count = 0
+    for line in try text("docs/logging.md").split(separator: "\n") {
+      guard let match = line.wholeMatch(of: /\| (debug|info|warning|error) \| `(.*)` \|/) else { continue }
+      count += 1
+      for words in match.2.split(separator: /<[^>]*>/) {
+        let words = words.trimmingPrefix(", ").split(separator: " ").joined(separator: " ")
+        let isThere = all.contains(words)
+        #expect(isThere, "\(words) of \(match.2)")
+      }
+    }
+    #expect(count > 80)
+  }
+
+  @Test func theTableOfOptionsIsThatOfTheSources() throws {
+    let page = try text("docs/configuration.md")
+    let table = ConfigurationTable.markdown(.standard)
+    if getenv("BCFG2_WRITE_DOCS") != nil, let start = page.firstRange(of: ConfigurationTable.mark) {
+      let new = page[..<start.upperBound] + "\n\n" + table
+      try AtomicFile.write(Array(new.utf8), to: "\(Project.root)/docs/configuration.md")
+      return
+    }
+    let isTheSame = page.hasSuffix("\(ConfigurationTable.mark)\n\n\(table)")
+    #expect(isTheSame, "BCFG2_WRITE_DOCS=1 writes it anew")
+  }
+}
+
+/// The options of bcfg2.conf as tables in Markdown.
+enum ConfigurationTable {
+  /// What stands before them in the page.
+  static let mark = "<!-- from SettingRegistry.standard -->"
+
+  static func markdown(_ registry: SettingRegistry) -> String {
+    var sections: [String] = []
+    for definition in registry.definitions where !sections.contains(definition.section) {
+      sections.append(definition.section)
+    }
+    return sections.map { section in
+      let rows = registry.definitions.filter { $0.section == section }.map(row)
+      return "### [\(section)]\n\n| Option | Type | Default | Meaning |\n|---|---|---|---|\n" + rows.joined()
+    }.joined(separator: "\n")
+  }
+
+  private static func row(_ definition: SettingDefinition) -> String {
+    var standard = definition.standard.map(shown) ?? "none"
+    if let standard13 = definition.standard13 { standard += "; with 1.3: \(standard13.map(shown) ?? "none")" }
+    var notes = ""
+    switch definition.availability {
+    case .always: break
+    case .only13: notes = " (1.3 only)"
+    case .only14: notes = " (1.4 only)"
+    case .ours: notes = " (not in Bcfg2)"
+    }
+    for place in definition.deprecated { notes += ". Formerly `[\(place.section)] \(place.option)`" }
+    let option = definition.option == "*" ? "any name" : "`\(definition.option)`"
+    return "| \(option) | \(type(definition.kind)) | \(standard) | \(definition.help)\(notes) |\n"
+  }
+
+  private static func shown(_ text: String) -> String { text.isEmpty ? "empty" : "`\(text)`" }
+
+  private static func type(_ kind: SettingKind) -> String {
+    switch kind {
+    case .text: "text"
+    case .secret: "secret text"
+    case .macroText: "text, `<repository>` is replaced"
+    case .path: "path"
+    case .boolean, .enabled: "boolean"
+    case .integer(let range): "number, \(range.lowerBound) to \(range.upperBound)"
+    case .seconds: "seconds"
+    case .timeout: "seconds, 0 for never"
+    case .octal: "octal"
+    case .size: "bytes, with k, m, g, t"
+    case .commaList: "list, commas"
+    case .wordList: "list, blanks"
+    case .choice(let values), .choiceInAnyCase(let values): values.map { "`\($0)`" }.joined(separator: ", ")
+    case .user: "user"
+    case .group: "group"
+    case .dictionary: "dictionary"
+    case .location: "`https://host:port`"
+    }
+  }
+}

@@ -1,0 +1,295 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+import XMLRPC
+
+@testable import Server
+
+/// A site with a few clients, its core under inotify, and the means to ask for configurations.
+private final class Site {
+  static let clients = ["a.example.com", "b.example.com", "c.example.com"]
+
+  let folder = TemporaryDirectory()
+  let core: ServerCore
+  private let loop: EventLoop
+
+  init(_ files: [String: String] = Site.files, plugins: [String] = Site.plugins, on loop: EventLoop) throws {
+    for (path, text) in files { folder.write(text, to: path) }
+    self.loop = loop
+    var settings = Settings()
+    settings.repository = folder.path
+    settings.plugins = plugins
+    settings.password = "foobat"
+    core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: InotifyMonitor(on: loop), resolver: FixedResolver([:]))
+    try core.loadPlugins()
+  }
+
+  static let plugins = ["Bundler", "Cfg", "Defaults", "GroupLogic", "Metadata", "POSIXCompat", "Probes", "Rules"]
+
+  static let files = [
+    "Metadata/clients.xml": clientsXML("web"),
+    "Metadata/groups.xml": groupsXML("db"),
+    "Bundler/base.xml": bundle("x"),
+    "Bundler/web.xml": "<Bundle><Path name='/etc/motd'/><Group name='probed'><Service name='s'/></Group></Bundle>",
+    "Bundler/db.xml": "<Bundle><Client name='b.example.com'><Package name='p'/></Client><Service name='s'/></Bundle>",
+    "Rules/r.xml": rules("1"),
+    "Cfg/etc/motd/motd": "hello\n",
+    "Cfg/etc/issue/issue": "issue & <more>\n",
+    "Probes/kind": "#!/bin/sh\necho group:probed\n",
+    "GroupLogic/groups.xml": "<GroupLogic><Group name='probed'><Group name='logical'/></Group></GroupLogic>",
+  ]
+
+  static func clientsXML(_ profile: String) -> String {
+    "<Clients>"
+      + clients.enumerated().map { "<Client name='\($1)' profile='\(profile)' address='127.0.0.\($0 + 1)'/>" }.joined()
+      + "</Clients>"
+  }
+
+  static func groupsXML(_ second: String) -> String {
+    """
+    <Groups>
+      <Group name='web' profile='true' public='true'><Bundle name='base'/><Bundle name='web'/></Group>
+      <Group name='other' profile='true' public='true'><Bundle name='base'/><Bundle name='db'/></Group>
+      <Group name='logical'><Bundle name='\(second)'/></Group>
+    </Groups>
+    """
+  }
+
+  static func bundle(_ text: String) -> String {
+    """
+    <Bundle><Path name='/etc/issue'/><BoundPath name='/etc/\(text)' type='directory' owner='\(text)'/>
+      <Group name='other'><Path name='/etc/motd'/></Group>
+      <Group name='probed' negate='true'><Package name='q\(text)'/></Group></Bundle>
+    """
+  }
+
+  static func rules(_ version: String) -> String {
+    """
+    <Rules priority='1'><Package name='p' version='\(version)'/><Package name='qx' type='%{name}'/>
+      <Group name='web'><Service name='s' status='on\(version)'/></Group>
+      <Group name='web' negate='true'><Service name='s' status='off'/></Group></Rules>
+    """
+  }
+
+  func address(_ client: Int) -> ClientAddress { ClientAddress(ip: "127.0.0.\(client + 1)", port: 1) }
+
+  /// The answer as a client gets it, by the way that a request takes.
+  func ask(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
+    let call = MethodCall(method: method, params: [])
+    if let document = core.dispatchNow(call, from: address(client)) { return document.bytes() }
+    return try await Self.answer(core, address(client), method)
+  }
+
+  /// The answer of a core that knows nothing but the repository as it is now.
+  func askAnew(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
+    let fresh = ServerCore(
+      settings: core.settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]))
+    try fresh.loadPlugins()
+    defer { fresh.shutdown() }
+    return try await Self.answer(fresh, address(client), method)
+  }
+
+  private static func answer(_ core: ServerCore, _ address: ClientAddress, _ method: String) async throws -> [UInt8] {
+    switch await core.dispatch(MethodCall(method: method, params: []), from: address) {
+    case .value(.escaped(let document)): document.bytes()
+    case let other: throw PluginExecutionError("\(other)")
+    }
+  }
+
+  func report(_ client: Int, _ output: String) async throws {
+    let data = "<probe-data><probe-data name='kind' source='Probes'>\(output)</probe-data></probe-data>"
+    _ = try await core.recvProbeData(address(client), data)
+  }
+
+  var given: Int { core.keptAnswers.given }
+}
+
+@Test func keptConfigurationsEqualThoseOfANewCore() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let site = try Site(on: loop)
+    let core = site.core
+    var random = Seeded(state: 7)
+    var history: [String] = []
+    for step in 0..<200 {
+      let client = Int.random(in: 0..<Site.clients.count, using: &random)
+      let number = Int.random(in: 0..<3, using: &random)
+      let action = Int.random(in: 0..<26, using: &random)
+      history.append("\(step): \(action) of client \(client) with \(number)")
+      switch action {
+      case 0: site.folder.write("hello \(number)\n", to: "Cfg/etc/motd/motd")
+      case 1: site.folder.write("host \(number)\n", to: "Cfg/etc/motd/motd.H_\(Site.clients[client])")
+      case 2: unlink(site.folder.file("Cfg/etc/motd/motd.H_\(Site.clients[client])"))
+      case 3: site.folder.write("group \(number)\n", to: "Cfg/etc/issue/issue.G10_\(["web", "probed", "x"][number])")
+      case 4: site.folder.write("<FileInfo><Info mode='0\(number)44'/></FileInfo>", to: "Cfg/etc/issue/info.xml")
+      case 5: site.folder.write(Site.bundle(["x", "y", "z"][number]), to: "Bundler/base.xml")
+      case 6: site.folder.write(Site.rules("\(number)"), to: "Rules/r.xml")
+      case 7: site.folder.write(Site.groupsXML(["db", "web", "base"][number]), to: "Metadata/groups.xml")
+      case 8: site.folder.write(Site.clientsXML(["web", "other", "web"][number]), to: "Metadata/clients.xml")
+      case 9: site.folder.write("<Defaults><Path name='.*' group='g\(number)'/></Defaults>", to: "Defaults/d.xml")
+      case 10: unlink(site.folder.file(["Defaults/d.xml", "Cfg/etc/issue/info.xml", "Rules/x.xml"][number]))
+      case 11...13: try await site.report(client, number == 0 ? "nothing" : "group:probed")
+      case 14...15: _ = try await core.declareVersion(site.address(client), ["1.2.0", "1.3.4", "1.4.0"][number])
+      case 16: _ = try await core.assertProfile(site.address(client), number == 0 ? "web" : "other")
+      case 17:
+        var settings = core.settings
+        settings.pathDefaults.owner = ["root", "nobody", "daemon"][number]
+        settings.rulesReplaceName = number == 1
+        settings.keptConfigurationBytes = [0, 6000, 1 << 20][number]
+        core.settingsChanged(settings)
+      case 18: site.folder.write("#!/bin/sh\necho \(number)\n", to: "Probes/kind.G10_\(["web", "probed", "x"][number])")
+      default: break
+      }
+      for asked in Site.clients.indices where asked == client || step % 4 == 0 {
+        for method in ["GetConfig", "GetProbes"] {
+          let kept = try await site.ask(asked, method)
+          let made = try await site.askAnew(asked, method)
+          #expect(kept == made, "\(method) of \(asked) after \(history.suffix(12).joined(separator: "\n"))")
+        }
+        #expect(core.keptAnswers.heldBytes <= core.keptAnswers.limitBytes)
+      }
+    }
+    #expect(site.given > 20)
+    core.shutdown()
+  }
+}
+
+/// The same numbers each time.
+private struct Seeded: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+@Test func theServersOwnWritesLeaveTheAnswersOfOthersAlone() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let site = try Site(on: loop)
+    for client in Site.clients.indices { _ = try await site.ask(client) }
+    let repository = site.core.repositoryGeneration
+    try await site.report(0, "group:probed")
+    _ = try await site.core.declareVersion(site.address(0), "1.4.0")
+    _ = try await site.core.assertProfile(site.address(0), "other")
+    // What was written is on disk, and the monitor has seen it.
+    site.core.fileMonitor.processPending()
+    #expect(site.core.repositoryGeneration == repository)
+    let given = site.given
+    for client in Site.clients.indices { _ = try await site.ask(client) }
+    #expect(site.given == given + 2)
+    // The same data again concerns nobody.
+    try await site.report(0, "group:probed")
+    _ = try await site.ask(0)
+    #expect(site.given == given + 3)
+    // Somebody else's write concerns all, also of the same file.
+    site.folder.write("<Probed/>", to: "Probes/probed.xml")
+    site.core.fileMonitor.processPending()
+    #expect(site.core.repositoryGeneration != repository)
+    site.core.shutdown()
+  }
+}
+
+@Test func equalStructuresOfClientsAreHeldOnce() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let site = try Site(on: loop)
+    for client in Site.clients.indices { _ = try await site.ask(client) }
+    let kept = site.core.keptAnswers
+    #expect(kept.count == 3 && kept.structureCount == 2)
+    kept.remove(Site.clients[0])
+    #expect(kept.structureCount == 2)
+    kept.removeAll()
+    #expect(kept.count == 0 && kept.structureCount == 0 && kept.heldBytes == 0)
+    site.core.shutdown()
+  }
+}
+
+@Test func theLeastRecentlyUsedAnswerIsDropped() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let site = try Site(on: loop)
+    for client in Site.clients.indices { _ = try await site.ask(client) }
+    _ = try await site.ask(0)
+    let kept = site.core.keptAnswers
+    kept.limitBytes = kept.heldBytes - 1
+    #expect(kept[Site.clients[0]] != nil && kept[Site.clients[1]] == nil && kept[Site.clients[2]] != nil)
+    kept.limitBytes = 0
+    #expect(kept.count == 0 && kept.heldBytes == 0)
+    site.core.shutdown()
+  }
+}
+
+/// A plugin that adds an entry, depends on more than files, or hooks into runs.
+private class Extra: Plugin, Structure, ClientRunHooks {
+  override class var name: String { "Extra" }
+  override class var createsFolder: Bool { false }
+  var keeps = true
+  var isDependent = false
+  var calls: [String] = []
+  var onStart: () -> Void = {}
+
+  override func keepsAnswers(for metadata: ClientMetadata) -> Bool { keeps }
+
+  func buildStructures(_ metadata: ClientMetadata) -> [Element] {
+    if isDependent { metadata.dependOnMore() }
+    calls.append("build")
+    return []
+  }
+
+  func startClientRun(_ metadata: ClientMetadata) {
+    calls.append("start")
+    onStart()
+  }
+
+  func endClientRun(_ metadata: ClientMetadata) { calls.append("end") }
+}
+
+@Test func pluginsThatDependOnMoreAreAskedEachTime() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let site = try Site(on: loop)
+    site.core.initPlugin(Extra.self)
+    site.core.interfaces = PluginInterfaces(site.core.plugins.values)
+    let extra = try #require(site.core.plugins["Extra"] as? Extra)
+    @MainActor func calls() async throws -> [String] {
+      extra.calls = []
+      _ = try await site.ask(0)
+      return extra.calls
+    }
+    let whole = ["start", "build", "end"]
+    #expect(try await calls() == whole)
+    // Hooks run for a kept answer too.
+    #expect(try await calls() == ["start", "end"])
+    // A hook that changes what the answer is made from: it is made anew, and the hook has run.
+    extra.onStart = { site.core.repositoryChanged() }
+    #expect(try await calls() == whole)
+    extra.onStart = {}
+    #expect(try await calls() == ["start", "end"])
+    extra.keeps = false
+    site.core.repositoryChanged()
+    #expect(try await calls() == whole)
+    #expect(try await calls() == whole)
+    extra.keeps = true
+    extra.isDependent = true
+    #expect(try await calls() == whole)
+    #expect(try await calls() == whole)
+    extra.isDependent = false
+    #expect(try await calls() == whole)
+    #expect(try await calls() == ["start", "end"])
+    site.core.shutdown()
+  }
+}
+
+@Test func answersWithFailedEntriesAreNotKept() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    var files = Site.files
+    files["Bundler/web.xml"] = "<Bundle><Path name='/nobody/has/this'/></Bundle>"
+    let site = try Site(files, on: loop)
+    let first = try await site.ask(0)
+    #expect(String(decoding: first, as: UTF8.self).contains("no matching generator"))
+    #expect(try await site.ask(0) == first && site.given == 0 && site.core.keptAnswers.count == 0)
+    site.core.shutdown()
+  }
+}
