@@ -29,12 +29,10 @@ import XMLRPC
     #expect(client.children[0]["value"]?.utf8.count == 10_240_000)
   }
 
-  /// Found by the fuzzer: the name was split inside of its namespace.
-  @Test func namespaceMayHoldABrace() throws {
-    let source = Array("<Bundle xmlns=\"}rn:x\"><a:Path xmlns:a=\"{}}\" a:b=\"c\"/></Bundle>".utf8)
-    let root = try RepositoryXML.parse(source, path: "a.xml").root
-    let again = try RepositoryXML.parse(WireWriter.xml(root), path: "b.xml").root
-    #expect(again.tag == "{}rn:x}Bundle" && again.children[0].tag == "{{}}}Path" && again.children[0]["{{}}}b"] == "c")
+  /// Found by the fuzzer: a name was split inside of such a namespace when it was written. lxml takes none that is no URI.
+  @Test func namespaceWithABraceIsRefused() {
+    let source = Array("<Bundle><a:Path xmlns:a=\"{}}\" a:b=\"c\"/></Bundle>".utf8)
+    #expect(throws: XMLFileError.self) { _ = try RepositoryXML.parse(source, path: "a.xml") }
   }
 
   /// Each was compared with all before it: a body full of them held the loop for hours.

@@ -25,7 +25,10 @@ open class ServerCore: FileEventHandler {
   public final let statistics = ExecutionStatistics()
   /// Loaded plugins by name, in the order of `[server] plugins`.
   public final internal(set) var plugins: OrderedDictionary<String, Plugin> = [:] {
-    didSet { interfaces = PluginInterfaces(plugins.values) }
+    didSet {
+      interfaces = PluginInterfaces(plugins.values)
+      repositoryChanged()
+    }
   }
   /// Plugin to those that it conflicts with and that were loaded before it.
   public final internal(set) var pluginBlacklist: OrderedDictionary<String, [String]> = [:]

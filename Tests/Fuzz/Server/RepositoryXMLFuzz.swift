@@ -36,7 +36,9 @@ private func checkEditing(_ bytes: [UInt8]) {
     let clients = root.descendants(tagged: "Client")
     precondition(clients.contains { $0.name == "new" } && !root.children.isEmpty, "the new element is not there")
     if hasClient {
-      let all = root.tag == "Client" ? clients + [root] : clients
+      // The editor goes by the names as written; read, one may be in a namespace.
+      var all = [root]
+      root.forEachDescendant { if $0.tag == "Client" || $0.tag.hasSuffix("}Client") { all.append($0) } }
       precondition(all.contains { $0.name == "h" && $0["profile"] == "a<\"'&b" }, "the attribute is not there")
     }
   } catch {
