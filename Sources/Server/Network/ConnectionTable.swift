@@ -194,8 +194,11 @@ import XMLRPC
   func noteAnswer(to address: SocketAddress) { overload.noteAnswer(to: shareKey(address), now: loop.now) }
 
   /// Counts a failed authentication; returns how long its answer waits.
+  ///
+  /// This machine is not made to wait: who guesses here has other ways, and a proxy or tunnel speaks for many.
   func noteFailedAuthentication(of connection: Connection) -> Duration {
     counters.failedAuthentications += 1
+    if connection.address.isLoopback { return .zero }
     let delay = throttle.noteFailure(of: shareKey(connection.address), now: loop.now)
     if delay > .zero {
       counters.delayedRefusals += 1
