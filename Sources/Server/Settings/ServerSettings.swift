@@ -40,7 +40,7 @@ nonisolated extension SettingRegistry {
       help: "Seconds after which a child that has requests and does not answer is replaced"),
     .init(
       "server", "session_tickets", .boolean, default: "true", .ours,
-      help: "Give TLS 1.3 clients a ticket to resume their session with; costs each handshake 20 µs, no Bcfg2 client uses it"),
+      help: "Give TLS 1.3 clients a ticket to resume their session with; Bcfg2's own clients use none"),
     .init("server", "umask", .octal(0...0o777), default: "0077", help: "Mask for the modes of created files"),
     .init("server", "user", .user, default: "0", help: "User that the daemon runs as"),
     .init("server", "group", .group, default: "0", help: "Group that the daemon runs as"),
