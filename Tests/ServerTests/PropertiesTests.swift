@@ -83,6 +83,25 @@ import Testing
     }
   }
 
+  @Test func encryptedElementsAreReadWithTheirPassphrase() async throws {
+    var settings = Self.settings
+    settings.passphrases = ["one": "sesame"]
+    let crypted = String(
+      decoding: try Encryption(passphrases: ["one": "sesame"]).encrypt(Array("secret".utf8), with: "sesame"),
+      as: UTF8.self)
+    var files = Self.files
+    files["Properties/e.xml"] = "<P><pw encrypted=\"one\">\(crypted)</pw></P>"
+    try await CoreBench.run(files: files, settings: settings) { (bench: CoreBench) async throws in
+      let metadata = try await bench.core.buildMetadata("one")
+      let data = metadata[connector: "Properties"] as? PropertiesData
+      guard case .xml(let property)? = data?["e.xml"] else {
+        Issue.record("no e.xml")
+        return
+      }
+      #expect(property.element(for: metadata).firstChild(tagged: "pw")?.text == "secret")
+    }
+  }
+
   @Test func textsThatAreJSON() throws {
     let cases: [(String, JSONValue)] = [
       ("null", .null), (" true\n", .boolean(true)), ("-0", .integer(0)), ("12", .integer(12)), ("1e2", .number(100)),

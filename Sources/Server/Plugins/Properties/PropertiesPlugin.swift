@@ -20,8 +20,12 @@ public final class PropertiesPlugin: Plugin, Connector {
     files = DirectoryBacked(
       folder: folder, monitor: monitor, logger: logger,
       fits: { name in ["xml", "json", "yaml", "yml", "xsd"].contains { name.hasSuffix(".\($0)") } },
-      makeChild: { path in
-        if path.hasSuffix(".xml") { return XMLPropertyFile(path: path, monitor: monitor, logger: logger) }
+      makeChild: { [unowned core] path in
+        if path.hasSuffix(".xml") {
+          let file = XMLPropertyFile(path: path, monitor: monitor, logger: logger)
+          file.encryption = Encryption(core.settings)
+          return file
+        }
         if path.hasSuffix(".json") { return JSONPropertyFile(path: path, monitor: monitor, logger: logger) }
         if path.hasSuffix(".xsd") { return FileBacked(path: path, monitor: monitor, logger: logger) }
         return YAMLPropertyFile(path: path, monitor: monitor, logger: logger)
@@ -43,7 +47,13 @@ public final class PropertiesPlugin: Plugin, Connector {
     data = PropertiesData(files: contents)
   }
 
-  public override func settingsChanged() { collect() }
+  public override func settingsChanged() {
+    for case let file as XMLPropertyFile in files.children {
+      file.encryption = Encryption(core.settings)
+      file.load()
+    }
+    collect()
+  }
 
   public func additionalData(_ metadata: ClientMetadata) async throws -> (any ConnectorData)? { data }
 
