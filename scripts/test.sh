@@ -13,6 +13,6 @@ fi
 swift format lint --strict --recursive --parallel Sources Tests Package.swift
 swift build -c release
 scripts/footprint.sh
-swift test
 python3 Tests/FaultInjection/run.py
 scripts/fuzz.sh 3
+swift test
