@@ -142,7 +142,8 @@ def main():
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     subprocess.run(["make", "-s", "-C", os.path.join(HERE, "load"), "count"], check=True)
-    work = tempfile.mkdtemp(prefix="bcfg2-counts-")
+    # The server watches the folders above its repository: what others do in /tmp would be counted.
+    work = tempfile.mkdtemp(prefix="counts-", dir=os.path.join(HERE, "..", ".build", "benchmarks"))
     try:
         result = {site: measure(os.path.abspath(options.binary), site, work) for site in options.sites.split(",")}
     finally:
