@@ -75,10 +75,10 @@ def per_request(path, ask, rounds):
     """The least of each counter over so many requests: a busy machine cuts answers into more pieces, a timer may run."""
     samples = []
     for n in range(rounds):
-        time.sleep(0.02)  # what the server does behind an answer belongs to it
+        time.sleep(0.004)  # what the server does behind an answer belongs to it
         before = counters(path)
         ask(n)
-        time.sleep(0.02)
+        time.sleep(0.004)
         after = counters(path)
         samples.append({name: after[name] - before[name] for name in NAMES})
     return {name: min(s[name] for s in samples) for name in NAMES}
@@ -111,8 +111,8 @@ def measure(binary, preset, work):
         for _ in range(3):
             kept.ask()
             new.ask()
-        result = {"kept": per_request(counts, lambda n: kept.ask(), 15),
-                  "kept_new_connection": per_request(counts, lambda n: new.ask(), 15)}
+        result = {"kept": per_request(counts, lambda n: kept.ask(), 120),
+                  "kept_new_connection": per_request(counts, lambda n: new.ask(), 120)}
         # What is built: an edit before each request, of which the counts are taken off.
         target = os.path.join(site_dir, "repo", "Bundler", "bundle-000.xml")
         with open(target, "rb") as f:
@@ -125,7 +125,7 @@ def measure(binary, preset, work):
             time.sleep(0.05)
 
         samples = []
-        for n in range(9):
+        for n in range(40):
             edit(n)
             samples.append(per_request(counts, lambda n: kept.ask(), 1))
         result["built"] = {name: min(s[name] for s in samples) for name in NAMES}
@@ -142,7 +142,8 @@ def main():
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     subprocess.run(["make", "-s", "-C", os.path.join(HERE, "load"), "count"], check=True)
-    work = tempfile.mkdtemp(prefix="bcfg2-counts-")
+    # The server watches the folders above its repository: what others do in /tmp would be counted.
+    work = tempfile.mkdtemp(prefix="counts-", dir=os.path.join(HERE, "..", ".build", "benchmarks"))
     try:
         result = {site: measure(os.path.abspath(options.binary), site, work) for site in options.sites.split(",")}
     finally:
