@@ -156,7 +156,7 @@ private final class Site {
 }
 
 /// The same numbers each time.
-private struct Seeded: RandomNumberGenerator {
+struct Seeded: RandomNumberGenerator {
   var state: UInt64
 
   mutating func next() -> UInt64 {

@@ -31,12 +31,18 @@ PLUGINS = ["Bundler", "Cfg", "Metadata", "Probes", "Rules"]
 # preset: options that differ from the defaults of the command line. The answer is that of GetConfig, its HTTP body.
 PRESETS = {
     "small": {"clients": 50, "bundles": 6, "entries": 10, "groups": 12, "profiles": 4, "file_bytes": 619},
-    "large": {"clients": 1000, "bundles": 40, "entries": 22.5, "groups": 60, "profiles": 20, "file_bytes": 852},
+    "large": {"clients": 1000, "bundles": 40, "entries": 22.5, "groups": 60, "profiles": 20, "file_bytes": 1550,
+              "cfg_share": 0.36, "services": 0.12, "info": 0.8, "variants": 0.65, "conditionals": 0.3},
     "huge": {"clients": 5000, "bundles": 150, "entries": 40, "groups": 200, "profiles": 50, "file_bytes": 852,
              "cfg_share": 0.5625},
 }
 WORDS = ("server listen cache limit address route queue timeout backend upstream domain realm module policy allow "
          "deny default network storage account session mirror archive journal facility level format target").split()
+
+
+def picks(number, share):
+    """Whether an even choice of such a share of all numbers has this one."""
+    return int((number + 1) * share + 1e-9) > int(number * share + 1e-9)
 
 
 class Site:
@@ -95,13 +101,13 @@ class Site:
             self.write(folder + "/info.xml", '<FileInfo>\n  <Info encoding="base64"/>\n</FileInfo>\n')
             return
         self.write("%s/%s" % (folder, base), self.text(size))
-        if number % 5 == 0:
+        if picks(number, self.options.info):
             self.write(folder + "/info.xml",
                        '<FileInfo>\n  <Group name="os-1"><Info mode="0600"/></Group>\n'
                        '  <Group name="os-1" negate="true"><Info owner="root" group="adm" mode="0640"/></Group>\n'
                        '</FileInfo>\n')
-        if number % 9 in (1, 5):
-            variant = ".G50_os-1" if number % 9 == 1 else ".G50_role-%d" % (number % self.roles() + 1)
+        if picks(number + 2, self.options.variants):
+            variant = ".G50_os-1" if number % 2 else ".G50_role-%d" % (number % self.roles() + 1)
             self.write("%s/%s%s" % (folder, base, variant), self.text(size))
 
     # --- Bundler and Rules
@@ -120,11 +126,11 @@ class Site:
             elif i == entries - 1 and entries > 8:
                 lines.append('<BoundAction name="%s-reload" command="/usr/sbin/reload %s" when="modified" timing="post" '
                              'status="check"/>' % (name, name))
-            elif (i - cfg_count) % 3 == 1:
+            elif picks(i - cfg_count + 1, options.services):
                 service = "%s-service-%d" % (name, i)
                 self.rules["services"].append('<Service name="%s" type="systemd" status="on" restart="true"/>' % service)
                 lines.append('<Service name="%s"/>' % service)
-            elif (i - cfg_count) % 8 == 5:
+            elif (i - cfg_count) % 16 == 3:
                 link = "/opt/%s/link-%d" % (name, i)
                 self.rules["links"].append('<Path name="%s" type="symlink" to="/srv/%s/%d"/>' % (link, name, i))
                 lines.append('<Path name="%s"/>' % link)
@@ -246,7 +252,7 @@ class Site:
     def summary(self):
         options = vars(self.options)
         numbers = {k: options[k] for k in ("preset", "seed", "clients", "bundles", "entries", "groups", "profiles",
-                                           "file_bytes", "cfg_share", "conditionals", "binary", "probes", "caching")}
+                                           "file_bytes", "cfg_share", "services", "info", "variants", "conditionals", "binary", "probes", "caching")}
         numbers.update(files=self.files, password=PASSWORD, profile="profile-1", port=self.options.port)
         self.beside("site.json", json.dumps(numbers, indent=1) + "\n")
         return numbers
@@ -284,6 +290,9 @@ def parse(arguments):
     parser.add_argument("--profiles", type=int, default=4)
     parser.add_argument("--file-bytes", type=float, default=600, help="mean size of a Cfg file")
     parser.add_argument("--cfg-share", type=float, default=0.62, help="of the entries that are Cfg files")
+    parser.add_argument("--services", type=float, default=1 / 3, help="share of what Rules binds that are services")
+    parser.add_argument("--info", type=float, default=0.2, help="share of the Cfg files with an info.xml")
+    parser.add_argument("--variants", type=float, default=0.22, help="share of the Cfg files with a variant for a group")
     parser.add_argument("--conditionals", type=float, default=0.1, help="share of the entries under Group conditionals")
     parser.add_argument("--binary", type=float, default=0.0, help="share of the Cfg files that are binary")
     parser.add_argument("--probes", type=int, default=5)

@@ -1,46 +1,94 @@
-/// What clients.xml says of one client.
-final class ClientRecord {
-  /// The name, in lower case: what the client is called everywhere but in clients.xml.
-  let name: String
-  /// The name as it is spelled in clients.xml.
-  let spelling: String
-  /// The profile of each of the client's elements, nil for one without.
-  var profiles: [String?] = []
-  var aliases: [String] = []
-  var addresses: [String] = []
-  var uuid: String?
-  var password: String?
-  var version: String?
-  /// The `auth` attribute; nil where the default of bcfg2.conf holds.
-  var authentication: String?
-  /// True: only the client's own password lets it in.
-  var isSecure = false
-  /// True: it may come from any address.
-  var isFloating = false
+/// What clients.xml says of one client: a look into the table, which holds as long as the table does.
+struct ClientRecord {
+  fileprivate let table: ClientsTable
+  fileprivate let row: Int
 
-  init(name: String, spelling: String) {
-    self.name = name
-    self.spelling = spelling
+  static func == (one: ClientRecord, other: ClientRecord) -> Bool {
+    one.row == other.row && one.table === other.table
   }
+
+  private var data: ClientsTable.Row { table.rows[row] }
+  private var more: ClientsTable.More? { table.more[row] }
+
+  /// The name, in lower case: what the client is called everywhere but in clients.xml.
+  var name: String { table.pool[data.name] ?? "" }
+  /// The name as it is spelled in clients.xml.
+  var spelling: String { table.pool[data.spelling] ?? "" }
+  /// The profile of each of the client's elements, nil for one without.
+  var profiles: [String?] {
+    var profiles = [table.value(data.profile)]
+    if let more { profiles += more.profiles }
+    return profiles
+  }
+  var aliases: [String] { more?.aliases ?? [] }
+  var addresses: [String] {
+    guard let first = table.pool[data.address] else { return [] }
+    return [first] + (more?.addresses ?? [])
+  }
+  var uuid: String? { table.pool[data.uuid] }
+  var password: String? { table.pool[data.password] }
+  var version: String? { table.value(data.version) }
+  /// The `auth` attribute; nil where the default of bcfg2.conf holds.
+  var authentication: String? { table.value(data.authentication) }
+  /// True: only the client's own password lets it in.
+  var isSecure: Bool { data.isSecure }
+  /// True: it may come from any address.
+  var isFloating: Bool { data.isFloating }
+  /// Whether the file has one element of this client.
+  var hasOneElement: Bool { more?.profiles.isEmpty ?? true }
 }
 
 /// The clients of clients.xml, by everything that a request may bring: name, alias, address, uuid.
 ///
-/// A value of one reading of the file, changed in place only by the server's own writes. No request walks the list.
-struct ClientsTable {
-  private(set) var byName: [String: ClientRecord] = [:]
-  /// In document order.
-  private(set) var ordered: [ClientRecord] = []
-  private(set) var byAlias: [String: ClientRecord] = [:]
-  private(set) var byUUID: [String: ClientRecord] = [:]
-  /// Every client that an address is given to.
-  private(set) var byAddress: [String: [ClientRecord]] = [:]
+/// One reading of the file, changed in place only by the server's own writes. No request walks the list. A client that is
+/// merely known costs about a hundred bytes: a row, its texts in one pool, and a slot of each index; what few clients
+/// have (a second address, aliases, a second element) is kept aside.
+final class ClientsTable {
+  fileprivate struct Row {
+    var name: TextPool.Text
+    var spelling: TextPool.Text
+    var uuid = TextPool.Text.none
+    var password = TextPool.Text.none
+    /// The first address.
+    var address = TextPool.Text.none
+    /// Numbers of `values`; 0 where there is none.
+    var profile: UInt32 = 0
+    var version: UInt32 = 0
+    var authentication: UInt32 = 0
+    var isSecure = false
+    var isFloating = false
+    var isRemoved = false
+  }
+
+  /// What most clients do not have.
+  fileprivate struct More {
+    /// Of further elements.
+    var profiles: [String?] = []
+    var addresses: [String] = []
+    var aliases: [String] = []
+  }
+
+  fileprivate private(set) var rows: [Row] = []
+  fileprivate private(set) var more: [Int: More] = [:]
+  fileprivate private(set) var pool = TextPool()
+  private var names = TextIndex()
+  private var uuids = TextIndex()
+  private var addresses = TextIndex()
+  private var aliases: [String: Int] = [:]
+  /// The rows of each address that was given more than once.
+  private var sharedAddresses: [String: [Int]] = [:]
+  /// Profiles, versions, ways to authenticate: of few different ones, many clients have each.
+  private var values: [String] = [""]
+  private var valueNumbers: [String: UInt32] = [:]
+  /// Rows of removed clients and texts that were added since the file was read.
+  private var changes = 0
 
   init() {}
 
   /// Reads the clients of a document.
   /// - Parameter complain: told of elements that cannot be used, with their line.
   init(root: Element, complain: (_ line: Int32, _ message: String) -> Void) {
+    reserve(for: root)
     root.forEachDescendant { element in
       guard element.tag == "Client" else { return }
       guard let name = element.name, !name.isEmpty else {
@@ -49,27 +97,88 @@ struct ClientsTable {
       }
       add(name: name, attributes: element.attributes, children: element.children)
     }
+    changes = 0
   }
 
-  /// Adds one `<Client>` element: a new client, or more of a known one.
-  mutating func add(name spelling: String, attributes: Attributes, children: [Element] = []) {
-    let name = spelling.lowercased()
-    let record: ClientRecord
-    if let known = byName[name] {
-      record = known
-    } else {
-      record = ClientRecord(name: name, spelling: spelling)
-      byName[name] = record
-      ordered.append(record)
-    }
-    record.profiles.append(attributes["profile"])
-    apply(attributes, to: record)
-    for alias in children where alias.tag == "Alias" {
-      if let other = alias.name, byAlias[other] !== record {
-        byAlias[other] = record
-        record.aliases.append(other)
+  /// Room for exactly what a document has: arrays that grow take up to twice as much.
+  private func reserve(for root: Element) {
+    var clients = 0
+    var withUUID = 0
+    var withAddress = 0
+    var bytes = 0
+    root.forEachDescendant { element in
+      guard element.tag == "Client" else { return }
+      clients += 1
+      for (name, value) in element.attributes {
+        switch name {
+        case "name": bytes += TextPool.size(of: value)
+        case "uuid": withUUID += 1
+        case "address": withAddress += 1
+        case "password": break
+        default: continue
+        }
+        bytes += TextPool.size(of: value)
       }
-      if let address = alias["address"] { give(address, to: record) }
+    }
+    rows.reserveCapacity(clients)
+    pool = TextPool(bytes: bytes)
+    names = TextIndex(capacity: clients)
+    uuids = TextIndex(capacity: withUUID)
+    addresses = TextIndex(capacity: withAddress)
+  }
+
+  // MARK: Finding
+
+  /// In document order.
+  var ordered: some Sequence<ClientRecord> {
+    rows.indices.lazy.filter { !self.rows[$0].isRemoved }.map { ClientRecord(table: self, row: $0) }
+  }
+
+  /// The client of a name in lower case.
+  func client(named name: String) -> ClientRecord? { names.row(of: name, in: pool).map(record) }
+
+  func client(ofAlias alias: String) -> ClientRecord? { aliases[alias].map(record) }
+
+  func client(ofUUID uuid: String) -> ClientRecord? { uuids.row(of: uuid, in: pool).map(record) }
+
+  /// Every client that an address is given to; one that it is given to twice is there twice, as in Bcfg2.
+  func clients(at address: String) -> [ClientRecord] {
+    if let shared = sharedAddresses[address] { return shared.map(record) }
+    return addresses.row(of: address, in: pool).map { [record($0)] } ?? []
+  }
+
+  /// The client of an address that is given once; nil also where nobody has it.
+  func onlyClient(at address: String) -> ClientRecord? {
+    sharedAddresses[address] == nil ? addresses.row(of: address, in: pool).map(record) : nil
+  }
+
+  private func record(_ row: Int) -> ClientRecord { ClientRecord(table: self, row: row) }
+
+  fileprivate func value(_ number: UInt32) -> String? { number == 0 ? nil : values[Int(number)] }
+
+  // MARK: Changing
+
+  /// Adds one `<Client>` element: a new client, or more of a known one.
+  func add(name spelling: String, attributes: Attributes, children: [Element] = []) {
+    let name = spelling.lowercased()
+    let profile = attributes["profile"]
+    let row: Int
+    if let known = names.row(of: name, in: pool) {
+      row = known
+      more[row, default: More()].profiles.append(profile)
+    } else {
+      row = rows.count
+      let text = names.set(name, to: row, in: &pool)
+      rows.append(Row(name: text, spelling: spelling == name ? text : pool.add(spelling)))
+      rows[row].profile = number(of: profile)
+    }
+    apply(attributes, to: row)
+    for alias in children where alias.tag == "Alias" {
+      if let other = alias.name, aliases[other] != row {
+        aliases[other] = row
+        more[row, default: More()].aliases.append(other)
+      }
+      if let address = alias["address"] { give(address, to: row) }
     }
   }
 
@@ -77,44 +186,71 @@ struct ClientsTable {
   static func canUpdate(_ attribute: String) -> Bool { ["profile", "version", "auth"].contains(attribute) }
 
   /// Takes over attributes that were set in the first element of a client.
-  mutating func update(_ record: ClientRecord, _ attributes: Attributes) {
-    apply(attributes, to: record)
-    if let profile = attributes["profile"], !record.profiles.isEmpty { record.profiles[0] = profile }
+  func update(_ client: ClientRecord, _ attributes: Attributes) {
+    apply(attributes, to: client.row)
+    if let profile = attributes["profile"] { rows[client.row].profile = number(of: profile) }
   }
 
   /// Forgets a client.
-  mutating func remove(_ record: ClientRecord) {
-    byName[record.name] = nil
-    ordered.removeAll { $0 === record }
-    for alias in record.aliases where byAlias[alias] === record { byAlias[alias] = nil }
-    if let uuid = record.uuid, byUUID[uuid] === record { byUUID[uuid] = nil }
-    for address in record.addresses {
-      byAddress[address]?.removeAll { $0 === record }
-      if byAddress[address]?.isEmpty == true { byAddress[address] = nil }
-    }
+  func remove(_ client: ClientRecord) {
+    names.remove(client.name, in: pool)
+    for alias in client.aliases where aliases[alias] == client.row { aliases[alias] = nil }
+    if let uuid = client.uuid, uuids.row(of: uuid, in: pool) == client.row { uuids.remove(uuid, in: pool) }
+    for address in client.addresses { take(address, from: client.row) }
+    rows[client.row].isRemoved = true
+    more[client.row] = nil
+    changes += 1
   }
 
-  private mutating func apply(_ attributes: Attributes, to record: ClientRecord) {
+  /// Whether reading the file again would give back much of what changes have left behind.
+  var isWorthReadingAgain: Bool { changes > max(1024, rows.count) }
+
+  private func apply(_ attributes: Attributes, to row: Int) {
     for (name, value) in attributes {
       switch name {
-      case "address": give(value, to: record)
-      case "uuid":
-        record.uuid = value
-        byUUID[value] = record
-      case "password": record.password = value
-      case "version": record.version = value
-      case "auth": record.authentication = value
-      case "secure": if value.lowercased() == "true" { record.isSecure = true }
-      case "floating": if value.lowercased() == "true" { record.isFloating = true }
-      case "location": if value == "floating" { record.isFloating = true }
+      case "address": give(value, to: row)
+      case "uuid": rows[row].uuid = uuids.set(value, to: row, in: &pool)
+      case "password": rows[row].password = pool.add(value)
+      case "version": rows[row].version = number(of: value)
+      case "auth": rows[row].authentication = number(of: value)
+      case "secure": if value.lowercased() == "true" { rows[row].isSecure = true }
+      case "floating": if value.lowercased() == "true" { rows[row].isFloating = true }
+      case "location": if value == "floating" { rows[row].isFloating = true }
       default: break
       }
     }
   }
 
   /// An address that is given to a client twice is one of several assignments too, as in Bcfg2.
-  private mutating func give(_ address: String, to record: ClientRecord) {
-    record.addresses.append(address)
-    byAddress[address, default: []].append(record)
+  private func give(_ address: String, to row: Int) {
+    let owner = addresses.row(of: address, in: pool)
+    let text = addresses.set(address, to: owner ?? row, in: &pool)
+    if let owner { sharedAddresses[address, default: [owner]].append(row) }
+    if rows[row].address == .none {
+      rows[row].address = text
+    } else {
+      more[row, default: More()].addresses.append(address)
+    }
+  }
+
+  private func take(_ address: String, from row: Int) {
+    let left = (sharedAddresses[address] ?? [row]).filter { $0 != row }
+    sharedAddresses[address] = left.count > 1 ? left : nil
+    if let owner = left.first {
+      _ = addresses.set(address, to: owner, in: &pool)
+    } else {
+      addresses.remove(address, in: pool)
+    }
+  }
+
+  /// The number of a profile, version or way to authenticate.
+  private func number(of value: String?) -> UInt32 {
+    guard let value else { return 0 }
+    if let known = valueNumbers[value] { return known }
+    let number = UInt32(values.count)
+    values.append(value)
+    valueNumbers[value] = number
+    changes += 1
+    return number
   }
 }

@@ -73,7 +73,8 @@ final class ClientsWriter {
       guard plugin.refreshClients() else {
         throw MetadataRuntimeError("it cannot be read as it is now, and so is not replaced")
       }
-      var text = ClientsText(file: file, table: plugin.clients)
+      guard let contents = file.unchangedContents() else { continue }
+      var text = ClientsText(file: file, contents: contents, table: plugin.clients)
       var outcomes: [(any Error)?] = []
       for edit in edits {
         do {
@@ -98,14 +99,16 @@ final class ClientsWriter {
 /// The text of clients.xml and of the files that it includes, while changes are made to it.
 private struct ClientsText {
   private let file: MetadataFile
+  private let contents: [String: [UInt8]]
   private let table: ClientsTable
   private var editors: [String: XMLSourceEditor] = [:]
   private var changedPaths: Set<String> = []
   /// Clients that were added here.
   private var added: Set<String> = []
 
-  init(file: MetadataFile, table: ClientsTable) {
+  init(file: MetadataFile, contents: [String: [UInt8]], table: ClientsTable) {
     self.file = file
+    self.contents = contents
     self.table = table
   }
 
@@ -113,7 +116,9 @@ private struct ClientsText {
     switch edit {
     case .add(let name, let attributes):
       let lower = name.lowercased()
-      guard table.byName[lower] == nil, table.byAlias[lower] == nil, added.insert(lower).inserted else { return }
+      guard table.client(named: lower) == nil, table.client(ofAlias: lower) == nil, added.insert(lower).inserted else {
+        return
+      }
       var element: Attributes = ["name": name]
       for (key, value) in attributes { element[key] = value }
       try change(file.path) { try $0.appendChild(Element("Client", element)) }
@@ -139,7 +144,7 @@ private struct ClientsText {
 
   /// The file that has a client, and the name as it stands there.
   private mutating func place(of name: String) throws -> (path: String, spelling: String) {
-    let spelling = table.byName[name]?.spelling ?? name
+    let spelling = table.client(named: name)?.spelling ?? name
     for path in file.paths where try editor(path).count(tag: "Client", where: "name", is: spelling) > 0 {
       return (path, spelling)
     }
@@ -156,7 +161,7 @@ private struct ClientsText {
 
   private mutating func editor(_ path: String) throws -> XMLSourceEditor {
     if let editor = editors[path] { return editor }
-    let editor = try XMLSourceEditor(file.contents[path] ?? [], path: path)
+    let editor = try XMLSourceEditor(contents[path] ?? [], path: path)
     editors[path] = editor
     return editor
   }

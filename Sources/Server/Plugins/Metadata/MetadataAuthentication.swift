@@ -41,7 +41,7 @@ extension MetadataPlugin {
       guard let client = resolveClientNow(address) else { return nil }
       return decide(.address, client, user: user, password, address)
     }
-    return decide(.name, clients.byUUID[user]?.name ?? user, user: user, password, address)
+    return decide(.name, clients.client(ofUUID: user)?.name ?? user, user: user, password, address)
   }
 
   /// Whether a client that says who it is may come in.
@@ -63,7 +63,7 @@ extension MetadataPlugin {
       guard let isValid = hasValidAddress ?? isKnownAddress(client, address) else { return nil }
       guard isValid else { return false }
       if mode != "cert+password" {
-        if clients.byName[client.lowercased()]?.isFloating == true { remember(client, at: address) }
+        if clients.client(named: client.lowercased())?.isFloating == true { remember(client, at: address) }
         logger.debug("Client \(client) certificate validates")
         return true
       }
@@ -104,11 +104,12 @@ extension MetadataPlugin {
   /// What clients.xml says of client and address; nil where it does not say. As in Bcfg2 the name of a certificate has
   /// to be in lower case for that.
   private func isKnownAddress(_ client: String, _ address: ClientAddress) -> Bool? {
-    if clients.byName[client]?.isFloating == true {
+    if clients.client(named: client)?.isFloating == true {
       debugLog("Client \(client) is floating")
       return true
     }
-    guard let owners = clients.byAddress[address.ip] else { return nil }
+    let owners = clients.clients(at: address.ip)
+    guard !owners.isEmpty else { return nil }
     if owners.contains(where: { $0.name == client }) {
       debugLog("Client \(client) matches address \(address.ip)")
       return true

@@ -1,10 +1,11 @@
+import COpenSSL
 import EventLoop
 import Glibc
 
 /// clients.xml or groups.xml, with the files that it includes: what was read, and whether the disk has something newer.
 ///
-/// Changes are found by comparing bytes, so that the server's own writes, which it knows, cost no second parse, and what
-/// an administrator saves between two events is not missed.
+/// Changes are found by comparing digests of the bytes, so that the server's own writes, which it knows, cost no second
+/// parse, and what an administrator saves between two events is not missed. The bytes themselves are not kept.
 final class MetadataFile {
   enum Outcome {
     /// The disk has what was read.
@@ -23,8 +24,8 @@ final class MetadataFile {
   let path: String
   /// True once it was read without errors.
   private(set) var isRead = false
-  /// Contents of the file and of those it includes, as they were read last, good or not.
-  private(set) var contents: [String: [UInt8]] = [:]
+  /// SHA-256 of the file and of those it includes, as they were read last, good or not; a missing one has none.
+  private var digests: [String: [UInt8]] = [:]
   private var isBroken = false
   /// True where files came or went that a glob may fit.
   private var mustParse = true
@@ -45,11 +46,11 @@ final class MetadataFile {
   }
 
   /// The file itself, then those that it includes.
-  var paths: [String] { [path] + contents.keys.filter { $0 != path }.sorted() }
+  var paths: [String] { [path] + digests.keys.filter { $0 != path }.sorted() }
 
   /// Takes note of an event: whether a glob may fit other files now.
   func note(_ event: FileEvent) {
-    guard !event.isDirectory, contents[event.path] == nil else { return }
+    guard !event.isDirectory, digests[event.path] == nil else { return }
     if watchedPaths.contains(event.path)
       || watchedPatterns.contains(where: { fnmatch($0, event.path, FNM_PATHNAME) == 0 })
     {
@@ -59,16 +60,16 @@ final class MetadataFile {
 
   /// Compares with the disk and reads again what differs.
   func refresh() -> Outcome {
-    var present = read(paths)
-    guard mustParse || present != contents else { return isBroken ? .broken : .same }
+    var present = digests(of: paths)
+    guard mustParse || present != digests else { return isBroken ? .broken : .same }
     for _ in 0..<Self.attempts {
       let document = XIncludedDocument(path: path)
-      let parsed = read([path] + document.includedFiles)
+      let parsed = digests(of: [path] + document.includedFiles)
       guard parsed == present else {
         present = parsed
         continue
       }
-      contents = parsed
+      digests = parsed
       mustParse = false
       watch(document)
       for problem in document.problems { plugin.logger.error("\(problem)") }
@@ -89,32 +90,45 @@ final class MetadataFile {
   }
 
   /// True where the disk has what was read last.
-  var isSameOnDisk: Bool { read(paths) == contents }
+  var isSameOnDisk: Bool { digests(of: paths) == digests }
+
+  /// The bytes of the file and of those it includes; nil where the disk has others than were read last.
+  func unchangedContents() -> [String: [UInt8]]? {
+    var contents: [String: [UInt8]] = [:]
+    for path in paths {
+      let bytes = read(path)
+      guard bytes.map(Self.digest) == digests[path] else { return nil }
+      contents[path] = bytes
+    }
+    return contents
+  }
 
   /// Has the file parsed at the next `refresh`, whatever the disk has.
   func invalidate() { mustParse = true }
 
   /// Takes over contents that the server itself has just written.
-  func wrote(_ bytes: [UInt8], to path: String) { contents[path] = bytes }
+  func wrote(_ bytes: [UInt8], to path: String) { digests[path] = Self.digest(bytes) }
 
   /// Logs what is wrong with an element.
   func complain(_ line: Int32, _ message: String) {
-    let place = contents.count > 1 ? "\(path) or a file that it includes" : path
+    let place = digests.count > 1 ? "\(path) or a file that it includes" : path
     plugin.logger.error("\(place):\(line): \(message)")
   }
 
-  /// Contents of files; a missing one has no entry.
-  private func read(_ paths: [String]) -> [String: [UInt8]] {
-    var contents: [String: [UInt8]] = [:]
-    for path in paths {
-      do {
-        contents[path] = try AtomicFile.readFile(path, limitBytes: Self.limitBytes)
-      } catch {
-        // What is missing or unreadable is told by the parser.
-        contents[path] = nil
-      }
+  private func digests(of paths: [String]) -> [String: [UInt8]] {
+    var digests: [String: [UInt8]] = [:]
+    for path in paths { digests[path] = read(path).map(Self.digest) }
+    return digests
+  }
+
+  /// The bytes of a file; nil for one that is missing or unreadable, which the parser tells of.
+  private func read(_ path: String) -> [UInt8]? { try? AtomicFile.readFile(path, limitBytes: Self.limitBytes) }
+
+  private static func digest(_ bytes: [UInt8]) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: Int(SHA256_DIGEST_LENGTH)) { digest, count in
+      SHA256(bytes, bytes.count, digest.baseAddress)
+      count = digest.count
     }
-    return contents
   }
 
   /// The plugin's folder is watched as a whole; here what is included from elsewhere.

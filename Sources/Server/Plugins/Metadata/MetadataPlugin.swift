@@ -129,11 +129,11 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   /// The name that clients.xml has for a client: of an alias its client's, in lower case.
   func canonicalName(_ client: String) -> String {
     let name = client.lowercased()
-    return clients.byAlias[name]?.name ?? name
+    return clients.client(ofAlias: name)?.name ?? name
   }
 
   /// What clients.xml says of a client; nil where it does not know it.
-  func record(of client: String) -> ClientRecord? { clients.byName[canonicalName(client)] }
+  func record(of client: String) -> ClientRecord? { clients.client(named: canonicalName(client)) }
 
   public func listClients() async -> [String] { clients.ordered.map(\.name) }
 
@@ -141,27 +141,23 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   public func resolveClientNow(_ address: ClientAddress) -> String? {
     if let client = sessions.client(at: address, now: core.loop.now) { return client }
-    guard let owners = clients.byAddress[address.ip], owners.count == 1 else { return nil }
-    return owners[0].name
+    return clients.onlyClient(at: address.ip)?.name
   }
 
   public func resolveClient(_ address: ClientAddress, cleanupCache: Bool) async throws -> String {
     if cleanupCache { sessions.dropExpired(now: core.loop.now) }
     if let client = resolveClientNow(address) { return client }
-    if let owners = clients.byAddress[address.ip] {
-      guard owners.count == 1 else {
-        let message = "Address \(address.ip) has multiple reverse assignments; a uuid must be used"
-        logger.error("\(message)")
-        throw MetadataConsistencyError(message)
-      }
-      return owners[0].name
+    guard clients.clients(at: address.ip).isEmpty else {
+      let message = "Address \(address.ip) has multiple reverse assignments; a uuid must be used"
+      logger.error("\(message)")
+      throw MetadataConsistencyError(message)
     }
     guard let name = await core.resolver.name(of: address.ip)?.lowercased() else {
       let message = "Address resolution error for \(address.ip): [Errno -2] Name or service not known"
       logger.error("\(message)")
       throw MetadataConsistencyError(message)
     }
-    return clients.byAlias[name]?.name ?? name
+    return clients.client(ofAlias: name)?.name ?? name
   }
 
   public func setProfile(
@@ -197,7 +193,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   public func setVersion(_ client: String, _ version: String) async throws {
     if record(of: client) == nil { _ = try await initialMetadata(client) }
     let name = canonicalName(client)
-    guard clients.byName[name]?.version != version else { return }
+    guard clients.client(named: name)?.version != version else { return }
     logger.info("Setting client \(client) version to \(version)")
     try await updateClient(name, ["version": version])
   }
@@ -223,20 +219,21 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       if record(of: name) == nil { clients.add(name: name, attributes: attributes) }
       expireCache(key: name.lowercased())
     case .update(let name, let attributes):
-      if let record = clients.byName[name], attributes.allSatisfy({ ClientsTable.canUpdate($0.name) }) {
+      if let record = clients.client(named: name), attributes.allSatisfy({ ClientsTable.canUpdate($0.name) }) {
         clients.update(record, attributes)
       } else {
         clientsFile.invalidate()
       }
       expireCache(key: name)
     case .remove(let name):
-      if let record = clients.byName[name], record.profiles.count == 1 {
+      if let record = clients.client(named: name), record.hasOneElement {
         clients.remove(record)
       } else {
         clientsFile.invalidate()
       }
       expireCache(key: name)
     }
+    if clients.isWorthReadingAgain { clientsFile.invalidate() }
     refreshClients()
   }
 
@@ -252,14 +249,14 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     try requireRead()
     let name = canonicalName(client)
     if let cached = initialCache[name] { return cached.copy() }
-    if clients.byName[name] == nil {
+    if clients.client(named: name) == nil {
       guard let profile = rules.defaultGroup else {
         throw MetadataConsistencyError("Cannot add new client \(name); no default group set")
       }
       debugLog("\(self.name): Adding new client with default profile \(profile)")
       try await setProfile(name, profile, address: nil, requirePublic: false)
     }
-    let record = clients.byName[name]
+    let record = clients.client(named: name)
     var membership = GroupMembership(client: name)
     var profile: String?
     for group in record?.profiles ?? [] {
