@@ -50,6 +50,12 @@ public nonisolated enum AtomicFile {
   /// How many writes were refused.
   public static var refusedWrites: Int { refusal.withLock { $0.count } }
 
+  /// Asks whether a file may be written, before work that leaves traces elsewhere, such as a serial number that an
+  /// authority has used up.
+  ///
+  /// - Throws: `SystemError` with EROFS where `refuseWrites` said so; it counts as a refused write.
+  public static func requireWritable(_ path: String) throws(SystemError) { try checkRefusal(path) }
+
   private static func checkRefusal(_ path: String) throws(SystemError) {
     let isRefused = refusal.withLock { refusal in
       guard let folder = refusal.folder, path.hasPrefix(folder) else { return false }

@@ -148,41 +148,14 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
 
 @Test func certificateIsMadeByTheAuthorityAndVerified() async throws {
   try await LoopDriver.withLoop { loop in
+    let authority = try await TestAuthority(on: loop)
     let repository = try CfgRepository(
       [
         "key/sslkey.xml": "<KeyInfo perhost='true'><Key bits='1024'/></KeyInfo>",
         "crt/sslcert.xml": """
         <CertInfo><subjectAltName>www.example.com</subjectAltName><Cert key='/key' ca='test' C='US' O='Example'/></CertInfo>
         """,
-      ], conf: "[sslca_test]\nconfig = @DIR@/ca.cnf\nchaincert = @DIR@/ca.crt\nroot_ca = true\n", on: loop)
-    let folder = repository.directory.path
-    repository.directory.write(
-      """
-      [ca]
-      default_ca = c
-      [c]
-      dir = \(folder)
-      database = $dir/index.txt
-      new_certs_dir = $dir
-      serial = $dir/serial
-      certificate = $dir/ca.crt
-      private_key = $dir/ca.key
-      default_md = sha256
-      policy = p
-      copy_extensions = copy
-      [p]
-      commonName = supplied
-      countryName = optional
-      organizationName = optional
-      """, to: "ca.cnf")
-    repository.directory.write("", to: "index.txt")
-    repository.directory.write("01\n", to: "serial")
-    let made = try await ChildProcess.run(
-      [
-        "openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-keyout", "\(folder)/ca.key", "-out",
-        "\(folder)/ca.crt", "-days", "2", "-subj", "/CN=test CA",
-      ], timeout: .seconds(60), outputLimitBytes: 1 << 16, on: loop)
-    #expect(made.status.isSuccess)
+      ], conf: authority.settings, on: loop)
     let certificate = await repository.text("/crt")
     #expect(certificate.contains("DNS:www.example.com, DNS:one.example.com"), "\(certificate)")
     #expect(repository.directory.names(in: "Cfg/crt") == ["crt.H_one.example.com", "sslcert.xml"])

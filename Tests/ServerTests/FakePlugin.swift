@@ -63,6 +63,8 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
   var isAllowedByMetadata = true
   var expired: [String?] = []
   var revision = "7"
+  /// What a client has for an entry.
+  var pulled: (Element) -> Void = { _ in }
 
   /// Notes a call and does what the test asked for: fails, waits.
   private func meet(_ name: String, _ client: String? = nil) async throws {
@@ -154,11 +156,15 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
   func expireCache(key: String?) { expired.append(key) }
   func templateData(entry: Element, metadata: ClientMetadata, template: String) throws -> [String: any ConnectorData] {
     try meetNow("templateData")
-    return ["fake": FakeData(text: "\(entry.name ?? "-") \(template)")]
+    return Self.variables("\(name) \(entry.name ?? "-") \(template)", name)
   }
   func xmlTemplateData(path: String, metadata: ClientMetadata) throws -> [String: any ConnectorData] {
     try meetNow("xmlTemplateData")
-    return ["fake": FakeData(text: path)]
+    return Self.variables("\(name) \(path)", name)
+  }
+  /// One variable that every fake has, and one of its own.
+  private static func variables(_ text: String, _ name: String) -> [String: any ConnectorData] {
+    ["fake": FakeData(text: text), name: FakeData(text: name)]
   }
   func getExtra(_ client: String) async throws -> [(tag: String, name: String)] {
     try await meet("getExtra", client)
@@ -166,7 +172,9 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
   }
   func getCurrentEntry(_ client: String, tag: String, name: String) async throws -> Element {
     try await meet("getCurrentEntry", client)
-    return Element(tag, ["name": name])
+    let entry = Element(tag, ["name": name])
+    pulled(entry)
+    return entry
   }
   func acceptChoices(_ entry: Element, _ metadata: ClientMetadata) throws -> [String] {
     try meetNow("acceptChoices")

@@ -132,28 +132,130 @@ import XMLRPC
     }
   }
 
-  @Test func toolsFindTemplateDataPullSourcesAndPullTargets() async throws {
+  @Test func whatAClientHasIsPulledIntoTheRepository() async throws {
     try await FakeBench.run { (bench: FakeBench) async throws in
-      let metadata = try await bench.core.buildMetadata("one")
-      let entry = Element("Path", ["name": "/t"])
-      let provider = try #require(bench.core.plugins(of: (any TemplateDataProvider).self).first)
-      #expect(
-        (try provider.templateData(entry: entry, metadata: metadata, template: "t")["fake"] as? FakeData)?.text
-          == "/t t")
-      #expect((try provider.xmlTemplateData(path: "p", metadata: metadata)["fake"] as? FakeData)?.text == "p")
-      let source = try #require(bench.core.plugins(of: (any PullSource).self).first)
-      let extra = try await source.getExtra("one")
+      let core = bench.core
+      let fake = bench.fake
+      fake.binders["Path:/extra"] = .now { _, _ in }
+      core.initPlugin(OtherFakePlugin.self)
+      let other = try bench.bench.plugin(OtherFakePlugin.self)
+      let extra = try await core.extraEntries(of: "one")
       #expect(extra.map(\.name) == ["/extra"])
-      let current = try await source.getCurrentEntry("one", tag: extra[0].tag, name: extra[0].name)
-      let target = try #require(bench.core.plugins(of: (any PullTarget).self).first)
-      let choices = try target.acceptChoices(current, metadata)
-      #expect(choices == ["H_one", "all"])
-      try await target.acceptPullData(specificTo: choices[0], current)
-      #expect(bench.fake.received.map(\.name) == ["/extra"])
-      for name in ["templateData", "acceptChoices", "getExtra"] { bench.fake.failures[name] = Boom() }
-      #expect(throws: Boom.self) { try provider.templateData(entry: entry, metadata: metadata, template: "t") }
-      #expect(throws: Boom.self) { try target.acceptChoices(current, metadata) }
-      await #expect(throws: Boom.self) { try await source.getExtra("one") }
+      @MainActor func pull(_ name: String = "/extra", _ choose: ([String]) -> String? = { $0.first }) async -> String {
+        do {
+          return try await core.pull("one", tag: "Path", name: name, choosing: choose) ?? "none"
+        } catch {
+          return "\(error)"
+        }
+      }
+      #expect(await pull() == "H_one")
+      #expect(fake.received.map(\.name) == ["/extra"] && other.received.isEmpty)
+      #expect(await pull("/extra") { $0.last } == "all")
+      #expect(await pull("/extra") { _ in nil } == "none")
+      #expect(await pull("/nobody") == "Got wrong numbers of matching generators for entry:[]")
+      other.binders["Path:/extra"] = .now { _, _ in }
+      #expect(await pull() == "Got wrong numbers of matching generators for entry:[Fake, Other]")
+      other.binders = [:]
+      // The next source is asked where the first has not got the entry.
+      fake.failures["getCurrentEntry"] = PluginExecutionError("not here")
+      #expect(await pull() == "H_one")
+      other.failures["getCurrentEntry"] = PluginExecutionError("nor here")
+      #expect(await pull() == "Pull Source failure; could not fetch current state: nor here")
+      fake.failures["getCurrentEntry"] = Boom()
+      #expect(await pull() == "boom")
+      fake.failures = [:]
+      for requirement in ["acceptChoices", "acceptPullData"] {
+        fake.failures = [requirement: PluginExecutionError("no")]
+        #expect(await pull() == "Configuration upload not supported by plugin Fake: no")
+        fake.failures = [requirement: Boom()]
+        #expect(await pull() == "boom")
+      }
+      fake.failures = ["getExtra": Boom()]
+      await #expect(throws: Boom.self) { try await core.extraEntries(of: "one") }
+      // One that waits for long holds up nobody.
+      let gate = Gate()
+      fake.failures = [:]
+      fake.gates["getCurrentEntry"] = gate
+      let held = Task { await pull() }
+      #expect(await bench.wait { gate.count == 1 })
+      #expect(await bench.ask("GetConfig", client: 2).hasPrefix("<Configuration"))
+      gate.open()
+      #expect(await held.value == "H_one")
+    }
+  }
+
+  @Test func aPullEndsInCfg() async throws {
+    let files = FakeBench.metadata.merging(["Cfg/extra/extra": "old\n", "Rules/r.xml": "<Rules priority='1'/>"]) { $1 }
+    var settings = CoreBench.settings
+    settings.plugins = ["Metadata", "Cfg", "Rules"]
+    try await CoreBench.run(files: files, settings: settings) { (bench: CoreBench) async throws in
+      await #expect(throws: PluginExecutionError.self) {
+        _ = try await bench.core.pull("one", tag: "Path", name: "/extra")
+      }
+      bench.core.initPlugin(FakePlugin.self)
+      try bench.plugin(FakePlugin.self).pulled = { $0.text = "pulled\n" }
+      let path = try await bench.core.pull("one", tag: "Path", name: "/extra") { $0.last }
+      #expect(path == bench.repository.file("Cfg/extra/extra.H_one"))
+      let entry = Element("Path", ["name": "/extra"])
+      try await bench.core.bind(entry, try await bench.core.buildMetadata("one"))
+      #expect(entry.text == "pulled\n")
+      bench.edit("Rules/r.xml", "<Rules priority='1'><Path name='/ruled'/></Rules>")
+      do {
+        _ = try await bench.core.pull("one", tag: "Path", name: "/ruled")
+        Issue.record("Rules takes nothing")
+      } catch {
+        #expect("\(error)" == "Configuration upload not supported by plugin Rules")
+      }
+    }
+  }
+
+  @Test func templatesGetTheVariablesOfEveryProvider() async throws {
+    try await FakeBench.run { (bench: FakeBench) async throws in
+      let core = bench.core
+      let metadata = try await core.buildMetadata("one")
+      let entry = Element("Path", ["name": "/t"])
+      @MainActor func text(_ variables: [String: any ConnectorData]) -> String? {
+        (variables["fake"] as? FakeData)?.text
+      }
+      #expect(text(try core.templateData(entry: entry, metadata: metadata, template: "t")) == "Fake /t t")
+      #expect(text(try core.xmlTemplateData(path: "p", metadata: metadata)) == "Fake p")
+      core.initPlugin(EarlyFakePlugin.self)
+      let variables = try core.templateData(
+        entry: entry, metadata: metadata, template: "t", reserved: ["metadata", "Fake"])
+      #expect(text(variables) == "Early /t t" && variables.keys.sorted() == ["Early", "fake"])
+      #expect(bench.log.has("warning Duplicate template variable fake provided by both Fake and Early"))
+      #expect(bench.log.has("warning Duplicate template variable Fake provided by both Fake and the renderer"))
+      for name in ["templateData", "xmlTemplateData"] { bench.fake.failures[name] = Boom() }
+      #expect(throws: Boom.self) { try core.templateData(entry: entry, metadata: metadata, template: "t") }
+      #expect(throws: Boom.self) { try core.xmlTemplateData(path: "p", metadata: metadata) }
+    }
+  }
+
+  @Test func aProviderThatThrowsFailsTheTemplateAlone() async throws {
+    final class Renderer: XMLTemplateRenderer {
+      unowned let core: ServerCore
+      init(_ core: ServerCore) { self.core = core }
+      func render(path: String, _ metadata: ClientMetadata) async throws -> Element {
+        let variables = try core.xmlTemplateData(path: path, metadata: metadata, reserved: ["metadata", "repo"])
+        let bundle = Element("Bundle")
+        bundle.children = [
+          Element("BoundPath", ["name": "/v", "keys": variables.keys.sorted().joined(separator: " ")])
+        ]
+        return bundle
+      }
+    }
+    let files = PluginRepository.files(
+      bundle: "<BoundPath name='/plain'/>", ["Bundler/t.xml": "<Bundle xmlns:py='http://genshi.edgewall.org/'/>"])
+    let groups = files["Metadata/groups.xml"]!.replacing("<Group name=\"web\"/>", with: "<Bundle name=\"t\"/>")
+    try await CoreBench.run(
+      files: files.merging(["Metadata/groups.xml": groups]) { $1 }, settings: PluginRepository.settings()
+    ) { (bench: CoreBench) async throws in
+      bench.core.initPlugin(FakePlugin.self)
+      let renderer = Renderer(bench.core)
+      bench.core.xmlTemplateRenderer = renderer
+      #expect(try await bench.entry("/v")?["keys"] == "Fake fake")
+      try bench.plugin(FakePlugin.self).failures["xmlTemplateData"] = Boom()
+      #expect(try await bench.entries() == ["Path:/plain"])
     }
   }
 

@@ -261,6 +261,40 @@ private final class Repository {
   }
 }
 
+@Test func withCompatibility13RulesAreThoseOf13() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let rules = """
+      <Rules priority="1"><S name="twice" a="1" first="1"/><S name="twice" a="2"/>
+      <Group name="g"><Group name="h"><S name="in" a="deep"/></Group><S name="in" a="g"/></Group><S name="in" a="beside"/>
+      <S name="blank"> </S><S name="empty"/><S name="c"><Group name="g"><I/></Group></S>
+      <S name="outer"><S name="inner"/></S><Group name="g"><S name="only-g"/></Group></Rules>
+      """
+    let table: [(entry: String, groups: Set<String>, with13: String, with14: String)] = [
+      (#"<S name="twice"/>"#, [], #"<S name="twice" a="2"/>"#, "failed: Found conflicting"),
+      (#"<S name="in"/>"#, [], #"<S name="in" a="beside"/>"#, #"<S name="in" a="beside"/>"#),
+      (#"<S name="in"/>"#, ["g"], #"<S name="in" a="g"/>"#, "failed: Found conflicting"),
+      (#"<S name="in"/>"#, ["g", "h"], #"<S name="in" a="deep"/>"#, "failed: Found conflicting"),
+      (#"<S name="blank">t</S>"#, [], #"<S name="blank"> </S>"#, #"<S name="blank">t</S>"#),
+      (#"<S name="empty">t</S>"#, [], #"<S name="empty">t</S>"#, #"<S name="empty">t</S>"#),
+      (
+        #"<S name="c"/>"#, [], #"<S name="c"><Group name="g"><I/></Group></S>"#, #"<S name="c"/>"#
+      ),
+      (#"<S name="inner"/>"#, [], "failed: No matching generator", #"<S name="inner"/>"#),
+      (#"<S name="only-g"/>"#, [], "failed: No matching source for entry", "failed: No matching generator"),
+    ]
+    for compatibility in [Compatibility.bcfg213, .bcfg214] {
+      let repository = Repository(["Rules/r.xml": rules], on: loop) { $0.compatibility = compatibility }
+      for (entry, groups, with13, with14) in table {
+        let bound = try await repository.bound(entry, groups)
+        let expected = compatibility == .bcfg213 ? with13 : with14
+        #expect(expected.hasPrefix("failed") ? bound.hasPrefix(expected) : bound == expected, "\(entry): \(bound)")
+      }
+      let names = repository.core.interfaces.generators.flatMap { $0.entryNames(tag: "S") }
+      #expect(names.contains("only-g") == (compatibility == .bcfg213) && !names.contains("inner"))
+    }
+  }
+}
+
 @Test func aTemplateWithoutARendererFailsAlone() async throws {
   try await LoopDriver.withLoop { (loop: EventLoop) async throws in
     let repository = Repository(
@@ -294,15 +328,21 @@ private final class FixedRenderer: XMLTemplateRenderer {
 }
 
 @Test func with13PathConditionsSeeTheNameOfAltsrc() async throws {
-  let info = """
-    <FileInfo><Path name="/real"><Info owner="real"/></Path><Path name="/source"><Info owner="source"/></Path></FileInfo>
-    """
-  let files = PluginRepository.files(
-    bundle: "<Path name=\"/real\" altsrc=\"/source\"/>", ["Cfg/source/source": "text", "Cfg/source/info.xml": info])
-  for (compatibility, owner) in [(Compatibility.bcfg213, "source"), (.bcfg214, "real")] {
-    let settings = PluginRepository.settings("Cfg", compatibility: compatibility)
-    try await CoreBench.run(files: files, settings: settings) { bench async throws in
-      #expect(try await bench.entry("/real")?["owner"] == owner)
+  let real = "<Path name=\"/real\"><Info owner=\"real\"/></Path>"
+  let source = "<Path name=\"/source\"><Info owner=\"source\"/></Path>"
+  let no = "<Path name=\"/source\" negate=\"true\"><Info owner=\"no\"/></Path>"
+  let table: [(info: String, with13: String, with14: String)] = [
+    (real + source, "source", "real"), (source + real, "real", "real"), ("<Info owner=\"any\"/>" + no, "any", "any"),
+  ]
+  for (info, with13, with14) in table {
+    let files = PluginRepository.files(
+      bundle: "<Path name=\"/real\" altsrc=\"/source\"/>",
+      ["Cfg/source/source": "text", "Cfg/source/info.xml": "<FileInfo>\(info)</FileInfo>"])
+    for (compatibility, owner) in [(Compatibility.bcfg213, with13), (.bcfg214, with14)] {
+      let settings = PluginRepository.settings("Cfg", compatibility: compatibility)
+      try await CoreBench.run(files: files, settings: settings) { bench async throws in
+        #expect(try await bench.entry("/real")?["owner"] == owner, "\(info)")
+      }
     }
   }
 }

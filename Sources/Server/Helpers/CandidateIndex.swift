@@ -24,13 +24,18 @@ final class CandidateIndex {
   /// template can make one for each client.
   private static let rememberedLimit = 65_536
 
+  private let isMatched13: Bool
   private var candidates: [Candidate] = []
   private var tags: [String: Tag] = [:]
 
   /// - Parameter usesRegex: a name may be a regular expression, anchored at its start and its end. One that does not
   ///   compile is logged with file and line, and is only a name.
-  init(_ structure: CompiledStructure, usesRegex: Bool, logger: Logger) {
-    structure.forEachElement { node, conditions in
+  /// - Parameter compatibility: 1.3 knows no rules within rules, and of rules of one name takes the last one that
+  ///   applies, where what a condition holds comes after what stands beside it.
+  init(_ structure: CompiledStructure, usesRegex: Bool, compatibility: Compatibility, logger: Logger) {
+    isMatched13 = compatibility == .bcfg213
+    let forEach = isMatched13 ? structure.forEachOuterElement : structure.forEachElement
+    forEach { node, conditions in
       let position = candidates.count
       candidates.append(Candidate(node: node, conditions: conditions))
       let name = node.source.name
@@ -69,6 +74,15 @@ final class CandidateIndex {
     let ordered = found.sorted()
     known.remembered[name] = ordered
     return ordered.map { candidates[$0] }
+  }
+
+  /// Rules that fit an entry and apply to a client. With 1.3 at most one: the last one of the entry's own name, else of
+  /// the name that fits first.
+  func holding(tag: String, name: String?, _ metadata: ClientMetadata) -> [Candidate] {
+    let holding = candidates(tag: tag, name: name).filter { $0.holds(metadata) }
+    guard isMatched13, let first = holding.first else { return holding }
+    let own = holding.last { $0.node.source.name == name }
+    return [own ?? holding.last { $0.node.source.name == first.node.source.name } ?? first]
   }
 
   /// A name without slashes at its end.

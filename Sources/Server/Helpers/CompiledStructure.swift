@@ -153,6 +153,21 @@ public final class CompiledStructure {
     Self.forEachElement(root.parts, [], body)
   }
 
+  /// Every element that only conditions stand around, with these. Elements come before what the conditions beside them
+  /// hold.
+  func forEachOuterElement(_ body: (_ node: Node, _ conditions: [Condition]) -> Void) {
+    Self.forEachOuterElement(root.parts, [], body)
+  }
+
+  private static func forEachOuterElement(
+    _ parts: [Part], _ conditions: [Condition], _ body: (Node, [Condition]) -> Void
+  ) {
+    for case .element(let node) in parts { body(node, conditions) }
+    for case .condition(let condition, let parts) in parts {
+      forEachOuterElement(parts, conditions + [condition], body)
+    }
+  }
+
   private static func forEachElement(
     _ parts: [Part], _ conditions: [Condition], _ body: (Node, [Condition]) -> Void
   ) {

@@ -48,21 +48,27 @@ open class EntrySet: EntryFolder {
   public let logger: Logger
   /// `[mdata]`.
   public var defaults: Settings.PathDefaults
+  /// Which Bcfg2 info files are read as.
+  public let compatibility: Compatibility
   /// Files by name.
   public private(set) var entries: [String: SpecificData] = [:]
   /// The folder's info.xml; nil where there is none.
   public private(set) var infoXML: InfoXML?
+  /// What `info` and `:info` say, with 1.3.
+  private var legacyInfo: [(name: String, value: String)] = []
   /// The files by specificity, then by name: made when needed.
   private var ordered: [SpecificData]?
   private let makeEntry: (String, Specificity) -> SpecificData
 
   public init(
-    baseName: String, folder: String, defaults: Settings.PathDefaults, monitor: any FileMonitor, logger: Logger,
+    baseName: String, folder: String, defaults: Settings.PathDefaults,
+    compatibility: Compatibility = .bcfg214, monitor: any FileMonitor, logger: Logger,
     makeEntry: @escaping (_ path: String, _ specificity: Specificity) -> SpecificData
   ) {
     self.baseName = baseName
     self.folder = folder
     self.defaults = defaults
+    self.compatibility = compatibility
     self.monitor = monitor
     self.logger = logger
     self.makeEntry = makeEntry
@@ -79,6 +85,10 @@ open class EntrySet: EntryFolder {
     let name = event.fileName
     if name == "info.xml" {
       infoEvent(event)
+      return
+    }
+    if compatibility == .bcfg213, LegacyInfo.fileNames.contains(name) {
+      legacyInfoEvent(event)
       return
     }
     if event.action == .deleted {
@@ -112,6 +122,20 @@ open class EntrySet: EntryFolder {
     infoXML = info
     info.handleEvent(event)
     info.changesApplied()
+  }
+
+  /// Attributes add up over the files and their versions, as in 1.3, until one of the files is gone.
+  private func legacyInfoEvent(_ event: FileEvent) {
+    if event.action == .deleted {
+      legacyInfo = []
+      return
+    }
+    do throws(SystemError) {
+      let bytes = try AtomicFile.readFile(event.path, limitBytes: FileBacked.fileLimitBytes)
+      LegacyInfo.read(bytes, path: event.path, into: &legacyInfo, logger: logger)
+    } catch {
+      logger.error("Failed to read file \(event.path): \(error)")
+    }
   }
 
   /// Whom a file is for; nil for a file that is not of this set.
@@ -150,7 +174,24 @@ open class EntrySet: EntryFolder {
   /// - Throws: `PluginExecutionError` where info.xml has nothing for the client.
   public func bindInfo(to entry: Element, _ metadata: ClientMetadata) throws {
     defaults.apply(to: entry)
-    try infoXML?.bindEntry(entry, metadata)
+    try bindInfoFiles(to: entry, metadata)
+  }
+
+  /// Sets the attributes of info.xml, and with 1.3 of `info`.
+  ///
+  /// - Throws: `PluginExecutionError` where info.xml has nothing for the client.
+  public func bindInfoFiles(to entry: Element, _ metadata: ClientMetadata) throws {
+    guard compatibility == .bcfg213 else {
+      try infoXML?.bindEntry(entry, metadata)
+      return
+    }
+    if !legacyInfo.isEmpty {
+      var values = legacyInfo
+      if let mode = entry["mode"], !values.contains(where: { $0.name == "mode" }) { values.append(("mode", mode)) }
+      LegacyInfo.completeMode(in: &values)
+      for (name, value) in values { entry[name] = value }
+    }
+    try infoXML?.bindEntry13(entry, metadata)
   }
 
   /// Binds at once.

@@ -63,6 +63,14 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
     core.fileMonitor.add(folder, recursive: true, handler: self)
   }
 
+  /// A file below the plugin's folder was written by the plugin itself. It is not left to the file monitor to tell:
+  /// `pseudo` never would.
+  func tellOfWrittenFile(_ path: String) {
+    core.repositoryChanged()
+    let relative = String(path.utf8.dropFirst(folder.utf8.count + 1)) ?? path
+    handleEvent(FileEvent(action: .created, path: path, relativePath: relative, isDirectory: false))
+  }
+
   private func forget(_ relativePath: String) {
     let name = "/" + relativePath
     for known in entrySets.keys where known == name || known.hasPrefix(name + "/") {

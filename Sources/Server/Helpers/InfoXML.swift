@@ -20,13 +20,12 @@ public final class InfoXML: StructFile {
     for (name, value) in info.source.attributes { entry[name] = value }
   }
 
-  /// As 1.3 did: the last `<Info>`, what stands deeper being later, with the elements in it (ACLs); Path conditions see
-  /// the name that the entry has while it is bound, which is that of its altsrc.
+  /// As 1.3 did: the last `<Info>`, what stands deeper being later, with the elements in it (ACLs); Path conditions hold
+  /// for the entry's own name and for that of its altsrc.
   ///
   /// - Throws: `PluginExecutionError` where none applies.
   public func bindEntry13(_ entry: Element, _ metadata: ClientMetadata) throws {
-    let bound = Element(entry.tag, entry.name.map { ["name": $0] } ?? [:])
-    guard let root = compiled?.root, let info = Self.last(root.parts, metadata, bound) else {
+    guard let root = compiled?.root, let info = Self.last(root.parts, metadata, entry) else {
       throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")
     }
     for (name, value) in info.attributes where !name.hasPrefix("__") { entry[name] = value }
@@ -38,10 +37,17 @@ public final class InfoXML: StructFile {
   ) -> Element? {
     var found: Element?
     for case .element(let node) in parts where node.source.tag == "Info" { found = node.source }
-    for case .condition(let condition, let inner) in parts where condition.holds(metadata, entry: entry) {
+    for case .condition(let condition, let inner) in parts where holds13(condition, metadata, entry) {
       found = last(inner, metadata, entry) ?? found
     }
     return found
+  }
+
+  private static func holds13(
+    _ condition: CompiledStructure.Condition, _ metadata: ClientMetadata, _ entry: Element
+  ) -> Bool {
+    guard condition.kind == .path else { return condition.holds(metadata) }
+    return (entry.name == condition.name || entry["realname"] == condition.name) != condition.isNegated
   }
 
   /// Copies of the `<Info>` elements that apply to the client and the entry.

@@ -56,9 +56,10 @@ public final class PriorityDirectory {
   public weak var renderer: (any XMLTemplateRenderer)?
 
   private let directory: DirectoryBacked<PriorityStructFile>
+  private let compatibility: Compatibility
   private let logger: Logger
   private var sources: [Source] = []
-  /// Names of the unconditional rules, by tag.
+  /// Names of the unconditional rules, by tag; with 1.3 of all.
   private var names: [String: Set<String>] = [:]
   /// The client for whom templates were rendered last.
   private weak var renderedFor: ClientMetadata?
@@ -72,13 +73,14 @@ public final class PriorityDirectory {
 
   /// Reads the folder and watches it.
   public init(
-    folder: String, monitor: any FileMonitor, logger: Logger, usesRegex: Bool, replacesName: Bool,
-    encryption: Encryption? = nil, renderer: (any XMLTemplateRenderer)? = nil
+    folder: String, monitor: any FileMonitor, logger: Logger, compatibility: Compatibility, usesRegex: Bool,
+    replacesName: Bool, encryption: Encryption? = nil, renderer: (any XMLTemplateRenderer)? = nil
   ) {
     self.usesRegex = usesRegex
     self.replacesName = replacesName
     self.encryption = encryption
     self.renderer = renderer
+    self.compatibility = compatibility
     self.logger = logger
     directory = DirectoryBacked(
       folder: folder, monitor: monitor, logger: logger, fits: DirectoryBacked<PriorityStructFile>.isXMLName
@@ -101,17 +103,22 @@ public final class PriorityDirectory {
     sources = directory.children.compactMap { file in
       guard let compiled = file.compiled else { return nil }
       if let source = known[file.path], source.file === file, source.version == file.version { return source }
-      let index = file.isTemplate ? nil : CandidateIndex(compiled, usesRegex: usesRegex, logger: logger)
+      let index = file.isTemplate ? nil : makeIndex(compiled)
       return Source(file: file, version: file.version, index: index)
     }
     renderedFor = nil
     names = [:]
     for source in sources {
       guard let compiled = source.file.compiled else { continue }
-      for case .element(let node) in compiled.root.parts {
-        if let name = node.source.name { names[node.source.tag, default: []].insert(name) }
+      compiled.forEachOuterElement { node, conditions in
+        guard conditions.isEmpty || compatibility == .bcfg213, let name = node.source.name else { return }
+        names[node.source.tag, default: []].insert(name)
       }
     }
+  }
+
+  private func makeIndex(_ compiled: CompiledStructure) -> CandidateIndex {
+    CandidateIndex(compiled, usesRegex: usesRegex, compatibility: compatibility, logger: logger)
   }
 
   private func rebuild() {
@@ -128,7 +135,7 @@ public final class PriorityDirectory {
     for source in sources where source.file.isTemplate {
       do {
         let compiled = try await source.file.resolved(metadata, by: renderer)
-        rendered[source.file.path] = CandidateIndex(compiled, usesRegex: usesRegex, logger: logger)
+        rendered[source.file.path] = makeIndex(compiled)
       } catch {
         logger.error("Failed to render template \(source.file.path): \(error)")
       }
@@ -139,17 +146,18 @@ public final class PriorityDirectory {
     renderedFor = metadata
   }
 
-  /// Whether an unconditional rule has this tag and exactly this name.
+  /// Whether an unconditional rule, with 1.3 any rule, has this tag and exactly this name.
   public func hasEntry(tag: String, name: String) -> Bool { names[tag]?.contains(name) ?? false }
 
-  /// Names of unconditional rules of a tag, sorted.
+  /// Names of unconditional rules of a tag, with 1.3 of all rules, sorted.
   public func entryNames(tag: String) -> [String] { names[tag]?.sorted() ?? [] }
 
-  /// Whether any rule fits an entry for a client.
+  /// Whether any rule fits an entry for a client, with 1.3 for whatever client.
   public func handles(_ entry: Element, _ metadata: ClientMetadata) -> Bool {
     for source in sources {
       guard let index = source.index else { continue }
-      for candidate in index.candidates(tag: entry.tag, name: entry.name) where candidate.holds(metadata) {
+      let candidates = index.candidates(tag: entry.tag, name: entry.name)
+      if compatibility == .bcfg213 ? !candidates.isEmpty : candidates.contains(where: { $0.holds(metadata) }) {
         return true
       }
     }
@@ -165,7 +173,7 @@ public final class PriorityDirectory {
     var files: [String] = []
     for source in sources {
       guard let index = source.index else { continue }
-      for candidate in index.candidates(tag: entry.tag, name: entry.name) where candidate.holds(metadata) {
+      for candidate in index.holding(tag: entry.tag, name: entry.name, metadata) {
         files.append(source.file.path)
         guard let known = best, known.file.priority >= source.file.priority else {
           best = (source.file, candidate)
@@ -191,9 +199,14 @@ public final class PriorityDirectory {
   }
 
   private func apply(_ node: CompiledStructure.Node, to entry: Element, _ metadata: ClientMetadata) {
-    let data = node.isPlain ? node.source : CompiledStructure.xmlMatched(node, metadata)
-    if let text = data.text, !text.utf8.allSatisfy(\.isXMLSpace) { entry.content = data.content }
-    for child in data.children { entry.children.append(node.isPlain ? child.deepCopy() : child) }
+    // 1.3 takes a rule as it stands: blank text, and conditions within as elements.
+    let is13 = compatibility == .bcfg213
+    let isSource = node.isPlain || is13
+    let data = isSource ? node.source : CompiledStructure.xmlMatched(node, metadata)
+    if let text = data.text, is13 ? !text.isEmpty : !text.utf8.allSatisfy(\.isXMLSpace) {
+      entry.content = data.content
+    }
+    for child in data.children { entry.children.append(isSource ? child.deepCopy() : child) }
     entry.attributes.reserveCapacity(entry.attributes.count + data.attributes.count)
     for (name, value) in data.attributes where entry[name] == nil {
       entry[name] = replacesName ? NameTemplate.substitute(value, name: entry.name ?? "None") : value

@@ -1,4 +1,6 @@
 /// Renders Genshi templates of XML files: bundles, rules. Works outside of the loop, in a child process.
+///
+/// Variables of plugins are at `ServerCore.xmlTemplateData`; where that throws, so does the rendering.
 public protocol XMLTemplateRenderer: AnyObject {
   /// The document that a template gives for a client, without comments; conditions are still in it.
   ///

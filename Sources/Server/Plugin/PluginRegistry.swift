@@ -33,6 +33,7 @@ public enum PluginRegistry {
     SEModulesPlugin.self,
     ServiceCompatPlugin.self,
     SSHbasePlugin.self,
+    SSLCAPlugin.self,
     SvnPlugin.self,
     TriggerPlugin.self,
   ]

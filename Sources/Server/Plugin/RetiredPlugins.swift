@@ -16,7 +16,6 @@ extension PluginRegistry {
     "Network": "use Cfg with a template for network configuration",
     "PostInstall": "use Action entries in bundles",
     "SGenshi": "use Bundler, which has templates itself",
-    "SSLCA": "move its folders to Cfg, key.xml as sslkey.xml and cert.xml as sslcert.xml",
     "Snapshots": "use Reporting",
     "Statistics": "use Reporting",
     "Svcmgr": "use Rules for Service entries",

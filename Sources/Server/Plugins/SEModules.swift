@@ -10,7 +10,7 @@ final class SEModulesPlugin: GroupSpool<EntrySet> {
   override func makeEntrySet(name: String, path: String) -> EntrySet {
     EntrySet(
       baseName: RepositoryPath.name(of: path), folder: path, defaults: core.settings.pathDefaults,
-      monitor: core.fileMonitor, logger: logger
+      compatibility: core.settings.compatibility, monitor: core.fileMonitor, logger: logger
     ) { [logger] in SEModuleData(path: $0, specificity: $1, logger: logger) }
   }
 

@@ -6,11 +6,6 @@ import EventLoop
 /// src/lib/Bcfg2/Server/Plugins/Cfg/__init__.py, XMLCfgCreator.
 class CfgCreator: CfgFile {
   let file: StructFile
-  /// How long a program that makes keys may take. Primes are found by chance.
-  static let timeout = Duration.seconds(120)
-  /// More than any key, certificate or complaint.
-  static let outputLimitBytes = 1 << 20
-
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
     file = StructFile(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
     super.init(path: path, specificity: specificity, plugin: plugin)
@@ -81,7 +76,6 @@ class CfgCreator: CfgFile {
     } catch {
       throw PluginExecutionError("Could not write \(path): \(error)")
     }
-    // Not left to the file monitor: `pseudo` would never tell, and another key would be made each time.
     plugin.tellOfWrittenFile(path)
   }
 
@@ -89,14 +83,6 @@ class CfgCreator: CfgFile {
   ///
   /// - Parameter purpose: what cannot be done otherwise, for the error.
   func run(_ arguments: [String], purpose: String) async throws -> ChildProcess.Output {
-    let output: ChildProcess.Output
-    do {
-      output = try await ChildProcess.run(
-        arguments, timeout: Self.timeout, outputLimitBytes: Self.outputLimitBytes, on: plugin.core.loop)
-    } catch {
-      throw PluginExecutionError("\(purpose): \(error)")
-    }
-    guard output.status.isSuccess else { throw PluginExecutionError("\(purpose): \(output.complaint)") }
-    return output
+    try await KeyProgram.run(arguments, purpose: purpose, on: plugin.core.loop)
   }
 }

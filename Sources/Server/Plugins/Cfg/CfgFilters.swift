@@ -57,20 +57,6 @@ final class CfgDiffFilter: CfgFilter {
   }
 }
 
-extension ChildProcess.Output {
-  /// What a failed child had to say: what it wrote to standard error, or else to standard output, or its status.
-  var complaint: String {
-    for bytes in [standardError, standardOutput] {
-      let text = String(decoding: bytes.prefix(4096), as: UTF8.self).trimmingBlanks
-      if !text.isEmpty { return text }
-    }
-    switch status {
-    case .exited(let code): return "Non-zero return value \(code)"
-    case .signaled: return status.description
-    }
-  }
-}
-
 extension String {
   /// Without blanks and line ends at both ends.
   var trimmingBlanks: String {

@@ -85,11 +85,6 @@ final class CfgInfoXMLFile: CfgInfo {
 /// 1.3's `info` and `:info`: a line per attribute.
 final class CfgLegacyInfoFile: CfgInfo {
   private var values: [(name: String, value: String)] = []
-  /// The keys in the order in which each place of a line is tried.
-  private static let keys: [(name: String, isWord: Bool)] = [
-    ("owner", false), ("group", false), ("mode", true), ("secontext", false), ("paranoid", false),
-    ("sensitive", false), ("encoding", false), ("important", false), ("mtime", true),
-  ]
 
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
     super.init(path: path, specificity: specificity, plugin: plugin)
@@ -100,33 +95,11 @@ final class CfgLegacyInfoFile: CfgInfo {
     super.load()
     guard let data else { return }
     values = []
-    for line in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(Array.init) {
-      let text = String(decoding: line, as: UTF8.self)
-      guard let (name, value) = Self.parse(text) else {
-        if !line.isEmpty { plugin.logger.warning("Failed to parse line in \(fileName): \(text)") }
-        continue
-      }
-      values.removeAll { $0.name == name }
-      values.append((name, value))
-    }
-    if let index = values.firstIndex(where: { $0.name == "mode" && $0.value.utf8.count == 3 }) {
-      values[index].value = "0" + values[index].value
-    }
+    LegacyInfo.read(data, path: path, into: &values, logger: plugin.logger)
+    LegacyInfo.completeMode(in: &values)
   }
 
   override func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
     for (name, value) in values { entry[name] = value }
-  }
-
-  /// `key: value`, from the line's first character on. What follows the value does not count.
-  static func parse(_ line: String) -> (name: String, value: String)? {
-    for key in keys {
-      guard let rest = line.dropping(prefix: key.name + ":") else { continue }
-      let value = rest.drop(while: \.isWhitespace).prefix {
-        key.isWord ? $0.isLetter || $0.isNumber || $0 == "_" : !$0.isWhitespace
-      }
-      return value.isEmpty ? nil : (key.name, String(value))
-    }
-    return nil
   }
 }

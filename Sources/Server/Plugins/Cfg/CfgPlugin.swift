@@ -62,13 +62,6 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
   /// The text of an option; nil where nobody set it.
   func option(_ section: String, _ option: String) -> String? { core.settings.value(section, option)?.value.text }
 
-  /// A file below the plugin's folder was written by the plugin itself.
-  func tellOfWrittenFile(_ path: String) {
-    core.repositoryChanged()
-    let relative = String(path.utf8.dropFirst(folder.utf8.count + 1)) ?? path
-    handleEvent(FileEvent(action: .created, path: path, relativePath: relative, isDirectory: false))
-  }
-
   // MARK: PullTarget
 
   public func acceptChoices(_ entry: Element, _ metadata: ClientMetadata) throws -> [String] {

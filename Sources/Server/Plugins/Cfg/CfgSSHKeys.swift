@@ -39,8 +39,8 @@ final class CfgPrivateKeyCreator: CfgCreator {
         "Cfg: Generated SSH key pair at \(path) for \(metadata.hostname) with errors: \(text)")
     }
     return (
-      try folder.read("privkey", limitBytes: Self.outputLimitBytes),
-      try folder.read("privkey.pub", limitBytes: Self.outputLimitBytes)
+      try folder.read("privkey", limitBytes: KeyProgram.outputLimitBytes),
+      try folder.read("privkey.pub", limitBytes: KeyProgram.outputLimitBytes)
     )
   }
 }
@@ -74,7 +74,7 @@ final class CfgPublicKeyCreator: CfgCreator {
     let publicPath = createdPath(specificity)
     // Making the private key has made the public one.
     if fileExists(publicPath) {
-      return try AtomicFile.readFile(publicPath, limitBytes: Self.outputLimitBytes)
+      return try AtomicFile.readFile(publicPath, limitBytes: KeyProgram.outputLimitBytes)
     }
     let folder = try TemporaryFolder()
     let key = try folder.write(Array((privateEntry.text ?? "").utf8), "privkey")

@@ -139,10 +139,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     guard line.utf8.starts(with: "group:".utf8) else { return nil }
     let rest = line.utf8.dropFirst(6)
     if core.settings.compatibility == .bcfg213 {
-      let name = Array(rest.prefix { $0 != UInt8(ascii: ":") })
-      let start = name.firstIndex { !Self.isBlank($0) } ?? name.endIndex
-      let end = name.lastIndex { !Self.isBlank($0) }.map { $0 + 1 } ?? start
-      return String(decoding: name[start..<end], as: UTF8.self)
+      // Without the blanks of Unicode around it.
+      return String(decoding: rest.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self).trimmingBlanks
     }
     let name = rest.drop(while: Self.isBlank).prefix { !Self.isBlank($0) }
     return name.isEmpty ? nil : String(decoding: name, as: UTF8.self)

@@ -57,8 +57,6 @@ final class HostKeyData: SpecificData {
 final class HostKeySet: EntrySet {
   /// What entries have before info.xml says otherwise.
   private var attributes: [(name: String, value: String)]
-  /// info.xml is read as 1.3 did.
-  private let is13: Bool
 
   init(_ baseName: String, _ plugin: SSHbasePlugin) {
     attributes = [("owner", "root"), ("group", "root"), ("type", "file")]
@@ -66,10 +64,9 @@ final class HostKeySet: EntrySet {
     if baseName.hasPrefix("ssh_host_key") { attributes.append(("encoding", "base64")) }
     let isPublic = baseName.hasSuffix(".pub") || baseName == SSHbasePlugin.knownHosts
     attributes.append(("mode", isPublic ? "0644" : "0600"))
-    is13 = plugin.core.settings.compatibility == .bcfg213
     super.init(
       baseName: baseName, folder: plugin.folder, defaults: plugin.core.settings.pathDefaults,
-      monitor: plugin.core.fileMonitor, logger: plugin.logger
+      compatibility: plugin.core.settings.compatibility, monitor: plugin.core.fileMonitor, logger: plugin.logger
     ) { [unowned plugin] path, specificity in
       let data = HostKeyData(path: path, specificity: specificity, logger: plugin.logger)
       data.encryption = Encryption(plugin.core.settings)
@@ -95,11 +92,7 @@ final class HostKeySet: EntrySet {
   /// Owner, group, mode: the set's own, then those of info.xml.
   func bindPermissions(_ entry: Element, _ metadata: ClientMetadata) throws {
     for (name, value) in attributes { entry[name] = value }
-    if is13 {
-      try infoXML?.bindEntry13(entry, metadata)
-    } else {
-      try infoXML?.bindEntry(entry, metadata)
-    }
+    try bindInfoFiles(to: entry, metadata)
   }
 
   override func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {

@@ -127,7 +127,7 @@ extension SSHbasePlugin: FileEventHandler {
           core.expireMetadataCache()
         }
       }
-    } else if file == "info.xml" {
+    } else if file == "info.xml" || core.settings.compatibility == .bcfg213 && LegacyInfo.fileNames.contains(file) {
       for set in sets.values { set.handleEvent(event) }
     } else if file.hasSuffix(".static") {
       logger.info("Static key \(file) \(event.action); invalidating ssh_known_hosts cache")

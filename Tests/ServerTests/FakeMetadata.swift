@@ -1,0 +1,134 @@
+import EventLoop
+import OrderedCollections
+import Support
+import XMLRPC
+
+@testable import Server
+
+/// Another Metadata plugin than ours: it knows its clients by heart, and does nothing else until a test says what.
+class FakeMetadataPlugin: Plugin, Metadata {
+  override class var name: String { "FakeMetadata" }
+  override class var createsFolder: Bool { false }
+
+  /// Name by address.
+  var clients = ["10.0.0.1": "one", "10.0.0.2": "two", "127.0.0.1": "one"]
+  var groups: [String: MetadataGroup] = ["base": MetadataGroup(name: "base", bundles: ["b"])]
+  /// Requirements that throw, by name.
+  var failures: [String: any Error] = [:]
+  /// Requirements that wait, for client one or its address.
+  var gates: [String: Gate] = [:]
+  var calls: [String] = []
+  var isAdmitted = true
+  /// Metadata that is given in the place of the client's.
+  var answer: ((String) -> ClientMetadata)?
+  /// A client's name that is given in the place of the address's.
+  var resolved: String?
+  /// What the calls that wait for nobody say.
+  var resolvedNow: String?
+  var admittedNow: Bool?
+  var groupsMerged: (ClientMetadata, [String]) -> Void = { $0.groups.formUnion($1) }
+
+  private func meet(_ name: String, _ subject: String) async throws {
+    calls.append("\(name) \(subject)")
+    if subject == "one" || subject == "10.0.0.1" { await gates[name]?.wait() }
+    if let failure = failures[name] { throw failure }
+  }
+
+  func resolveClient(_ address: ClientAddress, cleanupCache: Bool) async throws -> String {
+    try await meet("resolveClient", address.ip)
+    guard let client = resolved ?? clients[address.ip] else {
+      throw MetadataConsistencyError("nobody is at \(address.ip)")
+    }
+    return client
+  }
+
+  func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress) async
+    -> Bool
+  {
+    calls.append("authenticateConnection \(address.ip) \(certificate ?? "-") \(user) \(password)")
+    if address.ip == "10.0.0.1" { await gates["authenticateConnection"]?.wait() }
+    return isAdmitted
+  }
+
+  func resolveClientNow(_ address: ClientAddress) -> String? { resolvedNow }
+  func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress) -> Bool? {
+    admittedNow
+  }
+
+  func initialMetadata(_ client: String) async throws -> ClientMetadata {
+    try await meet("initialMetadata", client)
+    return answer?(client) ?? Self.metadata(client)
+  }
+
+  static func metadata(_ client: String, bundles: OrderedSet<String> = ["b"]) -> ClientMetadata {
+    ClientMetadata(
+      hostname: client, profile: "base", groups: ["base"], bundles: bundles, aliases: [], addresses: [],
+      categories: [:], uuid: nil, password: nil, version: nil)
+  }
+
+  func mergeAdditionalGroups(_ metadata: ClientMetadata, _ groups: [String]) { groupsMerged(metadata, groups) }
+  func mergeAdditionalData(_ metadata: ClientMetadata, source: String, data: any ConnectorData) {
+    metadata.addData(data, of: source)
+  }
+  func listClients() async -> [String] { Set(clients.values).sorted() }
+  func updateClientList() async {}
+  func setProfile(_ client: String, _ profile: String, address: ClientAddress?, requirePublic: Bool) async throws {
+    try await meet("setProfile", client)
+  }
+  func setVersion(_ client: String, _ version: String) async throws { try await meet("setVersion", client) }
+}
+
+/// One more, which comes first.
+final class EarlyMetadataPlugin: FakeMetadataPlugin {
+  override class var name: String { "EarlyMetadata" }
+  override var sortOrder: Int { 10 }
+}
+
+/// A core whose Metadata plugin is the fake one, and which has the fake plugin for everything else.
+struct FakeMetadataBench {
+  let core: NetworkCore
+  let log: CapturedLines
+  let metadata: FakeMetadataPlugin
+  let fake: FakePlugin
+
+  static func run(_ body: (FakeMetadataBench) async throws -> Void) async throws {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let folder = TemporaryDirectory()
+      var settings = Settings()
+      settings.repository = folder.path
+      settings.plugins = []
+      settings.certificateAuthority = "ca.crt"
+      let core = NetworkCore(
+        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver())
+      let log = CapturedLines(core)
+      core.initPlugin(FakeMetadataPlugin.self)
+      core.initPlugin(FakePlugin.self)
+      try core.loadPlugins()
+      guard let metadata = core.plugins["FakeMetadata"] as? FakeMetadataPlugin,
+        let fake = core.plugins["Fake"] as? FakePlugin
+      else { throw PluginInitError("the fakes are not loaded") }
+      fake.structures = { _ in [FakeBench.bundle("b", ["/fast"])] }
+      fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname }
+      try await body(FakeMetadataBench(core: core, log: log, metadata: metadata, fake: fake))
+      core.shutdown()
+    }
+  }
+
+  /// As `FakeBench.ask`.
+  func ask(_ method: String, _ parameters: [Value] = [], client: Int = 1) async -> String {
+    let address = ClientAddress(ip: "10.0.0.\(client)", port: 50000)
+    return FakeBench.text(await core.dispatch(MethodCall(method: method, params: parameters), from: address))
+  }
+
+  func wait(_ condition: () -> Bool) async -> Bool {
+    for _ in 0..<1000 {
+      if condition() { return true }
+      await core.loop.nextIteration()
+    }
+    return condition()
+  }
+
+  static func whole(_ client: String) -> String {
+    "<Configuration version=\"2.0\" revision=\"7\"><Bundle name=\"b\"><Path name=\"/fast\" by=\"\(client)\"/></Bundle></Configuration>"
+  }
+}

@@ -1,0 +1,158 @@
+import EventLoop
+import Support
+import Testing
+import XMLRPC
+
+@testable import Server
+
+/// The core with another Metadata plugin than ours, by its interface alone: a good one, and ones that throw, wait, or
+/// answer nonsense.
+@Suite struct MetadataInterfaceTests {
+  private static let statistics: [Value] = [
+    "<u><Node name=\"one\"><Statistics state=\"clean\" version=\"2.0\"/></Node></u>"
+  ]
+  private static let data: [Value] = [
+    "<ProbeData><probe-data name=\"p\" source=\"Fake\">x</probe-data></ProbeData>"
+  ]
+
+  @Test func aClientsRunNeedsNothingOfOurs() async throws {
+    try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+      let address = ClientAddress(ip: "10.0.0.1", port: 1)
+      #expect(await bench.core.authenticate(certificate: "cn", user: "root", password: "x", address: address))
+      bench.fake.groups = [.named("wanted")]
+      bench.fake.data = FakeData(text: "d")
+      #expect(await bench.ask("DeclareVersion", ["1.4"]) == "true")
+      #expect(await bench.ask("GetProbes") == "<probes/>")
+      #expect(await bench.ask("RecvProbeData", Self.data) == "true")
+      #expect(await bench.ask("AssertProfile", ["base"]) == "true")
+      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
+      #expect(await bench.ask("GetDecisionList", ["whitelist"]) == "[]")
+      #expect(await bench.ask("RecvStats", Self.statistics) == "true")
+      let metadata = try await bench.core.buildMetadata("one")
+      #expect(metadata.groups == ["base", "wanted"] && (metadata[connector: "Fake"] as? FakeData)?.text == "d")
+      #expect(bench.metadata.calls.first == "authenticateConnection 10.0.0.1 cn root x")
+      #expect(bench.metadata.calls.contains("setVersion one") && bench.metadata.calls.contains("setProfile one"))
+      bench.metadata.isAdmitted = false
+      #expect(await !bench.core.authenticate(certificate: nil, user: "root", password: "x", address: address))
+    }
+  }
+
+  @Test func whatItThrowsIsTheFaultOfThePythonCore() async throws {
+    let resolution = "fault -32500 Critical failure: Client metadata resolution error for"
+    let runtime = "fault -32500 Critical failure: Metadata system runtime failure for 10.0.0.1: unread"
+    let calls: [(String, [Value])] = [
+      ("GetConfig", []), ("GetProbes", []), ("RecvProbeData", Self.data), ("RecvStats", Self.statistics),
+      ("GetDecisionList", ["whitelist"]), ("DeclareVersion", ["1"]), ("AssertProfile", ["p"]),
+    ]
+    var table: [(requirement: String, error: any Error, call: (String, [Value]), answer: String)] = []
+    for call in calls {
+      table.append(("resolveClient", Boom(), call, "fault 1 boom"))
+      table.append(("resolveClient", MetadataConsistencyError("torn"), call, "\(resolution) 10.0.0.1: torn"))
+      table.append(("resolveClient", MetadataRuntimeError("unread"), call, runtime))
+      // These two build no metadata.
+      if call.0 == "DeclareVersion" || call.0 == "AssertProfile" { continue }
+      table.append(("initialMetadata", Boom(), call, "fault 1 boom"))
+      table.append(("initialMetadata", MetadataConsistencyError("torn"), call, "\(resolution) one: torn"))
+      table.append(("initialMetadata", MetadataRuntimeError("unread"), call, runtime))
+    }
+    for (requirement, call, text) in [
+      ("setVersion", ("DeclareVersion", ["1"] as [Value]), "Unable to set version for one"),
+      ("setProfile", ("AssertProfile", ["p"]), "Unable to assert profile for one"),
+    ] {
+      table.append((requirement, Boom(), call, "fault 1 boom"))
+      for error in [MetadataConsistencyError("torn") as any Error, MetadataRuntimeError("torn")] {
+        table.append((requirement, error, call, "fault -32500 Critical failure: \(text): torn"))
+      }
+    }
+    for given in table {
+      try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+        bench.metadata.failures[given.requirement] = given.error
+        let answer = await bench.ask(given.call.0, given.call.1)
+        #expect(answer == given.answer, "\(given.requirement) \(given.call.0)")
+        #expect(bench.log.lines.contains { $0.hasPrefix("error ") }, "\(given.requirement) \(given.call.0)")
+        bench.metadata.failures = [:]
+        #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
+      }
+    }
+  }
+
+  @Test func whileItWaitsOthersAreAnswered() async throws {
+    let calls: [(String, String, [Value])] = [
+      ("resolveClient", "GetConfig", []), ("initialMetadata", "GetProbes", []),
+      ("setVersion", "DeclareVersion", ["1"]), ("setProfile", "AssertProfile", ["p"]),
+    ]
+    for (requirement, call, parameters) in calls {
+      try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+        let gate = Gate()
+        bench.metadata.gates[requirement] = gate
+        var answer: String?
+        let held = Task { answer = await bench.ask(call, parameters) }
+        #expect(await bench.wait { gate.count == 1 }, "\(requirement)")
+        #expect(await bench.ask("GetConfig", client: 2) == FakeMetadataBench.whole("two"), "\(requirement)")
+        #expect(answer == nil, "\(requirement)")
+        gate.open()
+        await held.value
+        #expect(answer?.hasPrefix("fault") == false, "\(requirement)")
+      }
+    }
+    try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+      let gate = Gate()
+      bench.metadata.gates["authenticateConnection"] = gate
+      let addresses = ["10.0.0.1", "10.0.0.2"].map { ClientAddress(ip: $0, port: 1) }
+      var isAdmitted: Bool?
+      let held = Task {
+        isAdmitted = await bench.core.authenticate(certificate: nil, user: "", password: "", address: addresses[0])
+      }
+      #expect(await bench.wait { gate.count == 1 })
+      #expect(await bench.core.authenticate(certificate: nil, user: "", password: "", address: addresses[1]))
+      #expect(isAdmitted == nil)
+      gate.open()
+      await held.value
+      #expect(isAdmitted == true)
+    }
+  }
+
+  @Test func nonsenseStaysWithItsClient() async throws {
+    try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+      let metadata = bench.metadata
+      // A client without a name, with bundles that nobody has.
+      metadata.resolved = ""
+      metadata.answer = { FakeMetadataPlugin.metadata($0, bundles: ["b", "none", ""]) }
+      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole(""))
+      #expect(bench.log.has("error Client  configuration missing bundles: none:"))
+      // Metadata of another client than was asked for: by an alias that is legal, and is what the client gets.
+      metadata.resolved = nil
+      metadata.answer = { _ in FakeMetadataPlugin.metadata("somebody") }
+      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("somebody"))
+      // One object for everybody: what connectors add to it stays with it, and no answer is another client's.
+      let shared = FakeMetadataPlugin.metadata("shared")
+      metadata.answer = { _ in shared }
+      bench.fake.groups = [.named("g")]
+      bench.core.expireMetadataCache()
+      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("shared"))
+      metadata.answer = nil
+      #expect(await bench.ask("GetConfig", client: 2) == FakeMetadataBench.whole("two"))
+      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("shared"), "kept: nothing has changed")
+      bench.core.expireMetadataCache()
+      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
+      // Groups that it does not take.
+      metadata.groupsMerged = { metadata, _ in metadata.groups = [] }
+      #expect(try await bench.core.buildMetadata("two").groups.isEmpty)
+      // A name by the fast way for which nothing is kept changes nothing.
+      metadata.resolvedNow = "unknown"
+      let call = MethodCall(method: "GetConfig", params: [])
+      #expect(bench.core.dispatchNow(call, from: ClientAddress(ip: "10.0.0.2", port: 1)) == nil)
+    }
+  }
+
+  @Test func ofSeveralTheFirstCounts() async throws {
+    try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+      bench.core.initPlugin(EarlyMetadataPlugin.self)
+      try bench.core.loadPlugins()
+      #expect(bench.core.metadata.name == "EarlyMetadata")
+      #expect(bench.log.has("error Multiple Metadata plugins loaded; using EarlyMetadata"))
+      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
+      #expect(bench.metadata.calls.isEmpty)
+    }
+  }
+}
