@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Measures the builtin core beside the multiprocessing core with some children, all on the same CPUs. See README.md.
 
-  cores.py                       both loads with 1, 2 and 4 children; about three minutes
+  cores.py                       memory and both loads with 1, 2 and 4 children; about three minutes
   cores.py --children 2 --seconds 2 --rounds 1
 
-Nothing is pinned: server, children and load share the CPUs, as they do on a machine of that size, and `ceiling` says
-what rate they would give if every CPU was busy with nothing else.
+Nothing is pinned: server, children and load share the CPUs, as they do on a machine of that size. `at most` is the rate
+that the processor times allow if no CPU was idle or had anything else to do.
 """
 import argparse
 import json
@@ -15,10 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import run
 import scenarios
 import servers
+
+ALL_CPUS = "0-%d" % (os.cpu_count() - 1)
 
 # Loads: lines of [caching], and arguments of bcfg2-load. A kept connection and no digests make the load cheap.
 LOADS = {
@@ -75,8 +78,7 @@ def measure(server, arguments, options, connections):
     """One load on one server: rate, milliseconds of processor time of each part, and the ceiling."""
     parent, children = server.processes()
     before = [processor_seconds(pid) for pid in [parent] + children]
-    cpus = "0-%d" % (os.cpu_count() - 1)
-    result = scenarios.load(server, cpus, "--connections", connections, "--seconds", options.seconds, "--lengths-vary",
+    result = scenarios.load(server, ALL_CPUS, "--connections", connections, "--seconds", options.seconds, "--lengths-vary",
                             *arguments)
     if server.processes() != (parent, children):
         raise RuntimeError("%d children: one has ended during the load: %s" % (server.children, server.tail()))
@@ -99,12 +101,15 @@ def median_of(rounds):
     return result
 
 
-def ceiling(figures):
-    """Answers a second if no CPU was ever idle or lent to others; one process never has more than one CPU."""
-    cpus = os.cpu_count()
-    total = figures["parent_ms"] + figures["children_ms"] + figures["load_ms"]
-    longest = max(figures["parent_ms"], figures["load_ms"], figures["children_ms"] / max(1, figures["children"]))
-    return 1000 / max(total / cpus, longest)
+def ceiling(figures, with_load=True):
+    """Answers a second if no CPU was ever idle or lent to others; one process never has more than one CPU.
+
+    Without the load: what the server would give if clients were other machines.
+    """
+    load = figures["load_ms"] if with_load else 0
+    total = figures["parent_ms"] + figures["children_ms"] + load
+    longest = max(figures["parent_ms"], load, figures["children_ms"] / max(1, figures["children"]))
+    return 1000 / max(total / os.cpu_count(), longest)
 
 
 def measure_load(name, options, work, pki):
@@ -112,73 +117,99 @@ def measure_load(name, options, work, pki):
     caching, arguments = LOADS[name]
     counts = [0] + options.children
     rounds = {(count, width): [] for count in counts for width in options.connections}
-    memory, running = {}, []
+    running = []
     try:
         for count in counts:
-            server = Core(work, options.site, pki, "0-%d" % (os.cpu_count() - 1), count, caching)
+            server = Core(work, options.site, pki, ALL_CPUS, count, caching)
             running.append(server)
-            server.start()
-            server.wait_for_port()
-            scenarios.settled_config(server)
-            # Children that are still reading the repository would be measured with the load.
-            scenarios.load(server, "0", "--connections", 8, "--requests", 100, "--lengths-vary", *arguments)
+            start(server, arguments)
         for _ in range(options.rounds):
             for server in running:
                 for width in options.connections:
                     rounds[server.children, width].append(measure(server, arguments, options, width))
-        for server in running:
-            parent, children = server.processes()
-            if len(children) != server.children:
-                raise RuntimeError("%d children run, not %d" % (len(children), server.children))
-            memory[server.children] = {"parent": memory_kb(parent), "children": [memory_kb(pid) for pid in children]}
-            # The sum holds only while this server is alone in sharing its pages with its children: others of the same
-            # executable run beside it, so PSS is a lower bound here.
     finally:
         for server in running:
             server.stop()
-    result = {"caching": caching, "loads": {}, "memory_kb": memory}
+    result = {"caching": caching, "loads": {}}
     for width in options.connections:
         rows = {}
         for count in counts:
             row = rows[count] = median_of(rounds[count, width])
             row["children"] = count
-            row["ceiling"] = ceiling(row)
+            row["ceiling"], row["ceiling_load_elsewhere"] = ceiling(row), ceiling(row, with_load=False)
         for row in rows.values():
             row["to_builtin"] = row["rate"] / rows[0]["rate"]
             row["ceiling_to_builtin"] = row["ceiling"] / rows[0]["ceiling"]
+            row["elsewhere_to_builtin"] = row["ceiling_load_elsewhere"] / rows[0]["ceiling_load_elsewhere"]
         result["loads"][width] = rows
         say("%s, %d at a time" % (name, width), rows)
-    say_memory(memory)
     return result
 
 
-def say(title, rows):
-    print("\n%s" % title)
-    print("| core | answers/s | to builtin | ms CPU: parent | children | load | CPUs busy | ceiling/s | to builtin "
-          "| p50 ms | p99 ms |")
-    print("|---" * 11 + "|")
+def start(server, arguments):
+    """Starts a server and waits until all of its children have built something."""
+    server.start()
+    server.wait_for_port()
+    scenarios.settled_config(server)
+    deadline = time.monotonic() + 60
+    while len(server.processes()[1]) < server.children:
+        if time.monotonic() > deadline:
+            raise RuntimeError("not %d children: %s" % (server.children, server.tail()))
+        time.sleep(0.05)
+    # Children that are still reading the repository would be measured with the load.
+    scenarios.load(server, "0", "--connections", 8, "--requests", 200, "--lengths-vary", *arguments)
+
+
+def measure_memory(options, work, pki):
+    """Memory of each core's processes, no other server running, after each client has had an answer."""
+    result = {}
+    for count in [0] + options.children:
+        server = Core(os.path.join(work, "memory"), options.site, pki, ALL_CPUS, count, {})
+        try:
+            start(server, LOADS["cold"][1])
+            scenarios.first_answers(server, argparse.Namespace(load_cpu=0), 10**9)
+            parent, children = server.processes()
+            if len(children) != count:
+                raise RuntimeError("%d children run, not %d" % (len(children), count))
+            result[count] = {"parent": memory_kb(parent), "children": [memory_kb(pid) for pid in children]}
+        finally:
+            server.stop()
+    print("\nmemory after an answer to each client, MB: RSS, PSS, private")
+    print("| core | parent | children |\n|---|---|---|")
+    for count, figures in result.items():
+        cells = ["%.1f, %.1f, %.1f" % tuple(m[key] / 1024 for key in ("rss", "pss", "private"))
+                 for m in [figures["parent"]] + figures["children"]]
+        print("| %s | %s | %s |" % (title(count), cells[0], "; ".join(cells[1:])))
+    sys.stdout.flush()
+    return result
+
+
+def title(count):
+    return "builtin" if not count else "%d child%s" % (count, "" if count == 1 else "ren")
+
+
+def say(name, rows):
+    print("\n%s" % name)
+    print("| core | answers/s | to builtin | ms CPU: parent | children | load | CPUs busy | at most/s | to builtin "
+          "| load elsewhere: to builtin | p50 ms | p99 ms |")
+    print("|---" * 12 + "|")
     for count, row in rows.items():
-        print("| %s | %.0f | %.2f | %.2f | %.2f | %.2f | %.0f %% | %.0f | %.2f | %.2f | %.2f |%s" % (
-            "%d children" % count if count else "builtin", row["rate"], row["to_builtin"], row["parent_ms"],
-            row["children_ms"], row["load_ms"], 100 * row["busy"], row["ceiling"], row["ceiling_to_builtin"],
+        print("| %s | %.0f | %.2f | %.2f | %.2f | %.2f | %.0f %% | %.0f | %.2f | %.2f | %.2f | %.2f |%s" % (
+            title(count), row["rate"], row["to_builtin"], row["parent_ms"], row["children_ms"], row["load_ms"],
+            100 * row["busy"], row["ceiling"], row["ceiling_to_builtin"], row["elsewhere_to_builtin"],
             row["p50_ms"], row["p99_ms"],
             " %d ERRORS: %s" % (row["errors"], row["first_error"][:100]) if row["errors"] else ""))
-    sys.stdout.flush()
-
-
-def say_memory(memory):
-    print("\nmemory after it, MB: RSS (private)")
-    for count, figures in memory.items():
-        print("  %-10s %s" % ("%d children" % count if count else "builtin", "  ".join(
-            "%s %.1f (%.1f)" % (who, m["rss"] / 1024, m["private"] / 1024)
-            for who, m in [("parent", figures["parent"])] + [("child", m) for m in figures["children"]])))
+    builtin = rows[0]
+    free = os.cpu_count() * builtin["parent_ms"] / (builtin["parent_ms"] + builtin["load_ms"])
+    print("With the load on these %d CPUs, a division of the builtin core's work that cost nothing would give %.2f." % (
+        os.cpu_count(), free))
     sys.stdout.flush()
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--site", default="large")
-    parser.add_argument("--only", default="cold,warm", help="loads: " + ",".join(LOADS))
+    parser.add_argument("--only", default="memory,cold,warm", help="parts: memory," + ",".join(LOADS))
     parser.add_argument("--children", default="1,2,4")
     parser.add_argument("--connections", default="1,8", help="requests at a time, apart by commas")
     parser.add_argument("--seconds", type=float, default=3, help="of each load")
@@ -187,8 +218,8 @@ def parse():
     parser.add_argument("--out", help="file for the figures, JSON")
     options = parser.parse_args()
     options.only = options.only.split(",")
-    if set(options.only) - set(LOADS):
-        parser.error("--only: %s are the loads" % ",".join(LOADS))
+    if set(options.only) - set(LOADS) - {"memory"}:
+        parser.error("--only: memory,%s are the parts" % ",".join(LOADS))
     options.children = [int(n) for n in options.children.split(",")]
     options.connections = [int(n) for n in options.connections.split(",")]
     return options
@@ -208,7 +239,10 @@ def main():
     os.chmod(work, 0o755)
     try:
         for name in options.only:
-            figures["loads"][name] = measure_load(name, options, work, os.path.join(work, "pki"))
+            if name == "memory":
+                figures["memory_kb"] = measure_memory(options, work, os.path.join(work, "pki"))
+            else:
+                figures["loads"][name] = measure_load(name, options, work, os.path.join(work, "pki"))
     finally:
         shutil.rmtree(work, ignore_errors=True)
         if options.out:
