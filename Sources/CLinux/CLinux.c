@@ -21,6 +21,10 @@
 
 int clinux_malloc_trim(size_t pad) { return malloc_trim(pad); }
 
+int clinux_malloc_keep(size_t bytes) {
+  return mallopt(M_TRIM_THRESHOLD, (int)bytes) && mallopt(M_MMAP_THRESHOLD, 1 << 20);
+}
+
 _Static_assert(sizeof(clinux_epoll_event) == sizeof(struct epoll_event), "epoll_event has another size");
 _Static_assert(offsetof(clinux_epoll_event, descriptor) == offsetof(struct epoll_event, data),
                "epoll_event has another layout");

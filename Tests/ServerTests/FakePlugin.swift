@@ -49,6 +49,7 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
   /// Gates hold only this client's calls.
   var heldClient = "one"
 
+  var stages: Set<ClientRunStage> { [.start, .end, .statistics] }
   var binders: [String: EntryBinder] = [:]
   var handled: Set<String> = []
   var structures: (ClientMetadata) -> [Element] = { _ in [] }

@@ -80,7 +80,7 @@ import XMLRPC
       }
       let last = RenderRequest(client: "d")
       async let answers = ["a", "b", "c"].asyncMap { client in
-        String(decoding: try await queue.render(RenderRequest(client: client), on: "Child-0"), as: UTF8.self)
+        String(decoding: try await queue.render(RenderRequest(client: client), on: "Child-0").bytes(), as: UTF8.self)
       }
       async let failure: any Error = {
         do {

@@ -14,6 +14,11 @@
 /// malloc_trim(3): gives free heap pages back to the kernel. 1 if some were given, 0 if not.
 int clinux_malloc_trim(size_t pad);
 
+/// mallopt(3): free bytes at the end of the heap stay with the process, up to so many, and blocks of less than 1 MiB come
+/// from the heap: a process that takes and gives back some hundred kilobytes for each answer would otherwise get new pages
+/// from the kernel for each. 1, or 0 where it is refused.
+int clinux_malloc_keep(size_t bytes);
+
 /// Takes the code of this process and its libraries out of its resident set (madvise MADV_DONTNEED on the mappings of
 /// code, which are never written): what is used again is mapped again, without reading the disk. Returns the bytes that
 /// were looked at.

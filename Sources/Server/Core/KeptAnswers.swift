@@ -9,8 +9,11 @@ final class KeptAnswers {
   final class Answer {
     let client: String
     let document: ByteSegments
-    /// For the hooks of a client's run; its generation is the answer's.
-    let metadata: ClientMetadata
+    /// What it was made from, and whose generation that is: the canonical name.
+    let generation: AnswerGeneration?
+    let hostname: String
+    /// For the hooks of a client's run; nil where it was made elsewhere, and there are none.
+    let metadata: ClientMetadata?
     let revision: String
     // `answers` owns all of them.
     fileprivate unowned(unsafe) var newer: Answer?
@@ -20,7 +23,19 @@ final class KeptAnswers {
       self.client = client
       self.document = document
       self.metadata = metadata
+      generation = metadata.generation
+      hostname = metadata.hostname
       self.revision = revision
+    }
+
+    /// An answer that another process has made, for a client by its canonical name.
+    init(client: String, document: ByteSegments, generation: AnswerGeneration, revision: String) {
+      self.client = client
+      self.document = document
+      self.generation = generation
+      self.revision = revision
+      hostname = client
+      metadata = nil
     }
   }
 

@@ -11,9 +11,9 @@ extension ServerCore {
     let start = MonotonicTime.now()
     var hasStarted = false
     if let kept = currentAnswer(client) {
-      if interfaces.hasRunHooks { await clientRunHook(.start, kept.metadata) }
-      if isCurrent(kept.metadata) {
-        if interfaces.hasRunHooks { await clientRunHook(.end, kept.metadata) }
+      if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.start, metadata) }
+      if isCurrent(kept) {
+        if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.end, metadata) }
         noteGenerated(client, since: start)
         return keptAnswers.give(kept)
       }
@@ -62,9 +62,25 @@ extension ServerCore {
   /// Beside the client's configuration, which is kept under its name. No client has a name with a space.
   private static func probesKey(_ client: String) -> String { "GetProbes " + client }
 
+  /// Keeps an answer that another process has made. There are no hooks of a client's run.
+  ///
+  /// - Parameter generation: this process's when that one was asked.
+  func keep(
+    _ document: ByteSegments, _ client: String, madeFrom generation: AnswerGeneration, revision made: String
+  ) async {
+    await updateRevisionIfNeeded()
+    guard generation == self.generation(of: client), made == revision else { return keptAnswers.remove(client) }
+    keptAnswers.insert(
+      KeptAnswers.Answer(client: client, document: document, generation: generation, revision: made))
+  }
+
+  private func isCurrent(_ answer: KeptAnswers.Answer) -> Bool {
+    answer.generation == generation(of: answer.hostname)
+  }
+
   /// The kept answer, if it is what would be made now.
   private func currentAnswer(_ client: String, hasRevision: Bool = true) -> KeptAnswers.Answer? {
-    guard let kept = keptAnswers[client], isCurrent(kept.metadata) else { return nil }
+    guard let kept = keptAnswers[client], isCurrent(kept) else { return nil }
     if hasRevision, !interfaces.versions.isEmpty {
       guard revisionGeneration == repositoryGeneration, kept.revision == revision else { return nil }
     }

@@ -85,6 +85,7 @@ final class ChildCore: ServerCore {
   /// - Parameter value: what the parent sent with its first call.
   func start(_ value: Value) async throws {
     try loadPlugins()
+    limitKeptAnswers()
     for plugin in interfaces.threaded where !(plugin is any Statistics) { try await plugin.startThreads() }
     await updateRevisionIfNeeded()
     if let flag = value["core_debug"]?.bool, flag != isDebugging { setCoreDebug(flag) }
@@ -101,6 +102,7 @@ final class ChildCore: ServerCore {
     switch frame.kind {
     case .call: Task { await call(frame) }
     case .render: Task { await render(frame) }
+    case .ping: channel.send(.alive)
     default: logger.error("A frame that the parent does not send: \(frame.kind)")
     }
   }
@@ -148,13 +150,14 @@ final class ChildCore: ServerCore {
     let build = Build(
       request: frame.request, begunHooks: RenderRequest.HookSet(rawValue: frame.payload.first ?? 0))
     let refused = AtomicFile.refusedWrites
-    let result: Result<ByteSegments, any Error>
+    let changes = ownChanges
+    let result: Result<(document: ByteSegments, keepable: KeepableParts?), any Error>
     do {
       // An edit that was finished before the client asked is in the kernel's queue.
       fileMonitor.processPending()
       result = .success(
         try await timed("GetConfig") {
-          try await Scope.$build.withValue(build) { try await renderConfiguration(client) }
+          try await Scope.$build.withValue(build) { try await makeAnswer(client) }
         })
     } catch {
       result = .failure(error)
@@ -164,18 +167,46 @@ final class ChildCore: ServerCore {
       channel.send(.refused, request: frame.request)
       return
     }
+    if ownChanges != changes { channel.send(.repositoryChanged) }
     switch result {
-    case .success(let document): channel.send(.configuration, request: frame.request, document)
+    case .success(let (document, keepable)):
+      if let keepable { channel.send(.keepable, request: frame.request, ByteSegments(keepable.encoded)) }
+      channel.send(.configuration, request: frame.request, document)
     case .failure(let error):
       channel.send(.failure, request: frame.request, ByteSegments(BuildErrorCode.encode(error)))
     }
   }
 
+  /// Whether the parent keeps answers; with hooks of a client's run each of them is asked for here, where the hooks are.
+  private var parentKeeps: Bool { settings.keptConfigurationBytes > 0 && !interfaces.hasRunHooks }
+
+  override func settingsChanged(_ settings: Settings) {
+    super.settingsChanged(settings)
+    limitKeptAnswers()
+  }
+
+  private func limitKeptAnswers() { if parentKeeps { keptAnswers.limitBytes = 0 } }
+
+  private func makeAnswer(_ client: String) async throws -> (document: ByteSegments, keepable: KeepableParts?) {
+    guard parentKeeps else { return (try await renderConfiguration(client), nil) }
+    let (configuration, metadata) = try await makeConfiguration(client)
+    guard let metadata, metadata.hostname == client, isCurrent(metadata), configuration["revision"] == revision else {
+      return (WireWriter.document(configuration), nil)
+    }
+    let document = WireWriter.configuration(configuration) { _ in nil }
+    return (document, KeepableParts(of: document, revision: revision))
+  }
+
   /// Hooks run once for a request, even where a child dies after them and another one builds anew.
   override func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
-    if let build = Scope.build, interfaces.clientRunHooks.contains(where: { !($0 is any Metadata) }) {
+    let plugins = interfaces.clientRunHooks.filter { !($0 is any Metadata) && $0.stages.contains(stage) }
+    if let build = Scope.build, !plugins.isEmpty {
       let hooks = RenderRequest.HookSet(stage)
-      if build.begunHooks.contains(hooks) { return }
+      if build.begunHooks.contains(hooks) {
+        // What a plugin remembers no longer than a run is forgotten all the same.
+        for case let plugin as any Caching in plugins { plugin.expireCache(key: nil) }
+        return
+      }
       channel.send(.hooks, request: build.request, ByteSegments([hooks.rawValue]))
       channel.flush()
     }

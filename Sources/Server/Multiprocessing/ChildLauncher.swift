@@ -24,6 +24,9 @@ struct ChildLauncher {
     var configuration = ChildProcess.Configuration([path, Self.argument, name, "\(getpid())"])
     configuration.descriptors = [Self.descriptor: theirs.rawValue]
     configuration.standardOutput = .inherit
+    // A crash is told by the status, in one line of the log; the runtime's report of it would take seconds, while the
+    // requests of the child wait, and pages. An administrator who wants one sets the variable.
+    configuration.environment = Environment.own.merging(["SWIFT_BACKTRACE": "enable=no"]) { own, _ in own }
     let channel = try RPCChannel(ours, on: loop)
     let process: ChildProcess
     do throws(SystemError) {

@@ -13,7 +13,7 @@ public enum ChildServer {
     guard arguments.count == 4, arguments[1] == ChildLauncher.argument else { return }
     let name = arguments[2]
     // The parent decides: a terminal's or a service's signals to the whole group are its business.
-    for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
+    for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1] { signal(number, SIG_IGN) }
     // A parent that ended before this call is told by the end of the pair.
     guard clinux_set_parent_death_signal(SIGKILL) == 0 else { exit(1) }
     if let parent = pid_t(arguments[3]), getppid() != parent { exit(0) }
@@ -41,7 +41,11 @@ public enum ChildServer {
       guard let value = try await life.start() else { return 0 }
       let settings = try ChildSettings.decode(value["settings"] ?? .nil)
       LogSetup.bootstrap(settings, forwardingTo: ForwardingLog(channel))
-      if geteuid() == 0, settings.user != 0 { try Privileges.drop(user: settings.user, group: settings.group) }
+      if geteuid() == 0, settings.user != 0 {
+        try Privileges.drop(user: settings.user, group: settings.group)
+        // The kernel forgets it with a change of the user.
+        guard clinux_set_parent_death_signal(SIGKILL) == 0 else { return 1 }
+      }
       AtomicFile.refuseWrites(below: settings.repository)
       guard
         let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)

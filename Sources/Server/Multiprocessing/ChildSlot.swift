@@ -13,10 +13,13 @@ struct LaunchedChild {
 /// The place of one child in the pool: its process, or the time until the next one.
 ///
 /// A child that ends is replaced: at once after a healthy life, else after a delay that doubles from 0.1 s to 30 s.
+///
+/// A child that has something to do and says nothing is asked whether it is alive after half of the silence that it is
+/// given. So one whose builds wait for programs goes on; one whose loop does not turn is killed.
 final class ChildSlot {
   /// Times that a child is given.
   struct Limits {
-    /// How long a child may say nothing while it has requests: `[server] child_timeout`.
+    /// How long a child may say nothing while it has requests, though it is asked: `[server] child_timeout`.
     var silence: Duration
     /// How long a child may take to read the repository.
     var start: Duration
@@ -49,6 +52,8 @@ final class ChildSlot {
   private(set) var restarts = 0
   /// How often this child was killed because it hung.
   private(set) var hangs = 0
+  /// How often a child was asked whether it is alive.
+  private(set) var pings = 0
 
   private let queue: RPCQueue
   private let loop: EventLoop
@@ -63,6 +68,8 @@ final class ChildSlot {
   private var readySince: MonotonicTime?
   private var hasAnswered = false
   private var hasHung = false
+  /// Asked whether it is alive, and silent since.
+  private var isAsked = false
   private var patience: Timer?
   private var restart: Timer?
 
@@ -96,7 +103,7 @@ final class ChildSlot {
   /// Promises a request to the child; `release` when it is sent.
   func reserve() {
     // The silence of a child that had nothing to do does not count.
-    if load == 0, isReady { wait(limits.silence) }
+    if load == 0, isReady { wait(limits.silence / 2) }
     reserved += 1
   }
 
@@ -110,6 +117,7 @@ final class ChildSlot {
     restart = nil
     hasHung = false
     hasAnswered = false
+    isAsked = false
     readySince = nil
     do {
       let child = try launch(name) { [weak self] in self?.exited($0) }
@@ -131,11 +139,11 @@ final class ChildSlot {
       state = .ready(child)
       readySince = loop.now
       logger.debug("\(name) is ready")
-      wait(limits.silence)
+      wait(limits.silence / 2)
       onChange()
     case .ready:
-      if kind != .log { hasAnswered = true }
-      wait(limits.silence)
+      if kind != .log, kind != .alive { hasAnswered = true }
+      wait(limits.silence / 2)
     default: break
     }
   }
@@ -205,8 +213,9 @@ final class ChildSlot {
     restart = loop.schedule(after: delay) { [weak self] in self?.start() }
   }
 
-  /// Kills the child where it then has been silent for so long with something to do.
+  /// Asks the child, or kills it where it was asked, if it then has been silent for so long with something to do.
   private func wait(_ limit: Duration) {
+    isAsked = false
     if let patience {
       patience.rearm(after: limit)
     } else {
@@ -219,6 +228,13 @@ final class ChildSlot {
     let isIdle = load == 0 && !isStarting && queue.queuedBytes(of: name) <= limits.queuedBytes
     if isIdle {
       patience = nil
+      return
+    }
+    if isReady, !isAsked {
+      queue.ping(name)
+      pings += 1
+      wait(limits.silence / 2)
+      isAsked = true
       return
     }
     hangs += 1

@@ -1,3 +1,4 @@
+import CLinux
 import EventLoop
 import Glibc
 import Logging
@@ -13,16 +14,19 @@ import XMLRPC
 /// src/lib/Bcfg2/Server/MultiprocessingCore.py. docs/core.md says which of our types stands for which class there.
 public final class MultiprocessingCore: BuiltinCore {
   /// How long children may take to end themselves before they are killed: Bcfg2's `shutdown_timeout`.
-  public nonisolated static let shutdownTimeout = Duration.seconds(10)
+  public var shutdownTimeout = Duration.seconds(10)
 
   public override var name: String { "MultiprocessingCore" }
+
+  /// Free memory that the parent does not give back to the kernel: what a few large answers take.
+  private static let freeBytes = 8 << 20
 
   /// The command line, which the children follow as the parent does.
   public var commandLine = CommandLineOptions()
   /// Starts the process of a child.
   var launcher = ChildLauncher()
 
-  private lazy var pool = ChildPool(loop: loop, logger: logger)
+  private(set) lazy var pool = ChildPool(loop: loop, logger: logger)
   private lazy var cache = DispatchingCache(queue: pool.queue)
   private let created = MonotonicTime.now()
   /// Configurations that were built here because no child could.
@@ -46,6 +50,9 @@ public final class MultiprocessingCore: BuiltinCore {
     let timeout = Duration.seconds(settings.value("server", "child_timeout")?.value.integer ?? 60)
     // A child reads what the parent has just read, but with others beside it.
     let limits = ChildSlot.Limits(silence: timeout, start: max(timeout, (MonotonicTime.now() - created) * 10))
+    // Answers come and go by the half megabyte; only a failure to get memory could come of a refusal.
+    _ = clinux_malloc_keep(Self.freeBytes)
+    pool.queue.onRepositoryChanged = { [unowned self] in repositoryChanged() }
     pool.start(count: childCount, limits: limits) { [unowned self] name, onExit in try launch(name, onExit) }
     logger.debug("Started \(pool.children.count) children")
   }
@@ -56,7 +63,7 @@ public final class MultiprocessingCore: BuiltinCore {
   }
 
   /// Ends the children; a second call kills them.
-  func stopChildren(_ completion: @escaping () -> Void) { pool.stop(limit: Self.shutdownTimeout, completion) }
+  func stopChildren(_ completion: @escaping () -> Void) { pool.stop(limit: shutdownTimeout, completion) }
 
   private func launch(
     _ name: String, _ onExit: @escaping (ChildProcess.ExitStatus) -> Void
@@ -95,20 +102,28 @@ public final class MultiprocessingCore: BuiltinCore {
 
   /// The configuration of a client, built by a child.
   ///
-  /// The parent builds it itself where the build has to write to the repository, and where there is no child to be had
+  /// The answer that a child made before is given again as long as nothing that it was made from has changed: then
+  /// there is no way to a child and back. The parent builds it itself where the build has to write to the repository, and where there is no child to be had
   /// and none is being started.
   ///
   /// - Throws: what the child's build threw; a `Fault` where the request ended several children.
   public override func renderConfiguration(_ client: String) async throws -> ByteSegments {
+    if let kept = configurationNow(client) { return kept }
     let request = RenderRequest(client: client)
     while true {
+      let made = generation(of: client)
       guard let child = await pool.acquire(mayGiveUp: !request.isSuspect) else {
         return try await buildHere(client, "no child process is running")
       }
       pool.release(child)
       logger.debug("Building configuration for \(client) on \(child)")
       do {
-        return ByteSegments(try await pool.queue.render(request, on: child))
+        let document = try await pool.queue.render(request, on: child)
+        guard let keepable = request.keepable, keptAnswers.limitBytes > 0, !interfaces.hasRunHooks,
+          let cut = keepable.cut(document, like: { keptAnswers.structure(like: $0) })
+        else { return document }
+        await keep(cut, client, madeFrom: made, revision: keepable.revision)
+        return cut
       } catch RPCError.refused {
         return try await buildHere(client, "it has to write to the repository")
       } catch RPCError.childGone(let end) {
@@ -159,6 +174,16 @@ public final class MultiprocessingCore: BuiltinCore {
       logger.debug("Dispatching RMI call to \(call.method) to children: \(plugin.name).\(method)")
       pool.queue.publish("\(plugin.name).\(method)", call.params)
     }
+  }
+
+  /// SIGUSR1: also how the children do.
+  public override func logCounters() {
+    super.logCounters()
+    let hangs = pool.children.reduce(0) { $0 + $1.hangs }
+    let state =
+      "Children: \(childProcesses.count) run, \(readyChildren) ready; ended and started again \(restarts) times,"
+    let lost = "of these killed because they did not answer \(hangs); configurations built in the parent \(ownBuilds)"
+    logger.notice("\(state) \(lost)")
   }
 
   // MARK: Statistics

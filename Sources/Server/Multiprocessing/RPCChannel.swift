@@ -5,21 +5,24 @@ import XMLRPC
 
 /// One end of the stream socket pair between parent and child, on a loop: frames out, frames in, neither waiting.
 ///
-/// A pair, not shared memory: an answer costs one copy into the kernel and one out of it, straight into the array that
-/// is sent to the client. A memfd passed along (SCM_RIGHTS) was measured: read or mapped, it took four to fourteen times as
+/// A pair, not shared memory: an answer costs one copy into the kernel and one out of it, straight into the arrays that
+/// are sent to the client. A memfd passed along (SCM_RIGHTS) was measured: read or mapped, it took four to fourteen times as
 /// long from 2 kB to 20 MB, because every page is new each time.
 @MainActor final class RPCChannel {
   /// Bytes read per readiness, at most, before others have their turn.
   private static let turnBytes = 1 << 20
-  /// Smaller pieces are gathered into one write.
-  private static let gatherBytes = 64 << 10
-  private static let pieceBytes = 4096
+  /// Segments are gathered into writes of so many bytes: an answer has a thousand of them, and each write may wake the
+  /// other end.
+  private static let gatherBytes = 256 << 10
+  /// A large payload is received in pieces of at most so many bytes.
+  private static let pieceBytes = 96 << 10
 
+  /// A large frame that has begun.
   private struct Partial {
     let kind: RPCFrame.Kind
     let request: UInt64
-    var payload: [UInt8]
-    var filled: Int
+    var payload: ByteSegments
+    var missingBytes: Int
   }
 
   /// Called with each frame, in order. It may close the channel.
@@ -28,6 +31,8 @@ import XMLRPC
   var onEnd: (_ reason: String) -> Void = { _ in }
   /// Bytes that the kernel has not taken yet.
   private(set) var queuedBytes = 0
+  /// Bytes that are still to come of the frame that has begun; 0 between two frames, and for a small one.
+  var missingBytes: Int { partial?.missingBytes ?? 0 }
 
   private let loop: EventLoop
   private let descriptor: Int32
@@ -38,6 +43,9 @@ import XMLRPC
   /// Bytes of the first outgoing piece that are sent.
   private var sentBytes = 0
   private var isFlushDue = false
+  /// Where segments are gathered; its pages are used again for each answer.
+  private let gathered = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: RPCChannel.gatherBytes, alignment: 16)
   private var scratch: [UInt8]
   /// Received bytes that are not a whole frame yet.
   private var pending: ArraySlice<UInt8> = []
@@ -53,7 +61,10 @@ import XMLRPC
     watcher = try loop.register(self.descriptor, interest: .read) { [weak self] in self?.handle($0) }
   }
 
-  isolated deinit { close() }
+  isolated deinit {
+    close()
+    gathered.deallocate()
+  }
 
   /// Two connected ends.
   static func makePair() throws(SystemError) -> (Int32, Int32) {
@@ -99,7 +110,7 @@ import XMLRPC
   }
 
   /// Takes what the other end, which is gone, has sent before its end.
-  func drain() { receive(atMost: .max) }
+  func drain() { receive(atMost: .max, untilNothing: true) }
 
   /// Ends it: nothing more is sent or received, and the other end reads its end.
   func close() {
@@ -114,29 +125,26 @@ import XMLRPC
 
   // MARK: Sending
 
-  /// One large piece, or many small ones gathered.
+  /// As many segments as the gathering space holds; one that is alone or larger is sent from where it is.
   private func sendSome() -> Int {
     let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
     let first = outgoing[0]
-    if first.count - sentBytes >= Self.pieceBytes || outgoing.count == 1 {
+    if first.count - sentBytes >= gathered.count || outgoing.count == 1 {
       let start = sentBytes
       return first.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress! + start, $0.count - start, flags) }
     }
-    return withUnsafeTemporaryAllocation(byteCount: Self.gatherBytes, alignment: 1) { buffer in
-      var count = 0
-      var start = sentBytes
-      for piece in outgoing {
-        let rest = piece.count - start
-        guard rest < Self.pieceBytes, count + rest <= buffer.count else { break }
-        piece.withUnsafeBytes {
-          UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyMemory(
-            from: UnsafeRawBufferPointer(rebasing: $0[start...]))
-        }
-        count += rest
-        start = 0
+    var count = 0
+    var start = sentBytes
+    for piece in outgoing {
+      let bytes = min(piece.count - start, gathered.count - count)
+      piece.withUnsafeBytes {
+        (gathered.baseAddress! + count).copyMemory(from: $0.baseAddress! + start, byteCount: bytes)
       }
-      return Glibc.send(descriptor, buffer.baseAddress, count, flags)
+      count += bytes
+      start = 0
+      if count == gathered.count { break }
     }
+    return Glibc.send(descriptor, gathered.baseAddress, count, flags)
   }
 
   private func consume(_ count: Int) {
@@ -161,13 +169,16 @@ import XMLRPC
 
   private func handle(_ readiness: Readiness) {
     if readiness.contains(.writable) { flush() }
-    if !readiness.isDisjoint(with: [.readable, .hangup, .error]) { receive(atMost: Self.turnBytes) }
+    if !readiness.isDisjoint(with: [.readable, .hangup, .error]) {
+      receive(atMost: Self.turnBytes, untilNothing: readiness != .readable)
+    }
   }
 
-  private func receive(atMost limitBytes: Int) {
+  /// - Parameter untilNothing: go on after a read that found less than it asked for, where the end may be behind it.
+  private func receive(atMost limitBytes: Int, untilNothing: Bool) {
     var budget = limitBytes
     while budget > 0, !isClosed {
-      let count = receiveSome()
+      let (count, wantedBytes) = partial == nil ? receiveFrames() : receivePiece()
       let code = errno
       if count < 0 {
         if code == EINTR { continue }
@@ -175,35 +186,46 @@ import XMLRPC
         return
       }
       if count == 0 { return end("it was closed") }
+      if count < wantedBytes, !untilNothing { return }
       budget -= count
     }
   }
 
-  /// Into the payload of a frame that has begun, else into the scratch space.
-  private func receiveSome() -> Int {
-    guard var current = partial else {
-      let count = recv(descriptor, &scratch, scratch.count, 0)
-      if count > 0 {
-        if pending.isEmpty { pending = scratch[..<count] } else { pending += scratch[..<count] }
-        parse()
-      }
-      return count
-    }
-    // Uniquely owned while it is filled, or every read would copy it.
-    partial = nil
-    let start = current.filled
-    let count = current.payload.withUnsafeMutableBytes {
-      recv(descriptor, $0.baseAddress! + start, $0.count - start, 0)
-    }
+  /// Small frames, and the beginning of a large one, by way of the scratch space.
+  private func receiveFrames() -> (count: Int, wantedBytes: Int) {
+    let count = recv(descriptor, &scratch, scratch.count, 0)
     let code = errno
-    if count > 0 { current.filled += count }
-    if current.filled == current.payload.count {
-      onFrame(RPCFrame(kind: current.kind, request: current.request, payload: current.payload))
+    if count > 0 {
+      if pending.isEmpty { pending = scratch[..<count] } else { pending += scratch[..<count] }
+      parse()
+    }
+    errno = code
+    return (count, scratch.count)
+  }
+
+  /// The next piece of a large frame, straight into the array that is sent on.
+  private func receivePiece() -> (count: Int, wantedBytes: Int) {
+    guard var current = partial.take() else { return (0, 0) }
+    let wantedBytes = min(current.missingBytes, Self.pieceBytes)
+    var count = 0
+    var code: Int32 = 0
+    let piece = [UInt8](unsafeUninitializedCapacity: wantedBytes) { space, filled in
+      count = recv(descriptor, space.baseAddress, wantedBytes, 0)
+      code = errno
+      filled = max(count, 0)
+    }
+    if count > 0 {
+      current.missingBytes -= count
+      // A short one does not hold the space of a whole one.
+      current.payload.append(count < wantedBytes / 2 ? Array(piece[...]) : piece)
+    }
+    if current.missingBytes == 0 {
+      onFrame(RPCFrame(kind: current.kind, request: current.request, segments: current.payload))
     } else {
       partial = current
     }
     errno = code
-    return count
+    return (count, wantedBytes)
   }
 
   private func parse() {
@@ -214,15 +236,15 @@ import XMLRPC
       let rest = pending.dropFirst(RPCFrame.headerBytes)
       guard rest.count >= header.payloadBytes else {
         if header.payloadBytes <= scratch.count / 2 { break }
-        var payload = Array(rest)
-        payload.reserveCapacity(header.payloadBytes)
-        payload.append(contentsOf: repeatElement(0, count: header.payloadBytes - rest.count))
-        partial = Partial(kind: header.kind, request: header.request, payload: payload, filled: rest.count)
+        partial = Partial(
+          kind: header.kind, request: header.request, payload: ByteSegments(Array(rest)),
+          missingBytes: header.payloadBytes - rest.count)
         pending = []
         return
       }
       pending = rest.dropFirst(header.payloadBytes)
-      onFrame(RPCFrame(kind: header.kind, request: header.request, payload: Array(rest.prefix(header.payloadBytes))))
+      let payload = ByteSegments(Array(rest.prefix(header.payloadBytes)))
+      onFrame(RPCFrame(kind: header.kind, request: header.request, segments: payload))
     }
     // A slice of the scratch space would make the next read copy all of it.
     pending = pending.isEmpty ? [] : ArraySlice(Array(pending))

@@ -1,3 +1,5 @@
+import XMLRPC
+
 /// What parent and child of the multiprocessing core say to each other: a header of 16 bytes and a payload.
 ///
 /// Header, in the machine's byte order, because both ends are the same executable: payload's bytes (UInt32), kind
@@ -9,6 +11,8 @@ struct RPCFrame {
     case call = 1
     /// To the child: build a configuration. A byte of `RenderRequest.HookSet`, then the client's name.
     case render = 2
+    /// To the child: say that you are alive.
+    case ping = 3
     /// From the child: it has read the repository and builds.
     case ready = 16
     /// From the child: the document as it stands inside an XML-RPC string.
@@ -23,6 +27,12 @@ struct RPCFrame {
     case hooks = 21
     /// From the child: a log record.
     case log = 22
+    /// From the child: the answer to a ping.
+    case alive = 23
+    /// From the child, ahead of a configuration that may be kept: see `KeepableParts`.
+    case keepable = 24
+    /// From the child: a build has changed something that concerns all clients, such as a group that a connector defines.
+    case repositoryChanged = 25
   }
 
   /// Bytes of a header.
@@ -33,7 +43,11 @@ struct RPCFrame {
   let kind: Kind
   /// The number that an answer shares with its request; 0 where there is no answer.
   let request: UInt64
-  let payload: [UInt8]
+  /// A large one is in the pieces in which it came.
+  let segments: ByteSegments
+
+  /// The payload in one array: of a small one without a copy.
+  var payload: [UInt8] { segments.bytes() }
 
   /// The header of a frame.
   static func header(_ kind: Kind, request: UInt64, payloadBytes: Int) -> [UInt8] {

@@ -9,7 +9,7 @@ import XMLRPC
 final class RPCQueue {
   private enum Pending {
     case call(CheckedContinuation<Value, any Error>)
-    case render(RenderRequest, CheckedContinuation<[UInt8], any Error>)
+    case render(RenderRequest, CheckedContinuation<ByteSegments, any Error>)
   }
 
   private final class Subscriber {
@@ -32,6 +32,11 @@ final class RPCQueue {
   var onFrame: (_ name: String, _ kind: RPCFrame.Kind) -> Void = { _, _ in }
   /// Called when a child's pair has ended. The child stays subscribed until `removeSubscriber`.
   var onEnd: (_ name: String, _ reason: String) -> Void = { _, _ in }
+
+  /// Called with each log record of a child's.
+  var onLog: (LogRecord) -> Void = { Log.router.write($0) }
+  /// Called where a child's build has changed what concerns all clients.
+  var onRepositoryChanged: () -> Void = {}
 
   private var subscribers: [String: Subscriber] = [:]
   private var lastRequest: UInt64 = 0
@@ -79,12 +84,14 @@ final class RPCQueue {
     }
   }
 
-  /// Has one child build a configuration: the document as it stands inside an XML-RPC string.
+  /// Has one child build a configuration: the document as it stands inside an XML-RPC string. Where it may be kept, the
+  /// request says so afterwards.
   ///
   /// - Throws: the child's error; `RPCError.childGone`, `RPCError.refused`.
-  func render(_ request: RenderRequest, on name: String) async throws -> [UInt8] {
+  func render(_ request: RenderRequest, on name: String) async throws -> ByteSegments {
     guard let subscriber = subscribers[name] else { throw RPCError.childGone(.ended("there is no \(name)")) }
     let number = nextRequest()
+    request.keepable = nil
     return try await withCheckedThrowingContinuation { continuation in
       subscriber.pending[number] = .render(request, continuation)
       let payload = [request.begunHooks.rawValue] + Array(request.client.utf8)
@@ -104,6 +111,12 @@ final class RPCQueue {
     subscribers[name]?.channel.send(.call, MethodCall(method: method, params: params).encode())
   }
 
+  /// Asks a child whether it is alive; `onFrame` tells of the answer.
+  func ping(_ name: String) { subscribers[name]?.channel.send(.ping) }
+
+  /// Bytes of an answer of this child that has begun to come and that are still missing; 0 between two frames.
+  func missingBytes(of name: String) -> Int { subscribers[name]?.channel.missingBytes ?? 0 }
+
   /// Closes every pair; the children end themselves when they read the end.
   func close() {
     for name in names { removeSubscriber(name, .ended("the server stops")) }
@@ -119,23 +132,27 @@ final class RPCQueue {
   private func take(_ frame: RPCFrame, from name: String, _ subscriber: Subscriber) {
     switch frame.kind {
     case .log:
-      if let record = ForwardingLog.decode(frame.payload) { Log.router.write(record) }
+      if let record = ForwardingLog.decode(frame.payload) { onLog(record) }
     case .hooks:
       guard case .render(let request, _) = subscriber.pending[frame.request], let byte = frame.payload.first else {
         return
       }
       request.begunHooks.formUnion(RenderRequest.HookSet(rawValue: byte))
+    case .keepable:
+      guard case .render(let request, _) = subscriber.pending[frame.request] else { return }
+      request.keepable = KeepableParts(frame.payload)
     case .configuration, .failure, .value, .refused:
       // A number that is not pending was answered before, or is nobody's: dropped.
       guard let item = subscriber.pending.removeValue(forKey: frame.request) else { return }
       answer(item, frame)
-    case .ready, .call, .render: break
+    case .repositoryChanged: onRepositoryChanged()
+    case .ready, .alive, .call, .render, .ping: break
     }
   }
 
   private func answer(_ item: Pending, _ frame: RPCFrame) {
     switch (item, frame.kind) {
-    case (.render(_, let continuation), .configuration): continuation.resume(returning: frame.payload)
+    case (.render(_, let continuation), .configuration): continuation.resume(returning: frame.segments)
     case (.call(let continuation), .value):
       continuation.resume(
         with: Result { () throws -> Value in try MethodResponse.decode(frame.payload, limits: Self.limits).get() })

@@ -1,0 +1,258 @@
+import EventLoop
+import Glibc
+import Logging
+import Support
+import Testing
+import XMLRPC
+
+@testable import Server
+
+/// What reaches the children, and what comes back from them, besides configurations.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ChildServiceTests {
+  /// Processes that have logged a message with this text since the records of that number.
+  private func speakers(_ bench: MultiprocessingBench, _ text: String, since start: Int) -> Set<pid_t> {
+    Set(bench.records[start...].filter { $0.message.contains(text) }.map(\.process))
+  }
+
+  @Test(arguments: [
+    ("set_debug", [Value.bool(true)], [Value.bool(false)]), ("toggle_debug", [], []),
+    ("set_core_debug", [.bool(true)], [.bool(false)]), ("toggle_core_debug", [], []),
+    ("set_fam_debug", [.bool(true)], [.bool(false)]), ("toggle_fam_debug", [], []),
+    ("Inotify.set_debug", [.bool(true)], [.bool(false)]), ("Inotify.toggle_debug", [], []),
+    ("PuppetENC.set_debug", [.bool(true)], [.bool(false)]), ("PuppetENC.toggle_debug", [], []),
+  ]) func debugStateReachesEveryChild(_ method: String, on: [Value], off: [Value]) async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = try await MultiprocessingBench(loop, .init(holds: true))
+      try await bench.waitForChildren()
+      let children = Set(bench.core.childProcesses)
+      // What core, file monitor and plugin say when they are being debugged.
+      let texts =
+        [
+          "set_debug": ["Building configuration for", "motd.H_c1", "Running ENC"],
+          "core_debug": ["Building configuration for"], "fam_debug": ["motd.H_c1"], "Inotify": ["motd.H_c1"],
+          "PuppetENC": ["Running ENC"],
+        ].first { method.contains($0.key) && ($0.key != "set_debug" || method == $0.key) }?.value
+        ?? ["Building configuration for", "motd.H_c1", "Running ENC"]
+      for (parameters, isOn) in [([Value]?.none, false), (on, true), (off, false), (on, true)] {
+        if let parameters {
+          guard case .value = await bench.administrate(method, parameters) else {
+            return #expect(Bool(false), "\(method) is not carried out")
+          }
+        }
+        // What was published has been read once what came behind it is answered; an edit is told by another way.
+        for _ in 0..<2 { #expect(bench.isOwn(await bench.configuration(1), 1)) }
+        let start = bench.records.count
+        bench.repository.write("contents of c1, \(bench.records.count)\n", to: "Cfg/motd/motd.H_c1")
+        for _ in 0..<2 { #expect(bench.isOwn(await bench.configuration(1), 1)) }
+        for text in texts {
+          #expect(
+            speakers(bench, text, since: start) == (isOn ? children : []), "\(method) \(parameters ?? []) \(text)")
+        }
+      }
+      // Whoever is started later has the state, too.
+      kill(try #require(bench.core.childProcesses.first), SIGKILL)
+      try await bench.wait { bench.core.restarts == 1 }
+      try await bench.waitForChildren()
+      let start = bench.records.count
+      bench.repository.write("contents of c1, at last\n", to: "Cfg/motd/motd.H_c1")
+      for _ in 0..<2 { #expect(bench.isOwn(await bench.configuration(1), 1)) }
+      for text in texts { #expect(speakers(bench, text, since: start) == Set(bench.core.childProcesses), "\(text)") }
+      await bench.stop()
+    }
+  }
+
+  @Test func settingsReachEveryChildAndBadOnesStayAway() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = try await MultiprocessingBench(loop)
+      try await bench.waitForChildren()
+      for owner in ["ann", "ben"] {
+        bench.changeSettings("[mdata]\nowner = \(owner)\n")
+        for _ in 0..<4 { #expect(await bench.configuration(1).contains("owner=\"\(owner)\"")) }
+      }
+      bench.changeSettings("[server\n")
+      for _ in 0..<4 { #expect(await bench.configuration(1).contains("owner=\"ben\"")) }
+      // A child that is started now is given the settings in force, not the broken file.
+      for process in bench.core.childProcesses { kill(process, SIGKILL) }
+      try await bench.wait { bench.core.restarts == 2 }
+      try await bench.waitForChildren()
+      for _ in 0..<4 { #expect(await bench.configuration(1).contains("owner=\"ben\"")) }
+      #expect(bench.core.ownBuilds == 0)
+      await bench.stop()
+    }
+  }
+
+  @Test func statisticsOfAllProcessesHaveTheirPrefixes() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = try await MultiprocessingBench(loop)
+      try await bench.waitForChildren()
+      for number in 0..<bench.clientCount { #expect(bench.isOwn(await bench.configuration(number), number)) }
+      guard case .value(let statistics) = await bench.administrate("get_statistics") else {
+        return #expect(Bool(false), "no statistics")
+      }
+      func count(_ name: String) -> Int64 { statistics[name]?.array?.last?.int ?? 0 }
+      #expect(count("Child-0:Core:GetConfig") == 3 && count("Child-1:Core:GetConfig") == 3)
+      #expect(count("Total:Core:GetConfig") == 6)
+      // The way there and back is the parent's.
+      #expect(count("GetConfig") == 6 && count("Total:GetConfig") == 6)
+      #expect(count("Total:Core:build_metadata") >= count("Child-0:Core:build_metadata") + 3)
+      for name in statistics.members?.map(\.name) ?? [] {
+        let base = ["Child-0:", "Child-1:", "Total:"].first { name.hasPrefix($0) }.map { name.dropFirst($0.count) }
+        #expect(statistics["Total:\(base.map(String.init) ?? name)"] != nil, "\(name)")
+      }
+      await bench.stop()
+    }
+  }
+
+  @Test(arguments: [SIGKILL, SIGSEGV]) func hooksOfARunAreRunOnceAcrossADeath(signal: Int32) async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = try await MultiprocessingBench(loop, .init(plugins: ["Trigger"], holds: true))
+      let ran = bench.repository.file("ran")
+      bench.repository.write("#!/bin/sh\necho \"$1\" >>\(ran)\n", to: "Trigger/t.sh", mode: 0o755)
+      try await bench.waitForChildren()
+      bench.hold.hold("c0")
+      let held = Task { await bench.configuration(0) }
+      try await bench.wait { bench.hold.builders(of: "c0").count == 1 }
+      kill(bench.hold.builders(of: "c0")[0], signal)
+      bench.hold.letPass("c0")
+      #expect(bench.isOwn(await held.value, 0))
+      #expect(bench.hold.builders(of: "c0").count == 2)
+      // A later run's program ends behind those of an earlier one.
+      #expect(bench.isOwn(await bench.configuration(1), 1))
+      func lines() -> [Substring] {
+        let bytes = (try? AtomicFile.readFile(ran, limitBytes: 1 << 20)) ?? []
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+      }
+      try await bench.wait { lines().contains("c0") && lines().contains("c1") }
+      #expect(lines().sorted() == ["c0", "c1"])
+      await bench.stop()
+    }
+  }
+
+  @Test func theParentGivesAnswersAgainUntilSomethingChanges() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = try await MultiprocessingBench(loop, .init(keepsAnswers: true))
+      try await bench.waitForChildren()
+      var generator = SystemRandomNumberGenerator()
+      var expectedGiven = 0
+      for round in 0..<150 {
+        let number = Int.random(in: 0..<bench.clientCount, using: &generator)
+        switch Int.random(in: 0..<8, using: &generator) {
+        case 0: bench.repository.write("contents of c\(number), \(round)\n", to: "Cfg/motd/motd.H_c\(number)")
+        case 1: #expect(await bench.sendProbes(Bool.random(using: &generator), as: number))
+        case 2: bench.changeSettings("[mdata]\nowner = o\(round)\n")
+        case 3:
+          let entry = Bool.random(using: &generator) ? "<BoundAction name=\"r\(round)\" command=\"true\"/>" : ""
+          bench.repository.write("<Bundle>\(entry)<Path name=\"/motd\"/></Bundle>\n", to: "Bundler/b.xml")
+        case 4:
+          guard case .value = await bench.administrate("expire_metadata_cache") else {
+            return #expect(Bool(false), "not expired")
+          }
+        default: break
+        }
+        let answer = await bench.configuration(number)
+        let expected = try await bench.expected(number)
+        #expect(answer == expected, "round \(round), c\(number)")
+        let given = bench.core.keptAnswers.given
+        #expect(await bench.configuration(number) == expected)
+        if bench.core.keptAnswers.given > given { expectedGiven += 1 }
+      }
+      // The second of two answers with nothing between them is a kept one.
+      #expect(expectedGiven == 150)
+      #expect(bench.core.ownBuilds == 0)
+      // Clients have structures in common, which are held once.
+      for number in 0..<bench.clientCount { _ = await bench.configuration(number) }
+      #expect(bench.core.keptAnswers.count >= bench.clientCount)
+      let structures = bench.core.keptAnswers.structureCount
+      #expect(structures < 3 * bench.clientCount, "\(structures)")
+      await bench.stop()
+    }
+  }
+
+  @Test func aCrashIsOneLineOfTheLogAndTakesNoTime() async throws {
+    try await LoopDriver.withLoop { loop in
+      let server = try await ServerFixture(
+        settings: ["server": ["backend = multiprocessing", "children = 2"]], on: loop)
+      try await server.start()
+      let parent = try #require(server.process).processID
+      while Processes.children(of: parent).count < 2 { try await loop.sleep(for: .milliseconds(2)) }
+      #expect(try await server.call("GetConfig").status == "200")
+      let victim = Processes.children(of: parent)[0]
+      if getenv("SWIFT_BACKTRACE") == nil {
+        #expect(Processes.text(victim, "environ").split(separator: "\0").contains("SWIFT_BACKTRACE=enable=no"))
+      }
+      let before = server.logText.utf8.count
+      kill(victim, SIGSEGV)
+      let line = "(PID \(victim)) ended, signal 11 (Segmentation fault), with 0 requests"
+      #expect(try await server.waitForLog(line))
+      #expect(try await server.call("GetConfig").status == "200")
+      #expect(await server.stop() == .exited(0))
+      let lines = server.logText.utf8.dropFirst(before).split(separator: UInt8(ascii: "\n")).map { String($0)! }
+      #expect(lines.filter { $0.contains("Segmentation") || $0.contains("\(victim)") }.count == 1)
+      // No report of the runtime's.
+      for word in ["Backtrac", "crashed", "*** "] { #expect(!lines.contains { $0.contains(word) }, "\(word)") }
+    }
+  }
+
+  @Test func sighupReachesChildrenAndKeepsWhatIsGood() async throws {
+    try await LoopDriver.withLoop { loop in
+      let server = try await ServerFixture(
+        settings: ["server": ["backend = multiprocessing", "children = 2", "child_selection = round_robin"]], on: loop)
+      try await server.start()
+      let conf = server.folder.file("bcfg2.conf")
+      let text = String(decoding: try AtomicFile.readFile(conf, limitBytes: 1 << 20), as: UTF8.self)
+      for owner in ["ann", "ben"] {
+        server.folder.write(text + "[mdata]\nowner = \(owner)\n", to: "bcfg2.conf")
+        server.signal(SIGHUP)
+        #expect(try await server.waitForLog("Reading configuration, certificates and repository again"))
+        for _ in 0..<3 { #expect(try await server.call("GetConfig").body.contains("owner=\"\(owner)\"")) }
+      }
+      server.folder.write("[server\n", to: "bcfg2.conf")
+      server.signal(SIGHUP)
+      #expect(try await server.waitForLog("bcfg2.conf was not read, the settings stay as they are"))
+      for _ in 0..<3 { #expect(try await server.call("GetConfig").body.contains("owner=\"ben\"")) }
+      server.signal(SIGUSR1)
+      #expect(try await server.waitForLog("Children: 2 run, 2 ready; ended and started again 0 times,"))
+      #expect(await server.stop() == .exited(0))
+    }
+  }
+
+  /// Children are started after the parent has given up root, and cannot read bcfg2.conf themselves.
+  @Test(.enabled(if: geteuid() == 0, "only root can give up being root"))
+  func childrenOfAServerThatGaveUpRootHaveTheirSettings() async throws {
+    try await LoopDriver.withLoop { loop in
+      let nobody: uid_t = 65534
+      let server = try await ServerFixture(
+        settings: [
+          "server": [
+            "backend = multiprocessing", "children = 2", "child_selection = round_robin", "user = \(nobody)",
+            "group = \(nobody)",
+          ], "mdata": ["owner = ann"],
+        ], on: loop)
+      chmod(server.folder.path, 0o755)
+      let owned = try await ChildProcess.run(
+        ["/bin/chown", "-R", "\(nobody)", server.folder.file("repo")], timeout: .seconds(30),
+        outputLimitBytes: 1 << 16, on: loop)
+      #expect(owned.status == .exited(0))
+      try await server.start()
+      let parent = try #require(server.process).processID
+      @MainActor func children() -> [pid_t] { Processes.children(of: parent) }
+      @MainActor func checkChildren() async throws {
+        while children().count < 2 { try await loop.sleep(for: .milliseconds(2)) }
+        for process in [parent] + children() {
+          let status = Processes.text(process, "status").split(separator: "\n")
+          #expect(status.contains("Uid:\t\(nobody)\t\(nobody)\t\(nobody)\t\(nobody)"))
+        }
+        for _ in 0..<3 { #expect(try await server.call("GetConfig").body.contains("owner=\"ann\"")) }
+      }
+      try await checkChildren()
+      // Neither the parent can read it any more: the settings stay, for new children, too.
+      server.signal(SIGHUP)
+      #expect(try await server.waitForLog("bcfg2.conf was not read, the settings stay as they are"))
+      let first = children()
+      for process in first { kill(process, SIGKILL) }
+      while !Set(first).isDisjoint(with: children()) { try await loop.sleep(for: .milliseconds(2)) }
+      try await checkChildren()
+      #expect(await server.stop() == .exited(0))
+    }
+  }
+}

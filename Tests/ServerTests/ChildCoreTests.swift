@@ -1,0 +1,172 @@
+import EventLoop
+import Glibc
+import Logging
+import Support
+import Testing
+import XMLRPC
+
+@testable import Server
+
+/// A child's core in this process, with its parent's end of the pair in the hands of the test.
+@Suite struct ChildCoreTests {
+  private final class Bench {
+    let loop: EventLoop
+    let repository = TemporaryDirectory()
+    let core: ChildCore
+    let fake: FakePlugin
+    let parent: RPCChannel
+    private(set) var frames: [RPCFrame] = []
+    private var lastRequest: UInt64 = 0
+
+    init(_ loop: EventLoop, _ plugin: FakePlugin.Type) throws {
+      self.loop = loop
+      for (name, text) in FakeBench.metadata { repository.write(text, to: name) }
+      var settings = CoreBench.settings
+      settings.repository = repository.path
+      let pair = try RPCChannel.makePair()
+      parent = try RPCChannel(FileDescriptor(owning: pair.0), on: loop)
+      let channel = try RPCChannel(FileDescriptor(owning: pair.1), on: loop)
+      let core = ChildCore(
+        channel: channel, settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]))
+      self.core = core
+      try core.loadPlugins()
+      core.initPlugin(plugin)
+      fake = try #require(core.plugins["Fake"] as? FakePlugin)
+      fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname }
+      fake.structures = { _ in [FakeBench.bundle("b", ["/fast"])] }
+      channel.onFrame = { core.take($0) }
+      parent.onFrame = { [unowned self] in frames.append($0) }
+    }
+
+    /// What the child answers to a request for a configuration, logs left out.
+    func render(_ client: String, begun: RenderRequest.HookSet = []) async -> [RPCFrame] {
+      frames = []
+      lastRequest += 1
+      parent.send(.render, request: lastRequest, ByteSegments([begun.rawValue] + Array(client.utf8)))
+      while !frames.contains(where: { [.configuration, .failure, .refused].contains($0.kind) }) {
+        await loop.nextIteration()
+      }
+      return frames.filter { $0.kind != .log }
+    }
+  }
+
+  /// A plugin without hooks of a run.
+  private final class PureFake: FakePlugin {
+    override var stages: Set<ClientRunStage> { [] }
+    override func keepsAnswers(for metadata: ClientMetadata) -> Bool { true }
+  }
+
+  private static func run(_ plugin: FakePlugin.Type, _ body: (Bench) async throws -> Void) async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = try Bench(loop, plugin)
+      try await body(bench)
+      bench.parent.close()
+      bench.core.shutdown()
+    }
+  }
+
+  @Test func hooksThatAnotherChildBeganAreNotBegunAgain() async throws {
+    let sets: [(RenderRequest.HookSet, ran: [String], said: [UInt8])] = [
+      ([], ["startClientRun one", "endClientRun one"], [1, 2]), ([.start], ["endClientRun one"], [2]),
+      ([.start, .end], [], []),
+    ]
+    try await Self.run(FakePlugin.self) { bench in
+      for (begun, ran, said) in sets {
+        bench.fake.calls = []
+        bench.fake.expired = []
+        let frames = await bench.render("one", begun: begun)
+        #expect(bench.fake.calls.filter { $0.contains("ClientRun") } == ran)
+        #expect(frames.filter { $0.kind == .hooks }.flatMap(\.payload) == said)
+        #expect(frames.last?.kind == .configuration)
+        // What the plugin remembers for a run it forgets all the same, once for each hook that is left out.
+        #expect(bench.fake.expired.count == 2 - ran.count)
+      }
+    }
+  }
+
+  @Test func anAnswerThatMayBeKeptSaysHowItIsCut() async throws {
+    try await Self.run(PureFake.self) { bench in
+      bench.fake.structures = { _ in [FakeBench.bundle("b", ["/fast"]), FakeBench.bundle("c", ["/fast"])] }
+      let frames = await bench.render("one")
+      #expect(frames.map(\.kind) == [.keepable, .configuration])
+      let parts = try #require(KeepableParts(frames[0].payload))
+      let document = frames[1].segments
+      #expect(parts.revision == "7")
+      // The start tag, two bundles, the end tag.
+      #expect(parts.partBytes.count == 4 && parts.partBytes.reduce(0, +) == document.count)
+      // In however many pieces it came.
+      let bytes = document.bytes()
+      for size in [1, 7, bytes.count] {
+        var pieces = ByteSegments()
+        for start in stride(from: 0, to: bytes.count, by: size) {
+          pieces.append(Array(bytes[start..<min(start + size, bytes.count)]))
+        }
+        let cut = try #require(parts.cut(pieces) { _ in nil })
+        #expect(cut.bytes() == bytes && cut.parts.count == 4)
+      }
+      #expect(parts.cut(ByteSegments(Array(bytes.dropLast()))) { _ in nil } == nil)
+      for count in 0..<20 { #expect(KeepableParts(Array(frames[0].payload.prefix(count))) != parts) }
+      // An answer that depends on more is not to be kept, and where there are no kept answers nothing is said.
+      bench.fake.failures["validateGoals"] = Boom()
+      #expect(await bench.render("two").map(\.kind) == [.configuration])
+      bench.fake.failures = [:]
+      var settings = bench.core.settings
+      settings.keptConfigurationBytes = 0
+      bench.core.settingsChanged(settings)
+      #expect(await bench.render("one").map(\.kind) == [.configuration])
+    }
+  }
+
+  @Test func aBuildThatDefinesAGroupTellsTheParentOnce() async throws {
+    try await Self.run(PureFake.self) { bench in
+      bench.fake.groups = [.defined(MetadataGroup(name: "made", category: "cat"))]
+      #expect(await bench.render("one").map(\.kind) == [.repositoryChanged, .configuration])
+      #expect(await bench.render("one").map(\.kind) == [.keepable, .configuration])
+    }
+  }
+
+  @Test func aPingIsAnsweredWhileABuildWaits() async throws {
+    try await Self.run(FakePlugin.self) { bench in
+      let gate = Gate()
+      bench.fake.gates["buildStructures"] = gate
+      let held = Task { await bench.render("one") }
+      while gate.count == 0 { await bench.loop.nextIteration() }
+      bench.parent.send(.ping)
+      while !bench.frames.contains(where: { $0.kind == .alive }) { await bench.loop.nextIteration() }
+      gate.open()
+      #expect(await held.value.last?.kind == .configuration)
+    }
+  }
+
+  /// A child that ends in the middle of an answer, after each number of bytes that matters.
+  @Test(arguments: [0, 8, 16, 17, 40_000, 500_000, 1_000_015]) func halfAnAnswerIsNone(sent: Int) async throws {
+    try await LoopDriver.withLoop { loop in
+      let pair = try RPCChannel.makePair()
+      let queue = RPCQueue()
+      var ends = 0
+      queue.onEnd = { _, _ in ends += 1 }
+      queue.addSubscriber("Child-0", channel: try RPCChannel(FileDescriptor(owning: pair.0), on: loop))
+      let request = RenderRequest(client: "a")
+      async let outcome: String = {
+        do {
+          return "answered with \(try await queue.render(request, on: "Child-0").count) bytes"
+        } catch { return "\(error)" }
+      }()
+      while queue.pendingCount(of: "Child-0") == 0 { await loop.nextIteration() }
+      let frame =
+        RPCFrame.header(.configuration, request: 1, payloadBytes: 1_000_000) + Array(repeating: 7, count: 1_000_000)
+      var written = 0
+      while written < sent {
+        let count = frame[written..<sent].withUnsafeBytes {
+          send(pair.1, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+        }
+        if count > 0 { written += count } else { await loop.nextIteration() }
+      }
+      close(pair.1)
+      while ends == 0 { await loop.nextIteration() }
+      queue.removeSubscriber("Child-0", .ended("signal 9 (Killed)"))
+      #expect(await outcome == "the child process is gone: signal 9 (Killed)")
+      #expect(ends == 1 && request.keepable == nil)
+    }
+  }
+}
