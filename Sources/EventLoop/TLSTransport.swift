@@ -102,7 +102,9 @@ import Glibc
   }
 
   public func shutdown() -> StepOutcome {
-    if failure == nil, let session, SSL_is_init_finished(session) == 1, SSL_get_shutdown(session) & SSL_SENT_SHUTDOWN == 0 {
+    if failure == nil, let session, SSL_is_init_finished(session) == 1,
+      SSL_get_shutdown(session) & SSL_SENT_SHUTDOWN == 0
+    {
       // 0 means that the peer's close_notify has not come yet; nobody waits for it (RFC 8446, 6.1).
       let outcome = perform { session in
         let result = SSL_shutdown(session)

@@ -226,6 +226,18 @@ extension Transport {
     #expect(second.server.peerCommonName == "client")
   }
 
+  @Test func aClientCannotRenegotiate() {
+    var options = TLSTestClient.Options()
+    options.newestProtocol = TLS1_2_VERSION
+    let pair = TLSPair(context, options)
+    #expect(pair.handshake() == .done)
+    #expect(SSL_renegotiate(pair.client.session) == 1)
+    pair.client.handshake()
+    // The server says no, in an alert, and makes no new keys; the client gives up.
+    #expect(pair.server.readText().outcome == .wantRead)
+    #expect(!pair.client.handshake() && pair.client.failure == "no renegotiation")
+  }
+
   @Test func theProtocolFloorIsHeld() throws {
     var options = TLSTestClient.Options()
     options.newestProtocol = TLS1_VERSION

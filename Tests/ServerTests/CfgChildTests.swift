@@ -181,7 +181,7 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
       [
         "openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-keyout", "\(folder)/ca.key", "-out",
         "\(folder)/ca.crt", "-days", "2", "-subj", "/CN=test CA",
-      ], timeout: .seconds(60), outputLimitBytes: 1 << 16, on: loop)
+      ], timeout: .seconds(120), outputLimitBytes: 1 << 16, on: loop)
     #expect(made.status.isSuccess)
     let certificate = await repository.text("/crt")
     #expect(certificate.contains("DNS:www.example.com, DNS:one.example.com"), "\(certificate)")

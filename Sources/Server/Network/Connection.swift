@@ -129,6 +129,7 @@ final class Connection {
 
     case (.dispatching, .ready): flushTurn()
     case (.dispatching(let head), .answered(let response)):
+      if response.status >= 400 { table.counters.refused[response.status, default: 0] += 1 }
       answer(response, to: head, keepsAlive: head.keepAlive && response.status < 400)
     case (.dispatching, .resumed), (.dispatching, .drain): break
     case (.dispatching, .abandon): close()

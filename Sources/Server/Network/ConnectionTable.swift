@@ -302,8 +302,9 @@ import XMLRPC
       connection.address)
   }
 
-  private func setOption(_ option: Int32, _ name: String, to value: Int32, _ descriptor: Int32, _ address: SocketAddress)
-  {
+  private func setOption(
+    _ option: Int32, _ name: String, to value: Int32, _ descriptor: Int32, _ address: SocketAddress
+  ) {
     if address.family == AF_UNIX { return }
     var value = value
     if setsockopt(descriptor, Int32(IPPROTO_TCP), option, &value, socklen_t(MemoryLayout<Int32>.size)) != 0 {
