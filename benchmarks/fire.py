@@ -2,7 +2,7 @@
 """Measures what faulty peers cost the others: the numbers of docs/reliability.md.
 
   benchmarks/fire.py [--server FILE] [--seconds S] [--resets N] [--parts ...] [--out FILE]
-  benchmarks/fire.py --table FILE            print what such a run wrote as the document has it
+  benchmarks/fire.py --table FILE [--update]     print what such a run wrote as the document has it, or put it there
 
 latency       a client's p99 alone, and among 1,000 silent peers, 1,000 that send a byte a second, and 500 that stop
               reading in the middle of an answer; each peer comes again when the server sends it away. They come
@@ -255,29 +255,41 @@ def say(text):
 
 
 def table(results):
-    """What docs/reliability.md says under Measurements."""
-    say(f"Load average before: {results['load_average']:.1f} on {results['processors']} processors.\n")
+    """What docs/reliability.md says between its marks."""
+    text = f"Load average before: {results['load_average']:.1f} on {results['processors']} processors.\n\n"
     for part, title in (("latency", "Peers"), ("storm", "Peers that come at one moment")):
         if part in results:
-            say(f"| {title} | p50 ms | p99 ms | Server, of a processor |\n| --- | --- | --- | --- |")
+            text += f"| {title} | p50 ms | p99 ms | Server, of a processor |\n| --- | --- | --- | --- |\n"
             for row in results[part]:
-                say(f"| {row['peers']} | {row['p50']:.1f} | {row['p99']:.1f} | {row['processor']:.1f} % |")
-            say("")
+                text += f"| {row['peers']} | {row['p50']:.1f} | {row['p99']:.1f} | {row['processor']:.1f} % |\n"
+            text += "\n"
     if "idle" in results:
-        row = results["idle"]
-        say("- **Idle.** {connections:,} idle TLS connections cost {kib_each:.1f} KiB each and {processor:.2f} % of a "
-            "processor in ten seconds.\n  Resident: {before_kb:,} kB before, {during_kb:,} kB with them, {after_kb:,} kB "
-            "after.".format(**row))
+        text += ("- **Idle.** {connections:,} idle TLS connections cost {kib_each:.1f} KiB each and {processor:.2f} % of a "
+                 "processor in ten seconds.\n  Resident: {before_kb:,} kB before, {during_kb:,} kB with them, {after_kb:,} "
+                 "kB after.\n").format(**results["idle"])
     if "descriptors" in results:
         row = results["descriptors"]
-        say("- **Descriptors.** {processor:.1f} % of a processor while they are used up; then {good} of {requests} requests "
-            "are answered,\n  and the server has {after} descriptors, {before} before."
-            .format(good=row["requests"] - row["errors"], **row))
+        text += ("- **Descriptors.** With the limit taken down to 50 more than it had, and 400 peers connecting: the "
+                 "listener pauses and\n  looks again each second, {processor:.1f} % of a processor; then {good} of "
+                 "{requests} requests are answered, and the server has\n  {after} descriptors, {before} before.\n"
+                 ).format(good=row["requests"] - row["errors"], **row)
     if "resets" in results:
-        row = results["resets"]
-        say("- **Resets.** {opened:,} connections: {before} descriptors before, {after} after, {grown_kb:+,} kB of resident "
-            "memory from\n  {first:,} on; {errors} errors in {requests} requests afterwards. p99 of a client beside them: "
-            "{p99_least:.0f} to {p99_most:.0f} ms.".format(**row))
+        text += ("- **Resets.** {opened:,} connections opened and reset, closed or half-closed at every stage of their "
+                 "life: {before}\n  descriptors before, {after} after, {grown_kb:+,} kB of resident memory from "
+                 "connection {first:,} on; {errors} errors in {requests}\n  requests afterwards. In such a storm, as fast "
+                 "as both sides can, a client beside it has a p99 of {p99_least:.0f} to {p99_most:.0f} ms.\n"
+                 ).format(**results["resets"])
+    return text
+
+
+def update(text):
+    """Puts the text between the marks of docs/reliability.md."""
+    path = os.path.join(HERE, "../docs/reliability.md")
+    with open(path) as file:
+        before, rest = file.read().split("<!-- measured -->\n", 1)
+    after = rest.split("<!-- end -->\n", 1)[1]
+    with open(path, "w") as file:
+        file.write(f"{before}<!-- measured -->\n{text}<!-- end -->\n{after}")
 
 
 def main():
@@ -290,10 +302,14 @@ def main():
     parser.add_argument("--parts", default=",".join(parts))
     parser.add_argument("--out", help="write the results to this file as JSON")
     parser.add_argument("--table", metavar="FILE", help="print such a file as docs/reliability.md has it, and end")
+    parser.add_argument("--update", action="store_true", help="with --table: write it into docs/reliability.md, too")
     options = parser.parse_args()
     if options.table:
         with open(options.table) as file:
-            table(json.load(file))
+            text = table(json.load(file))
+        say(text)
+        if options.update:
+            update(text)
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -313,8 +329,7 @@ def main():
             site.process.kill()
             site.process.wait()
         shutil.rmtree(folder, ignore_errors=True)
-    say("")
-    table(results)
+    say("\n" + table(results))
 
 
 if __name__ == "__main__":
