@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Measures what faulty peers cost the others: the numbers of docs/reliability.md.
 
-  benchmarks/fire.py [--server FILE] [--seconds S] [--resets N] [--parts latency,idle,descriptors,resets]
+  benchmarks/fire.py [--server FILE] [--seconds S] [--resets N] [--parts ...] [--out FILE]
+  benchmarks/fire.py --table FILE [--update]     print what such a run wrote as the document has it, or put it there
 
 latency       a client's p99 alone, and among 1,000 silent peers, 1,000 that send a byte a second, and 500 that stop
               reading in the middle of an answer; each peer comes again when the server sends it away. They come
-              spread over the time that the server leaves them; the last case is 1,000 that come at one moment
+              spread over the time that the server leaves them
+storm         the same, but the peers come at one moment while the client is measured, and again at one moment
 idle          10,000 idle TLS connections: memory of each, and CPU time of the server
 descriptors   the server's limit of descriptors is taken away while peers connect, and given back
 resets        N connections opened and reset at every stage of their life: descriptors and memory before and after
 
-Needs a release build and `make -C benchmarks/load`. Loopback only; source addresses are 127.1 to 127.3.
+Needs a release build and `make -C benchmarks/load`; about ten minutes, on a machine with nothing else to do. Loopback
+only; source addresses are 127.1 to 127.3.
 """
 import argparse
 import json
@@ -98,41 +101,70 @@ class Site:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def settle(self, base):
+        """Waits until no more descriptors are open than `base` or, after 60 s at most, until their number stays."""
+        before, end = None, time.monotonic() + 60
+        while True:
+            count = self.descriptors()
+            if count <= base or (base == 0 and count == before) or time.monotonic() > end:
+                return count
+            before = count
+            time.sleep(2 if base == 0 else 0.1)
+
     def cpu_seconds(self):
         with open(f"/proc/{self.process.pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+# Title, site, and the fault, if any.
+ALONE = [("none", "small", None), ("none, answers of 7 MB", "wide", None)]
+CROWDS = [("1,000 that connect and say nothing", "small", "silent-connect=1000"),
+          ("1,000 that shake hands and say nothing", "small", "silent-handshake=1000"),
+          ("1,000 that send a byte of the headers a second", "small", "drip-headers=1000"),
+          ("500 that stop reading in an answer of 7 MB", "wide", "stall-answer=500")]
+
+
+def measure(site, options, case, parts):
+    """One client's latency among peers who come in so many parts; in one part while it is measured already."""
+    title, name, fault = case
+    site.start(name)
+    site.load("--connections", "1", "--requests", "40")
+    peers = []
+
+    def bring():
+        mode, count = fault.split("=")
+        for _ in range(parts):
+            peers.append(site.hold("--fault-sources", "200", "--fault", f"{mode}={int(count) // parts}"))
+            time.sleep(0.1 if parts > 1 else 0)
+
+    if fault and parts > 1:
+        bring()
+    before = site.cpu_seconds()
+    client = subprocess.Popen(
+        site.load_command(("--connections", "1", "--seconds", str(options.seconds), "--timeout", "60", "--rate",
+                           "40" if name == "small" else "4")), stdout=subprocess.PIPE, text=True)
+    if fault and parts == 1:
+        time.sleep(1)
+        bring()
+    result = json.loads(client.communicate()[0])
+    row = {"peers": title, "requests": result["requests"], "errors": result["errors"], **result["latency_ms"],
+           "processor": 100 * (site.cpu_seconds() - before) / options.seconds, "resident_kb": site.status("VmRSS")}
+    say(f"{title}: {row['requests']} requests, {row['errors']} errors, p50 {row['p50']:.1f} ms, p99 {row['p99']:.1f} ms, "
+        f"max {row['max']:.1f} ms; server {row['processor']:.1f} % of a processor, {row['resident_kb']} kB")
+    for process in peers:
+        process.terminate()
+        process.communicate()
+    site.stop()
+    return row
+
+
 def latency(site, options):
-    normal = ("--connections", "1", "--seconds", str(options.seconds), "--timeout", "60", "--rate")
-    groups = 100
-    cases = [("alone", "small", []), ("1000 silent before the handshake", "small", ["silent-connect=1000"]),
-             ("1000 silent after the handshake", "small", ["silent-handshake=1000"]),
-             ("1000 with a byte a second", "small", ["drip-headers=1000"]),
-             ("alone, large answers", "wide", []), ("500 that stop reading", "wide", ["stall-answer=500"]),
-             ("1000 silent after the handshake that come at one moment", "small", ["silent-handshake=1000"])]
-    for title, name, faults in cases:
-        site.start(name)
-        site.load("--connections", "1", "--requests", "40")
-        peers = []
-        for fault in faults:
-            mode, count = fault.split("=")
-            parts = 1 if "moment" in title else groups
-            for _ in range(parts):
-                peers.append(site.hold("--fault-sources", "200", "--fault", f"{mode}={int(count) // parts}"))
-                time.sleep(0.1 if parts > 1 else 0)
-        before = site.cpu_seconds()
-        result = site.load(*normal, "40" if name == "small" else "4")
-        used = site.cpu_seconds() - before
-        times = result["latency_ms"]
-        print(f"{title}: {result['requests']} requests, {result['errors']} errors, p50 {times['p50']:.1f} ms, "
-              f"p99 {times['p99']:.1f} ms, max {times['max']:.1f} ms; server {100 * used / options.seconds:.1f} % of a "
-              f"processor, {site.status('VmRSS')} kB", flush=True)
-        for process in peers:
-            process.terminate()
-            process.wait()
-        site.stop()
+    return [measure(site, options, case, 100) for case in ALONE + CROWDS]
+
+
+def storm(site, options):
+    return [measure(site, options, case, 1) for case in CROWDS]
 
 
 def idle(site, options):
@@ -142,22 +174,24 @@ def idle(site, options):
     before = site.status("VmRSS")
     peers = site.hold("--fault", f"idle={count}", "--fault-sources", "200")
     time.sleep(2)
-    after, busy = site.status("VmRSS"), site.cpu_seconds()
+    during, busy = site.status("VmRSS"), site.cpu_seconds()
     time.sleep(10)
-    used = site.cpu_seconds() - busy
-    print(f"{site.descriptors()} descriptors with {count} idle connections: {(after - before) / count:.1f} KiB each, "
-          f"{used * 10:.2f} % of a processor")
+    row = {"connections": count, "kib_each": (during - before) / count,
+           "processor": (site.cpu_seconds() - busy) * 10, "before_kb": before, "during_kb": during}
     peers.terminate()
-    peers.wait()
-    time.sleep(3)
-    print(f"resident memory: {before} kB before, {after} kB with them, {site.status('VmRSS')} kB after", flush=True)
+    peers.communicate()
+    site.settle(0)
+    row["after_kb"] = site.status("VmRSS")
+    say(f"{count} idle connections: {row['kib_each']:.1f} KiB each, {row['processor']:.2f} % of a processor; resident "
+        f"{before} kB before, {during} kB with them, {row['after_kb']} kB after")
     site.stop()
+    return row
 
 
 def descriptors(site, options):
     site.start("small", "linger_timeout = 1\n")
     site.load("--connections", "1", "--requests", "20")
-    base = site.descriptors()
+    base = site.settle(0)
     pid = site.process.pid
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (base + 50, hard))
@@ -165,66 +199,137 @@ def descriptors(site, options):
     peers = subprocess.Popen(site.load_command(("--connections", "0", "--fault", "silent-connect=400")),
                              stdout=subprocess.DEVNULL)
     time.sleep(5)
+    row = {"before": base, "limit": base + 50, "during": site.descriptors(),
+           "processor": 20 * (site.cpu_seconds() - before)}
     with open(f"{site.folder}/small/log") as file:
-        lines = [line for line in file if "Too many open files" in line]
-    print(f"out of descriptors: {site.descriptors()} of {base + 50} open, {len(lines)} lines in the log, "
-          f"{20 * (site.cpu_seconds() - before):.1f} % of a processor")
+        row["log_lines"] = sum("Too many open files" in line for line in file)
     peers.terminate()
     peers.wait()
     result = site.load("--connections", "1", "--requests", "40", "--timeout", "10")
-    print(f"afterwards, still few: {result['requests']} requests, {result['errors']} errors")
+    row["requests"], row["errors"] = result["requests"], result["errors"]
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-    time.sleep(2)
-    print(f"descriptors: {base} before, {site.descriptors()} after", flush=True)
+    row["after"] = site.settle(base)
+    say(f"out of descriptors: {row['during']} of {row['limit']} open, {row['log_lines']} lines in the log, "
+        f"{row['processor']:.1f} % of a processor; afterwards, still few: {row['requests']} requests, {row['errors']} "
+        f"errors; descriptors: {base} before, {row['after']} after")
     site.stop()
+    return row
 
 
 def resets(site, options):
     modes = ["storm", "reset-connect", "reset-handshake", "reset-headers", "reset-body", "reset-answer", "reset-idle",
              "half-close", "half-close-early", "garbage"]
     site.start("small", "linger_timeout = 1\n")
+    site.load("--connections", "1", "--requests", "20")
     faults = sum((["--fault", f"{mode}=12"] for mode in modes), [])
-    opened = 0
-    # The first thousands fill what grows once: tables, the heap's arenas, sessions.
-    base, rows = None, []
+    base = site.settle(0)
+    opened, rounds = 0, []
     while opened < options.resets:
-        result = site.load("--connections", "1", "--rate", "5", "--seconds", "20", "--timeout", "60", "--pause-ms", "1",
-                           "--dwell-ms", "5", "--fault-sources", "200", "--sources", "50", *faults)
-        opened += sum(mode["opened"] for mode in result["faults"].values())
-        time.sleep(3)
-        now = (opened, site.descriptors(), site.status("VmRSS"), result["latency_ms"]["p99"], result["errors"])
-        base = base or now
-        rows.append(now)
-        print("%d connections: %d descriptors, %d kB resident; a client beside them: p99 %.1f ms, %d errors" % now,
-              flush=True)
+        # The client is a process of its own: what the peers cost their side is not the server's.
+        peers = subprocess.Popen(
+            site.load_command(("--connections", "0", "--seconds", "20", "--pause-ms", "1", "--dwell-ms", "5",
+                               "--fault-sources", "200", *faults)), stdout=subprocess.PIPE, text=True)
+        result = site.load("--connections", "1", "--rate", "5", "--seconds", "19", "--timeout", "60", "--sources", "50")
+        opened += sum(mode["opened"] for mode in json.loads(peers.communicate()[0])["faults"].values())
+        began = time.monotonic()
+        left = site.settle(base)
+        rounds.append({"opened": opened, "descriptors": left, "settled_s": time.monotonic() - began,
+                       "resident_kb": site.status("VmRSS"), "p99": result["latency_ms"]["p99"],
+                       "errors": result["errors"]})
+        say("{opened} connections: {descriptors} descriptors {settled_s:.1f} s later, {resident_kb} kB resident; a client "
+            "beside them: p99 {p99:.1f} ms, {errors} errors".format(**rounds[-1]))
     result = site.load("--connections", "1", "--requests", "40")
-    print(f"afterwards: {result['errors']} errors in {result['requests']} requests; from {base[0]} to {opened} connections "
-          f"{rows[-1][1] - base[1]:+d} descriptors, {rows[-1][2] - base[2]:+d} kB", flush=True)
+    # The first thousands fill what grows once: tables, the heap's arenas, sessions.
+    row = {"before": base, "after": site.settle(base), "first": rounds[0]["opened"], "opened": opened,
+           "grown_kb": rounds[-1]["resident_kb"] - rounds[0]["resident_kb"], "requests": result["requests"],
+           "errors": result["errors"], "p99_least": min(r["p99"] for r in rounds),
+           "p99_most": max(r["p99"] for r in rounds), "rounds": rounds}
+    say(f"afterwards: {row['errors']} errors in {row['requests']} requests; descriptors: {base} before, {row['after']} "
+        f"after; {row['grown_kb']:+d} kB from {row['first']} to {opened} connections")
     site.stop()
+    return row
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def table(results):
+    """What docs/reliability.md says between its marks."""
+    text = f"Load average before: {results['load_average']:.1f} on {results['processors']} processors.\n\n"
+    for part, title in (("latency", "Peers"), ("storm", "Peers that come at one moment")):
+        if part in results:
+            text += f"| {title} | p50 ms | p99 ms | Server, of a processor |\n| --- | --- | --- | --- |\n"
+            for row in results[part]:
+                text += f"| {row['peers']} | {row['p50']:.1f} | {row['p99']:.1f} | {row['processor']:.1f} % |\n"
+            text += "\n"
+    if "idle" in results:
+        text += ("- **Idle.** {connections:,} idle TLS connections cost {kib_each:.1f} KiB each and {processor:.2f} % of a "
+                 "processor in ten seconds.\n  Resident: {before_kb:,} kB before, {during_kb:,} kB with them, {after_kb:,} "
+                 "kB after.\n").format(**results["idle"])
+    if "descriptors" in results:
+        row = results["descriptors"]
+        text += ("- **Descriptors.** With the limit taken down to 50 more than it had, and 400 peers connecting: the "
+                 "listener pauses and\n  looks again each second, {processor:.1f} % of a processor; then {good} of "
+                 "{requests} requests are answered, and the server has\n  {after} descriptors, {before} before.\n"
+                 ).format(good=row["requests"] - row["errors"], **row)
+    if "resets" in results:
+        text += ("- **Resets.** {opened:,} connections opened and reset, closed or half-closed at every stage of their "
+                 "life: {before}\n  descriptors before, {after} after, {grown_kb:+,} kB of resident memory from "
+                 "connection {first:,} on; {errors} errors in {requests}\n  requests afterwards. In such a storm, as fast "
+                 "as both sides can, a client beside it has a p99 of {p99_least:.0f} to {p99_most:.0f} ms.\n"
+                 ).format(**results["resets"])
+    return text
+
+
+def update(text):
+    """Puts the text between the marks of docs/reliability.md."""
+    path = os.path.join(HERE, "../docs/reliability.md")
+    with open(path) as file:
+        before, rest = file.read().split("<!-- measured -->\n", 1)
+    after = rest.split("<!-- end -->\n", 1)[1]
+    with open(path, "w") as file:
+        file.write(f"{before}<!-- measured -->\n{text}<!-- end -->\n{after}")
 
 
 def main():
+    parts = {"latency": latency, "storm": storm, "idle": idle, "descriptors": descriptors, "resets": resets}
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     parser.add_argument("--server", default=os.path.join(HERE, "../.build/release/bcfg2-server"))
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--resets", type=int, default=200000)
     parser.add_argument("--idle", type=int, default=10000)
-    parser.add_argument("--parts", default="latency,idle,descriptors,resets")
+    parser.add_argument("--parts", default=",".join(parts))
+    parser.add_argument("--out", help="write the results to this file as JSON")
+    parser.add_argument("--table", metavar="FILE", help="print such a file as docs/reliability.md has it, and end")
+    parser.add_argument("--update", action="store_true", help="with --table: write it into docs/reliability.md, too")
     options = parser.parse_args()
+    if options.table:
+        with open(options.table) as file:
+            text = table(json.load(file))
+        say(text)
+        if options.update:
+            update(text)
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     folder = tempfile.mkdtemp()
     site = Site(folder, os.path.abspath(options.server))
-    print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; "
-          f"ulimit -n {hard}")
+    results = {"load_average": os.getloadavg()[0], "processors": os.cpu_count(), "open_files": hard}
+    say(f"load of the machine before: {results['load_average']:.1f} on {results['processors']} processors; "
+        f"ulimit -n {hard}")
     try:
         for part in options.parts.split(","):
-            {"latency": latency, "idle": idle, "descriptors": descriptors, "resets": resets}[part](site, options)
+            results[part] = parts[part](site, options)
+            if options.out:
+                with open(options.out, "w") as file:
+                    json.dump(results, file, indent=1)
     finally:
         if getattr(site, "process", None) and site.process.poll() is None:
             site.process.kill()
             site.process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+    say("\n" + table(results))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,10 @@ import Logging
   /// of a task between two suspensions, some hundred nanoseconds to a few milliseconds.
   public static let jobsPerIteration = 256
 
+  /// Deadlines fired per iteration, at most: a thousand peers that came at one moment are late at one moment, too, and
+  /// ending each takes 50 to 100 µs.
+  public static let timersPerIteration = 16
+
   /// Where the loop reports leaked watchers; labelled `EventLoop`.
   public var logger = Logger(label: "EventLoop")
 
@@ -151,7 +155,7 @@ import Logging
     poller.wait(atMost: waitLimit(limit), into: &events)
     refreshNow()
     for event in events { dispatch(event) }
-    timers.fire(now: now)
+    timers.fire(now: now, limit: EventLoop.timersPerIteration)
     jobs?.drain(limit: EventLoop.jobsPerIteration)
     runPosted()
     runEndHooks()

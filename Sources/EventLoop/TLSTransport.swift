@@ -4,51 +4,61 @@ import Glibc
 /// The server's end of one TLS connection over a nonblocking socket.
 ///
 /// OpenSSL reads from the socket by itself and writes into one loop-wide buffer, which is sent at the end of each call:
-/// an answer of up to 64 KiB is one send. While idle the connection keeps no buffer (SSL_MODE_RELEASE_BUFFERS).
+/// an answer of up to 64 KiB is one send. While idle the connection keeps no buffer (SSL_MODE_RELEASE_BUFFERS), and
+/// before the first step of its handshake nothing of OpenSSL's at all: who connects and says nothing costs 1 KiB
+/// instead of 10, and no time.
 @MainActor public final class TLSTransport: Transport {
   public let descriptor: CInt
   private let socket: TLSSocket
-  private let session: OpaquePointer
+  private let context: TLSContext
+  /// The connection in OpenSSL, from the first step of the handshake on.
+  private var session: OpaquePointer?
   /// Set by a fatal outcome: OpenSSL must not be asked for anything more (SSL_get_error(3)).
   private var failure: TransportFailure?
   private var hasHalfClosed = false
 
-  /// - Parameter descriptor: a nonblocking stream socket. The caller keeps it open as long as the transport lives and
-  ///   closes it afterwards.
-  /// - Returns: nil when OpenSSL has no memory for another connection.
-  public init?(context: TLSContext, descriptor: CInt) {
-    ERR_clear_error()
-    let socket = TLSSocket(descriptor: descriptor, output: context.output)
-    guard let session = context.makeSession() else { return nil }
-    guard let bio = socket.makeBIO() else {
-      SSL_free(session)
-      return nil
-    }
-    SSL_set_bio(session, bio, bio)
-    SSL_set_accept_state(session)
+  /// - Parameters:
+  ///   - context: gives the connection its certificate and rules when its handshake begins.
+  ///   - descriptor: a nonblocking stream socket. The caller keeps it open as long as the transport lives and closes it
+  ///     afterwards.
+  public init(context: TLSContext, descriptor: CInt) {
+    self.context = context
     self.descriptor = descriptor
-    self.socket = socket
-    self.session = session
+    socket = TLSSocket(descriptor: descriptor, output: context.output)
   }
 
   isolated deinit { SSL_free(session) }
 
+  /// The connection in OpenSSL, made when it is first asked for; nil without memory for it.
+  private func begin() -> OpaquePointer? {
+    if let session { return session }
+    ERR_clear_error()
+    guard let fresh = context.makeSession() else { return nil }
+    guard let bio = socket.makeBIO() else {
+      SSL_free(fresh)
+      return nil
+    }
+    SSL_set_bio(fresh, bio, bio)
+    SSL_set_accept_state(fresh)
+    session = fresh
+    return fresh
+  }
+
   // MARK: - Steps
 
   public func handshake() -> StepOutcome {
-    switch perform({ SSL_do_handshake(session) }) {
-    case .done: .done
-    case .wantRead: .wantRead
-    case .wantWrite: .wantWrite
-    // A peer that leaves before the handshake is complete has not closed in order, but it is gone.
-    case .closed: .closed
-    case .failed(let failure): .failed(failure)
+    guard begin() != nil else {
+      ERR_clear_error()
+      failure = .system(ENOMEM)
+      return .failed(.system(ENOMEM))
     }
+    // A peer that leaves before the handshake is complete has not closed in order, but it is gone.
+    return perform { SSL_do_handshake($0) }
   }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
     var count = 0
-    switch perform({ SSL_read_ex(session, buffer.baseAddress, buffer.count, &count) }) {
+    switch perform({ SSL_read_ex($0, buffer.baseAddress, buffer.count, &count) }) {
     case .done: return .bytes(count)
     case .wantRead: return .wantRead
     case .wantWrite: return .wantWrite
@@ -64,7 +74,7 @@ import Glibc
     guard socket.unsent.isEmpty else { return .wantWrite }
     var taken = 0
     let share = min(bytes.count, TLSOutput.plaintextBytes)
-    let outcome = perform {
+    let outcome = perform { session in
       // One record at a time: OpenSSL returns after each in its partial mode.
       while taken < share {
         var count = 0
@@ -92,9 +102,11 @@ import Glibc
   }
 
   public func shutdown() -> StepOutcome {
-    if failure == nil, SSL_is_init_finished(session) == 1, SSL_get_shutdown(session) & SSL_SENT_SHUTDOWN == 0 {
+    if failure == nil, let session, SSL_is_init_finished(session) == 1,
+      SSL_get_shutdown(session) & SSL_SENT_SHUTDOWN == 0
+    {
       // 0 means that the peer's close_notify has not come yet; nobody waits for it (RFC 8446, 6.1).
-      let outcome = perform {
+      let outcome = perform { session in
         let result = SSL_shutdown(session)
         return result == 0 ? 1 : result
       }
@@ -117,25 +129,30 @@ import Glibc
   }
 
   public func writeInClear(_ bytes: UnsafeRawBufferPointer) {
-    guard SSL_is_init_finished(session) == 0 else { return }
+    if let session, SSL_is_init_finished(session) == 1 { return }
     _ = socket.send(bytes)
   }
 
   // MARK: - State
 
-  public var hasBufferedInput: Bool { failure == nil && SSL_has_pending(session) == 1 }
+  public var hasBufferedInput: Bool {
+    guard failure == nil, let session else { return false }
+    return SSL_has_pending(session) == 1
+  }
 
   public var hasUnsentOutput: Bool { !socket.unsent.isEmpty }
 
-  public var verifyResult: Int { SSL_get_verify_result(session) }
+  public var verifyResult: Int { session.map { SSL_get_verify_result($0) } ?? Int(X509_V_OK) }
 
   public var protocolText: String {
+    guard let session else { return "" }
     let version = String(cString: SSL_get_version(session))
     guard let cipher = SSL_get_current_cipher(session) else { return version }
     return "\(version) \(String(cString: SSL_CIPHER_get_name(cipher)))"
   }
 
   public var applicationProtocol: String? {
+    guard let session else { return nil }
     var name: UnsafePointer<UInt8>?
     var count: UInt32 = 0
     SSL_get0_alpn_selected(session, &name, &count)
@@ -144,7 +161,7 @@ import Glibc
   }
 
   public var peerCommonName: String? {
-    guard let certificate = SSL_get1_peer_certificate(session) else { return nil }
+    guard let session, let certificate = SSL_get1_peer_certificate(session) else { return nil }
     defer { X509_free(certificate) }
     guard SSL_get_verify_result(session) == CLong(X509_V_OK) else { return nil }
     return lastCommonName(of: certificate)
@@ -153,10 +170,11 @@ import Glibc
   // MARK: - One call into OpenSSL
 
   /// Runs one call, tells its outcome, and sends what it gathered.
-  private func perform(_ call: () -> CInt) -> StepOutcome {
+  private func perform(_ call: (OpaquePointer) -> CInt) -> StepOutcome {
     if let failure { return .failed(failure) }
+    guard let session else { preconditionFailure("a TLS connection is used before its handshake") }
     ERR_clear_error()
-    let result = call()
+    let result = call(session)
     // SSL_get_error looks at the error queue and must follow the call before anything else.
     let code = result > 0 ? SSL_ERROR_NONE : SSL_get_error(session, result)
     let outcome = outcome(of: code)
@@ -175,7 +193,7 @@ import Glibc
     default:
       let errors = takeOpenSSLErrors()
       if socket.failure == 0, socket.sawEndOfInput, errors.codes.isEmpty { return .closed }
-      return .failed(transportFailure(for: errors, verifyResult: SSL_get_verify_result(session)))
+      return .failed(transportFailure(for: errors, verifyResult: verifyResult))
     }
   }
 

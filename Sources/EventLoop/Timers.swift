@@ -76,12 +76,12 @@ final class Timers {
     return nil
   }
 
-  /// Fires the timers that were due when the call began, in order of their deadlines. A timer that rearms itself into
-  /// the past waits for the next call: no timer can hold the loop. Returns how many fired.
+  /// Fires the timers that were due when the call began, in order of their deadlines, `limit` at most. A timer that
+  /// rearms itself into the past waits for the next call: no timer can hold the loop. Returns how many fired.
   @discardableResult
-  func fire(now: MonotonicTime) -> Int {
+  func fire(now: MonotonicTime, limit: Int = .max) -> Int {
     var due: [Timer] = []
-    while let timer = popDue(now) { due.append(timer) }
+    while due.count < limit, let timer = popDue(now) { due.append(timer) }
     if due.isEmpty { return 0 }
     due.sort { $0.deadline < $1.deadline }
     // A cancelled or moved timer of this batch must not fire: each holds its place as -2 until its turn.

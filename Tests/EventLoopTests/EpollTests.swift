@@ -158,7 +158,7 @@ struct EpollTests {
     let folder = program[..<(try #require(program.lastIndex(of: "/")))]
     let output = try await LoopDriver.withLoop { loop in
       try await ChildProcess.run(
-        ["\(folder)/ExecutorProbe"], timeout: .seconds(30), outputLimitBytes: 65536, on: loop)
+        ["\(folder)/ExecutorProbe"], timeout: .seconds(120), outputLimitBytes: 65536, on: loop)
     }
     let lines = String(decoding: output.standardOutput, as: UTF8.self).split(separator: "\n")
     #expect(output.status == .exited(0))

@@ -13,7 +13,7 @@ struct TLSPair {
 
   init(_ context: TLSContext, _ options: TLSTestClient.Options = .init(), sendBufferBytes: CInt? = nil) {
     client = TLSTestClient(options, sendBufferBytes: sendBufferBytes)
-    server = TLSTransport(context: context, descriptor: client.serverDescriptor)!
+    server = TLSTransport(context: context, descriptor: client.serverDescriptor)
   }
 
   /// Lets both sides shake hands until nothing moves; returns what the server said last.
@@ -226,6 +226,18 @@ extension Transport {
     #expect(second.server.peerCommonName == "client")
   }
 
+  @Test func aClientCannotRenegotiate() {
+    var options = TLSTestClient.Options()
+    options.newestProtocol = TLS1_2_VERSION
+    let pair = TLSPair(context, options)
+    #expect(pair.handshake() == .done)
+    #expect(SSL_renegotiate(pair.client.session) == 1)
+    pair.client.handshake()
+    // The server says no, in an alert, and makes no new keys; the client gives up.
+    #expect(pair.server.readText().outcome == .wantRead)
+    #expect(!pair.client.handshake() && pair.client.failure == "no renegotiation")
+  }
+
   @Test func theProtocolFloorIsHeld() throws {
     var options = TLSTestClient.Options()
     options.newestProtocol = TLS1_VERSION
@@ -278,6 +290,8 @@ extension Transport {
       return lastCommonName(of: served)
     }
     let early = TLSPair(context)
+    early.client.handshake()
+    #expect(early.server.handshake() == .wantRead)
     #expect(servedName() == "one")
     certificates.write(stranger, as: "one")
     rename(strange.key, files.key + ".new")
@@ -291,6 +305,23 @@ extension Transport {
     #expect(early.handshake() == .done)
   }
 
+  @Test func whoSaysNothingCostsOpenSSLNothing() throws {
+    let clients = (0..<20).map { _ in TLSTestClient() }
+    let before = Int(clinux_heap_bytes_in_use())
+    let servers = clients.map { TLSTransport(context: context, descriptor: $0.serverDescriptor) }
+    #expect((Int(clinux_heap_bytes_in_use()) - before) / servers.count < 1024)
+    // It can be asked everything all the same, and ended.
+    let server = servers[0]
+    #expect(!server.hasBufferedInput && !server.hasUnsentOutput && server.protocolText.isEmpty)
+    #expect(server.applicationProtocol == nil && server.peerCommonName == nil && server.verifyResult == 0)
+    #expect(server.shutdown() == .done)
+    var byte: UInt8 = 0
+    #expect(recv(clients[0].descriptor, &byte, 1, 0) == 0)
+    // The others shake hands as ever.
+    clients[1].handshake()
+    #expect(servers[1].handshake() == .wantRead && clients[1].handshake() && servers[1].handshake() == .done)
+  }
+
   @Test func idleConnectionsAreSmall() {
     let connections = 100
     var servers: [TLSTransport] = []
@@ -300,7 +331,7 @@ extension Transport {
     let before = Int(clinux_heap_bytes_in_use())
     for _ in 0..<connections {
       let client = TLSTestClient()
-      servers.append(TLSTransport(context: context, descriptor: client.serverDescriptor)!)
+      servers.append(TLSTransport(context: context, descriptor: client.serverDescriptor))
       clients.append(client)
     }
     for (client, server) in zip(clients, servers) {

@@ -72,6 +72,21 @@ struct TimersTests {
     #expect(fired == 2)
   }
 
+  @Test func aCrowdOfDeadlinesSharesTheLoop() {
+    let (loop, kernel) = FakePoller.makeLoop()
+    var fired: [Int] = []
+    let crowd = 2 * EventLoop.timersPerIteration + 1
+    for number in 0..<crowd { loop.schedule(after: .microseconds(number)) { fired.append(number) } }
+    loop.schedule(after: .seconds(5)) { fired.append(-1) }
+    kernel.now = kernel.now + .seconds(1)
+    loop.runOnce()
+    #expect(fired == Array(0..<EventLoop.timersPerIteration))
+    // Those that are left do not wait for an event.
+    loop.runOnce()
+    loop.runOnce()
+    #expect(fired == Array(0..<crowd) && kernel.waits == [.zero, .zero, .zero])
+  }
+
   /// Adds, cancels and moves by a fixed pseudo-random sequence, and compares with a list that is searched.
   @Test func theHeapAgreesWithAList() {
     var state: UInt64 = 42

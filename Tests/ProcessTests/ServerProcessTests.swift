@@ -9,7 +9,7 @@ import Testing
   private func run(_ options: [String]) async throws -> (status: ChildProcess.ExitStatus, out: String, error: String) {
     try await LoopDriver.withLoop { loop in
       let result = try await ChildProcess.run(
-        [Project.server] + options, input: [], timeout: .seconds(20), outputLimitBytes: 1 << 20, on: loop)
+        [Project.server] + options, input: [], timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
       return (
         result.status, String(decoding: result.standardOutput, as: UTF8.self),
         String(decoding: result.standardError, as: UTF8.self)
@@ -98,7 +98,7 @@ import Testing
       let log = server.folder.file("log")
       let command = [Project.server, "-C", server.folder.file("bcfg2.conf"), "-D", pidFile, "-o", log, "-d"]
       func start() async throws -> ChildProcess.Output {
-        try await ChildProcess.run(command, input: [], timeout: .seconds(30), outputLimitBytes: 1 << 20, on: loop)
+        try await ChildProcess.run(command, input: [], timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
       }
       let started = try await start()
       #expect(started.status == .exited(0), "\(String(decoding: started.standardError, as: UTF8.self))")
@@ -110,7 +110,7 @@ import Testing
       #expect(second.status == .exited(1))
       #expect(String(decoding: second.standardError, as: UTF8.self).contains(pidFile))
       #expect(kill(daemon, SIGTERM) == 0)
-      let deadline = MonotonicTime.now() + .seconds(20)
+      let deadline = MonotonicTime.now() + .seconds(120)
       while access(pidFile, F_OK) == 0, MonotonicTime.now() < deadline { try await loop.sleep(for: .milliseconds(5)) }
       #expect(access(pidFile, F_OK) != 0)
       let text = String(decoding: try AtomicFile.readFile(log, limitBytes: 1 << 24), as: UTF8.self)
@@ -129,7 +129,7 @@ import Testing
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(on: loop)
       try await server.start(["--no-fam-blocking"])
-      let deadline = MonotonicTime.now() + .seconds(20)
+      let deadline = MonotonicTime.now() + .seconds(120)
       var answer = try await server.call("GetConfig")
       while !answer.body.contains("&lt;Configuration"), MonotonicTime.now() < deadline {
         // Until Metadata was read there is nothing but this, and 401 where clients.xml has the address.
@@ -146,7 +146,7 @@ import Testing
       let server = try await ServerFixture(on: loop)
       try await server.start()
       let result = try await ChildProcess.run(
-        [Project.server, "-C", server.folder.file("bcfg2.conf")], input: [], timeout: .seconds(20),
+        [Project.server, "-C", server.folder.file("bcfg2.conf")], input: [], timeout: .seconds(120),
         outputLimitBytes: 1 << 20, on: loop)
       #expect(result.status == .exited(1))
       #expect(String(decoding: result.standardError, as: UTF8.self).contains("Server startup failed"))

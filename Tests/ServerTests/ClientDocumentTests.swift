@@ -14,6 +14,31 @@ import XMLRPC
     #expect(document.children[0]["current_bdiff"] == difference && document.children[0].attributes.count == 31)
   }
 
+  @Test(arguments: [
+    ("<!DOCTYPE a><a/>", "document type is not allowed"),
+    ("<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>", "document type is not allowed"),
+    ("<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><a>&b;</a>", "document type is not allowed"),
+    ("<a>&b;</a>", "unknown entity"), ("<a b=\"&b;\"/>", "unknown entity"),
+    (String(repeating: "<a>", count: 257) + String(repeating: "</a>", count: 257), "xmlDepth"),
+    ("<a" + (0..<257).map { " a\($0)=\"\"" }.joined() + "/>", "xmlAttributeCount"),
+    ("<" + String(repeating: "a", count: 257) + "/>", "xmlNameBytes"),
+  ])
+  func whatIsBeyondABoundOrExpandsIsRefusedByName(text: String, reason: String) {
+    do throws(XMLError) {
+      _ = try ClientDocument.parse(text)
+      Issue.record("it was read")
+    } catch {
+      #expect("\(error)".contains(reason))
+    }
+  }
+
+  @Test func documentsAtTheirBoundsAreRead() throws {
+    let deep = String(repeating: "<a>", count: 256) + String(repeating: "</a>", count: 256)
+    #expect(try ClientDocument.parse(deep).tag == "a")
+    let wide = "<a" + (0..<256).map { " a\($0)=\"\"" }.joined() + "/>"
+    #expect(try ClientDocument.parse(wide).attributes.count == 256)
+  }
+
   @Test func outputOfAProbeIsNoPlaceForEntities() {
     let bomb = "<!DOCTYPE a [<!ENTITY b \"bbbb\"><!ENTITY c \"&b;&b;\">]><a>&c;</a>"
     #expect(ProbeData(text: bomb).xml == nil)

@@ -222,6 +222,16 @@ extension ScriptedTransport {
     #expect(bench.connect() != nil)
   }
 
+  @Test func whatTheHandlerRefusesIsCounted() throws {
+    for status in [500, 401, 500] {
+      bench.handler.respond = { _ in .error(status: status) }
+      let peer = try #require(bench.connect())
+      bench.send(request, to: peer)
+      #expect(peer.status == status)
+    }
+    #expect(bench.table.counters.refused == [500: 2, 401: 1])
+  }
+
   @Test func tableOfLimitsIsWhole() {
     #expect(NetworkLimit.definitions.map(\.limit) == NetworkLimit.allCases)
     for definition in NetworkLimit.definitions {

@@ -70,7 +70,7 @@ private func answer(_ path: String, _ text: String) -> Element {
     let probes = try bench.plugin(FileProbesPlugin.self).getProbes(try await bench.metadata())
     let program = try #require(probes.first?.text)
     let output = try await ChildProcess.run(
-      ["python3", "-c", program], environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"], timeout: .seconds(20),
+      ["python3", "-c", program], environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"], timeout: .seconds(120),
       outputLimitBytes: 1 << 16, on: bench.core.loop)
     let document = try ClientDocument.parse(output.standardOutput)
     #expect(document.tag == "ProbedFileData" && document.name == path && document["mode"] == "0640")

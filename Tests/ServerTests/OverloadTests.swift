@@ -82,6 +82,42 @@ extension ScriptedTransport {
     #expect(alive.status == 200 && bench.table.count == 1 && bench.table.counters.peersGone == 3)
   }
 
+  private func report(_ peers: [ScriptedTransport], to bench: ConnectionBench) {
+    bench.kernel.report(
+      peers.map {
+        PollEvent(
+          descriptor: $0.descriptor, generation: bench.kernel.registrations[$0.descriptor]!.generation,
+          readiness: .readable)
+      })
+    bench.loop.runOnce(wait: .zero)
+  }
+
+  @Test func whoWaitsForAHandshakeIsNotWatchedAndGetsItsTurn() throws {
+    var limits = NetworkLimits()
+    limits[.handshakesPerTurn] = 1
+    let bench = ConnectionBench(limits: limits)
+    // Each handshake takes two steps.
+    let peers = try (0..<3).map { _ in try #require(bench.connect { $0.handshakeScript = [.wantRead, .wantRead] }) }
+    let fresh = try (0..<3).map { _ in
+      try #require(bench.connect(isSilent: true) { $0.handshakeScript = [.wantRead, .wantRead] })
+    }
+    report(fresh + peers, to: bench)
+    // One new stranger had its turn; all others wait and are left alone by the kernel.
+    #expect(bench.interest(of: fresh[0]) == .read && fresh[0].handshakes == 1)
+    for peer in fresh[1...] + peers[...] { #expect(bench.interest(of: peer) == []) }
+    // Handshakes that have begun go before new ones, in the order in which they were ready.
+    for peer in peers {
+      #expect(peer.handshakes == 1)
+      bench.loop.runOnce(wait: .zero)
+      #expect(peer.handshakes == 2 && bench.interest(of: peer) == .read)
+    }
+    // Who is late while it waits is passed over.
+    #expect(fresh.map(\.handshakes) == [1, 0, 0])
+    bench.kernel.now = bench.kernel.now + .seconds(11)
+    bench.loop.runOnce(wait: .zero)
+    #expect(bench.table.count == 0 && fresh.map(\.handshakes) == [1, 0, 0])
+  }
+
   @Test func requestsInProgressAreBounded() async throws {
     var limits = NetworkLimits()
     limits[.requests] = 1

@@ -37,7 +37,7 @@ final class TestAuthority {
       [
         "openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-keyout", "\(folder)/ca.key", "-out",
         "\(folder)/ca.crt", "-days", "2", "-subj", "/CN=test CA",
-      ], timeout: .seconds(60), outputLimitBytes: 1 << 16, on: loop)
+      ], timeout: .seconds(120), outputLimitBytes: 1 << 16, on: loop)
     try #require(made.status.isSuccess)
   }
 

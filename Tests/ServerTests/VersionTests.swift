@@ -13,7 +13,7 @@ private func git(_ arguments: String..., in folder: String, on loop: EventLoop) 
     environment: [
       "PATH": "/usr/bin:/bin", "HOME": folder, "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "a",
       "GIT_AUTHOR_EMAIL": "a@example.com", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com",
-    ], workingDirectory: folder, timeout: .seconds(30), outputLimitBytes: 1 << 20, on: loop)
+    ], workingDirectory: folder, timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
   if let failure = output.failure { throw PluginExecutionError(failure) }
   return output.lines.first ?? ""
 }

@@ -44,17 +44,17 @@ public final class ConnectionBench {
     table.logger = Logger(label: "Connection") { _ in RecordingLogHandler(log: log) }
   }
 
-  /// Lets a peer connect and shake hands; nil when it was turned away at once.
+  /// Lets a peer connect and, unless it is silent, shake hands; nil when it was turned away at once.
   @discardableResult
   public func connect(
-    from host: String = "192.0.2.1", _ prepare: @escaping (ScriptedTransport) -> Void = { _ in }
+    from host: String = "192.0.2.1", isSilent: Bool = false, _ prepare: @escaping (ScriptedTransport) -> Void = { _ in }
   ) -> ScriptedTransport? {
     let (ours, theirs) = makeSocketPair()
     close(theirs)
     transports.last = nil
     transports.prepare = prepare
     table.admit(FileDescriptor(owning: ours), from: SocketAddress(host: host, port: 40000)!)
-    if let transport = transports.last { run(transport) }
+    if !isSilent, let transport = transports.last { run(transport) }
     return transports.last
   }
 

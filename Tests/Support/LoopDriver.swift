@@ -5,7 +5,7 @@ public import EventLoop
 public enum LoopDriver {
   /// Runs iterations until the condition holds; false if that took longer than the limit.
   public static func run(
-    _ loop: EventLoop, limit: Duration = .seconds(10), until condition: () -> Bool
+    _ loop: EventLoop, limit: Duration = .seconds(60), until condition: () -> Bool
   ) -> Bool {
     let deadline = MonotonicTime.now() + limit
     while !condition() {

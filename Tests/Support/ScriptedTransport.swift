@@ -28,6 +28,7 @@ public final class ScriptedTransport: Transport {
   public private(set) var hasSentCloseNotify = false
   public private(set) var discardedBytes = 0
   public private(set) var reads = 0
+  public private(set) var handshakes = 0
   public var peerCommonName: String?
   public var verifyResult = 0
   public var applicationProtocol: String? = "http/1.1"
@@ -42,7 +43,10 @@ public final class ScriptedTransport: Transport {
   /// Adds bytes for the next reads.
   public func feed(_ text: String) { input.append(.bytes(Array(text.utf8))) }
 
-  public func handshake() -> StepOutcome { handshakeScript.isEmpty ? .done : handshakeScript.removeFirst() }
+  public func handshake() -> StepOutcome {
+    handshakes += 1
+    return handshakeScript.isEmpty ? .done : handshakeScript.removeFirst()
+  }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
     reads += 1

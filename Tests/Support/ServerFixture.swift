@@ -80,9 +80,9 @@ public final class ServerFixture {
   /// The log so far as text.
   public var logText: String { String(decoding: log, as: UTF8.self) }
 
-  /// Waits until the log holds a text; false where the server ended before, or after 20 s.
+  /// Waits until the log holds a text; false where the server ended before, or after two minutes.
   public func waitForLog(_ text: String) async throws -> Bool {
-    let deadline = MonotonicTime.now() + .seconds(20)
+    let deadline = MonotonicTime.now() + .seconds(120)
     while !readLog(), !logText.contains(text) {
       if MonotonicTime.now() > deadline || process?.status != nil { return logText.contains(text) }
       try await loop.sleep(for: .milliseconds(5))
@@ -117,10 +117,28 @@ public final class ServerFixture {
       [
         "/usr/bin/curl", "--silent", "--cacert", folder.file("crt"), "--user", "root:\(password)", "--max-time", "30",
         "--data-binary", "@-", "--write-out", "\n%{http_code}", "https://127.0.0.1:\(port)/RPC2",
-      ], input: Array(call.utf8), timeout: .seconds(40), outputLimitBytes: 64 << 20, on: loop)
+      ], input: Array(call.utf8), timeout: .seconds(120), outputLimitBytes: 64 << 20, on: loop)
     let text = String(decoding: result.standardOutput, as: UTF8.self)
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     return (String(lines.last ?? "000"), lines.dropLast().joined(separator: "\n"))
+  }
+
+  /// A nonblocking socket that is connected to the server.
+  public func connect() throws -> CInt {
+    let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    let result = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard descriptor >= 0, result == 0, fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else {
+      throw FixtureError(description: "connect to port \(port): \(String(cString: strerror(errno)))")
+    }
+    return descriptor
   }
 
   /// Reads what the server has written. Returns true at the end of its output.
@@ -138,7 +156,7 @@ public final class ServerFixture {
 
   private static func run(_ arguments: [String], on loop: EventLoop) async throws {
     let result = try await ChildProcess.run(
-      arguments, input: [], timeout: .seconds(60), outputLimitBytes: 1 << 20, on: loop)
+      arguments, input: [], timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
     guard result.status.isSuccess else {
       throw FixtureError(
         description: "\(arguments.joined(separator: " ")): \(String(decoding: result.standardError, as: UTF8.self))")

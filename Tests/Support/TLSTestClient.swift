@@ -24,9 +24,14 @@ public final class TLSTestClient {
   /// Text of the first fatal error.
   public private(set) var failure: String?
 
-  public init(_ options: Options = Options(), sendBufferBytes: CInt? = nil) {
+  public convenience init(_ options: Options = Options(), sendBufferBytes: CInt? = nil) {
+    self.init(options, pair: makeSocketPair(sendBufferBytes: sendBufferBytes))
+  }
+
+  /// Over a pair of sockets, the server's first; both are closed with the client.
+  public init(_ options: Options = Options(), pair: (CInt, CInt)) {
     signal(SIGPIPE, SIG_IGN)
-    (serverDescriptor, descriptor) = makeSocketPair(sendBufferBytes: sendBufferBytes)
+    (serverDescriptor, descriptor) = pair
     context = SSL_CTX_new(TLS_client_method())
     if let list = options.cipherString { precondition(SSL_CTX_set_cipher_list(context, list) == 1) }
     if options.newestProtocol != 0 {
@@ -100,6 +105,29 @@ public final class TLSTestClient {
     }
     return false
   }
+}
+
+/// Two nonblocking TCP sockets that are connected over loopback; the second has a small buffer for what it receives.
+public func makeTCPPair() throws(SystemError) -> (CInt, CInt) {
+  guard let any = SocketAddress(host: "127.0.0.1", port: 0) else { preconditionFailure("127.0.0.1 is an address") }
+  let listener = try Listener.bind(to: any)
+  let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+  let theirs = socket(AF_INET, type, 0)
+  var size: CInt = 4096
+  setsockopt(theirs, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+  var address = sockaddr_in()
+  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+  let connected = withUnsafeMutablePointer(to: &address) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      // Loopback completes a connect at once: the listener's queue takes it.
+      getsockname(listener.rawValue, $0, &length) == 0 && Glibc.connect(theirs, $0, length) == 0
+    }
+  }
+  precondition(connected, "no TCP connection over loopback: \(errno)")
+  let ours = accept(listener.rawValue, nil, nil)
+  precondition(ours >= 0, "accept: \(errno)")
+  for descriptor in [ours, theirs] { _ = fcntl(descriptor, F_SETFL, O_NONBLOCK) }
+  return (ours, theirs)
 }
 
 /// Two connected nonblocking stream sockets.

@@ -37,6 +37,14 @@ final class Connection {
   private var isTurnPosted = false
   private var isInterestDeferred = false
   var isInReadTurn = false
+  /// What the kernel keeps of an answer is bounded.
+  private var isUnsentBounded = false
+  /// The peer has sent something, so that the handshake may be half done.
+  var hasBegunHandshake = false
+  /// It is among those that `HandshakeTurns` calls later.
+  var isWaitingForTurn = false
+  /// Which share of `HandshakeTurns` its turn counts in.
+  var takesKnownTurn = false
 
   init(
     descriptor: consuming FileDescriptor, transport: any Transport, address: SocketAddress, table: ConnectionTable,
@@ -85,7 +93,8 @@ final class Connection {
 
   func act(on event: ConnectionEvent) {
     switch (state, event) {
-    case (.handshaking, .ready): handshakeTurn()
+    case (.handshaking, .ready): handshakeReady()
+    case (.handshaking, .handshakeTurn): handshakeTurn()
     case (.handshaking, .deadline): expireSilently(.handshakeSeconds, "no complete TLS handshake")
     case (.handshaking, .drain), (.handshaking, .abandon): close()
     case (.handshaking, .resumed), (.handshaking, .authenticated), (.handshaking, .answered): refuse(event)
@@ -120,6 +129,7 @@ final class Connection {
 
     case (.dispatching, .ready): flushTurn()
     case (.dispatching(let head), .answered(let response)):
+      if response.status >= 400 { table.counters.refused[response.status, default: 0] += 1 }
       answer(response, to: head, keepsAlive: head.keepAlive && response.status < 400)
     case (.dispatching, .resumed), (.dispatching, .drain): break
     case (.dispatching, .abandon): close()
@@ -141,6 +151,9 @@ final class Connection {
     case (.closed, .authenticated), (.closed, .answered), (.closed, .resumed), (.closed, .drain), (.closed, .abandon):
       break
     case (.closed, .ready), (.closed, .deadline): refuse(event)
+
+    // Only who shakes hands waits for a turn of it.
+    case (_, .handshakeTurn): refuse(event)
     }
   }
 
@@ -153,7 +166,8 @@ final class Connection {
   private var interest: Interest {
     var interest: Interest
     switch state {
-    case .handshaking, .readingRequest, .readingBody, .writingResponse: interest = wanted
+    case .handshaking: interest = isWaitingForTurn ? [] : wanted
+    case .readingRequest, .readingBody, .writingResponse: interest = wanted
     case .lingering: interest = .read
     case .authenticating, .delayed, .dispatching, .closed: interest = []
     }
@@ -298,6 +312,11 @@ final class Connection {
       ? ByteSegments(response.encodeHead(keepAlive: keepsAlive, version: version, date: table.httpDate))
       : response.encode(keepAlive: keepsAlive, version: version, date: table.httpDate)
     let writer = ResponseWriter(segments, keepsAlive: keepsAlive)
+    // A system call, which most answers do not need.
+    if !isUnsentBounded, writer.remaining > table.limits[.unsentBytes] {
+      isUnsentBounded = true
+      table.boundUnsent(of: self)
+    }
     state = .writingResponse(writer)
     wanted = .write
     arm(.responseSeconds)
@@ -335,6 +354,7 @@ final class Connection {
   func close() {
     leaveState()
     state = .closed
+    isWaitingForTurn = false
     timer?.cancel()
     timer = nil
     task?.cancel()

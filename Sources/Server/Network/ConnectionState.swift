@@ -51,6 +51,8 @@ nonisolated enum ConnectionEvent {
   case ready
   /// A turn that was posted because bytes wait which no readiness announces.
   case resumed
+  /// The turn that a handshake waited for.
+  case handshakeTurn
   case deadline
   /// The handler's word on the headers; nil admits.
   case authenticated(HTTPResponse?)
@@ -64,6 +66,7 @@ nonisolated enum ConnectionEvent {
     switch self {
     case .ready: "ready"
     case .resumed: "resumed"
+    case .handshakeTurn: "handshakeTurn"
     case .deadline: "deadline"
     case .authenticated: "authenticated"
     case .answered: "answered"

@@ -33,13 +33,14 @@ import XMLRPC
   /// Bytes of all bodies that are being read or answered.
   private(set) var heldBodyBytes = 0
   private let clock: () -> MonotonicTime
-  private let makeTransport: (Int32) -> (any Transport)?
+  private let makeTransport: (Int32) -> any Transport
   private var connections: [ObjectIdentifier: Connection] = [:]
   private var byAddress: [SocketAddress: Share] = [:]
   private var unauthenticated = 0
   private var refused = 0
   private var peak = 0
-  private var handshakesInTurn = 0
+  private var handshakes: HandshakeTurns
+  private var isTurnEndExpected = false
   private var lastDropReport: MonotonicTime?
   private var cachedDate: (second: time_t, text: String) = (-1, "")
   private var drainTimer: Timer?
@@ -54,10 +55,10 @@ import XMLRPC
   /// - Parameters:
   ///   - handler: answers the requests of all connections.
   ///   - clock: tells how late the requests of an iteration are, against the loop's own time.
-  ///   - makeTransport: a transport over a descriptor that stays the connection's; nil without memory for it.
+  ///   - makeTransport: a transport over a descriptor that stays the connection's.
   public init(
     on loop: EventLoop, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(),
-    clock: @escaping () -> MonotonicTime = MonotonicTime.now, makeTransport: @escaping (Int32) -> (any Transport)?
+    clock: @escaping () -> MonotonicTime = MonotonicTime.now, makeTransport: @escaping (Int32) -> any Transport
   ) {
     self.loop = loop
     self.handler = handler
@@ -65,6 +66,7 @@ import XMLRPC
     self.clock = clock
     throttle = AuthenticationThrottle(limits)
     overload = Overload(limits)
+    handshakes = HandshakeTurns(limits[.handshakesPerTurn])
     self.makeTransport = makeTransport
   }
 
@@ -99,14 +101,9 @@ import XMLRPC
     }
     if isDraining { return }
     let raw = descriptor.rawValue
-    if address.family != AF_UNIX { disableDelay(raw, address) }
-    guard let transport = makeTransport(raw) else {
-      counters.dropped += 1
-      logger.error("\(address): no memory for another connection")
-      return
-    }
+    disableDelay(raw, address)
     let connection = Connection(
-      descriptor: descriptor, transport: transport, address: address, table: self, exceededLimit: exceeded)
+      descriptor: descriptor, transport: makeTransport(raw), address: address, table: self, exceededLimit: exceeded)
     add(connection)
     do throws(SystemError) {
       try connection.start()
@@ -145,22 +142,31 @@ import XMLRPC
 
   // MARK: - For connections
 
-  /// Whether one more handshake may advance in this iteration. What may not is still ready in the next one.
-  ///
-  /// A storm of strangers must not hold up a run that has begun: an address that was answered a short while ago has a
-  /// share of its own, as large as that of all.
-  func takeHandshakeTurn(for address: SocketAddress) -> Bool {
-    let limit = limits[.handshakesPerTurn]
-    if handshakesInTurn >= limit {
-      guard handshakesInTurn < 2 * limit, overload.isInRun(shareKey(address), now: loop.now) else { return false }
-    }
-    if handshakesInTurn == 0 { loop.atEndOfIteration { [weak self] in self?.handshakesInTurn = 0 } }
-    handshakesInTurn += 1
-    return true
+  /// Whether a handshake may advance now. One that may not gets `handshakeTurn` in one of the next iterations.
+  func takeHandshakeTurn(for connection: Connection) -> Bool {
+    expectTurnEnd()
+    return handshakes.take(connection, isKnown: overload.isKnown(shareKey(connection.address)))
   }
 
   /// The turn found a peer that has gone, which costs nothing: those who are there need not wait for those who are not.
-  func giveBackHandshakeTurn() { handshakesInTurn -= 1 }
+  func giveBackHandshakeTurn(of connection: Connection) { handshakes.giveBack(connection) }
+
+  private func expectTurnEnd() {
+    if isTurnEndExpected { return }
+    isTurnEndExpected = true
+    loop.atEndOfIteration { [weak self] in self?.endHandshakeTurns() }
+  }
+
+  /// The next iteration has new turns, and the loop does not wait before it while somebody waits for one.
+  private func endHandshakeTurns() {
+    isTurnEndExpected = false
+    handshakes.endTurn()
+    guard handshakes.isAnyWaiting else { return }
+    loop.post { [weak self] in
+      self?.expectTurnEnd()
+      while let next = self?.handshakes.next() { next.handle(.handshakeTurn) }
+    }
+  }
 
   /// The Date header of this second.
   var httpDate: String {
@@ -285,11 +291,26 @@ import XMLRPC
 
   /// An answer leaves in few sends, so that waiting for more to send (Nagle) only delays its end.
   private func disableDelay(_ descriptor: Int32, _ address: SocketAddress) {
-    var on: Int32 = 1
-    if setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size)) != 0 {
+    setOption(TCP_NODELAY, "TCP_NODELAY", to: 1, descriptor, address)
+  }
+
+  /// Bounds what the kernel keeps of answers that the peer does not read: without it the send buffer grows to
+  /// /proc/sys/net/ipv4/tcp_wmem, 4 MiB of memory for each peer that stops.
+  func boundUnsent(of connection: Connection) {
+    setOption(
+      TCP_NOTSENT_LOWAT, "TCP_NOTSENT_LOWAT", to: Int32(limits[.unsentBytes]), connection.transport.descriptor,
+      connection.address)
+  }
+
+  private func setOption(
+    _ option: Int32, _ name: String, to value: Int32, _ descriptor: Int32, _ address: SocketAddress
+  ) {
+    if address.family == AF_UNIX { return }
+    var value = value
+    if setsockopt(descriptor, Int32(IPPROTO_TCP), option, &value, socklen_t(MemoryLayout<Int32>.size)) != 0 {
       let code = errno
       // The peer has gone already, which the first read tells.
-      logger.debug("\(address): setsockopt TCP_NODELAY: \(String(cString: strerror(code)))")
+      logger.debug("\(address): setsockopt \(name): \(String(cString: strerror(code)))")
     }
   }
 

@@ -3,16 +3,23 @@ import XMLRPC
 
 /// The bounded turns of a connection, and the ways in which it ends.
 extension Connection {
+  /// The descriptor is ready: shakes hands now, or waits for a turn.
+  func handshakeReady() {
+    guard flushTurn(), table.takeHandshakeTurn(for: self) else { return }
+    handshakeTurn()
+  }
+
   func handshakeTurn() {
-    guard flushTurn(), table.takeHandshakeTurn(for: address) else { return }
-    switch transport.handshake() {
+    let outcome = transport.handshake()
+    hasBegunHandshake = true
+    switch outcome {
     case .wantRead: wanted = .read
     case .wantWrite: wanted = .write
     case .closed:
-      table.giveBackHandshakeTurn()
+      table.giveBackHandshakeTurn(of: self)
       peerClosed()
     case .failed(let failure):
-      if failure.isPeerGone { table.giveBackHandshakeTurn() }
+      if failure.isPeerGone { table.giveBackHandshakeTurn(of: self) }
       fail(failure)
     case .done:
       table.counters.handshakes += 1

@@ -27,7 +27,8 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
   public var bytesWritten = 0
   /// How often each limit was reached.
   public var reached: [NetworkLimit: Int] = [:]
-  /// Requests refused for what they are, by status: rules of HTTP, methods, authentication.
+  /// Requests refused for what they are, by status: rules of HTTP, methods, authentication, bodies that are no call or
+  /// over a bound of XML (500), calls that an ACL denies (401).
   public var refused: [Int: Int] = [:]
 
   public init() {}

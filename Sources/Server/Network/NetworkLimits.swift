@@ -18,6 +18,7 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
   case handshakesPerTurn = "handshakes_per_turn"
   case readTurnBytes = "read_turn_bytes"
   case writeTurnBytes = "write_turn_bytes"
+  case unsentBytes = "unsent_bytes"
   case lingerBytes = "linger_bytes"
   case requestLineBytes = "request_line_bytes"
   case headerBytes = "header_bytes"
@@ -96,14 +97,18 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
       .progressBytes, .bytes, 4096, 1...1_048_576,
       "that count as progress, so that a byte now and then does not hold a connection"),
     Definition(
-      .handshakesPerTurn, .connections, 4, 1...4096,
-      "that the loop shakes hands with before the others have their turn; a signature takes up to a millisecond"),
+      .handshakesPerTurn, .connections, 2, 1...4096,
+      "that the loop shakes hands with before the others have their turn, and as many of addresses that it has served; "
+        + "a signature takes up to a millisecond"),
     Definition(
       .readTurnBytes, .bytes, 65536, 1024...16_777_216,
       "read from one connection before the others have their turn"),
     Definition(
       .writeTurnBytes, .bytes, 262_144, 1024...16_777_216,
       "written to one connection before the others have their turn"),
+    Definition(
+      .unsentBytes, .bytes, 131_072, 16384...16_777_216,
+      "of an answer that the kernel takes before the peer has room for them; it would take megabytes"),
     Definition(
       .lingerBytes, .bytes, 4 << 20, 0...(1 << 30),
       "dropped after an answer that did not wait for the body, since a reset would take the answer from the client"),

@@ -29,6 +29,9 @@ struct Overload {
     answered[address].map { now - $0 < Self.runTime } ?? false
   }
 
+  /// Whether the address has been answered at all, among the last so many that were.
+  func isKnown(_ address: SocketAddress) -> Bool { answered[address] != nil }
+
   /// Notes an answer to an authenticated request.
   mutating func noteAnswer(to address: SocketAddress, now: MonotonicTime) {
     if answered[address] == nil, answered.count >= Self.limitAddresses {

@@ -1,0 +1,78 @@
+import DequeModule
+
+/// Whose TLS handshake advances in an iteration of the loop, and who waits.
+///
+/// A handshake costs up to a millisecond, which a storm of a thousand would take from everybody else at once. So each
+/// iteration has a share for addresses that have been served before, and one for strangers, among whom a handshake that
+/// has begun goes before a new one. Who waits is not watched meanwhile: the kernel would report it each time.
+struct HandshakeTurns {
+  /// Handshakes of each of the two shares that advance in one iteration.
+  private let limit: Int
+  private var knownTaken = 0
+  private var othersTaken = 0
+  private var known: Deque<Connection> = []
+  private var begun: Deque<Connection> = []
+  private var new: Deque<Connection> = []
+
+  init(_ limit: Int) { self.limit = limit }
+
+  /// Whether somebody waits; perhaps only such as have gone meanwhile.
+  var isAnyWaiting: Bool { !known.isEmpty || !begun.isEmpty || !new.isEmpty }
+
+  /// Takes a turn for a connection that is ready, or lets it wait until ``next()`` returns it.
+  mutating func take(_ connection: Connection, isKnown: Bool) -> Bool {
+    if connection.isWaitingForTurn { return false }
+    connection.takesKnownTurn = isKnown
+    let isFree: Bool
+    if isKnown {
+      isFree = knownTaken < limit && known.isEmpty
+    } else {
+      isFree = othersTaken < limit && begun.isEmpty && (connection.hasBegunHandshake || new.isEmpty)
+    }
+    if isFree {
+      count(connection, 1)
+      return true
+    }
+    connection.isWaitingForTurn = true
+    if isKnown {
+      known.append(connection)
+    } else if connection.hasBegunHandshake {
+      begun.append(connection)
+    } else {
+      new.append(connection)
+    }
+    return false
+  }
+
+  /// The turn cost nothing: it is taken by the next.
+  mutating func giveBack(_ connection: Connection) { count(connection, -1) }
+
+  /// The next that waits and may advance in this iteration.
+  mutating func next() -> Connection? {
+    var found: Connection?
+    if knownTaken < limit { found = Self.first(of: &known) }
+    if found == nil, othersTaken < limit { found = Self.first(of: &begun) ?? Self.first(of: &new) }
+    guard let found else { return nil }
+    found.isWaitingForTurn = false
+    count(found, 1)
+    return found
+  }
+
+  /// The iteration is over.
+  mutating func endTurn() {
+    knownTaken = 0
+    othersTaken = 0
+  }
+
+  private mutating func count(_ connection: Connection, _ number: Int) {
+    if connection.takesKnownTurn { knownTaken += number } else { othersTaken += number }
+  }
+
+  /// Takes out the first that has not been closed while it waited.
+  private static func first(of waiting: inout Deque<Connection>) -> Connection? {
+    while let connection = waiting.popFirst() {
+      if connection.isWaitingForTurn { return connection }
+    }
+    return nil
+  }
+}
