@@ -38,6 +38,17 @@ def counters(path):
         return dict(zip(NAMES, struct.unpack("5Q", f.read(40))))
 
 
+def settled(path):
+    """The counters once they stand still: what the server does behind an answer belongs to it."""
+    same, last = 0, counters(path)
+    while same < 3:
+        time.sleep(0.003)
+        now = counters(path)
+        same = same + 1 if now == last else 0
+        last = now
+    return last
+
+
 class Client:
     """One client by its address; the connection is kept where `keeps`. A request is one write, an answer read whole."""
 
@@ -93,11 +104,9 @@ def per_request(path, ask, rounds):
     """The least of each counter over so many requests: a busy machine cuts answers into more pieces, a timer may run."""
     samples = []
     for n in range(rounds):
-        time.sleep(0.004)  # what the server does behind an answer belongs to it
-        before = counters(path)
+        before = settled(path)
         ask(n)
-        time.sleep(0.004)
-        after = counters(path)
+        after = settled(path)
         samples.append({name: after[name] - before[name] for name in NAMES})
     return {name: min(s[name] for s in samples) for name in NAMES}
 
