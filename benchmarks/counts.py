@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Counts allocations and system calls of one GetConfig, kept and built, on a kept connection and on a new one.
+"""Counts allocations, system calls and instructions of one GetConfig, kept and built, on a kept and on a new connection.
 
   counts.py --binary .build/release/bcfg2-server            print the counts
   counts.py --binary .build/debug/bcfg2-server --check      compare with thresholds.json; status 1 where one is above
 
-The counts repeat across machines, other than times. The server runs with load/count.c preloaded; no root, no ptrace.
+The counts repeat across machines, other than times. For allocations and system calls the server runs with load/count.c
+preloaded, for instructions under valgrind's callgrind (left out, and said, where there is none).
 """
 import argparse
 import base64
+import glob
 import json
 import os
 import re
@@ -26,12 +28,25 @@ import generate  # noqa: E402
 import servers  # noqa: E402
 
 NAMES = ("allocations", "allocated_bytes", "frees", "system_calls", "sent_bytes")
+# Rounds of so many requests whose instructions are counted together.
+CALLGRIND_ROUNDS, CALLGRIND_REQUESTS = 5, 20
 CALL = b"<?xml version='1.0'?><methodCall><methodName>GetConfig</methodName><params></params></methodCall>"
 
 
 def counters(path):
     with open(path, "rb") as f:
         return dict(zip(NAMES, struct.unpack("5Q", f.read(40))))
+
+
+def settled(path):
+    """The counters once they stand still: what the server does behind an answer belongs to it."""
+    same, last = 0, counters(path)
+    while same < 3:
+        time.sleep(0.003)
+        now = counters(path)
+        same = same + 1 if now == last else 0
+        last = now
+    return last
 
 
 class Client:
@@ -71,15 +86,27 @@ class Client:
             self.socket = None
 
 
+def wait_for_first(client, process, log, seconds):
+    """Until the server gives the first answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return client.ask()
+        except OSError:
+            client.socket = None
+            if process.poll() is not None or time.monotonic() > deadline:
+                with open(log, errors="replace") as f:
+                    raise SystemExit("the server did not start: " + f.read()[-2000:])
+            time.sleep(0.05)
+
+
 def per_request(path, ask, rounds):
     """The least of each counter over so many requests: a busy machine cuts answers into more pieces, a timer may run."""
     samples = []
     for n in range(rounds):
-        time.sleep(0.004)  # what the server does behind an answer belongs to it
-        before = counters(path)
+        before = settled(path)
         ask(n)
-        time.sleep(0.004)
-        after = counters(path)
+        after = settled(path)
         samples.append({name: after[name] - before[name] for name in NAMES})
     return {name: min(s[name] for s in samples) for name in NAMES}
 
@@ -97,16 +124,7 @@ def measure(binary, preset, work):
     try:
         ca = os.path.join(site_dir, "pki", "ca.crt")
         kept = Client(site, ca, 0, True)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                kept.ask()
-                break
-            except OSError:
-                kept.socket = None
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("the server did not start: " + open(log.name).read()[-2000:])
-                time.sleep(0.05)
+        wait_for_first(kept, process, log.name, 60)
         new = Client(site, ca, 0, False)
         for _ in range(3):
             kept.ask()
@@ -135,6 +153,76 @@ def measure(binary, preset, work):
         process.wait(20)
 
 
+def totals(path):
+    """The instructions of each dump that callgrind has written, by file."""
+    found = {}
+    for name in glob.glob(path + "*"):
+        with open(name, errors="replace") as f:
+            match = re.search(r"^totals: (\d+)", f.read(), re.M)
+        if match:
+            found[name] = int(match.group(1))
+    return found
+
+
+def count_instructions(binary, preset, work, built):
+    """Instructions of one GetConfig on a kept connection: the least of some rounds, and by how much the most is above it.
+
+    Kernel and idle waits are not in it. None, and the reason, where callgrind cannot be asked.
+    """
+    for program in ("valgrind", "vgdb", "strip"):
+        if not shutil.which(program):
+            return None, "no " + program
+    # Valgrind 3.19 gives up at the debugging information of Swift's compiler.
+    stripped = os.path.join(work, "stripped")
+    subprocess.run(["strip", "-g", "-o", stripped, binary], check=True)
+    name = "%s-%s" % (preset, "built" if built else "kept")
+    site_dir = os.path.join(work, "callgrind-" + name)
+    site = generate.generate(["--preset", preset, "--out", site_dir, "--port", str(servers.free_port())]
+                             + (["--configurations", "0"] if built else []))
+    out = os.path.join(work, name + ".callgrind")
+    log = os.path.join(work, name + ".log")
+    with open(log, "wb") as f:
+        # Else the order of dictionaries, and with it what a look-up costs, is another in each process.
+        process = subprocess.Popen(["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out, stripped, "-C",
+                                    os.path.join(site_dir, "bcfg2.conf")], stdin=subprocess.DEVNULL, stdout=f, stderr=f,
+                                   env=dict(os.environ, SWIFT_DETERMINISTIC_HASHING="1"))
+
+    def tell(command):
+        run = subprocess.run(["vgdb", "--pid=%d" % process.pid, command], capture_output=True, text=True, timeout=60)
+        if run.returncode:
+            raise LookupError("vgdb: " + run.stderr.strip()[-200:])
+
+    try:
+        client = Client(site, os.path.join(site_dir, "pki", "ca.crt"), 0, True)
+        wait_for_first(client, process, log, 300)
+        for _ in range(10):
+            client.ask()
+        samples = []
+        for _ in range(CALLGRIND_ROUNDS):
+            time.sleep(0.1)
+            tell("zero")
+            for _ in range(CALLGRIND_REQUESTS):
+                client.ask()
+            # What the server does behind an answer belongs to it.
+            time.sleep(0.1)
+            known = totals(out)
+            tell("dump")
+            new = {path: total for path, total in totals(out).items() if path not in known}
+            samples += [total // CALLGRIND_REQUESTS for total in new.values()]
+            for path in new:
+                os.unlink(path)
+        return {"instructions": min(samples), "spread_percent": 100 * (max(samples) - min(samples)) / min(samples)}, None
+    except LookupError as error:
+        return None, str(error)
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=os.path.join(HERE, "..", ".build", "release", "bcfg2-server"))
@@ -145,12 +233,22 @@ def main():
     # The server watches the folders above its repository: what others do in /tmp would be counted.
     work = tempfile.mkdtemp(prefix="counts-", dir=os.path.join(HERE, "..", ".build", "benchmarks"))
     try:
-        result = {site: measure(os.path.abspath(options.binary), site, work) for site in options.sites.split(",")}
+        binary = os.path.abspath(options.binary)
+        result = {site: measure(binary, site, work) for site in options.sites.split(",")}
+        for site in result:
+            for case in ("kept", "built"):
+                counted, why = count_instructions(binary, site, work, case == "built")
+                if counted is None:
+                    print("%s: instructions are not counted: %s" % (site, why))
+                else:
+                    result[site][case].update(counted)
     finally:
         shutil.rmtree(work)
     for site, cases in result.items():
         for case, counts in cases.items():
-            print("%-6s %-20s %s" % (site, case, "  ".join("%s %d" % item for item in counts.items())))
+            print("%-6s %-20s %s" % (site, case, "  ".join(
+                "%s %s" % (name, "%.2f" % value if isinstance(value, float) else value)
+                for name, value in counts.items())))
     if not options.check:
         return
     kind = "debug" if "/debug/" in options.binary else "release"
@@ -158,7 +256,8 @@ def main():
         thresholds = json.load(f)["counts"][kind]
     above = ["%s is %d, at most %d" % (name, result[s][c][counter], most)
              for name, most in thresholds.items()
-             for s, c, counter in [name.split("/")] if s in result and result[s][c][counter] > most]
+             for s, c, counter in [name.split("/")]
+             if s in result and (counter != "instructions" or counter in result[s][c]) and result[s][c][counter] > most]
     print("\n".join(above) or "every count is within thresholds.json")
     sys.exit(1 if above else 0)
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measures bcfg2-server beside Python's Bcfg2 1.3.4 and nginx, on the same sites, in one run. See README.md.
 
-  run.py                       everything; about a quarter of an hour
-  run.py --quick               about a minute
+  run.py --out figures.json    everything; less than a quarter of an hour
+  run.py --quick               about two minutes
+  run.py --table figures.json  the table of targets, in Markdown, from the figures of an earlier run
   run.py --only warm,start     some parts: warm build edit start memory faults growth
   run.py --check               compare with thresholds.json; status 1 where a figure is outside
 
@@ -20,8 +21,11 @@ import time
 
 import scenarios
 import servers
+import table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# Sites of which only the start is measured, and only ours.
+START_ONLY = {"huge"}
 PARTS = ["warm", "build", "edit", "start", "memory", "faults", "growth"]
 
 
@@ -100,7 +104,9 @@ def measure_site(preset, kinds, options, work, pki):
             times.sort()
             milliseconds, cpu = times[len(times) // 2]
             result["start"][server.name] = {"to_first_right_answer_ms": milliseconds, "cpu_ms": cpu}
-            result["rest_kb"][server.name] = server.memory_kb()
+            if preset in START_ONLY:
+                continue
+            result["rest_kb"][server.name] = scenarios.at_rest(server)
             if "build" in options.parts:
                 result["build"][server.name] = scenarios.first_answers(
                     server, options, options.python_clients if server.name == "python" else 10**9)
@@ -112,12 +118,18 @@ def measure_site(preset, kinds, options, work, pki):
             print("  ours and python answer the same configuration: %s" % result["same_answer"])
         result["answer_bytes"] = {name: len(body) for name, body in bodies.items()}
         plain("start", result["start"])
+        if preset in START_ONLY:
+            return result
+        if "build" in options.parts and servers.Ours in kinds:
+            result["served_without_cache_kb"] = {"ours": served_without_cache(work, preset, pki, options)}
         plain("memory at rest, kB", result["rest_kb"])
         if "build" in options.parts:
             for title, part in (("first answer of each client", "build"), ("after an edit in all answers", "rebuild")):
                 result[part]["ratios"] = scenarios.ratios(result[part])
                 say(title, result[part])
         plain("memory after these clients, kB", result["served_kb"])
+        if "served_without_cache_kb" in result:
+            plain("the same with [caching] configurations = 0, kB", result["served_without_cache_kb"])
         if servers.Nginx in kinds:
             nginx = servers.Nginx(work, preset, pki, options.server_cpu, ["--clients", "1", "--bundles", "1"])
             source = running[0]
@@ -157,35 +169,50 @@ def rewrite_port(server):
         f.writelines(lines)
 
 
-def measure_growth(kinds, options, work, pki):
-    """The small site with ever more clients: what one build, the start and the memory cost."""
+def served_without_cache(work, preset, pki, options):
+    """Memory after each client had its answer where no answer is kept."""
+    server = servers.Ours(os.path.join(work, "without-cache"), preset, pki, options.server_cpu, ["--configurations", "0"])
+    try:
+        server.start()
+        server.wait_for_port()
+        scenarios.settled_config(server)
+        scenarios.first_answers(server, options, 10**9)
+        return server.memory_kb()
+    finally:
+        server.stop()
+
+
+def measure_growth(options, work, pki):
+    """The small site with ever more clients: what one build, the start and the memory cost. All servers run at once and are
+    asked in turn; every answer is built."""
     print("growth: small site, more clients")
-    result = {}
-    for kind in kinds:
-        if kind is servers.Nginx:
-            continue
-        rows = result[kind.name] = {}
+    running, starts = {}, {}
+    try:
         for clients in options.growth:
-            server = kind(os.path.join(work, "growth-%d" % clients), "small", pki, options.server_cpu,
-                          ["--clients", str(clients)])
-            try:
-                began = server.start()
-                server.wait_for_port()
-                scenarios.settled_config(server)
-                # CPU is counted in hundredths of a second: enough answers for two digits.
-                count = 100 if kind is servers.Python else 500
-                run = scenarios.first_answers(server, options, count)
-                again = scenarios.load(server, options.load_cpu, "--requests", 3 * count, "--client-limit", count,
-                                       "--keep-alive", "--login", "uuid", "--rotate")
-                rows[str(clients)] = {
-                    "first_cpu_ms": run["cpu_ms_per_request"], "first_p50_ms": run["p50_ms"],
-                    "again_cpu_ms": 1000 * again["server_cpu_seconds"] / again["requests"],
-                    "again_p50_ms": again["latency_ms"]["p50"], "rss_kb": server.memory_kb()["rss"],
-                    "errors": run["errors"] + again["errors"]}
-            finally:
-                server.stop()
-            print("    %-7s %6d clients: %s" % (kind.name, clients, "  ".join(
-                "%s %s" % (k, number(v)) for k, v in rows[str(clients)].items())), flush=True)
+            server = servers.Ours(os.path.join(work, "growth-%d" % clients), "small", pki, options.server_cpu,
+                                  ["--clients", str(clients), "--configurations", "0"])
+            running[str(clients)] = server
+            server.start()
+            server.wait_for_port()
+            scenarios.settled_config(server)
+            starts[str(clients)] = 1000 * server.cpu_seconds()
+        result = {"ours": scenarios.builds(running, options, options.growth_answers)}
+        for clients, server in running.items():
+            result["ours"][clients]["start_and_settle_cpu_ms"] = starts[clients]
+            # Of the many, each asks once.
+            few = scenarios.load(server, options.load_cpu, "--requests", options.growth_answers, "--lengths-vary",
+                                 "--keep-alive", "--login", "uuid", "--rotate", "--client-limit", min(options.growth))
+            result["ours"][clients]["cpu_ms_of_the_same_clients"] = 1000 * few["server_cpu_seconds"] / few["requests"]
+    finally:
+        for server in running.values():
+            server.stop()
+    for clients, row in result["ours"].items():
+        print("    ours    %6s clients: %s" % (clients, "  ".join("%s %s" % (k, number(v)) for k, v in row.items())),
+              flush=True)
+    first, last = (result["ours"][str(n)] for n in (options.growth[0], options.growth[-1]))
+    result["build_cost_ratio"] = last["cpu_ms"] / first["cpu_ms"]
+    result["bytes_per_known_client"] = 1024 * (last["rss_kb"] - first["rss_kb"]) / (options.growth[-1] - options.growth[0])
+    plain("the most by the fewest", {"ours": {k: result[k] for k in ("build_cost_ratio", "bytes_per_known_client")}})
     return result
 
 
@@ -208,7 +235,7 @@ def check(figures, path):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="shorter loads, the small site's growth left out")
-    parser.add_argument("--sites", default="large,small")
+    parser.add_argument("--sites", default="large,small,huge")
     parser.add_argument("--only", help="parts: " + ",".join(PARTS))
     parser.add_argument("--servers", default="ours,python,nginx")
     parser.add_argument("--binary", help="bcfg2-server to measure", default=servers.Ours.binary)
@@ -220,22 +247,30 @@ def parse():
     parser.add_argument("--load-cpu", type=int, default=1)
     parser.add_argument("--out", help="file for the figures, JSON")
     parser.add_argument("--check", action="store_true", help="compare with thresholds.json")
+    parser.add_argument("--table", metavar="JSON", help="measure nothing: print the table of these figures")
     parser.add_argument("--keep", action="store_true", help="leave the working folder")
     options = parser.parse_args()
     quick = options.quick
     options.parts = options.only.split(",") if options.only else [p for p in PARTS if not (quick and p == "growth")]
     if set(options.parts) - set(PARTS):
         parser.error("--only: %s are the parts" % ",".join(PARTS))
-    options.seconds = options.seconds or (1 if quick else 5)
+    options.seconds = options.seconds or (1 if quick else 4)
     options.rounds = options.rounds or (1 if quick else 3)
     options.starts, options.edits, options.idle = (1, 3, 200) if quick else (3, 20, 1000)
-    options.python_clients, options.fault_peers = (20, 5) if quick else (100, 20)
+    options.python_clients, options.fault_peers = (10, 5) if quick else (40, 20)
     options.growth = [100, 20000] if quick else [100, 1000, 5000, 20000]
+    options.growth_rounds, options.growth_answers = (3, 100) if quick else (9, 500)
     return options
 
 
 def main():
     options = parse()
+    if options.table:
+        with open(options.table) as f:
+            print(table.markdown(json.load(f)))
+        return
+    # What measures, too, stays away from the CPU of the servers.
+    os.sched_setaffinity(0, {options.load_cpu})
     servers.Ours.binary, servers.Python.environment = os.path.abspath(options.binary), os.path.abspath(options.python)
     if os.cpu_count() < 2:
         sys.exit("run.py: one CPU only: server and load would take each other's time")
@@ -255,14 +290,19 @@ def main():
                "options": {k: getattr(options, k) for k in ("quick", "seconds", "rounds", "connections", "parts")},
                "sites": {}}
     print(json.dumps({"machine": figures["machine"], "versions": versions}, indent=1))
+    began = time.monotonic()
     work = tempfile.mkdtemp(prefix="bcfg2-benchmark-")
     os.chmod(work, 0o755)
     try:
         pki = os.path.join(work, "pki")
         for preset in options.sites.split(","):
-            figures["sites"][preset] = measure_site(preset, kinds, options, work, pki)
-        if "growth" in options.parts:
-            figures["growth"] = measure_growth(kinds, options, work, pki)
+            of_site = [k for k in kinds if k is servers.Ours] if preset in START_ONLY else kinds
+            if any(kind is not servers.Nginx for kind in of_site):
+                figures["sites"][preset] = measure_site(preset, of_site, options, work, pki)
+        if "growth" in options.parts and servers.Ours in kinds:
+            figures["growth"] = measure_growth(options, work, pki)
+        figures["seconds"] = time.monotonic() - began
+        print(table.markdown(figures))
     finally:
         if options.keep:
             print("kept: %s" % work)

@@ -32,21 +32,37 @@ def load(server, cpu, *arguments):
     return result
 
 
-def ask(server, method, *parameters, client=0, timeout=60):
-    """One call of one client, by its uuid: the answer's value and the HTTP body."""
-    context = ssl.create_default_context(cafile=os.path.join(server.pki, "ca.crt"))
-    context.check_hostname = False
-    connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=timeout)
-    login = base64.b64encode(b"uuid-%d:password-%d" % (client, client)).decode()
-    try:
-        connection.request("POST", "/RPC2", xmlrpc.client.dumps(parameters, method),
-                           {"Content-Type": "text/xml", "Authorization": "Basic " + login})
-        response = connection.getresponse()
+class Caller:
+    """One client by its uuid. The connection is kept where the server keeps it; else the next call makes another."""
+
+    def __init__(self, server, client=0, timeout=60):
+        context = ssl.create_default_context(cafile=os.path.join(server.pki, "ca.crt"))
+        context.check_hostname = False
+        self.connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=timeout)
+        login = base64.b64encode(b"uuid-%d:password-%d" % (client, client)).decode()
+        self.headers = {"Content-Type": "text/xml", "Authorization": "Basic " + login}
+        self.server = server
+
+    def ask(self, method, *parameters):
+        """The HTTP body of an answer."""
+        self.connection.request("POST", "/RPC2", xmlrpc.client.dumps(parameters, method), self.headers)
+        response = self.connection.getresponse()
         body = response.read()
+        if response.status != 200:
+            raise RuntimeError("%s: %s: HTTP status %d" % (self.server.name, method, response.status))
+        return body
+
+    def close(self):
+        self.connection.close()
+
+
+def ask(server, method, *parameters, client=0, timeout=60):
+    """One call of one client, on a connection of its own: the answer's value and the HTTP body."""
+    caller = Caller(server, client, timeout)
+    try:
+        body = caller.ask(method, *parameters)
     finally:
-        connection.close()
-    if response.status != 200:
-        raise RuntimeError("%s: %s: HTTP status %d" % (server.name, method, response.status))
+        caller.close()
     return xmlrpc.client.loads(body)[0][0], body
 
 
@@ -201,28 +217,46 @@ def rebuilt_answers(server, options, count):
 
 
 def edits(server, count):
-    """Milliseconds from an edit to the end of the first answer that has it, and the CPU of edit and answers."""
+    """From an edit to the end of the first answer that has it, and what of this is the build: after each edit another
+    client asks, too, for whom nothing is kept either. Both ask on kept connections."""
     path = "Cfg/etc/bundle-000/server-00.conf/server-00.conf"
     with open(os.path.join(server.repo, path), "rb") as f:
         before = f.read()
-    latencies, answers, cpu = [], 0, server.cpu_seconds()
-    for n in range(count):
-        mark = "edit number %d of this run" % n
-        edit(server, path, before + mark.encode() + b"\n")
-        began = time.monotonic()
-        while True:
-            text, _ = ask(server, "GetConfig")
-            answers += 1
-            if mark in text:
-                break
-            if time.monotonic() > began + 60:
-                raise RuntimeError("%s: an edit of %s did not show within 60 s" % (server.name, path))
-        latencies.append(1000 * (time.monotonic() - began))
-        time.sleep(0.05)
-    cpu = server.cpu_seconds() - cpu
-    edit(server, path, before)
+    one, other = Caller(server, 0), Caller(server, server.site["profiles"])  # the next client of the same profile
+    one.ask("GetConfig")
+    other.ask("GetConfig")
+    latencies, builds, answers, cpu, cpu_build = [], [], 0, [], []
+    try:
+        for n in range(count):
+            mark = b"edit number %d of this run" % n
+            spent = server.cpu_seconds()
+            began = time.monotonic()
+            edit(server, path, before + mark + b"\n")
+            while True:
+                body = one.ask("GetConfig")
+                answers += 1
+                if mark in body:
+                    break
+                if time.monotonic() > began + 60:
+                    raise RuntimeError("%s: an edit of %s did not show within 60 s" % (server.name, path))
+            latencies.append(1000 * (time.monotonic() - began))
+            # What the server does behind the answer is the edit's, too.
+            time.sleep(0.05)
+            cpu.append(1000 * (server.cpu_seconds() - spent))
+            spent, began = server.cpu_seconds(), time.monotonic()
+            other.ask("GetConfig")
+            builds.append(1000 * (time.monotonic() - began))
+            time.sleep(0.02)
+            cpu_build.append(1000 * (server.cpu_seconds() - spent))
+    finally:
+        one.close()
+        other.close()
+        edit(server, path, before)
     return {"edits": count, "p50_ms": statistics.median(latencies), "max_ms": max(latencies),
-            "answers_per_edit": answers / count, "cpu_ms_per_edit_and_answers": 1000 * cpu / count}
+            "answers_per_edit": answers / count, "build_p50_ms": statistics.median(builds),
+            "beyond_build_ms": statistics.median(latencies) - statistics.median(builds),
+            "cpu_ms": statistics.median(cpu), "build_cpu_ms": statistics.median(cpu_build),
+            "cpu_ms_beyond_build": statistics.median(cpu) - statistics.median(cpu_build)}
 
 
 def start_to_first_answer(server, wanted):
@@ -231,16 +265,40 @@ def start_to_first_answer(server, wanted):
     began = server.start()
     while True:
         try:
-            text, _ = ask(server, "GetConfig", timeout=10)
-            if canonical(text) == wanted:
-                break
+            body = Caller(server, timeout=10).ask("GetConfig")
+            end, spent = time.monotonic(), server.cpu_seconds()
+            # Looking at the answer takes longer than giving it.
+            if canonical(xmlrpc.client.loads(body)[0][0]) == wanted:
+                return 1000 * (end - began), 1000 * spent
         except (OSError, RuntimeError, xmlrpc.client.Fault, http.client.HTTPException, ET.ParseError):
             if not server.alive():
                 raise RuntimeError("%s ended: %s" % (server.name, server.tail()))
             time.sleep(0.002)
         if time.monotonic() > began + 120:
             raise RuntimeError("%s: no right answer within 120 s of its start" % server.name)
-    return 1000 * (time.monotonic() - began), 1000 * server.cpu_seconds()
+
+
+def at_rest(server, seconds=7):
+    """Resident memory of a server that was asked and then left alone: ours gives back what it needs for requests only."""
+    ask(server, "GetProbes")
+    asked = server.memory_kb()
+    time.sleep(seconds)
+    return dict(server.memory_kb(), rss_after_a_call=asked["rss"])
+
+
+def builds(servers, options, count):
+    """CPU of one build, and memory, on servers that keep no answer: in turn, so that each has the same noise. `servers` by name."""
+    rounds = {name: [] for name in servers}
+    for _ in range(options.growth_rounds + 1):
+        for name, server in servers.items():
+            # The first round, which is not counted, has what is made once.
+            rounds[name].append(first_answers(server, options, count))
+    result = {}
+    for name, server in servers.items():
+        cpu = [r["cpu_ms_per_request"] for r in rounds[name][1:]]
+        result[name] = {"cpu_ms": statistics.median(cpu), "cpu_ms_lowest": min(cpu), "cpu_ms_highest": max(cpu),
+                        "rss_kb": server.memory_kb()["rss"], "errors": sum(r["errors"] for r in rounds[name])}
+    return result
 
 
 def idle_connections(server, options, count):

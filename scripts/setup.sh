@@ -17,7 +17,7 @@ for package in libssl-dev libxml2-dev pkg-config curl openssl libxml2-utils; do
   dpkg -s "$package" >/dev/null 2>&1 || need="$need $package"
 done
 if [ "$with_tests" = yes ]; then
-  for package in python3 git patch openssh-client; do
+  for package in python3 git patch openssh-client valgrind; do
     dpkg -s "$package" >/dev/null 2>&1 || command -v "$package" >/dev/null 2>&1 || need="$need $package"
   done
 fi

@@ -31,6 +31,9 @@ import Logging
   private var endHooks: [() -> Void] = []
   private var closing: [Int32] = []
   private var closeObservers: [() -> Void] = []
+  /// Fires where no event came for its delay, but in the background.
+  private var quiet: (timer: Timer, delay: Duration)?
+  private var hadWork = false
   private var isInIteration = false
   private var stopRequested = false
   /// The task executor that this loop drains, in a program begun by ``runAsMain(_:)``.
@@ -74,6 +77,13 @@ import Logging
   @discardableResult
   public func schedule(at deadline: MonotonicTime, _ handler: @escaping () -> Void) -> Timer {
     timers.add(at: deadline, handler: handler)
+  }
+
+  /// Calls the hook where no descriptor was ready for `delay`, once until one is: to give back what is only needed while
+  /// there is work. Background watchers do not count. Takes the place of an earlier hook.
+  public func whenQuiet(for delay: Duration, _ hook: @escaping () -> Void) {
+    quiet?.timer.cancel()
+    quiet = (schedule(after: delay, hook), delay)
   }
 
   // MARK: Descriptors
@@ -154,7 +164,9 @@ import Logging
     defer { isInIteration = false }
     poller.wait(atMost: waitLimit(limit), into: &events)
     refreshNow()
+    hadWork = false
     for event in events { dispatch(event) }
+    if hadWork, let quiet { quiet.timer.rearm(after: quiet.delay) }
     timers.fire(now: now, limit: EventLoop.timersPerIteration)
     jobs?.drain(limit: EventLoop.jobsPerIteration)
     runPosted()
@@ -176,6 +188,7 @@ import Logging
     }
     closeDescriptors()
     timers.removeAll()
+    quiet = nil
     return leaked
   }
 
@@ -196,6 +209,7 @@ import Logging
     // An earlier handler of this batch may have withdrawn the interest.
     let readiness = event.readiness.wanted(by: watcher.interest)
     if readiness.isEmpty || watcher.interest.isEmpty { return }
+    if !watcher.isBackground { hadWork = true }
     watcher.handler?(readiness)
   }
 

@@ -8,6 +8,8 @@ public final class Watcher {
   /// `Module/File.swift:12` of the registration.
   public let origin: String
   public private(set) var interest: Interest
+  /// Whether the loop is quiet all the same while this descriptor is ready: what others do in a folder is no work yet.
+  public var isBackground = false
   /// Whether the loop knows it.
   public var isRegistered: Bool { loop != nil }
 

@@ -50,6 +50,33 @@ struct IterationTests {
     #expect(kernel.waits == [.seconds(1), .seconds(1), .seconds(5)])
   }
 
+  @Test func aQuietLoopTellsItOnceUntilThereIsAnEvent() throws {
+    let (loop, kernel) = FakePoller.makeLoop()
+    var quiet: [MonotonicTime] = []
+    let watcher = try loop.register(5, interest: .read) { _ in }
+    let background = try loop.register(6, interest: .read) { _ in }
+    background.isBackground = true
+    let begin = kernel.now
+    loop.whenQuiet(for: .seconds(5)) { quiet.append(kernel.now) }
+    loop.runOnce(wait: .seconds(4))
+    kernel.report([5: .readable])
+    loop.runOnce()
+    for _ in 0..<3 { loop.runOnce(wait: .seconds(1)) }
+    kernel.report([6: .readable])
+    loop.runOnce()
+    while kernel.now < begin + .seconds(9) { loop.runOnce(wait: .seconds(1)) }
+    #expect(quiet == [begin + .seconds(9)])
+    for _ in 0..<20 { loop.runOnce(wait: .seconds(1)) }
+    #expect(quiet.count == 1)
+    kernel.report([5: .readable])
+    loop.runOnce()
+    let again = kernel.now
+    for _ in 0..<20 { loop.runOnce(wait: .seconds(1)) }
+    #expect(quiet == [begin + .seconds(9), again + .seconds(5)])
+    watcher.cancel()
+    background.cancel()
+  }
+
   @Test func anEventOfAnOldGenerationIsDropped() throws {
     let (loop, kernel) = FakePoller.makeLoop()
     var seen: [String] = []

@@ -13,7 +13,7 @@ func aRequestCostsNoMoreThanTheThresholds() async throws {
       [
         "/usr/bin/env", "python3", "\(Project.root)/benchmarks/counts.py", "--sites", "small", "--check", "--binary",
         Project.server,
-      ], input: [], timeout: .seconds(180), outputLimitBytes: 1 << 20, on: loop)
+      ], input: [], timeout: .seconds(300), outputLimitBytes: 1 << 20, on: loop)
     let said = String(decoding: result.standardOutput + result.standardError, as: UTF8.self)
     #expect(result.status.isSuccess, "\(said)")
     #expect(said.contains("every count is within thresholds.json"))

@@ -243,8 +243,8 @@ class Site:
             "database": {"engine": "sqlite3", "name": os.path.join(out, "bcfg2.sqlite")},
             "logging": {"path": os.path.join(out, "log"), "syslog": "false"},
         }
-        if self.options.caching:
-            sections["caching"] = {"client_metadata": self.options.caching}
+        caching = {"client_metadata": self.options.caching, "configurations": self.options.configurations}
+        sections["caching"] = {name: value for name, value in caching.items() if value is not None}
         self.beside("bcfg2.conf", "\n".join(
             "[%s]\n%s\n" % (name, "\n".join("%s = %s" % item for item in values.items()))
             for name, values in sections.items()))
@@ -297,6 +297,7 @@ def parse(arguments):
     parser.add_argument("--binary", type=float, default=0.0, help="share of the Cfg files that are binary")
     parser.add_argument("--probes", type=int, default=5)
     parser.add_argument("--caching", help="[caching] client_metadata")
+    parser.add_argument("--configurations", help="[caching] configurations; 0: every answer is built")
     parser.add_argument("--port", type=int, default=6789)
     parser.add_argument("--pki", help="folder of keys to use, or to make; DIR/pki if not given")
     first, _ = parser.parse_known_args(arguments)

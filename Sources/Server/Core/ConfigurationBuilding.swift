@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import XMLRPC
 
 /// The stages at which ClientRunHooks plugins are called.
@@ -252,43 +253,54 @@ extension ServerCore {
   }
 
   private func bindStatistic(_ tag: String) -> ExecutionStatistics.Slot {
-    if let slot = bindStatistics[tag] { return slot }
+    // Few tags, with short names: compared faster than hashed.
+    for known in bindStatistics where known.tag == tag { return known.slot }
     let slot = statistics.slot("\(name):Bind:\(tag)")
-    bindStatistics[tag] = slot
+    bindStatistics.append((tag, slot))
     return slot
   }
 }
 
-/// Sorts the children of an element, and theirs, by their `name` attribute; those without one come first. The order of
-/// equal ones stays, so that the same configuration always has the same bytes.
+/// Sorts the children of an element, and theirs, by the bytes of their `name` attribute; those without one come first.
+/// The order of equal ones stays, so that the same configuration always has the same bytes.
 public func sortXML(_ element: Element) {
   guard !element.children.isEmpty else { return }
-  for child in element.children { sortXML(child) }
-  guard element.children.count > 1, !isSorted(element.children) else { return }
-  var keyed = element.children.enumerated().map { (key: $1.name, index: $0, element: $1) }
-  keyed.sort { a, b in
-    switch (a.key, b.key) {
-    case (nil, nil): a.index < b.index
-    case (nil, _): true
-    case (_, nil): false
-    case (let x?, let y?): x == y ? a.index < b.index : x < y
-    }
+  let children = element.children
+  for child in children where !child.children.isEmpty { sortXML(child) }
+  guard children.count > 1 else { return }
+  // Names side by side, and numbers to sort: strings would be retained and released at every comparison.
+  var bytes: [UInt8] = []
+  var keys: [SortKey] = []
+  bytes.reserveCapacity(64 * children.count)
+  keys.reserveCapacity(children.count)
+  for (index, child) in children.enumerated() {
+    let start = bytes.count
+    let name = child.name
+    if let name { bytes.append(contentsOf: name.utf8) }
+    keys.append(SortKey(start: start, count: name == nil ? -1 : bytes.count - start, index: index))
   }
-  element.children = keyed.map(\.element)
+  let isChanged = bytes.withUnsafeBytes { names in
+    let isSorted = (1..<keys.count).allSatisfy { !keys[$0].isLess(than: keys[$0 - 1], names) }
+    if !isSorted { keys.sort { $0.isLess(than: $1, names) } }
+    return !isSorted
+  }
+  if isChanged { element.children = keys.map { children[$0.index] } }
 }
 
-private func isSorted(_ elements: [Element]) -> Bool {
-  var last = elements[0].name
-  for element in elements.dropFirst() {
-    let next = element.name
-    switch (last, next) {
-    case (nil, _): break
-    case (_, nil): return false
-    case (let x?, let y?): if y < x { return false }
+/// Where the name of a child is among those of all; a count of -1 for one without.
+private struct SortKey {
+  let start: Int
+  let count: Int
+  let index: Int
+
+  func isLess(than other: SortKey, _ names: UnsafeRawBufferPointer) -> Bool {
+    let common = min(count, other.count)
+    if common > 0, let base = names.baseAddress {
+      let order = memcmp(base + start, base + other.start, common)
+      if order != 0 { return order < 0 }
     }
-    last = next
+    return count == other.count ? index < other.index : count < other.count
   }
-  return true
 }
 
 extension Duration {

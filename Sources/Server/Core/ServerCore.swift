@@ -55,7 +55,7 @@ open class ServerCore: FileEventHandler {
   /// Groups that connectors defined, with the connector's name.
   final var dynamicGroups: [String: String] = [:]
   /// Places of the statistics of `bind`, by entry tag, and of `timed`, by operation.
-  final var bindStatistics: [String: ExecutionStatistics.Slot] = [:]
+  final var bindStatistics: [(tag: String, slot: ExecutionStatistics.Slot)] = []
   final var operationStatistics: [String: ExecutionStatistics.Slot] = [:]
   /// The repository's generation for which `revision` was asked for.
   final var revisionGeneration: UInt64?

@@ -54,6 +54,7 @@ public final class InotifyMonitor: TreeMonitor {
     guard let source else { return }
     do throws(SystemError) {
       watcher = try loop.register(source.descriptor, interest: .read) { [unowned self] _ in schedule() }
+      watcher?.isBackground = true
     } catch {
       // Requests still read what the kernel has; only the time between requests is not used.
       logger.error("inotify cannot be watched by the event loop, changes are noticed at requests only: \(error)")

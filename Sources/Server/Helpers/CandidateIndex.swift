@@ -6,18 +6,20 @@ final class CandidateIndex {
   struct Candidate {
     let node: CompiledStructure.Node
     let conditions: [CompiledStructure.Condition]
+    /// The place in the file: of several that fit, the first one counts.
+    fileprivate let position: Int
 
     func holds(_ metadata: ClientMetadata) -> Bool { conditions.allSatisfy { $0.holds(metadata) } }
   }
 
   /// What is known of one tag. A class, so that a look at it copies nothing.
   private final class Tag {
-    var exact: [String?: [Int]] = [:]
+    var exact: [String?: [Candidate]] = [:]
     /// Of Path: by name without slashes at the end.
-    var trimmed: [String: [Int]] = [:]
-    var regexes: [(regex: PythonRegex, candidate: Int)] = []
+    var trimmed: [String: [Candidate]] = [:]
+    var regexes: [(regex: PythonRegex, candidate: Candidate)] = []
     /// What was found by regular expressions, by name.
-    var remembered: [String: [Int]] = [:]
+    var remembered: [String: [Candidate]] = [:]
   }
 
   /// How many names are remembered for a tag. Names come from the repository, so that there are not many; but a
@@ -25,7 +27,6 @@ final class CandidateIndex {
   private static let rememberedLimit = 65_536
 
   private let isMatched13: Bool
-  private var candidates: [Candidate] = []
   private var tags: [String: Tag] = [:]
 
   /// - Parameter usesRegex: a name may be a regular expression, anchored at its start and its end. One that does not
@@ -35,17 +36,18 @@ final class CandidateIndex {
   init(_ structure: CompiledStructure, usesRegex: Bool, compatibility: Compatibility, logger: Logger) {
     isMatched13 = compatibility == .bcfg213
     let forEach = isMatched13 ? structure.forEachOuterElement : structure.forEachElement
+    var count = 0
     forEach { node, conditions in
-      let position = candidates.count
-      candidates.append(Candidate(node: node, conditions: conditions))
+      let candidate = Candidate(node: node, conditions: conditions, position: count)
+      count += 1
       let name = node.source.name
       let tag = tags[node.source.tag] ?? Tag()
-      tag.exact[name, default: []].append(position)
-      if node.source.tag == "Path", let name { tag.trimmed[Self.trimmed(name), default: []].append(position) }
+      tag.exact[name, default: []].append(candidate)
+      if node.source.tag == "Path", let name { tag.trimmed[Self.trimmed(name), default: []].append(candidate) }
       if usesRegex, let name, Self.isExpression(name) {
         do throws(RegexError) {
           // As Bcfg2 makes it, without a group: of alternatives only the last is anchored at its end.
-          tag.regexes.append((try PythonRegex(name + "$"), position))
+          tag.regexes.append((try PythonRegex(name + "$"), candidate))
         } catch {
           let place = XMLFileError(path: structure.path, line: Int(node.source.line), message: "\(error)")
           logger.error("\(place)")
@@ -59,28 +61,28 @@ final class CandidateIndex {
   func candidates(tag: String, name: String?) -> [Candidate] {
     guard let known = tags[tag] else { return [] }
     let isPath = tag == "Path"
-    if known.regexes.isEmpty {
-      let found = isPath ? name.flatMap { known.trimmed[Self.trimmed($0)] } : known.exact[name]
-      return (found ?? (isPath && name == nil ? known.exact[nil] : nil) ?? []).map { candidates[$0] }
-    }
-    guard let name else { return (known.exact[nil] ?? []).map { candidates[$0] } }
-    if let found = known.remembered[name] { return found.map { candidates[$0] } }
-    var found = Set(known.exact[name] ?? [])
-    if isPath { found.formUnion(known.trimmed[Self.trimmed(name)] ?? []) }
-    for (regex, candidate) in known.regexes where !found.contains(candidate) {
-      if regex.matches(name) { found.insert(candidate) }
+    guard let name else { return known.exact[nil] ?? [] }
+    if known.regexes.isEmpty { return (isPath ? known.trimmed[Self.trimmed(name)] : known.exact[name]) ?? [] }
+    if let found = known.remembered[name] { return found }
+    var found: [Int: Candidate] = [:]
+    for candidate in known.exact[name] ?? [] { found[candidate.position] = candidate }
+    if isPath { for candidate in known.trimmed[Self.trimmed(name)] ?? [] { found[candidate.position] = candidate } }
+    for (regex, candidate) in known.regexes where found[candidate.position] == nil && regex.matches(name) {
+      found[candidate.position] = candidate
     }
     if known.remembered.count >= Self.rememberedLimit { known.remembered.removeAll() }
-    let ordered = found.sorted()
+    let ordered = found.values.sorted { $0.position < $1.position }
     known.remembered[name] = ordered
-    return ordered.map { candidates[$0] }
+    return ordered
   }
 
-  /// Rules that fit an entry and apply to a client. With 1.3 at most one: the last one of the entry's own name, else of
-  /// the name that fits first.
-  func holding(tag: String, name: String?, _ metadata: ClientMetadata) -> [Candidate] {
-    let holding = candidates(tag: tag, name: name).filter { $0.holds(metadata) }
-    guard isMatched13, let first = holding.first else { return holding }
+  /// Rules that may bind an entry for a client; whether their conditions hold is still to be asked. With 1.3 at most one,
+  /// which holds: the last one of the entry's own name, else of the name that fits first.
+  func contenders(tag: String, name: String?, _ metadata: ClientMetadata) -> [Candidate] {
+    let candidates = candidates(tag: tag, name: name)
+    guard isMatched13 else { return candidates }
+    let holding = candidates.filter { $0.holds(metadata) }
+    guard let first = holding.first else { return [] }
     let own = holding.last { $0.node.source.name == name }
     return [own ?? holding.last { $0.node.source.name == first.node.source.name } ?? first]
   }

@@ -94,7 +94,7 @@ public final class PriorityDirectory {
   }
 
   /// True where a file is a template: `prepare` has to run before a client's entries are looked up.
-  public var hasTemplates: Bool { sources.contains { $0.file.isTemplate } }
+  public private(set) var hasTemplates = false
 
   /// Indexes again what changed.
   private func update() {
@@ -106,6 +106,7 @@ public final class PriorityDirectory {
       let index = file.isTemplate ? nil : makeIndex(compiled)
       return Source(file: file, version: file.version, index: index)
     }
+    hasTemplates = sources.contains { $0.file.isTemplate }
     renderedFor = nil
     names = [:]
     for source in sources {
@@ -170,11 +171,10 @@ public final class PriorityDirectory {
   public func bind(_ entry: Element, _ metadata: ClientMetadata) throws {
     var best: (file: PriorityStructFile, candidate: CandidateIndex.Candidate)?
     var isTied = false
-    var files: [String] = []
+    let (tag, name) = (entry.tag, entry.name)
     for source in sources {
       guard let index = source.index else { continue }
-      for candidate in index.holding(tag: entry.tag, name: entry.name, metadata) {
-        files.append(source.file.path)
+      for candidate in index.contenders(tag: tag, name: name, metadata) where candidate.holds(metadata) {
         guard let known = best, known.file.priority >= source.file.priority else {
           best = (source.file, candidate)
           isTied = false
@@ -192,6 +192,10 @@ public final class PriorityDirectory {
         "Found conflicting sources with same priority (\(best.file.priority)) for \(entry.tag):"
         + "\(entry.name ?? "None") for \(metadata.hostname)"
       logger.error("\(message)")
+      let files = sources.flatMap { source in
+        (source.index?.contenders(tag: tag, name: name, metadata) ?? []).filter { $0.holds(metadata) }
+          .map { _ in source.file.path }
+      }
       logger.error("\(files.joined(separator: ", "))")
       throw PluginExecutionError(message)
     }

@@ -6,6 +6,8 @@ public final class RulesPlugin: Plugin, Generator {
 
   // Made once the plugin's folder exists, which `super.init` sees to.
   private var rules: PriorityDirectory!
+  /// What binds an entry where no template has to be rendered first.
+  private var binding: EntryBinder!
 
   public required init(core: ServerCore) throws {
     try super.init(core: core)
@@ -14,6 +16,7 @@ public final class RulesPlugin: Plugin, Generator {
       compatibility: core.settings.compatibility, usesRegex: core.settings.rulesRegex,
       replacesName: core.settings.rulesReplaceName, encryption: Encryption(core.settings),
       renderer: core.xmlTemplateRenderer)
+    binding = .now { [unowned self] entry, metadata in try rules.bind(entry, metadata) }
   }
 
   public func binder(tag: String, name: String) -> EntryBinder? {
@@ -24,7 +27,7 @@ public final class RulesPlugin: Plugin, Generator {
         try rules.bind(entry, metadata)
       }
     }
-    return .now { [unowned self] entry, metadata in try rules.bind(entry, metadata) }
+    return binding
   }
 
   public func entryNames(tag: String) -> [String] { rules.entryNames(tag: tag) }
