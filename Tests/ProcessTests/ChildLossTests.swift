@@ -145,11 +145,18 @@ import XMLRPC
 
   private func loseStarting(_ bench: MultiprocessingBench, _ signal: Int32) async throws -> pid_t {
     let slot = bench.core.pool.children[0]
+    var victim: pid_t?
+    let others = slot.onChange
+    slot.onChange = {
+      others()
+      // Told right after the start: nothing has been heard of the process.
+      guard victim == nil, slot.isStarting, let process = slot.processID else { return }
+      victim = process
+      kill(process, signal)
+    }
     kill(try #require(slot.processID), SIGKILL)
-    while !slot.isStarting || slot.restarts == 0 { await bench.loop.nextIteration() }
-    let process = try #require(slot.processID)
-    kill(process, signal)
-    return process
+    try await bench.wait { victim != nil }
+    return try #require(victim)
   }
 
   private func loseIdle(_ bench: MultiprocessingBench, _ signal: Int32) async throws -> pid_t {
@@ -192,16 +199,25 @@ import XMLRPC
   ) async throws -> (pid_t, [Task<String, Never>]) {
     let expected = try await bench.expected(0)
     #expect(expected.utf8.count > 6_000_000)
-    let task = Task { await bench.configuration(0) == expected ? "right" : "wrong" }
     let pool = bench.core.pool
-    var found: ChildSlot?
-    while found == nil {
+    var tasks: [Task<String, Never>] = []
+    var done = 0
+    while true {
+      // An answer may have come whole between two looks: then the next one.
+      if done == tasks.count {
+        tasks.append(
+          Task {
+            let isRight = await bench.configuration(0) == expected
+            done += 1
+            return isRight ? "right" : "wrong"
+          })
+      }
       await bench.loop.nextIteration()
-      found = pool.children.first { pool.queue.missingBytes(of: $0.name) > 0 }
+      guard let slot = pool.children.first(where: { pool.queue.missingBytes(of: $0.name) > 0 }) else { continue }
+      let process = try #require(slot.processID)
+      kill(process, signal)
+      return (process, tasks)
     }
-    let process = try #require(found?.processID)
-    kill(process, signal)
-    return (process, [task])
   }
 
   private func losePublishing(
