@@ -51,7 +51,7 @@ import XMLRPC
       }
       // Whoever is started later has the state, too.
       kill(try #require(bench.core.childProcesses.first), SIGKILL)
-      try await bench.wait { bench.core.restarts == 1 }
+      try await bench.wait { bench.core.restarts >= 1 }
       try await bench.waitForChildren()
       let start = bench.records.count
       bench.repository.write("contents of c1, at last\n", to: "Cfg/motd/motd.H_c1")
@@ -73,7 +73,7 @@ import XMLRPC
       for _ in 0..<4 { #expect(await bench.configuration(1).contains("owner=\"ben\"")) }
       // A child that is started now is given the settings in force, not the broken file.
       for process in bench.core.childProcesses { kill(process, SIGKILL) }
-      try await bench.wait { bench.core.restarts == 2 }
+      try await bench.wait { bench.core.restarts >= 2 }
       try await bench.waitForChildren()
       for _ in 0..<4 { #expect(await bench.configuration(1).contains("owner=\"ben\"")) }
       #expect(bench.core.ownBuilds == 0)

@@ -138,6 +138,51 @@ import XMLRPC
     }
   }
 
+  /// The parent's side, with a child that the test plays.
+  @Test func anAnswerThatWasOvertakenByAChangeIsGivenAndNotKept() async throws {
+    try await LoopDriver.withLoop { loop in
+      let repository = TemporaryDirectory()
+      for (name, text) in FakeBench.metadata { repository.write(text, to: name) }
+      var settings = CoreBench.settings
+      settings.repository = repository.path
+      let core = MultiprocessingCore(
+        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]))
+      try core.loadPlugins()
+      let pair = try RPCChannel.makePair()
+      let child = try RPCChannel(FileDescriptor(owning: pair.1), on: loop)
+      var asked: [UInt64] = []
+      child.onFrame = { if $0.kind == .render { asked.append($0.request) } }
+      core.pool.queue.onRepositoryChanged = { core.repositoryChanged() }
+      core.pool.start(count: 1, limits: .init(silence: .seconds(60), start: .seconds(60))) { _, _ in
+        LaunchedChild(channel: try RPCChannel(FileDescriptor(owning: pair.0), on: loop), processID: 0, kill: {})
+      }
+      child.send(.ready)
+      let changes: [() -> Void] = [
+        {}, { core.clientChanged("one") }, { core.repositoryChanged() }, { core.expireMetadataCache() },
+        { child.send(.repositoryChanged) },
+        {
+          settings.keptConfigurationBytes = 0
+          core.settingsChanged(settings)
+        },
+      ]
+      for (number, change) in changes.enumerated() {
+        core.repositoryChanged()
+        asked = []
+        let answer = Task { try await core.renderConfiguration("one").bytes() }
+        while asked.isEmpty { await loop.nextIteration() }
+        change()
+        let document = ByteSegments("answer \(number)")
+        child.send(.keepable, request: asked[0], ByteSegments(KeepableParts(of: document, revision: "-1").encoded))
+        child.send(.configuration, request: asked[0], document)
+        #expect(try await answer.value == document.bytes())
+        #expect((core.configurationNow("one") != nil) == (number == 0), "change \(number)")
+      }
+      child.close()
+      core.pool.killAll()
+      core.shutdown()
+    }
+  }
+
   /// A child that ends in the middle of an answer, after each number of bytes that matters.
   @Test(arguments: [0, 8, 16, 17, 40_000, 500_000, 1_000_015]) func halfAnAnswerIsNone(sent: Int) async throws {
     try await LoopDriver.withLoop { loop in
