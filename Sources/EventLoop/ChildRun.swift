@@ -82,6 +82,8 @@ private final class ChildRun {
 
   /// Bytes read from one output per iteration, at most.
   private static let turnBytes = 65536
+  /// By so much the loop must be late to count as late, and so long it has then to see the end of a child.
+  private static let grace: Duration = .seconds(1)
 
   private let loop: EventLoop
   private let program: String
@@ -90,6 +92,7 @@ private final class ChildRun {
   private var child: ChildProcess?
   private var outputs: [OutputPipe] = []
   private var timer: Timer?
+  private var hasGrace = false
   private var hasEnded = false
   /// Its outputs could not be watched: nobody waits for it.
   private var isAbandoned = false
@@ -125,10 +128,7 @@ private final class ChildRun {
       throw error
     }
     if let timeout {
-      timer = loop.schedule(after: timeout) { [self] in
-        let program = program
-        kill { .timedOut(program: program, after: timeout, $0) }
-      }
+      timer = loop.schedule(after: timeout) { [self] in expire(timeout) }
     }
   }
 
@@ -140,6 +140,18 @@ private final class ChildRun {
   func cancel() {
     let program = program
     kill { _ in .cancelled(program: program) }
+  }
+
+  /// The time is over. Where it was the loop that was late, the child's end may be there and not be seen yet: it gets
+  /// one more moment.
+  private func expire(_ timeout: Duration) {
+    if let timer, !hasGrace, loop.now - timer.deadline >= ChildRun.grace {
+      hasGrace = true
+      timer.rearm(after: ChildRun.grace)
+      return
+    }
+    let program = program
+    kill { .timedOut(program: program, after: timeout, $0) }
   }
 
   private func watch(_ pipe: consuming FileDescriptor) throws(SystemError) -> OutputPipe {

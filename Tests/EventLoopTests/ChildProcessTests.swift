@@ -71,6 +71,25 @@ struct ChildProcessTests {
     #expect(output.status == .signaled(SIGKILL) && output.standardOutput == Array("first\n".utf8))
   }
 
+  @Test func aChildThatEndedInTimeIsNotLateWhereTheLoopIs() async throws {
+    var now = MonotonicTime.now()
+    let loop = EventLoop(poller: try EpollPoller(), clock: { now })
+    let task = Task {
+      try await ChildProcess.run(
+        ["/bin/sh", "-c", "echo said"], timeout: .seconds(5), outputLimitBytes: 100, on: loop)
+    }
+    while loop.registeredWatchers.isEmpty { await Task.yield() }
+    // It ends, and the loop looks only when its time is over.
+    for watcher in loop.registeredWatchers {
+      var wait = pollfd(fd: watcher.descriptor, events: Int16(POLLIN), revents: 0)
+      #expect(poll(&wait, 1, 60_000) == 1)
+    }
+    now = now + .seconds(10)
+    for _ in 0..<4 { loop.runOnce(wait: .zero) }
+    let output = try await task.value
+    #expect(output.status == .exited(0) && output.standardOutput == Array("said\n".utf8))
+  }
+
   @Test func aChildThatWritesTooMuchIsKilled() async throws {
     await #expect(throws: ChildProcess.RunError.tooMuchOutput(program: "/bin/sh", limitBytes: 1000)) {
       try await run("yes", limitBytes: 1000)

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 """Fails the n-th system call of each kind while a client runs, and looks at what the server makes of it.
 
-  run.py [--server FILE] [--complete] [--kinds recv,send,...]
+  run.py [--server FILE] [--complete] [--kinds recv,send,...] [--jobs N]
 
-One server process takes all faults. A client's run is its seven calls, each on a connection of its own. After each
+One server process takes all faults; with --jobs each kind has one, and N of them run at a time. A client's run is its seven calls, each on a connection of its own. After each
 fault the next client must be served, no descriptor may be left behind, and what was acknowledged (probe data, version,
 profile) must be on disk. --complete fails every n until the run needs fewer calls than n; without it n = 1, 2, 3, 5,
 8, ... and, of the errors of a kind, one for each n in turn. Exit status 1 where anything is wrong.
 """
 import argparse
 import base64
+import concurrent.futures
 import errno
 import http.client
 import mmap
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -277,12 +279,36 @@ class Test:
         return 1 if self.problems else 0
 
 
+def spread(options):
+    """Runs each kind by itself, the longest first. Exit status as without --jobs."""
+    command = [sys.executable, os.path.abspath(__file__), "--server", options.server]
+    if options.complete:
+        command.append("--complete")
+    kinds = sorted(options.kinds.split(","), key=lambda kind: kind not in ("malloc", "recv", "send", "close"))
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        runs = [pool.submit(subprocess.run, command + ["--kinds", kind], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True) for kind in kinds]
+        status, faults = 0, 0
+        for run in concurrent.futures.as_completed(runs):
+            lines = run.result().stdout.splitlines()
+            ended = re.match(r"(\d+) faults", lines[-1]) if lines else None
+            status = status or run.result().returncode or (0 if ended else 1)
+            faults += int(ended[1]) if ended else 0
+            # A kind that went well is one line.
+            print("\n".join(lines if run.result().returncode or not ended else lines[:1]), flush=True)
+    print(f"{faults} faults, {'problems above' if status else '0 problems'}")
+    return status
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", default=os.path.join(HERE, "../../.build/release/bcfg2-server"))
     parser.add_argument("--complete", action="store_true")
     parser.add_argument("--kinds", default=",".join(NAMES))
+    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
+    if options.jobs > 1:
+        return spread(options)
     folder = tempfile.mkdtemp()
     server = None
     try:
