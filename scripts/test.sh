@@ -17,6 +17,8 @@ scripts/footprint.sh
 python3 Tests/FaultInjection/run.py
 scripts/fuzz.sh 3
 
+# One test at a time: all share the main queue, so that side by side they are no faster, and on a busy machine they keep
+# each other waiting for longer than the time limits of the programs that some of them run.
 if [ "${1:-}" = --strict ]; then
   sanitized=.build/asan
   mkdir -p $sanitized
@@ -26,6 +28,6 @@ if [ "${1:-}" = --strict ]; then
     exit 1
   }
   # Leaks need ptrace, which containers often lack; those of descriptors and memory have tests of their own.
-  ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path $sanitized --skip-build
+  ASAN_OPTIONS=detect_leaks=0 swift test --no-parallel --sanitize=address --scratch-path $sanitized --skip-build
 fi
-swift test
+swift test --no-parallel
