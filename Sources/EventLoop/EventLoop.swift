@@ -16,6 +16,9 @@ import Logging
   /// Where the loop reports leaked watchers; labelled `EventLoop`.
   public var logger = Logger(label: "EventLoop")
 
+  /// Called before each wait and at the end: for what gathers during a turn and is to be out before the loop sleeps.
+  public var beforeWait: (() -> Void)?
+
   let poller: any Poller
   let timers: Timers
   private let clock: () -> MonotonicTime
@@ -148,6 +151,7 @@ import Logging
     precondition(!isInIteration, "an iteration was begun inside of another")
     isInIteration = true
     defer { isInIteration = false }
+    beforeWait?()
     poller.wait(atMost: waitLimit(limit), into: &events)
     refreshNow()
     for event in events { dispatch(event) }
@@ -172,6 +176,7 @@ import Logging
     }
     closeDescriptors()
     timers.removeAll()
+    beforeWait?()
     return leaked
   }
 

@@ -57,7 +57,13 @@ import Glibc
     }
   }
 
-  public func write(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome {
+  public func write(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes, isLast: false) }
+
+  public func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes, isLast: true) }
+
+  public func noteReadiness() { socket.noteReadiness() }
+
+  private func write(_ bytes: UnsafeRawBufferPointer, isLast: Bool) -> TransferOutcome {
     precondition(!bytes.isEmpty, "OpenSSL gives no meaning to a write of nothing")
     socket.sendUnsent()
     if let failure = socketFailure() { return .failed(failure) }
@@ -72,7 +78,7 @@ import Glibc
         guard result == 1 else { return result }
         taken += count
       }
-      return 1
+      return isLast && taken == bytes.count ? sendCloseNotify() : 1
     }
     if case .failed(let failure) = outcome { return .failed(failure) }
     if taken > 0 { return .bytes(taken) }
@@ -93,12 +99,7 @@ import Glibc
 
   public func shutdown() -> StepOutcome {
     if failure == nil, SSL_is_init_finished(session) == 1, SSL_get_shutdown(session) & SSL_SENT_SHUTDOWN == 0 {
-      // 0 means that the peer's close_notify has not come yet; nobody waits for it (RFC 8446, 6.1).
-      let outcome = perform {
-        let result = SSL_shutdown(session)
-        return result == 0 ? 1 : result
-      }
-      if case .failed(let failure) = outcome { return .failed(failure) }
+      if case .failed(let failure) = perform({ sendCloseNotify() }) { return .failed(failure) }
     }
     switch flush() {
     case .done: break
@@ -110,6 +111,12 @@ import Glibc
       _ = Glibc.shutdown(descriptor, CInt(SHUT_WR))
     }
     return .done
+  }
+
+  private func sendCloseNotify() -> CInt {
+    let result = SSL_shutdown(session)
+    // 0 means that the peer's close_notify has not come yet; nobody waits for it (RFC 8446, 6.1).
+    return result == 0 ? 1 : result
   }
 
   public func discardInput(upTo limitBytes: Int) -> TransferOutcome {
