@@ -56,7 +56,9 @@ class Server:
 
     def start(self):
         """Starts the process; returns the moment, for whoever measures the start."""
-        self.log = open(os.path.join(self.dir, "server.out"), "ab")
+        # Not beside bcfg2.conf, whose folder is watched: each line would be a change to look at.
+        os.makedirs(os.path.join(self.dir, "output"), exist_ok=True)
+        self.log = open(os.path.join(self.dir, "output", "server.out"), "ab")
         began = time.monotonic()
         self.process = subprocess.Popen(["taskset", "-c", str(self.cpu)] + self.command(), stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=subprocess.STDOUT)
@@ -79,7 +81,7 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def tail(self):
-        with open(os.path.join(self.dir, "server.out"), errors="replace") as f:
+        with open(os.path.join(self.dir, "output", "server.out"), errors="replace") as f:
             return f.read()[-600:]
 
     def cpu_seconds(self):

@@ -32,6 +32,19 @@ static inline void copenssl_set_server_options(SSL_CTX *context) {
                                    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_SSLv3 | SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
+/* Chooses now what is sent with the server's certificate: what its file holds, else the authorities above it that the
+   context trusts, without the root, which a client has or does not trust. Left to each handshake, OpenSSL would verify
+   the server's own certificate anew for each client. 1, or 0 with OpenSSL's errors. */
+static inline int copenssl_fix_chain(SSL_CTX *context) {
+  STACK_OF(X509) *chain = NULL;
+  SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_get0_chain_certs(context, &chain);
+  if (sk_X509_num(chain) > 0) return 1;
+  /* An authority that did not sign it is no error: client certificates may come from another one. */
+  int flags = SSL_BUILD_CHAIN_FLAG_NO_ROOT | SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR | SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR;
+  return SSL_CTX_build_cert_chain(context, flags) > 0;
+}
+
 static inline void copenssl_bio_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }
 static inline void copenssl_bio_retry_read(BIO *bio) { BIO_set_retry_read(bio); }
 static inline void copenssl_bio_retry_write(BIO *bio) { BIO_set_retry_write(bio); }

@@ -20,6 +20,9 @@ import Logging
   /// Where the loop reports leaked watchers; labelled `EventLoop`.
   public var logger = Logger(label: "EventLoop")
 
+  /// Called before each wait and at the end: for what gathers during a turn and is to be out before the loop sleeps.
+  public var beforeWait: (() -> Void)?
+
   let poller: any Poller
   let timers: Timers
   private let clock: () -> MonotonicTime
@@ -162,6 +165,7 @@ import Logging
     precondition(!isInIteration, "an iteration was begun inside of another")
     isInIteration = true
     defer { isInIteration = false }
+    beforeWait?()
     poller.wait(atMost: waitLimit(limit), into: &events)
     refreshNow()
     hadWork = false
@@ -189,6 +193,7 @@ import Logging
     closeDescriptors()
     timers.removeAll()
     quiet = nil
+    beforeWait?()
     return leaked
   }
 

@@ -48,6 +48,10 @@ nonisolated final class TLSSocket {
   private(set) var unsent = ByteBuffer(limitBytes: TLSSocket.unsentLimitBytes)
   /// The peer has sent its FIN.
   private(set) var sawEndOfInput = false
+  /// Whether the last read took all that had come, so that another one would find nothing. Only where `noteReadiness`
+  /// is called.
+  private(set) var isDrained = false
+  private var hasReadiness = false
   /// The first errno that ended the socket's use, 0 before.
   private(set) var failure: CInt = 0
 
@@ -67,9 +71,16 @@ nonisolated final class TLSSocket {
   /// What `recv` says, in the words of BIO_read: the count, 0 at the end, -1 with a retry flag or after an error.
   func receive(_ bio: OpaquePointer, into pointer: UnsafeMutableRawPointer, count: Int) -> CInt {
     copenssl_bio_clear_retry(bio)
+    if isDrained {
+      copenssl_bio_retry_read(bio)
+      return -1
+    }
     while true {
       let received = recv(descriptor, pointer, count, 0)
-      if received > 0 { return CInt(received) }
+      if received > 0 {
+        isDrained = hasReadiness && received < count
+        return CInt(received)
+      }
       if received == 0 {
         sawEndOfInput = true
         return 0
@@ -78,6 +89,7 @@ nonisolated final class TLSSocket {
       switch code {
       case EINTR: continue
       case EAGAIN, EWOULDBLOCK:
+        isDrained = hasReadiness
         copenssl_bio_retry_read(bio)
         return -1
       default:
@@ -85,6 +97,12 @@ nonisolated final class TLSSocket {
         return -1
       }
     }
+  }
+
+  /// The kernel has said that the socket is ready: there may be more to read.
+  func noteReadiness() {
+    hasReadiness = true
+    isDrained = false
   }
 
   /// Gathers a record, all of it or none.
@@ -144,10 +162,15 @@ nonisolated final class TLSSocket {
 
   /// Reads and drops up to `limitBytes` and at most the loop-wide buffer's size; nothing is decrypted.
   func discard(upTo limitBytes: Int) -> TransferOutcome {
+    if isDrained { return .wantRead }
     let scratch = output.scratch
     while true {
-      let count = recv(descriptor, scratch.baseAddress, min(limitBytes, scratch.count), 0)
-      if count > 0 { return .bytes(count) }
+      let wanted = min(limitBytes, scratch.count)
+      let count = recv(descriptor, scratch.baseAddress, wanted, 0)
+      if count > 0 {
+        isDrained = hasReadiness && count < wanted
+        return .bytes(count)
+      }
       if count == 0 {
         sawEndOfInput = true
         return .closed
@@ -200,10 +223,12 @@ nonisolated private func tlsSocketWrite(_ bio: OpaquePointer?, _ pointer: Unsafe
 nonisolated private func tlsSocketControl(
   _ bio: OpaquePointer?, _ command: CInt, _ number: CLong, _ pointer: UnsafeMutableRawPointer?
 ) -> CLong {
-  guard let bio, let socket = socket(of: bio) else { return 0 }
+  // Each record asks some ten times, mostly for kernel TLS, which a BIO of ours has not.
   switch command {
   case BIO_CTRL_FLUSH: return 1
-  case BIO_CTRL_EOF: return socket.sawEndOfInput ? 1 : 0
+  case BIO_CTRL_EOF:
+    guard let bio, let socket = socket(of: bio) else { return 0 }
+    return socket.sawEndOfInput ? 1 : 0
   default: return 0
   }
 }

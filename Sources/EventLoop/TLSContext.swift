@@ -123,6 +123,7 @@ nonisolated private func makeServerContext(
     try loadCertificate(context, files)
     try loadKey(context, files)
     if let authority = files.authority { try requestClientCertificates(context, authority) }
+    try fixChain(context, files)
   } catch {
     SSL_CTX_free(context)
     throw error
@@ -180,6 +181,14 @@ nonisolated private func loadKey(_ context: OpaquePointer, _ files: TLSContext.F
   guard SSL_CTX_check_private_key(context) == 1 else {
     ERR_clear_error()
     throw .keyDoesNotMatch(key: files.key, certificate: files.certificate)
+  }
+}
+
+/// What goes with the certificate is chosen once, with what the context trusts by now.
+nonisolated private func fixChain(_ context: OpaquePointer, _ files: TLSContext.Files) throws(TLSContextError) {
+  ERR_clear_error()
+  guard copenssl_fix_chain(context) == 1 else {
+    throw .badCertificate(path: files.certificate, reason: takeOpenSSLErrors().text)
   }
 }
 

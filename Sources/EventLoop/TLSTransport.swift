@@ -67,7 +67,13 @@ import Glibc
     }
   }
 
-  public func write(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome {
+  public func write(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes, isLast: false) }
+
+  public func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes, isLast: true) }
+
+  public func noteReadiness() { socket.noteReadiness() }
+
+  private func write(_ bytes: UnsafeRawBufferPointer, isLast: Bool) -> TransferOutcome {
     precondition(!bytes.isEmpty, "OpenSSL gives no meaning to a write of nothing")
     socket.sendUnsent()
     if let failure = socketFailure() { return .failed(failure) }
@@ -82,7 +88,7 @@ import Glibc
         guard result == 1 else { return result }
         taken += count
       }
-      return 1
+      return isLast && taken == bytes.count ? sendCloseNotify(session) : 1
     }
     if case .failed(let failure) = outcome { return .failed(failure) }
     if taken > 0 { return .bytes(taken) }
@@ -105,12 +111,7 @@ import Glibc
     if failure == nil, let session, SSL_is_init_finished(session) == 1,
       SSL_get_shutdown(session) & SSL_SENT_SHUTDOWN == 0
     {
-      // 0 means that the peer's close_notify has not come yet; nobody waits for it (RFC 8446, 6.1).
-      let outcome = perform { session in
-        let result = SSL_shutdown(session)
-        return result == 0 ? 1 : result
-      }
-      if case .failed(let failure) = outcome { return .failed(failure) }
+      if case .failed(let failure) = perform({ sendCloseNotify($0) }) { return .failed(failure) }
     }
     switch flush() {
     case .done: break
@@ -122,6 +123,12 @@ import Glibc
       _ = Glibc.shutdown(descriptor, CInt(SHUT_WR))
     }
     return .done
+  }
+
+  private func sendCloseNotify(_ session: OpaquePointer) -> CInt {
+    let result = SSL_shutdown(session)
+    // 0 means that the peer's close_notify has not come yet; nobody waits for it (RFC 8446, 6.1).
+    return result == 0 ? 1 : result
   }
 
   public func discardInput(upTo limitBytes: Int) -> TransferOutcome {

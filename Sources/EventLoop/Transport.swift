@@ -83,6 +83,14 @@ public protocol Transport: AnyObject {
   /// than we write and nothing was taken.
   func write(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome
 
+  /// As `write`, for bytes after which nothing follows: when all of them are taken, the end of the stream leaves with
+  /// them. `shutdown()` is to be called all the same.
+  func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome
+
+  /// The event loop has reported the descriptor as ready. From the first call on a read does not ask the kernel again
+  /// before the next one, once it has taken all that had come: epoll is level-triggered and tells of what comes later.
+  func noteReadiness()
+
   /// Sends what earlier calls took but the socket did not accept.
   func flush() -> StepOutcome
 
@@ -112,4 +120,9 @@ public protocol Transport: AnyObject {
 
   /// The protocol and cipher for a log line, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`.
   var protocolText: String { get }
+}
+
+extension Transport {
+  public func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes) }
+  public func noteReadiness() {}
 }

@@ -33,17 +33,11 @@ enum ASCII {
     }
   }
 
-  /// `tchar` of RFC 9110 section 5.6.2.
+  /// `tchar` of RFC 9110 section 5.6.2: a letter, a digit, or one of ``!#$%&'*+-.^_`|~``.
   static func isTokenByte(_ byte: UInt8) -> Bool {
-    if isDigit(byte) || isLetter(byte) { return true }
-    switch byte {
-    case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"),
-      UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
-      UInt8(ascii: "^"), UInt8(ascii: "_"), UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
-      return true
-    default:
-      return false
-    }
+    // A bit for each character from 0 on, and for each from 64 on.
+    let bits: UInt64 = byte < 64 ? 0x03ff_6cfa_0000_0000 : 0x57ff_ffff_c7ff_fffe
+    return byte < 128 && bits >> UInt64(byte & 63) & 1 == 1
   }
 
   /// Blanks of HTTP: space and tab.

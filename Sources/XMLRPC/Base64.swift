@@ -102,8 +102,24 @@ public enum Base64 {
 
   /// Decodes exactly what `encode` writes: no other character, full padding, no bits left over.
   public static func decodeStrict(_ text: ArraySlice<UInt8>) -> [UInt8]? {
-    let bytes = Array(text)
-    guard bytes.count % 4 == 0, let decoded = decode(bytes), encode(decoded) == bytes else { return nil }
-    return decoded
+    guard text.count % 4 == 0 else { return nil }
+    let padded = text.suffix(2).reversed().prefix { $0 == padding }.count
+    let digits = text.dropLast(padded)
+    var output: [UInt8] = []
+    output.reserveCapacity(text.count / 4 * 3)
+    var bits: UInt32 = 0
+    var bitCount = 0
+    for byte in digits {
+      let value = values[Int(byte)]
+      if value == notInAlphabet { return nil }
+      bits = bits << 6 | UInt32(value)
+      bitCount += 6
+      guard bitCount >= 8 else { continue }
+      bitCount -= 8
+      output.append(UInt8(truncatingIfNeeded: bits >> UInt32(bitCount)))
+      bits &= (1 << UInt32(bitCount)) - 1
+    }
+    // The bits that the padding stands for are zero, and two of its characters are two bytes less.
+    return bits == 0 && bitCount == 2 * padded ? output : nil
   }
 }

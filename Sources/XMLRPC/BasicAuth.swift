@@ -1,7 +1,17 @@
 /// User and password of an Authorization header (RFC 7617), read as Bcfg2's server reads them.
 public struct BasicAuth: Sendable, Equatable {
-  public let user: [UInt8]
-  public let password: [UInt8]
+  public var user: [UInt8] { Array(credentials[..<userEnd]) }
+  public var password: [UInt8] { Array(credentials[passwordStart...]) }
+  private let credentials: [UInt8]
+  private let userEnd: Int
+  private let passwordStart: Int
+
+  /// - Parameter colon: the only colon of the credentials; nil where there is none, or several.
+  private init(_ credentials: [UInt8], colon: Int?) {
+    self.credentials = credentials
+    userEnd = colon ?? credentials.count
+    passwordStart = colon.map { $0 + 1 } ?? credentials.count
+  }
 
   /// Reads `Basic` and a base64 token.
   ///
@@ -11,19 +21,27 @@ public struct BasicAuth: Sendable, Equatable {
   ///
   /// - Parameter value: the header's value; `HTTPLimits.headerBytes` bounds it.
   /// - Returns: nil for another scheme or a token that is not base64: to the client the same as wrong credentials.
-  public static func parse(_ value: String) -> BasicAuth? {
-    let words = Array(value.utf8).split(whereSeparator: ASCII.isBlank)
-    guard words.count == 2, ASCII.equalIgnoringCase(String(decoding: words[0], as: UTF8.self), "Basic"),
-      let credentials = Base64.decodeStrict(words[1])
+  public static func parse(_ value: String) -> BasicAuth? { parse(Array(value.utf8)[...]) }
+
+  /// As for text.
+  public static func parse(_ value: ArraySlice<UInt8>) -> BasicAuth? {
+    let value = ASCII.trimmed(value, where: ASCII.isBlank)
+    guard let blank = value.firstIndex(where: ASCII.isBlank) else { return nil }
+    let scheme = value[..<blank]
+    let token = value[blank...].drop(while: ASCII.isBlank)
+    guard scheme.count == 5, scheme.elementsEqual("basic".utf8, by: { ASCII.lowercased($0) == $1 }),
+      let credentials = Base64.decodeStrict(token)
     else { return nil }
-    let parts = credentials.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-    guard parts.count == 2 else { return BasicAuth(user: credentials, password: []) }
-    return BasicAuth(user: Array(parts[0]), password: Array(parts[1]))
+    let colon = credentials.firstIndex(of: UInt8(ascii: ":"))
+    guard let colon, !credentials[(colon + 1)...].contains(UInt8(ascii: ":")) else {
+      return BasicAuth(credentials, colon: nil)
+    }
+    return BasicAuth(credentials, colon: colon)
   }
 
   /// The user as text; octets that are not UTF-8 become U+FFFD and match no name.
-  public var userText: String { String(decoding: user, as: UTF8.self) }
+  public var userText: String { String(decoding: credentials[..<userEnd], as: UTF8.self) }
 
-  /// The password as text; compare `password` instead, in constant time.
-  public var passwordText: String { String(decoding: password, as: UTF8.self) }
+  /// The password as text; compare in constant time.
+  public var passwordText: String { String(decoding: credentials[passwordStart...], as: UTF8.self) }
 }

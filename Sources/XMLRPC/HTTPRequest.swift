@@ -40,7 +40,11 @@ public struct HTTPRequestHead: Sendable, Equatable {
   public var target: String
   public var version: HTTPVersion
   /// In the order in which they came.
-  public var headers: [HTTPField]
+  public var headers: [HTTPField] {
+    get { lines.fields }
+    set { lines = .fields(newValue) }
+  }
+  private var lines: HeaderLines
   public var framing: BodyFraming
   /// The client waits for `100 Continue` before it sends the body. Never set for HTTP/1.0 (RFC 9110 section 10.1.1).
   public var expectsContinue: Bool
@@ -54,10 +58,35 @@ public struct HTTPRequestHead: Sendable, Equatable {
     self.method = method
     self.target = target
     self.version = version
-    self.headers = headers
+    lines = .fields(headers)
     self.framing = framing
     self.expectsContinue = expectsContinue
     self.keepAlive = keepAlive
+  }
+
+  /// A head of HTTP/1.1 whose header lines were checked and are kept as they came, for few are ever asked for.
+  ///
+  /// - Parameters:
+  ///   - lines: without the empty line.
+  ///   - authorization: where in `lines` the value of the first Authorization header is.
+  init(
+    method: String, target: String, lines: [UInt8], authorization: Range<Int>?, framing: BodyFraming, keepAlive: Bool
+  ) {
+    self.method = method
+    self.target = target
+    version = .http11
+    self.lines = .bytes(lines, authorization: authorization)
+    self.framing = framing
+    expectsContinue = false
+    self.keepAlive = keepAlive
+  }
+
+  /// Value of the first Authorization header, as it came.
+  public var authorization: ArraySlice<UInt8>? {
+    switch lines {
+    case .fields: first("Authorization").map { Array($0.utf8)[...] }
+    case .bytes(let bytes, let range): range.map { bytes[$0] }
+    }
   }
 
   /// Value of the first header of this name, compared without regard to case.
@@ -68,6 +97,33 @@ public struct HTTPRequestHead: Sendable, Equatable {
   /// Values of all headers of this name, in order.
   public func all(_ name: String) -> [String] {
     headers.filter { $0.isNamed(name) }.map(\.value)
+  }
+}
+
+extension HTTPRequestHead {
+  public static func == (left: HTTPRequestHead, right: HTTPRequestHead) -> Bool {
+    left.method == right.method && left.target == right.target && left.version == right.version
+      && left.headers == right.headers && left.framing == right.framing
+      && left.expectsContinue == right.expectsContinue && left.keepAlive == right.keepAlive
+  }
+}
+
+/// Header lines, taken apart or as they came.
+private enum HeaderLines: Sendable {
+  case fields([HTTPField])
+  /// Checked, each with its CRLF.
+  case bytes([UInt8], authorization: Range<Int>?)
+
+  var fields: [HTTPField] {
+    switch self {
+    case .fields(let fields): return fields
+    case .bytes(let bytes, _):
+      return bytes.split(separator: ASCII.lineFeed).compactMap { line in
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+        let value = ASCII.trimmed(line[(colon + 1)...].dropLast(), where: ASCII.isBlank)
+        return HTTPField(String(decoding: line[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self))
+      }
+    }
   }
 }
 

@@ -160,6 +160,9 @@ public struct HTTPRequestParser: Sendable {
         let left = takeBody(bytes, &offset, remaining)
         state = left == 0 ? .chunkEnd : .chunkData(remaining: left)
         if left > 0 { return .needMore }
+      case .requestLine where line.isEmpty && emptyLines == 0:
+        if let step = takeOrdinaryHead(bytes, &offset) { return step }
+        fallthrough
       case .requestLine, .headers, .chunkSize, .chunkEnd, .trailers:
         guard try takeLine(bytes, &offset) else { return .needMore }
         let step = try endLine()
@@ -167,6 +170,20 @@ public struct HTTPRequestParser: Sendable {
         if let step { return step }
       }
     }
+  }
+
+  /// Takes a head that is here in one piece and has nothing unusual.
+  private mutating func takeOrdinaryHead(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) -> Step? {
+    let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+    // The limit of all lines is checked here: what is longer is refused with the line that is too much.
+    guard let scan = HTTPHeadScan(rest, limits: limits), scan.byteCount <= limits.headerBytes else { return nil }
+    offset += scan.byteCount
+    sectionBytes = 0
+    trailerCount = 0
+    extensionBytes = 0
+    head = scan.head
+    state = .decision
+    return .head(scan.head)
   }
 
   /// Copies body bytes; gives how many are still to come.

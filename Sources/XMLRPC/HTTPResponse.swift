@@ -19,8 +19,10 @@ public struct HTTPResponse: Sendable, Equatable {
 
   /// 200 with the answer of a method, or with a fault: XML-RPC tells faults in the body.
   public static func xml(_ body: ByteSegments) -> HTTPResponse {
-    HTTPResponse(status: 200, headers: [HTTPField("Content-Type", "text/xml")], body: body)
+    HTTPResponse(status: 200, headers: xmlHeaders, body: body)
   }
+
+  private static let xmlHeaders = [HTTPField("Content-Type", "text/xml")]
 
   /// An error with a short text that repeats its status.
   ///
@@ -46,17 +48,22 @@ public struct HTTPResponse: Sendable, Equatable {
   public func encodeHead(keepAlive: Bool, version: HTTPVersion, date: String? = nil) -> [UInt8] {
     var head: [UInt8] = []
     head.reserveCapacity(256)
-    head.append(contentsOf: "HTTP/1.1 \(status) \(Self.reasonPhrase(status))\r\n".utf8)
-    Self.append("Server", Self.serverName, to: &head)
+    if status == 200 {
+      Self.append("HTTP/1.1 200 OK\r\nServer: bcfg2-swift\r\n", to: &head)
+    } else {
+      head.append(contentsOf: "HTTP/1.1 \(status) \(Self.reasonPhrase(status))\r\n".utf8)
+      Self.append("Server", Self.serverName, to: &head)
+    }
     if let date { Self.append("Date", date, to: &head) }
     if !keepAlive {
-      Self.append("Connection", "close", to: &head)
+      Self.append("Connection: close\r\n", to: &head)
     } else if version == .http10 {
-      Self.append("Connection", "keep-alive", to: &head)
+      Self.append("Connection: keep-alive\r\n", to: &head)
     }
     for field in headers { Self.append(field.name, field.value, to: &head) }
-    Self.append("Content-Length", String(body.count), to: &head)
-    head.append(contentsOf: "\r\n".utf8)
+    Self.append("Content-Length: ", to: &head)
+    head.append(contentsOf: String(body.count).utf8)
+    Self.append("\r\n\r\n", to: &head)
     return head
   }
 
@@ -67,6 +74,10 @@ public struct HTTPResponse: Sendable, Equatable {
     segments.append(encodeHead(keepAlive: keepAlive, version: version, date: date))
     segments.append(contentsOf: body)
     return segments
+  }
+
+  private static func append(_ text: StaticString, to head: inout [UInt8]) {
+    head.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
   private static func append(_ name: String, _ value: String, to head: inout [UInt8]) {

@@ -75,6 +75,98 @@ extension Transport {
     #expect(pair.server.readText().outcome == .closed)
   }
 
+  @Test func afterReadinessWasTakenTheKernelIsNotAskedAgain() {
+    let pair = TLSPair(context)
+    pair.handshake()
+    pair.client.send(Array("one".utf8))
+    pair.server.noteReadiness()
+    #expect(pair.server.readText().text == "one")
+    // It took all there was; what comes now is told by the next readiness, which epoll reports.
+    pair.client.send(Array("two".utf8))
+    #expect(pair.server.readText().outcome == .wantRead)
+    pair.server.noteReadiness()
+    #expect(pair.server.readText().text == "two")
+    #expect(pair.server.readText().outcome == .wantRead)
+    pair.client.sendCloseNotify()
+    pair.server.noteReadiness()
+    #expect(pair.server.readText().outcome == .closed)
+  }
+
+  @Test func moreThanOneReadHoldsIsReadWithoutAnotherReadiness() {
+    let pair = TLSPair(context)
+    pair.handshake()
+    let bytes = [UInt8](repeating: 7, count: 60_000)
+    pair.client.send(bytes)
+    pair.server.noteReadiness()
+    var count = 0
+    while true {
+      let (text, outcome) = pair.server.readText()
+      count += text.utf8.count
+      guard case .bytes = outcome else {
+        #expect(outcome == .wantRead)
+        break
+      }
+    }
+    #expect(count == bytes.count)
+  }
+
+  @Test func theEndLeavesWithTheLastBytes() {
+    let pair = TLSPair(context)
+    pair.handshake()
+    #expect(pair.server.write(Array("first ".utf8)) == .bytes(6))
+    #expect(Array("last".utf8).withUnsafeBytes { pair.server.writeLast($0) } == .bytes(4))
+    #expect(pair.client.receive() == Array("first last".utf8))
+    #expect(pair.client.sawCloseNotify && pair.client.failure == nil)
+    #expect(pair.server.shutdown() == .done)
+  }
+
+  /// What goes with the certificate is chosen when the files are read: the authorities between it and the root.
+  @Test func theChainIsSentWithoutItsRoot() throws {
+    let root = certificates.makeIdentity(["root"], isAuthority: true)
+    let middle = certificates.makeIdentity(["middle"], isAuthority: true, signedBy: root)
+    let stranger = certificates.makeIdentity(["stranger"], isAuthority: true)
+    let server = certificates.makeIdentity(["chained"], signedBy: middle)
+    let files = certificates.write(server, as: "chained")
+    let authorities: [(String, [TestIdentity], sent: Int32)] = [
+      ("both", [root, middle], 2), ("root", [root], 1), ("stranger", [stranger], 1),
+    ]
+    for (name, identities, sent) in authorities {
+      let parts = try identities.enumerated().map { index, identity in
+        try Self.text(certificates.write(identity, as: "\(name)-\(index)").certificate)
+      }
+      var chained = files
+      chained.authority = "\(certificates.folder)/\(name).crt"
+      try Self.write(parts.joined(), to: chained.authority!)
+      let pair = TLSPair(try TLSContext(files: chained, floor: .tls12))
+      #expect(pair.handshake() == .done)
+      #expect(chainLength(SSL_get_peer_cert_chain(pair.client.session)) == sent, "\(name)")
+    }
+    // What the file itself holds is sent as it is.
+    var whole = files
+    whole.certificate = "\(certificates.folder)/whole.crt"
+    let texts = try [files.certificate, certificates.write(middle, as: "m").certificate].map(Self.text)
+    try Self.write(texts.joined(), to: whole.certificate)
+    let pair = TLSPair(try TLSContext(files: whole, floor: .tls12))
+    #expect(pair.handshake() == .done)
+    #expect(chainLength(SSL_get_peer_cert_chain(pair.client.session)) == 2)
+  }
+
+  private func chainLength(_ chain: OpaquePointer?) -> Int32 { OPENSSL_sk_num(chain) }
+
+  private static func text(_ path: String) throws -> String {
+    let file = try #require(fopen(path, "r"))
+    defer { fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 8192)
+    let count = fread(&bytes, 1, bytes.count, file)
+    return String(decoding: bytes[..<count], as: UTF8.self)
+  }
+
+  private static func write(_ text: String, to path: String) throws {
+    let file = try #require(fopen(path, "w"))
+    defer { fclose(file) }
+    fputs(text, file)
+  }
+
   @Test func decryptedBytesLeftBehindAreAnnounced() {
     let pair = TLSPair(context)
     pair.handshake()

@@ -11,7 +11,7 @@ private final class Site {
   static let clients = ["a.example.com", "b.example.com", "c.example.com"]
 
   let folder = TemporaryDirectory()
-  let core: ServerCore
+  let core: NetworkCore
   private let loop: EventLoop
 
   init(_ files: [String: String] = Site.files, plugins: [String] = Site.plugins, on loop: EventLoop) throws {
@@ -21,7 +21,7 @@ private final class Site {
     settings.repository = folder.path
     settings.plugins = plugins
     settings.password = "foobat"
-    core = ServerCore(
+    core = NetworkCore(
       settings: settings, loop: loop, fileMonitor: InotifyMonitor(on: loop), resolver: FixedResolver([:]))
     try core.loadPlugins()
   }
@@ -77,9 +77,31 @@ private final class Site {
 
   /// The answer as a client gets it, by the way that a request takes.
   func ask(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
-    let call = MethodCall(method: method, params: [])
-    if let document = core.dispatchNow(call, from: address(client)) { return document.bytes() }
-    return try await Self.answer(core, address(client), method)
+    core.bytesCame()
+    try authenticate(client)
+    return await body(client, method)
+  }
+
+  /// The head of a request, with its body not yet there.
+  func authenticate(_ client: Int) throws {
+    guard case .admitted? = core.authenticateNow(head, peer: peer(client)) else {
+      throw PluginExecutionError("client \(client) may not come in")
+    }
+  }
+
+  /// The body of a request whose head was let in.
+  func body(_ client: Int, _ method: String) async -> [UInt8] {
+    let call = MethodCall(method: method, params: []).encode().bytes()
+    let request = HTTPRequest(head: head, body: call)
+    if let response = core.respondNow(to: request, peer: peer(client)) { return response.body.bytes() }
+    return await core.respond(to: request, peer: peer(client)).body.bytes()
+  }
+
+  private let head = HTTPRequestHead(
+    method: "POST", target: "/RPC2", headers: [HTTPField("Authorization", "Basic cm9vdDpmb29iYXQ=")])
+
+  private func peer(_ client: Int) -> PeerIdentity {
+    PeerIdentity(address: .ipv4(0x7f00_0001 + UInt32(client), port: 1))
   }
 
   /// The answer of a core that knows nothing but the repository as it is now.
@@ -93,7 +115,7 @@ private final class Site {
 
   private static func answer(_ core: ServerCore, _ address: ClientAddress, _ method: String) async throws -> [UInt8] {
     switch await core.dispatch(MethodCall(method: method, params: []), from: address) {
-    case .value(.escaped(let document)): document.bytes()
+    case .value(let value): MethodResponse.encode(value).bytes()
     case let other: throw PluginExecutionError("\(other)")
     }
   }
@@ -165,6 +187,27 @@ struct Seeded: RandomNumberGenerator {
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
     return mixed ^ (mixed >> 31)
+  }
+}
+
+@Test func anEditBetweenHeadAndBodyIsInTheAnswer() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let site = try Site(on: loop)
+    let first = try await site.ask(0)
+    site.core.bytesCame()
+    try site.authenticate(0)
+    site.folder.write("edited\n", to: "Cfg/etc/motd/motd")
+    // The body comes after the edit was finished.
+    site.core.bytesCame()
+    let second = await site.body(0, "GetConfig")
+    #expect(second != first && String(decoding: second, as: UTF8.self).contains("edited"))
+    let anew = try await site.askAnew(0)
+    #expect(second == anew)
+    // Nothing came since: an edit from then on is for the next request, which must have it.
+    site.folder.write("edited again\n", to: "Cfg/etc/motd/motd")
+    let third = try await site.ask(0)
+    #expect(String(decoding: third, as: UTF8.self).contains("edited again"))
+    site.core.shutdown()
   }
 }
 

@@ -129,5 +129,10 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     #expect(cache.client(at: b, now: start + .seconds(151)) == "z")
     cache.dropExpired(now: start + .seconds(190))
     #expect(cache.count == 0)
+    // Thousands of requests on one connection are one entry a second.
+    for index in 0..<3000 { cache.remember("x", at: a, now: start + .milliseconds(200_000 + index)) }
+    #expect(cache.count == 1 && cache.waiting == 3)
+    cache.remember("y", at: a, now: start + .milliseconds(203_000))
+    #expect(cache.client(at: a, now: start + .seconds(204)) == "y")
   }
 }

@@ -1,3 +1,4 @@
+import CLinux
 import EventLoop
 import Glibc
 import Logging
@@ -121,6 +122,63 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
   #expect(try folder.text("old").contains("[42]: one\n") && folder.text("old").contains("[42]: two\n"))
   #expect(try folder.text("log").hasSuffix("bcfg2-server[42]: three\n"))
   #expect(router.dropped == 0)
+}
+
+@Test nonisolated func gatheredLinesLeaveTogetherAndInOrder() throws {
+  let folder = try LogFolder()
+  let log = try FileLog(path: folder.path + "/log")
+  let router = LogRouter()
+  router.configure([(log, .debug)], standard: .debug)
+  func messages() throws -> [Substring] {
+    try folder.text("log").split(separator: "\n").map { $0.drop { $0 != ":" }.split(separator: ": ").last ?? "" }
+  }
+  router.gather(true)
+  router.write(record("one"))
+  router.write(record("two", .debug))
+  #expect(try messages() == [])
+  router.flush()
+  #expect(try messages() == ["one", "two"])
+  // A warning does not wait, and what came before it is before it.
+  router.write(record("three"))
+  router.write(record("four", .warning))
+  #expect(try messages() == ["one", "two", "three", "four"])
+  // More than is gathered.
+  let long = String(repeating: "x", count: 5000)
+  for _ in 0..<4 { router.write(record(long)) }
+  #expect(try messages().count == 7)
+  router.write(record(String(repeating: "y", count: 40_000)))
+  #expect(try messages().count == 9)
+  router.write(record("last"))
+  router.gather(false)
+  #expect(try messages().last == "last" && messages().count == 10)
+  router.write(record("at once"))
+  #expect(try messages().last == "at once")
+  #expect(router.dropped == 0)
+}
+
+/// A fault in the middle of a turn does not take the turn's lines along.
+@Test nonisolated func gatheredLinesSurviveACrash() throws {
+  let folder = try LogFolder()
+  let log = try FileLog(path: folder.path + "/log")
+  for (number, signal) in [SIGSEGV, SIGABRT, SIGILL, SIGBUS].enumerated() {
+    log.gather(record("crash \(number)"))
+    let child = clinux_fork()
+    // The child only makes calls that may follow a fork. Swift's backtracer, where it is on, returns once and lets a
+    // fault happen again.
+    if child == 0 {
+      // Threads of Dispatch, on which tests run, have it blocked.
+      if signal == SIGABRT { abort() }
+      raise(signal)
+      raise(signal)
+      _exit(0)
+    }
+    try #require(child > 0)
+    var status: Int32 = 0
+    #expect(waitpid(child, &status, 0) == child)
+    #expect(clinux_wtermsig(status) == signal, "it still ends by its signal")
+    #expect(try folder.text("log").hasSuffix("[42]: crash \(number)\n"))
+    log.flush()
+  }
 }
 
 @Test nonisolated func aFullPipeDropsAndCounts() throws {

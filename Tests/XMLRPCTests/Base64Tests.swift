@@ -35,6 +35,18 @@ import XMLRPC
   }
 }
 
+@Test func strictBase64IsWhatEncodeWrites() {
+  for text in ["", "QQ==", "QUI=", "QUJD", "////", "AA==", "AAA="] {
+    #expect(Base64.decodeStrict(Array(text.utf8)[...]).map(Base64.encode) == Array(text.utf8), "\(text)")
+  }
+  // Bits left over, padding in the wrong number or place, other characters.
+  for text in [
+    "QR==", "QUJ=", "QQ=", "QQ", "Q===", "====", "QU=I", "QQ==QQ==", "QU-D", "QU D", "QQ=\n", "=", "QUJDR===",
+  ] {
+    #expect(Base64.decodeStrict(Array(text.utf8)[...]) == nil, "\(text)")
+  }
+}
+
 @Test func credentialsAreSplitAsBcfg2SplitsThem() {
   let table: [(String, user: String, password: String)] = [
     ("Basic cm9vdDpzZWNyZXQ=", "root", "secret"),

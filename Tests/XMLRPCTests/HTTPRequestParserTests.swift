@@ -19,6 +19,58 @@ private let post = "POST /RPC2 HTTP/1.1\r\nHost: server:6789\r\n"
   #expect(request.head.headers.count == 6)
 }
 
+/// A head that comes in one piece is read in one pass where it is ordinary, and line by line where it is not: the same
+/// must come of it as of a head in pieces.
+@Test func headsAreReadAlikeInOnePieceAndInMany() throws {
+  var random = HeadNumbers(state: 11)
+  let lines = [
+    "Host: a.example.com:6789", "host:b", "HOST: [::1]", "Host: a b", "Host:", "Content-Length: 3",
+    "content-length:\t3 ",
+    "Content-Length: 003", "Content-Length: 3,3", "Content-Length: x", "Content-Length: 99999999999999999999",
+    "Transfer-Encoding: chunked", "Expect: 100-continue", "Connection: close", "connection: Keep-Alive",
+    "Connection: close, x", "Connection: upgrade", "Authorization: Basic cm9vdDpwdw==", "authorization: x", "X: \u{1}",
+    "X y: 1", "X : 1", ": 1", "X", " folded", "X: \u{E9}\u{FF}", "X: a\rb", "Accept: */*", "X:", "X: \t",
+  ]
+  let starts = [
+    "POST /RPC2 HTTP/1.1", "GET / HTTP/1.1", "POST /RPC2 HTTP/1.0", "POST /RPC2 HTTP/1.2", "POST /RPC2 HTTP/2.0",
+    "POST  /RPC2 HTTP/1.1", "POST RPC2 HTTP/1.1", "CONNECT / HTTP/1.1", "P(ST / HTTP/1.1", "POST /\u{E9} HTTP/1.1",
+    "POST http://a/b HTTP/1.1", "post / HTTP/1.1", "POST / HTTP/1.1 ",
+  ]
+  var accepted = 0
+  for _ in 0..<4000 {
+    var text = starts[Int.random(in: 0..<3, using: &random) < 2 ? 0 : Int.random(in: 0..<starts.count, using: &random)]
+    text += "\r\n"
+    if Bool.random(using: &random) { text += "Host: a\r\nContent-Length: 3\r\n" }
+    for _ in 0..<Int.random(in: 0..<4, using: &random) {
+      text += lines[Int.random(in: 0..<lines.count, using: &random)]
+      text += Int.random(in: 0..<40, using: &random) == 0 ? "\n" : "\r\n"
+    }
+    let bytes = latin1(text + "\r\nabc")
+    var limits = HTTPLimits()
+    if Int.random(in: 0..<4, using: &random) == 0 { limits.headerCount = 3 }
+    if Int.random(in: 0..<4, using: &random) == 0 { limits.headerBytes = 60 }
+    if Int.random(in: 0..<8, using: &random) == 0 { limits.requestLineBytes = 18 }
+    let whole = consumeAll([bytes], limits: limits)
+    let pieces = consumeAll(bytes.map { [$0] }, limits: limits)
+    #expect(whole == pieces, "\(text.debugDescription)")
+    for (one, other) in zip(whole.requests, pieces.requests) {
+      #expect(one.head.authorization.map(Array.init) == other.head.authorization.map(Array.init))
+      #expect(one.head.first("authorization") == other.head.first("Authorization"))
+    }
+    accepted += whole.requests.count
+  }
+  #expect(accepted > 400 && accepted < 3600)
+}
+
+/// The same numbers each time.
+private struct HeadNumbers: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return state ^ (state >> 29)
+  }
+}
+
 @Test func acceptedFormsGiveTheirBody() throws {
   let forms: [(String, [String])] = [
     // RFC 9112 section 2.2: empty lines before the request line.

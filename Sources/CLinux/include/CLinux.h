@@ -24,6 +24,20 @@ int clinux_malloc_keep(size_t bytes);
 /// were looked at.
 size_t clinux_release_code_pages(void);
 
+// Log lines and the end of the process
+
+/// Bytes that wait to be written to a descriptor.
+typedef struct clinux_held_lines {
+  int32_t descriptor;
+  size_t count;
+  char *bytes;
+} clinux_held_lines;
+
+/// Has the bytes, as they then are, written when a signal ends the process that means a fault (SIGSEGV, SIGBUS, SIGILL,
+/// SIGFPE, SIGTRAP, SIGABRT). The signal has its earlier meaning afterwards. -1 where too many are registered.
+int clinux_write_at_crash(const clinux_held_lines *lines);
+void clinux_forget_at_crash(const clinux_held_lines *lines);
+
 // epoll(7)
 
 /// epoll_event with its 64 bits of user data read as (descriptor, generation). Packed where the kernel's is.

@@ -24,17 +24,19 @@ extension ServerCore {
     return await perform(call, from: address)
   }
 
-  /// As `dispatch`, where the answer is kept and nobody has to be waited for; else nil, and nothing has happened.
+  /// As `dispatch`, where the answer is kept and nobody has to be waited for: the XML-RPC response. Else nil, and nothing
+  /// has happened. The caller has asked the file monitor.
   func dispatchNow(_ call: MethodCall, from address: ClientAddress) -> ByteSegments? {
     let isConfiguration = call.method == "GetConfig"
     guard isConfiguration || call.method == "GetProbes", call.params.isEmpty else { return nil }
-    fileMonitor.processPending()
     let start = MonotonicTime.now()
     guard checkACLsNow(address, call.method), let client = metadata.resolveClientNow(address),
-      let document = isConfiguration ? configurationNow(client) : probesNow(client)
+      let kept = isConfiguration ? configurationNow(client) : probesNow(client)
     else { return nil }
-    statistics.add(call.method, MonotonicTime.now() - start)
-    return document
+    let duration = MonotonicTime.now() - start
+    if isConfiguration { noteGenerated(client, duration) }
+    statistics.add(call.method, duration)
+    return keptAnswers.giveResponse(kept)
   }
 
   /// Whether every plugin allows a call by the address alone. False where one denies it, or wants to know the client: then

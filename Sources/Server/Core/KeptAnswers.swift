@@ -9,6 +9,8 @@ final class KeptAnswers {
   final class Answer {
     let client: String
     let document: ByteSegments
+    /// The XML-RPC response with the document, made when it is first given.
+    fileprivate(set) lazy var response = MethodResponse.encode(.escaped(document))
     /// What it was made from, and whose generation that is: the canonical name.
     let generation: AnswerGeneration?
     let hostname: String
@@ -99,13 +101,20 @@ final class KeptAnswers {
     return answer.document
   }
 
+  /// As `give`, with what XML-RPC puts around the answer.
+  func giveResponse(_ answer: Answer) -> ByteSegments {
+    _ = give(answer)
+    return answer.response
+  }
+
   private func shrink() {
     while heldBytes > limitBytes, let oldest { remove(oldest.client) }
   }
 
   private static func cost(_ answer: Answer) -> Int {
-    answer.document.parts.reduce(answerBytes + 16 * answer.document.parts.count) { sum, part in
-      if case .bytes(let bytes) = part { return sum + bytes.count + 32 }
+    // Two lists of the same segments: the answer's and that of its response, which copies what is short.
+    answer.document.parts.reduce(answerBytes + 32 * answer.document.parts.count) { sum, part in
+      if case .bytes(let bytes) = part { return sum + 2 * (bytes.count + 32) }
       return sum
     }
   }

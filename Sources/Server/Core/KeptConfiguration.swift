@@ -14,7 +14,7 @@ extension ServerCore {
       if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.start, metadata) }
       if isCurrent(kept) {
         if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.end, metadata) }
-        noteGenerated(client, since: start)
+        noteGenerated(client, MonotonicTime.now() - start)
         return keptAnswers.give(kept)
       }
       // A hook has changed what the answer is made from.
@@ -36,17 +36,13 @@ extension ServerCore {
   }
 
   /// The kept configuration of a client, where it can be had without waiting for anything.
-  func configurationNow(_ client: String) -> ByteSegments? {
-    guard !interfaces.hasRunHooks else { return nil }
-    let start = MonotonicTime.now()
-    guard let kept = currentAnswer(client) else { return nil }
-    noteGenerated(client, since: start)
-    return keptAnswers.give(kept)
+  func configurationNow(_ client: String) -> KeptAnswers.Answer? {
+    interfaces.hasRunHooks ? nil : currentAnswer(client)
   }
 
   /// The kept probes of a client.
-  func probesNow(_ client: String) -> ByteSegments? {
-    currentAnswer(Self.probesKey(client), hasRevision: false).map { keptAnswers.give($0) }
+  func probesNow(_ client: String) -> KeptAnswers.Answer? {
+    currentAnswer(Self.probesKey(client), hasRevision: false)
   }
 
   /// The probes of a client as they stand in an answer, to be given again where nothing else decides which they are.

@@ -5,6 +5,8 @@ import XMLRPC
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Core.py, NetworkCore.
 open class NetworkCore: ServerCore {
+  /// Whether the file monitor was asked since the last bytes of a request came.
+  final var hasLooked = false
   /// Bodies of calls without parameters, with what they are: clients of one kind send the same bytes.
   final var knownCalls: [(body: [UInt8], call: MethodCall)] = []
 
@@ -29,8 +31,13 @@ open class NetworkCore: ServerCore {
   public func authenticateNow(
     certificate: String?, user: String, password: String, address: ClientAddress
   ) -> Bool? {
-    guard let metadata else { return nil }
     fileMonitor.processPending()
+    return decideNow(certificate: certificate, user: user, password: password, address: address)
+  }
+
+  /// As `authenticateNow`, after the file monitor was asked.
+  final func decideNow(certificate: String?, user: String, password: String, address: ClientAddress) -> Bool? {
+    guard let metadata else { return nil }
     return metadata.authenticateNow(
       certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
       address: address)

@@ -108,6 +108,8 @@ public final class ServerProcess {
       resolver.shutdown()
       first.shutdown()
     }
+    Log.gather(on: loop)
+    defer { Log.endGathering(on: loop) }
     let core = makeCore(loop, first, resolver)
     core.readSettings = { [options] in try Settings.load(options) }
     self.core = core

@@ -79,9 +79,14 @@ public final class InotifyMonitor: TreeMonitor {
 
   @discardableResult
   public override func processPending() -> Int {
-    update {
+    guard takesUpdates else { return 0 }
+    // Most requests find that nothing has happened: one read.
+    let hasRecords = readRecords()
+    if !hasRecords, context.unwatched.isEmpty, !hasRequestedRescan { return 0 }
+    return update {
       for node in context.unwatched.values where node.isAttached { node.tree.reconcile(node, [.path, .compare]) }
-      var rounds = 0
+      if hasRecords { applyMarks() }
+      var rounds = hasRecords ? 1 : 0
       while rounds < InotifyMonitor.roundLimit, readRecords() {
         applyMarks()
         rounds += 1

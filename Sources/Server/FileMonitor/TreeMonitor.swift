@@ -73,6 +73,12 @@ open class TreeMonitor: FileMonitor {
   /// Asks for a fresh scan at the end of this, or the next, update.
   func requestRescan() { wantsRescan = true }
 
+  /// Whether an update would do anything: not from within a handler, nor after the end.
+  var takesUpdates: Bool { !isBusy && !isShutDown }
+
+  /// Whether a fresh scan was asked for and not yet made.
+  var hasRequestedRescan: Bool { wantsRescan }
+
   /// Lets the body compare the model with the file system, then delivers what differs.
   ///
   /// - Returns: the number of events; 0 from within a handler, whose change set is not yet at its end.

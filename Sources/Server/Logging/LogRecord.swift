@@ -10,14 +10,19 @@ public nonisolated struct LogRecord: Sendable {
   public let message: String
   /// Wall clock, when it was logged.
   public let time: timespec
-  /// The process that logged it.
-  public let process: pid_t
+  /// The process that logged it. Few destinations ask for it.
+  public var process: pid_t { givenProcess ?? getpid() }
+  private let givenProcess: pid_t?
 
   /// A message of this process, now.
   public init(level: Logger.Level, label: String, message: String) {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
-    self.init(level: level, label: label, message: message, time: now, process: getpid())
+    self.level = level
+    self.label = label
+    self.message = message
+    self.time = now
+    givenProcess = nil
   }
 
   /// A message with everything given.
@@ -26,7 +31,7 @@ public nonisolated struct LogRecord: Sendable {
     self.label = label
     self.message = message
     self.time = time
-    self.process = process
+    givenProcess = process
   }
 
   /// The line of a console: the message alone, as Bcfg2's TermiosFormatter prints it to something that is no terminal.
@@ -87,6 +92,13 @@ public nonisolated struct LogRecord: Sendable {
   /// Appends text with control characters made visible: what a client sends must not steer a terminal.
   private static func append(_ text: String, to line: inout [UInt8], indent: String) {
     line.reserveCapacity(line.count + text.utf8.count + 32)
+    var text = text
+    let isPlain = text.withUTF8 { bytes in
+      guard bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return false }
+      line.append(contentsOf: bytes)
+      return true
+    }
+    if isPlain { return }
     for byte in text.utf8 {
       switch byte {
       case 0x0A:

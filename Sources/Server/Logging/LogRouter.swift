@@ -21,6 +21,9 @@ public nonisolated final class LogRouter: Sendable {
   /// The rank of the lowest level that any destination takes; a logger below it does not even make its message.
   private let lowest = Atomic<Int>(Logger.Level.critical.rank + 1)
 
+  private let gathers = Atomic<Bool>(false)
+  private let holds = Atomic<Bool>(false)
+
   /// A router without destinations: nothing is logged.
   public init() {}
 
@@ -28,6 +31,7 @@ public nonisolated final class LogRouter: Sendable {
   ///
   /// - Parameter standard: the configured level, taken again when debugging is turned off.
   public func configure(_ destinations: [(sink: any LogSink, level: Logger.Level)], standard: Logger.Level) {
+    flush()
     state.withLock { state in
       state.destinations = destinations.map { Destination(sink: $0.sink, level: $0.level) }
       state.standard = standard
@@ -72,7 +76,24 @@ public nonisolated final class LogRouter: Sendable {
   /// Hands a message to every destination that takes its level.
   public func write(_ record: LogRecord) {
     let destinations = state.withLock { $0.destinations }
-    for destination in destinations where destination.level <= record.level { destination.sink.write(record) }
+    let mayWait = record.level < .warning && gathers.load(ordering: .relaxed)
+    for destination in destinations where destination.level <= record.level {
+      if mayWait { destination.sink.gather(record) } else { destination.sink.write(record) }
+    }
+    if mayWait { holds.store(true, ordering: .relaxed) }
+  }
+
+  /// Lets messages below a warning wait for `flush`, which who asks for this calls after each turn of its work; or no
+  /// longer. What waits is written before a later message, and when a fault ends the process.
+  public func gather(_ isOn: Bool) {
+    gathers.store(isOn, ordering: .relaxed)
+    if !isOn { flush() }
+  }
+
+  /// Writes what waits.
+  public func flush() {
+    guard holds.exchange(false, ordering: .relaxed) else { return }
+    for sink in sinks { sink.flush() }
   }
 
   fileprivate var threshold: Logger.Level {
@@ -120,6 +141,10 @@ nonisolated struct RoutedLogHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
+    guard !metadata.isEmpty || metadataProvider != nil || event.metadata != nil || event.error != nil else {
+      router.write(LogRecord(level: event.level, label: label, message: event.message.description))
+      return
+    }
     var fields = metadata
     if let provided = metadataProvider?.get() { fields.merge(provided) { _, new in new } }
     if let given = event.metadata { fields.merge(given) { _, new in new } }

@@ -10,6 +10,18 @@ public nonisolated enum Log {
   /// Turns debugging output on or off, as `set_core_debug` does.
   public static func setDebug(_ debug: Bool) { router.setDebug(debug) }
 
+  /// Writes the lines of one turn of the loop together, until `endGathering`.
+  @MainActor static func gather(on loop: EventLoop) {
+    loop.beforeWait = { router.flush() }
+    router.gather(true)
+  }
+
+  /// Writes each line by itself again.
+  @MainActor static func endGathering(on loop: EventLoop) {
+    loop.beforeWait = nil
+    router.gather(false)
+  }
+
   /// Opens log files again; for SIGHUP.
   public static func reopen() { router.reopen() }
 

@@ -11,46 +11,15 @@ public nonisolated protocol LogSink: AnyObject, Sendable {
   var dropped: Int { get }
   /// Takes one message.
   func write(_ record: LogRecord)
+  /// Takes one message that may wait for `flush`, so that many leave together.
+  func gather(_ record: LogRecord)
+  /// Writes what waits.
+  func flush()
 }
 
-/// Lines to a descriptor: one write(2) each. After a line that was cut the next begins a new line.
-nonisolated struct LineWriter: ~Copyable {
-  /// The descriptor, or -1.
-  private(set) var descriptor: Int32
-  private let isOwned: Bool
-  private let kind: Int32
-  private var isCut = false
-  var dropped = 0
-
-  /// - Parameter isOwned: whether the descriptor is closed in the end.
-  init(descriptor: Int32, isOwned: Bool) {
-    self.descriptor = descriptor
-    self.isOwned = isOwned
-    kind = clinux_descriptor_kind(descriptor)
-  }
-
-  deinit { if isOwned, descriptor >= 0 { close(descriptor) } }
-
-  mutating func write(_ line: [UInt8]) {
-    let bytes = isCut ? [0x0A] + line : line
-    if kind == 1, !isWritable {
-      dropped += 1
-      return
-    }
-    var count: Int
-    repeat {
-      count = kind == 2 ? clinux_send_log(descriptor, bytes, bytes.count) : Glibc.write(descriptor, bytes, bytes.count)
-    } while count < 0 && errno == EINTR
-    isCut = count > 0 ? count < bytes.count : isCut
-    if count < bytes.count { dropped += 1 }
-  }
-
-  /// A pipe that somebody else opened may be a blocking one: ask before writing. One that nobody reads any more would
-  /// raise SIGPIPE.
-  private var isWritable: Bool {
-    var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-    return poll(&request, 1, 0) == 1 && request.revents & Int16(POLLOUT | POLLERR) == Int16(POLLOUT)
-  }
+nonisolated extension LogSink {
+  public func gather(_ record: LogRecord) { write(record) }
+  public func flush() {}
 }
 
 /// The console: message lines on standard error.
@@ -74,6 +43,13 @@ public nonisolated final class ConsoleLog: LogSink {
     let line = record.consoleLine
     writer.withLock { $0.write(line) }
   }
+
+  public func gather(_ record: LogRecord) {
+    let line = record.consoleLine
+    writer.withLock { $0.gather(line) }
+  }
+
+  public func flush() { writer.withLock { $0.flush() } }
 }
 
 /// A log file, appended to; a named pipe works too.
@@ -93,6 +69,7 @@ public nonisolated final class FileLog: LogSink {
   public func reopen() throws(SystemError) {
     let descriptor = try Self.open(path)
     writer.withLock { writer in
+      writer.flush()
       let dropped = writer.dropped
       writer = LineWriter(descriptor: descriptor, isOwned: true)
       writer.dropped = dropped
@@ -105,6 +82,13 @@ public nonisolated final class FileLog: LogSink {
     let line = record.fileLine
     writer.withLock { $0.write(line) }
   }
+
+  public func gather(_ record: LogRecord) {
+    let line = record.fileLine
+    writer.withLock { $0.gather(line) }
+  }
+
+  public func flush() { writer.withLock { $0.flush() } }
 
   private static func open(_ path: String) throws(SystemError) -> Int32 {
     let flags = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC

@@ -1,7 +1,7 @@
 import OrderedCollections
 
 /// Who is asking: the remote address of a request, as the Python server's address pair.
-public struct ClientAddress: Hashable, Sendable {
+public nonisolated struct ClientAddress: Hashable, Sendable {
   /// The address as text: IPv4 dotted, IPv6 compressed; v4-mapped addresses as IPv4.
   public let ip: String
   /// The remote port.

@@ -103,12 +103,16 @@ public final class MultiprocessingCore: BuiltinCore {
   /// The configuration of a client, built by a child.
   ///
   /// The answer that a child made before is given again as long as nothing that it was made from has changed: then
-  /// there is no way to a child and back. The parent builds it itself where the build has to write to the repository, and where there is no child to be had
-  /// and none is being started.
+  /// there is no way to a child and back. The parent builds it itself where the build has to write to the repository, and
+  /// where there is no child to be had and none is being started.
   ///
   /// - Throws: what the child's build threw; a `Fault` where the request ended several children.
   public override func renderConfiguration(_ client: String) async throws -> ByteSegments {
-    if let kept = configurationNow(client) { return kept }
+    let start = MonotonicTime.now()
+    if let kept = configurationNow(client) {
+      noteGenerated(client, MonotonicTime.now() - start)
+      return keptAnswers.give(kept)
+    }
     let request = RenderRequest(client: client)
     while true {
       let made = generation(of: client)

@@ -11,7 +11,8 @@ final class Connection {
   let address: SocketAddress
   let transport: any Transport
   let loop: EventLoop
-  unowned let table: ConnectionTable
+  /// They have each other until the connection is closed.
+  let table: ConnectionTable
   /// The bound that this connection is over: its request is answered with 503, whatever it is.
   let exceededLimit: NetworkLimit?
   var state = ConnectionState.handshaking
@@ -33,6 +34,11 @@ final class Connection {
   private var watcher: Watcher?
   private var timer: Timer?
   private(set) var armedLimit: NetworkLimit?
+  /// When the time of `armedLimit` is over. The timer follows at the end of each event, so that a request which is
+  /// answered at once moves it once; what it then fires for may have gone.
+  private var deadline: MonotonicTime?
+  /// When the table was last told of an answer.
+  private var noted: MonotonicTime?
   private var task: Task<Void, Never>?
   private var isTurnPosted = false
   private var isInterestDeferred = false
@@ -66,8 +72,16 @@ final class Connection {
   /// The handshake begins with the client's first bytes: begun at once it would take OpenSSL 55 KiB for each peer that
   /// connects and says nothing.
   func start() throws(SystemError) {
-    watcher = try loop.register(transport.descriptor, interest: .read) { [weak self] _ in self?.handle(.ready) }
-    arm(.handshakeSeconds)
+    armedLimit = .handshakeSeconds
+    let timer = loop.schedule(after: table.limits.duration(.handshakeSeconds)) { [self] in
+      if let deadline, deadline <= loop.now { handle(.deadline) }
+    }
+    deadline = timer.deadline
+    self.timer = timer
+    watcher = try loop.register(transport.descriptor, interest: .read) { [self] _ in
+      transport.noteReadiness()
+      handle(.ready)
+    }
   }
 
   /// Takes an event and then adapts what is waited for.
@@ -77,6 +91,7 @@ final class Connection {
     case .authenticating, .dispatching: updateInterestLater()
     case .handshaking, .readingRequest, .delayed, .readingBody, .writingResponse, .lingering, .closed: updateInterest()
     }
+    setTimer()
   }
 
   /// Most handlers answer in the same iteration: then the interest was not changed in vain, which saves two system
@@ -84,10 +99,9 @@ final class Connection {
   private func updateInterestLater() {
     if isInterestDeferred { return }
     isInterestDeferred = true
-    loop.atEndOfIteration { [weak self] in
-      guard let self else { return }
-      self.isInterestDeferred = false
-      self.updateInterest()
+    loop.atEndOfIteration { [self] in
+      isInterestDeferred = false
+      updateInterest()
     }
   }
 
@@ -307,11 +321,9 @@ final class Connection {
     leaveState()
     let keepsAlive = keepsAlive && !table.isDraining
     let version = head?.version ?? .http11
-    let segments =
-      head?.method == "HEAD"
-      ? ByteSegments(response.encodeHead(keepAlive: keepsAlive, version: version, date: table.httpDate))
-      : response.encode(keepAlive: keepsAlive, version: version, date: table.httpDate)
-    let writer = ResponseWriter(segments, keepsAlive: keepsAlive)
+    let writer = ResponseWriter(
+      head: response.encodeHead(keepAlive: keepsAlive, version: version, date: table.httpDate),
+      body: head?.method == "HEAD" ? ByteSegments() : response.body, keepsAlive: keepsAlive)
     // A system call, which most answers do not need.
     if !isUnsentBounded, writer.remaining > table.limits[.unsentBytes] {
       isUnsentBounded = true
@@ -355,6 +367,7 @@ final class Connection {
     leaveState()
     state = .closed
     isWaitingForTurn = false
+    disarm()
     timer?.cancel()
     timer = nil
     task?.cancel()
@@ -370,31 +383,43 @@ final class Connection {
   func postTurn() {
     if isTurnPosted { return }
     isTurnPosted = true
-    loop.post { [weak self] in
-      guard let self else { return }
-      self.isTurnPosted = false
-      self.handle(.resumed)
+    loop.post { [self] in
+      isTurnPosted = false
+      handle(.resumed)
     }
   }
 
   // MARK: - Deadlines
 
   /// Starts the time of a limit, in place of the one that ran.
-  func arm(_ limit: NetworkLimit) { arm(limit, for: table.limits.duration(limit)) }
+  func arm(_ limit: NetworkLimit) {
+    armedLimit = limit
+    progress = 0
+    deadline = MonotonicTime(nanoseconds: loop.now.nanoseconds + Int64(table.limits[limit]) * 1_000_000_000)
+  }
 
   private func arm(_ limit: NetworkLimit, for delay: Duration) {
     armedLimit = limit
     progress = 0
-    if let timer {
-      timer.rearm(after: delay)
-    } else {
-      timer = loop.schedule(after: delay) { [weak self] in self?.handle(.deadline) }
-    }
+    deadline = loop.now + delay
   }
 
   private func disarm() {
     armedLimit = nil
-    timer?.cancel()
+    deadline = nil
+  }
+
+  /// Makes the timer fire at the deadline. Without one it is left alone: most connections will soon have one again.
+  private func setTimer() {
+    guard let deadline, let timer, timer.deadline != deadline || !timer.isScheduled else { return }
+    timer.rearm(at: deadline)
+  }
+
+  /// The peer was answered: for a connection with thousands of requests the table is told once a second.
+  func noteAnswer() {
+    if let noted, loop.now.nanoseconds - noted.nanoseconds < 1_000_000_000 { return }
+    noted = loop.now
+    table.noteAnswer(to: address)
   }
 
   /// Bytes have moved: enough of them start the time anew.

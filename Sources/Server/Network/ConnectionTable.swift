@@ -186,12 +186,11 @@ import XMLRPC
 
   /// The bound that one more request is over.
   func exceededLimit(byRequestOf connection: Connection) -> NetworkLimit? {
-    let key = shareKey(connection.address)
-    if throttle.isBusy(key) { return .authenticationFailures }
+    if throttle.count > 0, throttle.isBusy(shareKey(connection.address)) { return .authenticationFailures }
     if requestsInProgress >= limits[.requests] { return .requests }
-    let time = clock()
-    if overload.refuses(key, lag: time - loop.now, now: loop.now) { return .overloadSeconds }
-    return nil
+    let lag = clock() - loop.now
+    guard overload.isLate(lag) else { return nil }
+    return overload.refuses(shareKey(connection.address), lag: lag, now: loop.now) ? .overloadSeconds : nil
   }
 
   /// Counts that a listener has run out of descriptors or memory.

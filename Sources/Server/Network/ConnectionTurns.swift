@@ -51,6 +51,7 @@ extension Connection {
         case .bytes(let count):
           share -= count
           table.counters.bytesRead += count
+          table.handler.bytesCame()
           let bytes = UnsafeRawBufferPointer(rebasing: scratch[0..<count])
           let (consumed, next) = parser.consume(bytes)
           let kept = pending.append(UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
@@ -109,7 +110,11 @@ extension Connection {
     var writer = writer
     var share = table.limits[.writeTurnBytes]
     while writer.remaining > 0, share > 0 {
-      switch writer.withNextBytes(staging: table.stage, { transport.write($0) }) {
+      let lastCount = writer.keepsAlive ? -1 : writer.remaining
+      let outcome = writer.withNextBytes(staging: table.stage) {
+        $0.count == lastCount ? transport.writeLast($0) : transport.write($0)
+      }
+      switch outcome {
       case .bytes(let count):
         writer.advance(count)
         share -= count
@@ -146,7 +151,7 @@ extension Connection {
   private func finishResponse(_ writer: ResponseWriter) {
     table.counters.responses += 1
     answeredRequests += 1
-    if isAuthenticated { table.noteAnswer(to: address) }
+    if isAuthenticated { noteAnswer() }
     if writer.keepsAlive { awaitRequest() } else { linger() }
   }
 

@@ -22,10 +22,13 @@ extension NetworkCore: RequestHandler {
     return isAllowed ? nil : refuse(claim.address)
   }
 
+  public func bytesCame() { hasLooked = false }
+
   /// As `authenticate`, where nobody has to be waited for.
   public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
     guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
-    let isAllowed = authenticateNow(
+    lookForEdits()
+    let isAllowed = decideNow(
       certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
     return isAllowed.map { $0 ? .admitted : .refused(refuse(claim.address)) }
   }
@@ -33,7 +36,7 @@ extension NetworkCore: RequestHandler {
   /// What a request says of its client; nil, and a line in the log, where that cannot be read.
   private func claim(_ head: HTTPRequestHead, _ peer: PeerIdentity) -> Claim? {
     let address = peer.clientAddress
-    guard let header = head.first("Authorization") else {
+    guard let header = head.authorization else {
       logger.error("No authentication data presented by \(address.ip)")
       return nil
     }
@@ -43,8 +46,7 @@ extension NetworkCore: RequestHandler {
     }
     return Claim(
       address: address, certificate: peer.certificateCommonName,
-      user: String(decoding: credentials.user, as: UTF8.self),
-      password: String(decoding: credentials.password, as: UTF8.self))
+      user: credentials.userText, password: credentials.passwordText)
   }
 
   private func refuse(_ address: ClientAddress) -> HTTPResponse {
@@ -55,10 +57,18 @@ extension NetworkCore: RequestHandler {
   /// Answers at once what is kept.
   public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
     // Calls that may have a kept answer are short; what is no call is told by `respond`.
-    guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes,
-      let call = shortCall(request.body), let document = dispatchNow(call, from: peer.clientAddress)
+    guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes, let call = shortCall(request.body)
     else { return nil }
-    return .xml(MethodResponse.encode(.escaped(document)))
+    lookForEdits()
+    return dispatchNow(call, from: peer.clientAddress).map { .xml($0) }
+  }
+
+  /// Takes in the edits that were finished before the bytes came that are being answered. Between the head of a request
+  /// and its body nothing is new where both came at once.
+  private func lookForEdits() {
+    if hasLooked { return }
+    fileMonitor.processPending()
+    hasLooked = true
   }
 
   /// The call of a short body, decoded once for each kind of client.
@@ -95,9 +105,4 @@ extension NetworkCore: RequestHandler {
     case .denied: return .error(status: 401)
     }
   }
-}
-
-extension PeerIdentity {
-  /// The address pair of the peer.
-  var clientAddress: ClientAddress { ClientAddress(ip: address.host, port: address.port) }
 }

@@ -32,6 +32,41 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
   case authenticationDelay = "authentication_delay"
   case authenticationDecay = "authentication_decay"
 
+  /// Where it is in `allCases` and in `definitions`. A limit is asked for several times in each request.
+  var position: Int {
+    switch self {
+    case .connections: 0
+    case .connectionsPerAddress: 1
+    case .unauthenticatedConnections: 2
+    case .unauthenticatedPerAddress: 3
+    case .refusedConnections: 4
+    case .handshakeSeconds: 5
+    case .headerSeconds: 6
+    case .bodySeconds: 7
+    case .responseSeconds: 8
+    case .keepAliveSeconds: 9
+    case .lingerSeconds: 10
+    case .drainSeconds: 11
+    case .progressBytes: 12
+    case .handshakesPerTurn: 13
+    case .readTurnBytes: 14
+    case .writeTurnBytes: 15
+    case .unsentBytes: 16
+    case .lingerBytes: 17
+    case .requestLineBytes: 18
+    case .headerBytes: 19
+    case .headerCount: 20
+    case .bodyBytes: 21
+    case .bodiesBytes: 22
+    case .requests: 23
+    case .overloadSeconds: 24
+    case .retrySeconds: 25
+    case .authenticationFailures: 26
+    case .authenticationDelay: 27
+    case .authenticationDecay: 28
+    }
+  }
+
   /// What the number counts.
   public enum Unit: String, Sendable {
     case connections, seconds, bytes, lines, requests, failures
@@ -159,7 +194,8 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
 
 /// The values of all limits for one server.
 public nonisolated struct NetworkLimits: Sendable, Equatable {
-  private var values = NetworkLimits.standardValues
+  /// By the limits' positions.
+  private var values = NetworkLimit.definitions.map(\.standard)
 
   /// The defaults.
   public init() {}
@@ -167,22 +203,19 @@ public nonisolated struct NetworkLimits: Sendable, Equatable {
   /// A limit's value in its unit. Setting traps outside the definition's range: whoever reads a configuration checks
   /// it and names file and line.
   public subscript(limit: NetworkLimit) -> Int {
-    get { values[limit]! }
+    get { values[limit.position] }
     set {
       precondition(NetworkLimits.definition(of: limit).range.contains(newValue), "\(limit.rawValue) = \(newValue)")
-      values[limit] = newValue
+      values[limit.position] = newValue
     }
   }
 
   /// A limit in seconds, as a duration.
   public func duration(_ limit: NetworkLimit) -> Duration { .seconds(self[limit]) }
 
-  public static func definition(of limit: NetworkLimit) -> NetworkLimit.Definition { byLimit[limit]! }
-
-  private static let standardValues: [NetworkLimit: Int] = byLimit.mapValues(\.standard)
-
-  private static let byLimit: [NetworkLimit: NetworkLimit.Definition] = Dictionary(
-    uniqueKeysWithValues: NetworkLimit.definitions.map { ($0.limit, $0) })
+  public static func definition(of limit: NetworkLimit) -> NetworkLimit.Definition {
+    NetworkLimit.definitions[limit.position]
+  }
 
   /// The parser's share of the limits.
   public var http: HTTPLimits {

@@ -18,9 +18,12 @@ struct Overload {
 
   init(_ limits: NetworkLimits) { limitLag = limits.duration(.overloadSeconds) }
 
+  /// Whether events wait so long that some requests are refused.
+  func isLate(_ lag: Duration) -> Bool { lag >= limitLag }
+
   /// - Parameter lag: how long the events of this iteration have waited for their turn.
   func refuses(_ address: SocketAddress, lag: Duration, now: MonotonicTime) -> Bool {
-    guard lag >= limitLag else { return false }
+    guard isLate(lag) else { return false }
     return !isInRun(address, now: now) || lag >= limitLag * Self.runPatience
   }
 

@@ -3,7 +3,9 @@ public import XMLRPC
 
 /// Who is at the other end of a connection, as far as the connection itself tells.
 public nonisolated struct PeerIdentity: Sendable, Equatable {
-  public var address: SocketAddress
+  public let address: SocketAddress
+  /// The same for the core, as text.
+  public let clientAddress: ClientAddress
   /// The common name of the client's certificate, which the authority has signed; nil without one.
   public var certificateCommonName: String?
   /// `TLSv1.3 TLS_AES_256_GCM_SHA384`; empty before the handshake.
@@ -11,6 +13,7 @@ public nonisolated struct PeerIdentity: Sendable, Equatable {
 
   public init(address: SocketAddress, certificateCommonName: String? = nil, protocolText: String = "") {
     self.address = address
+    clientAddress = ClientAddress(ip: address.host, port: address.port)
     self.certificateCommonName = certificateCommonName
     self.protocolText = protocolText
   }
@@ -33,11 +36,14 @@ public protocol RequestHandler: AnyObject {
   /// Called with the whole request, whose method is POST.
   func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse
 
+  /// Bytes of a request have come: what the handler knew of the world until now may be older than they are.
+  func bytesCame()
   func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome?
   func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse?
 }
 
 extension RequestHandler {
+  public func bytesCame() {}
   public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? { nil }
   public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? { nil }
 }

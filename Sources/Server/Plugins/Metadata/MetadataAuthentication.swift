@@ -53,7 +53,8 @@ extension MetadataPlugin {
     hasValidAddress: Bool? = nil
   ) -> Bool? {
     debugLog("Authenticating client \(client)")
-    let mode = authentication(of: client)
+    let record = record(of: client)
+    let mode = record?.authentication ?? core.settings.authentication
     if mode == "cert", identification != .certificate {
       logger.error("Client \(client) does not provide a cert, but only cert auth is allowed")
       return false
@@ -70,7 +71,7 @@ extension MetadataPlugin {
     case .address: guard isKnownAddress(client, address) != false else { return false }
     case .name: break
     }
-    guard isAllowed(password, for: client, address) else { return false }
+    guard isAllowed(password, for: record, address) else { return false }
     if user != "root" { remember(client, at: address) }
     logger.debug("Client \(client) authenticated successfully")
     return true
@@ -118,8 +119,7 @@ extension MetadataPlugin {
     return false
   }
 
-  private func isAllowed(_ password: String, for client: String, _ address: ClientAddress) -> Bool {
-    let record = record(of: client)
+  private func isAllowed(_ password: String, for record: ClientRecord?, _ address: ClientAddress) -> Bool {
     if let record, record.isSecure {
       guard let own = record.password else {
         logger.error("Client \(address.ip) in secure mode but has no password")
@@ -131,25 +131,29 @@ extension MetadataPlugin {
       }
       return true
     }
-    var isAllowed = false
     // Both are compared, whichever fits, so that the time says nothing.
-    for expected in [core.settings.password, record?.password] {
-      if let expected, Self.isEqual(password, expected) { isAllowed = true }
-    }
+    let isShared = core.settings.password.map { Self.isEqual(password, $0) } ?? false
+    let isOwn = record?.password.map { Self.isEqual(password, $0) } ?? false
+    let isAllowed = isShared || isOwn
     if !isAllowed { logger.error("Client \(address.ip) failed to use an allowed password") }
     return isAllowed
   }
 
   /// Compares in a time that depends on the given text's length only.
   static func isEqual(_ given: String, _ expected: String) -> Bool {
-    let expected = Array(expected.utf8)
-    var difference: Int = given.utf8.count ^ expected.count
-    var index = 0
-    for byte in given.utf8 {
-      difference |= Int(byte ^ (expected.isEmpty ? 0 : expected[index]))
-      index += 1
-      if index >= expected.count { index = 0 }
+    var given = given
+    var expected = expected
+    return given.withUTF8 { given in
+      expected.withUTF8 { expected in
+        var difference: Int = given.count ^ expected.count
+        var index = 0
+        for byte in given {
+          difference |= Int(byte ^ (expected.isEmpty ? 0 : expected[index]))
+          index += 1
+          if index >= expected.count { index = 0 }
+        }
+        return difference == 0
+      }
     }
-    return difference == 0
   }
 }
