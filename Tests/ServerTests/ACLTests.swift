@@ -77,6 +77,17 @@ import Testing
     }
   }
 
+  @Test func rulesOfAnIncludedDocumentAreNone() async throws {
+    let rules = """
+      <IPACLs xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="more.xml"/><Deny method="B"/></IPACLs>
+      """
+    try await run(["ACL/ip.xml": rules, "ACL/more.xml": "<IPACLs><Deny method=\"A\"/></IPACLs>"]) {
+      (_: CoreBench, plugin: ACLPlugin) async throws in
+      #expect(check(plugin, "10.0.0.1", "A") == .undecided)
+      #expect(check(plugin, "10.0.0.1", "B") == .deny)
+    }
+  }
+
   @Test func aBrokenFileDoesNotOpenTheServer() async throws {
     try await run(["ACL/ip.xml": "<IPACLs><Deny", "ACL/metadata.xml": "<M"]) {
       (bench: CoreBench, plugin: ACLPlugin) async throws in

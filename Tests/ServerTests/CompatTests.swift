@@ -6,6 +6,9 @@ import Testing
 @Test(
   arguments: [
     (nil, true), ("1.2.4", true), ("1.3.0pre1", false), ("1.3.0", false), ("1.4.0", false), ("odd", true),
+    ("1.3", true),
+    ("1.3.0a1", false), ("1.2.345", true), ("1.10.0", false), ("1.3.0rc12", false), ("1.3.0dev", true),
+    ("2.0.0.1", true),
   ] as [(String?, Bool)])
 func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throws {
   try await CoreBench.run(

@@ -25,6 +25,12 @@ private let rules = [
     #expect(structure.tag == "Independent" && structure.attributes.isEmpty)
     #expect(structure.children.compactMap(\.name) == ["deep", "for-bound", "lib", "web-lib"])
     #expect(try await !bench.entries(of: "two.example.com").contains("Package:web-lib"))
+    // As in 1.3.4, a condition within an entry is an entry.
+    bench.edit(
+      "Deps/d.xml",
+      "<Dependencies priority='1'><Package name='app'><Group name='web'><Package name='lib'/></Group></Package></Dependencies>"
+    )
+    #expect(try await bench.entries().contains("Group:web!"))
     bench.edit("Deps/d.xml", "<Dependencies priority=\"1\"/>")
     #expect(try await bench.entries() == ["Package:app", "Package:bound", "Package:grouped"])
   }

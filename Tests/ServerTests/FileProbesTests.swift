@@ -49,10 +49,13 @@ private func answer(_ path: String, _ text: String) -> Element {
       try await plugin.receiveData(metadata, [answer("/etc/word", text)])
       #expect(try bench.text("Cfg/etc/word/word.H_one.example.com") == "first\n")
     }
-    // What was not asked for is not written, whatever path it names.
-    await #expect(throws: PluginExecutionError.self) {
-      try await plugin.receiveData(metadata, [answer("/etc/../../escape", "x")])
+    // What was not asked for is not written, whatever path it names, be it that config.xml has it.
+    for path in ["/etc/../../escape", "/etc/unknown"] {
+      await #expect(throws: PluginExecutionError.self) {
+        try await plugin.receiveData(metadata, [answer(path, "x")])
+      }
     }
+    #expect(bench.repository.names(in: "Cfg/etc").contains("unknown") == false)
     let complaint = Element("probe-data", ["name": "/etc/new"])
     complaint.text = "no such file"
     try await plugin.receiveData(metadata, [complaint, Element("probe-data", ["name": "/etc/new"])])

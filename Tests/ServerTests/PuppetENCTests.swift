@@ -88,6 +88,9 @@ func wrongYAMLNamesItsLine(_ yaml: String, line: Int) {
     for (body, message) in [
       ("echo broken >&2; exit 2", "PuppetENC: Error running ENC enc for one.example.com: broken\n (rv: 2)"),
       ("exit 3", "PuppetENC: Error running ENC enc for one.example.com: No output or error; return value 3"),
+      (
+        "printf 'classes: [\\351]'", "Error decoding YAML from enc for one.example.com: it is not UTF-8"
+      ),
       ("echo '[a'", "Error decoding YAML from enc for one.example.com: line 2: the text ends within a flow collection"),
       ("true", "'NoneType' object has no attribute 'get'"),
     ] {

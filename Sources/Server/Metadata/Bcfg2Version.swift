@@ -9,38 +9,47 @@ public struct Bcfg2Version: Comparable, Sendable, CustomStringConvertible {
   private let stageNumber: Int
 
   private enum Stage: Int, Comparable, Sendable {
+    /// A word that Bcfg2 does not know: older than all others, and one like the other.
+    case other
     case pre, candidate, release
     static func < (a: Stage, b: Stage) -> Bool { a.rawValue < b.rawValue }
+
+    init(_ word: String) {
+      switch word {
+      case "pre": self = .pre
+      case "rc": self = .candidate
+      case "final": self = .release
+      default: self = .other
+      }
+    }
   }
 
-  /// Reads `MAJOR.MINOR.PATCH`, with or without `preN` or `rcN` after it; nil for anything else.
+  /// Reads `MAJOR.MINOR.PATCH`, with or without a word and one digit after it; nil for anything else.
   public init?(_ text: String) {
-    var numbers: [Int] = []
-    var stage = Stage.release
-    var stageNumber = 0
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count >= 2, parts.count <= 3 else { return nil }
-    for (index, part) in parts.enumerated() {
-      let digits = part.prefix { $0.isASCII && $0.isNumber }
-      guard let number = Int(digits) else { return nil }
-      numbers.append(number)
-      let rest = part.dropFirst(digits.count)
-      guard !rest.isEmpty else { continue }
-      guard index == parts.count - 1 else { return nil }
-      let word = rest.prefix { !$0.isNumber }
-      switch word {
-      case "pre": stage = .pre
-      case "rc": stage = .candidate
-      default: return nil
-      }
-      guard let number = Int(rest.dropFirst(word.count)) else { return nil }
-      stageNumber = number
+    guard parts.count == 3, let major = Int(parts[0]), let minor = Int(parts[1]) else { return nil }
+    description = text
+    if let (patch, word, digit) = Self.staged(Array(parts[2].utf8)) {
+      numbers = [major, minor, patch]
+      stage = Stage(word)
+      stageNumber = digit
+    } else {
+      guard let patch = Int(parts[2]) else { return nil }
+      numbers = [major, minor, patch]
+      stage = .release
+      stageNumber = 0
     }
-    while numbers.count < 3 { numbers.append(0) }
-    self.description = text
-    self.numbers = numbers
-    self.stage = stage
-    self.stageNumber = stageNumber
+  }
+
+  /// `0rc1` as 0, `rc` and 1, split where the regular expression `(\d+)(\w+)(\d+)` splits it: of `0rc12` the word is
+  /// `rc1`, of `345` it is `4`. Nil where that does not match.
+  private static func staged(_ text: [UInt8]) -> (patch: Int, word: String, digit: Int)? {
+    func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
+    let words = text.prefix { isDigit($0) || ($0 | 0x20) &- UInt8(ascii: "a") < 26 || $0 == UInt8(ascii: "_") }
+    guard let last = words.lastIndex(where: isDigit) else { return nil }
+    let split = min(words.prefix(while: isDigit).count, last - 1)
+    guard split > 0, let patch = Int(String(decoding: words[..<split], as: UTF8.self)) else { return nil }
+    return (patch, String(decoding: words[split..<last], as: UTF8.self), Int(words[last] - UInt8(ascii: "0")))
   }
 
   public static func == (a: Bcfg2Version, b: Bcfg2Version) -> Bool {

@@ -93,12 +93,14 @@ private final class AddressRules: XMLFileBacked {
   private(set) var rules: [Rule]?
 
   override func compile(_ document: RepositoryDocument) throws {
-    rules = try document.root.children.map { element in
+    rules = try document.root.children.compactMap { element in
       let decision: ACLDecision
       switch element.tag {
       case "Allow": decision = .allow
       case "Deny": decision = .deny
       case "Defer": decision = .undecided
+      // The root of an included document: what is in it are no rules, as in Bcfg2.
+      case document.root.tag where element["method"] == nil: return nil
       default: throw problem(element, "\(element.tag) is none of Allow, Deny, Defer")
       }
       return Rule(decision: decision, method: element["method"], network: try network(element))

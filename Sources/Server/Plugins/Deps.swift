@@ -18,12 +18,12 @@ final class DepsPlugin: Plugin, StructureValidator {
     static func < (a: Entry, b: Entry) -> Bool { (a.tag, a.name) < (b.tag, b.name) }
   }
 
-  private var tables: PriorityTables<CompiledStructure.Node>!
+  private var tables: PriorityTables<Element>!
 
   required init(core: ServerCore) throws {
     try super.init(core: core)
     tables = PriorityTables(folder: folder, monitor: core.fileMonitor, logger: logger) { root, _ in
-      var table = ConditionalTable<CompiledStructure.Node>()
+      var table = ConditionalTable<Element>()
       Self.add(root, [], to: &table)
       return table
     }
@@ -32,11 +32,10 @@ final class DepsPlugin: Plugin, StructureValidator {
   /// Entries first, then what stands under conditions: it counts instead.
   private static func add(
     _ element: Element, _ conditions: [CompiledStructure.Condition],
-    to table: inout ConditionalTable<CompiledStructure.Node>
+    to table: inout ConditionalTable<Element>
   ) {
     for child in element.children where !isCondition(child) {
-      let node = CompiledStructure.Node(child, CompiledStructure.standardConditions)
-      table.add(node, tag: child.tag, name: child.name, conditions: conditions)
+      table.add(child, tag: child.tag, name: child.name, conditions: conditions)
     }
     for child in element.children where isCondition(child) {
       add(child, conditions + [CompiledStructure.Condition(child)], to: &table)
@@ -60,22 +59,23 @@ final class DepsPlugin: Plugin, StructureValidator {
     var known = present
     var waiting = present.sorted()
     while let entry = waiting.popLast() {
-      let node: CompiledStructure.Node?
+      let element: Element?
       do {
-        node = try tables.value(tag: entry.tag, name: entry.name, metadata)
+        element = try tables.value(tag: entry.tag, name: entry.name, metadata)
       } catch let tied as TiedPriorities {
         throw PluginExecutionError(
           "Deps: Found conflicting dependencies with same priority for \(entry.tag):\(entry.name) for "
             + "\(metadata.hostname): \(tied.files.joined(separator: ", "))")
       }
-      guard let node else { continue }
+      guard let element else { continue }
       // 1.3.4 chose a file by its priority, and then took nothing from it: clients must not get more than they had.
       if tables.count(tag: entry.tag, name: entry.name, metadata) > 1 {
         logger.warning(
           "Deps: \(entry.tag):\(entry.name) is in several files for \(metadata.hostname): none of them counts")
         continue
       }
-      for child in CompiledStructure.xmlMatched(node, metadata).children {
+      // 1.3.4 knows no conditions here: a Group within an entry is an entry, which nobody binds.
+      for child in element.children {
         guard let name = child.name else {
           logger.error("Deps: \(child.tag) in \(entry.tag):\(entry.name) has no name (line \(child.line))")
           continue

@@ -48,11 +48,15 @@ final class FileProbesPlugin: Plugin, Probing {
     return found
   }
 
+  /// Those of them that the client is asked for. A file that Cfg does not have, and that is not to be updated, is not:
+  /// 1.3.4 and 1.4 do so.
+  private func asked(_ metadata: ClientMetadata, _ contents: any PathContents) -> [WantedFile] {
+    wanted(metadata).filter { $0.update != "false" || contents.hasContents(ofPath: $0.path, metadata) }
+  }
+
   func getProbes(_ metadata: ClientMetadata) throws -> [Element] {
     let contents = try contents()
-    // A file that Cfg does not have, and that is not to be updated, is not asked for: 1.3.4 and 1.4 do so.
-    return wanted(metadata).filter { $0.update != "false" || contents.hasContents(ofPath: $0.path, metadata) }.map {
-      file in
+    return asked(metadata, contents).map { file in
       debugLog("Adding file probe for \(file.path) to \(metadata.hostname)")
       let probe = Element("probe", ["name": file.path, "source": name, "interpreter": "/usr/bin/env python"])
       probe.text = FileProbeProgram.text(for: file.path)
@@ -82,13 +86,13 @@ final class FileProbesPlugin: Plugin, Probing {
   /// Writes a client's file, unless Cfg has the same or it is not to be updated.
   private func take(_ document: Element, _ metadata: ClientMetadata) async throws {
     let path = document.name ?? "None"
-    guard let file = wanted(metadata).first(where: { $0.path == path }) else {
+    let contents = try contents()
+    guard let file = asked(metadata, contents).first(where: { $0.path == path }) else {
       throw PluginExecutionError("\(path) is not asked for from \(metadata.hostname)")
     }
     guard let bytes = Base64.decode(Array((document.text ?? "").utf8)) else {
       throw PluginExecutionError("\(path) from \(metadata.hostname) is no Base64")
     }
-    let contents = try contents()
     let folder = contents.folder + (path.hasPrefix("/") ? path : "/" + path)
     let target = "\(folder)/\(RepositoryPath.name(of: path)).H_\(metadata.hostname)"
     let known = await current(path, contents, metadata)

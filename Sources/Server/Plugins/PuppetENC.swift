@@ -77,8 +77,11 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
         "PuppetENC: Error running ENC \(script) for \(client) (\(output.status.code)): \(output.errorText)")
     }
     if !output.standardError.isEmpty { debugLog("ENC Error: \(output.errorText)") }
+    guard let text = String(validating: output.standardOutput, as: UTF8.self) else {
+      throw failure("Error decoding YAML from \(script) for \(client): it is not UTF-8")
+    }
     do throws(YAMLError) {
-      return try JSONValue(yaml: output.outputText)
+      return try JSONValue(yaml: text)
     } catch {
       throw failure("Error decoding YAML from \(script) for \(client): \(error)")
     }

@@ -5,8 +5,8 @@ import XMLRPC
 ///
 /// Source of the names: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Probes.py, ProbeSet.
 struct ProbeSet {
-  /// The oldest client that takes programs that are not ASCII.
-  static let unicodeVersion = Bcfg2Version("1.3.1pre0")
+  /// Clients after this one take programs that are not ASCII.
+  static let unicodeVersion = Bcfg2Version("1.3.1a0")
 
   /// One file.
   struct Program {
@@ -43,7 +43,7 @@ struct ProbeSet {
       }
       chosen[program.probe] = (file, program)
     }
-    let takesUnicode = metadata.versionInfo.flatMap { version in Self.unicodeVersion.map { version >= $0 } } ?? false
+    let takesUnicode = metadata.versionInfo.flatMap { version in Self.unicodeVersion.map { version > $0 } } ?? false
     return chosen.values.sorted { $0.program.probe < $1.program.probe }.compactMap { _, program in
       guard program.isASCII || takesUnicode else {
         // The log is to say so each time.
