@@ -11,6 +11,10 @@ struct TLSCredentials {
   /// What stands before the errors: `SSLCA: `, or nothing.
   let label: String
 
+  /// Whose turn it is to sign, by the configuration file of the authority: `openssl ca` does not lock its database, and
+  /// two at once give two certificates one serial number.
+  private static var signing: [String: ExclusiveTurn] = [:]
+
   /// A certificate authority: `[sslca_NAME]` of bcfg2.conf.
   struct Authority {
     let name: String
@@ -93,7 +97,9 @@ struct TLSCredentials {
       // By a file, not by the command line, which every user can read.
       command += ["-passin", "file:\(try folder.write(Array("\(passphrase)\n".utf8), "passphrase"))"]
     }
-    var bytes = try await run(command, "Failed to generate cert").standardOutput
+    let turn = Self.signing[configuration] ?? ExclusiveTurn()
+    Self.signing[configuration] = turn
+    var bytes = try await turn.run { try await run(command, "Failed to generate cert") }.standardOutput
     if appendsChain, let chain = authority.chain {
       bytes += try AtomicFile.readFile(chain, limitBytes: KeyProgram.outputLimitBytes)
     }

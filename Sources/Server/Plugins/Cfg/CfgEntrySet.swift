@@ -22,8 +22,7 @@ public final class CfgEntrySet: EntryFolder {
   private var certificates: [CfgSSLCertificateCreator] = []
   /// True where nothing but test scripts waits.
   private var isImmediate = true
-  private var isCreating = false
-  private var waiters: [CheckedContinuation<Void, Never>] = []
+  private let creating = ExclusiveTurn()
 
   init(name: String, path: String, plugin: CfgPlugin) {
     self.name = name
@@ -250,17 +249,14 @@ public final class CfgEntrySet: EntryFolder {
   /// not get different keys; who waited takes what the first one made.
   private func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
     guard let creator = creators.first else { throw noMatch(metadata) }
-    if isCreating { await withCheckedContinuation { waiters.append($0) } }
-    isCreating = true
-    defer {
-      if waiters.isEmpty { isCreating = false } else { waiters.removeFirst().resume() }
-    }
-    plugin.core.fileMonitor.processPending()
-    if let generator = generator(for: metadata) { return try await generator.contents(entry, metadata) }
-    do {
-      return CfgContents(try await creator.create(entry, metadata), encoding: plugin.encoding)
-    } catch {
-      throw PluginExecutionError("Cfg: Error creating data for \(entry.name ?? name): \(error)")
+    return try await creating.run {
+      plugin.core.fileMonitor.processPending()
+      if let generator = generator(for: metadata) { return try await generator.contents(entry, metadata) }
+      do {
+        return CfgContents(try await creator.create(entry, metadata), encoding: plugin.encoding)
+      } catch {
+        throw PluginExecutionError("Cfg: Error creating data for \(entry.name ?? name): \(error)")
+      }
     }
   }
 }
