@@ -92,7 +92,7 @@ extension ScriptedTransport {
     bench.loop.runOnce(wait: .zero)
   }
 
-  @Test func whoWaitsForAHandshakeIsNotWatchedAndGetsItsTurn() throws {
+  @Test func whoWaitsForAHandshakeGetsItsTurn() throws {
     var limits = NetworkLimits()
     limits[.handshakesPerTurn] = 1
     let bench = ConnectionBench(limits: limits)
@@ -102,9 +102,9 @@ extension ScriptedTransport {
       try #require(bench.connect(isSilent: true) { $0.handshakeScript = [.wantRead, .wantRead] })
     }
     report(fresh + peers, to: bench)
-    // One new stranger had its turn; all others wait and are left alone by the kernel.
+    // One new stranger had its turn; all others wait. They are few and stay watched.
     #expect(bench.interest(of: fresh[0]) == .read && fresh[0].handshakes == 1)
-    for peer in fresh[1...] + peers[...] { #expect(bench.interest(of: peer) == []) }
+    for peer in fresh[1...] + peers[...] { #expect(bench.interest(of: peer) == .read) }
     // Handshakes that have begun go before new ones, in the order in which they were ready.
     for peer in peers {
       #expect(peer.handshakes == 1)
@@ -116,6 +116,20 @@ extension ScriptedTransport {
     bench.kernel.now = bench.kernel.now + .seconds(11)
     bench.loop.runOnce(wait: .zero)
     #expect(bench.table.count == 0 && fresh.map(\.handshakes) == [1, 0, 0])
+  }
+
+  @Test func whereManyWaitForAHandshakeTheRestIsNotWatched() throws {
+    var limits = NetworkLimits()
+    limits[.handshakesPerTurn] = 1
+    let bench = ConnectionBench(limits: limits)
+    let peers = try (0..<70).map { _ in
+      try #require(bench.connect(isSilent: true) { $0.handshakeScript = [.wantRead, .wantRead] })
+    }
+    report(peers, to: bench)
+    #expect(peers.map { bench.interest(of: $0) == .read } == (0..<70).map { $0 <= 64 })
+    // Its turn comes all the same, and then it is watched again.
+    for _ in 0..<69 { bench.loop.runOnce(wait: .zero) }
+    #expect(peers.allSatisfy { $0.handshakes == 1 && bench.interest(of: $0) == .read })
   }
 
   @Test func requestsInProgressAreBounded() async throws {

@@ -180,7 +180,7 @@ final class Connection {
   private var interest: Interest {
     var interest: Interest
     switch state {
-    case .handshaking: interest = isWaitingForTurn ? [] : wanted
+    case .handshaking: interest = isWaitingForTurn && !table.handshakes.areFewWaiting ? [] : wanted
     case .readingRequest, .readingBody, .writingResponse: interest = wanted
     case .lingering: interest = .read
     case .authenticating, .delayed, .dispatching, .closed: interest = []

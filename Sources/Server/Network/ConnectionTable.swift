@@ -39,7 +39,7 @@ import XMLRPC
   private var unauthenticated = 0
   private var refused = 0
   private var peak = 0
-  private var handshakes: HandshakeTurns
+  private(set) var handshakes: HandshakeTurns
   private var isTurnEndExpected = false
   private var lastDropReport: MonotonicTime?
   private var cachedDate: (second: time_t, text: String) = (-1, "")

@@ -3,10 +3,14 @@ import DequeModule
 /// Whose TLS handshake advances in an iteration of the loop, and who waits.
 ///
 /// A handshake costs up to a millisecond, which a storm of a thousand would take from everybody else at once. So each
-/// iteration has a share for addresses that have been served before, and one for strangers, among whom a handshake that
-/// has begun goes before a new one. Who waits is not watched meanwhile: the kernel would report it each time.
+/// iteration has a share for addresses that have been served before, and one of half its size for strangers, among whom a
+/// handshake that has begun goes before a new one. Where many wait they are not watched meanwhile: the kernel would report
+/// each of them in each iteration. Of a few that costs less than to change what is watched, twice for each.
 struct HandshakeTurns {
-  /// Handshakes of each of the two shares that advance in one iteration.
+  /// How many may wait and be watched all the same.
+  private static let watchedLimit = 64
+  /// Handshakes of known addresses, and of strangers, that advance in one iteration.
+  private let knownLimit: Int
   private let limit: Int
   private var knownTaken = 0
   private var othersTaken = 0
@@ -14,10 +18,17 @@ struct HandshakeTurns {
   private var begun: Deque<Connection> = []
   private var new: Deque<Connection> = []
 
-  init(_ limit: Int) { self.limit = limit }
+  /// - Parameter limit: handshakes of strangers that advance in one iteration.
+  init(_ limit: Int) {
+    self.limit = limit
+    knownLimit = 2 * limit
+  }
 
   /// Whether somebody waits; perhaps only such as have gone meanwhile.
   var isAnyWaiting: Bool { !known.isEmpty || !begun.isEmpty || !new.isEmpty }
+
+  /// Whether so few wait that they may stay watched.
+  var areFewWaiting: Bool { known.count + begun.count + new.count <= Self.watchedLimit }
 
   /// Takes a turn for a connection that is ready, or lets it wait until ``next()`` returns it.
   mutating func take(_ connection: Connection, isKnown: Bool) -> Bool {
@@ -25,7 +36,7 @@ struct HandshakeTurns {
     connection.takesKnownTurn = isKnown
     let isFree: Bool
     if isKnown {
-      isFree = knownTaken < limit && known.isEmpty
+      isFree = knownTaken < knownLimit && known.isEmpty
     } else {
       isFree = othersTaken < limit && begun.isEmpty && (connection.hasBegunHandshake || new.isEmpty)
     }
@@ -50,7 +61,7 @@ struct HandshakeTurns {
   /// The next that waits and may advance in this iteration.
   mutating func next() -> Connection? {
     var found: Connection?
-    if knownTaken < limit { found = Self.first(of: &known) }
+    if knownTaken < knownLimit { found = Self.first(of: &known) }
     if found == nil, othersTaken < limit { found = Self.first(of: &begun) ?? Self.first(of: &new) }
     guard let found else { return nil }
     found.isWaitingForTurn = false

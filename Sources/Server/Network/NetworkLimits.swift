@@ -133,7 +133,7 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
       "that count as progress, so that a byte now and then does not hold a connection"),
     Definition(
       .handshakesPerTurn, .connections, 2, 1...4096,
-      "that the loop shakes hands with before the others have their turn, and as many of addresses that it has served; "
+      "that the loop shakes hands with before the others have their turn, and twice as many of addresses that it has served; "
         + "a signature takes up to a millisecond"),
     Definition(
       .readTurnBytes, .bytes, 65536, 1024...16_777_216,
