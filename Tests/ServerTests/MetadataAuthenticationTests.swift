@@ -135,4 +135,19 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     cache.remember("y", at: a, now: start + .milliseconds(203_000))
     #expect(cache.client(at: a, now: start + .seconds(204)) == "y")
   }
+
+  @Test func aStormOfSessionsIsBounded() {
+    var cache = SessionCache()
+    let now = MonotonicTime(nanoseconds: 1_000_000_000)
+    for index in 0..<SessionCache.limit + 100 {
+      cache.remember("x", at: ClientAddress(ip: "127.0.0.\(index % 7)", port: UInt16(index % 65_536)), now: now)
+      #expect(cache.waiting <= SessionCache.limit)
+    }
+    #expect(cache.count == SessionCache.limit)
+    // The oldest went, and may come again.
+    let first = ClientAddress(ip: "127.0.0.0", port: 0)
+    #expect(cache.client(at: first, now: now) == nil)
+    cache.remember("x", at: first, now: now)
+    #expect(cache.client(at: first, now: now) == "x")
+  }
 }

@@ -5,7 +5,8 @@ import XMLRPC
 
 /// How a child is chosen: `[server] child_selection`.
 enum ChildSelection: String {
-  /// The child with the fewest unanswered requests.
+  /// The child with the fewest unanswered requests; among equals the one that was asked last, since what it builds with is
+  /// in the processor's caches.
   case leastLoaded = "least_loaded"
   /// One after the other, as Bcfg2 does.
   case roundRobin = "round_robin"
@@ -150,8 +151,8 @@ final class ChildPool {
   private func choose() -> String? {
     guard !isStopping, !slots.isEmpty else { return nil }
     var chosen: (index: Int, load: Int)?
-    for offset in 1...slots.count {
-      let index = (lastChosen + offset) % slots.count
+    for offset in 0..<slots.count {
+      let index = (selection == .roundRobin ? lastChosen + 1 + offset : max(lastChosen, 0) + offset) % slots.count
       let slot = slots[index]
       guard slot.isReady, slot.load < Self.requestsPerChild else { continue }
       if selection == .roundRobin {

@@ -3,14 +3,18 @@ import EventLoop
 
 /// Which client authenticated from an address and port, for the calls that follow on other connections of one run.
 ///
-/// Entries hold for 90 s, as in Bcfg2; expired ones are dropped with the next entry, so that there are never more than
-/// came in 90 s.
+/// Entries hold for 90 s, as in Bcfg2; expired ones are dropped with the next entry. A storm of connections that
+/// authenticate and go would leave hundreds of thousands in that time, so that there is a bound, too: each request
+/// authenticates, and makes its entry anew where it was dropped.
 struct SessionCache {
   /// How long an entry holds, seconds.
   static let lifetime = 90
 
   /// An entry is not made anew within so many seconds: a connection with thousands of requests is one entry a second.
   static let grain = 1
+
+  /// The most entries, with older ones of the same addresses. More than connections that are served at a time.
+  static let limit = 16_384
 
   /// Whether so many seconds have passed. Asked in each request: without the division that a Duration costs.
   private static func isOver(_ time: MonotonicTime, _ seconds: Int, _ now: MonotonicTime) -> Bool {
@@ -32,6 +36,7 @@ struct SessionCache {
     }
     entries[address] = (client, now)
     order.append((address, now))
+    if order.count > Self.limit { dropOldest() }
   }
 
   /// The client of an address and port; nil where none authenticated, or too long ago.
@@ -42,10 +47,12 @@ struct SessionCache {
 
   /// Drops what no longer holds.
   mutating func dropExpired(now: MonotonicTime) {
-    while let oldest = order.first, Self.isOver(oldest.time, Self.lifetime, now) {
-      order.removeFirst()
-      // A later entry of the same address has another time and stays.
-      if entries[oldest.address]?.time == oldest.time { entries[oldest.address] = nil }
-    }
+    while let oldest = order.first, Self.isOver(oldest.time, Self.lifetime, now) { dropOldest() }
+  }
+
+  private mutating func dropOldest() {
+    guard let oldest = order.popFirst() else { return }
+    // A later entry of the same address has another time and stays.
+    if entries[oldest.address]?.time == oldest.time { entries[oldest.address] = nil }
   }
 }
