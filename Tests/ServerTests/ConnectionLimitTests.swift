@@ -234,6 +234,7 @@ extension ScriptedTransport {
 
   @Test func tableOfLimitsIsWhole() {
     #expect(NetworkLimit.definitions.map(\.limit) == NetworkLimit.allCases)
+    #expect(NetworkLimit.allCases.map(\.position) == Array(NetworkLimit.allCases.indices))
     for definition in NetworkLimit.definitions {
       #expect(definition.range.contains(definition.standard), "\(definition.limit.rawValue)")
       #expect(definition.limit.rawValue.hasSuffix("_bytes") == (definition.unit == .bytes))
