@@ -18,6 +18,8 @@ struct ConditionalTable<Value> {
   /// Names that have a value for some client, by tag.
   private(set) var names: [String: Set<String>] = [:]
 
+  init() {}
+
   /// Adds a value; later ones go before earlier ones.
   mutating func add(_ value: Value, tag: String, name: String?, conditions: [CompiledStructure.Condition]) {
     candidates[Key(tag: tag, name: name), default: []].append(Candidate(conditions: conditions, value: value))

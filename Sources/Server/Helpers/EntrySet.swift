@@ -1,5 +1,6 @@
 import EventLoop
 import Logging
+import XMLRPC
 
 /// One file of an `EntrySet`: its contents, and whom it is for.
 ///
@@ -204,5 +205,13 @@ open class EntrySet: EntryFolder {
   open func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {
     try bindInfo(to: entry, metadata)
     try bestMatching(metadata).bindEntry(entry, metadata)
+  }
+}
+
+extension Element {
+  /// The bytes that the text of a bound entry stands for: decoded where it is Base64.
+  var contentBytes: [UInt8] {
+    let bytes = Array((text ?? "").utf8)
+    return self["encoding"] == "base64" ? Base64.decode(bytes) ?? [] : bytes
   }
 }

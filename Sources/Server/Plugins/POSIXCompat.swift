@@ -12,11 +12,3 @@ final class POSIXCompatPlugin: Plugin, GoalValidator {
     }
   }
 }
-
-extension ClientMetadata {
-  /// True for clients that declared a version before every 1.3.0, its pre-releases included, or none.
-  var isOlderThan13: Bool {
-    guard let first = Bcfg2Version("1.3.0a0") else { preconditionFailure("1.3.0a0 is a version") }
-    return versionInfo.map { $0 < first } ?? true
-  }
-}

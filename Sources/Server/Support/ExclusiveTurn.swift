@@ -6,6 +6,8 @@ final class ExclusiveTurn {
   private var isTaken = false
   private var waiters: Deque<CheckedContinuation<Void, Never>> = []
 
+  init() {}
+
   /// Runs work when everyone who came before is done; who comes later waits.
   func run<Result>(_ work: () async throws -> Result) async rethrows -> Result {
     // Whoever is resumed takes over the turn as it is: nobody can come between.

@@ -42,6 +42,12 @@ struct TLSCredentials {
     /// C, L, ST and so on, in this order.
     let fields: [(name: String, value: String)]
 
+    init(name: String, alternativeNames: [String], fields: [(name: String, value: String)]) {
+      self.name = name
+      self.alternativeNames = alternativeNames
+      self.fields = fields
+    }
+
     /// The fields that may be set beside the common name.
     static let fieldNames = ["C", "L", "ST", "O", "OU", "emailAddress"]
 

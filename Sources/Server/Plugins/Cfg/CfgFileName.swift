@@ -75,11 +75,3 @@ enum CfgFileName: Equatable {
     return Specificity(suffix: rest.dropLast(ending.count))
   }
 }
-
-extension StringProtocol where SubSequence == Substring {
-  /// What follows a prefix, compared byte by byte; nil where the text begins otherwise.
-  func dropping(prefix: String) -> Substring? {
-    guard utf8.starts(with: prefix.utf8) else { return nil }
-    return self[utf8.index(startIndex, offsetBy: prefix.utf8.count)...]
-  }
-}

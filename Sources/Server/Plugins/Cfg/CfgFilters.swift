@@ -56,13 +56,3 @@ final class CfgDiffFilter: CfgFilter {
     }
   }
 }
-
-extension String {
-  /// Without blanks and line ends at both ends.
-  var trimmingBlanks: String {
-    guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace }) else {
-      return ""
-    }
-    return String(self[first...last])
-  }
-}

@@ -1,5 +1,4 @@
 import EventLoop
-import XMLRPC
 
 /// sslkey.xml: makes a TLS key.
 ///
@@ -82,13 +81,5 @@ final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
     let keyName = certificate["key"] ?? ""
     try await credentials.verify(bytes, of: name, fits: try await key(certificate, metadata), named: keyName)
     plugin.debugLog("Cfg: \(name) verified successfully against key \(keyName)")
-  }
-}
-
-extension Element {
-  /// The bytes that the text of a bound entry stands for: decoded where it is Base64.
-  var contentBytes: [UInt8] {
-    let bytes = Array((text ?? "").utf8)
-    return self["encoding"] == "base64" ? Base64.decode(bytes) ?? [] : bytes
   }
 }
