@@ -7,7 +7,7 @@ public nonisolated enum AtomicFile {
   /// Replaces or creates a file durably: temporary file in the same folder, fsync, rename, fsync of the folder.
   ///
   /// A symbolic link is followed and stays. A file that is replaced gives its mode, and its owner and group where this
-  /// process may set them, to the new one. The temporary name begins with `.#`, which Bcfg2's file monitor ignores.
+  /// process may set them, to the new one. The temporary name begins with `.#`, as editors name theirs.
   /// Blocks for as long as the disk takes.
   ///
   /// - Parameter newFileMode: the mode of a file that did not exist, cut by the umask.

@@ -95,7 +95,7 @@ public nonisolated enum SocketAddress: Hashable, Sendable, CustomStringConvertib
     }
   }
 
-  /// The address without its port, as Bcfg2 compares and logs it: an IPv4-mapped address as plain IPv4, a Unix socket
+  /// The address without its port: an IPv4-mapped address as plain IPv4, a Unix socket
   /// by its path.
   public var host: String {
     switch unmapped {

@@ -193,7 +193,7 @@ nonisolated final class TLSSocket {
 
 /// The BIO method of every TLS connection, made once.
 nonisolated(unsafe) private let tlsSocketMethod: OpaquePointer = {
-  guard let method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "bcfg2 socket"),
+  guard let method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gathering socket"),
     BIO_meth_set_read(method, tlsSocketRead) == 1,
     BIO_meth_set_write(method, tlsSocketWrite) == 1,
     BIO_meth_set_ctrl(method, tlsSocketControl) == 1

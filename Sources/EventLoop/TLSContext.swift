@@ -8,9 +8,9 @@ import Glibc
 @MainActor public final class TLSContext {
   /// The oldest protocol that is spoken.
   nonisolated public enum ProtocolFloor: Equatable, Sendable {
-    /// `protocol = xmlrpc/ssl`: TLS 1.2 and later.
+    /// TLS 1.2 and later.
     case tls12
-    /// `protocol = xmlrpc/tlsv1`: TLS 1.0 and later, with the ciphers and key sizes of its time.
+    /// TLS 1.0 and later, with the ciphers and key sizes of its time: no longer safe.
     case tls10
   }
 
@@ -32,43 +32,40 @@ import Glibc
 
   public let files: Files
   public let floor: ProtocolFloor
+  private let protocols: ApplicationProtocols
   private let givesTickets: Bool
   let output = TLSOutput()
   private var context: OpaquePointer
 
   /// Reads the files.
   ///
+  /// - Parameters:
+  ///   - applicationProtocols: names for ALPN, the best first; of those that the client offers the best is agreed upon.
+  ///     Without one in common the connection goes on without (RFC 7301 would allow to refuse).
+  ///   - givesTickets: a TLS 1.3 client gets a ticket with which it can resume its session. It costs each handshake some
+  ///     20 µs, for nothing where clients begin each connection anew.
   /// - Throws: `TLSContextError`, whose text names the file at fault.
-  ///
-  /// - Parameter givesTickets: a TLS 1.3 client gets a ticket with which it can resume its session. It costs each
-  ///   handshake some 20 µs; Bcfg2's own clients begin each connection anew.
-  public init(files: Files, floor: ProtocolFloor, givesTickets: Bool = true) throws(TLSContextError) {
+  public init(
+    files: Files, floor: ProtocolFloor, applicationProtocols: [String] = [], givesTickets: Bool = true
+  ) throws(TLSContextError) {
     self.files = files
     self.floor = floor
     self.givesTickets = givesTickets
-    context = try makeServerContext(files, floor, givesTickets)
+    protocols = ApplicationProtocols(applicationProtocols)
+    context = try makeServerContext(files, floor, protocols, givesTickets)
   }
 
   isolated deinit { SSL_CTX_free(context) }
 
   /// Reads the files again. On an error the old ones stay in use.
   public func reload() throws(TLSContextError) {
-    let fresh = try makeServerContext(files, floor, givesTickets)
+    let fresh = try makeServerContext(files, floor, protocols, givesTickets)
     SSL_CTX_free(context)
     context = fresh
   }
 
   /// Whether clients are asked for a certificate.
   public var requestsClientCertificate: Bool { files.authority != nil }
-
-  /// One sentence for the log at start when the configuration allows protocols that are no longer safe.
-  public var warning: String? {
-    switch floor {
-    case .tls12: nil
-    case .tls10:
-      "protocol = xmlrpc/tlsv1 allows TLS 1.0 and 1.1 and weak ciphers; set protocol = xmlrpc/ssl for TLS 1.2 and later"
-    }
-  }
 
   /// A server connection's state in OpenSSL, nil without memory. The caller frees it.
   func makeSession() -> OpaquePointer? { SSL_new(context) }
@@ -100,16 +97,36 @@ nonisolated public enum TLSContextError: Error, Equatable, Sendable, CustomStrin
   }
 }
 
+/// Names for ALPN as the wire lists them, each after a byte with its length, in memory that stays where it is: OpenSSL
+/// copies a chosen name after the callback returned.
+nonisolated private final class ApplicationProtocols: Sendable {
+  nonisolated(unsafe) let list: UnsafeMutableBufferPointer<UInt8>
+
+  /// - Parameter names: of 1...255 bytes each (RFC 7301).
+  init(_ names: [String]) {
+    var bytes: [UInt8] = []
+    for name in names {
+      precondition((1...255).contains(name.utf8.count), "a protocol's name has 1 to 255 bytes")
+      bytes.append(UInt8(name.utf8.count))
+      bytes += name.utf8
+    }
+    list = .allocate(capacity: bytes.count)
+    _ = list.initialize(from: bytes)
+  }
+
+  deinit { list.deallocate() }
+}
+
 /// The sessions that a TLS 1.2 client without tickets may resume are bytes on our side, so their number is bounded.
 nonisolated private let cachedSessions = 256
 /// Sessions are resumed only in the context that they came from; OpenSSL refuses resumption without one as soon as
 /// client certificates are verified (SSL_CTX_set_session_id_context(3)).
-nonisolated private let sessionContext: [UInt8] = Array("bcfg2-server".utf8)
+nonisolated private let sessionContext: [UInt8] = Array("TLSContext".utf8)
 /// TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 allows at security level 0 only.
 nonisolated private let cipherStringOfTLS10 = "DEFAULT:!aNULL:!eNULL:!EXPORT:@SECLEVEL=0"
 
 nonisolated private func makeServerContext(
-  _ files: TLSContext.Files, _ floor: TLSContext.ProtocolFloor, _ givesTickets: Bool
+  _ files: TLSContext.Files, _ floor: TLSContext.ProtocolFloor, _ protocols: ApplicationProtocols, _ givesTickets: Bool
 ) throws(TLSContextError) -> OpaquePointer {
   guard access(files.key, R_OK) == 0 else { throw .keyUnreadable(path: files.key) }
   guard access(files.certificate, R_OK) == 0 else { throw .certificateUnreadable(path: files.certificate) }
@@ -119,7 +136,7 @@ nonisolated private func makeServerContext(
   ERR_clear_error()
   guard let context = SSL_CTX_new(TLS_server_method()) else { throw .openSSL(reason: takeOpenSSLErrors().text) }
   do {
-    try configure(context, floor, givesTickets)
+    try configure(context, floor, protocols, givesTickets)
     try loadCertificate(context, files)
     try loadKey(context, files)
     if let authority = files.authority { try requestClientCertificates(context, authority) }
@@ -132,7 +149,7 @@ nonisolated private func makeServerContext(
 }
 
 nonisolated private func configure(
-  _ context: OpaquePointer, _ floor: TLSContext.ProtocolFloor, _ givesTickets: Bool
+  _ context: OpaquePointer, _ floor: TLSContext.ProtocolFloor, _ protocols: ApplicationProtocols, _ givesTickets: Bool
 ) throws(TLSContextError) {
   copenssl_set_server_options(context)
   copenssl_set_mode(
@@ -142,7 +159,9 @@ nonisolated private func configure(
   copenssl_set_session_cache(context, CLong(SSL_SESS_CACHE_SERVER), cachedSessions)
   // One ticket is enough: a client that resumes at all runs one connection after the other.
   SSL_CTX_set_num_tickets(context, givesTickets ? 1 : 0)
-  SSL_CTX_set_alpn_select_cb(context, selectHTTP11, nil)
+  if !protocols.list.isEmpty {
+    SSL_CTX_set_alpn_select_cb(context, selectProtocol, Unmanaged.passUnretained(protocols).toOpaque())
+  }
   // A key with a passphrase must fail instead of asking on a terminal that the daemon may have.
   SSL_CTX_set_default_passwd_cb(context, refusePassphrase)
   var accepted = sessionContext.withUnsafeBufferPointer {
@@ -192,8 +211,8 @@ nonisolated private func fixChain(_ context: OpaquePointer, _ files: TLSContext.
   }
 }
 
-/// A client without certificate is served, one with a certificate that the authority did not sign is not: Python's
-/// ssl.CERT_OPTIONAL, as Bcfg2/bcfg2: src/lib/Bcfg2/Server/SSLServer.py asks for.
+/// A client without certificate is served, one with a certificate that the authority did not sign is not, as with Python's
+/// ssl.CERT_OPTIONAL.
 nonisolated private func requestClientCertificates(_ context: OpaquePointer, _ authority: String)
   throws(TLSContextError)
 {
@@ -206,27 +225,20 @@ nonisolated private func requestClientCertificates(_ context: OpaquePointer, _ a
 
 // Called by OpenSSL, hence isolated to nobody.
 
-/// Chooses `http/1.1` when the client offers it and goes on without ALPN when it does not (RFC 7301 would allow to
-/// refuse; the Python server never looked).
-nonisolated private func selectHTTP11(
+/// Chooses the best of our protocols that the client offers; goes on without ALPN where it offers none of them.
+nonisolated private func selectProtocol(
   _ session: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
   _ chosenCount: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredCount: UInt32,
   _ argument: UnsafeMutableRawPointer?
 ) -> CInt {
-  guard let chosen, let chosenCount, let offered else { return SSL_TLSEXT_ERR_NOACK }
-  let names = UnsafeBufferPointer(start: offered, count: Int(offeredCount))
-  var index = 0
-  while index < names.count {
-    let end = index + 1 + Int(names[index])
-    guard end <= names.count else { return SSL_TLSEXT_ERR_NOACK }
-    if names[(index + 1)..<end].elementsEqual("http/1.1".utf8) {
-      chosen.pointee = offered + index + 1
-      chosenCount.pointee = names[index]
-      return SSL_TLSEXT_ERR_OK
-    }
-    index = end
-  }
-  return SSL_TLSEXT_ERR_NOACK
+  guard let chosen, let chosenCount, let offered, offeredCount > 0, let argument else { return SSL_TLSEXT_ERR_NOACK }
+  let protocols = Unmanaged<ApplicationProtocols>.fromOpaque(argument).takeUnretainedValue()
+  var found: UnsafeMutablePointer<UInt8>?
+  let outcome = SSL_select_next_proto(
+    &found, chosenCount, protocols.list.baseAddress, UInt32(protocols.list.count), offered, offeredCount)
+  guard outcome == OPENSSL_NPN_NEGOTIATED, let found else { return SSL_TLSEXT_ERR_NOACK }
+  chosen.pointee = UnsafePointer(found)
+  return SSL_TLSEXT_ERR_OK
 }
 
 nonisolated private func refusePassphrase(

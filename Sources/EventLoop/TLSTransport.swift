@@ -214,7 +214,7 @@ import Glibc
   }
 }
 
-/// The common name that Bcfg2 takes for the client's name.
+/// The last common name of a certificate's subject.
 ///
 /// Python's `dict(rdn[0] for rdn in cert["subject"])` keeps, of several common names, the last, and looks only at the
 /// first attribute of each relative distinguished name.

@@ -24,7 +24,11 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// - Throws: `TLSContextError`, `SystemError`, `CoreInitError` where no address can be had.
   public func open() throws {
     tls = try Self.makeTLS(settings)
-    if let warning = tls.warning { logger.warning("\(warning)") }
+    if tls.floor == .tls10 {
+      logger.warning(
+        "protocol = xmlrpc/tlsv1 allows TLS 1.0 and 1.1 and weak ciphers; set protocol = xmlrpc/ssl for TLS 1.2 and later"
+      )
+    }
     var limits = NetworkLimits(settings)
     if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
     connections = ConnectionTable(on: loop, handler: self, limits: limits, context: tls)
@@ -93,6 +97,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority)
     return try TLSContext(
       files: files, floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10,
+      applicationProtocols: ["http/1.1"],
       givesTickets: settings.value("server", "session_tickets")?.value.boolean ?? true)
   }
 
