@@ -64,7 +64,8 @@ final class MultiprocessingBench {
     typed.set("server", "filemonitor", to: options.monitor, typed: "test")
     let settings = try Settings.load(typed)
     monitor = try #require(FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop))
-    core = MultiprocessingCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver())
+    core = MultiprocessingCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(), registry: .standard)
     core.commandLine = typed
     core.launcher.path = Project.server
     core.pool.queue.onLog = { [unowned self] in records.append($0) }

@@ -21,7 +21,8 @@ final class CfgRepository {
     var settings = try Settings(INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
     settings.repository = directory.path
     let monitor = try #require(FileMonitorFactory.make("inotify", on: loop))
-    core = ServerCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver())
+    core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(), registry: .standard)
     core.initPlugin(CfgPlugin.self)
     core.interfaces = PluginInterfaces(core.plugins.values)
     cfg = try #require(core.plugins["Cfg"] as? CfgPlugin)

@@ -27,7 +27,8 @@ import XMLRPC
       parent = try RPCChannel(FileDescriptor(owning: pair.0), on: loop)
       let channel = try RPCChannel(FileDescriptor(owning: pair.1), on: loop)
       let core = ChildCore(
-        channel: channel, settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]))
+        channel: channel, settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
+        registry: .standard)
       self.core = core
       try core.loadPlugins()
       core.initPlugin(plugin)
@@ -146,7 +147,8 @@ import XMLRPC
       var settings = CoreBench.settings
       settings.repository = repository.path
       let core = MultiprocessingCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]))
+        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
+        registry: .standard)
       try core.loadPlugins()
       let pair = try RPCChannel.makePair()
       let child = try RPCChannel(FileDescriptor(owning: pair.1), on: loop)

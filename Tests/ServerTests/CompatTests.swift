@@ -59,5 +59,6 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
     #expect(try await bench.entries(of: "two.example.com") == ["Package:all"])
     #expect(try await bench.configuration(of: "one.example.com").children.first?["version"] == "2.0")
   }
-  for name in PluginRegistry.retired.keys { #expect(PluginRegistry.type(named: name) == nil, "\(name)") }
+  let registry = PluginRegistry.standard
+  for name in registry.retired.keys { #expect(registry.type(named: name) == nil, "\(name)") }
 }

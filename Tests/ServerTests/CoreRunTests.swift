@@ -50,7 +50,7 @@ private final class UnstartablePlugin: Plugin {
       let monitor = ComparingMonitor()
       let core = ServerCore(
         settings: settings, loop: loop, fileMonitor: isDeferred ? DeferredMonitor(monitor, on: loop) : monitor,
-        resolver: FixedResolver(["10.0.0.1": "one"]))
+        resolver: FixedResolver(["10.0.0.1": "one"]), registry: .standard)
       let log = CapturedLines(core)
       try await body(core, log, folder)
       core.shutdown()

@@ -42,7 +42,8 @@ extension ServerCore {
     settings.repository = folder.path
     settings.pathDefaults.owner = "me"
     let monitor = ComparingMonitor()
-    let core = ServerCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver())
+    let core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(), registry: .standard)
     core.initPlugin(ContentsPlugin.self)
     core.interfaces = PluginInterfaces(core.plugins.values)
 

@@ -15,7 +15,8 @@ import XMLRPC
       settings.repository = folder.path
       settings.configurationFile = folder.file("bcfg2.conf")
       let core = FunctionCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(["10.0.0.1": "one"]))
+        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(["10.0.0.1": "one"]),
+        registry: .standard)
       core.initPlugin(FakePlugin.self)
       let fake = try #require(core.plugins["Fake"] as? FakePlugin)
       let address = ClientAddress(ip: "10.0.0.1", port: 1)

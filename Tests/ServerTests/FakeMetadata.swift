@@ -99,7 +99,7 @@ struct FakeMetadataBench {
       settings.plugins = []
       settings.certificateAuthority = "ca.crt"
       let core = NetworkCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver())
+        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)
       let log = CapturedLines(core)
       core.initPlugin(FakeMetadataPlugin.self)
       core.initPlugin(FakePlugin.self)

@@ -22,7 +22,8 @@ private final class Site {
     settings.plugins = plugins
     settings.password = "foobat"
     core = NetworkCore(
-      settings: settings, loop: loop, fileMonitor: InotifyMonitor(on: loop), resolver: FixedResolver([:]))
+      settings: settings, loop: loop, fileMonitor: InotifyMonitor(on: loop), resolver: FixedResolver([:]),
+      registry: .standard)
     try core.loadPlugins()
   }
 
@@ -107,7 +108,8 @@ private final class Site {
   /// The answer of a core that knows nothing but the repository as it is now.
   func askAnew(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
     let fresh = ServerCore(
-      settings: core.settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]))
+      settings: core.settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
+      registry: .standard)
     try fresh.loadPlugins()
     defer { fresh.shutdown() }
     return try await Self.answer(fresh, address(client), method)

@@ -18,7 +18,8 @@ private final class Repository {
     var settings = Settings()
     settings.repository = folder.path
     change(&settings)
-    core = ServerCore(settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver())
+    core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)
     for plugin in plugins { core.initPlugin(plugin) }
   }
 

@@ -31,7 +31,8 @@ private func git(_ arguments: String..., in folder: String, on loop: EventLoop) 
 
     var settings = PluginRepository.settings("Git")
     settings.repository = working.file("repo")
-    let core = ServerCore(settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver())
+    let core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)
     try core.loadPlugins()
     let plugin = try #require(core.plugins["Git"] as? GitPlugin)
     #expect(try await core.buildConfiguration("one.example.com")["revision"] == first)

@@ -19,7 +19,8 @@ public final class CoreBench {
     var settings = settings
     settings.repository = repository.path
     for (name, text) in files { repository.write(text, to: name) }
-    core = ServerCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(names))
+    core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(names), registry: .standard)
     try core.loadPlugins()
   }
 

@@ -54,9 +54,9 @@ extension ServerCore {
   /// - Throws: `CoreInitError` where no Metadata plugin could be loaded.
   public func loadPlugins() throws {
     for name in settings.plugins where plugins[name] == nil {
-      guard let type = PluginRegistry.type(named: name) else {
+      guard let type = registry.type(named: name) else {
         let origin = settings.origin(of: "server", "plugins")
-        if let advice = PluginRegistry.retired[name] {
+        if let advice = registry.retired[name] {
           logger.error("\(origin): plugin \(name) exists no more: \(advice)")
         } else {
           logger.warning("\(origin): unknown plugin \(name), ignored")

@@ -21,6 +21,8 @@ open class ServerCore: FileEventHandler {
   public final let fileMonitor: any FileMonitor
   /// Names and addresses of hosts, without waiting on the loop.
   public final let resolver: any AddressResolver
+  /// The plugins that `[server] plugins` may name.
+  public final let registry: PluginRegistry
   /// Execution times, as `bcfg2-admin perf` prints them.
   public final let statistics = ExecutionStatistics()
   /// Loaded plugins by name, in the order of `[server] plugins`.
@@ -67,11 +69,15 @@ open class ServerCore: FileEventHandler {
   open var name: String { "Core" }
 
   /// A core on a loop. Plugins are loaded by `loadPlugins`.
-  public init(settings: Settings, loop: EventLoop, fileMonitor: any FileMonitor, resolver: any AddressResolver) {
+  public init(
+    settings: Settings, loop: EventLoop, fileMonitor: any FileMonitor, resolver: any AddressResolver,
+    registry: PluginRegistry
+  ) {
     self.settings = settings
     self.loop = loop
     self.fileMonitor = fileMonitor
     self.resolver = resolver
+    self.registry = registry
     self.keptAnswers = KeptAnswers(limitBytes: settings.keptConfigurationBytes)
     self.isDebugging = false
     fileMonitor.isDebugging = settings.debug

@@ -158,9 +158,11 @@ public final class ServerProcess {
     _ loop: EventLoop, _ monitor: any FileMonitor, _ resolver: any AddressResolver
   ) -> BuiltinCore {
     guard settings.backend == "multiprocessing" else {
-      return BuiltinCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+      return BuiltinCore(
+        settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
     }
-    let core = MultiprocessingCore(settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+    let core = MultiprocessingCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
     core.commandLine = options
     return core
   }

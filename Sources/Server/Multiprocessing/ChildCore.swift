@@ -74,10 +74,10 @@ final class ChildCore: ServerCore {
 
   init(
     channel: RPCChannel, settings: Settings, loop: EventLoop, fileMonitor: any FileMonitor,
-    resolver: any AddressResolver
+    resolver: any AddressResolver, registry: PluginRegistry
   ) {
     self.channel = channel
-    super.init(settings: settings, loop: loop, fileMonitor: fileMonitor, resolver: resolver)
+    super.init(settings: settings, loop: loop, fileMonitor: fileMonitor, resolver: resolver, registry: registry)
   }
 
   /// Reads the repository and takes over the parent's debug state.

@@ -56,7 +56,8 @@ public enum ChildServer {
         monitor.shutdown()
       }
       let child = ChildCore(
-        channel: channel, settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver)
+        channel: channel, settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver,
+        registry: .standard)
       try await child.start(value)
       channel.onFrame = { child.take($0) }
       channel.send(.ready)

@@ -1,45 +1,19 @@
-/// The plugins that exist, by the names of `[server] plugins`.
-///
-/// A plugin joins the server by one line in `all`.
-public enum PluginRegistry {
+/// The plugins that a core can load, by the names of `[server] plugins`. Who makes the core gives it one.
+public struct PluginRegistry {
   /// Every plugin that can be loaded.
-  public static let all: [Plugin.Type] = [
-    ACLPlugin.self,
-    BasePlugin.self,
-    BundlerPlugin.self,
-    BzrPlugin.self,
-    CfgPlugin.self,
-    CvsPlugin.self,
-    DarcsPlugin.self,
-    DecisionsPlugin.self,
-    DefaultsPlugin.self,
-    DepsPlugin.self,
-    FileProbesPlugin.self,
-    FossilPlugin.self,
-    GitPlugin.self,
-    GroupLogicPlugin.self,
-    GroupPatternsPlugin.self,
-    GuppyPlugin.self,
-    HgPlugin.self,
-    MetadataPlugin.self,
-    NagiosGenPlugin.self,
-    OhaiPlugin.self,
-    PkgmgrPlugin.self,
-    POSIXCompatPlugin.self,
-    ProbesPlugin.self,
-    PropertiesPlugin.self,
-    PuppetENCPlugin.self,
-    RulesPlugin.self,
-    SEModulesPlugin.self,
-    ServiceCompatPlugin.self,
-    SSHbasePlugin.self,
-    SSLCAPlugin.self,
-    SvnPlugin.self,
-    TriggerPlugin.self,
-  ]
+  public let all: [Plugin.Type]
+  /// Plugins that Bcfg2 had and has no more, or that are part of others now: what to use instead. Naming one is an error
+  /// in the log and nothing else.
+  public let retired: [String: String]
+  private let byName: [String: Plugin.Type]
 
-  private static let byName: [String: Plugin.Type] = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+  /// - Parameter all: no two of them have the same name.
+  public init(_ all: [Plugin.Type], retired: [String: String] = [:]) {
+    self.all = all
+    self.retired = retired
+    byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+  }
 
   /// The type of a plugin; nil for a name that no plugin has.
-  public static func type(named name: String) -> Plugin.Type? { byName[name] }
+  public func type(named name: String) -> Plugin.Type? { byName[name] }
 }

@@ -1,9 +1,8 @@
 extension PluginRegistry {
-  /// Plugins that Bcfg2 had and has no more, or that are part of others now: what to use instead. Loading one is an
-  /// error in the log and nothing else.
+  /// Plugins that Bcfg2 had and has no more, or that are part of others now: what to use instead.
   ///
   /// Sources: Bcfg2/bcfg2: doc/releases/1.4.0pre1.txt, src/lib/Bcfg2/Server/Plugins/DBStats.py and the history.
-  public static let retired: [String: String] = [
+  static let retiredPlugins: [String: String] = [
     "Account": "use Cfg for /etc/passwd, /etc/group and limits.conf, or Bundler's POSIXUser and POSIXGroup entries",
     "BB": "use Cfg with a template",
     "Chiba": "use Cfg with a template for network configuration",
