@@ -39,6 +39,33 @@ public struct HTTPLimits: Sendable, Equatable {
   public var callValues = 100_000
   /// Method name of a call, bytes.
   public var methodNameBytes = 256
+  /// Argument of a call that is a name or a version, bytes; probe data and statistics are documents, and larger.
+  public var argumentBytes = 1024
+
+  /// Memory for what is read from a request, bytes, whatever its size; `requestBytesPerByte` adds to it.
+  public var requestBytes = 16 << 20
+  /// And for each byte of its body, bytes. A text is held as body, as value, as document and as what is kept.
+  public var requestBytesPerByte = 8
+  /// Elements, attributes, values and members in all that one request holds: XML-RPC, XML, JSON, YAML.
+  public var requestElements = 500_000
+  /// Lines of a request that are looked at one by one: those of probes. They cost time, and no memory.
+  public var requestLines = 1_000_000
+  /// Distinct names in one request, bytes: tags with their namespaces, attributes, members. A name is kept once.
+  public var requestNameBytes = 4 << 20
+  /// Namespace declarations in force at one place of a document: each name is looked up among them.
+  public var xmlNamespaces = 64
+  /// Name of a namespace, bytes.
+  public var xmlNamespaceBytes = 1024
 
   public init() {}
+
+  /// The same without bounds on what is read in all: for files of the server's own.
+  public var withoutRequestBounds: HTTPLimits {
+    var limits = self
+    limits.requestBytes = .max
+    limits.requestElements = .max
+    limits.requestLines = .max
+    limits.requestNameBytes = .max
+    return limits
+  }
 }

@@ -1,11 +1,21 @@
-/// Why bytes are not a method call. The Python server answers all of these with status 500 and no body.
+/// Why bytes are not a method call. The Python server answers such with status 500 and no body, and has no limits; what
+/// goes over one is answered with a fault that names it.
 public enum MethodCallError: Error, Sendable, Equatable {
   /// Not well-formed, not in a known encoding, or beyond a limit of the reader.
   case xml(XMLError)
   /// Well-formed, but a value is not what its tag says, or the elements are not a call.
   case invalid(String, offset: Int)
-  /// More than this limit of `HTTPLimits` allows.
-  case limit(String)
+  /// More than a limit allows.
+  case limit(LimitExceeded)
+
+  /// The limit that the call goes over, where that is the reason.
+  public var exceeded: LimitExceeded? {
+    switch self {
+    case .xml(let error): error.exceeded
+    case .limit(let exceeded): exceeded
+    case .invalid: nil
+    }
+  }
 }
 
 extension MethodCallError: CustomStringConvertible {
@@ -13,7 +23,7 @@ extension MethodCallError: CustomStringConvertible {
     switch self {
     case .xml(let error): error.description
     case .invalid(let reason, let offset): "\(reason) before byte \(offset)"
-    case .limit(let name): "more than \(name) allows"
+    case .limit(let exceeded): exceeded.description
     }
   }
 }
@@ -33,8 +43,12 @@ public struct MethodCall: Sendable, Equatable {
   /// Accepts what Python's `xmlrpclib.loads` accepts, which is more than XML-RPC: `nil`, `i1` to `i8`, `biginteger`,
   /// `float`, namespace prefixes, a value without a type as a string, no `params`, elements out of place. Refuses
   /// what it refuses, and a document type, which it reads.
-  public static func decode(_ body: [UInt8], limits: HTTPLimits = HTTPLimits()) throws(MethodCallError) -> MethodCall {
-    var decoder = ValueDecoder(limits: limits)
+  ///
+  /// - Parameter budget: is charged with what is read. nil: one for this body.
+  public static func decode(
+    _ body: [UInt8], limits: HTTPLimits = HTTPLimits(), budget: RequestBudget? = nil
+  ) throws(MethodCallError) -> MethodCall {
+    var decoder = ValueDecoder(limits: limits, budget: budget ?? RequestBudget(limits: limits, bodyBytes: body.count))
     let document = try decoder.decode(body)
     guard let method = document.method, !document.isFault else {
       throw .invalid(document.isFault ? "a fault, not a method call" : "no methodName", offset: body.count)
@@ -48,7 +62,7 @@ extension MethodResponse {
   public static func decode(
     _ body: [UInt8], limits: HTTPLimits = HTTPLimits()
   ) throws(MethodCallError) -> Result<Value, Fault> {
-    var decoder = ValueDecoder(limits: limits)
+    var decoder = ValueDecoder(limits: limits, budget: RequestBudget(limits: limits, bodyBytes: body.count))
     let document = try decoder.decode(body)
     guard document.method == nil, document.values.count == 1, let value = document.values.first else {
       throw .invalid("not a method response", offset: body.count)

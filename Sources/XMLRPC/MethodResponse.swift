@@ -1,11 +1,15 @@
 /// Writes answers as Python's `xmlrpclib.dumps(..., methodresponse=True, allow_none=True)` does, line feeds included.
 ///
 /// Three things differ from Python, each where Python's answer would be refused or changed on the way: integers beyond
-/// 32 bits are written as `i8` (Python raises OverflowError), characters that XML forbids become U+FFFD, and a carriage
+/// 32 bits are written as `i8` (Python raises OverflowError, as for those beyond 64 bits), characters that XML forbids become U+FFFD, and a carriage
 /// return is written as a reference, because a raw one is read as a line feed.
 public enum MethodResponse {
-  /// A response with one value. Segments of `.escaped` are shared with the response, not copied.
+  /// A response with one value. Segments of `.escaped` are shared with the response, not copied. With an integer beyond
+  /// 64 bits it is the fault that Python answers.
   public static func encode(_ value: Value) -> ByteSegments {
+    if value.holdsBigInteger {
+      return encode(fault: .unexpected(type: "OverflowError", message: "long int exceeds XML-RPC limits"))
+    }
     var writer = ValueWriter()
     writer.reserveCapacity(160)
     writer.markup("<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n")
@@ -91,6 +95,10 @@ struct ValueWriter {
       markup(fits ? "<value><int>" : "<value><i8>")
       output.append(contentsOf: String(number).utf8)
       markup(fits ? "</int></value>\n" : "</i8></value>\n")
+    case .bigInteger(let digits):
+      markup("<value><biginteger>")
+      write(escaping: digits)
+      markup("</biginteger></value>\n")
     case .double(let number):
       markup("<value><double>")
       output.append(contentsOf: Self.python(number).utf8)

@@ -4,6 +4,8 @@ public enum Value: Sendable, Equatable {
   case bool(Bool)
   /// `int`, `i4`, and `i8`. Written as `int` within 32 bits and as `i8` beyond.
   case int(Int64)
+  /// An integer beyond 64 bits, in decimal digits without leading zeros, as Python reads it.
+  case bigInteger(String)
   case double(Double)
   case string(String)
   /// `base64`: any bytes.
@@ -58,6 +60,16 @@ extension Value {
 
   public var int: Int64? {
     if case .int(let number) = self { number } else { nil }
+  }
+
+  /// Whether there is an integer beyond 64 bits in the value: no answer can hold it.
+  public var holdsBigInteger: Bool {
+    switch self {
+    case .bigInteger: true
+    case .array(let elements): elements.contains { $0.holdsBigInteger }
+    case .structure(let members): members.contains { $0.value.holdsBigInteger }
+    case .nil, .bool, .int, .double, .string, .bytes, .dateTime, .escaped: false
+    }
   }
 
   public var bool: Bool? {

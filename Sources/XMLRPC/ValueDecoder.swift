@@ -15,6 +15,7 @@ struct ValueDecoder {
   }
 
   private let limits: HTTPLimits
+  private let budget: RequestBudget
   private var stack: [Value] = []
   private var marks: [Int] = []
   private var text = ValueText()
@@ -25,12 +26,13 @@ struct ValueDecoder {
   private var kind: Kind?
   private var valueCount = 0
 
-  init(limits: HTTPLimits) {
+  init(limits: HTTPLimits, budget: RequestBudget) {
     self.limits = limits
+    self.budget = budget
   }
 
   mutating func decode(_ body: [UInt8]) throws(MethodCallError) -> Document {
-    var reader = try Self.wrapping { () throws(XMLError) in try XMLReader(body, limits: limits) }
+    var reader = try Self.wrapping { () throws(XMLError) in try XMLReader(body, limits: limits, budget: budget) }
     while let token = try Self.wrapping({ () throws(XMLError) in try reader.next() }) {
       text.offset = reader.offset
       switch token {
@@ -79,13 +81,32 @@ struct ValueDecoder {
 
   private mutating func append(_ bytes: [UInt8]) throws(MethodCallError) {
     // The reader bounds one piece; comments and CDATA sections cut a text into several.
-    guard text.bytes.count + bytes.count <= limits.xmlTextBytes else { throw .limit("xmlTextBytes") }
+    guard text.bytes.count + bytes.count <= limits.xmlTextBytes else {
+      throw .limit(LimitExceeded("xmlTextBytes", limits.xmlTextBytes))
+    }
+    try charge(bytes.count)
     if text.bytes.isEmpty { text.bytes = bytes } else { text.bytes.append(contentsOf: bytes) }
   }
 
+  private func charge(_ bytes: Int) throws(MethodCallError) {
+    do throws(LimitExceeded) {
+      try budget.charge(bytes: bytes)
+    } catch {
+      throw .limit(error)
+    }
+  }
+
+  /// What a value takes on the stack and in the array or structure that it goes into.
+  private static let valueBytes = 2 * MemoryLayout<Value.Member>.stride
+
   private mutating func push(_ value: Value) throws(MethodCallError) {
-    guard valueCount < limits.callValues else { throw .limit("callValues") }
+    guard valueCount < limits.callValues else { throw .limit(LimitExceeded("callValues", limits.callValues)) }
     valueCount += 1
+    switch value {
+    case .string, .bytes, .dateTime, .bigInteger:
+      try charge(Self.valueBytes + RequestBudget.heapBytes(ofText: text.bytes.count))
+    case .array, .structure, .nil, .bool, .int, .double, .escaped: try charge(Self.valueBytes)
+    }
     stack.append(value)
     awaitsValue = false
   }
@@ -97,7 +118,7 @@ struct ValueDecoder {
     case "string", "name":
       try push(.string(text.string))
     case "int", "i4", "i8", "i1", "i2", "biginteger":
-      try push(.int(text.integer()))
+      try push(text.integer(limits: limits))
     case "boolean":
       try push(.bool(text.boolean()))
     case "double", "float", "bigdecimal":
@@ -117,7 +138,9 @@ struct ValueDecoder {
     case "fault":
       kind = .fault
     case "methodName":
-      guard text.bytes.count <= limits.methodNameBytes else { throw .limit("methodNameBytes") }
+      guard text.bytes.count <= limits.methodNameBytes else {
+        throw .limit(LimitExceeded("methodNameBytes", limits.methodNameBytes))
+      }
       method = text.string
       kind = .methodName
     default:
@@ -137,15 +160,15 @@ struct ValueDecoder {
     guard items.count.isMultiple(of: 2) else { throw .invalid("struct member without name or value", offset: offset) }
     var members: [Value.Member] = []
     members.reserveCapacity(items.count / 2)
-    var positions: [String: Int] = [:]
+    var positions: [ByteName: Int] = [:]
     for index in stride(from: 0, to: items.count, by: 2) {
       guard case .string(let name) = items[index] else {
         throw .invalid("name of a struct member is not a string", offset: offset)
       }
-      if let position = positions[name] {
+      if let position = positions[ByteName(name)] {
         members[position].value = items[index + 1]
       } else {
-        positions[name] = members.count
+        positions[ByteName(name)] = members.count
         members.append(Value.Member(name, items[index + 1]))
       }
     }
@@ -165,12 +188,19 @@ private struct ValueText {
 
   var trimmed: ArraySlice<UInt8> { ASCII.trimmed(bytes[...], where: ASCII.isWhitespace) }
 
-  /// Python's `int(text)`: white space around, a sign, decimal digits; here within 64 bits.
-  func integer() throws(MethodCallError) -> Int64 {
-    guard let number = Int64(String(decoding: trimmed, as: UTF8.self)) else {
-      throw invalid("not a 64-bit integer")
+  /// Python's `int(text)`: white space around, a sign, decimal digits.
+  func integer(limits: HTTPLimits) throws(MethodCallError) -> Value {
+    let text = String(decoding: trimmed, as: UTF8.self)
+    if let number = Int64(text) { return .int(number) }
+    let isNegative = text.utf8.first == UInt8(ascii: "-")
+    let digits = text.utf8.drop { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") }
+    guard !digits.isEmpty, text.utf8.count - digits.count < 2, digits.allSatisfy(ASCII.isDigit) else {
+      throw invalid("not an integer")
     }
-    return number
+    guard digits.count <= limits.argumentBytes else {
+      throw .limit(LimitExceeded("argumentBytes", limits.argumentBytes))
+    }
+    return .bigInteger((isNegative ? "-" : "") + String(Substring(digits.drop { $0 == UInt8(ascii: "0") })))
   }
 
   func boolean() throws(MethodCallError) -> Bool {

@@ -1,7 +1,8 @@
 extension XMLError {
   /// Counts the line of `offset`; done when an error is made, so that reading counts none.
-  init(_ reason: String, in bytes: [UInt8], at offset: Int) {
+  init(_ reason: String, limit: Int? = nil, in bytes: [UInt8], at offset: Int) {
     self.reason = reason
+    self.limit = limit
     self.offset = offset
     line = 1 + bytes.prefix(offset).count { $0 == ASCII.lineFeed }
   }

@@ -1,13 +1,20 @@
 /// Why bytes are not a document that `XMLReader` reads.
 public struct XMLError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// The rule that is broken, or the name of the limit in `HTTPLimits`.
+  /// The rule that is broken, or the name of the limit: a bound in `HTTPLimits` or an option.
   public let reason: String
+  /// The number of that limit; nil where a rule is broken.
+  public let limit: Int?
   /// Where, in bytes from the start of the document as it was given.
   public let offset: Int
   /// Line of that byte, from 1.
   public let line: Int
 
-  public var description: String { "\(reason) at byte \(offset), line \(line)" }
+  /// The limit that the document goes over, where that is the reason.
+  public var exceeded: LimitExceeded? { limit.map { LimitExceeded(reason, $0) } }
+
+  public var description: String {
+    "\(exceeded?.description ?? reason) at byte \(offset), line \(line)"
+  }
 }
 
 /// Reads XML token by token from a complete document in memory.
@@ -31,6 +38,7 @@ public struct XMLReader: Sendable {
   }
 
   private let limits: HTTPLimits
+  private let budget: RequestBudget
   private let bytes: [UInt8]
   /// The next byte to read.
   private var position: Int
@@ -41,8 +49,14 @@ public struct XMLReader: Sendable {
   public private(set) var skippedCount = 0
 
   /// Checks encoding and characters of the whole document.
-  public init(_ document: [UInt8], limits: HTTPLimits = HTTPLimits()) throws(XMLError) {
+  ///
+  /// - Parameter budget: is charged with each element, attribute, comment and section as it is read. What they hold is for
+  ///   the caller to charge, who knows what is kept. nil: one of the document's own.
+  public init(
+    _ document: [UInt8], limits: HTTPLimits = HTTPLimits(), budget: RequestBudget? = nil
+  ) throws(XMLError) {
     self.limits = limits
+    self.budget = budget ?? RequestBudget(limits: limits, bodyBytes: document.count)
     (bytes, position) = try XMLEncoding.decode(document)
   }
 
@@ -81,8 +95,27 @@ public struct XMLReader: Sendable {
     error(reason, at: position)
   }
 
+  /// The same for a limit that the document goes over.
+  public func error(_ exceeded: LimitExceeded) -> XMLError {
+    XMLError(exceeded.name, limit: exceeded.limit, in: bytes, at: position)
+  }
+
   private func error(_ reason: String, at offset: Int) -> XMLError {
     XMLError(reason, in: bytes, at: offset)
+  }
+
+  /// An error for a bound of `HTTPLimits`, which is named as its property.
+  private func error(_ limit: Int, _ name: String, at offset: Int? = nil) -> XMLError {
+    XMLError(name, limit: limit, in: bytes, at: offset ?? position)
+  }
+
+  /// Charges one element, attribute, comment or section: each costs time.
+  private func chargeOne() throws(XMLError) {
+    do throws(LimitExceeded) {
+      try budget.chargeElement(bytes: 0)
+    } catch {
+      throw self.error(error)
+    }
   }
 
   private func isAt(_ text: StaticString) -> Bool {
@@ -115,7 +148,7 @@ public struct XMLReader: Sendable {
     let start = position
     guard position < bytes.count, XMLCharacters.isNameStart(bytes[position]) else { throw error("malformed name") }
     while position < bytes.count, XMLCharacters.isNameByte(bytes[position]) { position += 1 }
-    guard position - start <= limits.xmlNameBytes else { throw error("xmlNameBytes", at: start) }
+    guard position - start <= limits.xmlNameBytes else { throw error(limits.xmlNameBytes, "xmlNameBytes", at: start) }
     return String(decoding: bytes[start..<position], as: UTF8.self)
   }
 
@@ -124,7 +157,9 @@ public struct XMLReader: Sendable {
     let start = position
     position += 1
     let name = try readName()
+    try chargeOne()
     var attributes: [Attribute] = []
+    var names = DistinctNames()
     while true {
       let isSeparated = skipWhitespace()
       if isAt(">") {
@@ -138,11 +173,14 @@ public struct XMLReader: Sendable {
       }
       guard isSeparated else { throw error("malformed start tag") }
       let attribute = try readAttribute()
-      if attributes.contains(where: { $0.name == attribute.name }) { throw error("attribute given twice") }
-      guard attributes.count < limits.xmlAttributeCount else { throw error("xmlAttributeCount") }
+      try chargeOne()
+      guard names.insert(attribute.name, among: attributes) else { throw error("attribute given twice") }
+      guard attributes.count < limits.xmlAttributeCount else {
+        throw error(limits.xmlAttributeCount, "xmlAttributeCount")
+      }
       attributes.append(attribute)
     }
-    guard open.count < limits.xmlDepth else { throw error("xmlDepth", at: start) }
+    guard open.count < limits.xmlDepth else { throw error(limits.xmlDepth, "xmlDepth", at: start) }
     open.append(name)
     hasRoot = true
     return .start(name: name, attributes: attributes)
@@ -159,7 +197,7 @@ public struct XMLReader: Sendable {
     position += 1
     var value: [UInt8] = []
     while position < bytes.count, bytes[position] != quote {
-      guard value.count < limits.xmlAttributeBytes else { throw error("xmlAttributeBytes") }
+      guard value.count < limits.xmlAttributeBytes else { throw error(limits.xmlAttributeBytes, "xmlAttributeBytes") }
       switch bytes[position] {
       case UInt8(ascii: "<"):
         throw error("< in an attribute value")
@@ -177,7 +215,7 @@ public struct XMLReader: Sendable {
       }
     }
     guard position < bytes.count else { throw error("document ends inside an attribute value") }
-    guard value.count <= limits.xmlAttributeBytes else { throw error("xmlAttributeBytes") }
+    guard value.count <= limits.xmlAttributeBytes else { throw error(limits.xmlAttributeBytes, "xmlAttributeBytes") }
     position += 1
     return Attribute(name: name, value: String(decoding: value, as: UTF8.self))
   }
@@ -202,13 +240,15 @@ public struct XMLReader: Sendable {
       guard isAt(">") else { throw error("-- inside a comment", at: end) }
       position += 1
       skippedCount += 1
+      try chargeOne()
       return nil
     }
     if isAt("<![CDATA["), !open.isEmpty {
+      try chargeOne()
       position += 9
       let start = position
       let end = try skip(to: "]]>", orFail: "document ends inside a CDATA section")
-      guard end - start <= limits.xmlTextBytes else { throw error("xmlTextBytes", at: start) }
+      guard end - start <= limits.xmlTextBytes else { throw error(limits.xmlTextBytes, "xmlTextBytes", at: start) }
       return .text(Self.normalised(bytes[start..<end]))
     }
     throw error(isAt("<!DOCTYPE") ? "document type is not allowed" : "malformed declaration")
@@ -224,6 +264,7 @@ public struct XMLReader: Sendable {
     }
     _ = try skip(to: "?>", orFail: "document ends inside a processing instruction")
     skippedCount += 1
+    try chargeOne()
   }
 
   /// Text up to the next markup; nil for white space outside of the root element.
@@ -239,7 +280,7 @@ public struct XMLReader: Sendable {
       if end > position { text.append(contentsOf: bytes[position..<end]) }
       position = end
       // Resolved text is never longer than its source, so the source may be stopped as soon as the text is too long.
-      guard text.count <= limits.xmlTextBytes else { throw error("xmlTextBytes", at: start) }
+      guard text.count <= limits.xmlTextBytes else { throw error(limits.xmlTextBytes, "xmlTextBytes", at: start) }
       guard position < bytes.count else { break }
       switch bytes[position] {
       case UInt8(ascii: "<"):
@@ -255,7 +296,7 @@ public struct XMLReader: Sendable {
         position += 1
       }
     }
-    guard text.count <= limits.xmlTextBytes else { throw error("xmlTextBytes", at: start) }
+    guard text.count <= limits.xmlTextBytes else { throw error(limits.xmlTextBytes, "xmlTextBytes", at: start) }
     return .text(text)
   }
 
@@ -318,5 +359,20 @@ public struct XMLReader: Sendable {
     guard XMLCharacters.isAllowed(scalar) else { throw error("reference to a forbidden character", at: start) }
     position += 1
     XMLCharacters.append(scalar, to: &text)
+  }
+}
+
+/// The names of one start tag's attributes, so that one given twice is found without comparing each with each.
+private struct DistinctNames {
+  /// Up to so many are compared one by one.
+  private static let fewCount = 8
+  private var names: Set<ByteName> = []
+
+  /// Whether a name is new among the attributes that were inserted before it.
+  mutating func insert(_ name: String, among attributes: [XMLReader.Attribute]) -> Bool {
+    let name = ByteName(name)
+    guard attributes.count >= Self.fewCount else { return !attributes.contains { ByteName($0.name) == name } }
+    if names.isEmpty { names.formUnion(attributes.lazy.map { ByteName($0.name) }) }
+    return names.insert(name).inserted
   }
 }

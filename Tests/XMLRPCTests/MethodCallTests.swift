@@ -127,8 +127,27 @@ private func member(_ name: String, _ value: String) -> String {
 
 @Test func errorsOfADocumentSayWhere() {
   #expect(error("<a>\n<b></a>")?.description == "end tag does not match its start tag at byte 7, line 2")
-  #expect(error("<v><int>x</int></v>")?.description == "not a 64-bit integer before byte 15")
-  #expect(error(call("<value><i8>9223372036854775808</i8></value>")) != nil)
+  #expect(error("<v><int>x</int></v>")?.description == "not an integer before byte 15")
+  #expect(error("<v><int>--1</int></v>")?.description == "not an integer before byte 17")
+}
+
+@Test func integersBeyond64BitsAreReadAsPythonDoes() throws {
+  let cases: [(String, Value)] = [
+    ("9223372036854775807", .int(.max)), ("-9223372036854775808", .int(.min)),
+    ("9223372036854775808", .bigInteger("9223372036854775808")),
+    ("+0009223372036854775808", .bigInteger("9223372036854775808")),
+    (" -99999999999999999999\n", .bigInteger("-99999999999999999999")),
+    ("00000000000000000000000000001", .int(1)),
+  ]
+  for (text, value) in cases {
+    for tag in ["int", "i4", "i8", "biginteger"] {
+      #expect(try decode(call("<value><\(tag)>\(text)</\(tag)></value>")).params == [value], "\(text)")
+    }
+  }
+  let digits = String(repeating: "9", count: HTTPLimits().argumentBytes)
+  #expect(try decode(call("<value><int>\(digits)</int></value>")).params == [.bigInteger(digits)])
+  let exceeded = error(call("<value><int>\(digits)9</int></value>"))?.exceeded
+  #expect(exceeded == LimitExceeded("argumentBytes", HTTPLimits().argumentBytes))
 }
 
 @Test func callLimitsPassExactlyAndRefuseOneMore() {
@@ -138,11 +157,15 @@ private func member(_ name: String, _ value: String) -> String {
   limits.xmlTextBytes = 4
   let three = "<value><array><data><value/><value/></data></array></value>"
   #expect(error(call(three), limits: limits) == nil)
-  #expect(error(call(three + "<value/>"), limits: limits) == .limit("callValues"))
+  #expect(error(call(three + "<value/>"), limits: limits) == .limit(LimitExceeded("callValues", limits.callValues)))
   #expect(error("<m><methodName>abc</methodName></m>", limits: limits) == nil)
-  #expect(error("<m><methodName>abcd</methodName></m>", limits: limits) == .limit("methodNameBytes"))
+  #expect(
+    error("<m><methodName>abcd</methodName></m>", limits: limits)
+      == .limit(LimitExceeded("methodNameBytes", limits.methodNameBytes)))
   #expect(error(call("<value>12<!---->34</value>"), limits: limits) == nil)
-  #expect(error(call("<value>12<!---->345</value>"), limits: limits) == .limit("xmlTextBytes"))
+  #expect(
+    error(call("<value>12<!---->345</value>"), limits: limits)
+      == .limit(LimitExceeded("xmlTextBytes", limits.xmlTextBytes)))
   let nested = String(repeating: "<value><array><data>", count: 30)
   guard case .xml(let found) = error("<methodCall>" + nested) else { return #expect(Bool(false)) }
   #expect(found.reason == "xmlDepth")

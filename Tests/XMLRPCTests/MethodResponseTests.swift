@@ -139,3 +139,10 @@ private let recordings: [(Value, String)] = [
   #expect(value["data"]?.contents == [1] && value["data"]?.string == nil)
   #expect(value["none"] == nil && value.array == nil && Value.nil.members == nil)
 }
+
+@Test func anIntegerBeyond64BitsIsAnsweredWithPythonsFault() throws {
+  for value: Value in [.bigInteger("9223372036854775808"), [.array([1]), ["a": .bigInteger("-9999999999999999999")]]] {
+    let result = try MethodResponse.decode(MethodResponse.encode(value).bytes())
+    #expect(result == .failure(Fault(code: 1, string: "OverflowError:long int exceeds XML-RPC limits")))
+  }
+}

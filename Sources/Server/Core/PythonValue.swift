@@ -7,6 +7,7 @@ extension Value {
     case .nil: "NoneType"
     case .bool: "bool"
     case .int: "int"
+    case .bigInteger: "long"
     case .double: "float"
     case .string, .escaped: "str"
     case .bytes: "Binary"
@@ -24,6 +25,7 @@ extension Value {
     case .nil: return "None"
     case .bool(let flag): return flag ? "True" : "False"
     case .int(let number): return String(number)
+    case .bigInteger(let digits): return digits
     case .double(let number): return String(number)
     case .string(let text): return text
     case .dateTime(let text): return text
@@ -62,7 +64,7 @@ extension Value {
     case .string(let text): !text.isEmpty
     case .array(let items): !items.isEmpty
     case .structure(let members): !members.isEmpty
-    case .bytes, .dateTime, .escaped: true
+    case .bytes, .dateTime, .escaped, .bigInteger: true
     }
   }
 }

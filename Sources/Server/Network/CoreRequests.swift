@@ -89,17 +89,23 @@ extension NetworkCore: RequestHandler {
   private static let shortBodyBytes = 1024
 
   /// Answers an authenticated request: the call's value or fault; 401 where an ACL denies it, 500 where the body is no
-  /// method call, 501 for anything but POST.
+  /// method call, 501 for anything but POST. One budget is charged with all that is read from it.
   public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
     guard request.head.method == "POST" else { return .error(status: 501) }
+    let limits = httpLimits
+    let budget = RequestBudget(limits: limits, bodyBytes: request.body.count)
     let call: MethodCall
-    do {
-      call = try MethodCall.decode(request.body, limits: httpLimits)
+    do throws(MethodCallError) {
+      call = try MethodCall.decode(request.body, limits: limits, budget: budget)
     } catch {
       logger.error("Unexpected dispatch error for \(peer.clientAddress.ip): \(error)")
-      return .internalError
+      guard let exceeded = error.exceeded else { return .internalError }
+      return .xml(MethodResponse.encode(fault: .critical("the call has \(exceeded)")))
     }
-    switch await dispatch(call, from: peer.clientAddress) {
+    let outcome = await RequestBudget.$current.withValue(budget) {
+      await dispatch(call, from: peer.clientAddress)
+    }
+    switch outcome {
     case .value(let value): return .xml(MethodResponse.encode(value))
     case .fault(let fault): return .xml(MethodResponse.encode(fault: fault))
     case .denied: return .error(status: 401)

@@ -25,6 +25,8 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
   case headerCount = "header_count"
   case bodyBytes = "body_bytes"
   case bodiesBytes = "bodies_bytes"
+  case requestBytes = "request_bytes"
+  case requestElements = "request_elements"
   case requests = "requests"
   case overloadSeconds = "overload_delay"
   case retrySeconds = "retry_after"
@@ -58,18 +60,20 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
     case .headerCount: 20
     case .bodyBytes: 21
     case .bodiesBytes: 22
-    case .requests: 23
-    case .overloadSeconds: 24
-    case .retrySeconds: 25
-    case .authenticationFailures: 26
-    case .authenticationDelay: 27
-    case .authenticationDecay: 28
+    case .requestBytes: 23
+    case .requestElements: 24
+    case .requests: 25
+    case .overloadSeconds: 26
+    case .retrySeconds: 27
+    case .authenticationFailures: 28
+    case .authenticationDelay: 29
+    case .authenticationDecay: 30
     }
   }
 
   /// What the number counts.
   public enum Unit: String, Sendable {
-    case connections, seconds, bytes, lines, requests, failures
+    case connections, seconds, bytes, lines, elements, requests, failures
   }
 
   /// Unit, default, allowed values and reason of one limit.
@@ -161,6 +165,13 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
       .bodiesBytes, .bytes, 512 << 20, 1 << 20...(1 << 40),
       "of all bodies that are being read at a time (503): memory is shared"),
     Definition(
+      .requestBytes, .bytes, HTTPLimits().requestBytes, 1 << 20...(1 << 40),
+      "of memory for what is read from one request (a fault names the option); each byte of its body adds "
+        + "\(HTTPLimits().requestBytesPerByte)"),
+    Definition(
+      .requestElements, .elements, HTTPLimits().requestElements, 1000...1_000_000_000,
+      "attributes, values and members in all that one request holds (a fault names the option); each takes time"),
+    Definition(
       .requests, .requests, 512, 1...65536,
       "that are being answered at a time (503): those wait for child processes, databases, name service"),
     Definition(
@@ -224,6 +235,8 @@ public nonisolated struct NetworkLimits: Sendable, Equatable {
     http.headerBytes = self[.headerBytes]
     http.headerCount = self[.headerCount]
     http.bodyBytes = self[.bodyBytes]
+    http.requestBytes = self[.requestBytes]
+    http.requestElements = self[.requestElements]
     return http
   }
 }

@@ -1,3 +1,5 @@
+public import XMLRPC
+
 /// A value of JSON, or of YAML read as such: what plugins keep of the outputs of other programs.
 public nonisolated enum JSONValue: Hashable, Sendable {
   case null
@@ -40,7 +42,8 @@ public nonisolated enum JSONValue: Hashable, Sendable {
   }
 }
 
-/// What is wrong with a JSON text, in the words of Python 2's json, which reach clients in faults.
+/// What is wrong with a JSON text, in the words of Python 2's json, which reach clients in faults; or the limit that it
+/// goes over.
 public nonisolated struct JSONError: Error, Hashable, CustomStringConvertible {
   public let description: String
 }
@@ -51,18 +54,67 @@ nonisolated extension JSONValue {
 
   /// Reads a JSON text as Python 2's `json.loads` does: also `NaN`, `Infinity` and `-Infinity`.
   ///
+  /// - Parameter budget: is charged with the values. nil: that of the request that is carried out, or one of the text's
+  ///   own.
   /// - Throws: `JSONError`; a text that ends where a value has to stand is told as no JSON at all.
-  public init(json text: String) throws(JSONError) {
-    var reader = JSONReader(bytes: Array(text.utf8))
+  public init(json text: String, budget: RequestBudget? = nil) throws(JSONError) {
+    let count = text.utf8.count
+    let budget = budget ?? RequestBudget.currentOr(bytes: count)
+    var reader = JSONReader(bytes: Array(text.utf8), budget: budget)
+    do throws(LimitExceeded) {
+      try budget.charge(bytes: count)
+    } catch {
+      throw JSONError(description: "the document has \(error)")
+    }
     self = try reader.document()
+    budget.release(bytes: count)
   }
+
+  /// What a value takes in the array that holds it, which grows by doubling; a member's name comes to that.
+  static let heldBytes = 2 * MemoryLayout<JSONValue>.stride
+  /// The same for a member of an object.
+  static let memberBytes = 2 * MemoryLayout<Member>.stride
 }
 
 private nonisolated struct JSONReader {
   let bytes: [UInt8]
+  private let budget: RequestBudget
   private var index = 0
+  /// Names of members that take memory, each kept once.
+  private var names: Set<ByteName> = []
 
-  init(bytes: [UInt8]) { self.bytes = bytes }
+  init(bytes: [UInt8], budget: RequestBudget) {
+    self.bytes = bytes
+    self.budget = budget
+  }
+
+  private func charging(_ charge: (RequestBudget) throws(LimitExceeded) -> Void) throws(JSONError) {
+    do throws(LimitExceeded) {
+      try charge(budget)
+    } catch {
+      throw JSONError(description: "the document has \(error): \(place(index)) (char \(index))")
+    }
+  }
+
+  /// A member's name, the same memory for the same name.
+  private mutating func name() throws(JSONError) -> String {
+    let text = try string()
+    guard text.utf8.count > 15 else { return text }
+    let key = ByteName(text)
+    if let index = names.firstIndex(of: key) { return names[index].text }
+    try charging { budget throws(LimitExceeded) in try budget.chargeName(bytes: text.utf8.count) }
+    names.insert(key)
+    return text
+  }
+
+  /// A text that is a value.
+  private mutating func text() throws(JSONError) -> JSONValue {
+    let text = try string()
+    try charging { budget throws(LimitExceeded) in
+      try budget.charge(bytes: RequestBudget.heapBytes(ofText: text.utf8.count))
+    }
+    return .string(text)
+  }
 
   mutating func document() throws(JSONError) -> JSONValue {
     skipSpace()
@@ -107,9 +159,10 @@ private nonisolated struct JSONReader {
 
   private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
     guard depth < JSONValue.depthLimit else { throw fail("Nested too deeply", at: index) }
+    try charging { budget throws(LimitExceeded) in try budget.chargeElement(bytes: JSONValue.heldBytes) }
     if take("{") { return try object(depth: depth + 1) }
     if take("[") { return try array(depth: depth + 1) }
-    if take("\"") { return .string(try string()) }
+    if take("\"") { return try text() }
     if take(word: "null") { return .null }
     if take(word: "true") { return .boolean(true) }
     if take(word: "false") { return .boolean(false) }
@@ -125,7 +178,8 @@ private nonisolated struct JSONReader {
     if take("}") { return .object(members) }
     while true {
       guard take("\"") else { throw fail("Expecting property name", at: index) }
-      let name = try string()
+      let name = try name()
+      try charging { budget throws(LimitExceeded) in try budget.charge(bytes: JSONValue.memberBytes) }
       skipSpace()
       guard take(":") else { throw fail("Expecting : delimiter", at: index) }
       skipSpace()

@@ -18,88 +18,106 @@ public enum ClientDocument {
 
   /// The tree of a document.
   ///
+  /// - Parameter budget: is charged with the tree. nil: that of the request that is carried out, or one of the document's
+  ///   own.
   /// - Throws: `XMLError` with byte and line.
-  public static func parse(_ text: String) throws(XMLError) -> Element {
-    try parse(Array(text.utf8))
+  public static func parse(_ text: String, budget: RequestBudget? = nil) throws(XMLError) -> Element {
+    try parse(Array(text.utf8), budget: budget)
   }
 
   /// The same from UTF-8, or what the XML declaration says.
-  public static func parse(_ bytes: [UInt8], limits: HTTPLimits = limits) throws(XMLError) -> Element {
-    var reader = try XMLReader(bytes, limits: limits)
-    var namespaces = Namespaces()
+  public static func parse(
+    _ bytes: [UInt8], limits: HTTPLimits = limits, budget: RequestBudget? = nil
+  ) throws(XMLError) -> Element {
+    let budget = budget ?? RequestBudget.currentOr(bytes: bytes.count, limits: limits)
     // A document as Python sends it may say anything about its encoding: it is a string by then.
-    var open: [OpenElement] = []
-    var root: Element?
+    var reader = try XMLReader(bytes, limits: limits, budget: budget)
+    var tree = ElementTree(limits: limits, budget: budget)
     while let token = try reader.next() {
-      switch token {
-      case .start(let name, let attributes):
-        if !open.isEmpty { open[open.count - 1].childBegins() }
-        namespaces.enter(attributes, depth: open.count)
-        guard let element = namespaces.element(name, attributes) else {
-          throw reader.error("a namespace prefix is not declared")
+      do throws(DocumentFlaw) {
+        switch token {
+        case .start(let name, let attributes): try tree.start(name, attributes, skipped: reader.skippedCount)
+        case .text(let bytes): try tree.append(bytes, skipped: reader.skippedCount)
+        case .end: try tree.end()
         }
-        open.last?.element.children.append(element)
-        if root == nil { root = element }
-        open.append(OpenElement(element: element, skipped: reader.skippedCount))
-      case .text(let bytes):
-        guard !open.isEmpty else { continue }
-        // Text behind a comment is not the element's, as behind a child.
-        if reader.skippedCount != open[open.count - 1].skipped { open[open.count - 1].childBegins() }
-        open[open.count - 1].text += bytes
-      case .end:
-        var closed = open.removeLast()
-        closed.end()
-        namespaces.leave(depth: open.count)
+      } catch {
+        switch error {
+        case .limit(let exceeded): throw reader.error(exceeded)
+        case .undeclaredPrefix: throw reader.error("a namespace prefix is not declared")
+        }
       }
     }
     // The reader gives at least one element or throws.
-    guard let root else { preconditionFailure("XMLReader ended without an element") }
+    guard let root = tree.root else { preconditionFailure("XMLReader ended without an element") }
     return root
   }
+}
 
-  /// The namespace declarations of the open elements.
-  private struct Namespaces {
-    private var declarations: [(prefix: Substring, uri: String, depth: Int)] = [
-      ("xml", "http://www.w3.org/XML/1998/namespace", -1)
-    ]
+/// Why the tokens of a well-formed document make no tree.
+enum DocumentFlaw: Error {
+  case limit(LimitExceeded)
+  case undeclaredPrefix
+}
 
-    mutating func enter(_ attributes: [XMLReader.Attribute], depth: Int) {
-      for attribute in attributes {
-        guard let prefix = Self.declaredPrefix(attribute.name) else { continue }
-        declarations.append((prefix, attribute.value, depth))
-      }
+/// A tree that is built from tokens, and charged to a budget as it grows.
+private struct ElementTree {
+  /// What an element takes beside its texts: its own memory, its places in its parent and among the open ones.
+  private static let elementBytes = 176
+  /// What an attribute takes beside its texts.
+  private static let attributeBytes = 2 * MemoryLayout<(name: String, value: String)>.stride
+
+  private let budget: RequestBudget
+  private var namespaces: NamespaceScope
+  private var open: [OpenElement] = []
+  private(set) var root: Element?
+
+  init(limits: HTTPLimits, budget: RequestBudget) {
+    self.budget = budget
+    namespaces = NamespaceScope(limits: limits, budget: budget)
+  }
+
+  mutating func start(
+    _ name: String, _ attributes: [XMLReader.Attribute], skipped: Int
+  ) throws(DocumentFlaw) {
+    if !open.isEmpty { open[open.count - 1].childBegins() }
+    try namespaces.enter(attributes, depth: open.count)
+    let element = try element(name, attributes)
+    open.last?.element.children.append(element)
+    if root == nil { root = element }
+    open.append(OpenElement(element: element, skipped: skipped))
+  }
+
+  private mutating func element(_ name: String, _ attributes: [XMLReader.Attribute]) throws(DocumentFlaw) -> Element {
+    try charge(Self.elementBytes)
+    let tag = try namespaces.tag(name)
+    var pairs: [(name: String, value: String)] = []
+    pairs.reserveCapacity(attributes.count)
+    for attribute in attributes where !NamespaceScope.declares(attribute.name) {
+      try charge(Self.attributeBytes + RequestBudget.heapBytes(ofText: attribute.value.utf8.count))
+      pairs.append((name: try namespaces.attribute(attribute.name), value: attribute.value))
     }
+    return Element(tag, Attributes(pairs))
+  }
 
-    mutating func leave(depth: Int) {
-      while let last = declarations.last, last.depth >= depth { declarations.removeLast() }
-    }
+  mutating func append(_ bytes: [UInt8], skipped: Int) throws(DocumentFlaw) {
+    guard !open.isEmpty else { return }
+    try charge(bytes.count)
+    // Text behind a comment is not the element's, as behind a child.
+    if skipped != open[open.count - 1].skipped { open[open.count - 1].childBegins() }
+    open[open.count - 1].text += bytes
+  }
 
-    /// nil where a prefix is not declared.
-    func element(_ name: String, _ attributes: [XMLReader.Attribute]) -> Element? {
-      guard let tag = expanded(name, default: declarations.last { $0.prefix.isEmpty }?.uri ?? "") else { return nil }
-      var pairs: [(name: String, value: String)] = []
-      pairs.reserveCapacity(attributes.count)
-      for attribute in attributes where Self.declaredPrefix(attribute.name) == nil {
-        guard let name = expanded(attribute.name, default: "") else { return nil }
-        pairs.append((name: name, value: attribute.value))
-      }
-      return Element(tag, Attributes(pairs))
-    }
+  mutating func end() throws(DocumentFlaw) {
+    var closed = open.removeLast()
+    closed.end()
+    namespaces.leave(depth: open.count)
+  }
 
-    private func expanded(_ name: String, default uri: String) -> String? {
-      guard let colon = name.utf8.firstIndex(of: UInt8(ascii: ":")) else {
-        return uri.isEmpty ? name : "{\(uri)}\(name)"
-      }
-      let prefix = name[..<colon]
-      guard let uri = declarations.last(where: { $0.prefix == prefix })?.uri else { return nil }
-      return "{\(uri)}\(name[name.utf8.index(after: colon)...])"
-    }
-
-    /// The prefix that an attribute declares, empty for the default namespace; nil where it declares none.
-    private static func declaredPrefix(_ name: String) -> Substring? {
-      guard name.utf8.starts(with: "xmlns".utf8) else { return nil }
-      let rest = name.dropFirst(5)
-      return rest.isEmpty ? rest : rest.utf8.first == UInt8(ascii: ":") ? rest.dropFirst() : nil
+  private func charge(_ bytes: Int) throws(DocumentFlaw) {
+    do throws(LimitExceeded) {
+      try budget.charge(bytes: bytes)
+    } catch {
+      throw .limit(error)
     }
   }
 

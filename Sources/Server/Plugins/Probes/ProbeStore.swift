@@ -132,10 +132,11 @@ final class ProbeStore {
   /// Parses probed.xml or a part of it, by the reader of what clients send: one output, an attribute here, may be larger
   /// than the 10 MB that libxml2 takes.
   static func read(_ bytes: [UInt8]) throws(XMLError) -> Element {
-    var limits = ClientDocument.limits
+    var limits = ClientDocument.limits.withoutRequestBounds
     limits.xmlAttributeBytes = limitBytes
     limits.xmlTextBytes = limitBytes
-    return try ClientDocument.parse(bytes, limits: limits)
+    let budget = RequestBudget(limits: limits, bodyBytes: bytes.count)
+    return try ClientDocument.parse(bytes, limits: limits, budget: budget)
   }
 
   private func set(_ report: ProbeReport, _ client: String) {

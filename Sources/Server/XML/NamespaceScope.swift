@@ -1,0 +1,112 @@
+import XMLRPC
+
+/// The namespace declarations in force at one place of a document, and the names that were met under them.
+///
+/// A name with a namespace reads `{uri}local`. Each such name is made once for a document, however many elements have it:
+/// a namespace may be long, and there may be many elements.
+struct NamespaceScope {
+  private struct Declaration {
+    let prefix: ByteName
+    /// Of the namespace, in `namespaces`; 0 is none.
+    let number: Int
+    /// Of the element that declares it.
+    let depth: Int
+  }
+
+  /// A name as it is written, and what it is written under.
+  private struct Key: Hashable {
+    let number: Int
+    let local: ByteName
+  }
+
+  /// Up to so many bytes are no allocation.
+  private static let shortBytes = 15
+
+  private let limits: HTTPLimits
+  private let budget: RequestBudget
+  /// Distinct namespaces, by number.
+  private var namespaces = ["", "http://www.w3.org/XML/1998/namespace"]
+  private var numbers: [ByteName: Int] = [ByteName(""): 0, ByteName("http://www.w3.org/XML/1998/namespace"): 1]
+  private var names: [Key: String] = [:]
+  private var declarations = [Declaration(prefix: ByteName("xml"), number: 1, depth: -1)]
+
+  init(limits: HTTPLimits, budget: RequestBudget) {
+    self.limits = limits
+    self.budget = budget
+  }
+
+  /// Takes the declarations of a start tag.
+  mutating func enter(_ attributes: [XMLReader.Attribute], depth: Int) throws(DocumentFlaw) {
+    for attribute in attributes {
+      guard let prefix = Self.declaredPrefix(attribute.name) else { continue }
+      guard declarations.count <= limits.xmlNamespaces else {
+        throw .limit(LimitExceeded("xmlNamespaces", limits.xmlNamespaces))
+      }
+      let declaration = Declaration(
+        prefix: ByteName(String(prefix)), number: try number(of: attribute.value), depth: depth)
+      declarations.append(declaration)
+    }
+  }
+
+  /// Forgets those of an element that ends.
+  mutating func leave(depth: Int) {
+    while let last = declarations.last, last.depth >= depth { declarations.removeLast() }
+  }
+
+  /// The full name of an element.
+  mutating func tag(_ name: String) throws(DocumentFlaw) -> String { try expand(name, takesDefault: true) }
+
+  /// The full name of an attribute: without a prefix it is in no namespace.
+  mutating func attribute(_ name: String) throws(DocumentFlaw) -> String { try expand(name, takesDefault: false) }
+
+  private mutating func expand(_ name: String, takesDefault: Bool) throws(DocumentFlaw) -> String {
+    guard let colon = name.utf8.firstIndex(of: UInt8(ascii: ":")) else {
+      return try intern(name, takesDefault ? number(ofPrefix: ByteName("")) ?? 0 : 0)
+    }
+    // An empty namespace takes a prefix back, where XML lets it.
+    guard let number = number(ofPrefix: ByteName(String(name[..<colon]))), number > 0 else { throw .undeclaredPrefix }
+    return try intern(String(name[name.utf8.index(after: colon)...]), number)
+  }
+
+  private func number(ofPrefix prefix: ByteName) -> Int? { declarations.last { $0.prefix == prefix }?.number }
+
+  private mutating func number(of uri: String) throws(DocumentFlaw) -> Int {
+    let key = ByteName(uri)
+    if let known = numbers[key] { return known }
+    guard uri.utf8.count <= limits.xmlNamespaceBytes else {
+      throw .limit(LimitExceeded("xmlNamespaceBytes", limits.xmlNamespaceBytes))
+    }
+    try chargeName(uri.utf8.count)
+    numbers[key] = namespaces.count
+    namespaces.append(uri)
+    return namespaces.count - 1
+  }
+
+  private mutating func intern(_ local: String, _ number: Int) throws(DocumentFlaw) -> String {
+    if number == 0, local.utf8.count <= Self.shortBytes { return local }
+    let key = Key(number: number, local: ByteName(local))
+    if let known = names[key] { return known }
+    let name = number == 0 ? local : "{\(namespaces[number])}\(local)"
+    try chargeName(name.utf8.count + local.utf8.count)
+    names[key] = name
+    return name
+  }
+
+  private func chargeName(_ bytes: Int) throws(DocumentFlaw) {
+    do throws(LimitExceeded) {
+      try budget.chargeName(bytes: bytes)
+    } catch {
+      throw .limit(error)
+    }
+  }
+
+  /// Whether an attribute declares a namespace.
+  static func declares(_ name: String) -> Bool { declaredPrefix(name) != nil }
+
+  /// The prefix that an attribute declares, empty for the default namespace; nil where it declares none.
+  private static func declaredPrefix(_ name: String) -> Substring? {
+    guard name.utf8.starts(with: "xmlns".utf8) else { return nil }
+    let rest = name.dropFirst(5)
+    return rest.isEmpty ? rest : rest.utf8.first == UInt8(ascii: ":") ? rest.dropFirst() : nil
+  }
+}
