@@ -64,7 +64,7 @@ import Testing
       <Client name="two"><Allow method="*"/></Client></MetadataACLs>
       """
     try await run(["ACL/metadata.xml": rules]) { (bench: CoreBench, plugin: ACLPlugin) async throws in
-      for (client, rmi, answer) in [
+      for (client, rmi, answer): (ClientName, String, Bool) in [
         ("one", "GetConfig", true), ("two", "GetConfig", false), ("two", "GetProbes", true),
         ("one", "GetProbes", false),
       ] {

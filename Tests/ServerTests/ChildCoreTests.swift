@@ -33,7 +33,7 @@ import XMLRPC
       try core.loadPlugins()
       core.initPlugin(plugin)
       fake = try #require(core.plugins["Fake"] as? FakePlugin)
-      fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname }
+      fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname.text }
       fake.structures = { _ in [FakeBench.bundle("b", ["/fast"])] }
       channel.onFrame = { core.take($0) }
       parent.onFrame = { [unowned self] in frames.append($0) }

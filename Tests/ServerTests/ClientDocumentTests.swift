@@ -73,8 +73,7 @@ import XMLRPC
       let long = String(repeating: "x", count: ProbesPlugin.limitGroupBytes + 1)
       let lines = (0..<5000).map { "group:g\($0)" }.joined(separator: "\n")
       let data = "<p><probe-data name=\"a\" source=\"Probes\">group:\(long)\n\(lines)</probe-data></p>"
-      let address = ClientAddress(ip: "127.0.0.1", port: 1)
-      #expect(try await bench.core.recvProbeData(address, data) == .bool(true))
+      #expect(try await bench.core.recvProbeData(Caller("c"), data) == .bool(true))
       let metadata = try await bench.core.buildMetadata("c")
       let probed = metadata.groups.filter { $0.hasPrefix("g") }
       #expect(probed.count == ProbesPlugin.limitGroups - 1 && !metadata.groups.contains(long))

@@ -37,6 +37,23 @@ extension ScriptedTransport {
     #expect(bench.table.counters.responses == 2 && bench.table.unauthenticatedCount == 0)
   }
 
+  @Test func eachRequestIsAnsweredAsWhoAuthenticatedWithIt() async throws {
+    let peer = try #require(bench.connect())
+    bench.handler.caller = Caller("one", ip: "192.0.2.1")
+    bench.send(request, to: peer)
+    bench.handler.caller = Caller("two", ip: "192.0.2.1")
+    bench.send(request, to: peer)
+    bench.handler.waits = true
+    bench.handler.caller = Caller("three", ip: "192.0.2.1")
+    bench.send(request, to: peer)
+    await bench.goOn()
+    await bench.handler.untilWaiting()
+    #expect(bench.handler.callers.map { $0?.client } == ["one", "two", "three"])
+    // No request is asked about with the caller of the one before it.
+    #expect(bench.handler.peers.allSatisfy { $0.caller == nil })
+    await bench.goOn()
+  }
+
   @Test func bytesThatComeOneByOneMakeTheSameRequest() throws {
     let peer = try #require(bench.connect())
     for byte in request { bench.send(String(byte), to: peer) }

@@ -195,7 +195,7 @@ private final class UnstartablePlugin: Plugin {
     try await run { core, log, _ in
       core.initPlugin(FakePlugin.self)
       try await core.run()
-      let local = ClientAddress(ip: "127.0.0.1", port: 1)
+      let local = Caller("localhost")
       @MainActor func ask(_ method: String, _ parameters: [Value] = []) async -> String {
         FakeBench.text(await core.dispatch(MethodCall(method: method, params: parameters), from: local))
       }

@@ -26,7 +26,7 @@ final class FunctionCore: NetworkCore, CoreImplementation {
       if underWay == 0 { finish() }
     }
     guard let credentials = BasicAuth.parse(authorization),
-      await authenticate(
+      case .admitted(let caller) = await authenticate(
         certificate: nil, user: credentials.userText, password: credentials.passwordText, address: address)
     else { return (401, []) }
     let call: MethodCall
@@ -36,7 +36,7 @@ final class FunctionCore: NetworkCore, CoreImplementation {
       logger.error("Unexpected dispatch error for \(address.ip): \(error)")
       return (500, [])
     }
-    switch await dispatch(call, from: address) {
+    switch await dispatch(call, from: caller) {
     case .value(let value): return (200, MethodResponse.encode(value).bytes())
     case .fault(let fault): return (200, MethodResponse.encode(fault: fault).bytes())
     case .denied: return (401, [])

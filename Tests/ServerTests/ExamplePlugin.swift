@@ -52,7 +52,8 @@ final class NoticesPlugin: Plugin, Generator, Connector {
     var methods = super.rmi
     methods["Show"] = RemoteMethod { [unowned self] arguments in
       try arguments.require(1, of: "Show")
-      guard let client = arguments[0].string else { throw ParameterError("a client's name is a string") }
+      guard let text = arguments[0].string else { throw ParameterError("a client's name is a string") }
+      let client = try ClientName(recorded: text)
       return .array(notices(try await core.buildMetadata(client)).map { .string($0) })
     }
     return methods

@@ -33,7 +33,7 @@ import XMLRPC
       await #expect(throws: PluginExecutionError.self) {
         try await bench.core.bind(Element("Path", ["name": "/etc/motd.d/notices"]), metadata)
       }
-      let local = ClientAddress(ip: "127.0.0.1", port: 1)
+      let local = Caller("localhost")
       let outcome = await bench.core.dispatch(MethodCall(method: "Notices.Show", params: ["two"]), from: local)
       #expect(FakeBench.text(outcome) == "[]")
     }

@@ -11,7 +11,7 @@ class FakeMetadataPlugin: Plugin, Metadata {
   override class var createsFolder: Bool { false }
 
   /// Name by address.
-  var clients = ["10.0.0.1": "one", "10.0.0.2": "two", "127.0.0.1": "one"]
+  var clients: [String: ClientName] = ["10.0.0.1": "one", "10.0.0.2": "two", "127.0.0.1": "one"]
   var groups: [String: MetadataGroup] = ["base": MetadataGroup(name: "base", bundles: ["b"])]
   /// Requirements that throw, by name.
   var failures: [String: any Error] = [:]
@@ -20,12 +20,9 @@ class FakeMetadataPlugin: Plugin, Metadata {
   var calls: [String] = []
   var isAdmitted = true
   /// Metadata that is given in the place of the client's.
-  var answer: ((String) -> ClientMetadata)?
-  /// A client's name that is given in the place of the address's.
-  var resolved: String?
-  /// What the calls that wait for nobody say.
-  var resolvedNow: String?
-  var admittedNow: Bool?
+  var answer: ((ClientName) -> ClientMetadata)?
+  /// What authentication says that waits for nobody.
+  var admittedNow: AuthenticationDecision?
   var groupsMerged: (ClientMetadata, [String]) -> Void = { $0.groups.formUnion($1) }
 
   private func meet(_ name: String, _ subject: String) async throws {
@@ -34,33 +31,33 @@ class FakeMetadataPlugin: Plugin, Metadata {
     if let failure = failures[name] { throw failure }
   }
 
-  func resolveClient(_ address: ClientAddress, cleanupCache: Bool) async throws -> String {
+  func resolveClient(_ address: ClientAddress) async throws -> ClientName {
     try await meet("resolveClient", address.ip)
-    guard let client = resolved ?? clients[address.ip] else {
+    guard let client = clients[address.ip] else {
       throw MetadataConsistencyError("nobody is at \(address.ip)")
     }
     return client
   }
 
   func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress) async
-    -> Bool
+    -> AuthenticationDecision
   {
     calls.append("authenticateConnection \(address.ip) \(certificate ?? "-") \(user) \(password)")
     if address.ip == "10.0.0.1" { await gates["authenticateConnection"]?.wait() }
-    return isAdmitted
+    guard isAdmitted, let client = clients[address.ip] else { return .refused }
+    return .admitted(Caller(client, at: address))
   }
 
-  func resolveClientNow(_ address: ClientAddress) -> String? { resolvedNow }
-  func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress) -> Bool? {
-    admittedNow
-  }
+  func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress)
+    -> AuthenticationDecision?
+  { admittedNow }
 
-  func initialMetadata(_ client: String) async throws -> ClientMetadata {
-    try await meet("initialMetadata", client)
+  func initialMetadata(_ client: ClientName) async throws -> ClientMetadata {
+    try await meet("initialMetadata", client.text)
     return answer?(client) ?? Self.metadata(client)
   }
 
-  static func metadata(_ client: String, bundles: OrderedSet<String> = ["b"]) -> ClientMetadata {
+  static func metadata(_ client: ClientName, bundles: OrderedSet<String> = ["b"]) -> ClientMetadata {
     ClientMetadata(
       hostname: client, profile: "base", groups: ["base"], bundles: bundles, aliases: [], addresses: [],
       categories: [:], uuid: nil, password: nil, version: nil)
@@ -70,12 +67,12 @@ class FakeMetadataPlugin: Plugin, Metadata {
   func mergeAdditionalData(_ metadata: ClientMetadata, source: String, data: any ConnectorData) {
     metadata.addData(data, of: source)
   }
-  func listClients() async -> [String] { Set(clients.values).sorted() }
+  func listClients() async -> [ClientName] { Set(clients.values).sorted() }
   func updateClientList() async {}
-  func setProfile(_ client: String, _ profile: String, address: ClientAddress?, requirePublic: Bool) async throws {
-    try await meet("setProfile", client)
+  func setProfile(_ client: ClientName, _ profile: String, address: ClientAddress?, requirePublic: Bool) async throws {
+    try await meet("setProfile", client.text)
   }
-  func setVersion(_ client: String, _ version: String) async throws { try await meet("setVersion", client) }
+  func setVersion(_ client: ClientName, _ version: String) async throws { try await meet("setVersion", client.text) }
 }
 
 /// One more, which comes first.
@@ -108,7 +105,7 @@ struct FakeMetadataBench {
         let fake = core.plugins["Fake"] as? FakePlugin
       else { throw PluginInitError("the fakes are not loaded") }
       fake.structures = { _ in [FakeBench.bundle("b", ["/fast"])] }
-      fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname }
+      fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname.text }
       try await body(FakeMetadataBench(core: core, log: log, metadata: metadata, fake: fake))
       core.shutdown()
     }

@@ -62,7 +62,7 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
   var goal: (Element) -> Void = { _ in }
   var decision: ACLDecision = .allow
   var isAllowedByMetadata = true
-  var expired: [String?] = []
+  var expired: [ClientName?] = []
   var revision = "7"
   /// What a client has for an entry.
   var pulled: (Element) -> Void = { _ in }
@@ -95,57 +95,61 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
   }
   func handlesEntry(_ entry: Element, _ metadata: ClientMetadata) async throws -> Bool {
     guard handled.contains("\(entry.tag):\(entry.name ?? "")") else { return false }
-    try await meet("handlesEntry", metadata.hostname)
+    try await meet("handlesEntry", metadata.hostname.text)
     return true
   }
   func handleEntry(_ entry: Element, _ metadata: ClientMetadata) async throws {
-    try await meet("handleEntry", metadata.hostname)
+    try await meet("handleEntry", metadata.hostname.text)
     entry["by"] = "\(name) slowly"
   }
   func buildStructures(_ metadata: ClientMetadata) async throws -> [Element] {
-    try await meet("buildStructures", metadata.hostname)
+    try await meet("buildStructures", metadata.hostname.text)
     return structures(metadata)
   }
   func additionalGroups(_ metadata: ClientMetadata) async throws -> [AdditionalGroup] {
-    try await meet("additionalGroups", metadata.hostname)
+    try await meet("additionalGroups", metadata.hostname.text)
     return groups
   }
   func additionalData(_ metadata: ClientMetadata) async throws -> (any ConnectorData)? {
-    try await meet("additionalData", metadata.hostname)
+    try await meet("additionalData", metadata.hostname.text)
     return data
   }
   func getProbes(_ metadata: ClientMetadata) async throws -> [Element] {
-    try await meet("getProbes", metadata.hostname)
+    try await meet("getProbes", metadata.hostname.text)
     return probes
   }
   func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
-    try await meet("receiveData", metadata.hostname)
+    try await meet("receiveData", metadata.hostname.text)
     received += data
   }
   func processStatistics(_ metadata: ClientMetadata, _ statistics: Element) async throws {
-    try await meet("processStatistics", metadata.hostname)
+    try await meet("processStatistics", metadata.hostname.text)
     received.append(statistics)
   }
   func startThreads() async throws { try await meet("startThreads") }
   func getDecisions(_ metadata: ClientMetadata, mode: String) async throws -> [(tag: String?, name: String?)] {
-    try await meet("getDecisions", metadata.hostname)
+    try await meet("getDecisions", metadata.hostname.text)
     return decisions.map { ($0.tag, $0.name.map { "\(mode) \($0)" }) }
   }
   func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
-    try await meet("validateStructures", metadata.hostname)
+    try await meet("validateStructures", metadata.hostname.text)
     validate(&structures)
   }
   func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) async throws {
-    try await meet("validateGoals", metadata.hostname)
+    try await meet("validateGoals", metadata.hostname.text)
     goal(configuration)
   }
   func getRevision() async throws -> String {
     try await meet("getRevision")
     return revision
   }
-  func startClientRun(_ metadata: ClientMetadata) async throws { try await meet("startClientRun", metadata.hostname) }
-  func endClientRun(_ metadata: ClientMetadata) async throws { try await meet("endClientRun", metadata.hostname) }
-  func endStatistics(_ metadata: ClientMetadata) async throws { try await meet("endStatistics", metadata.hostname) }
+  func startClientRun(_ metadata: ClientMetadata) async throws {
+    try await meet("startClientRun", metadata.hostname.text)
+  }
+  func endClientRun(_ metadata: ClientMetadata) async throws { try await meet("endClientRun", metadata.hostname.text) }
+  func endStatistics(_ metadata: ClientMetadata) async throws {
+    try await meet("endStatistics", metadata.hostname.text)
+  }
   func checkACL(address: ClientAddress, rmi: String) throws -> ACLDecision {
     if let failure = failures["checkACL address"] { throw failure }
     return decision
@@ -154,7 +158,7 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
     try meetNow("checkACL metadata")
     return isAllowedByMetadata
   }
-  func expireCache(key: String?) { expired.append(key) }
+  func expireCache(key: ClientName?) { expired.append(key) }
   func templateData(entry: Element, metadata: ClientMetadata, template: String) throws -> [String: any ConnectorData] {
     try meetNow("templateData")
     return Self.variables("\(name) \(entry.name ?? "-") \(template)", name)
@@ -167,12 +171,12 @@ class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statistics, 
   private static func variables(_ text: String, _ name: String) -> [String: any ConnectorData] {
     ["fake": FakeData(text: text), name: FakeData(text: name)]
   }
-  func getExtra(_ client: String) async throws -> [(tag: String, name: String)] {
-    try await meet("getExtra", client)
+  func getExtra(_ client: ClientName) async throws -> [(tag: String, name: String)] {
+    try await meet("getExtra", client.text)
     return [("Path", "/extra")]
   }
-  func getCurrentEntry(_ client: String, tag: String, name: String) async throws -> Element {
-    try await meet("getCurrentEntry", client)
+  func getCurrentEntry(_ client: ClientName, tag: String, name: String) async throws -> Element {
+    try await meet("getCurrentEntry", client.text)
     let entry = Element(tag, ["name": name])
     pulled(entry)
     return entry

@@ -8,7 +8,7 @@ import XMLRPC
 
 /// A site with a few clients, its core under inotify, and the means to ask for configurations.
 private final class Site {
-  static let clients = ["a.example.com", "b.example.com", "c.example.com"]
+  static let clients: [ClientName] = ["a.example.com", "b.example.com", "c.example.com"]
 
   let folder = TemporaryDirectory()
   let core: NetworkCore
@@ -76,6 +76,8 @@ private final class Site {
 
   func address(_ client: Int) -> ClientAddress { ClientAddress(ip: "127.0.0.\(client + 1)", port: 1) }
 
+  func caller(_ client: Int) -> Caller { Caller(Site.clients[client], at: address(client)) }
+
   /// The answer as a client gets it, by the way that a request takes.
   func ask(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
     core.bytesCame()
@@ -85,10 +87,13 @@ private final class Site {
 
   /// The head of a request, with its body not yet there.
   func authenticate(_ client: Int) throws {
-    guard case .admitted? = core.authenticateNow(head, peer: peer(client)) else {
+    guard case .admitted(let caller)? = core.authenticateNow(head, peer: peer(client)) else {
       throw PluginExecutionError("client \(client) may not come in")
     }
+    admitted[client] = caller
   }
+
+  private var admitted: [Int: Caller] = [:]
 
   /// The body of a request whose head was let in.
   func body(_ client: Int, _ method: String) async -> [UInt8] {
@@ -102,7 +107,9 @@ private final class Site {
     method: "POST", target: "/RPC2", headers: [HTTPField("Authorization", "Basic cm9vdDpmb29iYXQ=")])
 
   private func peer(_ client: Int) -> PeerIdentity {
-    PeerIdentity(address: .ipv4(0x7f00_0001 + UInt32(client), port: 1))
+    var peer = PeerIdentity(address: .ipv4(0x7f00_0001 + UInt32(client), port: 1))
+    peer.caller = admitted[client]
+    return peer
   }
 
   /// The answer of a core that knows nothing but the repository as it is now.
@@ -124,7 +131,7 @@ private final class Site {
 
   func report(_ client: Int, _ output: String) async throws {
     let data = "<probe-data><probe-data name='kind' source='Probes'>\(output)</probe-data></probe-data>"
-    _ = try await core.recvProbeData(address(client), data)
+    _ = try await core.recvProbeData(caller(client), data)
   }
 
   var given: Int { core.keptAnswers.given }
@@ -154,8 +161,8 @@ private final class Site {
       case 9: site.folder.write("<Defaults><Path name='.*' group='g\(number)'/></Defaults>", to: "Defaults/d.xml")
       case 10: unlink(site.folder.file(["Defaults/d.xml", "Cfg/etc/issue/info.xml", "Rules/x.xml"][number]))
       case 11...13: try await site.report(client, number == 0 ? "nothing" : "group:probed")
-      case 14...15: _ = try await core.declareVersion(site.address(client), ["1.2.0", "1.3.4", "1.4.0"][number])
-      case 16: _ = try await core.assertProfile(site.address(client), number == 0 ? "web" : "other")
+      case 14...15: _ = try await core.declareVersion(site.caller(client), ["1.2.0", "1.3.4", "1.4.0"][number])
+      case 16: _ = try await core.assertProfile(site.caller(client), number == 0 ? "web" : "other")
       case 17:
         var settings = core.settings
         settings.pathDefaults.owner = ["root", "nobody", "daemon"][number]
@@ -219,8 +226,8 @@ struct Seeded: RandomNumberGenerator {
     for client in Site.clients.indices { _ = try await site.ask(client) }
     let repository = site.core.repositoryGeneration
     try await site.report(0, "group:probed")
-    _ = try await site.core.declareVersion(site.address(0), "1.4.0")
-    _ = try await site.core.assertProfile(site.address(0), "other")
+    _ = try await site.core.declareVersion(site.caller(0), "1.4.0")
+    _ = try await site.core.assertProfile(site.caller(0), "other")
     // What was written is on disk, and the monitor has seen it.
     site.core.fileMonitor.processPending()
     #expect(site.core.repositoryGeneration == repository)
@@ -245,7 +252,7 @@ struct Seeded: RandomNumberGenerator {
     for client in Site.clients.indices { _ = try await site.ask(client) }
     let kept = site.core.keptAnswers
     #expect(kept.count == 3 && kept.structureCount == 2)
-    kept.remove(Site.clients[0])
+    kept.remove(.configuration(Site.clients[0]))
     #expect(kept.structureCount == 2)
     kept.removeAll()
     #expect(kept.count == 0 && kept.structureCount == 0 && kept.heldBytes == 0)
@@ -260,7 +267,9 @@ struct Seeded: RandomNumberGenerator {
     _ = try await site.ask(0)
     let kept = site.core.keptAnswers
     kept.limitBytes = kept.heldBytes - 1
-    #expect(kept[Site.clients[0]] != nil && kept[Site.clients[1]] == nil && kept[Site.clients[2]] != nil)
+    #expect(
+      kept[.configuration(Site.clients[0])] != nil && kept[.configuration(Site.clients[1])] == nil
+        && kept[.configuration(Site.clients[2])] != nil)
     kept.limitBytes = 0
     #expect(kept.count == 0 && kept.heldBytes == 0)
     site.core.shutdown()

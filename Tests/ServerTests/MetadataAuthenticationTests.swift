@@ -1,6 +1,7 @@
 import EventLoop
 import Support
 import Testing
+import XMLRPC
 
 @testable import Server
 
@@ -13,7 +14,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
   var ip = "127.0.0.1"
   var mode = "cert+password"
   /// The client that it is; nil where it may not come in.
-  let client: String?
+  let client: ClientName?
 
   var testDescription: String { name }
 
@@ -51,6 +52,26 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     Attempt(name: "bootstrap, certificate", certificate: "boot", password: "x", ip: "127.0.0.6", client: "boot"),
     Attempt(name: "default cert, password", mode: "cert", client: nil),
     Attempt(name: "default cert, certificate", certificate: "one", password: "x", mode: "cert", client: "one"),
+    Attempt(name: "a name with a slash", user: "../x", client: nil),
+    Attempt(name: "a name that a shell expands", user: "*", client: nil),
+    Attempt(name: "a name of two lines", user: "one\nCN = safe", client: nil),
+    Attempt(name: "a name with a blank", user: "GetProbes one", client: nil),
+    Attempt(name: "no name at all", user: "", client: nil),
+    Attempt(name: "an option", user: "-rf", client: nil),
+    Attempt(name: "a name that is too long", user: String(repeating: "a", count: 256), client: nil),
+    Attempt(name: "letters beyond ASCII that clients.xml does not have", user: "stra\u{DF}e", client: nil),
+    Attempt(name: "letters beyond ASCII as clients.xml has them", user: "caf\u{E9}", client: "caf\u{E9}"),
+    Attempt(name: "the same letters in two scalars", user: "cafe\u{301}", client: nil),
+    Attempt(name: "the same letters in another case", user: "CAF\u{C9}", client: nil),
+    Attempt(name: "the spelling of clients.xml", user: "\u{C9}tage", client: "\u{E9}tage"),
+    Attempt(name: "an alias as clients.xml has it", user: "\u{FC}ber", client: "two"),
+    Attempt(name: "a sign that becomes an ASCII letter", user: "\u{212A}ey", client: nil),
+    Attempt(name: "root in another letter case is a name", user: "ROOT", client: "ROOT"),
+    Attempt(name: "a name that clients.xml has and no client may have", user: "a/b", client: nil),
+    Attempt(name: "certificate of two lines", certificate: "one\nsafe", client: nil),
+    Attempt(name: "certificate with a path", certificate: "../one", password: "x", ip: "127.0.0.77", client: nil),
+    Attempt(name: "certificate, the letters in two scalars", certificate: "cafe\u{301}", client: nil),
+    Attempt(name: "name service has a path", ip: "127.0.0.88", client: nil),
     Attempt(name: "default cert, client says both", user: "both", mode: "cert", client: "both"),
   ]
 }
@@ -61,7 +82,11 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     "Metadata/clients.xml": """
     <Clients>
       <Client name="one" profile="base" address="127.0.0.1"><Alias name="uno"/></Client>
-      <Client name="two" profile="base" address="127.0.0.2"/>
+      <Client name="two" profile="base" address="127.0.0.2"><Alias name="\u{FC}ber"/></Client>
+      <Client name="caf\u{E9}" profile="base"/>
+      <Client name="\u{C9}tage" profile="base"/>
+      <Client name="key" profile="base"/>
+      <Client name="a/b" profile="base"/>
       <Client name="three" profile="base" address="127.0.0.2"/>
       <Client name="twice" profile="base" address="127.0.0.12"><Alias name="again" address="127.0.0.12"/></Client>
       <Client name="cert" profile="base" address="127.0.0.4" auth="cert"/>
@@ -74,7 +99,9 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     </Clients>
     """,
   ]
-  private static let names = ["127.0.0.8": "NAMED", "127.0.0.9": "uno", "127.0.0.77": "elsewhere"]
+  private static let names = [
+    "127.0.0.8": "NAMED", "127.0.0.9": "uno", "127.0.0.77": "elsewhere", "127.0.0.88": "../one",
+  ]
 
   @Test(arguments: Attempt.all)
   fileprivate func onlyTheRightOnesComeIn(_ attempt: Attempt) async throws {
@@ -84,13 +111,59 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
       (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       let address = ClientAddress(ip: attempt.ip, port: 4711)
-      let isIn = await plugin.authenticateConnection(
+      let decision = await plugin.authenticateConnection(
         certificate: attempt.certificate, user: attempt.user, password: attempt.password, address: address)
-      #expect(isIn == (attempt.client != nil))
-      if isIn {
-        let name = try await plugin.resolveClient(address, cleanupCache: true)
-        #expect(plugin.canonicalName(name) == attempt.client)
+      #expect(decision.caller?.client == attempt.client)
+      #expect(decision.caller.map { $0.address == address } ?? true)
+    }
+  }
+
+  /// A name that cannot be one is refused with a line that says why, and leaves nothing behind.
+  @Test func aRefusedNameIsLoggedAndLeavesNothing() async throws {
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
+      let log = CapturedLines(bench.core)
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let before = try bench.text("Metadata/clients.xml")
+      let known = await plugin.listClients()
+      for (name, reason) in [
+        ("../../etc/cron.d/x", "it has a /"), ("", "it is empty"), ("*", "it has a *"), ("a\nb", "it has the byte 0a"),
+        (String(repeating: "a", count: 300), "it has 300 bytes, more than 255"),
+        ("a..b", "it is a dot, or has two in a row"),
+        ("cafe\u{301}", "it has the byte cc"), ("-v", "it begins with -"),
+      ] {
+        let decision = await plugin.authenticateConnection(
+          certificate: nil, user: name, password: "foobat", address: ClientAddress(ip: "127.0.0.1", port: 1))
+        #expect(decision == .refused)
+        let said = log.lines.filter { $0.contains("no client's name: \(reason)") }
+        #expect(said.count == 1, "\(reason)")
       }
+      #expect(try bench.text("Metadata/clients.xml") == before)
+      #expect(await plugin.listClients() == known)
+    }
+  }
+
+  /// What an address and port said once counts for nothing: the next who uses them is who it authenticates as.
+  @Test func aPortThatIsUsedAgainIsItsNewOwners() async throws {
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let address = ClientAddress(ip: "127.0.0.4", port: 4711)
+      let first = await plugin.authenticateConnection(
+        certificate: nil, user: "safe", password: "safest", address: address)
+      #expect(first.caller?.client == "safe")
+      let second = await plugin.authenticateConnection(
+        certificate: "cert", user: "root", password: "", address: address)
+      let caller = try #require(second.caller)
+      #expect(caller.client == "cert")
+      // The call is carried out as the second, whatever the first one left.
+      _ = try await bench.core.declareVersion(caller, "1.4.0")
+      #expect(plugin.clients.client(named: "cert")?.version == "1.4.0")
+      #expect(plugin.clients.client(named: "safe")?.version == nil)
+      guard case .value = await bench.core.dispatch(MethodCall(method: "GetConfig", params: []), from: caller) else {
+        Issue.record("no configuration")
+        return
+      }
+      #expect(bench.core.keptAnswers[.configuration("cert")] != nil)
+      #expect(bench.core.keptAnswers[.configuration("safe")] == nil)
     }
   }
 
@@ -100,9 +173,9 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
       for password in ["", "foobat", "nil"] {
-        let isIn = await plugin.authenticateConnection(
+        let decision = await plugin.authenticateConnection(
           certificate: nil, user: "one", password: password, address: ClientAddress(ip: "127.0.0.1", port: 1))
-        #expect(!isIn)
+        #expect(decision == .refused)
       }
     }
   }
@@ -112,42 +185,5 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     for (given, expected, answer) in cases + [("abab", "ab", false), ("ac", "ab", false), ("é", "é", true)] {
       #expect(MetadataPlugin.isEqual(given, expected) == answer, "\(given) \(expected)")
     }
-  }
-
-  @Test func sessionsEndAfterNinetySeconds() {
-    var cache = SessionCache()
-    let start = MonotonicTime(nanoseconds: 1_000_000_000)
-    let a = ClientAddress(ip: "127.0.0.1", port: 1)
-    let b = ClientAddress(ip: "127.0.0.1", port: 2)
-    cache.remember("x", at: a, now: start)
-    cache.remember("y", at: b, now: start + .seconds(60))
-    #expect(cache.client(at: a, now: start + .seconds(89)) == "x")
-    #expect(cache.client(at: a, now: start + .seconds(90)) == nil)
-    cache.remember("z", at: b, now: start + .seconds(100))
-    #expect(cache.count == 1)
-    cache.dropExpired(now: start + .seconds(151))
-    #expect(cache.client(at: b, now: start + .seconds(151)) == "z")
-    cache.dropExpired(now: start + .seconds(190))
-    #expect(cache.count == 0)
-    // Thousands of requests on one connection are one entry a second.
-    for index in 0..<3000 { cache.remember("x", at: a, now: start + .milliseconds(200_000 + index)) }
-    #expect(cache.count == 1 && cache.waiting == 3)
-    cache.remember("y", at: a, now: start + .milliseconds(203_000))
-    #expect(cache.client(at: a, now: start + .seconds(204)) == "y")
-  }
-
-  @Test func aStormOfSessionsIsBounded() {
-    var cache = SessionCache()
-    let now = MonotonicTime(nanoseconds: 1_000_000_000)
-    for index in 0..<SessionCache.limit + 100 {
-      cache.remember("x", at: ClientAddress(ip: "127.0.0.\(index % 7)", port: UInt16(index % 65_536)), now: now)
-      #expect(cache.waiting <= SessionCache.limit)
-    }
-    #expect(cache.count == SessionCache.limit)
-    // The oldest went, and may come again.
-    let first = ClientAddress(ip: "127.0.0.0", port: 0)
-    #expect(cache.client(at: first, now: now) == nil)
-    cache.remember("x", at: first, now: now)
-    #expect(cache.client(at: first, now: now) == "x")
   }
 }

@@ -18,7 +18,8 @@ import XMLRPC
   @Test func aClientsRunNeedsNothingOfOurs() async throws {
     try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
       let address = ClientAddress(ip: "10.0.0.1", port: 1)
-      #expect(await bench.core.authenticate(certificate: "cn", user: "root", password: "x", address: address))
+      let decision = await bench.core.authenticate(certificate: "cn", user: "root", password: "x", address: address)
+      #expect(decision == .admitted(Caller("one", at: address)))
       bench.fake.groups = [.named("wanted")]
       bench.fake.data = FakeData(text: "d")
       #expect(await bench.ask("DeclareVersion", ["1.4"]) == "true")
@@ -33,7 +34,8 @@ import XMLRPC
       #expect(bench.metadata.calls.first == "authenticateConnection 10.0.0.1 cn root x")
       #expect(bench.metadata.calls.contains("setVersion one") && bench.metadata.calls.contains("setProfile one"))
       bench.metadata.isAdmitted = false
-      #expect(await !bench.core.authenticate(certificate: nil, user: "root", password: "x", address: address))
+      let refusal = await bench.core.authenticate(certificate: nil, user: "root", password: "x", address: address)
+      #expect(refusal == .refused)
     }
   }
 
@@ -46,9 +48,6 @@ import XMLRPC
     ]
     var table: [(requirement: String, error: any Error, call: (String, [Value]), answer: String)] = []
     for call in calls {
-      table.append(("resolveClient", Boom(), call, "fault 1 boom"))
-      table.append(("resolveClient", MetadataConsistencyError("torn"), call, "\(resolution) 10.0.0.1: torn"))
-      table.append(("resolveClient", MetadataRuntimeError("unread"), call, runtime))
       // These two build no metadata.
       if call.0 == "DeclareVersion" || call.0 == "AssertProfile" { continue }
       table.append(("initialMetadata", Boom(), call, "fault 1 boom"))
@@ -78,7 +77,7 @@ import XMLRPC
 
   @Test func whileItWaitsOthersAreAnswered() async throws {
     let calls: [(String, String, [Value])] = [
-      ("resolveClient", "GetConfig", []), ("initialMetadata", "GetProbes", []),
+      ("initialMetadata", "GetProbes", []), ("initialMetadata", "GetConfig", []),
       ("setVersion", "DeclareVersion", ["1"]), ("setProfile", "AssertProfile", ["p"]),
     ]
     for (requirement, call, parameters) in calls {
@@ -99,29 +98,28 @@ import XMLRPC
       let gate = Gate()
       bench.metadata.gates["authenticateConnection"] = gate
       let addresses = ["10.0.0.1", "10.0.0.2"].map { ClientAddress(ip: $0, port: 1) }
-      var isAdmitted: Bool?
+      var decision: AuthenticationDecision?
       let held = Task {
-        isAdmitted = await bench.core.authenticate(certificate: nil, user: "", password: "", address: addresses[0])
+        decision = await bench.core.authenticate(certificate: nil, user: "", password: "", address: addresses[0])
       }
       #expect(await bench.wait { gate.count == 1 })
-      #expect(await bench.core.authenticate(certificate: nil, user: "", password: "", address: addresses[1]))
-      #expect(isAdmitted == nil)
+      let other = await bench.core.authenticate(certificate: nil, user: "", password: "", address: addresses[1])
+      #expect(other.caller?.client == "two")
+      #expect(decision == nil)
       gate.open()
       await held.value
-      #expect(isAdmitted == true)
+      #expect(decision?.caller?.client == "one")
     }
   }
 
   @Test func nonsenseStaysWithItsClient() async throws {
     try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
       let metadata = bench.metadata
-      // A client without a name, with bundles that nobody has.
-      metadata.resolved = ""
+      // Bundles that nobody has.
       metadata.answer = { FakeMetadataPlugin.metadata($0, bundles: ["b", "none", ""]) }
-      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole(""))
-      #expect(bench.log.has("error Client  configuration missing bundles: none:"))
+      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
+      #expect(bench.log.has("error Client one configuration missing bundles: none:"))
       // Metadata of another client than was asked for: by an alias that is legal, and is what the client gets.
-      metadata.resolved = nil
       metadata.answer = { _ in FakeMetadataPlugin.metadata("somebody") }
       #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("somebody"))
       // One object for everybody: what connectors add to it stays with it, and no answer is another client's.
@@ -139,9 +137,8 @@ import XMLRPC
       metadata.groupsMerged = { metadata, _ in metadata.groups = [] }
       #expect(try await bench.core.buildMetadata("two").groups.isEmpty)
       // A name by the fast way for which nothing is kept changes nothing.
-      metadata.resolvedNow = "unknown"
       let call = MethodCall(method: "GetConfig", params: [])
-      #expect(bench.core.dispatchNow(call, from: ClientAddress(ip: "10.0.0.2", port: 1)) == nil)
+      #expect(bench.core.dispatchNow(call, from: Caller("unknown")) == nil)
     }
   }
 

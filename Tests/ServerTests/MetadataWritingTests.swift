@@ -78,14 +78,15 @@ import Testing
   @Test func aNewClientThatAuthenticatedIsBoundToItsAddress() async throws {
     try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)
-      let isIn = await plugin.authenticateConnection(
+      let decision = await plugin.authenticateConnection(
         certificate: nil, user: "new", password: "foobat", address: address("127.0.0.3"))
-      #expect(isIn)
-      try await plugin.setProfile("new", "open", address: address("127.0.0.3"), requirePublic: true)
+      let caller = try #require(decision.caller)
+      #expect(caller.gaveName)
+      _ = try await bench.core.assertProfile(caller, "open")
       #expect(
         try bench.text("Metadata/clients.xml").contains(
           "<Client name=\"new\" profile=\"open\" uuid=\"new\" address=\"127.0.0.3\"/>"))
-      #expect(try await plugin.resolveClient(ClientAddress(ip: "127.0.0.3", port: 1), cleanupCache: false) == "new")
+      #expect(try await plugin.resolveClient(ClientAddress(ip: "127.0.0.3", port: 1)) == "new")
     }
   }
 

@@ -35,18 +35,18 @@ enum PluginRepository {
 
 extension CoreBench {
   /// The entries of all structures in a client's configuration, as `Tag:name`, with `!` where they failed.
-  func entries(of client: String = "one.example.com") async throws -> [String] {
+  func entries(of client: ClientName = "one.example.com") async throws -> [String] {
     try await configuration(of: client).children.flatMap(\.children).map { entry in
       "\(entry.tag):\(entry.name ?? "")\(entry["failure"] == nil ? "" : "!")"
     }.sorted()
   }
 
   /// One entry of a client's configuration.
-  func entry(_ name: String, of client: String = "one.example.com") async throws -> Element? {
+  func entry(_ name: String, of client: ClientName = "one.example.com") async throws -> Element? {
     try await configuration(of: client).children.lazy.flatMap(\.children).first { $0.name == name }
   }
 
-  func configuration(of client: String) async throws -> Element {
+  func configuration(of client: ClientName) async throws -> Element {
     monitor.processPending()
     return try await core.buildConfiguration(client)
   }
@@ -58,7 +58,7 @@ extension CoreBench {
   }
 
   /// Metadata of a client as requests get it.
-  func metadata(_ client: String = "one.example.com") async throws -> ClientMetadata {
+  func metadata(_ client: ClientName = "one.example.com") async throws -> ClientMetadata {
     try await core.buildMetadata(client)
   }
 }

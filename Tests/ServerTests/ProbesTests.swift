@@ -27,7 +27,7 @@ import Testing
   }
 
   /// `name interpreter text` of each probe.
-  private func probes(_ bench: CoreBench, _ client: String) async throws -> [String] {
+  private func probes(_ bench: CoreBench, _ client: ClientName) async throws -> [String] {
     let metadata = try await bench.core.buildMetadata(client)
     return try await bench.plugin(ProbesPlugin.self).getProbes(metadata).map {
       "\($0["name"] ?? "-") \($0["interpreter"] ?? "-") \($0.text ?? "-")"

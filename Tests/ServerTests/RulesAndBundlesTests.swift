@@ -34,7 +34,7 @@ private final class Repository {
   }
 
   /// An entry as it is bound; its failure where it is not.
-  func bound(_ entry: String, _ groups: Set<String> = [], host: String = "one.example.com") async throws -> String {
+  func bound(_ entry: String, _ groups: Set<String> = [], host: ClientName = "one.example.com") async throws -> String {
     let entry = try tree(entry)
     do {
       try await core.bind(entry, clientMetadata(host, groups: groups))

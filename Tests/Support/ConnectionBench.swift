@@ -108,8 +108,10 @@ private final class TransportBox {
 
 /// A handler whose decisions the test gives; at once, or later when it is told to wait.
 public final class ScriptedHandler: RequestHandler {
-  /// What `authenticate` answers; nil admits.
+  /// What `authenticate` answers; nil admits the caller.
   public var refusal: HTTPResponse?
+  /// Who is admitted.
+  public var caller = Caller("one", ip: "192.0.2.1")
   /// Makes the answer to a request.
   public var respond: (HTTPRequest) -> HTTPResponse = { .xml(ByteSegments($0.body)) }
   /// The asynchronous functions are used, and wait until the test goes on.
@@ -117,6 +119,8 @@ public final class ScriptedHandler: RequestHandler {
   public private(set) var heads: [HTTPRequestHead] = []
   public private(set) var requests: [HTTPRequest] = []
   public private(set) var peers: [PeerIdentity] = []
+  /// Of each request that was to be answered.
+  public private(set) var callers: [Caller?] = []
   private var waiting: [CheckedContinuation<Void, Never>] = []
   private var started: [CheckedContinuation<Void, Never>] = []
 
@@ -126,18 +130,21 @@ public final class ScriptedHandler: RequestHandler {
     heads.append(head)
     peers.append(peer)
     if waits { return nil }
-    return refusal.map { .refused($0) } ?? .admitted
+    return outcome
   }
 
   public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
     requests.append(request)
+    callers.append(peer.caller)
     return waits ? nil : respond(request)
   }
 
-  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> HTTPResponse? {
+  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> AuthenticationOutcome {
     await wait()
-    return refusal
+    return outcome
   }
+
+  private var outcome: AuthenticationOutcome { refusal.map { .refused($0) } ?? .admitted(caller) }
 
   public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
     await wait()

@@ -3,13 +3,13 @@ import XMLRPC
 // What administrators call: methods, statistics, debug state, caches.
 extension ServerCore {
   /// The names of the methods that the caller may call, plugins' included.
-  public func listMethods(_ address: ClientAddress) async throws -> Value {
+  public func listMethods(_ caller: Caller) async throws -> Value {
     var names: [Value] = []
     for method in Self.exposedMethods.keys.sorted() where method != "ping" {
-      if try await checkACLs(address, method) { names.append(.string(method)) }
+      if try await checkACLs(caller, method) { names.append(.string(method)) }
     }
     for method in remoteMethods().keys.sorted() {
-      if try await checkACLs(address, method) { names.append(.string(method)) }
+      if try await checkACLs(caller, method) { names.append(.string(method)) }
     }
     return .array(names)
   }
@@ -41,16 +41,24 @@ extension ServerCore {
     return "This method is deprecated and will be removed in a future release\n\(flag ? "True" : "False")"
   }
 
+  /// Forgets what is known of the client of a name. Of what is no client's name there is nothing.
+  private func expireMetadataCache(named text: String) {
+    guard let client = try? ClientName(recorded: text) else {
+      return logger.info("No client has such a name, nothing is forgotten: \(text)")
+    }
+    expireMetadataCache(client)
+  }
+
   func expireMetadataCache(hostnames: Value) throws {
     switch hostnames {
     case .nil: expireMetadataCache()
     case .array(let names):
-      for name in names { expireMetadataCache(try name.pythonName()) }
+      for name in names { expireMetadataCache(named: try name.pythonName()) }
     case .structure(let members):
-      for member in members { expireMetadataCache(member.name) }
+      for member in members { expireMetadataCache(named: member.name) }
     case .string(let name):
       // Python takes it letter by letter and forgets nothing; whoever sends it means that client.
-      expireMetadataCache(name)
+      expireMetadataCache(named: name)
     default: throw ParameterError("'\(hostnames.pythonTypeName)' object is not iterable")
     }
   }

@@ -3,9 +3,9 @@ import XMLRPC
 // The calls of a client's run, in their order.
 extension ServerCore {
   /// Records the version of the client. It is on disk when this returns.
-  public func declareVersion(_ address: ClientAddress, _ version: String) async throws -> Value {
+  public func declareVersion(_ caller: Caller, _ version: String) async throws -> Value {
     try await timed("DeclareVersion") {
-      let client = try await resolveClientName(address)
+      let client = caller.client
       logger.debug("\(client) is running Bcfg2 client version \(version)")
       do {
         try await metadata.setVersion(client, version)
@@ -17,8 +17,9 @@ extension ServerCore {
   }
 
   /// The probes of every Probing plugin: `<probes>` with `<probe>` elements.
-  public func getProbes(_ address: ClientAddress) async throws -> Value {
-    let (client, metadata) = try await resolveClient(address, cleanupCache: true)
+  public func getProbes(_ caller: Caller) async throws -> Value {
+    let client = caller.client
+    let metadata = try await metadata(of: caller)
     logger.debug("Getting probes for \(client)")
     let probes = Element("probes")
     do {
@@ -31,8 +32,9 @@ extension ServerCore {
   }
 
   /// Takes probe data: hands each plugin the elements whose `source` names it. It is on disk when this returns.
-  public func recvProbeData(_ address: ClientAddress, _ text: String) async throws -> Value {
-    let (client, metadata) = try await resolveClient(address)
+  public func recvProbeData(_ caller: Caller, _ text: String) async throws -> Value {
+    let client = caller.client
+    let metadata = try await metadata(of: caller)
     logger.debug("Receiving probe data from \(client)")
     if metadataCacheMode == .cautious {
       // This object must not be the one that is cached: it does not know the data that comes now.
@@ -71,11 +73,12 @@ extension ServerCore {
   }
 
   /// Sets the profile of the client. It is on disk when this returns.
-  public func assertProfile(_ address: ClientAddress, _ profile: String) async throws -> Value {
-    let client = try await resolveClientName(address)
+  public func assertProfile(_ caller: Caller, _ profile: String) async throws -> Value {
+    let client = caller.client
     logger.debug("\(client) sets its profile to \(profile)")
     do {
-      try await metadata.setProfile(client, profile, address: address, requirePublic: true)
+      try await metadata.setProfile(
+        client, profile, address: caller.gaveName ? caller.address : nil, requirePublic: true)
     } catch  where error is MetadataConsistencyError || error is MetadataRuntimeError {
       throw criticalError("Unable to assert profile for \(client): \(error)", cause: error)
     }
@@ -83,26 +86,26 @@ extension ServerCore {
   }
 
   /// The configuration of the client.
-  public func getConfig(_ address: ClientAddress) async throws -> Value {
-    let client = try await resolveClientName(address)
+  public func getConfig(_ caller: Caller) async throws -> Value {
+    let client = caller.client
     do {
       return .escaped(try await renderConfiguration(client))
     } catch let error as MetadataConsistencyError {
       throw criticalError("Metadata consistency failure for \(client)", cause: error)
     } catch let error as MetadataRuntimeError {
-      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)", cause: error)
+      throw criticalError("Metadata system runtime failure for \(caller.address.ip): \(error)", cause: error)
     }
   }
 
   /// Takes the statistics of a run.
-  public func recvStats(_ address: ClientAddress, _ text: String) async throws -> Value {
-    let (client, _) = try await resolveClient(address)
-    try await processStatistics(client, ClientDocument.parse(text))
+  public func recvStats(_ caller: Caller, _ text: String) async throws -> Value {
+    _ = try await metadata(of: caller)
+    try await processStatistics(caller.client, ClientDocument.parse(text))
     return .bool(true)
   }
 
   /// Hands statistics to every Statistics plugin, says what state the client reported, and runs the hooks.
-  public func processStatistics(_ client: String, _ document: Element) async throws {
+  public func processStatistics(_ client: ClientName, _ document: Element) async throws {
     logger.debug("Processing statistics for \(client)")
     let metadata = try await buildMetadata(client)
     guard let state = document.descendants(tagged: "Statistics").first else {
@@ -122,8 +125,8 @@ extension ServerCore {
   }
 
   /// The decision list of the client: what it may (whitelist) or may not (blacklist) install.
-  public func getDecisionList(_ address: ClientAddress, mode: String) async throws -> Value {
-    let metadata = try await resolveClient(address).metadata
+  public func getDecisionList(_ caller: Caller, mode: String) async throws -> Value {
+    let metadata = try await metadata(of: caller)
     return .array(
       await getDecisions(metadata, mode: mode).map { pair in
         .array([pair.tag, pair.name].map { $0.map { .string($0) } ?? .nil })

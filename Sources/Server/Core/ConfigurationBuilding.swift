@@ -25,14 +25,14 @@ extension ServerCore {
   /// configuration to speak of.
   ///
   /// - Throws: `Fault` from building the metadata; `ValidationError` of a validator that refuses.
-  public func buildConfiguration(_ client: String) async throws -> Element {
+  public func buildConfiguration(_ client: ClientName) async throws -> Element {
     try await makeConfiguration(client).document
   }
 
   /// As `buildConfiguration`, with the metadata that it was made with; nil where it may not be kept for another time.
   /// - Parameter hasStarted: the hooks of the run's start have been called already.
   func makeConfiguration(
-    _ client: String, hasStarted: Bool = false
+    _ client: ClientName, hasStarted: Bool = false
   ) async throws -> (document: Element, keepable: ClientMetadata?) {
     logger.debug("Building configuration for \(client)")
     let start = MonotonicTime.now()
@@ -65,8 +65,8 @@ extension ServerCore {
     return (configuration, isPure ? metadata : nil)
   }
 
-  func noteGenerated(_ client: String, _ duration: Duration) {
-    logger.info(Logger.Message(stringLiteral: Self.generatedLine(client, duration)))
+  func noteGenerated(_ client: ClientName, _ duration: Duration) {
+    logger.info(Logger.Message(stringLiteral: Self.generatedLine(client.text, duration)))
   }
 
   /// `Generated config for NAME in 0.012 seconds`: one for each request, hence made of bytes.

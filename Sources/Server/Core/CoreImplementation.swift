@@ -15,10 +15,11 @@ public protocol CoreImplementation: ServerCore {
   /// - Parameters:
   ///   - certificate: common name of the subject of the verified client certificate; nil without one.
   ///   - address: of the other end of the connection, never what a header says of it.
-  func authenticate(certificate: String?, user: String, password: String, address: ClientAddress) async -> Bool
+  func authenticate(certificate: String?, user: String, password: String, address: ClientAddress) async
+    -> AuthenticationDecision
   /// Carries out a call of an authenticated client: ACLs, the core's methods with the address put before the parameters,
   /// plugin RMI without it. A fault is one of the outcomes; nothing is thrown.
-  func dispatch(_ call: MethodCall, from address: ClientAddress) async -> CallOutcome
+  func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome
   /// Loads plugins and repository, starts the services of plugins, and calls `serve`.
   func run() async throws
 

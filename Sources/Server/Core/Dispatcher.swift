@@ -12,29 +12,31 @@ public enum CallOutcome {
 extension ServerCore {
   /// Carries out one call of an authenticated client.
   ///
-  /// ACLs first; then the core's own methods, which get the address, and the methods of plugins, which do not. Changes
+  /// ACLs first; then the core's own methods, which get the caller, and the methods of plugins, which do not. Changes
   /// to the repository that were finished before the call are seen by it.
-  public func dispatch(_ call: MethodCall, from address: ClientAddress) async -> CallOutcome {
+  ///
+  /// - Parameter caller: whom `authenticate` admitted with this very request.
+  public func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
     fileMonitor.processPending()
     do throws(Fault) {
-      guard try await checkACLs(address, call.method) else { return .denied }
+      guard try await checkACLs(caller, call.method) else { return .denied }
     } catch {
       return .fault(error)
     }
-    return await perform(call, from: address)
+    return await perform(call, from: caller)
   }
 
   /// As `dispatch`, where the answer is kept and nobody has to be waited for: the XML-RPC response. Else nil, and nothing
   /// has happened. The caller has asked the file monitor.
-  func dispatchNow(_ call: MethodCall, from address: ClientAddress) -> ByteSegments? {
+  func dispatchNow(_ call: MethodCall, from caller: Caller) -> ByteSegments? {
     let isConfiguration = call.method == "GetConfig"
     guard isConfiguration || call.method == "GetProbes", call.params.isEmpty else { return nil }
     let start = MonotonicTime.now()
-    guard checkACLsNow(address, call.method), let client = metadata.resolveClientNow(address),
-      let kept = isConfiguration ? configurationNow(client) : probesNow(client)
+    guard checkACLsNow(caller.address, call.method),
+      let kept = isConfiguration ? configurationNow(caller.client) : probesNow(caller.client)
     else { return nil }
     let duration = MonotonicTime.now() - start
-    if isConfiguration { noteGenerated(client, duration) }
+    if isConfiguration { noteGenerated(caller.client, duration) }
     statistics.add(call.method, duration)
     return keptAnswers.giveResponse(kept)
   }
@@ -48,14 +50,14 @@ extension ServerCore {
     return true
   }
 
-  private func perform(_ call: MethodCall, from address: ClientAddress) async -> CallOutcome {
+  private func perform(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
     let start = MonotonicTime.now()
     var isKnown = true
     defer { if isKnown { statistics.add(call.method, MonotonicTime.now() - start) } }
     do {
       if let method = Self.exposedMethods[call.method] {
         try checkParameters(call, method)
-        let value = try await method.call(self, address, call.params)
+        let value = try await method.call(self, caller, call.params)
         carriedOut(call)
         return .value(value)
       }
@@ -114,7 +116,9 @@ extension ServerCore {
   /// that fails denies.
   ///
   /// - Throws: where metadata decides and the client has none.
-  public func checkACLs(_ address: ClientAddress, _ rmi: String) async throws(Fault) -> Bool {
+  public func checkACLs(_ caller: Caller, _ rmi: String) async throws(Fault) -> Bool {
+    let client = caller.client
+    let address = caller.address
     let start = MonotonicTime.now()
     defer { statistics.add("\(name):check_acls", MonotonicTime.now() - start) }
     var decisions: [ACLDecision] = []
@@ -132,10 +136,9 @@ extension ServerCore {
       logger.debug("Client \(address.ip) passed IP-based ACL checks for \(rmi)")
       return true
     }
-    let client: String
     let metadata: ClientMetadata
     do {
-      (client, metadata) = try await resolveClient(address)
+      metadata = try await self.metadata(of: caller)
     } catch let fault as Fault {
       throw fault
     } catch {

@@ -4,13 +4,13 @@ import XMLRPC
 struct ExposedMethod {
   /// What `methodHelp` answers.
   let help: String
-  /// How many parameters it takes, besides the address.
+  /// How many parameters it takes, besides the caller.
   let parameters: ClosedRange<Int>
-  let call: @MainActor (ServerCore, ClientAddress, [Value]) async throws -> Value
+  let call: @MainActor (ServerCore, Caller, [Value]) async throws -> Value
 
   init(
     _ parameters: ClosedRange<Int>, _ help: String,
-    _ call: @escaping @MainActor (ServerCore, ClientAddress, [Value]) async throws -> Value
+    _ call: @escaping @MainActor (ServerCore, Caller, [Value]) async throws -> Value
   ) {
     self.parameters = parameters
     self.help = help
@@ -31,26 +31,26 @@ extension ServerCore {
       return try await $0.declareVersion($1, version)
     },
     "GetProbes": ExposedMethod(0...0, "Answers the probes of the calling client, as an XML document.") {
-      core, address, _ in
-      try await core.getProbes(address)
+      core, caller, _ in
+      try await core.getProbes(caller)
     },
     "RecvProbeData": ExposedMethod(1...1, "Takes the output of probes, as an XML document. Answers true.") {
       try await $0.recvProbeData($1, $2[0].pythonText())
     },
     "GetConfig": ExposedMethod(0...0, "Answers the configuration of the calling client, as an XML document.") {
-      core, address, _ in try await core.getConfig(address)
+      core, caller, _ in try await core.getConfig(caller)
     },
     "RecvStats": ExposedMethod(1...1, "Takes the statistics of a client run, as an XML document. Answers true.") {
       try await $0.recvStats($1, $2[0].pythonText())
     },
     "GetDecisionList": ExposedMethod(
       1...1, "Answers pairs of entry type and entry name for a mode, whitelist or blacklist."
-    ) { core, address, parameters in
+    ) { core, caller, parameters in
       let mode: String = if case .string(let text) = parameters[0] { text } else { "" }
-      return try await core.getDecisionList(address, mode: mode)
+      return try await core.getDecisionList(caller, mode: mode)
     },
     "listMethods": ExposedMethod(0...0, "Answers the names of the methods that the caller may call.") {
-      core, address, _ in try await core.listMethods(address)
+      core, caller, _ in try await core.listMethods(caller)
     },
     "methodHelp": ExposedMethod(1...1, "Answers what a method does, by its name.") { core, _, parameters in
       guard case .string(let method) = parameters[0] else {
@@ -75,10 +75,10 @@ extension ServerCore {
       .bool($0.setCoreDebug(try $2[0].debugFlag()))
     },
     "toggle_fam_debug": ExposedMethod(0...0, "Turns debugging of the file monitor on or off. Deprecated.") {
-      core, address, _ in .string(core.setFileMonitorDebug(!core.fileMonitor.isDebugging, caller: address))
+      core, caller, _ in .string(core.setFileMonitorDebug(!core.fileMonitor.isDebugging, caller: caller.address))
     },
     "set_fam_debug": ExposedMethod(1...1, "Sets debugging of the file monitor. Deprecated.") {
-      .string($0.setFileMonitorDebug(try $2[0].debugFlag(), caller: $1))
+      .string($0.setFileMonitorDebug(try $2[0].debugFlag(), caller: $1.address))
     },
     "expire_metadata_cache": ExposedMethod(
       0...1, "Forgets cached metadata of the clients named in a list, or of all."
@@ -87,7 +87,8 @@ extension ServerCore {
       return .nil
     },
     "ping": ExposedMethod(0...Int.max, "Answers its parameters, after the caller's address.") {
-      core, address, parameters in
+      core, caller, parameters in
+      let address = caller.address
       let pair: Value = .array([.string(address.ip), .int(Int64(address.port))])
       core.logger.info("ping(('\(address.ip)', \(address.port))) with \(parameters.count) parameters")
       return .array([pair] + parameters)

@@ -13,7 +13,7 @@ extension ServerCore {
   public var repositoryGeneration: UInt64 { fileMonitor.generation &+ ownChanges }
 
   /// What an answer to a client that is made now is made from.
-  public func generation(of client: String) -> AnswerGeneration {
+  public func generation(of client: ClientName) -> AnswerGeneration {
     AnswerGeneration(repository: repositoryGeneration, client: clientGenerations[client] ?? 0)
   }
 
@@ -22,9 +22,9 @@ extension ServerCore {
 
   /// Something that concerns one client has changed: its probe data, its record in clients.xml.
   /// - Parameter client: the canonical name.
-  public func clientChanged(_ client: String) {
+  public func clientChanged(_ client: ClientName) {
     clientGenerations[client, default: 0] &+= 1
     metadataCache[client] = nil
-    keptAnswers.remove(client)
+    keptAnswers.removeAll(of: client)
   }
 }

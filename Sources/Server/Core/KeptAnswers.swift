@@ -1,19 +1,27 @@
 import XMLRPC
 
-/// Answers to GetConfig that may be given again, by client, the least recently used dropped first.
+/// What an answer is to: a call of a client.
+nonisolated enum AnswerKey: Hashable {
+  /// GetConfig.
+  case configuration(ClientName)
+  /// GetProbes.
+  case probes(ClientName)
+}
+
+/// Answers that may be given again, by call and client, the least recently used dropped first.
 ///
 /// An answer is its structures; a structure that came out the same for several clients is held once, and file contents
 /// are those of the repository. The bound counts what is held for answers alone.
 final class KeptAnswers {
   /// One answer and what it was made from.
   final class Answer {
-    let client: String
+    let key: AnswerKey
     let document: ByteSegments
     /// The XML-RPC response with the document, made when it is first given.
     fileprivate(set) lazy var response = MethodResponse.encode(.escaped(document))
     /// What it was made from, and whose generation that is: the canonical name.
     let generation: AnswerGeneration?
-    let hostname: String
+    let hostname: ClientName
     /// For the hooks of a client's run; nil where it was made elsewhere, and there are none.
     let metadata: ClientMetadata?
     let revision: String
@@ -21,8 +29,8 @@ final class KeptAnswers {
     fileprivate unowned(unsafe) var newer: Answer?
     fileprivate unowned(unsafe) var older: Answer?
 
-    init(client: String, document: ByteSegments, metadata: ClientMetadata, revision: String) {
-      self.client = client
+    init(_ key: AnswerKey, document: ByteSegments, metadata: ClientMetadata, revision: String) {
+      self.key = key
       self.document = document
       self.metadata = metadata
       generation = metadata.generation
@@ -30,9 +38,9 @@ final class KeptAnswers {
       self.revision = revision
     }
 
-    /// An answer that another process has made, for a client by its canonical name.
-    init(client: String, document: ByteSegments, generation: AnswerGeneration, revision: String) {
-      self.client = client
+    /// A configuration that another process has made, for a client by its canonical name.
+    init(configurationOf client: ClientName, document: ByteSegments, generation: AnswerGeneration, revision: String) {
+      key = .configuration(client)
       self.document = document
       self.generation = generation
       self.revision = revision
@@ -50,7 +58,7 @@ final class KeptAnswers {
   private(set) var heldBytes = 0
   /// How many times a kept answer was given.
   private(set) var given = 0
-  private var answers: [String: Answer] = [:]
+  private var answers: [AnswerKey: Answer] = [:]
   private var newest: Answer?
   private var oldest: Answer?
   private var structures = StructureTable()
@@ -61,26 +69,32 @@ final class KeptAnswers {
   /// Different structures of all answers.
   var structureCount: Int { structures.count }
 
-  /// The answer that was made last for a client, whether or not it is still right.
-  subscript(_ client: String) -> Answer? { answers[client] }
+  /// The answer that was made last, whether or not it is still right.
+  subscript(_ key: AnswerKey) -> Answer? { answers[key] }
 
   /// The structure with the same bytes that another answer holds; nil where there is none.
   func structure(like draft: borrowing StructureDraft) -> SharedSegments? { structures.find(draft) }
 
-  /// Keeps an answer in place of the client's older one.
+  /// Keeps an answer in place of the older one to the same call.
   func insert(_ answer: Answer) {
-    remove(answer.client)
+    remove(answer.key)
     guard limitBytes > 0 else { return }
-    answers[answer.client] = answer
+    answers[answer.key] = answer
     heldBytes += Self.cost(answer)
     for case .shared(let shared) in answer.document.parts { heldBytes += structures.hold(shared) }
     append(answer)
     shrink()
   }
 
-  /// Forgets the answer of a client.
-  func remove(_ client: String) {
-    guard let answer = answers.removeValue(forKey: client) else { return }
+  /// Forgets all answers to a client.
+  func removeAll(of client: ClientName) {
+    remove(.configuration(client))
+    remove(.probes(client))
+  }
+
+  /// Forgets an answer.
+  func remove(_ key: AnswerKey) {
+    guard let answer = answers.removeValue(forKey: key) else { return }
     unlink(answer)
     heldBytes -= Self.cost(answer)
     for case .shared(let shared) in answer.document.parts { heldBytes -= structures.release(shared) }
@@ -88,7 +102,7 @@ final class KeptAnswers {
 
   /// Forgets everything.
   func removeAll() {
-    while let oldest { remove(oldest.client) }
+    while let oldest { remove(oldest.key) }
   }
 
   /// Gives an answer: it is now the last to be dropped.
@@ -108,7 +122,7 @@ final class KeptAnswers {
   }
 
   private func shrink() {
-    while heldBytes > limitBytes, let oldest { remove(oldest.client) }
+    while heldBytes > limitBytes, let oldest { remove(oldest.key) }
   }
 
   private static func cost(_ answer: Answer) -> Int {

@@ -7,10 +7,10 @@ extension ServerCore {
   /// The configuration of a client as it stands in an answer: the kept one where it is still right, else a new one.
   ///
   /// - Throws: as `buildConfiguration`.
-  func configurationBytes(_ client: String) async throws -> ByteSegments {
+  func configurationBytes(_ client: ClientName) async throws -> ByteSegments {
     let start = MonotonicTime.now()
     var hasStarted = false
-    if let kept = currentAnswer(client) {
+    if let kept = currentAnswer(.configuration(client)) {
       if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.start, metadata) }
       if isCurrent(kept) {
         if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.end, metadata) }
@@ -28,46 +28,45 @@ extension ServerCore {
     // The revision that it was made with may be another by now, too.
     if isCurrent(metadata), configuration["revision"] == revision {
       keptAnswers.insert(
-        KeptAnswers.Answer(client: client, document: document, metadata: metadata, revision: revision))
+        KeptAnswers.Answer(.configuration(client), document: document, metadata: metadata, revision: revision))
     } else {
-      keptAnswers.remove(client)
+      keptAnswers.remove(.configuration(client))
     }
     return document
   }
 
   /// The kept configuration of a client, where it can be had without waiting for anything.
-  func configurationNow(_ client: String) -> KeptAnswers.Answer? {
-    interfaces.hasRunHooks ? nil : currentAnswer(client)
+  func configurationNow(_ client: ClientName) -> KeptAnswers.Answer? {
+    interfaces.hasRunHooks ? nil : currentAnswer(.configuration(client))
   }
 
   /// The kept probes of a client.
-  func probesNow(_ client: String) -> KeptAnswers.Answer? {
-    currentAnswer(Self.probesKey(client), hasRevision: false)
+  func probesNow(_ client: ClientName) -> KeptAnswers.Answer? {
+    currentAnswer(.probes(client), hasRevision: false)
   }
 
   /// The probes of a client as they stand in an answer, to be given again where nothing else decides which they are.
-  func keepProbes(_ probes: Element, _ client: String, _ metadata: ClientMetadata) -> ByteSegments {
+  func keepProbes(_ probes: Element, _ client: ClientName, _ metadata: ClientMetadata) -> ByteSegments {
     let isPure = !metadata.dependsOnMore && plugins.values.allSatisfy { $0.keepsAnswers(for: metadata) }
     guard isPure, keptAnswers.limitBytes > 0, isCurrent(metadata) else { return WireWriter.document(probes) }
     let document = WireWriter.configuration(probes) { keptAnswers.structure(like: $0) }
     keptAnswers.insert(
-      KeptAnswers.Answer(client: Self.probesKey(client), document: document, metadata: metadata, revision: revision))
+      KeptAnswers.Answer(.probes(client), document: document, metadata: metadata, revision: revision))
     return document
   }
-
-  /// Beside the client's configuration, which is kept under its name. No client has a name with a space.
-  private static func probesKey(_ client: String) -> String { "GetProbes " + client }
 
   /// Keeps an answer that another process has made. There are no hooks of a client's run.
   ///
   /// - Parameter generation: this process's when that one was asked.
   func keep(
-    _ document: ByteSegments, _ client: String, madeFrom generation: AnswerGeneration, revision made: String
+    _ document: ByteSegments, _ client: ClientName, madeFrom generation: AnswerGeneration, revision made: String
   ) async {
     await updateRevisionIfNeeded()
-    guard generation == self.generation(of: client), made == revision else { return keptAnswers.remove(client) }
+    guard generation == self.generation(of: client), made == revision else {
+      return keptAnswers.remove(.configuration(client))
+    }
     keptAnswers.insert(
-      KeptAnswers.Answer(client: client, document: document, generation: generation, revision: made))
+      KeptAnswers.Answer(configurationOf: client, document: document, generation: generation, revision: made))
   }
 
   private func isCurrent(_ answer: KeptAnswers.Answer) -> Bool {
@@ -75,8 +74,8 @@ extension ServerCore {
   }
 
   /// The kept answer, if it is what would be made now.
-  private func currentAnswer(_ client: String, hasRevision: Bool = true) -> KeptAnswers.Answer? {
-    guard let kept = keptAnswers[client], isCurrent(kept) else { return nil }
+  private func currentAnswer(_ key: AnswerKey, hasRevision: Bool = true) -> KeptAnswers.Answer? {
+    guard let kept = keptAnswers[key], isCurrent(kept) else { return nil }
     if hasRevision, !interfaces.versions.isEmpty {
       guard revisionGeneration == repositoryGeneration, kept.revision == revision else { return nil }
     }

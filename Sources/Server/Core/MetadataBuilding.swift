@@ -4,7 +4,7 @@ extension ServerCore {
   /// The metadata of a client: the Metadata plugin's, augmented by every Connector, or the cached object.
   ///
   /// - Throws: `Fault` where the metadata of the client contradicts itself; `MetadataRuntimeError` where it was not read.
-  public func buildMetadata(_ client: String) async throws -> ClientMetadata {
+  public func buildMetadata(_ client: ClientName) async throws -> ClientMetadata {
     try await timed("build_metadata") {
       guard let source = self.metadata else { throw MetadataRuntimeError("Metadata not loaded yet") }
       if metadataCacheMode != .initial, let cached = metadataCache[client], isCurrent(cached) {
@@ -62,34 +62,16 @@ extension ServerCore {
     }
   }
 
-  /// The name of the client behind an address.
+  /// The metadata of the client that makes a call.
   ///
-  /// - Throws: `Fault` where the address is nobody's.
-  public func resolveClientName(_ address: ClientAddress, cleanupCache: Bool = false) async throws -> String {
-    try await timed("resolve_client") {
-      do {
-        return try await metadata.resolveClient(address, cleanupCache: cleanupCache)
-      } catch let error as MetadataConsistencyError {
-        throw criticalError("Client metadata resolution error for \(address.ip): \(error)", cause: error)
-      } catch let error as MetadataRuntimeError {
-        throw criticalError("Metadata system runtime failure for \(address.ip): \(error)", cause: error)
-      }
-    }
-  }
-
-  /// The name and metadata of the client behind an address.
-  ///
-  /// - Throws: `Fault` where the address is nobody's or its metadata cannot be built.
-  public func resolveClient(_ address: ClientAddress, cleanupCache: Bool = false) async throws -> (
-    client: String, metadata: ClientMetadata
-  ) {
-    let client = try await resolveClientName(address, cleanupCache: cleanupCache)
+  /// - Throws: `Fault` where it cannot be built.
+  public func metadata(of caller: Caller) async throws -> ClientMetadata {
     do {
-      return (client, try await buildMetadata(client))
+      return try await buildMetadata(caller.client)
     } catch let error as MetadataConsistencyError {
-      throw criticalError("Client metadata resolution error for \(address.ip): \(error)", cause: error)
+      throw criticalError("Client metadata resolution error for \(caller.address.ip): \(error)", cause: error)
     } catch let error as MetadataRuntimeError {
-      throw criticalError("Metadata system runtime failure for \(address.ip): \(error)", cause: error)
+      throw criticalError("Metadata system runtime failure for \(caller.address.ip): \(error)", cause: error)
     }
   }
 }

@@ -16,10 +16,10 @@ open class NetworkCore: ServerCore {
   ///   ca`: without one nothing verified it.
   public func authenticate(
     certificate: String?, user: String, password: String, address: ClientAddress
-  ) async -> Bool {
+  ) async -> AuthenticationDecision {
     guard let metadata else {
       logger.error("Metadata not loaded yet")
-      return false
+      return .refused
     }
     fileMonitor.processPending()
     return await metadata.authenticateConnection(
@@ -30,13 +30,15 @@ open class NetworkCore: ServerCore {
   /// As `authenticate`, where nobody has to be waited for: most clients are known by clients.xml. nil: ask there.
   public func authenticateNow(
     certificate: String?, user: String, password: String, address: ClientAddress
-  ) -> Bool? {
+  ) -> AuthenticationDecision? {
     fileMonitor.processPending()
     return decideNow(certificate: certificate, user: user, password: password, address: address)
   }
 
   /// As `authenticateNow`, after the file monitor was asked.
-  final func decideNow(certificate: String?, user: String, password: String, address: ClientAddress) -> Bool? {
+  final func decideNow(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) -> AuthenticationDecision? {
     guard let metadata else { return nil }
     return metadata.authenticateNow(
       certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,

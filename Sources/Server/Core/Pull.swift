@@ -6,7 +6,7 @@ extension ServerCore {
   /// Entries that a client has and nobody asked for, of every PullSource, each once, in their order.
   ///
   /// - Throws: what a source throws.
-  public func extraEntries(of client: String) async throws -> [(tag: String, name: String)] {
+  public func extraEntries(of client: ClientName) async throws -> [(tag: String, name: String)] {
     var found: [(tag: String, name: String)] = []
     for source in plugins(of: (any PullSource).self) {
       for entry in try await source.getExtra(client) where !found.contains(where: { $0 == entry }) {
@@ -23,7 +23,7 @@ extension ServerCore {
   /// - Throws: `PluginExecutionError` where no source has the entry, not exactly one generator has it, or that takes
   ///   none; anything else that a plugin throws.
   public func pull(
-    _ client: String, tag: String, name: String, choosing choose: ([String]) -> String? = { $0.first }
+    _ client: ClientName, tag: String, name: String, choosing choose: ([String]) -> String? = { $0.first }
   ) async throws -> String? {
     let entry = try await currentEntry(client, tag: tag, name: name)
     let metadata = try await buildMetadata(client)
@@ -45,7 +45,7 @@ extension ServerCore {
   }
 
   /// The entry as the first source that knows it has it.
-  private func currentEntry(_ client: String, tag: String, name: String) async throws -> Element {
+  private func currentEntry(_ client: ClientName, tag: String, name: String) async throws -> Element {
     var failure = "Unable to build entry"
     for source in plugins(of: (any PullSource).self) {
       do {

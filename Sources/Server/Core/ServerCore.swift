@@ -41,13 +41,13 @@ open class ServerCore: FileEventHandler {
   /// Revision of the repository, `-1` where no Version plugin tells it.
   public final internal(set) var revision = "-1"
   /// Finished metadata by client, where `[caching] client_metadata` says so.
-  public final internal(set) var metadataCache: [String: ClientMetadata] = [:]
+  public final internal(set) var metadataCache: [ClientName: ClientMetadata] = [:]
   /// Answers that may be given again.
   final let keptAnswers: KeptAnswers
   /// Changes that no change set of the file monitor tells of.
   final var ownChanges: UInt64 = 0
   /// Changes by client, of clients that had any.
-  final var clientGenerations: [String: UInt64] = [:]
+  final var clientGenerations: [ClientName: UInt64] = [:]
   /// State of the core's debug flag.
   public final internal(set) var isDebugging: Bool
   /// Renders files of the repository that are Genshi templates; nil where there is none. Set before plugins are loaded.
@@ -101,7 +101,7 @@ open class ServerCore: FileEventHandler {
   }
 
   /// Forgets what is known of one client, or of all: metadata, and answers that were made with it.
-  open func expireMetadataCache(_ client: String? = nil) {
+  open func expireMetadataCache(_ client: ClientName? = nil) {
     if let client {
       clientChanged(client)
     } else {
@@ -114,7 +114,7 @@ open class ServerCore: FileEventHandler {
   /// - Parameters:
   ///   - interface: the interface that a plugin must also have, for example `(any Connector).self`.
   ///   - key: a client's name, nil for everything.
-  open func expireCaches<Interface>(of interface: Interface.Type, key: String? = nil) {
+  open func expireCaches<Interface>(of interface: Interface.Type, key: ClientName? = nil) {
     for plugin in interfaces.caching where plugin is Interface { plugin.expireCache(key: key) }
     if let key { clientChanged(key) } else { repositoryChanged() }
   }
@@ -204,7 +204,7 @@ open class ServerCore: FileEventHandler {
   /// The configuration of a client, as the document stands inside an XML-RPC string: the kept one where it is right.
   ///
   /// - Throws: as `buildConfiguration`.
-  open func renderConfiguration(_ client: String) async throws -> ByteSegments {
+  open func renderConfiguration(_ client: ClientName) async throws -> ByteSegments {
     try await configurationBytes(client)
   }
 
@@ -215,7 +215,7 @@ open class ServerCore: FileEventHandler {
   open func carriedOut(_ call: MethodCall) {}
 
   /// Data of a client that a plugin has taken in, after it is on disk: for other processes that have the plugin.
-  open func replicate(_ data: [UInt8], of client: String, for plugin: any Replicated) {}
+  open func replicate(_ data: [UInt8], of client: ClientName, for plugin: any Replicated) {}
 
   /// A plugin has read its data anew: other processes that have the plugin are to do the same.
   open func replicasExpired(of plugin: any Replicated) {}

@@ -79,7 +79,7 @@ public final class CompiledStructure {
       let isTrue: Bool
       switch kind {
       case .group: isTrue = name.map { metadata.groups.contains($0) } ?? false
-      case .client: isTrue = name == metadata.hostname
+      case .client: isTrue = name.map { metadata.hostname.isSame(as: $0) } ?? false
       case .path: isTrue = entry.map { ($0["realname"] ?? $0.name) == name } ?? false
       }
       return isTrue != isNegated

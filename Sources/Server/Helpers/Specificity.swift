@@ -12,7 +12,7 @@ public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStrin
   @MainActor public func matches(_ metadata: ClientMetadata) -> Bool {
     switch self {
     case .all: true
-    case .host(let name): name == metadata.hostname
+    case .host(let name): metadata.hostname.isSame(as: name)
     case .group(let name, _): metadata.groups.contains(name)
     }
   }

@@ -23,13 +23,13 @@ public protocol ConnectorData {}
 /// Source of the fields: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, ClientMetadata.
 public final class ClientMetadata {
   /// The canonical host name, lower case.
-  public let hostname: String
+  public let hostname: ClientName
   /// The profile group; nil where none was found.
   public var profile: String?
   /// Bundles of all the client's groups, in the order in which they were found.
   public var bundles: OrderedSet<String>
   /// Other names of the client.
-  public let aliases: Set<String>
+  public let aliases: Set<ClientName>
   /// Addresses that clients.xml gives to the client.
   public let addresses: Set<String>
   /// Every group that the client is a member of.
@@ -55,7 +55,8 @@ public final class ClientMetadata {
   private var data: [String: any ConnectorData] = [:]
 
   public init(
-    hostname: String, profile: String?, groups: Set<String>, bundles: OrderedSet<String>, aliases: Set<String>,
+    hostname: ClientName, profile: String?, groups: Set<String>, bundles: OrderedSet<String>,
+    aliases: Set<ClientName>,
     addresses: Set<String>, categories: [String: String], uuid: String?, password: String?, version: String?
   ) {
     self.hostname = hostname

@@ -27,18 +27,19 @@ final class ChildCore: ServerCore {
   /// The methods that the parent may call: Bcfg2's `exposed`.
   private static let exposedToParent: [String: @MainActor (ChildCore, [Value]) async throws -> Value] = [
     "expire_metadata_cache": { core, parameters in
-      core.expireMetadataCache(parameters.first?.string)
+      core.expireMetadataCache(try client(parameters.first))
       // A monitor that tells of nothing leaves it to the parent to say that clients.xml was written.
       if core.fileMonitor.name != "Inotify" { await core.metadata.updateClientList() }
       return .nil
     },
     "expire_cache": { core, parameters in
-      (try core.plugin(parameters) as? any Caching)?.expireCache(key: parameters.count > 1 ? parameters[1].string : nil)
+      (try core.plugin(parameters) as? any Caching)?.expireCache(
+        key: try client(parameters.count > 1 ? parameters[1] : nil))
       return .nil
     },
     "RecvProbeData": { core, parameters in
       try parameters.require(3, of: "RecvProbeData")
-      guard let client = parameters[1].string, let data = parameters[2].contents else {
+      guard let client = try client(parameters[1]), let data = parameters[2].contents else {
         throw ParameterError("no probe data")
       }
       try (core.plugin(parameters) as? any Replicated)?.takeReplica(data, of: client)
@@ -107,6 +108,11 @@ final class ChildCore: ServerCore {
     }
   }
 
+  /// The client that the parent names; nil for none.
+  private static func client(_ value: Value?) throws -> ClientName? {
+    try value?.string.map { try ClientName(recorded: $0) }
+  }
+
   private func plugin(_ parameters: [Value]) throws -> Plugin {
     guard let name = parameters.first?.string, let plugin = plugins[name] else {
       throw ParameterError("no such plugin")
@@ -146,7 +152,7 @@ final class ChildCore: ServerCore {
   // MARK: Configurations
 
   private func render(_ frame: RPCFrame) async {
-    let client = String(decoding: frame.payload.dropFirst(), as: UTF8.self)
+    let name = String(decoding: frame.payload.dropFirst(), as: UTF8.self)
     let build = Build(
       request: frame.request, begunHooks: RenderRequest.HookSet(rawValue: frame.payload.first ?? 0))
     let refused = AtomicFile.refusedWrites
@@ -157,7 +163,8 @@ final class ChildCore: ServerCore {
       fileMonitor.processPending()
       result = .success(
         try await timed("GetConfig") {
-          try await Scope.$build.withValue(build) { try await makeAnswer(client) }
+          let client = try ClientName(recorded: name)
+          return try await Scope.$build.withValue(build) { try await makeAnswer(client) }
         })
     } catch {
       result = .failure(error)
@@ -187,7 +194,7 @@ final class ChildCore: ServerCore {
 
   private func limitKeptAnswers() { if parentKeeps { keptAnswers.limitBytes = 0 } }
 
-  private func makeAnswer(_ client: String) async throws -> (document: ByteSegments, keepable: KeepableParts?) {
+  private func makeAnswer(_ client: ClientName) async throws -> (document: ByteSegments, keepable: KeepableParts?) {
     guard parentKeeps else { return (try await renderConfiguration(client), nil) }
     let (configuration, metadata) = try await makeConfiguration(client)
     guard let metadata, metadata.hostname == client, isCurrent(metadata), configuration["revision"] == revision else {

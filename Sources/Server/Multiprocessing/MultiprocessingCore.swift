@@ -107,7 +107,7 @@ public final class MultiprocessingCore: BuiltinCore {
   /// where there is no child to be had and none is being started.
   ///
   /// - Throws: what the child's build threw; a `Fault` where the request ended several children.
-  public override func renderConfiguration(_ client: String) async throws -> ByteSegments {
+  public override func renderConfiguration(_ client: ClientName) async throws -> ByteSegments {
     let start = MonotonicTime.now()
     if let kept = configurationNow(client) {
       noteGenerated(client, MonotonicTime.now() - start)
@@ -138,7 +138,7 @@ public final class MultiprocessingCore: BuiltinCore {
     }
   }
 
-  private func buildHere(_ client: String, _ reason: String) async throws -> ByteSegments {
+  private func buildHere(_ client: ClientName, _ reason: String) async throws -> ByteSegments {
     ownBuilds += 1
     logger.info("Building the configuration of \(client) in the parent process: \(reason)")
     return try await super.renderConfiguration(client)
@@ -146,18 +146,18 @@ public final class MultiprocessingCore: BuiltinCore {
 
   // MARK: What the children must know
 
-  public override func expireMetadataCache(_ client: String? = nil) {
+  public override func expireMetadataCache(_ client: ClientName? = nil) {
     super.expireMetadataCache(client)
     cache.expire(client)
   }
 
-  public override func expireCaches<Interface>(of interface: Interface.Type, key: String? = nil) {
+  public override func expireCaches<Interface>(of interface: Interface.Type, key: ClientName? = nil) {
     super.expireCaches(of: interface, key: key)
     for plugin in interfaces.caching where plugin is Interface { cache.expire(plugin: plugin.name, key) }
   }
 
-  public override func replicate(_ data: [UInt8], of client: String, for plugin: any Replicated) {
-    pool.queue.publish("RecvProbeData", [.string(plugin.name), .string(client), .bytes(data)])
+  public override func replicate(_ data: [UInt8], of client: ClientName, for plugin: any Replicated) {
+    pool.queue.publish("RecvProbeData", [.string(plugin.name), .string(client.text), .bytes(data)])
   }
 
   public override func replicasExpired(of plugin: any Replicated) {
@@ -215,12 +215,12 @@ final class DispatchingCache {
   init(queue: RPCQueue) { self.queue = queue }
 
   /// The metadata of a client, or of all.
-  func expire(_ client: String?) {
-    queue.publish("expire_metadata_cache", [client.map { .string($0) } ?? .nil])
+  func expire(_ client: ClientName?) {
+    queue.publish("expire_metadata_cache", [client.map { .string($0.text) } ?? .nil])
   }
 
   /// What a plugin caches, of a client or of all.
-  func expire(plugin: String, _ key: String?) {
-    queue.publish("expire_cache", [.string(plugin), key.map { .string($0) } ?? .nil])
+  func expire(plugin: String, _ key: ClientName?) {
+    queue.publish("expire_cache", [.string(plugin), key.map { .string($0.text) } ?? .nil])
   }
 }

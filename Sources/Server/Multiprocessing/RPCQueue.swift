@@ -94,7 +94,7 @@ final class RPCQueue {
     request.keepable = nil
     return try await withCheckedThrowingContinuation { continuation in
       subscriber.pending[number] = .render(request, continuation)
-      let payload = [request.begunHooks.rawValue] + Array(request.client.utf8)
+      let payload = [request.begunHooks.rawValue] + Array(request.client.text.utf8)
       subscriber.channel.send(.render, request: number, ByteSegments(payload))
     }
   }

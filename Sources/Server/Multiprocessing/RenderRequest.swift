@@ -83,7 +83,7 @@ final class RenderRequest {
     init(rawValue: UInt8) { self.rawValue = rawValue }
   }
 
-  let client: String
+  let client: ClientName
   var begunHooks: HookSet = []
   /// Set with the answer, where it may be given again.
   var keepable: KeepableParts?
@@ -91,7 +91,7 @@ final class RenderRequest {
   private var hangs = 0
   private var ends = 0
 
-  init(client: String) { self.client = client }
+  init(client: ClientName) { self.client = client }
 
   /// True once a child ended by a fault of its own while it had this request: then the parent does not try it.
   var isSuspect: Bool { crashes + hangs > 0 }

@@ -120,8 +120,8 @@ final class Connection {
     case (.readingRequest, .authenticated), (.readingRequest, .answered): refuse(event)
 
     case (.authenticating, .ready): flushTurn()
-    case (.authenticating(let head), .authenticated(nil)): admit(head)
-    case (.authenticating(let head), .authenticated(let response?)): refuse(head, with: response)
+    case (.authenticating(let head), .authenticated(.admitted(let caller))): admit(head, caller)
+    case (.authenticating(let head), .authenticated(.refused(let response))): refuse(head, with: response)
     // A turn posted before the headers were complete; the bytes wait.
     case (.authenticating, .resumed), (.authenticating, .drain): break
     case (.authenticating, .abandon): close()
@@ -208,6 +208,7 @@ final class Connection {
 
   /// Waits for the next request, or for the first.
   func awaitRequest() {
+    peer.caller = nil
     state = .readingRequest
     wanted = .read
     if answeredRequests == 0 {
@@ -231,10 +232,10 @@ final class Connection {
       return
     }
     let handler = table.handler
-    switch handler.authenticateNow(head, peer: peer) {
-    case .admitted?: act(on: .authenticated(nil))
-    case .refused(let response)?: act(on: .authenticated(response))
-    case nil:
+    peer.caller = nil
+    if let outcome = handler.authenticateNow(head, peer: peer) {
+      act(on: .authenticated(outcome))
+    } else {
       let peer = peer
       task = Task { self.handle(.authenticated(await handler.authenticate(head, peer: peer))) }
     }
@@ -264,7 +265,8 @@ final class Connection {
   }
 
   /// The peer is known: lets the body in.
-  private func admit(_ head: HTTPRequestHead) {
+  private func admit(_ head: HTTPRequestHead, _ caller: Caller) {
+    peer.caller = caller
     table.counters.authenticated += 1
     if !isAuthenticated {
       isAuthenticated = true

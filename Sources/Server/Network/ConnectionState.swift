@@ -54,8 +54,8 @@ nonisolated enum ConnectionEvent {
   /// The turn that a handshake waited for.
   case handshakeTurn
   case deadline
-  /// The handler's word on the headers; nil admits.
-  case authenticated(HTTPResponse?)
+  /// The handler's word on the headers.
+  case authenticated(AuthenticationOutcome)
   case answered(HTTPResponse)
   /// The server stops: take nothing new.
   case drain

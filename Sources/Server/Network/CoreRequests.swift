@@ -14,12 +14,12 @@ extension NetworkCore: RequestHandler {
 
   /// Decides by the head of a request whether its body may come in.
   ///
-  /// - Returns: nil lets it in; a response refuses it.
-  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> HTTPResponse? {
-    guard let claim = claim(head, peer) else { return .error(status: 401) }
-    let isAllowed = await authenticate(
-      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
-    return isAllowed ? nil : refuse(claim.address)
+  /// - Returns: who is let in; a response refuses it.
+  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> AuthenticationOutcome {
+    guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
+    return outcome(
+      await authenticate(
+        certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address), claim)
   }
 
   public func bytesCame() { hasLooked = false }
@@ -28,9 +28,16 @@ extension NetworkCore: RequestHandler {
   public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
     guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
     lookForEdits()
-    let isAllowed = decideNow(
-      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
-    return isAllowed.map { $0 ? .admitted : .refused(refuse(claim.address)) }
+    return decideNow(
+      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address
+    ).map { outcome($0, claim) }
+  }
+
+  private func outcome(_ decision: AuthenticationDecision, _ claim: Claim) -> AuthenticationOutcome {
+    switch decision {
+    case .admitted(let caller): .admitted(caller)
+    case .refused: .refused(refuse(claim.address))
+    }
   }
 
   /// What a request says of its client; nil, and a line in the log, where that cannot be read.
@@ -57,10 +64,11 @@ extension NetworkCore: RequestHandler {
   /// Answers at once what is kept.
   public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
     // Calls that may have a kept answer are short; what is no call is told by `respond`.
-    guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes, let call = shortCall(request.body)
+    guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes, let caller = peer.caller,
+      let call = shortCall(request.body)
     else { return nil }
     lookForEdits()
-    return dispatchNow(call, from: peer.clientAddress).map { .xml($0) }
+    return dispatchNow(call, from: caller).map { .xml($0) }
   }
 
   /// Takes in the edits that were finished before the bytes came that are being answered. Between the head of a request
@@ -92,6 +100,7 @@ extension NetworkCore: RequestHandler {
   /// method call, 501 for anything but POST. One budget is charged with all that is read from it.
   public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
     guard request.head.method == "POST" else { return .error(status: 501) }
+    guard let caller = peer.caller else { preconditionFailure("a request is answered that nobody authenticated") }
     let limits = httpLimits
     let budget = RequestBudget(limits: limits, bodyBytes: request.body.count)
     let call: MethodCall
@@ -103,7 +112,7 @@ extension NetworkCore: RequestHandler {
       return .xml(MethodResponse.encode(fault: .critical("the call has \(exceeded)")))
     }
     let outcome = await RequestBudget.$current.withValue(budget) {
-      await dispatch(call, from: peer.clientAddress)
+      await dispatch(call, from: caller)
     }
     switch outcome {
     case .value(let value): return .xml(MethodResponse.encode(value))

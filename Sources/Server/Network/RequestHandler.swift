@@ -10,6 +10,8 @@ public nonisolated struct PeerIdentity: Sendable, Equatable {
   public var certificateCommonName: String?
   /// `TLSv1.3 TLS_AES_256_GCM_SHA384`; empty before the handshake.
   public var protocolText: String
+  /// Who authenticated with the request that is being read or answered; nil before that, and between requests.
+  public var caller: Caller?
 
   public init(address: SocketAddress, certificateCommonName: String? = nil, protocolText: String = "") {
     self.address = address
@@ -21,7 +23,8 @@ public nonisolated struct PeerIdentity: Sendable, Equatable {
 
 /// What authentication decides about a request.
 public nonisolated enum AuthenticationOutcome: Sendable, Equatable {
-  case admitted
+  /// The body may come in; `respond` is told who it is from.
+  case admitted(Caller)
   /// Answered with this response; the connection ends after it.
   case refused(HTTPResponse)
 }
@@ -31,9 +34,9 @@ public nonisolated enum AuthenticationOutcome: Sendable, Equatable {
 /// The functions without `async` are asked first. They may answer what needs no waiting, and save a task; nil leaves it
 /// to the asynchronous ones.
 public protocol RequestHandler: AnyObject {
-  /// Called when the headers are complete, before any body byte is kept. nil lets the body in; a response refuses.
-  func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> HTTPResponse?
-  /// Called with the whole request, whose method is POST.
+  /// Called when the headers are complete, before any body byte is kept.
+  func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> AuthenticationOutcome
+  /// Called with the whole request, whose method is POST, and with the peer's `caller`: the one that was admitted.
   func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse
 
   /// Bytes of a request have come: what the handler knew of the world until now may be older than they are.

@@ -42,21 +42,19 @@ public protocol Structure: Plugin {
 
 /// The Metadata plugin knows the clients: who they are, their groups, how they authenticate. One is loaded.
 public protocol Metadata: Plugin {
-  /// The canonical name of a client by its address.
-  /// - Parameter cleanupCache: forget expired sessions of this address.
+  /// The name of the client behind an address: of one that does not say who it is.
   /// - Throws: `MetadataConsistencyError` where the address is nobody's.
-  func resolveClient(_ address: ClientAddress, cleanupCache: Bool) async throws -> String
-  /// Whether a client may come in. Says why not in the log.
+  func resolveClient(_ address: ClientAddress) async throws -> ClientName
+  /// Which client a request is from, if it may come in. Says why not in the log.
   /// - Parameter certificate: subject's common name of the verified client certificate; nil where there is none or no CA.
   func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress) async
-    -> Bool
-  /// As `resolveClient`, where that waits for nobody and finds the client; else nil.
-  func resolveClientNow(_ address: ClientAddress) -> String?
+    -> AuthenticationDecision
   /// As `authenticateConnection`, where that waits for nobody; else nil.
-  func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress) -> Bool?
+  func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress)
+    -> AuthenticationDecision?
   /// What is known of a client before connectors add to it; a new object each time.
   /// - Throws: `MetadataConsistencyError`, `MetadataRuntimeError`.
-  func initialMetadata(_ client: String) async throws -> ClientMetadata
+  func initialMetadata(_ client: ClientName) async throws -> ClientMetadata
   /// Adds groups, with what follows from them.
   func mergeAdditionalGroups(_ metadata: ClientMetadata, _ groups: [String])
   /// Adds a connector's data under its name.
@@ -64,20 +62,20 @@ public protocol Metadata: Plugin {
   /// Every group that is defined, by name. Connectors' groups are added by the core.
   var groups: [String: MetadataGroup] { get set }
   /// Names of all known clients.
-  func listClients() async -> [String]
+  func listClients() async -> [ClientName]
   /// Reads the list of clients again where it is kept in a database.
   func updateClientList() async
   /// Asserts a client's profile. It is on disk when this returns.
-  func setProfile(_ client: String, _ profile: String, address: ClientAddress?, requirePublic: Bool) async throws
+  /// - Parameter address: recorded for a client that was not known before, with its name as uuid; nil: neither.
+  func setProfile(_ client: ClientName, _ profile: String, address: ClientAddress?, requirePublic: Bool) async throws
   /// Records the version that a client declared. It is on disk when this returns.
-  func setVersion(_ client: String, _ version: String) async throws
+  func setVersion(_ client: ClientName, _ version: String) async throws
 }
 
 extension Metadata {
-  public func resolveClientNow(_ address: ClientAddress) -> String? { nil }
-  public func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress) -> Bool? {
-    nil
-  }
+  public func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress)
+    -> AuthenticationDecision?
+  { nil }
 }
 
 /// Connectors add groups and data to the metadata of a client.
@@ -176,14 +174,14 @@ extension ClientACLs {
 /// Plugins that cache what they know; the core and other plugins make them forget.
 public protocol Caching: Plugin {
   /// - Parameter key: a client's name, or nil for everything.
-  func expireCache(key: String?)
+  func expireCache(key: ClientName?)
 }
 
 /// Plugins that keep data of clients in memory which clients upload. In a core of several processes the parent has it,
 /// and its children, which do not read it from disk again at every change, get it passed on.
 public protocol Replicated: Plugin {
   /// Data that the parent gave to `ServerCore.replicate`.
-  func takeReplica(_ data: [UInt8], of client: String) throws
+  func takeReplica(_ data: [UInt8], of client: ClientName) throws
   /// Reads everything from disk again, where it is other than what was read or passed on.
   func reloadReplicas()
 }
@@ -206,9 +204,9 @@ extension TemplateDataProvider {
 /// Sources of what a client has that its configuration does not say (`bcfg2-admin pull`).
 public protocol PullSource: Plugin {
   /// Entries that the client has and nobody asked for: tag and name.
-  func getExtra(_ client: String) async throws -> [(tag: String, name: String)]
+  func getExtra(_ client: ClientName) async throws -> [(tag: String, name: String)]
   /// The entry as the client has it.
-  func getCurrentEntry(_ client: String, tag: String, name: String) async throws -> Element
+  func getCurrentEntry(_ client: ClientName, tag: String, name: String) async throws -> Element
 }
 
 /// Takes a client's own version of an entry into the repository.

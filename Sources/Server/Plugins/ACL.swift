@@ -48,7 +48,7 @@ public final class ACLPlugin: Plugin, ClientACLs {
   public func checkACL(metadata: ClientMetadata, rmi: String) -> Bool {
     let isAllowed: Bool
     let reason: String
-    let isLocal = ["localhost", "localhost.localdomain"].contains(metadata.hostname)
+    let isLocal = ["localhost", "localhost.localdomain"].contains(metadata.hostname.text)
     if let rules = clients.compiled {
       if rules.root.parts.isEmpty {
         (isAllowed, reason) = (true, "No metadata ACLs, allow")

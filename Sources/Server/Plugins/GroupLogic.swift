@@ -10,7 +10,7 @@ final class GroupLogicPlugin: Plugin, Connector {
 
   /// Clients whose groups are being asked for by this task, directly or through questions that templates ask about all
   /// clients: their second asking gets no groups, or it would never end.
-  @TaskLocal private static var building: Set<String> = []
+  @TaskLocal private static var building: Set<ClientName> = []
 
   private var file: GroupLogicFile!
 

@@ -21,7 +21,7 @@ public final class GroupPatternsPlugin: Plugin, Connector {
   }
 
   public func additionalGroups(_ metadata: ClientMetadata) async throws -> [AdditionalGroup] {
-    file.groups(of: metadata.hostname).map { .named($0) }
+    file.groups(of: metadata.hostname.text).map { .named($0) }
   }
 }
 

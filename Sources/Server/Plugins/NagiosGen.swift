@@ -34,11 +34,12 @@ final class NagiosGenPlugin: Plugin, Generator {
   private func bindHost(_ entry: Element, _ metadata: ClientMetadata) async throws {
     // Name service, and files that nobody watches.
     metadata.dependOnMore()
-    guard let address = await address(of: metadata.hostname) else {
+    guard let address = await address(of: metadata.hostname.text) else {
       throw PluginExecutionError("Failed to find IP address for \(metadata.hostname)")
     }
     var lines = [
-      "define host {", Self.line("host_name", metadata.hostname), Self.line("alias", metadata.hostname),
+      "define host {", Self.line("host_name", metadata.hostname.text),
+      Self.line("alias", metadata.hostname.text),
       Self.line("address", address),
     ]
     var hostGroups = metadata.groups.filter { isFile("\(folder)/\($0)-group.cfg") }

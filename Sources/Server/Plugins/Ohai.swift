@@ -19,7 +19,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
 
     """
 
-  private var cache: [String: OhaiData] = [:]
+  private var cache: [ClientName: OhaiData] = [:]
 
   override var reportsChanges: Bool { true }
 
@@ -47,14 +47,14 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     return data
   }
 
-  func expireCache(key: String?) {
+  func expireCache(key: ClientName?) {
     if let key { cache[key] = nil } else { cache.removeAll() }
   }
 
-  private func path(of client: String) -> String { "\(folder)/\(client).json" }
+  private func path(of client: ClientName) -> String { "\(folder)/\(client).json" }
 
   /// What was kept of a client. A file that cannot be read is logged and taken for none.
-  private func read(_ client: String) -> OhaiData? {
+  private func read(_ client: ClientName) -> OhaiData? {
     let path = path(of: client)
     guard fileExists(path) else { return nil }
     do {

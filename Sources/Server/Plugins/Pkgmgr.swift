@@ -53,7 +53,7 @@ final class PkgmgrPlugin: Plugin, Generator {
     } catch let tied as TiedPriorities {
       let message =
         "Found conflicting sources with same priority (\(tied.priority)) for \(entry.tag):\(name) for "
-        + metadata.hostname
+        + metadata.hostname.text
       logger.error("\(message)")
       logger.error("\(tied.files.joined(separator: ", "))")
       throw PluginExecutionError(message)

@@ -14,7 +14,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
   private static let outputLimitBytes = 16 << 20
 
   private var scripts: ScriptFolder!
-  private var cache: [String: Answer] = [:]
+  private var cache: [ClientName: Answer] = [:]
 
   private struct Answer {
     var groups: [String] = []
@@ -59,12 +59,12 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
   }
 
   /// - Throws: `PluginExecutionError` where the program fails or prints no YAML.
-  private func run(_ script: String, _ client: String) async throws -> JSONValue {
+  private func run(_ script: String, _ client: ClientName) async throws -> JSONValue {
     debugLog("PuppetENC: Running ENC \(script) for \(client)")
     let output: ChildProcess.Output
     do {
       output = try await ChildProcess.run(
-        [scripts.path(of: script), client], timeout: Self.timeout, outputLimitBytes: Self.outputLimitBytes,
+        [scripts.path(of: script), client.text], timeout: Self.timeout, outputLimitBytes: Self.outputLimitBytes,
         on: core.loop)
     } catch {
       throw failure("PuppetENC: Error running ENC \(script) for \(client): \(error)")
@@ -92,7 +92,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
     return PluginExecutionError(message)
   }
 
-  private func take(_ yaml: JSONValue, of script: String, _ client: String, _ answer: inout Answer) throws {
+  private func take(_ yaml: JSONValue, of script: String, _ client: ClientName, _ answer: inout Answer) throws {
     guard case .object(let members) = yaml else {
       throw PluginExecutionError("'\(yaml.pythonTypeName)' object has no attribute 'get'")
     }
@@ -127,7 +127,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
 
   func endStatistics(_ metadata: ClientMetadata) { endClientRun(metadata) }
 
-  func expireCache(key: String?) {
+  func expireCache(key: ClientName?) {
     if let key { cache[key] = nil } else { cache.removeAll() }
   }
 }

@@ -23,7 +23,7 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
 
   func endClientRun(_ metadata: ClientMetadata) {
     let groups = metadata.groups.sorted().joined(separator: ":")
-    let arguments = [metadata.hostname, "-p", metadata.profile ?? "", "-g", groups]
+    let arguments = [metadata.hostname.text, "-p", metadata.profile ?? "", "-g", groups]
     for script in scripts.scripts {
       let command = [scripts.path(of: script)] + arguments
       running += 1

@@ -36,13 +36,13 @@ struct TLSCredentials {
   /// What a certificate says of its owner.
   struct Subject {
     /// Host name, the common name.
-    let name: String
+    let name: ClientName
     /// Every name that it is valid for.
     let alternativeNames: [String]
     /// C, L, ST and so on, in this order.
     let fields: [(name: String, value: String)]
 
-    init(name: String, alternativeNames: [String], fields: [(name: String, value: String)]) {
+    init(name: ClientName, alternativeNames: [String], fields: [(name: String, value: String)]) {
       self.name = name
       self.alternativeNames = alternativeNames
       self.fields = fields

@@ -56,13 +56,18 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     }
     let owner: ClientMetadata
     if let host = allow["host"], !host.isEmpty {
-      owner = try await plugin.core.buildMetadata(host)
+      guard let name = try? ClientName(recorded: host) else {
+        plugin.logger.warning(
+          "Cfg: \(metadata.hostname) ignoring Allow from \(source): \(host) is no client's name")
+        return nil
+      }
+      owner = try await plugin.core.buildMetadata(name)
       // What changes for that client changes this list.
       metadata.dependOnMore()
     } else if let group = allow["group"], !group.isEmpty {
       owner = ClientMetadata(
-        hostname: "dummy", profile: group, groups: [group], bundles: [], aliases: [], addresses: [], categories: [:],
-        uuid: nil, password: nil, version: nil)
+        hostname: ClientName(unchecked: "dummy"), profile: group, groups: [group], bundles: [], aliases: [],
+        addresses: [], categories: [:], uuid: nil, password: nil, version: nil)
     } else {
       if let category = allow["category"] ?? plugin.option("sshkeys", "category"), !category.isEmpty,
         metadata.categories[category] == nil

@@ -29,13 +29,13 @@ class CfgCreator: CfgFile {
   func createdSpecificity(_ metadata: ClientMetadata) throws -> Specificity {
     guard let root = file.root else { throw PluginExecutionError("\(path) has no data") }
     guard let category = root["category"] ?? plugin.option(section, "category") else {
-      return .host(metadata.hostname)
+      return .host(metadata.hostname.text)
     }
-    if root["perhost"]?.lowercased() == "true" { return .host(metadata.hostname) }
+    if root["perhost"]?.lowercased() == "true" { return .host(metadata.hostname.text) }
     guard let group = metadata.categories[category] else {
       plugin.logger.info(
         "Cfg: \(metadata.hostname) has no group in category \(category), creating host-specific data")
-      return .host(metadata.hostname)
+      return .host(metadata.hostname.text)
     }
     let text = root["priority"] ?? "50"
     guard let priority = Int(text) else { throw PluginExecutionError("\(path): priority \(text) is not a number") }

@@ -11,7 +11,7 @@ extension CfgEntrySet {
       plugin.logger.error("\(message)")
       throw PluginExecutionError(message)
     }
-    let host = Specificity.host(metadata.hostname)
+    let host = Specificity.host(metadata.hostname.text)
     let choices = best.specificity == host ? [host] : [best.specificity, host]
     return choices.map { CfgCreator.createdPath(in: path, $0) }
   }

@@ -47,7 +47,8 @@ final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
     let (root, certificate) = try specification(metadata)
     let names = root.children(tagged: "subjectAltName").compactMap { $0.text?.trimmingBlanks }
     let subject = TLSCredentials.Subject(
-      name: metadata.hostname, alternativeNames: names + metadata.aliases.sorted() + [metadata.hostname],
+      name: metadata.hostname,
+      alternativeNames: names + (metadata.aliases.sorted() + [metadata.hostname]).map(\.text),
       fields: TLSCredentials.Subject.fieldNames.compactMap { name in certificate[name].map { (name, $0) } })
     let bytes = try await credentials.makeCertificate(
       subject, key: try await key(certificate, metadata), days: certificate["days"] ?? "365",

@@ -11,7 +11,7 @@ struct ClientRecord {
   private var more: ClientsTable.More? { table.more[row] }
 
   /// The name, in lower case: what the client is called everywhere but in clients.xml.
-  var name: String { table.pool[data.name] ?? "" }
+  var name: ClientName { ClientName(unchecked: table.pool[data.name] ?? "") }
   /// The name as it is spelled in clients.xml.
   var spelling: String { table.pool[data.spelling] ?? "" }
   /// The profile of each of the client's elements, nil for one without.
@@ -20,7 +20,7 @@ struct ClientRecord {
     if let more { profiles += more.profiles }
     return profiles
   }
-  var aliases: [String] { more?.aliases ?? [] }
+  var aliases: [ClientName] { more?.aliases ?? [] }
   var addresses: [String] {
     guard let first = table.pool[data.address] else { return [] }
     return [first] + (more?.addresses ?? [])
@@ -65,7 +65,7 @@ final class ClientsTable {
     /// Of further elements.
     var profiles: [String?] = []
     var addresses: [String] = []
-    var aliases: [String] = []
+    var aliases: [ClientName] = []
   }
 
   fileprivate private(set) var rows: [Row] = []
@@ -74,12 +74,12 @@ final class ClientsTable {
   private var names = TextIndex()
   private var uuids = TextIndex()
   private var addresses = TextIndex()
-  private var aliases: [String: Int] = [:]
+  private var aliases: [ClientName: Int] = [:]
   /// The rows of each address that was given more than once.
-  private var sharedAddresses: [String: [Int]] = [:]
+  private var sharedAddresses: [Name: [Int]] = [:]
   /// Profiles, versions, ways to authenticate: of few different ones, many clients have each.
   private var values: [String] = [""]
-  private var valueNumbers: [String: UInt32] = [:]
+  private var valueNumbers: [Name: UInt32] = [:]
   /// Rows of removed clients and texts that were added since the file was read.
   private var changes = 0
 
@@ -94,6 +94,20 @@ final class ClientsTable {
       guard let name = element.name, !name.isEmpty else {
         complain(element.line, "Client without a name, ignored")
         return
+      }
+      do throws(ClientNameError) {
+        _ = try ClientName(recorded: name)
+      } catch {
+        complain(element.line, "Client \(name) cannot be used, ignored: \(error)")
+        return
+      }
+      for alias in element.children where alias.tag == "Alias" {
+        guard let other = alias.name else { continue }
+        do throws(ClientNameError) {
+          _ = try ClientName(recorded: other)
+        } catch {
+          complain(alias.line, "Alias \(other) of \(name) cannot be used, ignored: \(error)")
+        }
       }
       add(name: name, attributes: element.attributes, children: element.children)
     }
@@ -135,21 +149,29 @@ final class ClientsTable {
   }
 
   /// The client of a name in lower case.
-  func client(named name: String) -> ClientRecord? { names.row(of: name, in: pool).map(record) }
+  func client(named name: ClientName) -> ClientRecord? { names.row(of: name.text, in: pool).map(record) }
 
-  func client(ofAlias alias: String) -> ClientRecord? { aliases[alias].map(record) }
+  func client(ofAlias alias: ClientName) -> ClientRecord? { aliases[alias].map(record) }
+
+  /// Whether a text has the bytes of a client's name, as it is spelled or in lower case, or of an alias.
+  func hasName(_ text: String) -> Bool {
+    if let record = names.row(of: text.lowercased(), in: pool).map(record) {
+      if record.name.isSame(as: text) || Name.areSame(record.spelling, text) { return true }
+    }
+    return (try? ClientName(recorded: text)).map { aliases[$0] != nil } ?? false
+  }
 
   func client(ofUUID uuid: String) -> ClientRecord? { uuids.row(of: uuid, in: pool).map(record) }
 
   /// Every client that an address is given to; one that it is given to twice is there twice, as in Bcfg2.
   func clients(at address: String) -> [ClientRecord] {
-    if let shared = sharedAddresses[address] { return shared.map(record) }
+    if let shared = sharedAddresses[Name(address)] { return shared.map(record) }
     return addresses.row(of: address, in: pool).map { [record($0)] } ?? []
   }
 
   /// The client of an address that is given once; nil also where nobody has it.
   func onlyClient(at address: String) -> ClientRecord? {
-    sharedAddresses[address] == nil ? addresses.row(of: address, in: pool).map(record) : nil
+    sharedAddresses[Name(address)] == nil ? addresses.row(of: address, in: pool).map(record) : nil
   }
 
   private func record(_ row: Int) -> ClientRecord { ClientRecord(table: self, row: row) }
@@ -174,7 +196,7 @@ final class ClientsTable {
     }
     apply(attributes, to: row)
     for alias in children where alias.tag == "Alias" {
-      if let other = alias.name, aliases[other] != row {
+      if let text = alias.name, let other = try? ClientName(recorded: text), aliases[other] != row {
         aliases[other] = row
         more[row, default: More()].aliases.append(other)
       }
@@ -193,7 +215,7 @@ final class ClientsTable {
 
   /// Forgets a client.
   func remove(_ client: ClientRecord) {
-    names.remove(client.name, in: pool)
+    names.remove(client.name.text, in: pool)
     for alias in client.aliases where aliases[alias] == client.row { aliases[alias] = nil }
     if let uuid = client.uuid, uuids.row(of: uuid, in: pool) == client.row { uuids.remove(uuid, in: pool) }
     for address in client.addresses { take(address, from: client.row) }
@@ -225,7 +247,7 @@ final class ClientsTable {
   private func give(_ address: String, to row: Int) {
     let owner = addresses.row(of: address, in: pool)
     let text = addresses.set(address, to: owner ?? row, in: &pool)
-    if let owner { sharedAddresses[address, default: [owner]].append(row) }
+    if let owner { sharedAddresses[Name(address), default: [owner]].append(row) }
     if rows[row].address == .none {
       rows[row].address = text
     } else {
@@ -234,8 +256,8 @@ final class ClientsTable {
   }
 
   private func take(_ address: String, from row: Int) {
-    let left = (sharedAddresses[address] ?? [row]).filter { $0 != row }
-    sharedAddresses[address] = left.count > 1 ? left : nil
+    let left = (sharedAddresses[Name(address)] ?? [row]).filter { $0 != row }
+    sharedAddresses[Name(address)] = left.count > 1 ? left : nil
     if let owner = left.first {
       _ = addresses.set(address, to: owner, in: &pool)
     } else {
@@ -246,10 +268,10 @@ final class ClientsTable {
   /// The number of a profile, version or way to authenticate.
   private func number(of value: String?) -> UInt32 {
     guard let value else { return 0 }
-    if let known = valueNumbers[value] { return known }
+    if let known = valueNumbers[Name(value)] { return known }
     let number = UInt32(values.count)
     values.append(value)
-    valueNumbers[value] = number
+    valueNumbers[Name(value)] = number
     changes += 1
     return number
   }

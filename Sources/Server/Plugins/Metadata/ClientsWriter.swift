@@ -3,16 +3,16 @@ import XMLRPC
 
 /// One change that the server makes to clients.xml.
 enum ClientsEdit {
-  case add(name: String, Attributes)
+  case add(name: ClientName, Attributes)
   /// By the name in lower case.
-  case update(name: String, Attributes)
+  case update(name: ClientName, Attributes)
   /// By the name in lower case.
-  case remove(name: String)
+  case remove(name: ClientName)
 
   /// The texts that go into the file.
   var texts: [String] {
     switch self {
-    case .add(let name, let attributes), .update(let name, let attributes): [name] + attributes.map(\.value)
+    case .add(let name, let attributes), .update(let name, let attributes): [name.text] + attributes.map(\.value)
     case .remove: []
     }
   }
@@ -104,7 +104,7 @@ private struct ClientsText {
   private var editors: [String: XMLSourceEditor] = [:]
   private var changedPaths: Set<String> = []
   /// Clients that were added here.
-  private var added: Set<String> = []
+  private var added: Set<ClientName> = []
 
   init(file: MetadataFile, contents: [String: [UInt8]], table: ClientsTable) {
     self.file = file
@@ -115,11 +115,11 @@ private struct ClientsText {
   mutating func make(_ edit: ClientsEdit) throws {
     switch edit {
     case .add(let name, let attributes):
-      let lower = name.lowercased()
+      let lower = name.lowercased
       guard table.client(named: lower) == nil, table.client(ofAlias: lower) == nil, added.insert(lower).inserted else {
         return
       }
-      var element: Attributes = ["name": name]
+      var element: Attributes = ["name": name.text]
       for (key, value) in attributes { element[key] = value }
       try change(file.path) { try $0.appendChild(Element("Client", element)) }
     case .update(let name, let attributes):
@@ -143,8 +143,8 @@ private struct ClientsText {
   }
 
   /// The file that has a client, and the name as it stands there.
-  private mutating func place(of name: String) throws -> (path: String, spelling: String) {
-    let spelling = table.client(named: name)?.spelling ?? name
+  private mutating func place(of name: ClientName) throws -> (path: String, spelling: String) {
+    let spelling = table.client(named: name)?.spelling ?? name.text
     for path in file.paths where try editor(path).count(tag: "Client", where: "name", is: spelling) > 0 {
       return (path, spelling)
     }

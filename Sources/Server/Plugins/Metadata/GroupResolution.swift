@@ -1,12 +1,12 @@
 /// The groups and categories of one client while they are found.
 struct GroupMembership {
-  let client: String
+  let client: ClientName
   var groups: Set<String>
   var categories: [String: String]
   /// The groups that were added, in order, without those that were taken away again.
   private(set) var added: [String] = []
 
-  init(client: String, groups: Set<String> = [], categories: [String: String] = [:]) {
+  init(client: ClientName, groups: Set<String> = [], categories: [String: String] = [:]) {
     self.client = client
     self.groups = groups
     self.categories = categories
@@ -28,7 +28,7 @@ extension MetadataPlugin {
   func categoryAllows(_ group: String, _ membership: GroupMembership) -> Bool {
     guard let category = groups[group]?.category, !category.isEmpty else { return true }
     guard let present = membership.categories[category] else { return true }
-    if suppressions[group, default: []].insert(membership.client).inserted {
+    if suppressions[Name(group), default: []].insert(membership.client).inserted {
       logger.warning(
         "\(name): Group \(group) suppressed by category \(category); \(membership.client) already a member of \(present)"
       )

@@ -7,15 +7,15 @@ struct GroupRules {
   struct Condition {
     enum Subject {
       case group(String)
-      case client(String)
+      case client(Name)
     }
     let subject: Subject
     let isNegated: Bool
 
-    func holds(_ client: String, _ groups: Set<String>) -> Bool {
+    func holds(_ client: ClientName, _ groups: Set<String>) -> Bool {
       switch subject {
       case .group(let name): groups.contains(name) != isNegated
-      case .client(let name): (name == client) != isNegated
+      case .client(let name): client.isSame(as: name.text) != isNegated
       }
     }
   }
@@ -27,7 +27,7 @@ struct GroupRules {
     let position: Int
     let conditions: [Condition]
 
-    func holds(_ client: String, _ groups: Set<String>) -> Bool {
+    func holds(_ client: ClientName, _ groups: Set<String>) -> Bool {
       conditions.allSatisfy { $0.holds(client, groups) }
     }
   }
@@ -35,7 +35,7 @@ struct GroupRules {
   /// Rules, found by the one condition that most clients do not meet.
   struct Index {
     private(set) var rules: [Rule] = []
-    private var byClient: [String: [Int]] = [:]
+    private var byClient: [Name: [Int]] = [:]
     private var byGroup: [String: [Int]] = [:]
     private var always: [Int] = []
     private(set) var positions: [String: Int] = [:]
@@ -62,9 +62,9 @@ struct GroupRules {
     }
 
     /// The rules that can hold for a client with these groups, in the order in which they are tried.
-    func candidates(_ client: String, _ groups: Set<String>) -> [Int] {
+    func candidates(_ client: ClientName, _ groups: Set<String>) -> [Int] {
       var found = always
-      if let more = byClient[client] { found += more }
+      if let more = byClient[Name(client.text)] { found += more }
       for group in groups {
         if let more = byGroup[group] { found += more }
       }
@@ -143,7 +143,7 @@ struct GroupRules {
           complain(child.line, "\(child.tag) without a name, ignored with all that it holds")
           continue
         }
-        let subject: Condition.Subject = child.tag == "Group" ? .group(name) : .client(name)
+        let subject: Condition.Subject = child.tag == "Group" ? .group(name) : .client(Name(name))
         let isOutermost = element.tag == "Groups"
         walk(
           child, [Condition(subject: subject, isNegated: child.isTrue("negate"))] + conditions,

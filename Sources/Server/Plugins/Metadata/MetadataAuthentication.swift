@@ -9,39 +9,57 @@ extension MetadataPlugin {
 
   public func authenticateConnection(
     certificate: String?, user: String, password: String, address: ClientAddress
-  ) async -> Bool {
-    let answer = authenticateNow(certificate: certificate, user: user, password: password, address: address)
-    if let answer { return answer }
+  ) async -> AuthenticationDecision {
+    if let answer = authenticateNow(certificate: certificate, user: user, password: password, address: address) {
+      return answer
+    }
     // Name service has to be asked: for the client behind an address, or whether a certificate comes from its host.
     if let certificate {
-      let isValid = await isNamed(certificate, address)
-      return decide(.certificate, certificate, user: user, password, address, hasValidAddress: isValid) ?? false
+      guard let client = name(certificate, of: "certificate", address) else { return .refused }
+      let isValid = await isNamed(client, address)
+      return decide(.certificate, client, user: user, password, address, hasValidAddress: isValid) ?? .refused
     }
     do {
-      let client = try await resolveClient(address, cleanupCache: false)
-      return decide(.address, client, user: user, password, address) ?? false
+      let client = try await resolveClient(address)
+      return decide(.address, client, user: user, password, address) ?? .refused
     } catch {
       logger.error("Client \(address.ip) failed to resolve: \(error)")
-      return false
+      return .refused
     }
   }
 
   public func authenticateNow(
     certificate: String?, user: String, password: String, address: ClientAddress
-  ) -> Bool? {
+  ) -> AuthenticationDecision? {
     if let certificate {
       guard !certificate.isEmpty else {
         logger.error("Certificate of \(address.ip) has no common name")
-        return false
+        return .refused
       }
-      debugLog("Got cN \(certificate); using as client name")
-      return decide(.certificate, certificate, user: user, password, address)
+      guard let client = name(certificate, of: "certificate", address) else { return .refused }
+      debugLog("Got cN \(client); using as client name")
+      return decide(.certificate, client, user: user, password, address)
     }
-    if user == "root" {
-      guard let client = resolveClientNow(address) else { return nil }
+    if Self.isRoot(user) {
+      guard let client = clients.onlyClient(at: address.ip)?.name else { return nil }
       return decide(.address, client, user: user, password, address)
     }
-    return decide(.name, clients.client(ofUUID: user)?.name ?? user, user: user, password, address)
+    if let client = clients.client(ofUUID: user)?.name {
+      return decide(.name, client, user: user, password, address)
+    }
+    guard let client = name(user, of: "user", address) else { return .refused }
+    return decide(.name, client, user: user, password, address)
+  }
+
+  /// The name that a peer gives for its client; nil, and a line in the log that says why, where it is none.
+  private func name(_ text: String, of source: String, _ address: ClientAddress) -> ClientName? {
+    do throws(ClientNameError) {
+      return try givenName(text)
+    } catch {
+      core.logger.error(
+        "Client \(address.ip) gives a name by its \(source) that is no client's name: \(error): \(text)")
+      return nil
+    }
   }
 
   /// Whether a client that says who it is may come in.
@@ -49,48 +67,46 @@ extension MetadataPlugin {
   /// - Parameter hasValidAddress: what name service says of a certificate's address; nil before it was asked.
   /// - Returns: nil where it has to be asked first.
   private func decide(
-    _ identification: Identification, _ client: String, user: String, _ password: String, _ address: ClientAddress,
+    _ identification: Identification, _ client: ClientName, user: String, _ password: String, _ address: ClientAddress,
     hasValidAddress: Bool? = nil
-  ) -> Bool? {
+  ) -> AuthenticationDecision? {
     debugLog("Authenticating client \(client)")
     let record = record(of: client)
     let mode = record?.authentication ?? core.settings.authentication
     if mode == "cert", identification != .certificate {
       logger.error("Client \(client) does not provide a cert, but only cert auth is allowed")
-      return false
+      return .refused
     }
+    let caller = Caller(record?.name ?? client, at: address, gaveName: !Self.isRoot(user))
     switch identification {
     case .certificate:
       guard let isValid = hasValidAddress ?? isKnownAddress(client, address) else { return nil }
-      guard isValid else { return false }
+      guard isValid else { return .refused }
       if mode != "cert+password" {
-        if clients.client(named: client.lowercased())?.isFloating == true { remember(client, at: address) }
         logger.debug("Client \(client) certificate validates")
-        return true
+        return .admitted(Caller(caller.client, at: address))
       }
-    case .address: guard isKnownAddress(client, address) != false else { return false }
+    case .address: guard isKnownAddress(client, address) != false else { return .refused }
     case .name: break
     }
-    guard isAllowed(password, for: record, address) else { return false }
-    if user != "root" { remember(client, at: address) }
+    guard isAllowed(password, for: record, address) else { return .refused }
     logger.debug("Client \(client) authenticated successfully")
-    return true
+    return .admitted(caller)
   }
 
+  /// True where the user of the credentials is that of clients which do not say who they are.
+  private static func isRoot(_ user: String) -> Bool { Name.areSame(user, "root") }
+
   /// `cert`, `bootstrap` or `cert+password`: of clients.xml, else of bcfg2.conf.
-  func authentication(of client: String) -> String {
+  func authentication(of client: ClientName) -> String {
     record(of: client)?.authentication ?? core.settings.authentication
   }
 
-  private func remember(_ client: String, at address: ClientAddress) {
-    sessions.remember(client, at: address, now: core.loop.now)
-  }
-
   /// Whether name service has the client's name for an address.
-  private func isNamed(_ client: String, _ address: ClientAddress) async -> Bool {
+  private func isNamed(_ client: ClientName, _ address: ClientAddress) async -> Bool {
     do {
-      let resolved = try await resolveClient(address, cleanupCache: false)
-      if resolved.lowercased() == client.lowercased() {
+      let resolved = try await resolveClient(address)
+      if resolved.lowercased == client.lowercased {
         logger.debug("Client \(client) address validates")
         return true
       }
@@ -104,7 +120,7 @@ extension MetadataPlugin {
 
   /// What clients.xml says of client and address; nil where it does not say. As in Bcfg2 the name of a certificate has
   /// to be in lower case for that.
-  private func isKnownAddress(_ client: String, _ address: ClientAddress) -> Bool? {
+  private func isKnownAddress(_ client: ClientName, _ address: ClientAddress) -> Bool? {
     if clients.client(named: client)?.isFloating == true {
       debugLog("Client \(client) is floating")
       return true

@@ -18,11 +18,10 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   private(set) var rules = GroupRules()
   /// clients.xml as it was last read without errors.
   var clients = ClientsTable()
-  var sessions = SessionCache()
   /// Clients by group that a category kept them out of: logged once for each reading of the files.
-  var suppressions: [String: Set<String>] = [:]
+  var suppressions: [Name: Set<ClientName>] = [:]
   /// Metadata before connectors add to it, where `[caching] client_metadata = initial`.
-  private var initialCache: [String: ClientMetadata] = [:]
+  private var initialCache: [ClientName: ClientMetadata] = [:]
   private(set) var groupsFile: MetadataFile!
   private(set) var clientsFile: MetadataFile!
   private(set) var writer: ClientsWriter!
@@ -50,11 +49,11 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     var methods = super.rmi
     methods["list_clients"] = RemoteMethod { [unowned self] arguments in
       try arguments.require(0, of: "list_clients")
-      return .array(await listClients().map { .string($0) })
+      return .array(await listClients().map { .string($0.text) })
     }
     methods["remove_client"] = RemoteMethod { [unowned self] arguments in
       try arguments.require(1, of: "remove_client")
-      try await removeClient(arguments[0].pythonName())
+      try await removeClient(named: arguments[0].pythonName())
       return .nil
     }
     return methods
@@ -115,7 +114,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     core.expireMetadataCache()
   }
 
-  public func expireCache(key: String?) {
+  public func expireCache(key: ClientName?) {
     if let key { initialCache[key] = nil } else { initialCache.removeAll() }
     core.expireMetadataCache(key)
   }
@@ -127,41 +126,49 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   // MARK: Clients
 
   /// The name that clients.xml has for a client: of an alias its client's, in lower case.
-  func canonicalName(_ client: String) -> String {
-    let name = client.lowercased()
+  func canonicalName(_ client: ClientName) -> ClientName {
+    let name = client.lowercased
     return clients.client(ofAlias: name)?.name ?? name
   }
 
   /// What clients.xml says of a client; nil where it does not know it.
-  func record(of client: String) -> ClientRecord? { clients.client(named: canonicalName(client)) }
+  func record(of client: ClientName) -> ClientRecord? { clients.client(named: canonicalName(client)) }
 
-  public func listClients() async -> [String] { clients.ordered.map(\.name) }
+  public func listClients() async -> [ClientName] { clients.ordered.map(\.name) }
 
   public func updateClientList() async { refreshClients() }
 
-  public func resolveClientNow(_ address: ClientAddress) -> String? {
-    if let client = sessions.client(at: address, now: core.loop.now) { return client }
-    return clients.onlyClient(at: address.ip)?.name
+  /// The name that somebody gave for a client: one by the rules, or one that clients.xml has with these very bytes.
+  ///
+  /// - Throws: why it is none.
+  func givenName(_ text: String) throws(ClientNameError) -> ClientName {
+    do throws(ClientNameError) {
+      return try ClientName(text)
+    } catch {
+      guard clients.hasName(text) else { throw error }
+      return try ClientName(recorded: text)
+    }
   }
 
-  public func resolveClient(_ address: ClientAddress, cleanupCache: Bool) async throws -> String {
-    if cleanupCache { sessions.dropExpired(now: core.loop.now) }
-    if let client = resolveClientNow(address) { return client }
+  public func resolveClient(_ address: ClientAddress) async throws -> ClientName {
+    if let client = clients.onlyClient(at: address.ip)?.name { return client }
     guard clients.clients(at: address.ip).isEmpty else {
-      let message = "Address \(address.ip) has multiple reverse assignments; a uuid must be used"
-      logger.error("\(message)")
-      throw MetadataConsistencyError(message)
+      throw inconsistency("Address \(address.ip) has multiple reverse assignments; a uuid must be used")
     }
-    guard let name = await core.resolver.name(of: address.ip)?.lowercased() else {
-      let message = "Address resolution error for \(address.ip): [Errno -2] Name or service not known"
-      logger.error("\(message)")
-      throw MetadataConsistencyError(message)
+    guard let text = await core.resolver.name(of: address.ip) else {
+      throw inconsistency("Address resolution error for \(address.ip): [Errno -2] Name or service not known")
+    }
+    let name: ClientName
+    do throws(ClientNameError) {
+      name = try givenName(text).lowercased
+    } catch {
+      throw inconsistency("Name service has \(text) for \(address.ip), which is no client's name: \(error)")
     }
     return clients.client(ofAlias: name)?.name ?? name
   }
 
   public func setProfile(
-    _ client: String, _ profile: String, address: ClientAddress?, requirePublic: Bool
+    _ client: ClientName, _ profile: String, address: ClientAddress?, requirePublic: Bool
   ) async throws {
     logger.info("Asserting client \(client) profile to \(profile)")
     try requireRead()
@@ -182,15 +189,15 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       return
     }
     logger.info("Creating new client: \(client), profile \(profile)")
-    if let address, let session = sessions.client(at: address, now: core.loop.now) {
-      try await writer.commit(
-        .add(name: session, ["profile": profile, "uuid": client, "address": address.ip]))
-    } else {
-      try await writer.commit(.add(name: client, ["profile": profile]))
+    var attributes: Attributes = ["profile": profile]
+    if let address {
+      attributes["uuid"] = client.text
+      attributes["address"] = address.ip
     }
+    try await writer.commit(.add(name: client, attributes))
   }
 
-  public func setVersion(_ client: String, _ version: String) async throws {
+  public func setVersion(_ client: ClientName, _ version: String) async throws {
     if record(of: client) == nil { _ = try await initialMetadata(client) }
     let name = canonicalName(client)
     guard clients.client(named: name)?.version != version else { return }
@@ -201,23 +208,34 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   /// Sets attributes of a client in clients.xml. They are on disk when this returns.
   ///
   /// - Throws: `MetadataConsistencyError` where there is no such client, `MetadataRuntimeError` where it cannot be written.
-  public func updateClient(_ client: String, _ attributes: Attributes) async throws {
+  public func updateClient(_ client: ClientName, _ attributes: Attributes) async throws {
     try await writer.commit(.update(name: canonicalName(client), attributes))
   }
 
   /// Removes a client from clients.xml. It is gone from disk when this returns.
   ///
   /// - Throws: as `updateClient`.
-  public func removeClient(_ client: String) async throws {
-    try await writer.commit(.remove(name: client.lowercased()))
+  public func removeClient(_ client: ClientName) async throws {
+    try await writer.commit(.remove(name: client.lowercased))
+  }
+
+  /// As `removeClient`, for who has a text.
+  private func removeClient(named text: String) async throws {
+    let name: ClientName
+    do throws(ClientNameError) {
+      name = try ClientName(recorded: text)
+    } catch {
+      throw inconsistency("Client \"\(text)\" does not exist")
+    }
+    try await removeClient(name)
   }
 
   /// Takes over a change that was written to clients.xml: the table becomes what parsing the file would make it.
   func take(_ edit: ClientsEdit) {
     switch edit {
     case .add(let name, let attributes):
-      if record(of: name) == nil { clients.add(name: name, attributes: attributes) }
-      expireCache(key: name.lowercased())
+      if record(of: name) == nil { clients.add(name: name.text, attributes: attributes) }
+      expireCache(key: name.lowercased)
     case .update(let name, let attributes):
       if let record = clients.client(named: name), attributes.allSatisfy({ ClientsTable.canUpdate($0.name) }) {
         clients.update(record, attributes)
@@ -245,7 +263,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   // MARK: Metadata of a client
 
-  public func initialMetadata(_ client: String) async throws -> ClientMetadata {
+  public func initialMetadata(_ client: ClientName) async throws -> ClientMetadata {
     try requireRead()
     let name = canonicalName(client)
     if let cached = initialCache[name] { return cached.copy() }

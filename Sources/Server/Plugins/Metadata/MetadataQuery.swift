@@ -8,10 +8,10 @@ public struct MetadataQuery {
   unowned let metadata: MetadataPlugin
 
   /// `by_name`: the metadata of one client, with what connectors add.
-  public func client(_ name: String) async throws -> ClientMetadata { try await metadata.core.buildMetadata(name) }
+  public func client(_ name: ClientName) async throws -> ClientMetadata { try await metadata.core.buildMetadata(name) }
 
   /// `all_clients`: names of all clients, in the order of clients.xml.
-  public func allClients() async -> [String] { await metadata.listClients() }
+  public func allClients() async -> [ClientName] { await metadata.listClients() }
 
   /// `all_groups`: names of all groups that groups.xml, clients.xml or a connector speaks of.
   public func allGroups() -> Set<String> {
@@ -28,12 +28,12 @@ public struct MetadataQuery {
   }
 
   /// `names_by_groups`: clients that are in every one of the groups.
-  public func names(inAll groups: some Collection<String>) async throws -> [String] {
+  public func names(inAll groups: some Collection<String>) async throws -> [ClientName] {
     try await clients { $0.groups.isSuperset(of: groups) }.map(\.hostname)
   }
 
   /// `names_by_profiles`: clients whose profile is one of these.
-  public func names(withProfiles profiles: some Collection<String>) async throws -> [String] {
+  public func names(withProfiles profiles: some Collection<String>) async throws -> [ClientName] {
     let profiles = Set(profiles)
     return try await clients { $0.profile.map(profiles.contains) ?? false }.map(\.hostname)
   }

@@ -81,9 +81,9 @@ struct ProbeReport {
   }
 
   /// Appends the `Client` element of probed.xml.
-  func append(to output: inout [UInt8], client: String) {
+  func append(to output: inout [UInt8], client: ClientName) {
     output += "  <Client name=\"".utf8
-    XMLEscape.append(client, to: &output, as: .attribute)
+    XMLEscape.append(client.text, to: &output, as: .attribute)
     output += "\" timestamp=\"".utf8
     XMLEscape.append(timestamp, to: &output, as: .attribute)
     guard !body.isEmpty else {

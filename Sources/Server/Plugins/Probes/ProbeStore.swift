@@ -35,13 +35,13 @@ final class ProbeStore {
   let path: String
   private let loop: EventLoop
   private let logger: Logger
-  private var reports: [String: ProbeReport] = [:]
+  private var reports: [ClientName: ProbeReport] = [:]
   /// Names of all clients with data, sorted.
-  private var names: [String] = []
+  private var names: [ClientName] = []
   /// Clients whose report is not on disk.
-  private var unwritten: Set<String> = []
+  private var unwritten: Set<ClientName> = []
   /// Those of them that reported something new.
-  private var unwrittenData: Set<String> = []
+  private var unwrittenData: Set<ClientName> = []
   private var waiting: [CheckedContinuation<Void, any Error>] = []
   private var signature: Signature?
   private var timer: Timer?
@@ -54,12 +54,12 @@ final class ProbeStore {
   }
 
   /// The last report of a client; nil where there is none.
-  subscript(_ client: String) -> ProbeReport? { reports[client] }
+  subscript(_ client: ClientName) -> ProbeReport? { reports[client] }
 
   /// Takes a report.
   ///
   /// - Returns: true where groups or data are not those that are on disk: `save` is to follow.
-  func take(_ report: ProbeReport, of client: String) -> Bool {
+  func take(_ report: ProbeReport, of client: ClientName) -> Bool {
     let known = reports[client]
     set(report, client)
     unwritten.insert(client)
@@ -85,7 +85,7 @@ final class ProbeStore {
   }
 
   /// Takes a report that another process has written.
-  func follow(_ report: ProbeReport, of client: String) { set(report, client) }
+  func follow(_ report: ProbeReport, of client: ClientName) { set(report, client) }
 
   /// Writes what is not on disk yet.
   func flush() {
@@ -119,9 +119,14 @@ final class ProbeStore {
       logger.error("Failed to read file probed.xml: \(error)")
       return false
     }
-    var loaded: [String: ProbeReport] = [:]
+    var loaded: [ClientName: ProbeReport] = [:]
     for client in root.children {
-      if let name = client.name { loaded[name] = ProbeReport(client) }
+      do throws(ClientNameError) {
+        loaded[try ClientName(recorded: client.name ?? "")] = ProbeReport(client)
+      } catch {
+        let name = client.name ?? "a client without a name"
+        logger.error("\(path):\(client.line): Probe data of \(name), ignored: \(error)")
+      }
     }
     for client in unwritten { loaded[client] = reports[client] }
     reports = loaded
@@ -139,7 +144,7 @@ final class ProbeStore {
     return try ClientDocument.parse(bytes, limits: limits, budget: budget)
   }
 
-  private func set(_ report: ProbeReport, _ client: String) {
+  private func set(_ report: ProbeReport, _ client: ClientName) {
     if reports.updateValue(report, forKey: client) != nil { return }
     var low = 0
     var high = names.count

@@ -57,9 +57,9 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     super.shutdown()
   }
 
-  public func expireCache(key: String?) { store.reloadIfChanged() }
+  public func expireCache(key: ClientName?) { store.reloadIfChanged() }
 
-  public func takeReplica(_ data: [UInt8], of client: String) throws {
+  public func takeReplica(_ data: [UInt8], of client: ClientName) throws {
     store.follow(ProbeReport(try RepositoryXML.parse(data, path: "probe data").root), of: client)
   }
 
@@ -104,7 +104,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
 
   /// Takes the allowed groups out of an output. Returns the other lines.
   private func split(
-    _ text: String, _ client: String, _ groups: inout OrderedSet<String>, _ refused: inout Set<String>
+    _ text: String, _ client: ClientName, _ groups: inout OrderedSet<String>, _ refused: inout Set<String>
   ) -> String {
     var isChanged = false
     var rest: [Substring] = []

@@ -6,8 +6,13 @@ final class HostKeyMaker {
   private static let limitBytes = 1 << 20
 
   private unowned let plugin: SSHbasePlugin
-  /// Pairs that are being made, by the private key's file name.
-  private var underway: [String: Task<Void, any Error>] = [:]
+  private struct Pair: Hashable {
+    let privateName: Name
+    let client: ClientName
+  }
+
+  /// Pairs that are being made.
+  private var underway: [Pair: Task<Void, any Error>] = [:]
 
   init(_ plugin: SSHbasePlugin) { self.plugin = plugin }
 
@@ -18,11 +23,11 @@ final class HostKeyMaker {
   /// - Throws: `PluginExecutionError`.
   func makeKey(_ name: String, for metadata: ClientMetadata) async throws {
     let privateName = name.hasSuffix(".pub") ? String(name.dropLast(4)) : name
-    let file = "\(privateName).H_\(metadata.hostname)"
-    if let task = underway[file] { return try await task.value }
+    let pair = Pair(privateName: Name(privateName), client: metadata.hostname)
+    if let task = underway[pair] { return try await task.value }
     let task = Task { try await make(privateName, metadata) }
-    underway[file] = task
-    defer { underway[file] = nil }
+    underway[pair] = task
+    defer { underway[pair] = nil }
     try await task.value
   }
 

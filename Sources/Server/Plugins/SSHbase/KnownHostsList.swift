@@ -11,12 +11,12 @@ final class KnownHostsList {
 
   private unowned let core: ServerCore
   private let logger: Logger
-  private var cached: (clients: [String], text: String)?
+  private var cached: (clients: [ClientName], text: String)?
   /// Grows with each change, so that what was begun before it is not kept.
   private var version = 0
   private var underway: Task<String, any Error>?
   /// Addresses by name, and names by address; empty where there are none.
-  private var addresses: [String: [String]] = [:]
+  private var addresses: [ClientName: [String]] = [:]
   private var names: [String: [String]] = [:]
   /// Hosts and groups that have a key and are not known, each told once.
   private var unknown: Set<String> = []
@@ -50,18 +50,18 @@ final class KnownHostsList {
   }
 
   private func make(
-    _ clients: [String], _ publicSets: [HostKeySet], _ staticLines: [String: String]
+    _ clients: [ClientName], _ publicSets: [HostKeySet], _ staticLines: [String: String]
   ) async throws -> String {
     var all: [ClientMetadata] = []
     for client in clients { all.append(try await core.buildMetadata(client)) }
     await lookUp(all)
-    var namesOfClients: [String: [String]] = [:]
+    var namesOfClients: [ClientName: [String]] = [:]
     for client in all { namesOfClients[client.hostname] = self.names(of: client) }
     var lines = staticLines.sorted { $0.key < $1.key }.map { Self.trimmed($0.value) }
     for key in publicSets.lazy.flatMap(\.inListOrder) {
       let hosts: [String]
       switch key.specificity {
-      case .host(let name): hosts = namesOfClients[name] ?? []
+      case .host(let name): hosts = (try? ClientName(recorded: name)).flatMap { namesOfClients[$0] } ?? []
       case .group(let name, _):
         hosts = all.lazy.filter { $0.groups.contains(name) }.flatMap { namesOfClients[$0.hostname] ?? [] }
       case .all: hosts = all.flatMap { namesOfClients[$0.hostname] ?? [] }
@@ -94,13 +94,14 @@ final class KnownHostsList {
   // MARK: Names and addresses
 
   /// Names that clients.xml gives to a client.
-  private static func ownNames(_ client: ClientMetadata) -> Set<String> { client.aliases.union([client.hostname]) }
+  private static func ownNames(_ client: ClientMetadata) -> Set<ClientName> { client.aliases.union([client.hostname]) }
 
   /// Everything that a client is called: names, their first parts, addresses, and what those resolve to.
   private func names(of client: ClientMetadata) -> [String] {
-    var found = Self.ownNames(client)
+    var found: Set<String> = []
     for name in Self.ownNames(client) {
-      found.insert(String(name.prefix { $0 != "." }))
+      found.insert(name.text)
+      found.insert(String(name.text.prefix { $0 != "." }))
       for address in addresses[name] ?? [] {
         found.insert(address)
         found.formUnion(names[address] ?? [])
@@ -113,7 +114,7 @@ final class KnownHostsList {
   private func lookUp(_ clients: [ClientMetadata]) async {
     let resolver = core.resolver
     let newNames = Set(clients.flatMap { Self.ownNames($0) }).filter { addresses[$0] == nil }.sorted()
-    for (name, found) in await Self.each(newNames, { await resolver.addresses(of: $0) }) {
+    for (name, found) in await Self.each(newNames, { await resolver.addresses(of: $0.text) }) {
       addresses[name] = found
       if found.isEmpty { logger.error("Failed to find IP address for \(name)") }
     }
@@ -125,9 +126,9 @@ final class KnownHostsList {
   }
 
   /// Runs lookups, some at a time. Answers come in the order of the keys.
-  private static func each(
-    _ keys: [String], _ lookUp: @escaping @MainActor @Sendable (String) async -> [String]
-  ) async -> [(String, [String])] {
+  private static func each<Key: Sendable>(
+    _ keys: [Key], _ lookUp: @escaping @MainActor @Sendable (Key) async -> [String]
+  ) async -> [(Key, [String])] {
     await withTaskGroup(of: (Int, [String]).self) { group in
       var answers = [[String]](repeating: [], count: keys.count)
       for (index, key) in keys.enumerated() {

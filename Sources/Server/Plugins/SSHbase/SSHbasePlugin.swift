@@ -91,7 +91,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
     return SSHbaseData(publicKeys: keys)
   }
 
-  func expireCache(key: String?) { knownHostsList.forget() }
+  func expireCache(key: ClientName?) { knownHostsList.forget() }
 
   // MARK: PullTarget
 

@@ -27,8 +27,8 @@ final class SSLCAEntrySet: EntrySet {
   private unowned let plugin: SSLCAPlugin
   private var keyFile: StructFile?
   private var certificateFile: StructFile?
-  /// What is being made, by the name of its file: of clients who ask at once all get the same.
-  private var underway: [String: Task<[UInt8], any Error>] = [:]
+  /// What is being made, by whom it is for: who asks for the same at once gets the same.
+  private var underway: [ClientName: Task<[UInt8], any Error>] = [:]
 
   init(path: String, plugin: SSLCAPlugin) {
     self.plugin = plugin
@@ -94,7 +94,7 @@ final class SSLCAEntrySet: EntrySet {
     try bindInfo(to: entry, metadata)
     if let best = matching(metadata).first { return try best.bindEntry(entry, metadata) }
     let name = createdName(metadata)
-    let key = try await once(name) { [self] in
+    let key = try await once(metadata.hostname, name) { [self] in
       plugin.logger.info("SSLCA: Generating new key \(name)")
       let specification = try specification(file, "Key", metadata).element
       return try await credentials.makeKey(
@@ -119,7 +119,7 @@ final class SSLCAEntrySet: EntrySet {
       return try best.bindEntry(entry, metadata)
     }
     let name = createdName(metadata)
-    let bytes = try await once(name) { [self] in
+    let bytes = try await once(metadata.hostname, name) { [self] in
       plugin.logger.info("SSLCA: Generating new cert \(name)")
       return try await credentials.makeCertificate(
         subject(certificate, all, metadata), key: key, days: certificate["days"] ?? "365", by: authority,
@@ -172,15 +172,18 @@ final class SSLCAEntrySet: EntrySet {
   ) -> TLSCredentials.Subject {
     let names = all.filter { $0.tag == "subjectAltName" }.compactMap(\.text)
     return .init(
-      name: metadata.hostname, alternativeNames: names + metadata.aliases.sorted() + [metadata.hostname],
+      name: metadata.hostname,
+      alternativeNames: names + (metadata.aliases.sorted() + [metadata.hostname]).map(\.text),
       fields: TLSCredentials.Subject.fieldNames.compactMap { field in
         certificate[field.lowercased()].map { (field, $0) }
       })
   }
 
   /// Makes the contents of a file, which is on disk when this returns. Who asks meanwhile gets the same.
-  private func once(_ name: String, _ make: @escaping @MainActor () async throws -> [UInt8]) async throws -> [UInt8] {
-    if let task = underway[name] { return try await task.value }
+  private func once(
+    _ client: ClientName, _ name: String, _ make: @escaping @MainActor () async throws -> [UInt8]
+  ) async throws -> [UInt8] {
+    if let task = underway[client] { return try await task.value }
     let path = "\(folder)/\(name)"
     let task = Task { [plugin] in
       try AtomicFile.requireWritable(path)
@@ -193,8 +196,8 @@ final class SSLCAEntrySet: EntrySet {
       plugin.tellOfWrittenFile(path)
       return bytes
     }
-    underway[name] = task
-    defer { underway[name] = nil }
+    underway[client] = task
+    defer { underway[client] = nil }
     return try await task.value
   }
 }

@@ -1,0 +1,67 @@
+import Support
+import Testing
+
+@testable import Server
+
+@Suite struct ClientNameTests {
+  /// Names that nobody may give; those with true an administrator may still write into clients.xml.
+  static let hostile: [(name: String, isRecordable: Bool)] = [
+    ("", false), (".", false), ("..", false), ("../x", false), ("a/b", false), ("/etc/passwd", false), ("a..b", false),
+    ("...", false), ("a\u{0}b", false), ("a\nb", false), ("a\rb", false), ("a\tb", false), ("a b", false),
+    (" a", false),
+    ("a\u{7F}", false), ("a\u{85}b", false), ("a\u{A0}b", false), ("a\u{2028}b", false), ("a\u{200B}b", false),
+    ("a\u{202E}b", false), ("\u{FEFF}a", false), (String(repeating: "a", count: 256), false),
+    (String(repeating: "\u{E9}", count: 128), false),
+    ("*", true), ("?", true), ("a*", true), ("[a]", true), ("a,b", true), ("a;b", true), ("$(x)", true), ("`x`", true),
+    ("a'b", true), ("a\"b", true), ("a\\b", true), ("a|b", true), ("a#b", true), ("%n", true), ("${x}", true),
+    ("@cert-authority", true), ("!a", true), ("-rf", true), ("<a>", true), ("a=b", true), ("~", true),
+    ("caf\u{E9}", true), ("cafe\u{301}", true), ("\u{212A}", true),
+  ]
+
+  @Test func namesFollowTheRules() throws {
+    for name in ["a", "A", "one.example.com", "10.0.0.1", "fe80::1", "a_b-c", "ROOT", "a.", ".a", "_", "0"] {
+      #expect(try ClientName(name).text == name)
+    }
+    #expect(try ClientName(String(repeating: "a", count: 255)).text.utf8.count == 255)
+    for (name, isRecordable) in Self.hostile {
+      #expect(throws: ClientNameError.self) { try ClientName(name) }
+      #expect(((try? ClientName(recorded: name)) != nil) == isRecordable, "\(name.debugDescription)")
+    }
+  }
+
+  @Test func namesAreComparedByTheirBytes() throws {
+    let composed = try ClientName(recorded: "caf\u{E9}")
+    let decomposed = try ClientName(recorded: "cafe\u{301}")
+    #expect(composed.text == decomposed.text, "as strings they are the same")
+    #expect(composed != decomposed && Set([composed, decomposed]).count == 2)
+    #expect(decomposed < composed && !(composed < decomposed))
+    #expect(!composed.isSame(as: decomposed.text) && composed.isSame(as: composed.text))
+    #expect(composed == composed.lowercased)
+    let names: [ClientName] = ["b", "B", "a", "caf\u{E9}s"]
+    #expect(names.sorted() == ["B", "a", "b", "caf\u{E9}s"])
+    let lower: ClientName = "b"
+    let upper: ClientName = "CAF\u{C9}"
+    #expect(names[1].lowercased == lower && upper.lowercased == composed)
+  }
+
+  @Test func answersToTwoCallsAreTwo() {
+    let keys: Set<AnswerKey> = [.configuration("a"), .probes("a"), .configuration("b"), .probes("b")]
+    #expect(keys.count == 4)
+    #expect(throws: ClientNameError.self) { try ClientName(recorded: "GetProbes a") }
+  }
+
+  @Test func aRecordThatIsNoNameIsLeftOut() throws {
+    var complaints: [String] = []
+    let root = try tree(
+      """
+      <Clients>
+        <Client name="one"><Alias name="a b"/><Alias name="uno"/></Client>
+        <Client name="../x"/><Client name="a b"/><Client name=""/><Client name="two"/>
+      </Clients>
+      """)
+    let table = ClientsTable(root: root) { complaints.append("\($0): \($1)") }
+    #expect(table.ordered.map(\.name) == ["one", "two"])
+    #expect(table.client(named: "one")?.aliases == ["uno"])
+    #expect(complaints.count == 4 && complaints.contains("3: Client ../x cannot be used, ignored: it has a /"))
+  }
+}
