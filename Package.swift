@@ -60,7 +60,9 @@ let package = Package(
       swiftSettings: onLoop,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
     .target(
-      name: "Support", dependencies: ["EventLoop", "XMLRPC", "Server"], path: "Tests/Support",
+      name: "Support",
+      dependencies: ["EventLoop", "XMLRPC", "Server", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/Support",
       swiftSettings: onLoop),
     .executableTarget(
       name: "ExecutorProbe", dependencies: ["EventLoop"], path: "Tests/ExecutorProbe", swiftSettings: onLoop),

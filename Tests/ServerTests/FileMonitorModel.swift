@@ -169,30 +169,3 @@ final class MonitoredFolder {
     precondition(status == 0, "\(commands): \(status)")
   }
 }
-
-/// Keeps what is logged at warning level and above.
-final nonisolated class LogCapture: Sendable {
-  private struct Handler: LogHandler {
-    let capture: LogCapture
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.warning
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-      get { metadata[key] }
-      set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) { capture.lines.withLock { $0.append("\(event.level) \(event.message)") } }
-  }
-
-  private let lines = Mutex<[String]>([])
-
-  var logger: Logger { Logger(label: "test") { _ in Handler(capture: self) } }
-
-  func take() -> [String] {
-    lines.withLock { lines in
-      defer { lines = [] }
-      return lines
-    }
-  }
-}

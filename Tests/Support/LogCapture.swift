@@ -1,0 +1,32 @@
+public import Logging
+import Synchronization
+
+/// Keeps what is logged at warning level and above.
+public final nonisolated class LogCapture: Sendable {
+  private struct Handler: LogHandler {
+    let capture: LogCapture
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.warning
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { capture.lines.withLock { $0.append("\(event.level) \(event.message)") } }
+  }
+
+  private let lines = Mutex<[String]>([])
+
+  public init() {}
+
+  public var logger: Logger { Logger(label: "test") { _ in Handler(capture: self) } }
+
+  /// The lines since the last call, `LEVEL message`.
+  public func take() -> [String] {
+    lines.withLock { lines in
+      defer { lines = [] }
+      return lines
+    }
+  }
+}
