@@ -9,10 +9,13 @@ extension ChildProcess {
     public var standardError: [UInt8]
   }
 
-  /// Why a child did not run to its end. In each case but the first it was killed with its descendants.
+  /// Why a child did not run to its end. In each case but the first two it was killed with its descendants, or never
+  /// started.
   public nonisolated enum RunError: Error, Hashable, CustomStringConvertible {
     /// It could not be started.
     case system(SystemError)
+    /// It was not started: so many others wait for their turn.
+    case tooManyWaiting(program: String, limit: Int)
     /// It took longer than the timeout; with what it had written until then.
     case timedOut(program: String, after: Duration, Output)
     /// It wrote more than the limit to one of its outputs.
@@ -23,6 +26,7 @@ extension ChildProcess {
     public var description: String {
       switch self {
       case .system(let error): error.description
+      case .tooManyWaiting(let program, let limit): "\(program): not run, \(limit) programs wait for their turn"
       case .timedOut(let program, let timeout, _): "\(program): killed, took longer than \(timeout)"
       case .tooMuchOutput(let program, let limitBytes): "\(program): killed, wrote more than \(limitBytes) bytes"
       case .cancelled(let program): "\(program): killed, no longer needed"
@@ -32,19 +36,33 @@ extension ChildProcess {
 
   /// Runs a program to its end and collects what it writes.
   ///
-  /// It has ended when the process has exited and both outputs are closed, also by its descendants.
+  /// It waits for a place in the loop's `childQueue` before it is started. It has ended when the process has exited and
+  /// both outputs are closed, also by its descendants.
   ///
   /// - Parameters:
   ///   - arguments: the program and its arguments.
   ///   - input: its standard input, given as an anonymous file: it may be read late, or not at all.
   ///   - environment: nil: this process's own. Likewise the working directory.
-  ///   - timeout: nil: none.
+  ///   - timeout: from its start; nil, or longer than the queue's `timeLimit`: that.
   ///   - outputLimitBytes: how much of each output is kept; a child that writes more is killed.
+  ///   - urgency: whether a request waits for it.
   /// - Throws: ``RunError``. An exit status other than 0 is none: it is in the result.
   public static func run(
     _ arguments: [String], input: [UInt8] = [], environment: [String: String]? = nil,
-    workingDirectory: String? = nil, timeout: Duration?, outputLimitBytes: Int, on loop: EventLoop
+    workingDirectory: String? = nil, timeout: Duration? = nil, outputLimitBytes: Int,
+    urgency: ChildQueue.Urgency = .awaited, on loop: EventLoop
   ) async throws(RunError) -> Output {
+    precondition(!arguments.isEmpty, "a child has a program")
+    let hasPlace: Bool
+    do throws(ChildQueue.LimitReached) {
+      hasPlace = try await loop.childQueue.enter(urgency)
+    } catch {
+      throw .tooManyWaiting(program: arguments[0], limit: error.waiting)
+    }
+    guard hasPlace else { throw .cancelled(program: arguments[0]) }
+    defer { loop.childQueue.leave(urgency) }
+    let limit = loop.childQueue.timeLimit
+    let timeout = min(timeout ?? limit, limit)
     var configuration = Configuration(arguments)
     configuration.environment = environment
     configuration.workingDirectory = workingDirectory
@@ -87,7 +105,6 @@ private final class ChildRun {
 
   private let loop: EventLoop
   private let program: String
-  private let timeout: Duration?
   private let limitBytes: Int
   private var child: ChildProcess?
   private var outputs: [OutputPipe] = []
@@ -101,10 +118,9 @@ private final class ChildRun {
   private var continuation: CheckedContinuation<RunResult, Never>?
 
   init(
-    _ configuration: ChildProcess.Configuration, timeout: Duration?, limitBytes: Int, on loop: EventLoop
+    _ configuration: ChildProcess.Configuration, timeout: Duration, limitBytes: Int, on loop: EventLoop
   ) throws(SystemError) {
     self.loop = loop
-    self.timeout = timeout
     self.limitBytes = limitBytes
     program = configuration.arguments[0]
     let child = try ChildProcess(
@@ -127,9 +143,7 @@ private final class ChildRun {
       closeOutputs()
       throw error
     }
-    if let timeout {
-      timer = loop.schedule(after: timeout) { [self] in expire(timeout) }
-    }
+    timer = loop.schedule(after: timeout) { [self] in expire(timeout) }
   }
 
   func begin(_ continuation: CheckedContinuation<RunResult, Never>) {

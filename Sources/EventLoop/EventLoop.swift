@@ -23,6 +23,9 @@ import Logging
   /// Called before each wait and at the end: for what gathers during a turn and is to be out before the loop sleeps.
   public var beforeWait: (() -> Void)?
 
+  /// Who may start a program, and who waits: see `ChildProcess.run`.
+  public let childQueue = ChildQueue(limit: 16, waitingLimit: 4096, timeLimit: .seconds(300))
+
   let poller: any Poller
   let timers: Timers
   private let clock: () -> MonotonicTime

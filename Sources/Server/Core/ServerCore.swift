@@ -80,6 +80,7 @@ open class ServerCore: FileEventHandler {
     self.registry = registry
     self.keptAnswers = KeptAnswers(limitBytes: settings.keptConfigurationBytes)
     self.isDebugging = false
+    boundPrograms()
     fileMonitor.isDebugging = settings.debug
     if settings.debug { setCoreDebug(true) }
   }
@@ -94,10 +95,19 @@ open class ServerCore: FileEventHandler {
   /// Takes new settings: bcfg2.conf was edited or the server got SIGHUP.
   open func settingsChanged(_ settings: Settings) {
     self.settings = settings
+    boundPrograms()
     repositoryChanged()
     metadataCache.removeAll()
     keptAnswers.limitBytes = settings.keptConfigurationBytes
     for plugin in plugins.values { plugin.settingsChanged() }
+  }
+
+  /// How many programs of plugins run at once, and how long.
+  private func boundPrograms() {
+    let queue = loop.childQueue
+    if let count = settings.value("server", "programs")?.value.integer { queue.limit = count }
+    if let count = settings.value("server", "waiting_programs")?.value.integer { queue.waitingLimit = count }
+    if let count = settings.value("server", "program_timeout")?.value.integer { queue.timeLimit = .seconds(count) }
   }
 
   /// Forgets what is known of one client, or of all: metadata, and answers that were made with it.

@@ -27,6 +27,9 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
   case bodiesBytes = "bodies_bytes"
   case requestBytes = "request_bytes"
   case requestElements = "request_elements"
+  case programs = "programs"
+  case waitingPrograms = "waiting_programs"
+  case programSeconds = "program_timeout"
   case requests = "requests"
   case overloadSeconds = "overload_delay"
   case retrySeconds = "retry_after"
@@ -62,18 +65,21 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
     case .bodiesBytes: 22
     case .requestBytes: 23
     case .requestElements: 24
-    case .requests: 25
-    case .overloadSeconds: 26
-    case .retrySeconds: 27
-    case .authenticationFailures: 28
-    case .authenticationDelay: 29
-    case .authenticationDecay: 30
+    case .programs: 25
+    case .waitingPrograms: 26
+    case .programSeconds: 27
+    case .requests: 28
+    case .overloadSeconds: 29
+    case .retrySeconds: 30
+    case .authenticationFailures: 31
+    case .authenticationDelay: 32
+    case .authenticationDecay: 33
     }
   }
 
   /// What the number counts.
   public enum Unit: String, Sendable {
-    case connections, seconds, bytes, lines, elements, requests, failures
+    case connections, seconds, bytes, lines, elements, programs, requests, failures
   }
 
   /// Unit, default, allowed values and reason of one limit.
@@ -171,6 +177,16 @@ public nonisolated enum NetworkLimit: String, CaseIterable, Sendable {
     Definition(
       .requestElements, .elements, HTTPLimits().requestElements, 1000...1_000_000_000,
       "attributes, values and members in all that one request holds (a fault names the option); each takes time"),
+    Definition(
+      .programs, .programs, 16, 1...4096,
+      "of plugins and of version control that run at once, in each process of the core; more wait in order, and those that "
+        + "no request waits for (Trigger) have half of the places"),
+    Definition(
+      .waitingPrograms, .programs, 4096, 0...1_000_000,
+      "that wait for their turn; a further one is not run, and its caller fails"),
+    Definition(
+      .programSeconds, .seconds, 300, 1...86400,
+      "that a program of a plugin may run, and what it started with it; some have less"),
     Definition(
       .requests, .requests, 512, 1...65536,
       "that are being answered at a time (503): those wait for child processes, databases, name service"),

@@ -1,7 +1,8 @@
 import EventLoop
 
 /// Runs the programs in Trigger after each configuration, with the client's name, profile and groups. Nobody waits for
-/// them.
+/// them: they run in the order of the configurations, so many at once as `[server] programs` leaves them, and no longer
+/// than `[server] program_timeout`.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Trigger.py.
 final class TriggerPlugin: Plugin, ClientRunHooks {
@@ -11,7 +12,7 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
   private static let outputLimitBytes = 1 << 20
 
   private var scripts: ScriptFolder!
-  /// Runs that have not ended.
+  /// Runs that have not ended, or not begun.
   private(set) var running = 0
 
   var stages: Set<ClientRunStage> { [.end] }
@@ -38,7 +39,7 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
     debugLog("Running \(command.joined(separator: " "))")
     do {
       let output = try await ChildProcess.run(
-        command, timeout: nil, outputLimitBytes: Self.outputLimitBytes, on: core.loop)
+        command, outputLimitBytes: Self.outputLimitBytes, urgency: .background, on: core.loop)
       if let failure = output.failure {
         logger.error("Trigger: Error running \(command[0]): \(failure)")
       } else if !output.standardError.isEmpty {
