@@ -3,6 +3,7 @@
 #define COPENSSL_SHIM_H
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -43,6 +44,51 @@ static inline int copenssl_fix_chain(SSL_CTX *context) {
   /* An authority that did not sign it is no error: client certificates may come from another one. */
   int flags = SSL_BUILD_CHAIN_FLAG_NO_ROOT | SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR | SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR;
   return SSL_CTX_build_cert_chain(context, flags) > 0;
+}
+
+/* Uses the certificates of PEM text, the server's own first, then those that are sent with it: what
+   SSL_CTX_use_certificate_chain_file does with a file. 1, or 0 with OpenSSL's errors. */
+static inline int copenssl_use_chain(SSL_CTX *context, BIO *pem) {
+  X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, NULL, (void *)"");
+  if (certificate == NULL) return 0;
+  int accepted = SSL_CTX_use_certificate(context, certificate) == 1 && ERR_peek_error() == 0;
+  X509_free(certificate);
+  if (!accepted || SSL_CTX_clear_chain_certs(context) != 1) return 0;
+  while ((certificate = PEM_read_bio_X509(pem, NULL, NULL, (void *)"")) != NULL) {
+    if (SSL_CTX_add0_chain_cert(context, certificate) != 1) {
+      X509_free(certificate);
+      return 0;
+    }
+  }
+  unsigned long error = ERR_peek_last_error();
+  if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE) return 0;
+  ERR_clear_error();
+  return 1;
+}
+
+/* Trusts the certificates and revocation lists of PEM text: what SSL_CTX_load_verify_file does with a file. The number
+   of both, or -1 with OpenSSL's errors. */
+static inline int copenssl_trust(SSL_CTX *context, BIO *pem) {
+  STACK_OF(X509_INFO) *found = PEM_X509_INFO_read_bio(pem, NULL, NULL, (void *)"");
+  if (found == NULL) return -1;
+  X509_STORE *store = SSL_CTX_get_cert_store(context);
+  int count = 0;
+  for (int i = 0; count >= 0 && i < sk_X509_INFO_num(found); i++) {
+    X509_INFO *info = sk_X509_INFO_value(found, i);
+    if (info->x509 != NULL) count = X509_STORE_add_cert(store, info->x509) == 1 ? count + 1 : -1;
+    if (count >= 0 && info->crl != NULL) count = X509_STORE_add_crl(store, info->crl) == 1 ? count + 1 : -1;
+  }
+  sk_X509_INFO_pop_free(found, X509_INFO_free);
+  return count;
+}
+
+/* Seconds from 1970 to a time of a certificate; INT64_MIN where it is none. */
+static inline long long copenssl_seconds(const ASN1_TIME *time) {
+  int days = 0, seconds = 0;
+  ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+  int known = epoch != NULL && ASN1_TIME_diff(&days, &seconds, epoch, time) == 1;
+  ASN1_TIME_free(epoch);
+  return known ? (long long)days * 86400 + seconds : (-0x7fffffffffffffffLL - 1);
 }
 
 static inline void copenssl_bio_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }

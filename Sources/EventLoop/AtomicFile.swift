@@ -65,35 +65,9 @@ public nonisolated enum AtomicFile {
     if isRefused { throw SystemError(call: "write", errno: EROFS, detail: path) }
   }
 
-  /// Reads a whole regular file.
-  ///
-  /// - Throws: `SystemError` of open, fstat or read; EFBIG for more than `limitBytes` bytes, EISDIR for a directory,
-  ///   EINVAL for what is neither a file nor a directory (a FIFO is not waited for).
+  /// Reads a whole regular file: `RegularFile.read`.
   public static func readFile(_ path: String, limitBytes: Int) throws(SystemError) -> [UInt8] {
-    let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK)
-    var status = stat()
-    try check("fstat", path) { fstat(file.rawValue, &status) }
-    if clinux_s_isdir(status.st_mode) != 0 { throw SystemError(call: "read", errno: EISDIR, detail: path) }
-    if clinux_s_isreg(status.st_mode) == 0 { throw SystemError(call: "read", errno: EINVAL, detail: path) }
-    if status.st_size > limitBytes { throw SystemError(call: "read", errno: EFBIG, detail: path) }
-    // One byte more than the size, to see the end with the first read; a file that grows meanwhile is read on.
-    var bytes: [UInt8] = []
-    var room = min(Int(status.st_size), limitBytes) + 1
-    while true {
-      var failure: SystemError?
-      let part = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-        do throws(SystemError) {
-          count = try check("read", path) { Glibc.read(file.rawValue, buffer.baseAddress, room) }
-        } catch {
-          failure = error
-        }
-      }
-      if let failure { throw failure }
-      if part.isEmpty { return bytes }
-      if bytes.isEmpty { bytes = part } else { bytes += part }
-      if bytes.count > limitBytes { throw SystemError(call: "read", errno: EFBIG, detail: path) }
-      room = min(65536, limitBytes - bytes.count + 1)
-    }
+    try RegularFile.read(path, limitBytes: limitBytes)
   }
 
   /// Writes every byte.

@@ -10,15 +10,18 @@ public nonisolated struct SystemError: Error, Hashable, CustomStringConvertible 
   public let errno: Int32
   /// What the call was about, usually a path or an address; may be empty.
   public let detail: String
+  /// Why, where the error number says too little: `a FIFO, not a regular file`.
+  public let explanation: String?
 
-  public init(call: String, errno: Int32, detail: String = "") {
+  public init(call: String, errno: Int32, detail: String = "", explanation: String? = nil) {
     self.call = call
     self.errno = errno
     self.detail = detail
+    self.explanation = explanation
   }
 
-  /// The error number's text: `No such file or directory`.
-  public var reason: String { String(cString: strerror(errno)) }
+  /// The explanation, or else the error number's text: `No such file or directory`.
+  public var reason: String { explanation ?? String(cString: strerror(errno)) }
 
   /// `open /x: No such file or directory`, or `epoll_create1: Too many open files` without a detail.
   public var description: String { detail.isEmpty ? "\(call): \(reason)" : "\(call) \(detail): \(reason)" }

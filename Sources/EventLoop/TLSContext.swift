@@ -30,10 +30,12 @@ import Glibc
     }
   }
 
-  public let files: Files
-  public let floor: ProtocolFloor
+  public private(set) var files: Files
+  public private(set) var floor: ProtocolFloor
   private let protocols: ApplicationProtocols
-  private let givesTickets: Bool
+  private var givesTickets: Bool
+  /// When the certificates that are in use are valid: the server's own, its chain, the authorities.
+  public private(set) var validities: [CertificateValidity]
   let output = TLSOutput()
   private var context: OpaquePointer
 
@@ -52,16 +54,22 @@ import Glibc
     self.floor = floor
     self.givesTickets = givesTickets
     protocols = ApplicationProtocols(applicationProtocols)
-    context = try makeServerContext(files, floor, protocols, givesTickets)
+    (context, validities) = try makeServerContext(files, floor, protocols, givesTickets)
   }
 
   isolated deinit { SSL_CTX_free(context) }
 
   /// Reads the files again. On an error the old ones stay in use.
   public func reload() throws(TLSContextError) {
+    try reload(files: files, floor: floor, givesTickets: givesTickets)
+  }
+
+  /// Takes other files and rules from here on. On an error the old ones stay in use, all of them.
+  public func reload(files: Files, floor: ProtocolFloor, givesTickets: Bool) throws(TLSContextError) {
     let fresh = try makeServerContext(files, floor, protocols, givesTickets)
     SSL_CTX_free(context)
-    context = fresh
+    (context, validities) = fresh
+    (self.files, self.floor, self.givesTickets) = (files, floor, givesTickets)
   }
 
   /// Whether clients are asked for a certificate.
@@ -81,6 +89,14 @@ nonisolated public enum TLSContextError: Error, Equatable, Sendable, CustomStrin
   case badAuthority(path: String, reason: String)
   case keyDoesNotMatch(key: String, certificate: String)
   case openSSL(reason: String)
+
+  /// Whether a file is missing, or this process may not read it.
+  public var isUnreadable: Bool {
+    switch self {
+    case .keyUnreadable, .certificateUnreadable, .authorityUnreadable: true
+    case .badKey, .badCertificate, .badAuthority, .keyDoesNotMatch, .openSSL: false
+    }
+  }
 
   // The first three are the sentences that administrators of the Python server know.
   public var description: String {
@@ -127,25 +143,24 @@ nonisolated private let cipherStringOfTLS10 = "DEFAULT:!aNULL:!eNULL:!EXPORT:@SE
 
 nonisolated private func makeServerContext(
   _ files: TLSContext.Files, _ floor: TLSContext.ProtocolFloor, _ protocols: ApplicationProtocols, _ givesTickets: Bool
-) throws(TLSContextError) -> OpaquePointer {
-  guard access(files.key, R_OK) == 0 else { throw .keyUnreadable(path: files.key) }
-  guard access(files.certificate, R_OK) == 0 else { throw .certificateUnreadable(path: files.certificate) }
-  if let authority = files.authority {
-    guard access(authority, R_OK) == 0 else { throw .authorityUnreadable(path: authority) }
-  }
+) throws(TLSContextError) -> (OpaquePointer, [CertificateValidity]) {
+  let key = try PEMFile(files.key, kind: .key)
+  let certificate = try PEMFile(files.certificate, kind: .certificate)
+  let authority: PEMFile?
+  if let path = files.authority { authority = try PEMFile(path, kind: .authority) } else { authority = nil }
   ERR_clear_error()
   guard let context = SSL_CTX_new(TLS_server_method()) else { throw .openSSL(reason: takeOpenSSLErrors().text) }
   do {
     try configure(context, floor, protocols, givesTickets)
-    try loadCertificate(context, files)
-    try loadKey(context, files)
-    if let authority = files.authority { try requestClientCertificates(context, authority) }
+    try loadCertificate(context, certificate)
+    try loadKey(context, key, files)
+    if let authority { try requestClientCertificates(context, authority) }
     try fixChain(context, files)
   } catch {
     SSL_CTX_free(context)
     throw error
   }
-  return context
+  return (context, certificate.validities + (authority?.validities ?? []))
 }
 
 nonisolated private func configure(
@@ -177,23 +192,27 @@ nonisolated private func configure(
   guard accepted else { throw .openSSL(reason: takeOpenSSLErrors().text) }
 }
 
-nonisolated private func loadCertificate(_ context: OpaquePointer, _ files: TLSContext.Files) throws(TLSContextError) {
+nonisolated private func loadCertificate(_ context: OpaquePointer, _ file: PEMFile) throws(TLSContextError) {
   ERR_clear_error()
-  guard SSL_CTX_use_certificate_chain_file(context, files.certificate) == 1 else {
-    throw .badCertificate(path: files.certificate, reason: takeOpenSSLErrors().text)
-  }
+  guard file.withBIO({ copenssl_use_chain(context, $0) }) == 1 else { throw file.error(takeOpenSSLErrors()) }
 }
 
-nonisolated private func loadKey(_ context: OpaquePointer, _ files: TLSContext.Files) throws(TLSContextError) {
+nonisolated private func loadKey(
+  _ context: OpaquePointer, _ file: PEMFile, _ files: TLSContext.Files
+) throws(TLSContextError) {
   ERR_clear_error()
-  guard SSL_CTX_use_PrivateKey_file(context, files.key, SSL_FILETYPE_PEM) == 1 else {
+  guard let key = file.withBIO({ PEM_read_bio_PrivateKey($0, nil, refusePassphrase, nil) }) else {
+    throw file.error(takeOpenSSLErrors())
+  }
+  defer { EVP_PKEY_free(key) }
+  guard SSL_CTX_use_PrivateKey(context, key) == 1 else {
     let errors = takeOpenSSLErrors()
     if errors.contains(library: ERR_LIB_X509, reason: X509_R_KEY_VALUES_MISMATCH)
       || errors.contains(library: ERR_LIB_X509, reason: X509_R_KEY_TYPE_MISMATCH)
     {
       throw .keyDoesNotMatch(key: files.key, certificate: files.certificate)
     }
-    throw .badKey(path: files.key, reason: errors.text)
+    throw file.error(errors)
   }
   // A key of another type than the certificate's gets its own place in the context and fails only here.
   ERR_clear_error()
@@ -207,19 +226,18 @@ nonisolated private func loadKey(_ context: OpaquePointer, _ files: TLSContext.F
 nonisolated private func fixChain(_ context: OpaquePointer, _ files: TLSContext.Files) throws(TLSContextError) {
   ERR_clear_error()
   guard copenssl_fix_chain(context) == 1 else {
-    throw .badCertificate(path: files.certificate, reason: takeOpenSSLErrors().text)
+    throw .badCertificate(path: files.certificate, reason: takeOpenSSLErrors().sentence)
   }
 }
 
 /// A client without certificate is served, one with a certificate that the authority did not sign is not, as with Python's
 /// ssl.CERT_OPTIONAL.
-nonisolated private func requestClientCertificates(_ context: OpaquePointer, _ authority: String)
+nonisolated private func requestClientCertificates(_ context: OpaquePointer, _ authority: PEMFile)
   throws(TLSContextError)
 {
   ERR_clear_error()
-  guard SSL_CTX_load_verify_locations(context, authority, nil) == 1 else {
-    throw .badAuthority(path: authority, reason: takeOpenSSLErrors().text)
-  }
+  guard authority.withBIO({ copenssl_trust(context, $0) }) > 0 else { throw authority.error(takeOpenSSLErrors()) }
+  ERR_clear_error()
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
 }
 
@@ -240,7 +258,3 @@ nonisolated private func selectProtocol(
   chosen.pointee = UnsafePointer(found)
   return SSL_TLSEXT_ERR_OK
 }
-
-nonisolated private func refusePassphrase(
-  _ buffer: UnsafeMutablePointer<CChar>?, _ size: CInt, _ isWriting: CInt, _ argument: UnsafeMutableRawPointer?
-) -> CInt { -1 }

@@ -11,6 +11,29 @@ nonisolated struct OpenSSLErrors {
 
   /// The reasons joined by `; `, with the data that OpenSSL adds, such as a file name.
   var text: String { texts.isEmpty ? "no reason given by OpenSSL" : texts.joined(separator: "; ") }
+
+  /// One sentence without a final period: plain words for what administrators meet, else the first reason, which is the
+  /// cause of the others.
+  var sentence: String {
+    let known: [(CInt, CInt, String)] = [
+      (ERR_LIB_SSL, SSL_R_EE_KEY_TOO_SMALL, "its key is too short for this machine's OpenSSL"),
+      (ERR_LIB_SSL, SSL_R_CA_KEY_TOO_SMALL, "the key of an authority in it is too short for this machine's OpenSSL"),
+      (ERR_LIB_SSL, SSL_R_CA_MD_TOO_WEAK, "it is signed with a digest that this machine's OpenSSL finds too weak"),
+      (ERR_LIB_SSL, SSL_R_NO_SHARED_CIPHER, "the peer and the server have no cipher in common"),
+      (ERR_LIB_SSL, SSL_R_UNSUPPORTED_PROTOCOL, "the peer offers only protocols that are switched off here"),
+      (ERR_LIB_SSL, SSL_R_VERSION_TOO_LOW, "the peer offers only protocols that are switched off here"),
+      (
+        ERR_LIB_SSL, SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "the peer takes no signature that the server's key can make"
+      ),
+      (ERR_LIB_SSL, SSL_R_TLSV1_ALERT_UNKNOWN_CA, "the peer does not trust the authority of the server's certificate"),
+      (ERR_LIB_SSL, SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "the peer does not accept the server's certificate"),
+      (ERR_LIB_SSL, SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "the peer finds the server's certificate damaged"),
+      (ERR_LIB_SSL, SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, "for the peer the server's certificate has expired"),
+      (ERR_LIB_SSL, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the peer does not speak the protocols that are spoken here"),
+    ]
+    for (library, reason, sentence) in known where contains(library: library, reason: reason) { return sentence }
+    return texts.first ?? "OpenSSL gives no reason"
+  }
 }
 
 /// Empties the error queue. Call it right after the call that failed; `ERR_clear_error()` before that call keeps out
@@ -43,7 +66,7 @@ nonisolated func transportFailure(for errors: OpenSSLErrors, verifyResult: Int) 
   if errors.codes.contains(where: {
     copenssl_err_library($0) == ERR_LIB_SSL && copenssl_err_reason($0) > SSL_AD_REASON_OFFSET
   }) {
-    return .refusedByPeer(errors.text)
+    return .refusedByPeer(errors.sentence)
   }
-  return .tls(errors.text)
+  return .tls(errors.sentence)
 }

@@ -413,6 +413,107 @@ extension Transport {
     #expect(early.handshake() == .done)
   }
 
+  @Test func filesThatCannotBeUsedAreToldInOneSentenceWithoutWaiting() throws {
+    let files = certificates.write(certificates.makeIdentity(["one"]), as: "one")
+    let folder = certificates.folder
+    func write(_ text: String, _ name: String) throws -> String {
+      try AtomicFile.write(Array(text.utf8), to: "\(folder)/\(name)")
+      return "\(folder)/\(name)"
+    }
+    let fifo = "\(folder)/fifo"
+    try #require(mkfifo(fifo, 0o600) == 0)
+    let key = String(decoding: try AtomicFile.readFile(files.key, limitBytes: 1 << 16), as: UTF8.self)
+    let certificate = String(decoding: try AtomicFile.readFile(files.certificate, limitBytes: 1 << 16), as: UTF8.self)
+    func damaged(_ text: String) -> String {
+      text.split(separator: "\n").enumerated()
+        .map { $0 == 1 ? "AAAA" + $1.dropFirst(4) : $1 }.joined(separator: "\n") + "\n"
+    }
+    let sentences: [(key: String, certificate: String, authority: String?, sentence: String)] = [
+      (fifo, files.certificate, nil, "key \(fifo) cannot be used: a FIFO, not a regular file"),
+      (files.key, fifo, nil, "certificate \(fifo) cannot be used: a FIFO, not a regular file"),
+      (files.key, files.certificate, fifo, "CA \(fifo) cannot be used: a FIFO, not a regular file"),
+      ("/dev/null", files.certificate, nil, "key /dev/null cannot be used: a character device, not a regular file"),
+      (try write("", "k1"), files.certificate, nil, "key \(folder)/k1 cannot be used: the file is empty"),
+      (try write("junk\n", "k2"), files.certificate, nil, "key \(folder)/k2 cannot be used: it is not in PEM form"),
+      (files.certificate, files.certificate, nil, "key \(files.certificate) cannot be used: it holds no private key"),
+      (
+        try write("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGb\n-----END ENCRYPTED PRIVATE KEY-----\n", "k3"),
+        files.certificate, nil,
+        "key \(folder)/k3 cannot be used: "
+          + "the key has a passphrase, which nobody is there to type; store it without one (openssl pkey)"
+      ),
+      (
+        files.key, files.key, nil,
+        "certificate \(files.key) cannot be used: it holds a private key and no certificate"
+      ),
+      (files.key, try write("junk", "c1"), nil, "certificate \(folder)/c1 cannot be used: it is not in PEM form"),
+      (
+        files.key, files.certificate, files.key,
+        "CA \(files.key) cannot be used: it holds a private key and no certificate"
+      ),
+    ]
+    for row in sentences {
+      #expect(throws: TLSContextError.self) {
+        do throws(TLSContextError) {
+          _ = try TLSContext(
+            files: .init(certificate: row.certificate, key: row.key, authority: row.authority), floor: .tls12)
+        } catch {
+          #expect(error.description == row.sentence)
+          throw error
+        }
+      }
+    }
+    for (path, isKey) in [(try write(damaged(key), "k4"), true), (try write(damaged(certificate), "c2"), false)] {
+      let error = #expect(throws: TLSContextError.self) {
+        try TLSContext(
+          files: .init(certificate: isKey ? files.certificate : path, key: isKey ? path : files.key), floor: .tls12)
+      }
+      #expect(error?.description.contains("\(path) cannot be used: ") == true)
+      #expect(error?.description.contains(";") == false && error?.description.contains("\n") == false)
+    }
+  }
+
+  @Test func otherFilesAreTakenAtAReload() throws {
+    let one = certificates.write(certificates.makeIdentity(["one"]), as: "one")
+    let two = certificates.write(certificates.makeIdentity(["two"]), as: "two")
+    let context = try TLSContext(files: one, floor: .tls12)
+    #expect(context.validities.map(\.name) == ["one"] && !context.requestsClientCertificate)
+    var trusting = two
+    trusting.authority = one.certificate
+    try context.reload(files: trusting, floor: .tls12, givesTickets: true)
+    #expect(
+      context.validities.map(\.name) == ["two", "one"] && context.validities.map(\.isAuthority) == [false, true])
+    #expect(context.requestsClientCertificate && context.files == trusting)
+    trusting.key = one.key
+    #expect(throws: TLSContextError.self) { try context.reload(files: trusting, floor: .tls12, givesTickets: true) }
+    #expect(context.files.key == two.key)
+  }
+
+  @Test func aCertificateThatEndsSoonIsToldInOneSentence() throws {
+    let files = certificates.write(certificates.makeIdentity(["one"]), as: "one")
+    let validity = try #require(try TLSContext(files: files, floor: .tls12).validities.first)
+    let now = Int64(time(nil))
+    #expect(abs(validity.ends - now - 86400) < 120 && abs(now - 3600 - validity.begins) < 120)
+    #expect(validity.state(at: validity.ends - 100) == .ending(days: 0) && validity.state(at: now) != .valid)
+    // 2026-12-24 12:00:00 UTC.
+    var long = CertificateValidity(path: "/x", isAuthority: false, name: "one", begins: 0, ends: 1_798_113_600)
+    func sentence(_ days: Int64) -> String? { long.sentence(at: long.ends - days * 86400) }
+    #expect(sentence(30) == nil)
+    #expect(sentence(29) == "certificate /x (CN one) expires in 29 days, on 2026-12-24")
+    #expect(sentence(1) == "certificate /x (CN one) expires in 1 day, on 2026-12-24")
+    #expect(sentence(0) == "certificate /x (CN one) expires in less than a day, on 2026-12-24")
+    long.isAuthority = true
+    long.name = nil
+    #expect(sentence(-1) == "CA /x has expired on 2026-12-24")
+    long.begins = long.ends - 86400
+    #expect(sentence(2) == "CA /x is not valid before 2026-12-23")
+    for (seconds, day) in [
+      (0, "1970-01-01"), (951_782_400, "2000-02-29"), (-86400, "1969-12-31"), (4_102_444_800, "2100-01-01"),
+    ] {
+      #expect(CertificateValidity.day(Int64(seconds)) == day)
+    }
+  }
+
   @Test func whoSaysNothingCostsOpenSSLNothing() throws {
     let clients = (0..<20).map { _ in TLSTestClient() }
     let before = Int(clinux_heap_bytes_in_use())

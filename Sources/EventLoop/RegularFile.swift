@@ -1,0 +1,79 @@
+import CLinux
+import Glibc
+
+/// Files that an administrator names, or that lie in a folder: read where they are regular files and refused where not.
+///
+/// A FIFO would be waited for, a device may do things when it is opened, and a socket cannot be opened at all. So
+/// everything that the server reads, from bcfg2.conf to the files of the repository, is opened here: asked for its kind
+/// before it is opened, opened without waiting, and asked again.
+public nonisolated enum RegularFile {
+  /// Opens a regular file for reading.
+  ///
+  /// - Throws: `SystemError` of stat or open; EISDIR for a folder, EINVAL for anything else that is no file, each with a
+  ///   reason that says what it is.
+  public static func open(_ path: String) throws(SystemError) -> FileDescriptor {
+    var status = stat()
+    try check("open", path) { stat(path, &status) }
+    try require(status, path)
+    let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+    try check("fstat", path) { fstat(file.rawValue, &status) }
+    try require(status, path)
+    return file
+  }
+
+  /// Reads a whole regular file.
+  ///
+  /// - Throws: `SystemError` of `open` or read; EFBIG for more than `limitBytes` bytes.
+  public static func read(_ path: String, limitBytes: Int) throws(SystemError) -> [UInt8] {
+    let file = try open(path)
+    var status = stat()
+    try check("fstat", path) { fstat(file.rawValue, &status) }
+    if status.st_size > limitBytes { throw tooLarge(path, limitBytes) }
+    // One byte more than the size, to see the end with the first read; a file that grows meanwhile is read on.
+    var bytes: [UInt8] = []
+    var room = min(Int(status.st_size), limitBytes) + 1
+    while true {
+      var failure: SystemError?
+      let part = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+        do throws(SystemError) {
+          count = try check("read", path) { Glibc.read(file.rawValue, buffer.baseAddress, room) }
+        } catch {
+          failure = error
+        }
+      }
+      if let failure { throw failure }
+      if part.isEmpty { return bytes }
+      if bytes.isEmpty { bytes = part } else { bytes += part }
+      if bytes.count > limitBytes { throw tooLarge(path, limitBytes) }
+      room = min(65536, limitBytes - bytes.count + 1)
+    }
+  }
+
+  /// Refuses what is no regular file.
+  ///
+  /// - Throws: `SystemError` with EISDIR for a folder, else with EINVAL.
+  public static func require(_ status: stat, _ path: String) throws(SystemError) {
+    if clinux_s_isreg(status.st_mode) != 0 { return }
+    throw SystemError(
+      call: "open", errno: clinux_s_isdir(status.st_mode) != 0 ? EISDIR : EINVAL, detail: path,
+      explanation: "\(kind(status.st_mode)), not a regular file")
+  }
+
+  /// What a file of this mode is, in words.
+  public static func kind(_ mode: mode_t) -> String {
+    switch mode & S_IFMT {
+    case S_IFREG: "a regular file"
+    case S_IFDIR: "a folder"
+    case S_IFLNK: "a symbolic link"
+    case S_IFIFO: "a FIFO"
+    case S_IFSOCK: "a socket"
+    case S_IFCHR: "a character device"
+    case S_IFBLK: "a block device"
+    default: "a file of an unknown kind"
+    }
+  }
+
+  private static func tooLarge(_ path: String, _ limitBytes: Int) -> SystemError {
+    SystemError(call: "read", errno: EFBIG, detail: path, explanation: "more than \(limitBytes) bytes")
+  }
+}
