@@ -108,7 +108,8 @@ int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const
   sigfillset(&all);
   if (error == 0) error = posix_spawnattr_setsigmask(&attributes, &none);
   if (error == 0) error = posix_spawnattr_setsigdefault(&attributes, &all);
-  if (own_group) {
+  if (own_group == 2) flags |= POSIX_SPAWN_SETSID;
+  if (own_group == 1) {
     flags |= POSIX_SPAWN_SETPGROUP;
     if (error == 0) error = posix_spawnattr_setpgroup(&attributes, 0);
   }

@@ -88,3 +88,22 @@ int clinux_descriptor_kind(int descriptor) {
   if (S_ISSOCK(status.st_mode)) return 2;
   return S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode) ? 1 : 0;
 }
+
+static int saved_count;
+static char **saved_arguments;
+
+/* glibc gives constructors what main gets: the words themselves, which /proc/PID/cmdline shows. */
+__attribute__((constructor)) static void save_arguments(int count, char **arguments) {
+  saved_count = count;
+  saved_arguments = arguments;
+}
+
+void clinux_hide_argument(const char *secret) {
+  size_t length = strlen(secret);
+  if (length == 0) return;
+  for (int i = 1; i < saved_count; i++) {
+    size_t size = strlen(saved_arguments[i]);
+    if (size >= length && strcmp(saved_arguments[i] + size - length, secret) == 0)
+      memset(saved_arguments[i] + size - length, 'x', length);
+  }
+}

@@ -58,6 +58,9 @@ import Glibc
     /// Whether the child leads a process group of its own, so that it is killed with its descendants, and does not
     /// get the terminal's signals.
     public var hasOwnGroup = true
+    /// Whether the child leads a session of its own, so that it has no terminal to ask on: programs that ask for a
+    /// passphrase then read standard input.
+    public var hasOwnSession = false
 
     public init(_ arguments: [String]) { self.arguments = arguments }
   }
@@ -95,7 +98,7 @@ import Glibc
     let started = try ChildProcess.spawn(configuration)
     processID = started.processID
     pipes = started.pipes
-    hasOwnGroup = configuration.hasOwnGroup
+    hasOwnGroup = configuration.hasOwnGroup || configuration.hasOwnSession
     self.loop = loop
     self.onExit = onExit
     self.onEnd = onEnd
@@ -103,6 +106,7 @@ import Glibc
       let raw = try check("pidfd_open") { clinux_pidfd_open(started.processID) }
       exitDescriptor = FileDescriptor(owning: raw)
       watcher = try loop.register(raw, interest: .read) { [self] _ in ended() }
+      watcher?.onLoopEnd = { [self] in leave() }
     } catch {
       // A child that cannot be watched must not go on unwatched.
       Glibc.kill(processID, SIGKILL)
@@ -142,10 +146,21 @@ import Glibc
     return await withCheckedContinuation { waiters.append($0) }
   }
 
-  private func ended() {
+  /// The loop ends before the child: nobody waits for it any more. One that has ended, or was just killed, is reaped.
+  private func leave() {
+    unwatch()
+    var raw: Int32 = 0
+    _ = waitpid(processID, &raw, WNOHANG)
+  }
+
+  private func unwatch() {
     watcher?.cancel()
     watcher = nil
     if let exitDescriptor = exitDescriptor.take() { loop.closeLater(exitDescriptor) }
+  }
+
+  private func ended() {
+    unwatch()
     if let onEnd { onEnd() } else { reap() }
   }
 
@@ -220,7 +235,8 @@ extension ChildProcess {
     var processID: pid_t = -1
     let code = clinux_spawn(
       &processID, arguments.pointers[0], arguments.pointers, environment?.pointers ?? clinux_environ(),
-      configuration.workingDirectory, list, list.count, configuration.hasOwnGroup ? 1 : 0)
+      configuration.workingDirectory, list, list.count,
+      configuration.hasOwnSession ? 2 : configuration.hasOwnGroup ? 1 : 0)
     withExtendedLifetime((arguments, environment)) {}
     if code != 0 { throw SystemError(call: "posix_spawn", errno: code, detail: program) }
     ends.keep(pipes.values)

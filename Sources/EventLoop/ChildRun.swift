@@ -43,14 +43,17 @@ extension ChildProcess {
   ///   - arguments: the program and its arguments.
   ///   - input: its standard input, given as an anonymous file: it may be read late, or not at all.
   ///   - environment: nil: this process's own. Likewise the working directory.
+  ///   - secrets: what the child reads from further descriptors, by their numbers (3 or more), such as the passphrase of
+  ///     openssl's `-passin fd:3`: neither on its command line nor in its environment, and in no file of a folder.
+  ///   - hasOwnSession: whether the child has no terminal to ask on.
   ///   - timeout: from its start; nil, or longer than the queue's `timeLimit`: that.
   ///   - outputLimitBytes: how much of each output is kept; a child that writes more is killed.
   ///   - urgency: whether a request waits for it.
   /// - Throws: ``RunError``. An exit status other than 0 is none: it is in the result.
   public static func run(
     _ arguments: [String], input: [UInt8] = [], environment: [String: String]? = nil,
-    workingDirectory: String? = nil, timeout: Duration? = nil, outputLimitBytes: Int,
-    urgency: ChildQueue.Urgency = .awaited, on loop: EventLoop
+    workingDirectory: String? = nil, secrets: [Int32: [UInt8]] = [:], hasOwnSession: Bool = false,
+    timeout: Duration? = nil, outputLimitBytes: Int, urgency: ChildQueue.Urgency = .awaited, on loop: EventLoop
   ) async throws(RunError) -> Output {
     precondition(!arguments.isEmpty, "a child has a program")
     let hasPlace: Bool
@@ -68,10 +71,16 @@ extension ChildProcess {
     configuration.workingDirectory = workingDirectory
     configuration.standardOutput = .pipe
     configuration.standardError = .pipe
+    configuration.hasOwnSession = hasOwnSession
     let run: ChildRun
     do throws(SystemError) {
       let file = try anonymousFile(input)
       configuration.standardInput = .descriptor(file.rawValue)
+      let files = SecretFiles()
+      for (number, bytes) in secrets {
+        configuration.descriptors[number] = files.add(try anonymousFile(bytes))
+      }
+      defer { withExtendedLifetime(files) {} }
       run = try ChildRun(configuration, timeout: timeout, limitBytes: outputLimitBytes, on: loop)
     } catch {
       throw .system(error)
@@ -92,6 +101,19 @@ extension ChildProcess {
     try check("lseek") { lseek(file.rawValue, 0, SEEK_SET) }
     return file
   }
+}
+
+/// Anonymous files until the child has its own descriptors of them.
+private final class SecretFiles {
+  private var descriptors: [Int32] = []
+
+  func add(_ file: consuming FileDescriptor) -> Int32 {
+    let raw = file.take()
+    descriptors.append(raw)
+    return raw
+  }
+
+  isolated deinit { for descriptor in descriptors { FileDescriptor.close(descriptor) } }
 }
 
 /// One child until it has exited and its outputs are closed, or it was killed for a reason.
@@ -178,7 +200,18 @@ private final class ChildRun {
       }
       finishIfDone()
     }
+    output.watcher?.onLoopEnd = { [self] in leave() }
     return output
+  }
+
+  /// The loop ends before the child: nobody waits for what it writes.
+  private func leave() {
+    timer?.cancel()
+    timer = nil
+    child = nil
+    closeOutputs()
+    continuation?.resume(returning: .failure(.cancelled(program: program)))
+    continuation = nil
   }
 
   /// The first reason counts. What left the child's group and still holds its outputs is not waited for.

@@ -181,13 +181,15 @@ import Logging
     closeDescriptors()
   }
 
-  /// Reports what was not cancelled, one warning per watcher with its origin, and returns those watchers, cancelled.
+  /// Tells the owners that want to know (`Watcher.onLoopEnd`), then reports what was not cancelled, one warning per
+  /// watcher with its origin, and returns those watchers, cancelled.
   ///
   /// A leaked watcher is a bug, but at the end of the program no longer worth a trap.
   @discardableResult
   public func shutDown() -> [Watcher] {
     runEndHooks()
     jobs?.detach()
+    for watcher in registeredWatchers { watcher.onLoopEnd?() }
     let leaked = registeredWatchers
     for watcher in leaked {
       logger.warning("descriptor \(watcher.descriptor) is still watched for \(watcher.interest): \(watcher.origin)")

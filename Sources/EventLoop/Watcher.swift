@@ -10,6 +10,9 @@ public final class Watcher {
   public private(set) var interest: Interest
   /// Whether the loop is quiet all the same while this descriptor is ready: what others do in a folder is no work yet.
   public var isBackground = false
+  /// Called when the loop ends while this is registered: by what may outlive a server, such as a child process that goes
+  /// on, and whose owner is nobody's to close. It has to cancel the watcher.
+  public var onLoopEnd: (() -> Void)?
   /// Whether the loop knows it.
   public var isRegistered: Bool { loop != nil }
 
@@ -45,6 +48,7 @@ public final class Watcher {
     guard let loop else { return }
     self.loop = nil
     handler = nil
+    onLoopEnd = nil
     loop.forget(self)
   }
 }

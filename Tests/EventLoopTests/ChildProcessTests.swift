@@ -36,6 +36,52 @@ struct ChildProcessTests {
     #expect(result.status == status && result.out == out && result.error == error)
   }
 
+  @Test func secretsAreReadFromDescriptorsAndStandNowhereElse() async throws {
+    try await LoopDriver.withLoop { loop in
+      let script = "tr '\\0' ' ' < /proc/$$/cmdline; env; echo; cat <&3; cat <&5; ls /proc/$$/fd | tr -d '\\n'"
+      let output = try await ChildProcess.run(
+        ["/bin/sh", "-c", script], secrets: [3: Array("sesame\n".utf8), 5: Array("other\n".utf8)],
+        timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
+      let text = String(decoding: output.standardOutput, as: UTF8.self)
+      #expect(text.hasSuffix("\n\nsesame\nother\n01235"), "\(text)")
+      #expect(text.split(separator: "sesame", omittingEmptySubsequences: false).count == 2)
+      // Nor is anything of them left open here.
+      loop.runOnce(wait: .zero)
+      #expect(loop.registeredWatchers.isEmpty)
+    }
+  }
+
+  @Test func aChildWithASessionOfItsOwnHasNoTerminal() async throws {
+    try await LoopDriver.withLoop { loop in
+      let output = try await ChildProcess.run(
+        ["/bin/sh", "-c", "cut -d' ' -f6,7 /proc/$$/stat; echo $$"], hasOwnSession: true, timeout: .seconds(120),
+        outputLimitBytes: 100, on: loop)
+      let lines = String(decoding: output.standardOutput, as: UTF8.self).split(separator: "\n")
+      #expect(lines.count == 2 && lines[0] == "\(lines[1]) 0", "\(lines)")
+    }
+  }
+
+  @Test func aLoopThatEndsBeforeItsChildrenLeavesNoWatcher() async throws {
+    let loop = try EventLoop()
+    let child = try ChildProcess(ChildProcess.Configuration(["/bin/sleep", "600"]), on: loop)
+    let run = Task {
+      do throws(ChildProcess.RunError) {
+        _ = try await ChildProcess.run(
+          ["/bin/sleep", "600"], timeout: .seconds(600), outputLimitBytes: 100, on: loop)
+        return false
+      } catch {
+        return error == .cancelled(program: "/bin/sleep")
+      }
+    }
+    while loop.registeredWatchers.count < 4 { await Task.yield() }
+    #expect(loop.shutDown().isEmpty)
+    #expect(loop.registeredWatchers.isEmpty)
+    // Who waited is told.
+    #expect(await run.value)
+    kill(child.processID, SIGKILL)
+    while waitpid(child.processID, nil, 0) == -1 && errno == EINTR {}
+  }
+
   @Test func aChildStartsWithItsSignalsAtTheirDefaults() async throws {
     Signals.ignoreBrokenPipes()
     let result = try await run("grep -E '^Sig(Blk|Ign)' /proc/self/status")

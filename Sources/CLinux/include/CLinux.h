@@ -96,13 +96,17 @@ typedef struct clinux_spawn_descriptor {
 
 /// posix_spawnp with what the loop needs of it: descriptors duplicated to their targets in order and those above the
 /// highest target closed, a working directory (NULL: the caller's), every signal at its default and unblocked, and a
-/// process group of its own if asked.
+/// process group (own_group 1) or session (2) of its own if asked.
 /// Returns 0 or the error number (errno is not used).
 int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const environment[],
                  const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
                  int own_group);
 /// The process's environ.
 char **clinux_environ(void);
+
+/// Overwrites a secret at the end of any word of the command line, so that ps(1) no longer shows it. A moment after the
+/// start it could be seen.
+void clinux_hide_argument(const char *secret);
 
 /// prctl(PR_SET_PDEATHSIG, signal): the signal this process gets when its parent dies.
 int clinux_set_parent_death_signal(int signal);
