@@ -17,6 +17,7 @@ enum BcfgServer {
       exit(0)
     case .usage(let text): fail(text, status: 2)
     }
+    options.hideSecrets()
     do {
       exit(try ServerProcess(options).run())
     } catch {

@@ -1,3 +1,5 @@
+import Glibc
+import Support
 import Testing
 
 @testable import Server
@@ -64,10 +66,48 @@ nonisolated func iniErrorsNameFileAndLine(_ row: (file: String, line: Int)) {
   #expect(error?.description.hasPrefix("/etc/f:\(row.line): ") == true, "\(error?.description ?? "")")
 }
 
-@Test nonisolated func iniRefusesOtherEncodingsAndTooMuch() {
-  #expect(throws: SettingsError.malformed(path: "f", line: 2, reason: "not UTF-8 text")) {
-    try INIFile(bytes: Array("[a]\nx = ".utf8) + [0xE9, 0x0A], path: "f")
-  }
+/// `~` stands for a byte that is no UTF-8. Bcfg2 reads all of these.
+@Test(arguments: [
+  ("# caf~\n[a]\nx = 1\n", 1, "a comment"), ("[a]\nx = 1 ; caf~\n", 2, "a comment"),
+  ("[a]\nx = 1\n; ~\n", 3, "a comment"),
+  ("[a]\nx = 1\ny = ~\n", 3, "a value"), ("[a]\nx = 1\ny = b\n  ~c\n", 4, "a value"),
+  ("[a]\nx = 1\n~ = 2\n", 3, "the name of an option"), ("[a]\nx = 1\n[~]\ny = 2\n", 3, "the name of a section"),
+  ("[a]\nx = 1\n[b]\nx = ~\n", 4, "a value"),
+])
+nonisolated func bytesThatAreNoUTF8AreToldWhereNobodyUsesThem(_ row: (file: String, line: Int, place: String)) throws {
+  let bytes = row.file.utf8.map { $0 == UInt8(ascii: "~") ? 0xE9 : $0 }
+  let file = try INIFile(bytes: bytes, path: "f")
+  #expect(try file.value("a", "x") == "1")
+  #expect(file.warnings.map(\.description) == ["f:\(row.line): \(row.place) is not UTF-8 text and cannot be used"])
+}
+
+@Test(arguments: [
+  ("[a]\nx = ~\n", 2), ("[a]\nx = 1\n  ~\n", 3), ("[a]\nx = %(y)s\ny = ~\n", 2), ("[DEFAULT]\nx = ~\n[a]\n", 2),
+])
+nonisolated func bytesThatAreNoUTF8InAUsedValueAreAnError(_ row: (file: String, line: Int)) throws {
+  let file = try INIFile(bytes: row.file.utf8.map { $0 == UInt8(ascii: "~") ? 0xE9 : $0 }, path: "f")
+  let error = #expect(throws: SettingsError.self) { try file.value("a", "x") }
+  #expect(error?.description.hasPrefix("f:\(row.line): [a] x: ") == true, "\(error?.description ?? "")")
+  #expect(error?.description.contains("is not UTF-8 text") == true)
+}
+
+@Test nonisolated func settingsWarnOfUnusedBytesAndRefuseUsedOnes() throws {
+  let comment: [UInt8] = Array("[server]\n# caf".utf8) + [0xE9] + Array("\n[client]\nprofile = ".utf8) + [0xFF, 0x0A]
+  let settings = try Settings(try INIFile(bytes: comment, path: "f"))
+  #expect(settings.warnings.map(\.origin) == [.file(path: "f", line: 2), .file(path: "f", line: 4)])
+  let used: [UInt8] = Array("[communication]\npassword = ".utf8) + [0xE9, 0x0A]
+  let error = #expect(throws: SettingsError.self) { try Settings(try INIFile(bytes: used, path: "f")) }
+  #expect(error?.description == "f:2: [communication] password: the value is not UTF-8 text")
+}
+
+@Test nonisolated func aConfigurationFileThatIsAFIFOIsRefusedWithoutWaiting() throws {
+  let folder = TemporaryDirectory()
+  try #require(mkfifo(folder.file("conf"), 0o600) == 0)
+  let error = #expect(throws: SettingsError.self) { try INIFile(path: folder.file("conf")) }
+  #expect(error?.description == "Could not read \(folder.file("conf")): a FIFO, not a regular file")
+}
+
+@Test nonisolated func iniRefusesTooMuch() {
   #expect(throws: SettingsError.unreadable(path: "f", reason: "more than 1048576 bytes")) {
     try INIFile(bytes: [UInt8](repeating: 0x0A, count: INIFile.limitBytes + 1), path: "f")
   }

@@ -35,6 +35,15 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     values[SettingDefinition.Place(section: section, option: option)] = Value(text: text, option: typed)
   }
 
+  /// Takes secrets that were typed from what others can see of this process. Nothing that is started gets them by its
+  /// command line.
+  public func hideSecrets() {
+    for (place, value) in values
+    where SettingRegistry.standard.definition(place.section, place.option)?.kind == .secret {
+      clinux_hide_argument(value.text)
+    }
+  }
+
   /// Makes typed paths absolute, before the working folder changes.
   mutating func makePathsAbsolute(_ settings: Settings) {
     for (place, value) in values where settings.registry.definition(place.section, place.option)?.kind == .path {
@@ -78,7 +87,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
       help: "Listen on all addresses"),
     .init(
       short: "x", long: "password", argument: "PASSWORD", action: .set("communication", "password"),
-      help: "Password of clients; others can read it here, the file is better"),
+      help: "Password of clients; others can read it until the server has begun, the file is better"),
     .init(short: nil, long: "ssl-key", argument: "FILE", action: .set("communication", "key"), help: "Private key"),
     .init(
       short: "t", long: "timeout", argument: "SECONDS", action: .set("communication", "timeout"),

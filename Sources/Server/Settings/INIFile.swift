@@ -1,3 +1,4 @@
+import EventLoop
 import Glibc
 
 /// A configuration file as Python 2's ConfigParser reads it, with the line of every value.
@@ -16,8 +17,10 @@ public nonisolated struct INIFile: Sendable {
   public struct Entry: Sendable, Hashable {
     /// The name as written, where a name matters beyond lookup (passphrases of `[encryption]`).
     public let spelling: String
-    /// The value before interpolation; continuation lines joined by line feeds.
+    /// The value before interpolation; continuation lines joined by line feeds. Bytes that are no UTF-8 are replaced.
     public fileprivate(set) var raw: String
+    /// The first line of the value that is not UTF-8 text; nil: all are. Such a value cannot be used.
+    public fileprivate(set) var badLine: Int?
     /// The file that set it last.
     public let path: String
     /// The line of the option's name, from 1.
@@ -43,6 +46,8 @@ public nonisolated struct INIFile: Sendable {
 
   /// All sections but `[DEFAULT]`, in the order of their first headers.
   public private(set) var sections: [Section] = []
+  /// Lines that are not UTF-8 text: no mistake as long as nobody uses what they say.
+  public private(set) var warnings: [SettingsWarning] = []
   /// The options of `[DEFAULT]`.
   public private(set) var defaults = Section(name: "DEFAULT", path: "", line: 0)
   private var index: [String: Int] = [:]
@@ -64,23 +69,10 @@ public nonisolated struct INIFile: Sendable {
 
   /// The bytes of a regular file of at most `limitBytes`.
   static func contents(path: String) throws(SettingsError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
-    guard descriptor >= 0 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16 << 10)
-    while true {
-      let count = Glibc.read(descriptor, &chunk, chunk.count)
-      if count < 0 {
-        let code = errno
-        if code == EINTR { continue }
-        throw .unreadable(path: path, reason: String(cString: strerror(code)))
-      }
-      if count == 0 { return bytes }
-      bytes.append(contentsOf: chunk[..<count])
-      guard bytes.count <= limitBytes else {
-        throw .unreadable(path: path, reason: "more than \(limitBytes) bytes")
-      }
+    do throws(SystemError) {
+      return try RegularFile.read(path, limitBytes: limitBytes)
+    } catch {
+      throw .unreadable(path: path, reason: error.reason)
     }
   }
 
@@ -112,31 +104,52 @@ public nonisolated struct INIFile: Sendable {
     var number = 0
     for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
       number += 1
-      guard let text = Self.text(of: line) else {
-        throw .malformed(path: path, line: number, reason: "not UTF-8 text")
-      }
-      guard let kind = Self.classify(text, continuing: cursor != .none && option != nil) else {
+      guard let kind = Self.classify(Array(line), continuing: cursor != .none && option != nil) else {
         let reason =
           cursor == .none
           ? "a line before the first section header" : "neither a section header, an option nor a continuation"
         throw .malformed(path: path, line: number, reason: reason)
       }
       switch kind {
-      case .nothing: break
+      case .nothing:
+        warn("a comment", unless: Self.isText(line), path, number)
       case .continuation(let value):
-        if let option { change(cursor) { $0.entries[option]?.raw += "\n" + value } }
+        let isText = Self.isText(value)
+        warn("a value", unless: isText, path, number)
+        if let option {
+          change(cursor) {
+            $0.entries[option]?.raw += "\n" + String(decoding: value, as: UTF8.self)
+            if !isText, $0.entries[option]?.badLine == nil { $0.entries[option]?.badLine = number }
+          }
+        }
       case .header(let name):
-        cursor = enter(name, path: path, line: number)
+        warn("the name of a section", unless: Self.isText(name), path, number)
+        cursor = enter(String(decoding: name, as: UTF8.self), path: path, line: number)
         option = nil
       case .option(let spelling, let value):
         guard cursor != .none else {
           throw .malformed(path: path, line: number, reason: "a line before the first section header")
         }
-        let name = spelling.asciiLowercased
-        change(cursor) { $0.set(name, to: Entry(spelling: spelling, raw: value, path: path, line: number)) }
+        let isText = Self.isText(value)
+        warn("the name of an option", unless: Self.isText(spelling), path, number)
+        warn("a value", unless: isText, path, number)
+        if Self.isText(spelling), isText { warn("a comment", unless: Self.isText(line), path, number) }
+        let written = String(decoding: spelling, as: UTF8.self)
+        let name = written.asciiLowercased
+        let entry = Entry(
+          spelling: written, raw: String(decoding: value, as: UTF8.self), badLine: isText ? nil : number, path: path,
+          line: number)
+        change(cursor) { $0.set(name, to: entry) }
         option = name
       }
     }
+  }
+
+  /// Bcfg2 reads such a line as bytes and never notices what it does not use.
+  private mutating func warn(_ place: String, unless isText: Bool, _ path: String, _ line: Int) {
+    if isText { return }
+    warnings.append(
+      SettingsWarning(origin: .file(path: path, line: line), text: "\(place) is not UTF-8 text and cannot be used"))
   }
 
   /// Which section lines belong to.
@@ -167,15 +180,14 @@ public nonisolated struct INIFile: Sendable {
 nonisolated extension INIFile {
   private enum Line {
     case nothing
-    case continuation(String)
-    case header(String)
-    case option(String, String)
+    case continuation([UInt8])
+    case header([UInt8])
+    case option([UInt8], [UInt8])
   }
 
-  /// Valid UTF-8 without NUL bytes, or nil.
-  private static func text(of line: ArraySlice<UInt8>) -> [UInt8]? {
-    guard !line.contains(0), String(validating: line, as: UTF8.self) != nil else { return nil }
-    return Array(line)
+  /// Whether these are valid UTF-8 without NUL bytes.
+  private static func isText(_ bytes: some Collection<UInt8>) -> Bool {
+    !bytes.contains(0) && String(validating: bytes, as: UTF8.self) != nil
   }
 
   /// Decides what a line is, in the order of Python 2.7's ConfigParser._read; nil where that records an error.
@@ -189,28 +201,28 @@ nonisolated extension INIFile {
       return .nothing
     }
     if first.isSpace {
-      return continuing ? .continuation(String(decoding: stripped, as: UTF8.self)) : nil
+      return continuing ? .continuation(Array(stripped)) : nil
     }
     if first == UInt8(ascii: "["), let end = line.firstIndex(of: UInt8(ascii: "]")), end > 1 {
-      return .header(String(decoding: line[1..<end], as: UTF8.self))
+      return .header(Array(line[1..<end]))
     }
     guard let separator = line.firstIndex(where: { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ":") }), separator > 0
     else { return nil }
     let name = line[..<separator].stripped
-    return .option(String(decoding: name, as: UTF8.self), value(Array(line[(separator + 1)...])))
+    return .option(Array(name), value(Array(line[(separator + 1)...])))
   }
 
   /// A value without its comment. Only the first `;` counts, and only after white space; a `;` at the very beginning
   /// looks at the last byte instead, as `optval[pos-1]` does in Python.
-  private static func value(_ rest: [UInt8]) -> String {
+  private static func value(_ rest: [UInt8]) -> [UInt8] {
     var value = rest.drop(while: \.isSpace)
     if let mark = value.firstIndex(of: UInt8(ascii: ";")),
       let before = mark > value.startIndex ? value[mark - 1] : value.last, before.isSpace
     {
       value = value[..<mark]
     }
-    let text = String(decoding: value.stripped, as: UTF8.self)
-    return text == "\"\"" ? "" : text
+    let text = Array(value.stripped)
+    return text == Array("\"\"".utf8) ? [] : text
   }
 
   private static func fold(_ byte: UInt8, _ lower: UInt8) -> Bool { byte | 0x20 == lower }
@@ -222,6 +234,9 @@ nonisolated extension INIFile {
   /// Python 2's ConfigParser.ConfigParser: rounds of `%` formatting while the text holds `%(`, at most ten. A value
   /// without `%(` is left alone, lone percent signs included.
   private func interpolated(_ entry: Entry, section: String, option: String) throws(SettingsError) -> String {
+    if let line = entry.badLine {
+      throw .malformed(path: entry.path, line: line, reason: "[\(section)] \(option): the value is not UTF-8 text")
+    }
     var value = entry.raw
     var rounds = 10
     while value.contains("%(") {
@@ -269,7 +284,11 @@ nonisolated extension INIFile {
         return .failure(Problem(reason: "'%' must be followed by '%' or '(name)s' in a value that has references"))
       }
       let name = String(decoding: bytes[(at + 2)..<end], as: UTF8.self).asciiLowercased
-      let found = name == "__name__" ? section : self.entry(section, name)?.raw
+      let entry = self.entry(section, name)
+      if let line = entry?.badLine {
+        return .failure(Problem(reason: "the value of option '\(name)' in line \(line) is not UTF-8 text"))
+      }
+      let found = name == "__name__" ? section : entry?.raw
       guard let found else {
         return .failure(Problem(reason: "no option '\(name)' in [\(section)] or [DEFAULT] for %(\(name))s"))
       }

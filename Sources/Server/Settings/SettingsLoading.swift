@@ -39,7 +39,7 @@ nonisolated extension Settings {
     }
     try readFurtherFile(&source)
     for definition in registry.definitions { try read(definition, from: &source) }
-    warnings += source.warnings + mistakes(in: source.file)
+    warnings += source.warnings + source.file.warnings + mistakes(in: source.file)
     pidFile = commandLine.pidFile.map(Paths.absolute)
     try assign()
   }
