@@ -57,6 +57,10 @@ private final class FakeHelpers {
     return task
   }
 
+  func peer(_ address: String) async -> Task<[String], Never> {
+    await ask { await $0.name(ofPeer: address).map { [$0] } ?? [] }
+  }
+
   func name(_ address: String) async -> Task<[String], Never> {
     await ask { await $0.name(of: address).map { [$0] } ?? [] }
   }
@@ -152,13 +156,53 @@ struct HostResolverTests {
     let helpers = FakeHelpers()
     var tasks: [Task<[String], Never>] = []
     for number in 1...7 { tasks.append(await helpers.ask { await $0.addresses(of: "127.0.0.\(number)") }) }
-    #expect(helpers.sockets.count == HostResolver.helperLimit)
-    for _ in 0..<3 {
+    #expect(helpers.sockets.count == HostResolver.shareLimit)
+    for _ in 0..<4 {
       for socket in helpers.sockets where helpers.waiting(socket) { _ = ResolverHelper.serveOne(socket) }
       helpers.turn()
     }
     for (index, task) in tasks.enumerated() { #expect(await task.value == ["127.0.0.\(index + 1)"]) }
     #expect(helpers.resolver.helperCount == 1 && helpers.log.take() == [])
+  }
+
+  @Test func strangersLeaveHelpersForClientsAndTheRepository() async {
+    let helpers = FakeHelpers()
+    var tasks: [Task<[String], Never>] = []
+    // None of these is ever answered.
+    for number in 1...5 { tasks.append(await helpers.peer("192.0.\(number).1")) }
+    #expect(helpers.sockets.count == HostResolver.shareLimit)
+    for number in 1...5 { tasks.append(await helpers.name("198.51.\(number).1")) }
+    #expect(helpers.sockets.count == HostResolver.sharedLimit)
+    helpers.resolver.noteClient(at: "127.0.0.1")
+    let client = await helpers.peer("127.0.0.1")
+    #expect(helpers.sockets.count == HostResolver.helperLimit)
+    #expect(ResolverHelper.serveOne(helpers.sockets[HostResolver.helperLimit - 1]) == .served)
+    helpers.turn()
+    #expect(await client.value == ["localhost"])
+    // A stranger that has become a client goes before the strangers.
+    helpers.resolver.noteClient(at: "192.0.5.1")
+    let again = await helpers.peer("192.0.5.1")
+    #expect(helpers.sockets.count == HostResolver.helperLimit)
+    helpers.resolver.shutdown()
+    for task in tasks + [again] { #expect(await task.value == []) }
+  }
+
+  @Test func strangersOfOneNetworkHaveFewQuestions() async {
+    let helpers = FakeHelpers()
+    var tasks: [Task<[String], Never>] = []
+    let room = HostResolver.shareLimit + HostResolver.networkLimit
+    for number in 1...room { tasks.append(await helpers.peer("192.0.2.\(number)")) }
+    #expect(helpers.log.take() == [])
+    #expect(await helpers.resolver.name(ofPeer: "192.0.2.100") == nil)
+    #expect(helpers.log.take().count == 1)
+    // Another network, and a client of this one, are not affected.
+    tasks.append(await helpers.peer("192.0.3.1"))
+    helpers.resolver.noteClient(at: "192.0.2.200")
+    tasks.append(await helpers.peer("192.0.2.200"))
+    #expect(helpers.sockets.count == HostResolver.shareLimit + 1)
+    for number in 1...100 { tasks.append(await helpers.peer("2001:db8:0:\(number)::1")) }
+    helpers.resolver.shutdown()
+    for task in tasks { #expect(await task.value == []) }
   }
 
   @Test func aHelperThatDiesIsReplacedOncePerQuestion() async {

@@ -8,6 +8,10 @@ public import Logging
 /// One helper is started at the first question and stays. Each answers one question at a time, so that a slow name
 /// server delays only its own: more helpers, up to a limit, are started while all are busy, and end when nothing waits.
 ///
+/// Who asks has a share. Clients whose address has authenticated go first and may have every helper; what the repository
+/// asks (SSHbase, NagiosGen) and what strangers make the server ask may have two helpers each and three together. So
+/// strangers whose name servers do not answer delay strangers. Of one network (IPv4 /24, IPv6 /48) a few questions wait.
+///
 /// The Python server asks at every request. Here an answer is kept for 5 seconds, so that the calls of one client's run
 /// share it; what was not found is asked again.
 public final class HostResolver: AddressResolver {
@@ -27,10 +31,23 @@ public final class HostResolver: AddressResolver {
   public nonisolated static let cacheDuration = Duration.seconds(5)
   nonisolated static let cacheLimit = 1024
   nonisolated static let helperLimit = 4
-  /// Questions that wait; further ones are answered with nothing.
+  /// Helpers that the repository's questions may have, and strangers', and both together.
+  nonisolated static let shareLimit = 2
+  nonisolated static let sharedLimit = 3
+  /// Questions that wait, of clients and of the repository; further ones are answered with nothing.
   nonisolated static let questionLimit = 1024
+  /// The same of strangers, of all and of one network.
+  nonisolated static let strangerLimit = 256
+  nonisolated static let networkLimit = 8
+  /// Addresses of clients that are remembered, twice: when one set is full, the older one goes.
+  nonisolated static let clientLimit = 4096
   /// Helpers that may die of one question.
   private nonisolated static let attemptLimit = 2
+
+  /// Whose questions they are, in the order in which they are answered.
+  private enum Asker: Int, CaseIterable {
+    case client, repository, stranger
+  }
 
   private struct Key: Hashable {
     let kind: ResolverHelper.Kind
@@ -39,11 +56,18 @@ public final class HostResolver: AddressResolver {
 
   private final class Question {
     let key: Key
+    var asker: Asker
+    /// Of a stranger's address.
+    let network: HostNetwork?
     var attempts = 0
     var timer: Timer?
     var waiters: [CheckedContinuation<[String], Never>] = []
 
-    init(_ key: Key) { self.key = key }
+    init(_ key: Key, _ asker: Asker, _ network: HostNetwork?) {
+      self.key = key
+      self.asker = asker
+      self.network = network
+    }
   }
 
   /// A helper, our end of its socket, and what it is busy with.
@@ -66,7 +90,10 @@ public final class HostResolver: AddressResolver {
   private let start: Start
   private var workers: [Worker] = []
   private var pending: [Key: Question] = [:]
-  private var queue: [Question] = []
+  /// By asker.
+  private var queues = [[Question]](repeating: [], count: Asker.allCases.count)
+  private var clients: Set<String> = []
+  private var olderClients: Set<String> = []
   private var cache: [Key: (answers: [String], expires: MonotonicTime)] = [:]
   private var lastNumber: UInt32 = 0
   private var hasComplained = false
@@ -85,9 +112,23 @@ public final class HostResolver: AddressResolver {
 
   isolated deinit { shutdown() }
 
-  public func name(of address: String) async -> String? { await ask(.name, address).first }
+  public func name(of address: String) async -> String? { await ask(.name, address, for: .repository).first }
 
-  public func addresses(of name: String) async -> [String] { await ask(.addresses, name) }
+  public func name(ofPeer address: String) async -> String? {
+    let isClient = clients.contains(address) || olderClients.contains(address)
+    return await ask(.name, address, for: isClient ? .client : .stranger).first
+  }
+
+  public func addresses(of name: String) async -> [String] { await ask(.addresses, name, for: .repository) }
+
+  public func noteClient(at address: String) {
+    if clients.contains(address) { return }
+    if clients.count >= Self.clientLimit {
+      olderClients = clients
+      clients = []
+    }
+    clients.insert(address)
+  }
 
   /// How many helpers run.
   public var helperCount: Int { workers.count }
@@ -113,7 +154,7 @@ public final class HostResolver: AddressResolver {
 
   // MARK: Questions
 
-  private func ask(_ kind: ResolverHelper.Kind, _ text: String) async -> [String] {
+  private func ask(_ kind: ResolverHelper.Kind, _ text: String, for asker: Asker) async -> [String] {
     let key = Key(kind: kind, text: text)
     if let cached = cache[key], cached.expires > loop.refreshNow() { return cached.answers }
     let isAskable = !text.isEmpty && text.utf8.count < ResolverHelper.textLimitBytes && !text.utf8.contains(0)
@@ -121,26 +162,48 @@ public final class HostResolver: AddressResolver {
     return await withCheckedContinuation { continuation in
       if let question = pending[key] {
         question.waiters.append(continuation)
+        promote(question, to: asker)
         return
       }
-      if pending.count >= HostResolver.questionLimit {
-        complain("more than \(HostResolver.questionLimit) questions wait")
+      let network = asker == .stranger ? HostNetwork(of: text) : nil
+      if let reason = refusal(asker, network) {
+        complain(reason)
         return continuation.resume(returning: [])
       }
-      let question = Question(key)
+      let question = Question(key, asker, network)
       question.waiters.append(continuation)
       pending[key] = question
-      queue.append(question)
+      queues[asker.rawValue].append(question)
       question.timer = loop.schedule(after: HostResolver.deadline) { [weak self] in self?.expire(question) }
       pump()
     }
+  }
+
+  /// Why one more question cannot wait; nil where it can.
+  private func refusal(_ asker: Asker, _ network: HostNetwork?) -> String? {
+    let waiting = queues[asker.rawValue]
+    let limit = asker == .stranger ? Self.strangerLimit : Self.questionLimit
+    if waiting.count >= limit { return "more than \(limit) questions wait" }
+    guard let network, waiting.count(where: { $0.network == network }) >= Self.networkLimit else { return nil }
+    return "more than \(Self.networkLimit) questions of strangers in \(network) wait"
+  }
+
+  /// Somebody with a better share asks the same.
+  private func promote(_ question: Question, to asker: Asker) {
+    guard asker.rawValue < question.asker.rawValue else { return }
+    if let index = queues[question.asker.rawValue].firstIndex(where: { $0 === question }) {
+      queues[question.asker.rawValue].remove(at: index)
+      queues[asker.rawValue].append(question)
+    }
+    question.asker = asker
+    pump()
   }
 
   private func finish(_ question: Question, _ answers: [String]) {
     guard pending.removeValue(forKey: question.key) != nil else { return }
     question.timer?.cancel()
     question.timer = nil
-    queue.removeAll { $0 === question }
+    queues[question.asker.rawValue].removeAll { $0 === question }
     if !answers.isEmpty { keep(question.key, answers) }
     let waiters = question.waiters
     question.waiters = []
@@ -173,7 +236,7 @@ public final class HostResolver: AddressResolver {
 
   /// Gives waiting questions to helpers, as long as one is free or may be started.
   private func pump() {
-    while let question = queue.first, !isShutDown {
+    while let question = next(), !isShutDown {
       var worker = workers.first { $0.question == nil }
       if worker == nil && workers.count < HostResolver.helperLimit {
         do throws(SystemError) {
@@ -186,9 +249,22 @@ public final class HostResolver: AddressResolver {
         }
       }
       guard let worker else { return }
-      queue.removeFirst()
+      queues[question.asker.rawValue].removeFirst()
       send(question, to: worker)
     }
+  }
+
+  /// The question whose turn it is, of those that have a helper left in their share.
+  private func next() -> Question? {
+    var busy = [Int](repeating: 0, count: Asker.allCases.count)
+    for worker in workers { if let question = worker.question { busy[question.asker.rawValue] += 1 } }
+    let shared = busy[Asker.repository.rawValue] + busy[Asker.stranger.rawValue]
+    for asker in Asker.allCases {
+      guard let question = queues[asker.rawValue].first else { continue }
+      if asker == .client { return question }
+      if busy[asker.rawValue] < Self.shareLimit, shared < Self.sharedLimit { return question }
+    }
+    return nil
   }
 
   private func makeWorker() throws(SystemError) -> Worker {
@@ -244,7 +320,7 @@ public final class HostResolver: AddressResolver {
     discard(worker)
     if let question {
       if question.attempts < HostResolver.attemptLimit {
-        queue.insert(question, at: 0)
+        queues[question.asker.rawValue].insert(question, at: 0)
       } else {
         complain("the helper process failed at \(question.key.text): \(reason)")
         finish(question, [])
