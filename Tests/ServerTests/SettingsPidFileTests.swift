@@ -55,7 +55,7 @@ private nonisolated final class Sleeper {
   file.remove()
 }
 
-@Test(arguments: [("", 0), ("junk\n", 0), ("  999999999 \nmore\n", 999_999_999), ("-1", 0), ("0\n", 0)])
+@Test(arguments: [("", 0), (" \n", 0), ("  999999999 \nmore\n", 999_999_999), ("-1", 0), ("0\n", 0)])
 nonisolated func aStalePidFileIsReplaced(_ row: (text: String, replaced: pid_t)) throws {
   let place = try PidFolder(row.text)
   #expect(PidFile.holder(of: place.path) == nil)
@@ -82,10 +82,65 @@ nonisolated func aStalePidFileIsReplaced(_ row: (text: String, replaced: pid_t))
   file.remove()
 }
 
-@Test nonisolated func aPidFileThatIsALinkOrHasNoFolderIsRefused() throws {
+@Test nonisolated func aNumberThatAnotherProcessGotLaterIsStale() throws {
+  // Both run something of Bcfg2, but not the server that wrote the file.
+  for name in ["bcfg2-server", "/usr/bin/less"] {
+    let process = try Sleeper(named: name)
+    defer { process.end() }
+    let place = try PidFolder("\(process.process)\n")
+    if name == "bcfg2-server" {
+      var times = [timespec(tv_sec: time(nil) - 3600, tv_nsec: 0), timespec(tv_sec: time(nil) - 3600, tv_nsec: 0)]
+      try #require(utimensat(AT_FDCWD, place.path, &times, 0) == 0)
+    }
+    #expect(PidFile.holder(of: place.path) == nil)
+    let file = try PidFile.acquire(place.path)
+    #expect(file.replaced == process.process)
+    file.remove()
+  }
+}
+
+@Test(arguments: [
+  (["bcfg2-server"], true), (["/usr/sbin/bcfg2-server", "-D", "/run/pid"], true),
+  (["/usr/bin/python3", "/usr/sbin/bcfg2-server", "-D", "x"], true), (["python2.7", "-E", "bcfg2-server"], true),
+  (["vi", "/etc/bcfg2.conf"], false), (["tail", "-f", "/var/log/bcfg2-server"], false),
+  (["python3", "bcfg2-admin"], false),
+  (["sh", "bcfg2-server"], false), ([], false), (["python3"], false),
+])
+nonisolated func aServerIsKnownByItsProgram(_ row: (arguments: [String], isServer: Bool)) {
+  #expect(ProcessImage(arguments: row.arguments, started: 0).isServer == row.isServer)
+}
+
+@Test nonisolated func theStartOfAProcessIsRead() throws {
+  guard case .running(let image) = ProcessImage.look(at: getpid()) else {
+    Issue.record("this process does not run")
+    return
+  }
+  #expect(image.started > 1_600_000_000 && image.started <= Int64(time(nil)) + 2)
+  #expect(ProcessImage.startTime(Array("1 (a) b) S".utf8)) == nil && ProcessImage.startTime([]) == nil)
+  guard case .gone = ProcessImage.look(at: 999_999_999) else {
+    Issue.record("a process of this number is unlikely")
+    return
+  }
+}
+
+@Test(arguments: ["junk\n", "-----BEGIN PRIVATE KEY-----\n", String(repeating: "1", count: 1000)])
+nonisolated func aFileThatIsNoPidFileIsNotOverwritten(_ text: String) throws {
+  let place = try PidFolder(text)
+  let error = #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
+  #expect(error?.description == "open \(place.path): no pid file, it holds something else")
+  #expect(place.text == text)
+}
+
+@Test nonisolated func aPidFileThatIsNoFileOrHasNoFolderIsRefused() throws {
   let place = try PidFolder()
   try #require(symlink("/dev/null", place.path) == 0)
-  #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
+  let link = #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
+  #expect(link?.description == "open \(place.path): a symbolic link, which a pid file must not be")
+  unlink(place.path)
+  try #require(mkfifo(place.path, 0o600) == 0)
+  #expect(PidFile.holder(of: place.path) == nil)
+  let fifo = #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
+  #expect(fifo?.description == "open \(place.path): a FIFO, not a regular file")
   #expect(throws: PidFileError.self) { try PidFile.acquire(place.folder + "/none/pid") }
 }
 

@@ -20,13 +20,16 @@ public nonisolated enum PidFileError: Error, Sendable, CustomStringConvertible {
 /// The file of `-D`: one line with the number of the running server, as python-daemon's PIDLockFile writes it.
 ///
 /// It is created exclusively and locked with fcntl while the server lives, so that two starts at once cannot both win.
-/// A Python server does not lock it: a file without a lock whose process is a running Bcfg2 counts as held. What a
+/// A Python server does not lock it: a file without a lock counts as held where its process runs the program
+/// `bcfg2-server` and was started before the file was written. Any other process has got the number later, and what a
 /// crash left behind is replaced. fcntl's locks do not survive fork: acquire it in the process that stays.
 public nonisolated final class PidFile {
   /// Where it is.
   public let path: String
   /// The number that a crashed server had left in the file, if it was replaced.
   public let replaced: pid_t?
+  /// What a pid file may hold, with room for what other programs write there.
+  private static let limitBytes = 256
   private var descriptor: Int32
   private let owner: pid_t
 
@@ -60,7 +63,7 @@ public nonisolated final class PidFile {
     var lock = flock()
     lock.l_type = Int16(F_WRLCK)
     if fcntl(descriptor, F_GETLK, &lock) == 0, lock.l_type != Int16(F_UNLCK) { return lock.l_pid }
-    guard let process = read(descriptor), isServer(process) else { return nil }
+    guard let process = read(descriptor), isServer(process, descriptor) else { return nil }
     return process
   }
 
@@ -86,11 +89,26 @@ public nonisolated final class PidFile {
       if descriptor < 0 {
         let code = errno
         if code == ENOENT { return nil }
-        throw .system(SystemError(call: "open", errno: code, detail: path))
+        throw .system(
+          SystemError(
+            call: "open", errno: code, detail: path,
+            explanation: code == ELOOP ? "a symbolic link, which a pid file must not be" : nil))
       }
     }
     var isKept = false
     defer { if !isKept { close(descriptor) } }
+    var status = stat()
+    do throws(SystemError) {
+      if fstat(descriptor, &status) != 0 { throw SystemError(call: "fstat", errno: errno, detail: path) }
+      try RegularFile.require(status, path)
+      // Somebody gave the path of another file: to write a number over that would lose it.
+      if !isOurs(descriptor, status) {
+        throw SystemError(
+          call: "open", errno: EINVAL, detail: path, explanation: "no pid file, it holds something else")
+      }
+    } catch {
+      throw .system(error)
+    }
     var lock = flock()
     lock.l_type = Int16(F_WRLCK)
     if fcntl(descriptor, F_SETLK, &lock) != 0 {
@@ -103,7 +121,7 @@ public nonisolated final class PidFile {
     guard isSame(descriptor, path) else { return nil }
     if !isNew {
       let process = read(descriptor)
-      if let process, isServer(process) { throw .held(path: path, by: process) }
+      if let process, isServer(process, descriptor) { throw .held(path: path, by: process) }
       replaced = process ?? 0
     }
     let line = Array("\(getpid())\n".utf8)
@@ -126,6 +144,14 @@ public nonisolated final class PidFile {
       && open.st_dev == named.st_dev
   }
 
+  /// Whether a file is empty, as a server that had no time to write leaves it, or begins with a line that is a number.
+  private static func isOurs(_ descriptor: Int32, _ status: stat) -> Bool {
+    var bytes = [UInt8](repeating: 0, count: limitBytes)
+    let count = pread(descriptor, &bytes, bytes.count, 0)
+    guard count >= 0, status.st_size <= limitBytes else { return false }
+    return bytes[..<count].prefix { $0 != 0x0A }.allSatisfy { $0.isSpace || $0 == 0x2D || (0x30...0x39).contains($0) }
+  }
+
   /// The number in the first line, white space ignored.
   private static func read(_ descriptor: Int32) -> pid_t? {
     var bytes = [UInt8](repeating: 0, count: 64)
@@ -136,18 +162,18 @@ public nonisolated final class PidFile {
     return process
   }
 
-  /// Whether a running Bcfg2 server has this number. After a reboot another program may have it: its command line
-  /// tells. One that cannot be read is taken for a server.
-  private static func isServer(_ process: pid_t) -> Bool {
+  /// Whether a running Bcfg2 server that wrote the file has this number.
+  private static func isServer(_ process: pid_t, _ descriptor: Int32) -> Bool {
     if process == getpid() { return false }
     if kill(process, 0) != 0, errno == ESRCH { return false }
-    let descriptor = open("/proc/\(process)/cmdline", O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return errno != ENOENT }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = Glibc.read(descriptor, &bytes, bytes.count)
-    // Of a zombie nothing can be read: it serves nobody.
-    guard count > 0 else { return count < 0 }
-    return String(decoding: bytes[..<count], as: UTF8.self).contains("bcfg2")
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return true }
+    switch ProcessImage.look(at: process) {
+    case .gone: return false
+    // One that cannot be looked at is taken for a server.
+    case .hidden: return true
+    case .running(let image):
+      return image.isServer && image.started <= Int64(status.st_mtim.tv_sec) + ProcessImage.slackSeconds
+    }
   }
 }
