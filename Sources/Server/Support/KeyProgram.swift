@@ -9,13 +9,28 @@ enum KeyProgram {
 
   /// Runs a program that has to succeed.
   ///
-  /// - Parameter purpose: what cannot be done otherwise, for the error.
+  /// A secret never stands in the arguments or the environment, which others on this machine can read.
+  ///
+  /// - Parameters:
+  ///   - purpose: what cannot be done otherwise, for the error.
+  ///   - secrets: by the descriptors that the program reads them from, as with `-passin fd:3`.
+  ///   - answers: what a program reads that asks for a passphrase, having no terminal: ssh-keygen has no other way.
   /// - Throws: `PluginExecutionError`.
-  static func run(_ arguments: [String], purpose: String, on loop: EventLoop) async throws -> ChildProcess.Output {
+  static func run(
+    _ arguments: [String], purpose: String, secrets: [Int32: [UInt8]] = [:], answers: [UInt8]? = nil,
+    on loop: EventLoop
+  ) async throws -> ChildProcess.Output {
+    var environment: [String: String]?
+    if answers != nil {
+      environment = Environment.own
+      for name in ["DISPLAY", "WAYLAND_DISPLAY", "SSH_ASKPASS"] { environment?[name] = nil }
+      environment?["SSH_ASKPASS_REQUIRE"] = "never"
+    }
     let output: ChildProcess.Output
     do {
       output = try await ChildProcess.run(
-        arguments, timeout: timeout, outputLimitBytes: outputLimitBytes, on: loop)
+        arguments, input: answers ?? [], environment: environment, secrets: secrets, hasOwnSession: answers != nil,
+        timeout: timeout, outputLimitBytes: outputLimitBytes, on: loop)
     } catch {
       throw PluginExecutionError("\(purpose): \(error)")
     }
@@ -25,11 +40,12 @@ enum KeyProgram {
 }
 
 extension ChildProcess.Output {
-  /// What a failed child had to say: what it wrote to standard error, or else to standard output, or its status.
+  /// What a failed child had to say: what it wrote to standard error, or else to standard output, or its status. Of
+  /// openssl's many lines, the one that tells an administrator what to do.
   var complaint: String {
     for bytes in [standardError, standardOutput] {
       let text = String(decoding: bytes.prefix(4096), as: UTF8.self).trimmingBlanks
-      if !text.isEmpty { return text }
+      if !text.isEmpty { return OpenSSLComplaint.sentence(text) }
     }
     switch status {
     case .exited(let code): return "Non-zero return value \(code)"

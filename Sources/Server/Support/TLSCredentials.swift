@@ -90,6 +90,8 @@ struct TLSCredentials {
     guard let configuration = authority.configuration else {
       throw PluginExecutionError("\(label)[sslca_\(authority.name)] section has no 'config' option")
     }
+    // openssl would wait for a FIFO.
+    _ = try RegularFile.open(configuration)
     let folder = try TemporaryFolder()
     let request = folder.path + "/request.pem"
     let requestConfiguration = try folder.write(Array(subject.requestConfiguration.utf8), "request.cnf")
@@ -99,13 +101,16 @@ struct TLSCredentials {
         "-out", request,
       ], "Failed to generate CSR")
     var command = ["openssl", "ca", "-config", configuration, "-in", request, "-days", days, "-batch"]
+    var secrets: [Int32: [UInt8]] = [:]
     if let passphrase = authority.passphrase {
-      // By a file, not by the command line, which every user can read.
-      command += ["-passin", "file:\(try folder.write(Array("\(passphrase)\n".utf8), "passphrase"))"]
+      command += ["-passin", "fd:3"]
+      secrets[3] = Array("\(passphrase)\n".utf8)
     }
     let turn = Self.signing[configuration] ?? ExclusiveTurn()
     Self.signing[configuration] = turn
-    var bytes = try await turn.run { try await run(command, "Failed to generate cert") }.standardOutput
+    var bytes = try await turn.run { [secrets, command] in
+      try await run(command, "Failed to generate cert", secrets: secrets)
+    }.standardOutput
     if appendsChain, let chain = authority.chain {
       bytes += try AtomicFile.readFile(chain, limitBytes: KeyProgram.outputLimitBytes)
     }
@@ -139,7 +144,9 @@ struct TLSCredentials {
     }
   }
 
-  private func run(_ arguments: [String], _ purpose: String) async throws -> ChildProcess.Output {
-    try await KeyProgram.run(arguments, purpose: label + purpose, on: loop)
+  private func run(
+    _ arguments: [String], _ purpose: String, secrets: [Int32: [UInt8]] = [:]
+  ) async throws -> ChildProcess.Output {
+    try await KeyProgram.run(arguments, purpose: label + purpose, secrets: secrets, on: loop)
   }
 }

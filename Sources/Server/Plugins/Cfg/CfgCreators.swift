@@ -81,8 +81,10 @@ class CfgCreator: CfgFile {
 
   /// Runs a program that has to succeed.
   ///
-  /// - Parameter purpose: what cannot be done otherwise, for the error.
-  func run(_ arguments: [String], purpose: String) async throws -> ChildProcess.Output {
-    try await KeyProgram.run(arguments, purpose: purpose, on: plugin.core.loop)
+  /// - Parameters:
+  ///   - purpose: what cannot be done otherwise, for the error.
+  ///   - answers: what the program reads where it asks for a passphrase.
+  func run(_ arguments: [String], purpose: String, answers: [UInt8]? = nil) async throws -> ChildProcess.Output {
+    try await KeyProgram.run(arguments, purpose: purpose, answers: answers, on: plugin.core.loop)
   }
 }

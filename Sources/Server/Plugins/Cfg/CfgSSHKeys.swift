@@ -5,6 +5,8 @@ import EventLoop
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgPrivateKeyCreator.py.
 final class CfgPrivateKeyCreator: CfgCreator {
   override var section: String { "sshkeys" }
+  /// Bytes of a passphrase that ssh-keygen takes where it asks.
+  private static let passphraseLimitBytes = 1023
 
   override func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
     let specification = try file.xmlMatch(metadata)
@@ -19,6 +21,14 @@ final class CfgPrivateKeyCreator: CfgCreator {
     return pair.privateKey
   }
 
+  /// Whether a private key has a passphrase: OpenSSH's form names the cipher at its beginning, PEM says ENCRYPTED.
+  private static func isEncrypted(_ key: [UInt8]) -> Bool {
+    let text = String(decoding: key, as: UTF8.self)
+    if text.contains("ENCRYPTED") { return true }
+    // "openssh-key-v1", a zero, and the cipher "none" with its length.
+    return text.contains("OPENSSH PRIVATE KEY") && !text.contains("b3BlbnNzaC1rZXktdjEAAAAABG5vbmU")
+  }
+
   private func makePair(
     _ specification: Element, _ metadata: ClientMetadata
   ) async throws -> (privateKey: [UInt8], publicKey: [UInt8]) {
@@ -28,18 +38,33 @@ final class CfgPrivateKeyCreator: CfgCreator {
     var command = ["ssh-keygen", "-q", "-f", key, "-t", parameters?["type"] ?? "rsa"]
     if let bits = parameters?["bits"], !bits.isEmpty { command += ["-b", bits] }
     let passphrase = specification.firstChild(tagged: "Passphrase")?.text ?? ""
-    plugin.debugLog(
-      "Cfg: Generating new SSH key pair: \(command.joined(separator: " ")) -N \(passphrase.isEmpty ? "''" : "******")")
+    var answers: [UInt8]?
+    if passphrase.isEmpty {
+      command += ["-N", ""]
+    } else {
+      // ssh-keygen asks twice; what it asks with reads one line of 1,023 bytes at most.
+      guard passphrase.utf8.count <= Self.passphraseLimitBytes, !passphrase.utf8.contains(where: { $0 < 0x20 }) else {
+        throw PluginExecutionError(
+          "Cfg: Passphrase of \(path) is longer than \(Self.passphraseLimitBytes) bytes or has control characters")
+      }
+      answers = Array("\(passphrase)\n\(passphrase)\n".utf8)
+    }
+    plugin.debugLog("Cfg: Generating new SSH key pair: \(command.joined(separator: " "))")
     let output = try await run(
-      command + ["-N", passphrase],
-      purpose: "Cfg: Failed to generate SSH key pair at \(path) for \(metadata.hostname)")
-    if !output.standardError.isEmpty {
-      let text = String(decoding: output.standardError, as: UTF8.self)
+      command, purpose: "Cfg: Failed to generate SSH key pair at \(path) for \(metadata.hostname)", answers: answers)
+    // What it asks is no error.
+    let text = String(decoding: output.standardError, as: UTF8.self).split(separator: "\n")
+      .filter { !$0.hasPrefix("Enter ") }.joined(separator: "\n")
+    if !text.isEmpty {
       plugin.logger.warning(
         "Cfg: Generated SSH key pair at \(path) for \(metadata.hostname) with errors: \(text)")
     }
+    let privateKey = try folder.read("privkey", limitBytes: KeyProgram.outputLimitBytes)
+    guard answers == nil || Self.isEncrypted(privateKey) else {
+      throw PluginExecutionError("Cfg: ssh-keygen did not take the passphrase of \(path)")
+    }
     return (
-      try folder.read("privkey", limitBytes: KeyProgram.outputLimitBytes),
+      privateKey,
       try folder.read("privkey.pub", limitBytes: KeyProgram.outputLimitBytes)
     )
   }
