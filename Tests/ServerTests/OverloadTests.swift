@@ -217,24 +217,50 @@ extension ScriptedTransport {
     #expect(bench.log.notices.count == 1 && bench.log.notices[0].contains("limit authentication_failures = 2"))
   }
 
-  @Test func refusalsThatWaitAreBoundedPerAddress() throws {
+  @Test func aRightPasswordIsLetInHoweverManyRefusalsOfItsAddressWait() throws {
     var limits = NetworkLimits()
     limits[.authenticationFailures] = 1
     let bench = ConnectionBench(limits: limits)
     bench.handler.refusal = .error(status: 401)
-    for _ in 0...AuthenticationThrottle.limitWaiting {
-      bench.send(request, to: try #require(bench.connect()))
-    }
-    // No further password of this address is looked at, right or wrong.
-    bench.handler.refusal = nil
+    for _ in 0...AuthenticationThrottle.limitWaiting { bench.send(request, to: try #require(bench.connect())) }
     let seen = bench.handler.heads.count
-    let busy = try #require(bench.connect())
-    bench.send(request, to: busy)
-    #expect(busy.isAskedToRetry && bench.handler.heads.count == seen)
+    // Three more of the same address: each password is looked at, in turn, and none is turned away unseen.
+    let guesses = try (0..<2).map { _ in try #require(bench.connect()) }
+    for guess in guesses { bench.send(request, to: guess) }
+    let right = try #require(bench.connect())
+    bench.send(request, to: right)
+    #expect(bench.handler.heads.count == seen && right.status == nil && bench.table.counters.delayedLooks == 3)
+    bench.wait(.milliseconds(50))
+    #expect(bench.handler.heads.count == seen + 1 && guesses[0].status == 401)
+    bench.wait(.milliseconds(50))
+    #expect(bench.handler.heads.count == seen + 2 && guesses[1].status == 401)
+    bench.handler.refusal = nil
+    bench.wait(.milliseconds(49))
+    #expect(right.status == nil)
+    bench.wait(.milliseconds(1))
+    #expect(right.status == 200)
+    // Another address notices nothing, nor does this one once the refusals are out.
+    let other = try #require(bench.connect(from: "192.0.2.2"))
+    bench.send(request, to: other)
+    #expect(other.status == 200)
     bench.wait(.seconds(9))
     let after = try #require(bench.connect())
     bench.send(request, to: after)
     #expect(after.status == 200)
+  }
+
+  @Test func whoWaitsForATurnIsEndedWithTheServer() throws {
+    var limits = NetworkLimits()
+    limits[.authenticationFailures] = 1
+    let bench = ConnectionBench(limits: limits)
+    bench.handler.refusal = .error(status: 401)
+    for _ in 0...AuthenticationThrottle.limitWaiting + 1 { bench.send(request, to: try #require(bench.connect())) }
+    var isDone = false
+    bench.table.drain { isDone = true }
+    // But the first, which was answered at once and has time to read.
+    #expect(bench.table.count == 1)
+    bench.wait(.seconds(6))
+    #expect(bench.table.count == 0 && isDone)
   }
 
   @Test func throttleDoublesForgetsAndIsBounded() {

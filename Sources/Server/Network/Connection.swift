@@ -89,7 +89,8 @@ final class Connection {
     act(on: event)
     switch state {
     case .authenticating, .dispatching: updateInterestLater()
-    case .handshaking, .readingRequest, .delayed, .readingBody, .writingResponse, .lingering, .closed: updateInterest()
+    case .handshaking, .readingRequest, .queued, .delayed, .readingBody, .writingResponse, .lingering, .closed:
+      updateInterest()
     }
     setTimer()
   }
@@ -118,6 +119,12 @@ final class Connection {
     case (.readingRequest, .drain): if isIdle { linger() }
     case (.readingRequest, .abandon): close()
     case (.readingRequest, .authenticated), (.readingRequest, .answered): refuse(event)
+
+    case (.queued, .ready): flushTurn()
+    case (.queued(let head), .deadline): look(at: head)
+    case (.queued, .resumed): break
+    case (.queued, .drain), (.queued, .abandon): close()
+    case (.queued, .authenticated), (.queued, .answered): refuse(event)
 
     case (.authenticating, .ready): flushTurn()
     case (.authenticating(let head), .authenticated(.admitted(let caller))): admit(head, caller)
@@ -183,7 +190,7 @@ final class Connection {
     case .handshaking: interest = isWaitingForTurn && !table.handshakes.areFewWaiting ? [] : wanted
     case .readingRequest, .readingBody, .writingResponse: interest = wanted
     case .lingering: interest = .read
-    case .authenticating, .delayed, .dispatching, .closed: interest = []
+    case .queued, .authenticating, .delayed, .dispatching, .closed: interest = []
     }
     if transport.hasUnsentOutput { interest.insert(.write) }
     return interest
@@ -227,6 +234,19 @@ final class Connection {
     state = .authenticating(head)
     disarm()
     table.counters.requests += 1
+    let delay = table.lookDelay(of: self)
+    guard delay == .zero else {
+      state = .queued(head)
+      arm(.authenticationDelay, for: delay)
+      return
+    }
+    look(at: head)
+  }
+
+  /// Asks the handler whether the peer may come in.
+  private func look(at head: HTTPRequestHead) {
+    state = .authenticating(head)
+    disarm()
     if let limit = exceededLimit ?? table.exceededLimit(byRequestOf: self) {
       refuseForNow(limit, "\(head.method) refused", to: head)
       return
@@ -343,7 +363,8 @@ final class Connection {
     if let limit {
       table.note(limit, at: address, "\(detail); answered \(status)")
     } else {
-      table.logger.info("\(address): request refused: \(detail); answered \(status)")
+      table.refusals.write(
+        .info, of: address.host, to: table.logger, "\(address): request refused: \(detail); answered \(status)")
     }
     answer(.error(status: status), to: head, keepsAlive: false)
   }

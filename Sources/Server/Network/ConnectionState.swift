@@ -9,6 +9,8 @@ nonisolated enum ConnectionState {
   case handshaking
   /// Between requests, or inside the headers of one.
   case readingRequest
+  /// The look at the headers waits for its turn, because too many refusals of the address wait; nothing is read.
+  case queued(HTTPRequestHead)
   /// The handler looks at the headers; nothing is read.
   case authenticating(HTTPRequestHead)
   /// The refusal of a peer that has failed too often waits for its time; nothing is read.
@@ -26,6 +28,7 @@ nonisolated enum ConnectionState {
     switch self {
     case .handshaking: "handshaking"
     case .readingRequest: "readingRequest"
+    case .queued: "queued"
     case .authenticating: "authenticating"
     case .delayed: "delayed"
     case .readingBody: "readingBody"
@@ -40,7 +43,7 @@ nonisolated enum ConnectionState {
   var isReading: Bool {
     switch self {
     case .readingRequest, .readingBody: true
-    case .handshaking, .authenticating, .delayed, .dispatching, .writingResponse, .lingering, .closed: false
+    case .handshaking, .queued, .authenticating, .delayed, .dispatching, .writingResponse, .lingering, .closed: false
     }
   }
 }

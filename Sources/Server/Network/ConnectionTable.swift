@@ -16,7 +16,14 @@ import XMLRPC
   static let burstConnections = 64
 
   public let loop: EventLoop
-  public let limits: NetworkLimits
+  /// May change while there are connections: these keep the bounds of what they have begun.
+  public var limits: NetworkLimits {
+    didSet {
+      throttle.take(limits)
+      overload.take(limits)
+      handshakes.take(limits[.handshakesPerTurn])
+    }
+  }
   public let handler: any RequestHandler
   public var logger = Logger(label: "Connection")
   /// What was met since start.
@@ -28,6 +35,8 @@ import XMLRPC
   let stage = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.stageBytes, alignment: 64)
   /// Requests that the handler is answering.
   var requestsInProgress = 0
+  /// Lines about peers that were refused. The core's, where there is one.
+  public lazy var refusals = RefusalLog(on: loop, logger: logger)
   private var throttle: AuthenticationThrottle
   private var overload: Overload
   /// Bytes of all bodies that are being read or answered.
@@ -179,6 +188,7 @@ import XMLRPC
   func note(_ limit: NetworkLimit, at address: SocketAddress?, _ detail: String) {
     counters.reached[limit, default: 0] += 1
     let definition = NetworkLimits.definition(of: limit)
+    if let address, !refusals.mayWrite(address.host) { return }
     let place = address.map { "\($0): " } ?? ""
     logger.notice(
       "\(place)limit \(limit.rawValue) = \(limits[limit]) \(definition.unit.rawValue) reached: \(detail)")
@@ -186,11 +196,20 @@ import XMLRPC
 
   /// The bound that one more request is over.
   func exceededLimit(byRequestOf connection: Connection) -> NetworkLimit? {
-    if throttle.count > 0, throttle.isBusy(shareKey(connection.address)) { return .authenticationFailures }
     if requestsInProgress >= limits[.requests] { return .requests }
     let lag = clock() - loop.now
     guard overload.isLate(lag) else { return nil }
     return overload.refuses(shareKey(connection.address), lag: lag, now: loop.now) ? .overloadSeconds : nil
+  }
+
+  /// How long the look at a connection's password waits for its turn.
+  func lookDelay(of connection: Connection) -> Duration {
+    if throttle.count == 0 || connection.isAuthenticated || connection.peer.certificateCommonName != nil {
+      return .zero
+    }
+    let delay = throttle.turn(of: shareKey(connection.address), now: loop.now)
+    if delay > .zero { counters.delayedLooks += 1 }
+    return delay
   }
 
   /// Counts that a listener has run out of descriptors or memory.

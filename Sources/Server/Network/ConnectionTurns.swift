@@ -86,7 +86,7 @@ extension Connection {
     case .readingBody:
       noteProgress(byteCount)
       table.hold(parser.bodyBytesReceived, of: self)
-    case .handshaking, .authenticating, .delayed, .dispatching, .writingResponse, .lingering, .closed: break
+    case .handshaking, .queued, .authenticating, .delayed, .dispatching, .writingResponse, .lingering, .closed: break
     }
   }
 
@@ -206,7 +206,8 @@ extension Connection {
   func peerClosed() {
     switch state {
     case .readingRequest where isIdle: table.logger.debug("\(address): closed by the peer")
-    case .handshaking, .readingRequest, .authenticating, .delayed, .readingBody, .dispatching, .writingResponse:
+    case .handshaking, .readingRequest, .queued, .authenticating, .delayed, .readingBody, .dispatching,
+      .writingResponse:
       table.counters.peersGone += 1
       table.logger.info("\(address): closed by the peer while \(state.name)")
     case .lingering, .closed: break
@@ -221,7 +222,8 @@ extension Connection {
     switch failure {
     case .plainHTTP:
       table.counters.plainHTTP += 1
-      table.logger.notice("\(address): \(failure); answered 400 in clear")
+      table.refusals.write(
+        .notice, of: address.host, to: table.logger, "\(address): \(failure); answered 400 in clear")
       let response = HTTPResponse(
         status: 400, headers: [HTTPField("Content-Type", "text/plain")],
         body: ByteSegments("This port speaks HTTPS.\n"))
@@ -234,9 +236,11 @@ extension Connection {
     case .certificateRefused, .notTLS, .refusedByPeer, .tls, .system:
       if case .handshaking = state {
         table.counters.failedHandshakes += 1
-        table.logger.notice("\(address): TLS handshake failed: \(failure)")
+        table.refusals.write(
+          .notice, of: address.host, to: table.logger, "\(address): TLS handshake failed: \(failure)")
       } else {
-        table.logger.notice("\(address): connection failed while \(state.name): \(failure)")
+        table.refusals.write(
+          .notice, of: address.host, to: table.logger, "\(address): connection failed while \(state.name): \(failure)")
       }
     }
     close()

@@ -10,8 +10,8 @@ struct HandshakeTurns {
   /// How many may wait and be watched all the same.
   private static let watchedLimit = 64
   /// Handshakes of known addresses, and of strangers, that advance in one iteration.
-  private let knownLimit: Int
-  private let limit: Int
+  private var knownLimit: Int
+  private var limit: Int
   private var knownTaken = 0
   private var othersTaken = 0
   private var known: Deque<Connection> = []
@@ -20,6 +20,12 @@ struct HandshakeTurns {
 
   /// - Parameter limit: handshakes of strangers that advance in one iteration.
   init(_ limit: Int) {
+    self.limit = limit
+    knownLimit = 2 * limit
+  }
+
+  /// Takes another limit.
+  mutating func take(_ limit: Int) {
     self.limit = limit
     knownLimit = 2 * limit
   }

@@ -13,10 +13,13 @@ struct Overload {
   /// Most addresses that are remembered.
   static let limitAddresses = 8192
 
-  private let limitLag: Duration
+  private var limitLag: Duration
   private var answered: [SocketAddress: MonotonicTime] = [:]
 
   init(_ limits: NetworkLimits) { limitLag = limits.duration(.overloadSeconds) }
+
+  /// Takes other limits.
+  mutating func take(_ limits: NetworkLimits) { limitLag = limits.duration(.overloadSeconds) }
 
   /// Whether events wait so long that some requests are refused.
   func isLate(_ lag: Duration) -> Bool { lag >= limitLag }
