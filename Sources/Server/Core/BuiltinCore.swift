@@ -17,6 +17,11 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   private var sockets: [SocketAddress] = []
   private var lastExhaustedReport: MonotonicTime?
   private var isStopping = false
+  private var isServing = false
+  private var isReloading = false
+  private var expiry: ExpiryWatch?
+  /// Whether the process gave up its privileges after `open`: what it cannot read then, root perhaps could.
+  public var hasDroppedPrivileges = false
 
   /// Binds the addresses of `[components] bcfg2` (all of both families with `[server] listen_all`) and reads key,
   /// certificate and CA. Needs the privileges that the server may drop afterwards.
@@ -24,20 +29,19 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// - Throws: `TLSContextError`, `SystemError`, `CoreInitError` where no address can be had.
   public func open() throws {
     tls = try Self.makeTLS(settings)
-    if tls.floor == .tls10 {
-      logger.warning(
-        "protocol = xmlrpc/tlsv1 allows TLS 1.0 and 1.1 and weak ciphers; set protocol = xmlrpc/ssl for TLS 1.2 and later"
-      )
-    }
+    warnOfOldProtocols()
+    expiry = ExpiryWatch(on: loop, logger: logger) { [unowned self] in tls.validities }
     var limits = NetworkLimits(settings)
     if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
     connections = ConnectionTable(on: loop, handler: self, limits: limits, context: tls)
+    connections.refusals = refusals
     for address in try listenAddresses() { try listen(address) }
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
 
   /// Begins to accept connections. Those that came while the repository was read wait in the kernel's queue.
   public override func serve() async throws {
+    isServing = true
     for listener in listeners { listener.resume() }
     for address in sockets { logger.info("service available at https://\(address)") }
     logger.info("serving bcfg2-server at https://\(settings.location.host):\(settings.location.port)")
@@ -47,11 +51,12 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// Stops accepting, finishes what is being answered (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.
   public func stop(_ completion: @escaping () -> Void) {
+    expiry?.cancel()
     if !listeners.isEmpty {
-      logger.info("serve_forever() [stop]")
+      if isServing { logger.info("serve_forever() [stop]") }
       for listener in listeners { listener.close() }
       listeners = []
-      logger.info("server_close()")
+      if isServing { logger.info("server_close()") }
     }
     guard !isStopping, connections != nil else {
       shutdown()
@@ -71,13 +76,43 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   public func reload() {
     Log.reopen()
     logger.notice("Reading configuration, certificates and repository again")
+    isReloading = true
     reloadSettings()
-    do {
-      try tls.reload()
-    } catch {
-      logger.error("The certificates stay as they are: \(error)")
-    }
+    isReloading = false
+    reloadCertificates()
     fileMonitor.rescan()
+  }
+
+  /// Takes what may change while the server runs; `Settings.fixed` has what may not.
+  public override func settingsChanged(_ settings: Settings) {
+    let old = self.settings
+    super.settingsChanged(settings)
+    guard let connections else { return }
+    if !isReloading, Self.tlsRules(old) != Self.tlsRules(settings) { reloadCertificates() }
+    var limits = NetworkLimits(settings)
+    if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
+    if limits != connections.limits { connections.limits = limits }
+  }
+
+  /// Reads key, certificate and CA that the settings name; where one is bad, all stay as they were.
+  private func reloadCertificates() {
+    let rules = Self.tlsRules(settings)
+    do {
+      try tls.reload(files: rules.files, floor: rules.floor, givesTickets: rules.givesTickets)
+    } catch {
+      let why = hasDroppedPrivileges && error.isUnreadable ? "; privileges were given up at the start: restart" : ""
+      logger.error("The certificates stay as they are: \(error)\(why)")
+      return
+    }
+    warnOfOldProtocols()
+    expiry?.report()
+  }
+
+  private func warnOfOldProtocols() {
+    guard tls.floor == .tls10 else { return }
+    logger.warning(
+      "protocol = xmlrpc/tlsv1 allows TLS 1.0 and 1.1 and weak ciphers; set protocol = xmlrpc/ssl for TLS 1.2 and later"
+    )
   }
 
   public override var httpLimits: HTTPLimits { connections?.limits.http ?? NetworkLimits(settings).http }
@@ -92,13 +127,24 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// Connections accepted per iteration.
   private static let acceptBudget = 128
 
-  private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
-    let files = TLSContext.Files(
-      certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority)
-    return try TLSContext(
-      files: files, floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10,
-      applicationProtocols: ["http/1.1"],
+  private struct TLSRules: Equatable {
+    let files: TLSContext.Files
+    let floor: TLSContext.ProtocolFloor
+    let givesTickets: Bool
+  }
+
+  private static func tlsRules(_ settings: Settings) -> TLSRules {
+    TLSRules(
+      files: TLSContext.Files(
+        certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority),
+      floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10,
       givesTickets: settings.value("server", "session_tickets")?.value.boolean ?? true)
+  }
+
+  private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
+    let rules = tlsRules(settings)
+    return try TLSContext(
+      files: rules.files, floor: rules.floor, applicationProtocols: ["http/1.1"], givesTickets: rules.givesTickets)
   }
 
   private func listenAddresses() throws -> [SocketAddress] {

@@ -129,7 +129,8 @@ extension ServerCore {
       return false
     }
     if decisions.contains(.deny) {
-      logger.warning("Client \(address.ip) failed IP-based ACL checks for \(rmi)")
+      refusals.write(
+        .warning, of: address.ip, to: logger, "Client \(address.ip) failed IP-based ACL checks for \(rmi)")
       return false
     }
     guard decisions.contains(.undecided) else {
@@ -146,7 +147,8 @@ extension ServerCore {
     }
     do {
       for plugin in interfaces.acls where try !plugin.checkACL(metadata: metadata, rmi: rmi) {
-        logger.warning("Client \(client) failed metadata ACL checks for \(rmi)")
+        refusals.write(
+          .warning, of: address.ip, to: logger, "Client \(client) failed metadata ACL checks for \(rmi)")
         return false
       }
     } catch {

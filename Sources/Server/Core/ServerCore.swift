@@ -23,6 +23,8 @@ open class ServerCore: FileEventHandler {
   public final let resolver: any AddressResolver
   /// The plugins that `[server] plugins` may name.
   public final let registry: PluginRegistry
+  /// Lines about clients and strangers that were refused.
+  public final let refusals: RefusalLog
   /// Execution times, as `bcfg2-admin perf` prints them.
   public final let statistics = ExecutionStatistics()
   /// Loaded plugins by name, in the order of `[server] plugins`.
@@ -54,6 +56,8 @@ open class ServerCore: FileEventHandler {
   public var xmlTemplateRenderer: (any XMLTemplateRenderer)?
   /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay as they are.
   public var readSettings: (() throws -> Settings)?
+  /// Told of settings that were read again, the old ones first: for what is the process's, such as its log.
+  public var onSettingsTaken: ((Settings, Settings) -> Void)?
   /// Groups that connectors defined, with the connector's name.
   final var dynamicGroups: [String: String] = [:]
   /// Places of the statistics of `bind`, by entry tag, and of `timed`, by operation.
@@ -62,6 +66,8 @@ open class ServerCore: FileEventHandler {
   /// The repository's generation for which `revision` was asked for.
   final var revisionGeneration: UInt64?
   final var performanceTimer: Timer?
+  /// Whether `run` failed. What is said at the end of a server that has served is then of interest to nobody.
+  final var hasFailed = false
   /// Shut down: once, for good.
   public final private(set) var isShutDown = false
 
@@ -78,6 +84,7 @@ open class ServerCore: FileEventHandler {
     self.fileMonitor = fileMonitor
     self.resolver = resolver
     self.registry = registry
+    self.refusals = RefusalLog(on: loop)
     self.keptAnswers = KeptAnswers(limitBytes: settings.keptConfigurationBytes)
     self.isDebugging = false
     boundPrograms()
@@ -154,6 +161,7 @@ open class ServerCore: FileEventHandler {
       guard !isShutDown else { return }
       try await serve()
     } catch {
+      hasFailed = true
       shutdown()
       throw error
     }
@@ -198,8 +206,12 @@ open class ServerCore: FileEventHandler {
     do {
       let fresh = try readSettings()
       for warning in fresh.warnings { logger.warning("\(warning)") }
-      settingsChanged(fresh)
+      let (adapted, notices) = fresh.adapted(to: settings)
+      for notice in notices { logger.warning("\(notice)") }
+      let old = settings
+      settingsChanged(adapted)
       startPerformanceLog()
+      onSettingsTaken?(old, adapted)
     } catch {
       logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)")
     }
@@ -256,11 +268,13 @@ open class ServerCore: FileEventHandler {
     }
     isShutDown = true
     performanceTimer?.cancel()
-    logger.info("\(name): Shutting down core...")
+    refusals.endWindow()
+    let level = hasFailed ? Logger.Level.debug : .info
+    logger.log(level: level, "\(name): Shutting down core...")
     fileMonitor.shutdown()
-    logger.info("\(name): FAM shut down")
+    logger.log(level: level, "\(name): FAM shut down")
     for plugin in plugins.values { plugin.shutdown() }
-    logger.info("\(name): All plugins shut down")
+    logger.log(level: level, "\(name): All plugins shut down")
   }
 
   /// Logs a failure that ends a request, and makes the fault for its client: -32500, `Critical failure: MESSAGE`.

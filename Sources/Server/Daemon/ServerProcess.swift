@@ -22,6 +22,8 @@ public final class ServerProcess {
   /// Waits for the core to have stopped.
   private var ending: CheckedContinuation<Void, Never>?
   private var isEnded = false
+  /// Before that, `logger` leads to swift-log's own output.
+  private var hasLog = false
   /// What happened before the log was set up.
   private var early: [(level: Logger.Level, message: Logger.Message)] = []
 
@@ -49,6 +51,7 @@ public final class ServerProcess {
     }
     do {
       try LogSetup.bootstrap(settings)
+      hasLog = true
       for (level, message) in early { logger.log(level: level, message) }
       let result = try EventLoop.runAsMain { [self] loop in
         do {
@@ -83,8 +86,13 @@ public final class ServerProcess {
       early.append((.info, "bcfg2-server daemonized"))
       pidFile = file
     } catch {
-      try LogSetup.bootstrap(settings)
-      logger.error("Failed to daemonize bcfg2-server: \(error)")
+      do throws(SystemError) {
+        try LogSetup.bootstrap(settings)
+        hasLog = true
+        logger.error("Failed to daemonize bcfg2-server: \(error)")
+      } catch let second {
+        early.append((.error, "\(second)"))
+      }
       startFailed(error)
       exit(1)
     }
@@ -92,12 +100,21 @@ public final class ServerProcess {
 
   private func startFailed(_ error: any Error) {
     status = 1
-    logger.error("Server startup failed: \(error)")
+    if hasLog {
+      logger.error("Server startup failed: \(error)")
+    } else if report == nil {
+      let line = Array("bcfg2-server: Server startup failed: \(error)\n".utf8)
+      _ = write(STDERR_FILENO, line, line.count)
+    }
     report?.failed("bcfg2-server: Server startup failed: \(error)")
     pidFile?.remove()
   }
 
   private func serve(on loop: EventLoop) async throws {
+    // A file system that is not mounted is not an empty repository, which plugins would fill with folders.
+    guard isFolder(settings.repository) else {
+      throw CoreInitError("repository \(settings.repository) does not exist or is not a folder")
+    }
     guard
       let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
     else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
@@ -105,6 +122,7 @@ public final class ServerProcess {
     let resolver = HostResolver(on: loop)
     // A core that was started has shut the monitor down by then; one that failed to start has not.
     defer {
+      signals?.close()
       resolver.shutdown()
       first.shutdown()
     }
@@ -112,11 +130,19 @@ public final class ServerProcess {
     defer { Log.endGathering(on: loop) }
     let core = makeCore(loop, first, resolver)
     core.readSettings = { [options] in try Settings.load(options) }
+    core.onSettingsTaken = { [unowned self, unowned core] in take($1, insteadOf: $0, core) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.
     signals = try Signals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], on: loop) { [self] in handle($0.signal) }
-    try core.open()
-    try Privileges.drop(user: settings.user, group: settings.group)
+    do {
+      try core.open()
+      try Privileges.drop(user: settings.user, group: settings.group)
+    } catch {
+      core.hasFailed = true
+      await withCheckedContinuation { done in core.stop { done.resume() } }
+      throw error
+    }
+    core.hasDroppedPrivileges = settings.user != 0
     logger.debug("Dropped privileges to \(getuid()):\(getgid()).")
     // A plugin that never gets ready does not keep a signal from ending the process.
     var failure: (any Error)?
@@ -129,12 +155,11 @@ public final class ServerProcess {
         loop.whenQuiet(for: Self.quietTime) { Self.giveMemoryBack() }
       } catch {
         failure = error
-        end()
+        core.stop { [self] in end() }
       }
     }
     if !isEnded { await withCheckedContinuation { ending = $0 } }
     starting.cancel()
-    signals?.close()
     if let failure { throw failure }
   }
 
@@ -165,6 +190,18 @@ public final class ServerProcess {
       settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
     core.commandLine = options
     return core
+  }
+
+  /// Takes what is the process's of settings that were read again.
+  private func take(_ fresh: Settings, insteadOf old: Settings, _ core: BuiltinCore) {
+    if fresh.umask != old.umask { umask(mode_t(fresh.umask)) }
+    guard !LogSetup.isSame(fresh, old) else { return }
+    do {
+      try LogSetup.change(fresh)
+      if fresh.debug != old.debug { _ = core.setCoreDebug(fresh.debug) }
+    } catch {
+      logger.error("The log stays as it is: \(error)")
+    }
   }
 
   private func handle(_ signal: Int32) {

@@ -48,6 +48,20 @@ public nonisolated enum LogSetup {
     for warning in settings.warnings { Logger(label: program).warning("\(warning)") }
   }
 
+  /// Replaces the destinations by those of changed settings.
+  ///
+  /// - Throws: if `[logging] path` cannot be opened; the old destinations then stay.
+  static func change(_ settings: Settings, program: String = "bcfg2-server") throws(SystemError) {
+    let destinations = try destinations(settings, program: program)
+    Log.router.configure(destinations, standard: level(settings))
+  }
+
+  /// Whether two configurations log in the same way.
+  static func isSame(_ one: Settings, _ other: Settings) -> Bool {
+    one.logPath == other.logPath && one.logsToSyslog == other.logsToSyslog && one.debug == other.debug
+      && one.verbose == other.verbose
+  }
+
   /// Makes every `Logger` of a child process use one destination, which leads to its parent: what is of interest to any
   /// of the parent's destinations, which it chooses.
   static func bootstrap(_ settings: Settings, forwardingTo sink: any LogSink) {

@@ -96,7 +96,9 @@ public nonisolated final class FileLog: LogSink {
       let descriptor = Glibc.open(path, flags, 0o666)
       if descriptor >= 0 { return descriptor }
       let code = errno
-      if code != EINTR { throw SystemError(call: "open", errno: code, detail: path) }
+      if code == EINTR { continue }
+      throw SystemError(
+        call: "open", errno: code, detail: path, explanation: code == ENXIO ? "a FIFO that nobody reads" : nil)
     }
   }
 }

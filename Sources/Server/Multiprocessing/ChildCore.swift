@@ -59,7 +59,8 @@ final class ChildCore: ServerCore {
       return .nil
     },
     "settings": { core, parameters in
-      core.settingsChanged(try ChildSettings.decode(parameters.first ?? .nil))
+      let fresh = try ChildSettings.decode(parameters.first ?? .nil)
+      core.settingsChanged(fresh.adapted(to: core.settings).settings)
       return .nil
     },
     "rescan": { core, _ in

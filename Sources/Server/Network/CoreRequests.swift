@@ -35,8 +35,10 @@ extension NetworkCore: RequestHandler {
 
   private func outcome(_ decision: AuthenticationDecision, _ claim: Claim) -> AuthenticationOutcome {
     switch decision {
-    case .admitted(let caller): .admitted(caller)
-    case .refused: .refused(refuse(claim.address))
+    case .admitted(let caller):
+      resolver.noteClient(at: claim.address.ip)
+      return .admitted(caller)
+    case .refused: return .refused(refuse(claim.address))
     }
   }
 
@@ -44,11 +46,13 @@ extension NetworkCore: RequestHandler {
   private func claim(_ head: HTTPRequestHead, _ peer: PeerIdentity) -> Claim? {
     let address = peer.clientAddress
     guard let header = head.authorization else {
-      logger.error("No authentication data presented by \(address.ip)")
+      refusals.write(.error, of: address.ip, to: logger, "No authentication data presented by \(address.ip)")
       return nil
     }
     guard let credentials = BasicAuth.parse(header) else {
-      logger.error("Authentication Failure of \(address.ip): the Authorization header cannot be read")
+      refusals.write(
+        .error, of: address.ip, to: logger,
+        "Authentication Failure of \(address.ip): the Authorization header cannot be read")
       return nil
     }
     return Claim(
@@ -57,7 +61,7 @@ extension NetworkCore: RequestHandler {
   }
 
   private func refuse(_ address: ClientAddress) -> HTTPResponse {
-    logger.error("Authentication Failure of \(address.ip)")
+    refusals.write(.error, of: address.ip, to: logger, "Authentication Failure of \(address.ip)")
     return .error(status: 401)
   }
 
@@ -107,7 +111,8 @@ extension NetworkCore: RequestHandler {
     do throws(MethodCallError) {
       call = try MethodCall.decode(request.body, limits: limits, budget: budget)
     } catch {
-      logger.error("Unexpected dispatch error for \(peer.clientAddress.ip): \(error)")
+      let address = peer.clientAddress.ip
+      refusals.write(.error, of: address, to: logger, "Unexpected dispatch error for \(address): \(error)")
       guard let exceeded = error.exceeded else { return .internalError }
       return .xml(MethodResponse.encode(fault: .critical("the call has \(exceeded)")))
     }

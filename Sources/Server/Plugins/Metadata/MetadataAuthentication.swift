@@ -1,6 +1,8 @@
 // Who may come in. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, AuthenticateConnection of 1.4. Unlike
 // there, what clients.xml demands of a client (its own password, a certificate) holds whichever of its names it uses.
 
+import Logging
+
 extension MetadataPlugin {
   /// How a request says whose it is.
   private enum Identification {
@@ -23,7 +25,7 @@ extension MetadataPlugin {
       let client = try await resolveClient(address)
       return decide(.address, client, user: user, password, address) ?? .refused
     } catch {
-      logger.error("Client \(address.ip) failed to resolve: \(error)")
+      refused(address, "Client \(address.ip) failed to resolve: \(error)")
       return .refused
     }
   }
@@ -33,7 +35,7 @@ extension MetadataPlugin {
   ) -> AuthenticationDecision? {
     if let certificate {
       guard !certificate.isEmpty else {
-        logger.error("Certificate of \(address.ip) has no common name")
+        refused(address, "Certificate of \(address.ip) has no common name")
         return .refused
       }
       guard let client = name(certificate, of: "certificate", address) else { return .refused }
@@ -56,7 +58,8 @@ extension MetadataPlugin {
     do throws(ClientNameError) {
       return try givenName(text)
     } catch {
-      core.logger.error(
+      core.refusals.write(
+        .error, of: address.ip, to: core.logger,
         "Client \(address.ip) gives a name by its \(source) that is no client's name: \(error): \(text)")
       return nil
     }
@@ -74,7 +77,7 @@ extension MetadataPlugin {
     let record = record(of: client)
     let mode = record?.authentication ?? core.settings.authentication
     if mode == "cert", identification != .certificate {
-      logger.error("Client \(client) does not provide a cert, but only cert auth is allowed")
+      refused(address, "Client \(client) does not provide a cert, but only cert auth is allowed")
       return .refused
     }
     let caller = Caller(record?.name ?? client, at: address, gaveName: !Self.isRoot(user))
@@ -102,6 +105,11 @@ extension MetadataPlugin {
     record(of: client)?.authentication ?? core.settings.authentication
   }
 
+  /// Says why somebody is not let in, as often as `RefusalLog` allows.
+  private func refused(_ address: ClientAddress, _ message: @autoclosure () -> Logger.Message) {
+    core.refusals.write(.error, of: address.ip, to: logger, message())
+  }
+
   /// Whether name service has the client's name for an address.
   private func isNamed(_ client: ClientName, _ address: ClientAddress) async -> Bool {
     do {
@@ -110,10 +118,10 @@ extension MetadataPlugin {
         logger.debug("Client \(client) address validates")
         return true
       }
-      logger.error("Got request for \(client) from incorrect address \(address.ip)")
-      logger.error("Resolved to \(resolved)")
+      refused(address, "Got request for \(client) from incorrect address \(address.ip)")
+      refused(address, "Resolved to \(resolved)")
     } catch {
-      logger.error("Client \(address.ip) failed to resolve: \(error)")
+      refused(address, "Client \(address.ip) failed to resolve: \(error)")
     }
     return false
   }
@@ -131,18 +139,18 @@ extension MetadataPlugin {
       debugLog("Client \(client) matches address \(address.ip)")
       return true
     }
-    logger.error("Got request for non-float client \(client) from \(address.ip)")
+    refused(address, "Got request for non-float client \(client) from \(address.ip)")
     return false
   }
 
   private func isAllowed(_ password: String, for record: ClientRecord?, _ address: ClientAddress) -> Bool {
     if let record, record.isSecure {
       guard let own = record.password else {
-        logger.error("Client \(address.ip) in secure mode but has no password")
+        refused(address, "Client \(address.ip) in secure mode but has no password")
         return false
       }
       guard Self.isEqual(password, own) else {
-        logger.error("Client \(address.ip) failed to use client password in secure mode")
+        refused(address, "Client \(address.ip) failed to use client password in secure mode")
         return false
       }
       return true
@@ -151,7 +159,7 @@ extension MetadataPlugin {
     let isShared = core.settings.password.map { Self.isEqual(password, $0) } ?? false
     let isOwn = record?.password.map { Self.isEqual(password, $0) } ?? false
     let isAllowed = isShared || isOwn
-    if !isAllowed { logger.error("Client \(address.ip) failed to use an allowed password") }
+    if !isAllowed { refused(address, "Client \(address.ip) failed to use an allowed password") }
     return isAllowed
   }
 

@@ -153,16 +153,17 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   public func resolveClient(_ address: ClientAddress) async throws -> ClientName {
     if let client = clients.onlyClient(at: address.ip)?.name { return client }
     guard clients.clients(at: address.ip).isEmpty else {
-      throw inconsistency("Address \(address.ip) has multiple reverse assignments; a uuid must be used")
+      throw inconsistency(address, "Address \(address.ip) has multiple reverse assignments; a uuid must be used")
     }
-    guard let text = await core.resolver.name(of: address.ip) else {
-      throw inconsistency("Address resolution error for \(address.ip): [Errno -2] Name or service not known")
+    guard let text = await core.resolver.name(ofPeer: address.ip) else {
+      throw inconsistency(address, "Address resolution error for \(address.ip): [Errno -2] Name or service not known")
     }
     let name: ClientName
     do throws(ClientNameError) {
       name = try givenName(text).lowercased
     } catch {
-      throw inconsistency("Name service has \(text) for \(address.ip), which is no client's name: \(error)")
+      throw inconsistency(
+        address, "Name service has \(text) for \(address.ip), which is no client's name: \(error)")
     }
     return clients.client(ofAlias: name)?.name ?? name
   }
@@ -253,6 +254,12 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     }
     if clients.isWorthReadingAgain { clientsFile.invalidate() }
     refreshClients()
+  }
+
+  /// Logs why an address has no client, as often as `RefusalLog` allows, and makes the error for it.
+  private func inconsistency(_ address: ClientAddress, _ message: String) -> MetadataConsistencyError {
+    core.refusals.write(.error, of: address.ip, to: logger, "\(message)")
+    return MetadataConsistencyError(message)
   }
 
   /// Logs what is inconsistent and makes the error for it.

@@ -1,0 +1,41 @@
+import EventLoop
+import Support
+import Testing
+
+@testable import Server
+
+struct ExpiryWatchTests {
+  @Test func certificatesAreToldOfAtTheStartAndDaily() {
+    let (loop, kernel) = FakePoller.makeLoop()
+    let log = LogCapture()
+    let day: Int64 = 86400
+    var now: Int64 = 0
+    let validities = [
+      CertificateValidity(path: "/crt", isAuthority: false, name: "server", begins: 0, ends: 31 * day),
+      CertificateValidity(path: "/ca", isAuthority: true, name: nil, begins: 0, ends: 1000 * day),
+    ]
+    let watch = ExpiryWatch(on: loop, logger: log.logger, clock: { now }, validities: { validities })
+    #expect(log.take() == [])
+    func pass(_ days: Int64) {
+      for _ in 0..<days {
+        now += day
+        kernel.now = kernel.now + ExpiryWatch.interval
+        kernel.report([])
+        loop.runOnce(wait: .zero)
+      }
+    }
+    pass(1)
+    #expect(log.take() == [])
+    pass(1)
+    #expect(log.take() == ["warning certificate /crt (CN server) expires in 29 days, on 1970-02-01"])
+    pass(1)
+    #expect(log.take().count == 1)
+    pass(28)
+    #expect(log.take().last == "warning certificate /crt (CN server) expires in less than a day, on 1970-02-01")
+    pass(1)
+    #expect(log.take() == ["error certificate /crt (CN server) has expired on 1970-02-01"])
+    watch.cancel()
+    pass(2)
+    #expect(log.take() == [])
+  }
+}
