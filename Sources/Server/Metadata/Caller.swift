@@ -28,3 +28,16 @@ public nonisolated enum AuthenticationDecision: Equatable, Sendable {
     if case .admitted(let caller) = self { caller } else { nil }
   }
 }
+
+/// Who is asking: the remote address of a request, as the Python server's address pair.
+public nonisolated struct ClientAddress: Hashable, Sendable {
+  /// The address as text: IPv4 dotted, IPv6 compressed; v4-mapped addresses as IPv4.
+  public let ip: String
+  /// The remote port.
+  public let port: UInt16
+
+  public init(ip: String, port: UInt16) {
+    self.ip = ip
+    self.port = port
+  }
+}
