@@ -49,8 +49,26 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
   let line = String(decoding: record("one\ntwo\u{1B}[0m").fileLine, as: UTF8.self)
   let date = LogRecord.timestamp(timespec(tv_sec: 1_391_169_600, tv_nsec: 7_000_000))
   #expect(date.utf8.count == 23 && date.hasPrefix("2014-") && date.hasSuffix(":00,007"))
-  #expect(line == "\(date) bcfg2-server[42]: one\n  two\\x1b[0m\n")
-  #expect(String(decoding: record("one\ntwo").consoleLine, as: UTF8.self) == "one\ntwo\n")
+  #expect(line == "\(date) bcfg2-server[42]: one\\ntwo\\x1b[0m\n")
+  #expect(String(decoding: record("one\ntwo").consoleLine, as: UTF8.self) == "one\\ntwo\n")
+}
+
+/// What comes from outside is one line of every destination, shows all that is in it, and steers nothing.
+@Test nonisolated func textFromOutsideIsOneVisibleLine() {
+  let table = [
+    ("plain", "plain"), ("tab\tbed", "tab\tbed"), ("caf\u{E9} \u{4E2D}", "caf\u{E9} \u{4E2D}"),
+    ("a\r\n2026-01-01 forged", "a\\x0d\\n2026-01-01 forged"), ("\u{0}\u{7F}", "\\x00\\x7f"),
+    ("\u{85}\u{9B}31m", "\\u{85}\\u{9b}31m"), ("a\u{2028}b\u{2029}", "a\\u{2028}b\\u{2029}"),
+    ("\u{202E}abc\u{2066}", "\\u{202e}abc\\u{2066}"), ("a\u{200B}\u{FEFF}", "a\\u{200b}\\u{feff}"),
+  ]
+  for (text, shown) in table {
+    #expect(String(decoding: record(text).consoleLine, as: UTF8.self) == shown + "\n")
+    #expect(String(decoding: record(text).fileLine, as: UTF8.self).hasSuffix("[42]: " + shown + "\n"))
+    let datagrams = record(text).datagrams(program: "bcfg2-server").map { String(decoding: $0, as: UTF8.self) }
+    #expect(datagrams == ["<30>bcfg2-server[42]: \(shown)\0"])
+  }
+  // systemd takes a number in angle brackets in front of a line for its level.
+  #expect(String(decoding: record("<0>forged").consoleLine, as: UTF8.self) == " <0>forged\n")
 }
 
 @Test nonisolated func syslogDatagramsAreCutBetweenCharacters() {

@@ -6,7 +6,7 @@ public nonisolated struct LogRecord: Sendable {
   public let level: Logger.Level
   /// The logger's label: `bcfg2-server`, a plugin's name.
   public let label: String
-  /// The text; further lines after line feeds.
+  /// The text, as it was given: destinations make it one line.
   public let message: String
   /// Wall clock, when it was logged.
   public let time: timespec
@@ -37,17 +37,18 @@ public nonisolated struct LogRecord: Sendable {
   /// The line of a console: the message alone, as Bcfg2's TermiosFormatter prints it to something that is no terminal.
   public var consoleLine: [UInt8] {
     var line: [UInt8] = []
-    Self.append(message, to: &line, indent: "")
+    // systemd reads a number in angle brackets at the beginning of a line as its level.
+    if message.utf8.first == UInt8(ascii: "<") { line.append(UInt8(ascii: " ")) }
+    Self.append(message, to: &line)
     line.append(0x0A)
     return line
   }
 
-  /// The line of a log file, `2014-01-31 12:00:00,123 name[pid]: message` in local time. Further lines of a message are
-  /// indented, so that no text from outside can look like a line of its own.
+  /// The line of a log file, `2014-01-31 12:00:00,123 name[pid]: message` in local time.
   public var fileLine: [UInt8] {
     var line = Array(Self.timestamp(time).utf8)
     line += " \(label)[\(process)]: ".utf8
-    Self.append(message, to: &line, indent: "  ")
+    Self.append(message, to: &line)
     line.append(0x0A)
     return line
   }
@@ -58,7 +59,7 @@ public nonisolated struct LogRecord: Sendable {
   /// - Parameter program: stands for the label: syslog files by program.
   public func datagrams(program: String) -> [[UInt8]] {
     var text: [UInt8] = []
-    Self.append(message, to: &text, indent: "")
+    Self.append(message, to: &text)
     var result: [[UInt8]] = []
     var start = 0
     while start < text.count {
@@ -89,25 +90,40 @@ public nonisolated struct LogRecord: Sendable {
     return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) + "," + milliseconds
   }
 
-  /// Appends text with control characters made visible: what a client sends must not steer a terminal.
-  private static func append(_ text: String, to line: inout [UInt8], indent: String) {
+  /// Appends text as one line, with all that cannot be seen made visible: what comes from outside must neither steer a
+  /// terminal nor look like a line of its own. The one place where that is done, for every destination.
+  private static func append(_ text: String, to line: inout [UInt8]) {
     line.reserveCapacity(line.count + text.utf8.count + 32)
     var text = text
     let isPlain = text.withUTF8 { bytes in
-      guard bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return false }
+      guard bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return false }
       line.append(contentsOf: bytes)
       return true
     }
     if isPlain { return }
-    for byte in text.utf8 {
-      switch byte {
-      case 0x0A:
-        line.append(byte)
-        line += indent.utf8
-      case 0x09, 0x20..<0x7F, 0x80...: line.append(byte)
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 0x0A: line += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
+      case 0x09, 0x20..<0x7F: line.append(UInt8(scalar.value))
+      case 0..<0x80:
+        line += [UInt8(ascii: "\\"), UInt8(ascii: "x")]
+        line += [hexadecimal(UInt8(scalar.value >> 4)), hexadecimal(UInt8(scalar.value & 15))]
       default:
-        line += [UInt8(ascii: "\\"), UInt8(ascii: "x"), hexadecimal(byte >> 4), hexadecimal(byte & 15)]
+        if isVisible(scalar) {
+          line += Array(UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+        } else {
+          line += "\\u{\(String(scalar.value, radix: 16))}".utf8
+        }
       }
+    }
+  }
+
+  /// Neither a control character nor one that changes how others are shown: separators of lines and paragraphs, the
+  /// direction of writing, characters without width.
+  private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: false
+    default: true
     }
   }
 
