@@ -68,7 +68,7 @@ final class CfgRepository {
 
 /// Metadata of a client that no plugin was asked about.
 func client(
-  _ name: ClientName = "one.example.com", groups: Set<String> = [], categories: [String: String] = [:]
+  _ name: ClientName = "one.example.com", groups: NameSet = [], categories: NameTable<String> = [:]
 ) -> ClientMetadata {
   ClientMetadata(
     hostname: name, profile: nil, groups: groups, bundles: [], aliases: [], addresses: [], categories: categories,

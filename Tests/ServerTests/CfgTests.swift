@@ -155,7 +155,7 @@ import XMLRPC
     <FileInfo><Group name='web'><Group name='deep'><Info owner='deep'/></Group><Info owner='web'/></Group>
     <Info owner='all' group='all'/></FileInfo>
     """
-  let table: [(Set<String>, String)] = [([], "all"), (["web"], "web"), (["web", "deep"], "deep")]
+  let table: [(NameSet, String)] = [([], "all"), (["web"], "web"), (["web", "deep"], "deep")]
   let old = try CfgRepository(
     ["a/a": "a", "a/info.xml": info], conf: "[server]\ncompatibility = 1.3\n", on: try EventLoop())
   let new = try CfgRepository(["a/a": "a", "a/info.xml": info], on: try EventLoop())

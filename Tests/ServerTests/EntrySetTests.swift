@@ -23,7 +23,7 @@ private final class Contents: SpecificData {
 }
 
 extension ServerCore {
-  fileprivate func boundPath(_ host: ClientName, _ groups: Set<String> = []) async throws -> Element {
+  fileprivate func boundPath(_ host: ClientName, _ groups: NameSet = []) async throws -> Element {
     let entry = Element("Path", ["name": "/etc/x"])
     try await bind(entry, clientMetadata(host, groups: groups))
     return entry

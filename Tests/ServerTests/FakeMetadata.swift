@@ -12,7 +12,7 @@ class FakeMetadataPlugin: Plugin, Metadata {
 
   /// Name by address.
   var clients: [String: ClientName] = ["10.0.0.1": "one", "10.0.0.2": "two", "127.0.0.1": "one"]
-  var groups: [String: MetadataGroup] = ["base": MetadataGroup(name: "base", bundles: ["b"])]
+  var groups: NameTable<MetadataGroup> = ["base": MetadataGroup(name: "base", bundles: ["b"])]
   /// Requirements that throw, by name.
   var failures: [String: any Error] = [:]
   /// Requirements that wait, for client one or its address.
@@ -57,7 +57,7 @@ class FakeMetadataPlugin: Plugin, Metadata {
     return answer?(client) ?? Self.metadata(client)
   }
 
-  static func metadata(_ client: ClientName, bundles: OrderedSet<String> = ["b"]) -> ClientMetadata {
+  static func metadata(_ client: ClientName, bundles: OrderedSet<Name> = ["b"]) -> ClientMetadata {
     ClientMetadata(
       hostname: client, profile: "base", groups: ["base"], bundles: bundles, aliases: [], addresses: [],
       categories: [:], uuid: nil, password: nil, version: nil)

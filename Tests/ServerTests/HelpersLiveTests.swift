@@ -137,7 +137,7 @@ private nonisolated struct LinesHandler: LogHandler {
     """, to: "info.xml")
   let info = InfoXML(path: path, monitor: bench.monitor, logger: bench.logger)
   info.watch()
-  func bound(_ entry: Element, _ groups: Set<String>) throws -> String {
+  func bound(_ entry: Element, _ groups: NameSet) throws -> String {
     try info.bindEntry(entry, clientMetadata(groups: groups))
     return text(of: entry)
   }

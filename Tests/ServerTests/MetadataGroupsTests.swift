@@ -8,8 +8,8 @@ private nonisolated struct Resolution: CustomTestStringConvertible {
   let name: String
   let groupsXML: String
   var profile: String? = "base"
-  let groups: Set<String>
-  var categories: [String: String] = [:]
+  let groups: NameSet
+  var categories: NameTable<String> = [:]
   var bundles: [String] = []
   var found: String? = "base"
 
@@ -104,7 +104,7 @@ private nonisolated struct Resolution: CustomTestStringConvertible {
       #expect(metadata.hostname == "one.example.com")
       #expect(metadata.groups == expected.groups)
       #expect(metadata.categories == expected.categories)
-      #expect(Array(metadata.bundles) == expected.bundles)
+      #expect(metadata.bundles.map(\.text) == expected.bundles)
       #expect(metadata.profile == expected.found)
     }
   }

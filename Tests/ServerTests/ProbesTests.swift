@@ -83,7 +83,7 @@ import Testing
       let metadata = try await bench.core.buildMetadata("one")
       try await plugin.receiveData(metadata, [output("p", text)])
       let now = try await bench.core.buildMetadata("one")
-      #expect(now.groups == Set(groups).union(["base", "web"]))
+      #expect(now.groups == NameSet(groups + ["base", "web"]))
       let data = now[connector: "Probes"] as? ProbeDataSet
       #expect(data?["p"]?.text == rest)
     }

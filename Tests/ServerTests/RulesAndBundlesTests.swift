@@ -34,7 +34,7 @@ private final class Repository {
   }
 
   /// An entry as it is bound; its failure where it is not.
-  func bound(_ entry: String, _ groups: Set<String> = [], host: ClientName = "one.example.com") async throws -> String {
+  func bound(_ entry: String, _ groups: NameSet = [], host: ClientName = "one.example.com") async throws -> String {
     let entry = try tree(entry)
     do {
       try await core.bind(entry, clientMetadata(host, groups: groups))
@@ -45,7 +45,7 @@ private final class Repository {
   }
 
   func structures(
-    _ bundles: [String], groups: Set<String> = [], version: String? = nil
+    _ bundles: [Name], groups: NameSet = [], version: String? = nil
   ) async throws -> [String] {
     let metadata = clientMetadata(groups: groups, bundles: bundles, version: version)
     var structures = try await core.getStructures(metadata)
@@ -179,7 +179,7 @@ private final class Repository {
         "Bundler/sub/dotted.name.xml": "<Bundle independent=\"True\">stray<Group name=\"g\"><Q/></Group></Bundle>",
         "Bundler/README": "no bundle",
       ], on: loop)
-    let wanted = ["plain", "dotted.name", "nowhere"]
+    let wanted: [Name] = ["plain", "dotted.name", "nowhere"]
     #expect(
       try await repository.structures(wanted, groups: ["g"]) == [
         "<Bundle name=\"plain\" revision=\"7\"><P/></Bundle>",
@@ -270,7 +270,7 @@ private final class Repository {
       <S name="blank"> </S><S name="empty"/><S name="c"><Group name="g"><I/></Group></S>
       <S name="outer"><S name="inner"/></S><Group name="g"><S name="only-g"/></Group></Rules>
       """
-    let table: [(entry: String, groups: Set<String>, with13: String, with14: String)] = [
+    let table: [(entry: String, groups: NameSet, with13: String, with14: String)] = [
       (#"<S name="twice"/>"#, [], #"<S name="twice" a="2"/>"#, "failed: Found conflicting"),
       (#"<S name="in"/>"#, [], #"<S name="in" a="beside"/>"#, #"<S name="in" a="beside"/>"#),
       (#"<S name="in"/>"#, ["g"], #"<S name="in" a="g"/>"#, "failed: Found conflicting"),

@@ -12,7 +12,7 @@ func tree(_ text: String) throws -> Element {
 
 /// Metadata of a client that no plugin was asked about.
 func clientMetadata(
-  _ name: ClientName = "one.example.com", groups: Set<String> = [], bundles: [String] = [], version: String? = nil
+  _ name: ClientName = "one.example.com", groups: NameSet = [], bundles: [Name] = [], version: String? = nil
 ) -> ClientMetadata {
   ClientMetadata(
     hostname: name, profile: nil, groups: groups, bundles: .init(bundles), aliases: [], addresses: [], categories: [:],

@@ -8,7 +8,7 @@ public final class ComparingMonitor: FileMonitor {
     let path: String
     let isRecursive: Bool
     let handler: any FileEventHandler
-    var seen: [String: [UInt8]] = [:]
+    var seen: [Name: [UInt8]] = [:]
 
     init(path: String, isRecursive: Bool, handler: any FileEventHandler) {
       self.path = path
@@ -63,19 +63,19 @@ public final class ComparingMonitor: FileMonitor {
     for path in Set(present.keys).union(watch.seen.keys).sorted() where present[path] != watch.seen[path] {
       let action: FileAction =
         present[path] == nil ? .deleted : watch.seen[path] != nil ? .changed : isFirst ? .exists : .created
-      let relative = path == watch.path ? "" : String(path.dropFirst(watch.path.utf8.count + 1))
-      events.append(FileEvent(action: action, path: path, relativePath: relative, isDirectory: false))
+      let relative = Name.areSame(path.text, watch.path) ? "" : String(path.text.dropFirst(watch.path.utf8.count + 1))
+      events.append(FileEvent(action: action, path: path.text, relativePath: relative, isDirectory: false))
     }
     watch.seen = present
     for event in events { watch.handler.handleEvent(event) }
     return events.count
   }
 
-  private func contents(_ watch: Watch) -> [String: [UInt8]] {
-    var found: [String: [UInt8]] = [:]
+  private func contents(_ watch: Watch) -> [Name: [UInt8]] {
+    var found: [Name: [UInt8]] = [:]
     func look(_ path: String, _ depth: Int) {
       guard let directory = opendir(path) else {
-        found[path] = try? AtomicFile.readFile(path, limitBytes: 1 << 28)
+        found[Name(path)] = try? AtomicFile.readFile(path, limitBytes: 1 << 28)
         return
       }
       defer { closedir(directory) }

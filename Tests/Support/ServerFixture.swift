@@ -109,13 +109,14 @@ public final class ServerFixture {
   }
 
   /// What a call answers: HTTP status and body. 000 where there is no answer.
-  public func call(_ method: String, _ parameters: String = "", password: String = "secret") async throws -> (
-    status: String, body: String
-  ) {
+  public func call(
+    _ method: String, _ parameters: String = "", user: String = "root", password: String = "secret"
+  ) async throws -> (status: String, body: String) {
     let call = "<methodCall><methodName>\(method)</methodName><params>\(parameters)</params></methodCall>"
     let result = try await ChildProcess.run(
       [
-        "/usr/bin/curl", "--silent", "--cacert", folder.file("crt"), "--user", "root:\(password)", "--max-time", "30",
+        "/usr/bin/curl", "--silent", "--cacert", folder.file("crt"), "--user", "\(user):\(password)", "--max-time",
+        "30",
         "--data-binary", "@-", "--write-out", "\n%{http_code}", "https://127.0.0.1:\(port)/RPC2",
       ], input: Array(call.utf8), timeout: .seconds(120), outputLimitBytes: 64 << 20, on: loop)
     let text = String(decoding: result.standardOutput, as: UTF8.self)

@@ -101,10 +101,10 @@ extension ServerCore {
       for plugin in interfaces.structures { structures += try await plugin.buildStructures(metadata) }
       var missing = metadata.bundles
       for structure in structures where structure.tag == "Bundle" || structure.tag == "Independent" {
-        if let name = structure.name { missing.remove(name) }
+        if let name = structure.name { missing.remove(Name(name)) }
       }
       if !missing.isEmpty {
-        let names = missing.joined(separator: ":")
+        let names = missing.map(\.text).joined(separator: ":")
         metadata.dependOnMore()
         logger.error("Client \(metadata.hostname) configuration missing bundles: \(names)")
       }
@@ -151,12 +151,12 @@ extension ServerCore {
   private func checkAltsrcConsistency(_ structures: [Element]) {
     guard structures.contains(where: { $0.children.contains { $0["altsrc"] != nil } }) else { return }
     struct Key: Hashable {
-      let tag: String
-      let name: String?
+      let tag: Name
+      let name: Name?
     }
     var sources: [Key: String?] = [:]
     for entry in structures.lazy.flatMap(\.children) {
-      let key = Key(tag: entry.tag, name: entry.name)
+      let key = Key(tag: Name(entry.tag), name: entry.name.map { Name($0) })
       if let known = sources[key] {
         if known != entry["altsrc"] {
           logger.error("Found inconsistent altsrc mapping for entry \(entry.tag):\(entry.name ?? "None")")

@@ -59,7 +59,7 @@ open class ServerCore: FileEventHandler {
   /// Told of settings that were read again, the old ones first: for what is the process's, such as its log.
   public var onSettingsTaken: ((Settings, Settings) -> Void)?
   /// Groups that connectors defined, with the connector's name.
-  final var dynamicGroups: [String: String] = [:]
+  final var dynamicGroups: NameTable<String> = [:]
   /// Places of the statistics of `bind`, by entry tag, and of `timed`, by operation.
   final var bindStatistics: [(tag: String, slot: ExecutionStatistics.Slot)] = []
   final var operationStatistics: [String: ExecutionStatistics.Slot] = [:]

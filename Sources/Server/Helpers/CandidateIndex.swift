@@ -14,12 +14,12 @@ final class CandidateIndex {
 
   /// What is known of one tag. A class, so that a look at it copies nothing.
   private final class Tag {
-    var exact: [String?: [Candidate]] = [:]
+    var exact: [Name?: [Candidate]] = [:]
     /// Of Path: by name without slashes at the end.
-    var trimmed: [String: [Candidate]] = [:]
+    var trimmed: NameTable<[Candidate]> = [:]
     var regexes: [(regex: PythonRegex, candidate: Candidate)] = []
     /// What was found by regular expressions, by name.
-    var remembered: [String: [Candidate]] = [:]
+    var remembered: NameTable<[Candidate]> = [:]
   }
 
   /// How many names are remembered for a tag. Names come from the repository, so that there are not many; but a
@@ -27,7 +27,7 @@ final class CandidateIndex {
   private static let rememberedLimit = 65_536
 
   private let isMatched13: Bool
-  private var tags: [String: Tag] = [:]
+  private var tags: NameTable<Tag> = [:]
 
   /// - Parameter usesRegex: a name may be a regular expression, anchored at its start and its end. One that does not
   ///   compile is logged with file and line, and is only a name.
@@ -42,7 +42,7 @@ final class CandidateIndex {
       count += 1
       let name = node.source.name
       let tag = tags[node.source.tag] ?? Tag()
-      tag.exact[name, default: []].append(candidate)
+      tag.exact[name.map { Name($0) }, default: []].append(candidate)
       if node.source.tag == "Path", let name { tag.trimmed[Self.trimmed(name), default: []].append(candidate) }
       if usesRegex, let name, Self.isExpression(name) {
         do throws(RegexError) {
@@ -62,10 +62,10 @@ final class CandidateIndex {
     guard let known = tags[tag] else { return [] }
     let isPath = tag == "Path"
     guard let name else { return known.exact[nil] ?? [] }
-    if known.regexes.isEmpty { return (isPath ? known.trimmed[Self.trimmed(name)] : known.exact[name]) ?? [] }
+    if known.regexes.isEmpty { return (isPath ? known.trimmed[Self.trimmed(name)] : known.exact[Name(name)]) ?? [] }
     if let found = known.remembered[name] { return found }
     var found: [Int: Candidate] = [:]
-    for candidate in known.exact[name] ?? [] { found[candidate.position] = candidate }
+    for candidate in known.exact[Name(name)] ?? [] { found[candidate.position] = candidate }
     if isPath { for candidate in known.trimmed[Self.trimmed(name)] ?? [] { found[candidate.position] = candidate } }
     for (regex, candidate) in known.regexes where found[candidate.position] == nil && regex.matches(name) {
       found[candidate.position] = candidate
@@ -83,7 +83,7 @@ final class CandidateIndex {
     guard isMatched13 else { return candidates }
     let holding = candidates.filter { $0.holds(metadata) }
     guard let first = holding.first else { return [] }
-    let own = holding.last { $0.node.source.name == name }
+    let own = holding.last { $0.node.source.name.map { Name($0) } == name.map { Name($0) } }
     return [own ?? holding.last { $0.node.source.name == first.node.source.name } ?? first]
   }
 

@@ -80,9 +80,14 @@ public final class CompiledStructure {
       switch kind {
       case .group: isTrue = name.map { metadata.groups.contains($0) } ?? false
       case .client: isTrue = name.map { metadata.hostname.isSame(as: $0) } ?? false
-      case .path: isTrue = entry.map { ($0["realname"] ?? $0.name) == name } ?? false
+      case .path: isTrue = entry.map { Self.isSame($0["realname"] ?? $0.name, name) } ?? false
       }
       return isTrue != isNegated
+    }
+
+    private static func isSame(_ one: String?, _ other: String?) -> Bool {
+      guard let one, let other else { return one == nil && other == nil }
+      return Name.areSame(one, other)
     }
   }
 

@@ -5,8 +5,13 @@
 /// Source of the contract: 1.3.4's Server/Plugin/helpers.py, INode.
 struct ConditionalTable<Value> {
   private struct Key: Hashable {
-    let tag: String
-    let name: String?
+    let tag: Name
+    let name: Name?
+
+    init(_ tag: String, _ name: String?) {
+      self.tag = Name(tag)
+      self.name = name.map { Name($0) }
+    }
   }
 
   private struct Candidate {
@@ -16,19 +21,19 @@ struct ConditionalTable<Value> {
 
   private var candidates: [Key: [Candidate]] = [:]
   /// Names that have a value for some client, by tag.
-  private(set) var names: [String: Set<String>] = [:]
+  private(set) var names: NameTable<NameSet> = [:]
 
   init() {}
 
   /// Adds a value; later ones go before earlier ones.
   mutating func add(_ value: Value, tag: String, name: String?, conditions: [CompiledStructure.Condition]) {
-    candidates[Key(tag: tag, name: name), default: []].append(Candidate(conditions: conditions, value: value))
+    candidates[Key(tag, name), default: []].append(Candidate(conditions: conditions, value: value))
     if let name { names[tag, default: []].insert(name) }
   }
 
   /// The value for a client; nil where none applies.
   func value(tag: String, name: String?, _ metadata: ClientMetadata) -> Value? {
-    candidates[Key(tag: tag, name: name)]?.last { candidate in
+    candidates[Key(tag, name)]?.last { candidate in
       candidate.conditions.allSatisfy { $0.holds(metadata) }
     }?.value
   }

@@ -11,10 +11,10 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
   /// Called at the end of a change set in which a child came, went or took new contents.
   public var onChange: (() -> Void)?
   /// Children by their path below the folder.
-  public private(set) var entries: [String: Child] = [:]
+  public private(set) var entries: NameTable<Child> = [:]
   private let fits: (String) -> Bool
   private let makeChild: (String) -> Child
-  private var touched: Set<String> = []
+  private var touched: NameSet = []
   private var hasChanged = false
   private var isApplying = false
 
@@ -45,7 +45,7 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
 
   /// Children in the order of their paths.
   public var children: [Child] {
-    entries.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map(\.value)
+    entries.sorted().map(\.value)
   }
 
   open func handleEvent(_ event: FileEvent) {

@@ -52,7 +52,7 @@ open class EntrySet: EntryFolder {
   /// Which Bcfg2 info files are read as.
   public let compatibility: Compatibility
   /// Files by name.
-  public private(set) var entries: [String: SpecificData] = [:]
+  public private(set) var entries: NameTable<SpecificData> = [:]
   /// The folder's info.xml; nil where there is none.
   public private(set) var infoXML: InfoXML?
   /// What `info` and `:info` say, with 1.3.
@@ -161,7 +161,7 @@ open class EntrySet: EntryFolder {
 
   private func inOrder() -> [SpecificData] {
     if let ordered { return ordered }
-    let sorted = entries.sorted { $0.key < $1.key }.map(\.value)
+    let sorted = entries.sorted().map(\.value)
     let made = sorted.enumerated().sorted { a, b in
       a.element.specificity < b.element.specificity
         || (!(b.element.specificity < a.element.specificity) && a.offset < b.offset)

@@ -17,7 +17,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
   /// The tag of the entries that the plugin binds.
   open var entryType: String { "Path" }
   /// Sets by entry name: the path of the folder below the plugin's, with a slash at the front.
-  public private(set) var entrySets: [String: Folder] = [:]
+  public private(set) var entrySets: NameTable<Folder> = [:]
 
   open var handlerName: String { "\(name): \(folder)" }
 

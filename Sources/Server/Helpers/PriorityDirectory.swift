@@ -60,7 +60,7 @@ public final class PriorityDirectory {
   private let logger: Logger
   private var sources: [Source] = []
   /// Names of the unconditional rules, by tag; with 1.3 of all.
-  private var names: [String: Set<String>] = [:]
+  private var names: NameTable<NameSet> = [:]
   /// The client for whom templates were rendered last.
   private weak var renderedFor: ClientMetadata?
 

@@ -45,7 +45,7 @@ final class PriorityTables<Value> {
 
   /// Names of a tag, sorted.
   func names(tag: String) -> [String] {
-    sources.reduce(into: Set<String>()) { $0.formUnion($1.table.names[tag] ?? []) }.sorted()
+    sources.reduce(into: NameSet()) { $0.formUnion($1.table.names[tag] ?? []) }.sorted()
   }
 
   /// How many files have a value for an entry.

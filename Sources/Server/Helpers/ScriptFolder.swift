@@ -7,7 +7,7 @@ final class ScriptFolder: FileEventHandler {
   /// Absolute path of the folder.
   let folder: String
   /// Paths below the folder.
-  private var names: Set<String> = []
+  private var names: NameSet = []
 
   var handlerName: String { "ScriptFolder: \(folder)" }
 

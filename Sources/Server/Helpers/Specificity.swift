@@ -4,16 +4,16 @@
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, Specificity.
 public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStringConvertible {
-  case host(String)
-  case group(String, priority: Int)
+  case host(Name)
+  case group(Name, priority: Int)
   case all
 
   /// Whether a file of this kind is for a client.
   @MainActor public func matches(_ metadata: ClientMetadata) -> Bool {
     switch self {
     case .all: true
-    case .host(let name): metadata.hostname.isSame(as: name)
-    case .group(let name, _): metadata.groups.contains(name)
+    case .host(let name): metadata.hostname.isSame(as: name.text)
+    case .group(let name, _): metadata.groups.contains(name.text)
     }
   }
 
@@ -48,13 +48,13 @@ public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStrin
     if rest.hasPrefix("H_") {
       let name = rest.dropFirst(2)
       guard !name.isEmpty else { return nil }
-      self = .host(String(name))
+      self = .host(Name(String(name)))
     } else if rest.hasPrefix("G") {
       let digits = rest.utf8.dropFirst().prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
       let after = rest[digits.endIndex...]
       guard !digits.isEmpty, after.utf8.first == UInt8(ascii: "_"), after.utf8.count > 1 else { return nil }
       // A priority beyond Int's range is as high as can be.
-      self = .group(String(after.dropFirst()), priority: Int(String(Substring(digits))) ?? .max)
+      self = .group(Name(String(after.dropFirst())), priority: Int(String(Substring(digits))) ?? .max)
     } else {
       return nil
     }

@@ -14,15 +14,15 @@ public final class ClientMetadata {
   /// The profile group; nil where none was found.
   public var profile: String?
   /// Bundles of all the client's groups, in the order in which they were found.
-  public var bundles: OrderedSet<String>
+  public var bundles: OrderedSet<Name>
   /// Other names of the client.
   public let aliases: Set<ClientName>
   /// Addresses that clients.xml gives to the client.
-  public let addresses: Set<String>
+  public let addresses: NameSet
   /// Every group that the client is a member of.
-  public var groups: Set<String>
+  public var groups: NameSet
   /// Category to the group of it that the client is in.
-  public var categories: [String: String]
+  public var categories: NameTable<String>
   public let uuid: String?
   /// The client's own password.
   public let password: String?
@@ -42,9 +42,9 @@ public final class ClientMetadata {
   private var data: [String: any ConnectorData] = [:]
 
   public init(
-    hostname: ClientName, profile: String?, groups: Set<String>, bundles: OrderedSet<String>,
+    hostname: ClientName, profile: String?, groups: NameSet, bundles: OrderedSet<Name>,
     aliases: Set<ClientName>,
-    addresses: Set<String>, categories: [String: String], uuid: String?, password: String?, version: String?
+    addresses: NameSet, categories: NameTable<String>, uuid: String?, password: String?, version: String?
   ) {
     self.hostname = hostname
     self.profile = profile

@@ -60,7 +60,7 @@ public protocol Metadata: Plugin {
   /// Adds a connector's data under its name.
   func mergeAdditionalData(_ metadata: ClientMetadata, source: String, data: any ConnectorData)
   /// Every group that is defined, by name. Connectors' groups are added by the core.
-  var groups: [String: MetadataGroup] { get set }
+  var groups: NameTable<MetadataGroup> { get set }
   /// Names of all known clients.
   func listClients() async -> [ClientName]
   /// Reads the list of clients again where it is kept in a database.

@@ -9,7 +9,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
   // Made once the plugin's folder exists, which `super.init` sees to.
   private var files: DirectoryBacked<BundleFile>!
   /// Bundles by name.
-  private var bundles: [String: BundleFile] = [:]
+  private var bundles: NameTable<BundleFile> = [:]
 
   public required init(core: ServerCore) throws {
     try super.init(core: core)
@@ -38,7 +38,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
   public var bundleNames: [String] { bundles.keys.sorted() }
 
   private func indexBundles() {
-    var found: [String: BundleFile] = [:]
+    var found: NameTable<BundleFile> = [:]
     for file in files.children {
       if let other = found[file.bundleName] {
         logger.warning("Bundler: Bundle \(file.bundleName) is in \(other.path) and in \(file.path), using the latter")
@@ -56,7 +56,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
     var names = metadata.bundles
     var next = 0
     while next < names.count {
-      let name = names[next]
+      let name = names[next].text
       next += 1
       guard let bundle = bundles[name] else {
         logger.error("Bundler: Bundle \(name) does not exist")
@@ -77,7 +77,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
         }
         structure.name = name
         flatten(structure, bundle)
-        for required in takeRequiredBundles(of: structure, bundle, metadata) { names.append(required) }
+        for required in takeRequiredBundles(of: structure, bundle, metadata) { names.append(Name(required)) }
         structures.append(structure)
       } catch {
         logger.error("Bundler: Failed to render templated bundle \(name): \(error)")

@@ -42,7 +42,7 @@ final class FileProbesPlugin: Plugin, Probing {
         logger.error("\(XMLFileError(path: config.path, line: Int(entry.line), message: "FileProbe has no name"))")
         continue
       }
-      found.removeAll { $0.path == path }
+      found.removeAll { Name.areSame($0.path, path) }
       found.append(WantedFile(path: path, update: entry["update"]?.lowercased() ?? "false"))
     }
     return found
@@ -87,14 +87,14 @@ final class FileProbesPlugin: Plugin, Probing {
   private func take(_ document: Element, _ metadata: ClientMetadata) async throws {
     let path = document.name ?? "None"
     let contents = try contents()
-    guard let file = asked(metadata, contents).first(where: { $0.path == path }) else {
+    guard let file = asked(metadata, contents).first(where: { Name.areSame($0.path, path) }) else {
       throw PluginExecutionError("\(path) is not asked for from \(metadata.hostname)")
     }
     guard let bytes = Base64.decode(Array((document.text ?? "").utf8)) else {
       throw PluginExecutionError("\(path) from \(metadata.hostname) is no Base64")
     }
-    let folder = contents.folder + (path.hasPrefix("/") ? path : "/" + path)
-    let target = "\(folder)/\(RepositoryPath.name(of: path)).H_\(metadata.hostname)"
+    let folder = try NamedFile.folder(path, below: contents.folder)
+    let target = try NamedFile.path("\(RepositoryPath.name(of: folder)).H_\(metadata.hostname)", in: folder)
     let known = await current(path, contents, metadata)
     if known == bytes {
       debugLog("Existing \(path) contents match probed contents")

@@ -37,25 +37,27 @@ final class NagiosGenPlugin: Plugin, Generator {
     guard let address = await address(of: metadata.hostname.text) else {
       throw PluginExecutionError("Failed to find IP address for \(metadata.hostname)")
     }
+    let host = try ForeignGrammar.nagiosName(metadata.hostname.text)
     var lines = [
-      "define host {", Self.line("host_name", metadata.hostname.text),
-      Self.line("alias", metadata.hostname.text),
-      Self.line("address", address),
+      "define host {", Self.line("host_name", host), Self.line("alias", host),
+      Self.line("address", try ForeignGrammar.nagiosValue(address, of: "address")),
     ]
-    var hostGroups = metadata.groups.filter { isFile("\(folder)/\($0)-group.cfg") }
-    if !is13 { hostGroups.formUnion(metadata.bundles.filter { isFile("\(folder)/\($0)-bundle.cfg") }) }
+    var hostGroups = metadata.groups.filter { isGroup($0, "group") }
+    if !is13 { hostGroups.formUnion(metadata.bundles.lazy.map(\.text).filter { self.isGroup($0, "bundle") }) }
     if !hostGroups.isEmpty { lines.append(Self.line("hostgroups", hostGroups.sorted().joined(separator: ","))) }
     // Of two options of one name the last one counts, where the first one stands.
     var options = Attributes()
     for option in config.match(metadata) where option.tag == "Option" {
       options[option.name ?? "None"] = option.text ?? "None"
     }
-    for (name, value) in options { lines.append(Self.line(name, value)) }
+    for (name, value) in options {
+      lines.append(Self.line(try ForeignGrammar.nagiosName(name), try ForeignGrammar.nagiosValue(value, of: name)))
+    }
     if options["use"] == nil { lines.append(Self.line("use", "default")) }
     lines.append("}")
     let text = lines.joined(separator: "\n") + "\n"
     set(entry, text, owner: "root", mode: "0400")
-    keep(text, "\(folder)/\(metadata.hostname)-host.cfg")
+    keep(text, try NamedFile.path("\(host)-host.cfg", in: folder))
   }
 
   private func bindServer(_ entry: Element, _ metadata: ClientMetadata) throws {
@@ -96,9 +98,18 @@ final class NagiosGenPlugin: Plugin, Generator {
     return is13 ? found.first { !$0.utf8.contains(UInt8(ascii: ":")) } : found.first
   }
 
-  private func isFile(_ path: String) -> Bool {
+  /// Whether the folder defines a group of hosts for a group or bundle, whose name Nagios can read.
+  private func isGroup(_ name: String, _ kind: String) -> Bool {
+    guard let path = try? NamedFile.path("\(name)-\(kind).cfg", in: folder) else { return false }
     var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
+    do {
+      _ = try ForeignGrammar.nagiosName(name)
+      return true
+    } catch {
+      logger.error("\(path): \(error)")
+      return false
+    }
   }
 
   /// A text file of the plugin's folder.

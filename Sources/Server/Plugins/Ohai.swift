@@ -35,7 +35,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     let client = metadata.hostname
     if cache[client]?.text == text { return }
     let new = OhaiData(text: text, value: try JSONValue(json: text))
-    try AtomicFile.write(Array(text.utf8), to: path(of: client), newFileMode: 0o666)
+    try AtomicFile.write(Array(text.utf8), to: try path(of: client), newFileMode: 0o666)
     cache[client] = new
     core.expireMetadataCache(client)
   }
@@ -51,17 +51,17 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     if let key { cache[key] = nil } else { cache.removeAll() }
   }
 
-  private func path(of client: ClientName) -> String { "\(folder)/\(client).json" }
+  private func path(of client: ClientName) throws -> String { try NamedFile.path("\(client).json", in: folder) }
 
   /// What was kept of a client. A file that cannot be read is logged and taken for none.
   private func read(_ client: ClientName) -> OhaiData? {
-    let path = path(of: client)
-    guard fileExists(path) else { return nil }
     do {
+      let path = try path(of: client)
+      guard fileExists(path) else { return nil }
       let text = String(decoding: try AtomicFile.readFile(path, limitBytes: Self.limitBytes), as: UTF8.self)
       return OhaiData(text: text, value: try JSONValue(json: text))
     } catch {
-      logger.error("\(path): \(error)")
+      logger.error("What ohai said on \(client) was not read: \(error)")
       return nil
     }
   }

@@ -50,3 +50,7 @@ public nonisolated struct Name: Hashable, Comparable, Sendable, CustomStringConv
     text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
   }
 }
+
+extension Name: ExpressibleByStringInterpolation {
+  public nonisolated init(stringLiteral text: String) { self.init(text) }
+}

@@ -42,24 +42,25 @@ struct TLSCredentials {
     /// C, L, ST and so on, in this order.
     let fields: [(name: String, value: String)]
 
-    init(name: ClientName, alternativeNames: [String], fields: [(name: String, value: String)]) {
-      self.name = name
-      self.alternativeNames = alternativeNames
-      self.fields = fields
-    }
-
     /// The fields that may be set beside the common name.
     static let fieldNames = ["C", "L", "ST", "O", "OU", "emailAddress"]
 
     /// What `openssl req` needs to know.
-    var requestConfiguration: String {
+    ///
+    /// - Throws: `PluginExecutionError` where a field or name cannot be in it.
+    func requestConfiguration() throws -> String {
       var lines = [
         "[req]", "default_md = sha256", "distinguished_name = req_distinguished_name", "req_extensions = v3_req",
         "prompt = no", "", "[req_distinguished_name]",
       ]
-      for field in fields where !field.value.isEmpty { lines.append("\(field.name) = \(field.value)") }
-      lines += ["CN = \(name)", "", "[v3_req]", "subjectAltName = @alt_names", "", "[alt_names]"]
-      for (index, name) in alternativeNames.enumerated() { lines.append("DNS.\(index + 1) = \(name)") }
+      for field in fields where !field.value.isEmpty {
+        lines.append("\(field.name) = \(try ForeignGrammar.opensslValue(field.value, of: field.name))")
+      }
+      lines.append("CN = \(try ForeignGrammar.opensslValue(name.text, of: "CN"))")
+      lines += ["", "[v3_req]", "subjectAltName = @alt_names", "", "[alt_names]"]
+      for (index, name) in alternativeNames.enumerated() {
+        lines.append("DNS.\(index + 1) = \(try ForeignGrammar.certificateHost(name))")
+      }
       return lines.joined(separator: "\n") + "\n"
     }
   }
@@ -94,7 +95,7 @@ struct TLSCredentials {
     _ = try RegularFile.open(configuration)
     let folder = try TemporaryFolder()
     let request = folder.path + "/request.pem"
-    let requestConfiguration = try folder.write(Array(subject.requestConfiguration.utf8), "request.cnf")
+    let requestConfiguration = try folder.write(Array(try subject.requestConfiguration().utf8), "request.cnf")
     _ = try await run(
       [
         "openssl", "req", "-new", "-config", requestConfiguration, "-key", try folder.write(key, "key.pem"), "-text",

@@ -29,42 +29,48 @@ class CfgCreator: CfgFile {
   func createdSpecificity(_ metadata: ClientMetadata) throws -> Specificity {
     guard let root = file.root else { throw PluginExecutionError("\(path) has no data") }
     guard let category = root["category"] ?? plugin.option(section, "category") else {
-      return .host(metadata.hostname.text)
+      return .host(Name(metadata.hostname.text))
     }
-    if root["perhost"]?.lowercased() == "true" { return .host(metadata.hostname.text) }
+    if root["perhost"]?.lowercased() == "true" { return .host(Name(metadata.hostname.text)) }
     guard let group = metadata.categories[category] else {
       plugin.logger.info(
         "Cfg: \(metadata.hostname) has no group in category \(category), creating host-specific data")
-      return .host(metadata.hostname.text)
+      return .host(Name(metadata.hostname.text))
     }
     let text = root["priority"] ?? "50"
     guard let priority = Int(text) else { throw PluginExecutionError("\(path): priority \(text) is not a number") }
-    return .group(group, priority: priority)
+    return .group(Name(group), priority: priority)
   }
 
   /// The file of the folder for created data.
-  func createdPath(_ specificity: Specificity, ending: String = "") -> String {
-    Self.createdPath(in: RepositoryPath.folder(of: path), specificity, ending: ending)
+  /// - Throws: `NamedFileError` where no file can be named after host or group.
+  func createdPath(_ specificity: Specificity, ending: String = "") throws -> String {
+    try Self.createdPath(in: RepositoryPath.folder(of: path), specificity, ending: ending)
   }
 
   /// The name that data has in a folder of Cfg.
-  static func createdPath(in folder: String, _ specificity: Specificity, ending: String = "") -> String {
-    let base = "\(folder)/\(RepositoryPath.name(of: folder))"
-    switch specificity {
-    case .all: return base + ending
-    case .host(let host): return "\(base).H_\(host)\(ending)"
-    case .group(let group, let priority): return "\(base).G\(priority < 10 ? "0" : "")\(priority)_\(group)\(ending)"
-    }
+  ///
+  /// - Throws: `NamedFileError` where no file can be named after host or group.
+  static func createdPath(in folder: String, _ specificity: Specificity, ending: String = "") throws -> String {
+    let base = RepositoryPath.name(of: folder)
+    let suffix =
+      switch specificity {
+      case .all: ""
+      case .host(let host): ".H_\(host)"
+      case .group(let group, let priority): ".G\(priority < 10 ? "0" : "")\(priority)_\(group)"
+      }
+    return try NamedFile.path(base + suffix + ending, in: folder)
   }
 
   /// Writes created data: encrypted where a passphrase is set.
   func write(_ bytes: [UInt8], for specificity: Specificity) throws {
     guard isEncryptable, let name = plugin.option(section, "passphrase") else {
-      return try writeFile(bytes, createdPath(specificity))
+      return try writeFile(bytes, try createdPath(specificity))
     }
     let passphrase = try plugin.encryption.passphrase(named: name)
     plugin.debugLog("Cfg: Encrypting created data")
-    try writeFile(try plugin.encryption.encrypt(bytes, with: passphrase), createdPath(specificity, ending: ".crypt"))
+    let encrypted = try plugin.encryption.encrypt(bytes, with: passphrase)
+    try writeFile(encrypted, try createdPath(specificity, ending: ".crypt"))
   }
 
   /// Writes a file of Cfg, and its folder where there is none.

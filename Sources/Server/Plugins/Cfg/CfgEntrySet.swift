@@ -11,7 +11,7 @@ public final class CfgEntrySet: EntryFolder {
   /// The folder.
   let path: String
   unowned let plugin: CfgPlugin
-  private var files: [String: CfgFile] = [:]
+  private var files: NameTable<CfgFile> = [:]
   /// The most specific one first.
   private(set) var generators: [CfgGenerator] = []
   private(set) var creators: [CfgCreator] = []
@@ -102,7 +102,7 @@ public final class CfgEntrySet: EntryFolder {
   }
 
   private func arrange() {
-    let sorted = files.sorted { $0.key < $1.key }.map(\.value)
+    let sorted = files.sorted().map(\.value)
     func mostSpecificFirst<File: CfgFile>(_ files: [File]) -> [File] {
       files.enumerated().sorted { a, b in
         if a.element.specificity < b.element.specificity { return true }

@@ -11,9 +11,9 @@ extension CfgEntrySet {
       plugin.logger.error("\(message)")
       throw PluginExecutionError(message)
     }
-    let host = Specificity.host(metadata.hostname.text)
+    let host = Specificity.host(Name(metadata.hostname.text))
     let choices = best.specificity == host ? [host] : [best.specificity, host]
-    return choices.map { CfgCreator.createdPath(in: path, $0) }
+    return try choices.map { try CfgCreator.createdPath(in: path, $0) }
   }
 
   /// Writes contents, where the entry has some, and permissions, where it has some, as info.xml.

@@ -13,7 +13,7 @@ final class CfgPrivateKeyCreator: CfgCreator {
     let specificity = try createdSpecificity(metadata)
     let pair = try await makePair(specification, metadata)
     // The comment of the public key says where it is from.
-    let publicPath = Self.createdPath(in: RepositoryPath.folder(of: path) + ".pub", specificity)
+    let publicPath = try Self.createdPath(in: RepositoryPath.folder(of: path) + ".pub", specificity)
     let words = String(decoding: pair.publicKey, as: UTF8.self).split(whereSeparator: \.isWhitespace).prefix(2)
     let publicKey = (words.map(String.init) + [publicPath]).joined(separator: " ") + "\n"
     try writeFile(Array(publicKey.utf8), publicPath)
@@ -96,7 +96,7 @@ final class CfgPublicKeyCreator: CfgCreator {
       throw PluginExecutionError("Cfg: No privkey.xml defined for \(privateName) (private key for \(path))")
     }
     let specificity = try creator.createdSpecificity(metadata)
-    let publicPath = createdPath(specificity)
+    let publicPath = try createdPath(specificity)
     // Making the private key has made the public one.
     if fileExists(publicPath) {
       return try AtomicFile.readFile(publicPath, limitBytes: KeyProgram.outputLimitBytes)

@@ -1,12 +1,12 @@
 /// The groups and categories of one client while they are found.
 struct GroupMembership {
   let client: ClientName
-  var groups: Set<String>
-  var categories: [String: String]
+  var groups: NameSet
+  var categories: NameTable<String>
   /// The groups that were added, in order, without those that were taken away again.
   private(set) var added: [String] = []
 
-  init(client: ClientName, groups: Set<String> = [], categories: [String: String] = [:]) {
+  init(client: ClientName, groups: NameSet = [], categories: NameTable<String> = [:]) {
     self.client = client
     self.groups = groups
     self.categories = categories
@@ -18,7 +18,7 @@ struct GroupMembership {
 
   mutating func remove(_ group: String) {
     groups.remove(group)
-    added.removeAll { $0 == group }
+    added.removeAll { Name.areSame($0, group) }
   }
 }
 
@@ -28,7 +28,7 @@ extension MetadataPlugin {
   func categoryAllows(_ group: String, _ membership: GroupMembership) -> Bool {
     guard let category = groups[group]?.category, !category.isEmpty else { return true }
     guard let present = membership.categories[category] else { return true }
-    if suppressions[Name(group), default: []].insert(membership.client).inserted {
+    if suppressions[group, default: []].insert(membership.client).inserted {
       logger.warning(
         "\(name): Group \(group) suppressed by category \(category); \(membership.client) already a member of \(present)"
       )

@@ -7,15 +7,15 @@ struct GroupRules {
   struct Condition {
     enum Subject {
       case group(String)
-      case client(Name)
+      case client(String)
     }
     let subject: Subject
     let isNegated: Bool
 
-    func holds(_ client: ClientName, _ groups: Set<String>) -> Bool {
+    func holds(_ client: ClientName, _ groups: NameSet) -> Bool {
       switch subject {
       case .group(let name): groups.contains(name) != isNegated
-      case .client(let name): client.isSame(as: name.text) != isNegated
+      case .client(let name): client.isSame(as: name) != isNegated
       }
     }
   }
@@ -27,7 +27,7 @@ struct GroupRules {
     let position: Int
     let conditions: [Condition]
 
-    func holds(_ client: ClientName, _ groups: Set<String>) -> Bool {
+    func holds(_ client: ClientName, _ groups: NameSet) -> Bool {
       conditions.allSatisfy { $0.holds(client, groups) }
     }
   }
@@ -35,10 +35,10 @@ struct GroupRules {
   /// Rules, found by the one condition that most clients do not meet.
   struct Index {
     private(set) var rules: [Rule] = []
-    private var byClient: [Name: [Int]] = [:]
-    private var byGroup: [String: [Int]] = [:]
+    private var byClient: NameTable<[Int]> = [:]
+    private var byGroup: NameTable<[Int]> = [:]
     private var always: [Int] = []
-    private(set) var positions: [String: Int] = [:]
+    private(set) var positions: NameTable<Int> = [:]
 
     mutating func add(group: String, conditions: [Condition]) {
       let position = positions[group] ?? positions.count
@@ -62,9 +62,9 @@ struct GroupRules {
     }
 
     /// The rules that can hold for a client with these groups, in the order in which they are tried.
-    func candidates(_ client: ClientName, _ groups: Set<String>) -> [Int] {
+    func candidates(_ client: ClientName, _ groups: NameSet) -> [Int] {
       var found = always
-      if let more = byClient[Name(client.text)] { found += more }
+      if let more = byClient[client.text] { found += more }
       for group in groups {
         if let more = byGroup[group] { found += more }
       }
@@ -74,7 +74,7 @@ struct GroupRules {
   }
 
   /// Declared groups by name.
-  private(set) var groups: [String: MetadataGroup] = [:]
+  private(set) var groups: NameTable<MetadataGroup> = [:]
   /// The profile of clients that nobody knows; nil where there is none.
   private(set) var defaultGroup: String?
   private(set) var memberships = Index()
@@ -143,7 +143,7 @@ struct GroupRules {
           complain(child.line, "\(child.tag) without a name, ignored with all that it holds")
           continue
         }
-        let subject: Condition.Subject = child.tag == "Group" ? .group(name) : .client(Name(name))
+        let subject: Condition.Subject = child.tag == "Group" ? .group(name) : .client(name)
         let isOutermost = element.tag == "Groups"
         walk(
           child, [Condition(subject: subject, isNegated: child.isTrue("negate"))] + conditions,

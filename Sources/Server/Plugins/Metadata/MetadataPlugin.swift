@@ -13,13 +13,13 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   public override class var name: String { "Metadata" }
 
   /// Every group: declared in groups.xml, or by a connector through the core.
-  public var groups: [String: MetadataGroup] = [:]
+  public var groups: NameTable<MetadataGroup> = [:]
   /// groups.xml as it was last read without errors.
   private(set) var rules = GroupRules()
   /// clients.xml as it was last read without errors.
   var clients = ClientsTable()
   /// Clients by group that a category kept them out of: logged once for each reading of the files.
-  var suppressions: [Name: Set<ClientName>] = [:]
+  var suppressions: NameTable<Set<ClientName>> = [:]
   /// Metadata before connectors add to it, where `[caching] client_metadata = initial`.
   private var initialCache: [ClientName: ClientMetadata] = [:]
   private(set) var groupsFile: MetadataFile!
@@ -295,10 +295,10 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       if addGroup(fallback, to: &membership), groups[fallback]?.isProfile == true { profile = fallback }
       mergeGroups(&membership)
     }
-    var bundles: OrderedSet<String> = []
+    var bundles: OrderedSet<Name> = []
     for group in membership.added {
       if let group = groups[group] {
-        bundles.append(contentsOf: group.bundles)
+        bundles.append(contentsOf: group.bundles.lazy.map { Name($0) })
       } else if record?.profiles.contains(group) != true {
         logger.warning("\(self.name): \(name) is a member of undefined group \(group)")
       }
@@ -306,7 +306,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     let metadata = ClientMetadata(
       hostname: name, profile: profile ?? membership.added.first { groups[$0]?.isProfile == true },
       groups: membership.groups, bundles: bundles, aliases: Set(record?.aliases ?? []),
-      addresses: Set(record?.addresses ?? []), categories: membership.categories, uuid: record?.uuid,
+      addresses: NameSet(record?.addresses ?? []), categories: membership.categories, uuid: record?.uuid,
       password: record?.password, version: record?.version)
     guard core.metadataCacheMode == .initial else { return metadata }
     initialCache[name] = metadata
@@ -321,12 +321,12 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     metadata.groups = membership.groups
     metadata.categories = membership.categories
     for group in membership.added {
-      if let group = self.groups[group] { metadata.bundles.append(contentsOf: group.bundles) }
+      if let group = self.groups[group] { metadata.bundles.append(contentsOf: group.bundles.lazy.map { Name($0) }) }
     }
     // A connector may have defined a group that the client was in before.
     for group in groups {
       if metadata.groups.contains(group), let group = self.groups[group] {
-        metadata.bundles.append(contentsOf: group.bundles)
+        metadata.bundles.append(contentsOf: group.bundles.lazy.map { Name($0) })
       }
     }
     guard metadata.profile == nil else { return }

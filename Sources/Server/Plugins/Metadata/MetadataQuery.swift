@@ -14,8 +14,8 @@ public struct MetadataQuery {
   public func allClients() async -> [ClientName] { await metadata.listClients() }
 
   /// `all_groups`: names of all groups that groups.xml, clients.xml or a connector speaks of.
-  public func allGroups() -> Set<String> {
-    var names = Set(metadata.groups.keys)
+  public func allGroups() -> NameSet {
+    var names = NameSet(metadata.groups.keys)
     names.formUnion(metadata.rules.memberships.positions.keys)
     names.formUnion(metadata.rules.removals.positions.keys)
     for client in metadata.clients.ordered { names.formUnion(client.profiles.lazy.compactMap { $0 }) }
@@ -23,8 +23,9 @@ public struct MetadataQuery {
   }
 
   /// `all_groups_in_category`.
-  public func allGroups(inCategory category: String) -> Set<String> {
-    Set(metadata.groups.values.lazy.filter { $0.category == category }.map(\.name))
+  public func allGroups(inCategory category: String) -> NameSet {
+    NameSet(
+      metadata.groups.values.lazy.filter { $0.category.map { Name.areSame($0, category) } ?? false }.map(\.name))
   }
 
   /// `names_by_groups`: clients that are in every one of the groups.
@@ -34,7 +35,7 @@ public struct MetadataQuery {
 
   /// `names_by_profiles`: clients whose profile is one of these.
   public func names(withProfiles profiles: some Collection<String>) async throws -> [ClientName] {
-    let profiles = Set(profiles)
+    let profiles = NameSet(profiles)
     return try await clients { $0.profile.map(profiles.contains) ?? false }.map(\.hostname)
   }
 
@@ -45,7 +46,7 @@ public struct MetadataQuery {
 
   /// `by_profiles`: metadata of the clients whose profile is one of these.
   public func clients(withProfiles profiles: some Collection<String>) async throws -> [ClientMetadata] {
-    let profiles = Set(profiles)
+    let profiles = NameSet(profiles)
     return try await clients { $0.profile.map(profiles.contains) ?? false }
   }
 

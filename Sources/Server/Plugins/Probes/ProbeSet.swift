@@ -19,7 +19,7 @@ struct ProbeSet {
     let isASCII: Bool
   }
 
-  private(set) var programs: [String: Program] = [:]
+  private(set) var programs: NameTable<Program> = [:]
 
   /// Takes the contents of a file. Returns false for names that no probe has.
   mutating func take(_ bytes: [UInt8], fileName: String) -> Bool {
@@ -34,17 +34,18 @@ struct ProbeSet {
 
   /// The probes of a client, the most specific variant of each, by name.
   func probes(for metadata: ClientMetadata, source: String, logger: Logger) -> [Element] {
-    var chosen: [String: (file: String, program: Program)] = [:]
+    var chosen: NameTable<(file: String, program: Program)> = [:]
     for (file, program) in programs where program.specificity.matches(metadata) {
       if let present = chosen[program.probe] {
         let isMore = program.specificity < present.program.specificity
         let isLess = present.program.specificity < program.specificity
-        guard isMore || !isLess && file < present.file else { continue }
+        guard isMore || !isLess && Name.isOrdered(file, before: present.file) else { continue }
       }
       chosen[program.probe] = (file, program)
     }
     let takesUnicode = metadata.versionInfo.flatMap { version in Self.unicodeVersion.map { version > $0 } } ?? false
-    return chosen.values.sorted { $0.program.probe < $1.program.probe }.compactMap { _, program in
+    return chosen.sorted().compactMap { _, choice in
+      let program = choice.program
       guard program.isASCII || takesUnicode else {
         // The log is to say so each time.
         metadata.dependOnMore()

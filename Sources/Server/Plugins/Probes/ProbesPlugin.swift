@@ -74,9 +74,9 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   // MARK: Data
 
   public func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
-    var groups = OrderedSet<String>()
-    var refused = Set<String>()
-    var probes: [String: String] = [:]
+    var groups = OrderedSet<Name>()
+    var refused = NameSet()
+    var probes: NameTable<String> = [:]
     for item in data {
       guard let probe = item.name else {
         logger.error("Probe data without a name from \(metadata.hostname), ignored")
@@ -91,7 +91,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
       probes[probe] = split(text, metadata.hostname, &groups, &refused)
     }
     let report = ProbeReport(
-      timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: Array(groups))
+      timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups.map(\.text))
     let isNew = store.take(report, of: metadata.hostname)
     // The parent's children see what the parent sees, at the same time.
     var replica: [UInt8] = []
@@ -104,7 +104,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
 
   /// Takes the allowed groups out of an output. Returns the other lines.
   private func split(
-    _ text: String, _ client: ClientName, _ groups: inout OrderedSet<String>, _ refused: inout Set<String>
+    _ text: String, _ client: ClientName, _ groups: inout OrderedSet<Name>, _ refused: inout NameSet
   ) -> String {
     var isChanged = false
     var rest: [Substring] = []
@@ -115,7 +115,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
         continue
       }
       isChanged = true
-      if groups.contains(group) || refused.contains(group) { continue }
+      if groups.contains(Name(group)) || refused.contains(group) { continue }
       guard group.utf8.count <= Self.limitGroupBytes, groups.count + refused.count < Self.limitGroups else {
         if refused.insert("").inserted {
           logger.warning(
@@ -124,7 +124,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
         continue
       }
       if allowedGroups?.contains(where: { $0.fullMatch(group) != nil }) ?? true {
-        groups.append(group)
+        groups.append(Name(group))
       } else {
         refused.insert(group)
         logger.warning("Disallowed group assignment \(group) from \(client)")

@@ -39,7 +39,7 @@ public final class PropertiesPlugin: Plugin, Connector {
   }
 
   private func collect() {
-    var contents: [String: PropertyContents] = [:]
+    var contents: NameTable<PropertyContents> = [:]
     for (name, file) in files.entries {
       guard let file = file as? any PropertyFile else { continue }
       contents[name] = file.contents(matches: core.settings.propertiesAutomatch)
@@ -83,7 +83,7 @@ public final class PropertiesPlugin: Plugin, Connector {
 
 /// All Properties files by their path below the plugin's folder.
 public struct PropertiesData: ConnectorData {
-  public let files: [String: PropertyContents]
+  public let files: NameTable<PropertyContents>
 
   public subscript(_ name: String) -> PropertyContents? { files[name] }
 }

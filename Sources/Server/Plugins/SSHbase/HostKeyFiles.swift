@@ -85,7 +85,7 @@ final class HostKeySet: EntrySet {
   /// Keys in the order in which known hosts lists them: those for all, then by host or group.
   var inListOrder: [HostKeyData] {
     entries.values.compactMap { $0 as? HostKeyData }.sorted { a, b in
-      (a.specificity.subject, a.path) < (b.specificity.subject, b.path)
+      (a.specificity.subject, Name(a.path)) < (b.specificity.subject, Name(b.path))
     }
   }
 
@@ -103,7 +103,7 @@ final class HostKeySet: EntrySet {
 
 extension Specificity {
   /// The host or group that a file is for; empty for all.
-  fileprivate var subject: String {
+  fileprivate var subject: Name {
     switch self {
     case .all: ""
     case .host(let name): name

@@ -32,9 +32,9 @@ final class HostKeyMaker {
   }
 
   private func make(_ name: String, _ metadata: ClientMetadata) async throws {
-    let privatePath = "\(plugin.folder)/\(name).H_\(metadata.hostname)"
-    let publicPath = "\(plugin.folder)/\(name).pub.H_\(metadata.hostname)"
     do {
+      let privatePath = try plugin.path(of: name, for: metadata.hostname)
+      let publicPath = try plugin.path(of: "\(name).pub", for: metadata.hostname)
       let folder = try TemporaryFolder()
       if let known = plugin.sets[name]?.best(metadata) {
         try await derivePublicKey(known, metadata, folder, publicPath)
@@ -49,6 +49,8 @@ final class HostKeyMaker {
       try writeSecret(secret, privatePath)
       try AtomicFile.write(open, to: publicPath, newFileMode: 0o644)
     } catch let error as SystemError {
+      throw PluginExecutionError("Unable to write SSH keys: \(error)")
+    } catch let error as NamedFileError {
       throw PluginExecutionError("Unable to write SSH keys: \(error)")
     }
   }

@@ -17,9 +17,11 @@ final class KnownHostsList {
   private var underway: Task<String, any Error>?
   /// Addresses by name, and names by address; empty where there are none.
   private var addresses: [ClientName: [String]] = [:]
-  private var names: [String: [String]] = [:]
+  private var names: NameTable<[String]> = [:]
   /// Hosts and groups that have a key and are not known, each told once.
-  private var unknown: Set<String> = []
+  private var unknown: NameSet = []
+  /// Names of clients that the list cannot have, each told once.
+  private var unreadable: NameSet = []
 
   init(core: ServerCore, logger: Logger) {
     self.core = core
@@ -34,7 +36,7 @@ final class KnownHostsList {
   }
 
   /// The list, each line with its line feed.
-  func text(publicSets: [HostKeySet], staticLines: [String: String]) async throws -> String {
+  func text(publicSets: [HostKeySet], staticLines: NameTable<String>) async throws -> String {
     let clients = await core.metadata.listClients()
     if let cached, cached.clients == clients { return cached.text }
     if let underway { return try await underway.value }
@@ -50,20 +52,20 @@ final class KnownHostsList {
   }
 
   private func make(
-    _ clients: [ClientName], _ publicSets: [HostKeySet], _ staticLines: [String: String]
+    _ clients: [ClientName], _ publicSets: [HostKeySet], _ staticLines: NameTable<String>
   ) async throws -> String {
     var all: [ClientMetadata] = []
     for client in clients { all.append(try await core.buildMetadata(client)) }
     await lookUp(all)
     var namesOfClients: [ClientName: [String]] = [:]
     for client in all { namesOfClients[client.hostname] = self.names(of: client) }
-    var lines = staticLines.sorted { $0.key < $1.key }.map { Self.trimmed($0.value) }
+    var lines = staticLines.sorted().map { Self.trimmed($0.value) }
     for key in publicSets.lazy.flatMap(\.inListOrder) {
       let hosts: [String]
       switch key.specificity {
-      case .host(let name): hosts = (try? ClientName(recorded: name)).flatMap { namesOfClients[$0] } ?? []
+      case .host(let name): hosts = (try? ClientName(recorded: name.text)).flatMap { namesOfClients[$0] } ?? []
       case .group(let name, _):
-        hosts = all.lazy.filter { $0.groups.contains(name) }.flatMap { namesOfClients[$0.hostname] ?? [] }
+        hosts = all.lazy.filter { $0.groups.contains(name.text) }.flatMap { namesOfClients[$0.hostname] ?? [] }
       case .all: hosts = all.flatMap { namesOfClients[$0.hostname] ?? [] }
       }
       if hosts.isEmpty {
@@ -84,9 +86,9 @@ final class KnownHostsList {
   private func tellUnknown(_ specificity: Specificity) {
     switch specificity {
     case .host(let name):
-      if unknown.insert(name).inserted { logger.info("Ignoring key for unknown host \(name)") }
+      if unknown.insert(name.text).inserted { logger.info("Ignoring key for unknown host \(name)") }
     case .group(let name, _):
-      if unknown.insert(name).inserted { logger.info("Ignoring key for unknown group \(name)") }
+      if unknown.insert(name.text).inserted { logger.info("Ignoring key for unknown group \(name)") }
     case .all: break  // Without clients nobody misses it.
     }
   }
@@ -98,16 +100,23 @@ final class KnownHostsList {
 
   /// Everything that a client is called: names, their first parts, addresses, and what those resolve to.
   private func names(of client: ClientMetadata) -> [String] {
-    var found: Set<String> = []
+    var found: NameSet = []
     for name in Self.ownNames(client) {
       found.insert(name.text)
-      found.insert(String(name.text.prefix { $0 != "." }))
+      found.insert(String(Substring(name.text.utf8.prefix { $0 != UInt8(ascii: ".") })))
       for address in addresses[name] ?? [] {
         found.insert(address)
         found.formUnion(names[address] ?? [])
       }
     }
-    return found.union(client.addresses).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return found.union(client.addresses).filter { name in
+      if ForeignGrammar.isKnownHost(name) { return true }
+      if unreadable.insert(name).inserted {
+        logger.error(
+          "\(name) of \(client.hostname) is left out of ssh_known_hosts: it is neither a name nor an address")
+      }
+      return false
+    }.sorted()
   }
 
   /// Asks for what is not known yet.

@@ -21,7 +21,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   /// Sets of files by base name.
   private(set) var sets: [String: HostKeySet] = [:]
   /// Contents of `.static` files by name.
-  private(set) var staticLines: [String: String] = [:]
+  private(set) var staticLines: NameTable<String> = [:]
   private var knownHostsList: KnownHostsList!
   private var maker: HostKeyMaker!
 
@@ -83,6 +83,11 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
     Self.keyNames.compactMap { sets[$0 + ".pub"] }.sorted { $0.baseName < $1.baseName }
   }
 
+  /// The file of a client's own key.
+  func path(of key: String, for client: ClientName) throws(NamedFileError) -> String {
+    try NamedFile.path("\(key).H_\(client)", in: folder)
+  }
+
   // MARK: Connector and caches
 
   func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {
@@ -99,7 +104,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
     guard let set = set(tag: entry.tag, name: entry.name ?? "") else {
       throw PluginExecutionError("SSHbase has no \(entry.tag):\(entry.name ?? "None")")
     }
-    return ["\(folder)/\(set.baseName).H_\(metadata.hostname)"]
+    return [try path(of: set.baseName, for: metadata.hostname)]
   }
 
   func acceptPullData(specificTo path: String, _ entry: Element) throws {

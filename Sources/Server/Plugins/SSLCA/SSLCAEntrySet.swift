@@ -184,8 +184,8 @@ final class SSLCAEntrySet: EntrySet {
     _ client: ClientName, _ name: String, _ make: @escaping @MainActor () async throws -> [UInt8]
   ) async throws -> [UInt8] {
     if let task = underway[client] { return try await task.value }
-    let path = "\(folder)/\(name)"
-    let task = Task { [plugin] in
+    let task = Task { [plugin, folder] in
+      let path = try NamedFile.path(name, in: folder)
       try AtomicFile.requireWritable(path)
       let bytes = try await make()
       do throws(SystemError) {

@@ -1,0 +1,55 @@
+import EventLoop
+import Support
+import Testing
+
+/// Names that are none, over the wire, with the right password.
+@Suite struct IdentityProcessTests {
+  private static let settings = [
+    "server": [
+      "plugins = Bundler,Cfg,Metadata,NagiosGen,Ohai,Probes,Rules,SSHbase", "authentication_delay = 0",
+    ]
+  ]
+
+  private static func files(_ folder: TemporaryDirectory, below path: String) -> [String] {
+    let names = folder.names(in: path)
+    if names.isEmpty { return [path] }
+    return names.flatMap { files(folder, below: "\(path)/\($0)") }
+  }
+
+  @Test func aHostileNameIsRefusedOnTheWireAndLeavesNothing() async throws {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let server = try await ServerFixture(settings: Self.settings, on: loop)
+      try await server.start()
+      // A client that has a name, so that what a good request leaves is there before the others.
+      #expect(try await server.call("GetConfig", user: "good.example.com").status == "200")
+      let before = Self.files(server.folder, below: "repo")
+      let names = [
+        "", "*", ".", "..", "../../../x/daemon", "/etc/passwd", "a\nCN = secure.example.com", "GetProbes victim",
+        "cafe\u{301}", "caf\u{E9}", "-rf", "a\r\n2026-01-01 00:00:00,000 bcfg2-server[1]: forged",
+        String(repeating: "x", count: 4000), "$(id)", "a;b", "\u{202E}evil",
+      ]
+      let upload = """
+        <param><value><string>&lt;probe-data&gt;&lt;probe-data name="Ohai" source="Ohai"&gt;{}&lt;/probe-data&gt;\
+        &lt;/probe-data&gt;</string></value></param>
+        """
+      for name in names {
+        for (method, parameters) in [("GetConfig", ""), ("RecvProbeData", upload)] {
+          let answer = try await server.call(method, parameters, user: name)
+          #expect(answer.status == "401" && !answer.body.contains("methodResponse"), "\(name.debugDescription)")
+        }
+      }
+      #expect(Self.files(server.folder, below: "repo") == before)
+      let clients = try String(
+        decoding: AtomicFile.readFile(server.folder.file("repo/Metadata/clients.xml"), limitBytes: 1 << 20),
+        as: UTF8.self)
+      #expect(clients.contains("good.example.com") && !clients.contains("daemon") && !clients.contains("name=\"\""))
+      await server.stop()
+      // A line for each that says why, and no line that looks like another's.
+      let said = server.logText.split(separator: "\n").filter { $0.contains("no client's name") }
+      #expect(said.count == 2 * names.count, "\(said.count)")
+      #expect(said.contains { $0.contains("it has the byte 0a: a\\nCN = secure.example.com") })
+      #expect(!server.logText.split(separator: "\n").contains { $0.hasPrefix("2026-01-01") })
+      #expect(server.logText.contains("\\u{202e}evil"))
+    }
+  }
+}
