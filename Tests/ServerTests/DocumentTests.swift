@@ -95,6 +95,33 @@ import Testing
     }
   }
 
+  /// Each claim of the threat model names tests that are there.
+  @Test func theThreatModelNamesItsTests() throws {
+    var tests = ""
+    for folder in ["EventLoopTests", "XMLRPCTests", "ServerTests", "ProcessTests"] {
+      for path in RepositoryPath.glob("\(Project.root)/Tests/\(folder)/*.swift") {
+        tests += String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 20), as: UTF8.self)
+      }
+    }
+    let page = try text("SECURITY.md")
+    let start = try #require(page.firstRange(of: "## Threat model"))
+    let end = try #require(page.firstRange(of: "## What is promised"))
+    var count = 0
+    for row in page[start.upperBound..<end.lowerBound].split(separator: "\n") where row.hasPrefix("| ") {
+      let cells = row.split(separator: " | ", omittingEmptySubsequences: false)
+      guard let shown = cells.last, !shown.hasPrefix("Shown by") else { continue }
+      let names = shown.split(separator: "`").enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
+        .filter { $0.allSatisfy { $0.isLetter || $0.isNumber } }
+      #expect(cells.count == 4 && !names.isEmpty, "\(row)")
+      for name in names {
+        let isThere = tests.contains("func \(name)(")
+        #expect(isThere, "\(name)")
+      }
+      count += 1
+    }
+    #expect(count > 12)
+  }
+
   @Test func theBaseCoreKnowsNoTransport() throws {
     let transport = [
       "HTTPRequest", "HTTPResponse", "TLSContext", "Listener", "ConnectionTable", "SocketAddress", "PeerIdentity",
