@@ -24,9 +24,9 @@ import Testing
       #expect(try await server.call("GetConfig", user: "good.example.com").status == "200")
       let before = Self.files(server.folder, below: "repo")
       let names = [
-        "", "*", ".", "..", "../../../x/daemon", "/etc/passwd", "a\nCN = secure.example.com", "GetProbes victim",
-        "cafe\u{301}", "caf\u{E9}", "-rf", "a\r\n2026-01-01 00:00:00,000 bcfg2-server[1]: forged",
-        String(repeating: "x", count: 4000), "$(id)", "a;b", "\u{202E}evil",
+        "a\nCN = secure.example.com", "a\r\n2026-01-01 00:00:00,000 bcfg2-server[1]: forged", "\u{202E}evil",
+        "", "*", ".", "..", "../../../x/daemon", "/etc/passwd", "GetProbes victim", "cafe\u{301}", "caf\u{E9}", "-rf",
+        String(repeating: "x", count: 4000), "$(id)", "a;b",
       ]
       let upload = """
         <param><value><string>&lt;probe-data&gt;&lt;probe-data name="Ohai" source="Ohai"&gt;{}&lt;/probe-data&gt;\
@@ -44,9 +44,9 @@ import Testing
         as: UTF8.self)
       #expect(clients.contains("good.example.com") && !clients.contains("daemon") && !clients.contains("name=\"\""))
       await server.stop()
-      // A line for each that says why, and no line that looks like another's.
+      // A line for each that says why, as many as an address may write, and none that looks like another's.
       let said = server.logText.split(separator: "\n").filter { $0.contains("no client's name") }
-      #expect(said.count == 2 * names.count, "\(said.count)")
+      #expect(said.count >= 8 && said.count <= 2 * names.count, "\(said.count)")
       #expect(said.contains { $0.contains("it has the byte 0a: a\\nCN = secure.example.com") })
       #expect(!server.logText.split(separator: "\n").contains { $0.hasPrefix("2026-01-01") })
       #expect(server.logText.contains("\\u{202e}evil"))
