@@ -40,6 +40,8 @@ let package = Package(
       name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
     .systemLibrary(
       name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"]), .yum(["libxml2-devel"])]),
+    .systemLibrary(
+      name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"]), .yum(["pcre2-devel"])]),
     .target(
       name: "EventLoop",
       dependencies: ["CLinux", "COpenSSL", .product(name: "Logging", package: "swift-log")],
@@ -48,7 +50,7 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "CLinux", "COpenSSL", "CLibXML2", "EventLoop", "XMLRPC",
+        "CLinux", "COpenSSL", "CLibXML2", "CPCRE2", "EventLoop", "XMLRPC",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),

@@ -52,6 +52,8 @@ public struct HTTPLimits: Sendable, Equatable {
   public var requestLines = 1_000_000
   /// Distinct names in one request, bytes: tags with their namespaces, attributes, members. A name is kept once.
   public var requestNameBytes = 4 << 20
+  /// Steps of regular expressions in one request that matches of more than a few hundred take: about 60 milliseconds.
+  public var requestRegexSteps = 2_000_000
   /// Namespace declarations in force at one place of a document: each name is looked up among them.
   public var xmlNamespaces = 64
   /// Name of a namespace, bytes.
@@ -66,6 +68,7 @@ public struct HTTPLimits: Sendable, Equatable {
     limits.requestElements = .max
     limits.requestLines = .max
     limits.requestNameBytes = .max
+    limits.requestRegexSteps = .max
     return limits
   }
 }

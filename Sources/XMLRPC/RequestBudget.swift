@@ -41,6 +41,9 @@ public final class RequestBudget: @unchecked Sendable {
   /// Bytes of distinct names: tags, namespaces, attributes, members.
   public private(set) var nameBytes = 0
 
+  /// Steps that regular expressions have taken, those of quick matches not counted.
+  public private(set) var regexSteps = 0
+
   /// - Parameter bodyBytes: how many bytes the client sent.
   public init(limits: HTTPLimits = HTTPLimits(), bodyBytes: Int) {
     self.limits = limits
@@ -83,6 +86,13 @@ public final class RequestBudget: @unchecked Sendable {
     nameBytes += bytes
     if nameBytes > limits.requestNameBytes { throw LimitExceeded("requestNameBytes", limits.requestNameBytes) }
     try charge(bytes: bytes + RequestBudget.stringBytes)
+  }
+
+  /// Takes steps of regular expressions. Returns false where fewer are left: such a match is not tried.
+  public func take(regexSteps count: Int) -> Bool {
+    guard count <= limits.requestRegexSteps - regexSteps else { return false }
+    regexSteps += count
+    return true
   }
 
   /// Gives back what is no longer held.

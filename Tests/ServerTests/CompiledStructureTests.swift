@@ -85,32 +85,6 @@ import Testing
   #expect(Glob(pattern).matches(name) == fits)
 }
 
-/// Patterns and what Python's `re.match` says.
-@Test(arguments: [
-  ("python-.*$", "python-lxml", true), ("python-.*$", "xpython-lxml", false), ("lib\\.so$", "libxso", false),
-  ("kernel-[0-9.]+$", "kernel-3.10", true), ("a|b$", "abc", true), ("a$", "a\n", true), ("a\\Z", "a\n", false),
-  ("x{2}$", "xx", true), ("x{", "x{", true), ("{x}", "{x}", true), ("[[]", "[", true), ("[a&&b]+$", "&a", true),
-  ("[a-]+$", "a-", true), (".", "\n", false), ("(?s).", "\n", true), ("(?i)ABC$", "abc", true), ("a b#", "a b#", true),
-  ("(?P<n>x)(?P=n)$", "xx", true), ("\\d+\\s\\w$", "12 a", true), ("(?:ab)+$", "abab", true), ("a(?!b)", "ab", false),
-  ("[^/]+/x$", "a/x", true), ("x{,2}$", "xx", true), ("\\/a\\-b$", "/a-b", true), ("e\u{301}$", "e\u{301}", true),
-  ("e.$", "e\u{301}", true), ("/srv/(a|b)/.+$", "/srv/b/c", true), ("}", "}", true), ("]", "]", true),
-  ("(?x) a b # c\n [ ] d$", "ab d", true), ("(?x)a\\ b", "a b", true), ("(?m)a$", "a\nb", true),
-  ("(?m)a\n^b", "a\nb", true), ("a$", "a\nb", false),
-]) func regularExpressionsMatchAsPythons(pattern: String, text: String, matches: Bool) throws {
-  #expect(try PythonRegex(pattern).matches(text) == matches)
-}
-
-@Test func groupsHaveNamesAndNumbers() throws {
-  let match = try #require(try PythonRegex("(?P<stem>[a-z]+)(\\d+)?(-x)?").match("web12"))
-  #expect(match["stem"] == "web" && match[0] == "web12" && match[2] == "12" && match[3] == nil && match.groupCount == 3)
-  #expect(match["other"] == nil && match[9] == nil)
-}
-
-@Test(arguments: ["(", "[a", "*a", "a\\", "(?P<n>", "(?(1)a)", "\\q", "(?<=a)b"])
-func badRegularExpressionsAreRefused(pattern: String) {
-  #expect(throws: RegexError.self) { try PythonRegex(pattern) }
-}
-
 @Test(arguments: [
   ("%{name}.service", "nginx.service"), ("%% %name %{other} 100%", "% nginx %{other} 100%"), ("%names", "%names"),
   ("%{name}-%{name}", "nginx-nginx"), ("%NAME", "%NAME"), ("plain", "plain"), ("%", "%"), ("%{name", "%{name"),

@@ -37,6 +37,7 @@ final class CandidateIndex {
     isMatched13 = compatibility == .bcfg213
     let forEach = isMatched13 ? structure.forEachOuterElement : structure.forEachElement
     var count = 0
+    let check = RegexCheck()
     forEach { node, conditions in
       let candidate = Candidate(node: node, conditions: conditions, position: count)
       count += 1
@@ -47,7 +48,9 @@ final class CandidateIndex {
       if usesRegex, let name, Self.isExpression(name) {
         do throws(RegexError) {
           // As Bcfg2 makes it, without a group: of alternatives only the last is anchored at its end.
-          tag.regexes.append((try PythonRegex(name + "$"), candidate))
+          let place = "\(structure.path):\(node.source.line)"
+          let source = RegexSource(place: place, logger: logger, check: check)
+          tag.regexes.append((try PythonRegex(name + "$", in: source), candidate))
         } catch {
           let place = XMLFileError(path: structure.path, line: Int(node.source.line), message: "\(error)")
           logger.error("\(place)")
@@ -67,11 +70,18 @@ final class CandidateIndex {
     var found: [Int: Candidate] = [:]
     for candidate in known.exact[Name(name)] ?? [] { found[candidate.position] = candidate }
     if isPath { for candidate in known.trimmed[Self.trimmed(name)] ?? [] { found[candidate.position] = candidate } }
-    for (regex, candidate) in known.regexes where found[candidate.position] == nil && regex.matches(name) {
-      found[candidate.position] = candidate
+    var isWhole = true
+    for (regex, candidate) in known.regexes where found[candidate.position] == nil {
+      switch regex.outcome(name) {
+      case .found: found[candidate.position] = candidate
+      case .notFound, .overLimit: break
+      // Another request may know better.
+      case .overBudget: isWhole = false
+      }
     }
-    if known.remembered.count >= Self.rememberedLimit { known.remembered.removeAll() }
     let ordered = found.values.sorted { $0.position < $1.position }
+    guard isWhole else { return ordered }
+    if known.remembered.count >= Self.rememberedLimit { known.remembered.removeAll() }
     known.remembered[name] = ordered
     return ordered
   }

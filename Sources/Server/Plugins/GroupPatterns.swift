@@ -31,16 +31,20 @@ final class GroupPatternsFile: XMLFileBacked {
 
   override func compile(_ document: RepositoryDocument) throws {
     var patterns: [GroupPattern] = []
+    let check = RegexCheck()
+    func source(of element: Element) -> RegexSource {
+      RegexSource(place: "\(path):\(element.line)", logger: logger, check: check)
+    }
     var entries = document.root.descendants(tagged: "GroupPattern")
     if document.root.tag == "GroupPattern" { entries.insert(document.root, at: 0) }
     for entry in entries {
       do throws(GroupPatternError) {
         let groups = entry.children(tagged: "Group").compactMap(\.text)
         for element in entry.children(tagged: "NamePattern") {
-          patterns.append(GroupPattern(try .init(pattern: element.text), groups: groups))
+          patterns.append(GroupPattern(try .init(pattern: element.text, in: source(of: element)), groups: groups))
         }
         for element in entry.children(tagged: "NameRange") {
-          patterns.append(GroupPattern(try .init(range: element.text), groups: groups))
+          patterns.append(GroupPattern(try .init(range: element.text, in: source(of: element)), groups: groups))
         }
       } catch {
         // What stands before it in the element is kept, as in Bcfg2; the rest of the element is not.
@@ -76,13 +80,13 @@ struct GroupPattern {
     case range(PythonRegex, [DigitRange])
 
     /// - Parameter pattern: the text of a `NamePattern`.
-    init(pattern: String?) throws(GroupPatternError) {
+    init(pattern: String?, in source: RegexSource? = nil) throws(GroupPatternError) {
       guard let pattern else { throw GroupPatternError(description: "No pattern or range given") }
-      self = .pattern(try Test.compile(pattern))
+      self = .pattern(try Test.compile(pattern, finds: .anywhere, in: source))
     }
 
     /// - Parameter range: the text of a `NameRange`: a regular expression without backslashes, numbers as `[[1-5,9]]`.
-    init(range: String?) throws(GroupPatternError) {
+    init(range: String?, in source: RegexSource? = nil) throws(GroupPatternError) {
       guard let range else { throw GroupPatternError(description: "No pattern or range given") }
       if range.utf8.contains(UInt8(ascii: "\\")) {
         throw GroupPatternError(description: "Backslashes are not allowed in NameRanges")
@@ -113,7 +117,7 @@ struct GroupPattern {
       guard try Test.compile(finder + rest).match(range) != nil else {
         throw GroupPatternError(description: "Not a text with ranges of numbers")
       }
-      self = .range(try Test.compile("^" + pattern + rest), ranges)
+      self = .range(try Test.compile("^" + pattern + rest, in: source), ranges)
     }
 
     /// What stands in the `[[` and `]]` that a text begins with; nil where it does not, or something else is in them.
@@ -124,9 +128,11 @@ struct GroupPattern {
       return allowed.isEmpty || !inner[allowed.endIndex...].hasPrefix("]]") ? nil : allowed
     }
 
-    private static func compile(_ pattern: String) throws(GroupPatternError) -> PythonRegex {
+    private static func compile(
+      _ pattern: String, finds scope: PythonRegex.Scope = .atStart, in source: RegexSource? = nil
+    ) throws(GroupPatternError) -> PythonRegex {
       do throws(RegexError) {
-        return try PythonRegex(pattern)
+        return try PythonRegex(pattern, finds: scope, in: source)
       } catch {
         throw GroupPatternError(description: "Could not compile pattern regex: \(error)")
       }
@@ -157,7 +163,7 @@ struct GroupPattern {
       let fits = ranges.enumerated().allSatisfy { index, range in match[index + 1].map(range.includes) ?? false }
       return fits ? groups : nil
     case .pattern(let regex):
-      guard let match = regex.search(hostname) else { return nil }
+      guard let match = regex.match(hostname) else { return nil }
       var made = groups
       for number in 0..<match.groupCount where !groups.isEmpty {
         guard let text = match[number + 1] else {

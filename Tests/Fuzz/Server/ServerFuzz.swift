@@ -26,7 +26,8 @@ enum ServerFuzz {
     case "repository-xml": target = fuzzRepositoryXML
     case "probe-data": target = fuzzProbeData
     case "configuration": target = fuzzConfiguration
-    default: fatalError("the first argument is repository-xml, probe-data or configuration")
+    case "regex": target = fuzzRegex
+    default: fatalError("the first argument is repository-xml, probe-data, configuration or regex")
     }
     // The target's name takes the place of the program's.
     var count = CommandLine.argc - 1

@@ -15,7 +15,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   /// Most groups that the probes of one client may assign: more are a mistake or an attack, and each costs a comparison
   /// with `allowed_groups` and a place in everything that is built for the client.
   static let limitGroups = 1000
-  /// Most bytes of a group's name: regular expressions have no bound on their own.
+  /// Most bytes of a group's name: no group needs more, and the work of regular expressions grows with it.
   static let limitGroupBytes = 1024
   /// Most bytes of one program.
   private static let limitBytes = 16 << 20
@@ -41,7 +41,10 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
 
   private func readAllowedGroups() throws {
     let patterns = core.settings.probesAllowedGroups
-    allowedGroups = patterns == [".*"] ? nil : try patterns.map { try PythonRegex($0) }
+    let place = "\(core.settings.origin(of: "probes", "allowed_groups"))"
+    let source = RegexSource(place: place, logger: logger)
+    allowedGroups =
+      patterns == [".*"] ? nil : try patterns.map { try PythonRegex($0, finds: .wholeText, in: source) }
   }
 
   public override func settingsChanged() {
@@ -123,7 +126,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
         }
         continue
       }
-      if allowedGroups?.contains(where: { $0.fullMatch(group) != nil }) ?? true {
+      if allowedGroups?.contains(where: { $0.matches(group) }) ?? true {
         groups.append(Name(group))
       } else {
         refused.insert(group)
