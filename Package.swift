@@ -42,6 +42,8 @@ let package = Package(
       name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"]), .yum(["libxml2-devel"])]),
     .systemLibrary(
       name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"]), .yum(["pcre2-devel"])]),
+    .systemLibrary(
+      name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .yum(["libyaml-devel"])]),
     .target(
       name: "EventLoop",
       dependencies: ["CLinux", "COpenSSL", .product(name: "Logging", package: "swift-log")],
@@ -50,7 +52,7 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "CLinux", "COpenSSL", "CLibXML2", "CPCRE2", "EventLoop", "XMLRPC",
+        "CLinux", "COpenSSL", "CLibXML2", "CPCRE2", "CYAML", "EventLoop", "XMLRPC",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),

@@ -7,7 +7,7 @@
 # .build/fuzz/crashes: add it to the corpus and to a test.
 set -eu
 
-all="http-request xmlrpc basic-auth repository-xml probe-data configuration regex"
+all="http-request xmlrpc basic-auth repository-xml probe-data configuration regex yaml"
 seconds=${1:?usage: scripts/fuzz.sh SECONDS [$(echo $all | tr ' ' '|')]...}
 shift
 cd "$(dirname "$0")/.."
@@ -41,11 +41,11 @@ for target in ${*:-$all}; do
   http-request) build_small $target HTTPRequestFuzz ;;
   xmlrpc) build_small $target XMLRPCFuzz ;;
   basic-auth) build_small $target BasicAuthFuzz ;;
-  repository-xml | probe-data | configuration | regex) build_server ;;
+  repository-xml | probe-data | configuration | regex | yaml) build_server ;;
   *) echo "fuzz.sh: no target $target" >&2; exit 2 ;;
   esac
   case $target in
-  repository-xml | probe-data | configuration | regex) set -- "$out/package/release/ServerFuzz" $target ;;
+  repository-xml | probe-data | configuration | regex | yaml) set -- "$out/package/release/ServerFuzz" $target ;;
   *) set -- "$out/$target" ;;
   esac
   mkdir -p "$out/corpus-$target"

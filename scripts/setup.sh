@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what a build needs on Debian and its relatives: the headers of OpenSSL, libxml2 and PCRE2, and pkg-config.
+# Installs what a build needs on Debian and its relatives: the headers of OpenSSL, libxml2, PCRE2 and libyaml, and pkg-config.
 # With --test also what the tests use: python3 and openssl, and a Python 2.7 environment with the Bcfg2 1.3.4 client
 # (.build/bcfg2-client) where a Python 2.7 is to be had.
 set -eu
@@ -13,7 +13,7 @@ as_root() {
 }
 
 need=
-for package in libssl-dev libxml2-dev libpcre2-dev pkg-config curl openssl libxml2-utils; do
+for package in libssl-dev libxml2-dev libpcre2-dev libyaml-dev pkg-config curl openssl libxml2-utils; do
   dpkg -s "$package" >/dev/null 2>&1 || need="$need $package"
 done
 if [ "$with_tests" = yes ]; then

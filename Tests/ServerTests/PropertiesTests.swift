@@ -52,14 +52,16 @@ import Testing
     try await CoreBench.run(files: Self.files, settings: Self.settings) { (bench: CoreBench) async throws in
       bench.edit("Properties/b.xml", "<P")
       bench.edit("Properties/c.json", "{\"a\": ")
+      bench.edit("Properties/d.yaml", "a: [1\n")
       #expect(try await tags(bench, "b.xml") == ["y"])
       bench.edit("Properties/b.xml", "<P><n/></P>")
       #expect(try await tags(bench, "b.xml") == ["n"])
       let data = try await bench.core.buildMetadata("one")[connector: "Properties"] as? PropertiesData
-      guard case .json? = data?["c.json"] else {
-        Issue.record("no JSON")
+      guard case .json? = data?["c.json"], case .yaml(let yaml)? = data?["d.yaml"] else {
+        Issue.record("no JSON or YAML")
         return
       }
+      #expect(yaml == "a: 1\n")
     }
   }
 

@@ -1,3 +1,6 @@
+import CYAML
+import XMLRPC
+
 /// What is wrong with a YAML text, and where.
 public nonisolated struct YAMLError: Error, Hashable, CustomStringConvertible {
   /// 1 for the first line.
@@ -7,256 +10,255 @@ public nonisolated struct YAMLError: Error, Hashable, CustomStringConvertible {
   public var description: String { "line \(line): \(message)" }
 }
 
-nonisolated extension JSONValue {
-  /// Reads one YAML document, as programs write it: block and flow collections, plain, quoted and block scalars,
-  /// comments, anchors, aliases and merge keys. Tags are skipped. Plain scalars are resolved as YAML 1.1 has it (`yes`
-  /// is true), but dates and numbers to the base of 60 stay text. Keys are text. Explicit keys (`? `) are refused.
+/// Bounds of a YAML text.
+nonisolated enum YAMLLimits {
+  /// Most bytes of a text.
+  static let textBytes = 16 << 20
+  /// How deep collections may nest.
+  static let depth = 128
+  /// Most values, those that aliases repeat counted again.
+  static let values = 500_000
+}
+
+extension JSONValue {
+  /// Reads one YAML document as PyYAML's `safe_load` does: YAML 1.1, `yes` is true, `010` is 8, `1:30` is 90.
+  ///
+  /// What JSON has no type for is text, as Python 2's `str` shows it: dates and times, and keys of mappings, which Python
+  /// keeps as they are. Integers beyond 64 bits are numbers. Tags that PyYAML does not know are passed over, where it
+  /// refuses the text; so does it with two anchors of one name, of which the later one counts here.
   ///
   /// An empty document is null.
   public init(yaml text: String) throws(YAMLError) {
     var reader = YAMLReader(text)
+    defer { reader.close() }
     self = try reader.document()
   }
 }
 
-/// Block structure; what stands within a line is `YAMLFlow`'s.
-nonisolated struct YAMLReader {
-  struct Line {
-    /// Columns before the content.
-    var indent: Int
-    var content: [UInt8]
-    /// 1 for the first line of the document.
-    let number: Int
+/// Makes a value of libyaml's events.
+struct YAMLReader {
+  private typealias Anchored = (value: JSONValue, weight: Int)
 
-    var isBlank: Bool { content.isEmpty || content[0] == UInt8(ascii: "#") }
-    var isItem: Bool { content.first == UInt8(ascii: "-") && (content.count == 1 || content[1].isYAMLSpace) }
-  }
-
-  /// How deep collections may nest.
-  static let depthLimit = 128
-
-  private(set) var lines: [Line]
-  private var next = 0
-  private var anchors: [String: JSONValue] = [:]
+  private let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
+  private let text: UnsafeMutableBufferPointer<UInt8>
+  private let budget: RequestBudget
+  private var event = yaml_event_t()
+  private var anchors: [Name: Anchored] = [:]
+  /// Anchors of collections that are being read.
+  private var open: Set<Name> = []
+  /// Values that were made, those of aliases counted again.
+  private var weight = 0
 
   init(_ text: String) {
-    lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated().map {
-      number, bytes in
-      var content = Array(bytes)
-      while let last = content.last, last.isYAMLSpace || last == 0x0D { content.removeLast() }
-      let indent = content.prefix { $0 == 0x20 }.count
-      return Line(indent: indent, content: Array(content[indent...]), number: number + 1)
+    self.text = .allocate(capacity: text.utf8.count)
+    _ = self.text.initialize(from: text.utf8)
+    budget = RequestBudget.currentOr(bytes: text.utf8.count)
+    precondition(yaml_parser_initialize(parser) == 1, "no memory for a YAML parser")
+    yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+    yaml_parser_set_input_string(parser, self.text.baseAddress, text.utf8.count)
+  }
+
+  /// Frees what libyaml needs. Nothing may be read afterwards.
+  mutating func close() {
+    yaml_event_delete(&event)
+    yaml_parser_delete(parser)
+    parser.deallocate()
+    text.deallocate()
+  }
+
+  // MARK: Events
+
+  private var line: Int { Int(event.start_mark.line) + 1 }
+
+  private func fail(_ message: String) -> YAMLError { YAMLError(line: line, message: message) }
+
+  private mutating func next() throws(YAMLError) {
+    yaml_event_delete(&event)
+    guard yaml_parser_parse(parser, &event) == 1 else {
+      let problem = parser.pointee.problem.map { String(cString: $0) } ?? "cannot be read"
+      let context = parser.pointee.context.map { String(cString: $0) + ": " } ?? ""
+      let isMarked = parser.pointee.error != YAML_READER_ERROR && parser.pointee.error != YAML_MEMORY_ERROR
+      let line = isMarked ? Int(parser.pointee.problem_mark.line) + 1 : lineOfProblem
+      throw YAMLError(line: line, message: context + problem)
     }
+  }
+
+  /// The line of a byte that libyaml's reader refuses.
+  private var lineOfProblem: Int {
+    text.prefix(parser.pointee.problem_offset).count { $0 == UInt8(ascii: "\n") } + 1
   }
 
   mutating func document() throws(YAMLError) -> JSONValue {
-    try takeMarkers()
-    guard skipBlank() else { return .null }
-    // A tag or an anchor of the whole document may stand on a line of its own.
-    let hasProperty = lines[next].content[0] == UInt8(ascii: "!") || lines[next].content[0] == UInt8(ascii: "&")
-    let value =
-      hasProperty
-      ? try entry(parentIndent: -1, allowsItems: false, depth: 0)
-      : try node(indent: lines[next].indent, parentIndent: -1, depth: 0)
-    if skipBlank() { throw fail("something stands behind the document", at: next) }
+    guard text.count <= YAMLLimits.textBytes else {
+      throw YAMLError(line: 1, message: "longer than \(YAMLLimits.textBytes) bytes")
+    }
+    try next()
+    try next()
+    guard event.type == YAML_DOCUMENT_START_EVENT else { return .null }
+    try next()
+    let value = try node(depth: 0)
+    try next()
+    try next()
+    guard event.type == YAML_STREAM_END_EVENT else { throw fail("expected a single document in the stream") }
     return value
   }
 
-  /// Cuts the document out of directives and markers.
-  private mutating func takeMarkers() throws(YAMLError) {
-    if let bom = lines.first, bom.content.starts(with: [0xEF, 0xBB, 0xBF]) { lines[0].content.removeFirst(3) }
-    while next < lines.count, lines[next].isBlank || lines[next].content[0] == UInt8(ascii: "%") { next += 1 }
-    var start = next
-    if next < lines.count, isMarker(lines[next], "---") {
-      let content = lines[next].content
-      let rest = content.dropFirst(3).drop(while: \.isYAMLSpace)
-      lines[next].indent = content.count - rest.count
-      lines[next].content = Array(rest)
-      start += 1
+  // MARK: Nodes
+
+  /// The value whose first event was read.
+  private mutating func node(depth: Int) throws(YAMLError) -> JSONValue {
+    guard depth <= YAMLLimits.depth else { throw fail("nested too deeply") }
+    if event.type == YAML_ALIAS_EVENT { return try alias() }
+    let before = weight
+    let anchor = property(anchorOf: event)
+    try count(1, bytes: MemoryLayout<JSONValue>.stride)
+    let value: JSONValue
+    switch event.type {
+    case YAML_SCALAR_EVENT: value = try scalar()
+    case YAML_SEQUENCE_START_EVENT, YAML_MAPPING_START_EVENT:
+      if let anchor { open.insert(anchor) }
+      value = event.type == YAML_SEQUENCE_START_EVENT ? try sequence(depth: depth) : try mapping(depth: depth)
+      if let anchor { open.remove(anchor) }
+    default: preconditionFailure("no node begins with event \(event.type.rawValue)")
     }
-    if let end = lines[start...].firstIndex(where: { isMarker($0, "---") || isMarker($0, "...") }) {
-      if let more = lines[end...].first(where: { !$0.isBlank && !isMarker($0, "---") && !isMarker($0, "...") }) {
-        throw YAMLError(line: more.number, message: "expected a single document in the stream")
+    if let anchor { anchors[anchor] = (value, weight - before) }
+    return value
+  }
+
+  private func property(anchorOf event: yaml_event_t) -> Name? {
+    let anchor: UnsafeMutablePointer<yaml_char_t>? =
+      switch event.type {
+      case YAML_SCALAR_EVENT: event.data.scalar.anchor
+      case YAML_SEQUENCE_START_EVENT: event.data.sequence_start.anchor
+      case YAML_MAPPING_START_EVENT: event.data.mapping_start.anchor
+      default: event.data.alias.anchor
       }
-      lines.removeSubrange(end...)
+    return anchor.map { Name(String(cString: $0)) }
+  }
+
+  private mutating func count(_ values: Int, bytes: Int) throws(YAMLError) {
+    weight += values
+    guard weight <= YAMLLimits.values else { throw fail("more than \(YAMLLimits.values) values") }
+    do throws(LimitExceeded) {
+      try budget.chargeElement(bytes: bytes)
+    } catch {
+      throw fail("\(error)")
     }
   }
 
-  private func isMarker(_ line: Line, _ marker: String) -> Bool {
-    line.indent == 0 && line.content.starts(with: marker.utf8)
-      && (line.content.count == 3 || line.content[3].isYAMLSpace)
+  private mutating func alias() throws(YAMLError) -> JSONValue {
+    let name = property(anchorOf: event) ?? Name("")
+    guard !open.contains(name) else { throw fail("found unconstructable recursive node '\(name)'") }
+    guard let anchored = anchors[name] else { throw fail("found undefined alias '\(name)'") }
+    // The value is shared until somebody walks over it.
+    try count(anchored.weight, bytes: 0)
+    return anchored.value
   }
 
-  /// Goes to the next line with something on it; false at the end.
-  private mutating func skipBlank() -> Bool {
-    while next < lines.count, lines[next].isBlank { next += 1 }
-    return next < lines.count
-  }
-
-  private func fail(_ message: String, at index: Int) -> YAMLError {
-    YAMLError(line: lines[min(index, lines.count - 1)].number, message: message)
-  }
-
-  /// The node whose first line is the next one.
-  /// - Parameter parentIndent: lines of a scalar are indented more than this.
-  private mutating func node(indent: Int, parentIndent: Int, depth: Int) throws(YAMLError) -> JSONValue {
-    guard depth < Self.depthLimit else { throw fail("nested too deeply", at: next) }
-    if lines[next].content.contains(UInt8(ascii: "\t")), lines[next].content[0] == UInt8(ascii: "\t") {
-      throw fail("a tab cannot indent", at: next)
+  private mutating func scalar() throws(YAMLError) -> JSONValue {
+    let scalar = event.data.scalar
+    let text = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
+    try charge(text)
+    let tag = scalar.tag.map { String(cString: $0) }
+    do throws(YAMLScalarError) {
+      return try YAMLScalar.value(text, tag: tag, isPlain: scalar.plain_implicit != 0)
+    } catch {
+      throw fail(error.message)
     }
-    if lines[next].isItem { return try sequence(indent: indent, depth: depth) }
-    var flow = YAMLFlow(lines: lines, line: next, anchors: anchors)
-    if try flow.key() != nil { return try mapping(indent: indent, depth: depth) }
-    return try inline(parentIndent: parentIndent, depth: depth)
   }
 
-  private mutating func sequence(indent: Int, depth: Int) throws(YAMLError) -> JSONValue {
+  private func charge(_ text: String) throws(YAMLError) {
+    do throws(LimitExceeded) {
+      try budget.charge(bytes: RequestBudget.heapBytes(ofText: text.utf8.count))
+    } catch {
+      throw fail("\(error)")
+    }
+  }
+
+  private mutating func sequence(depth: Int) throws(YAMLError) -> JSONValue {
+    let tag = event.data.sequence_start.tag.map { String(cString: $0) }
     var items: [JSONValue] = []
-    while skipBlank(), lines[next].indent == indent, lines[next].isItem {
-      let content = lines[next].content
-      let rest = content.dropFirst().drop(while: \.isYAMLSpace)
-      lines[next].indent += content.count - rest.count
-      lines[next].content = Array(rest)
-      items.append(try entry(parentIndent: indent, allowsItems: false, depth: depth + 1))
+    try next()
+    while event.type != YAML_SEQUENCE_END_EVENT {
+      items.append(try node(depth: depth + 1))
+      try next()
     }
-    try expectEnd(of: "sequence", indent: indent)
-    return .array(items)
+    guard tag == YAMLScalar.standard("omap") || tag == YAMLScalar.standard("pairs") else { return .array(items) }
+    // Pairs, as PyYAML makes them.
+    var pairs: [JSONValue] = []
+    for item in items {
+      guard case .object(let members) = item, let member = members.first, members.count == 1 else {
+        throw fail("expected a mapping of length 1 in an ordered map")
+      }
+      pairs.append(.array([.string(member.name), member.value]))
+    }
+    return .array(pairs)
   }
 
-  private mutating func mapping(indent: Int, depth: Int) throws(YAMLError) -> JSONValue {
-    var members: [JSONValue.Member] = []
-    var merged: [JSONValue.Member] = []
-    while skipBlank(), lines[next].indent == indent, !lines[next].isItem {
-      var flow = YAMLFlow(lines: lines, line: next, anchors: anchors)
-      guard let key = try flow.key() else { throw fail("could not find expected ':'", at: next) }
-      let content = lines[next].content
-      let rest = content[flow.column...].drop(while: \.isYAMLSpace)
-      lines[next].indent += content.count - rest.count
-      lines[next].content = Array(rest)
-      let value = try entry(parentIndent: indent, allowsItems: true, depth: depth + 1)
-      if key == "<<" {
-        switch value {
-        case .object(let others): merged = others + merged
-        case .array(let many): for case .object(let others) in many { merged = others + merged }
-        default: throw fail("a merge key needs a mapping", at: next - 1)
-        }
+  private mutating func mapping(depth: Int) throws(YAMLError) -> JSONValue {
+    var members = YAMLMembers()
+    try next()
+    while event.type != YAML_MAPPING_END_EVENT {
+      if isMergeKey {
+        try next()
+        try merge(try node(depth: depth + 1), into: &members)
       } else {
-        members.append(JSONValue.Member(key, value))
+        let place = line
+        let key = try node(depth: depth + 1)
+        guard let name = try? key.groupName() else {
+          throw YAMLError(line: place, message: "found unhashable key")
+        }
+        try next()
+        members.set(name, try node(depth: depth + 1))
       }
+      try next()
     }
-    try expectEnd(of: "mapping", indent: indent)
-    return .object(merged.filter { other in !members.contains { $0.name == other.name } } + members)
+    return .object(members.all)
   }
 
-  private mutating func expectEnd(of kind: String, indent: Int) throws(YAMLError) {
-    if skipBlank(), lines[next].indent > indent { throw fail("unexpected indentation in a block \(kind)", at: next) }
+  /// `<<`, neither quoted nor with a tag of its own.
+  private var isMergeKey: Bool {
+    guard event.type == YAML_SCALAR_EVENT else { return false }
+    let scalar = event.data.scalar
+    return scalar.plain_implicit != 0 && scalar.length == 2 && scalar.value[0] == UInt8(ascii: "<")
+      && scalar.value[1] == UInt8(ascii: "<")
   }
 
-  /// What stands behind `- ` or `key:`, which were cut off the next line.
-  private mutating func entry(parentIndent: Int, allowsItems: Bool, depth: Int) throws(YAMLError) -> JSONValue {
-    var anchor: String?
-    while let first = lines[next].content.first, first == UInt8(ascii: "!") || first == UInt8(ascii: "&") {
-      let content = lines[next].content
-      let word = content.prefix { !$0.isYAMLSpace }
-      if first == UInt8(ascii: "&") { anchor = String(decoding: word.dropFirst(), as: UTF8.self) }
-      let rest = content[word.count...].drop(while: \.isYAMLSpace)
-      lines[next].indent += content.count - rest.count
-      lines[next].content = Array(rest)
-    }
-    let value = try plainEntry(parentIndent: parentIndent, allowsItems: allowsItems, depth: depth)
-    if let anchor { anchors[anchor] = value }
-    return value
-  }
-
-  private mutating func plainEntry(parentIndent: Int, allowsItems: Bool, depth: Int) throws(YAMLError) -> JSONValue {
-    guard lines[next].isBlank else {
-      // A mapping or a sequence may begin behind `- `, but not behind `key:`.
-      if allowsItems { return try inline(parentIndent: parentIndent, depth: depth) }
-      return try node(indent: lines[next].indent, parentIndent: parentIndent, depth: depth)
-    }
-    next += 1
-    guard skipBlank() else { return .null }
-    let line = lines[next]
-    if line.indent > parentIndent || (allowsItems && line.indent == parentIndent && line.isItem) {
-      if let first = line.content.first, first == UInt8(ascii: "!") || first == UInt8(ascii: "&") {
-        return try entry(parentIndent: parentIndent, allowsItems: false, depth: depth)
+  private func merge(_ value: JSONValue, into members: inout YAMLMembers) throws(YAMLError) {
+    switch value {
+    case .object(let merged): members.merge(merged)
+    case .array(let items):
+      // Of several in a list the first that has a name counts.
+      for item in items.reversed() {
+        guard case .object(let merged) = item else { throw fail("expected a mapping for merging") }
+        members.merge(merged)
       }
-      return try node(indent: line.indent, parentIndent: parentIndent, depth: depth)
+    default: throw fail("expected a mapping or list of mappings for merging")
     }
-    return .null
-  }
-
-  /// A scalar or a flow collection that begins on the next line.
-  private mutating func inline(parentIndent: Int, depth: Int) throws(YAMLError) -> JSONValue {
-    switch lines[next].content[0] {
-    case UInt8(ascii: "|"), UInt8(ascii: ">"): return try blockScalar(parentIndent: parentIndent)
-    case UInt8(ascii: "!"), UInt8(ascii: "&"):
-      return try entry(parentIndent: parentIndent, allowsItems: false, depth: depth)
-    default: break
-    }
-    var flow = YAMLFlow(lines: lines, line: next, anchors: anchors)
-    let value = try flow.blockValue(parentIndent: parentIndent, depth: depth)
-    next = flow.line + 1
-    return value
-  }
-
-  /// `|` and `>` with their lines, which are indented more than the parent.
-  private mutating func blockScalar(parentIndent: Int) throws(YAMLError) -> JSONValue {
-    let header = lines[next].content
-    let isFolded = header[0] == UInt8(ascii: ">")
-    var chomping: UInt8?
-    var indent: Int?
-    for byte in header.dropFirst().prefix(while: { !$0.isYAMLSpace }) {
-      switch byte {
-      case UInt8(ascii: "-"), UInt8(ascii: "+"): chomping = byte
-      case UInt8(ascii: "1")...UInt8(ascii: "9"): indent = max(parentIndent, 0) + Int(byte - 0x30)
-      default: throw fail("wrong block scalar header", at: next)
-      }
-    }
-    next += 1
-    var text: [[UInt8]] = []
-    while next < lines.count {
-      let line = lines[next]
-      if !line.content.isEmpty {
-        if indent == nil, line.indent > parentIndent { indent = line.indent }
-        guard let indent, line.indent >= indent else { break }
-      }
-      let extra = max(line.indent - (indent ?? line.indent), 0)
-      text.append(line.content.isEmpty ? [] : [UInt8](repeating: 0x20, count: extra) + line.content)
-      next += 1
-    }
-    let trailing = text.reversed().prefix { $0.isEmpty }.count
-    let kept = text.dropLast(trailing)
-    var joined = isFolded ? Self.folded(Array(kept)) : Array(kept.joined(separator: [0x0A]))
-    if !kept.isEmpty, chomping != UInt8(ascii: "-") { joined.append(0x0A) }
-    if chomping == UInt8(ascii: "+") { joined += [UInt8](repeating: 0x0A, count: trailing) }
-    return .string(String(decoding: joined, as: UTF8.self))
-  }
-
-  /// Lines joined by blanks; empty lines are line feeds, more indented lines keep theirs.
-  private static func folded(_ lines: [[UInt8]]) -> [UInt8] {
-    var text: [UInt8] = []
-    var pendingBreaks = 0
-    var wasIndented = false
-    for (index, line) in lines.enumerated() {
-      if line.isEmpty {
-        pendingBreaks += 1
-        continue
-      }
-      let isIndented = line[0].isYAMLSpace
-      if index > 0 {
-        if isIndented || wasIndented { pendingBreaks += 1 }
-        text += pendingBreaks == 0 ? [0x20] : [UInt8](repeating: 0x0A, count: pendingBreaks)
-      }
-      text += line
-      pendingBreaks = 0
-      wasIndented = isIndented
-    }
-    return text
   }
 }
 
-nonisolated extension UInt8 {
-  /// What separates words in YAML.
-  var isYAMLSpace: Bool { self == 0x20 || self == 0x09 }
+/// Members of a mapping: of those with one name the last counts, and what is merged counts less than any of its own.
+private nonisolated struct YAMLMembers {
+  private var places: [Name: Int] = [:]
+  private var own: Set<Name> = []
+  private(set) var all: [JSONValue.Member] = []
+
+  mutating func set(_ name: String, _ value: JSONValue) {
+    own.insert(Name(name))
+    put(name, value)
+  }
+
+  mutating func merge(_ members: [JSONValue.Member]) {
+    for member in members where !own.contains(Name(member.name)) { put(member.name, member.value) }
+  }
+
+  private mutating func put(_ name: String, _ value: JSONValue) {
+    if let place = places[Name(name)] {
+      all[place] = JSONValue.Member(name, value)
+    } else {
+      places[Name(name)] = all.count
+      all.append(JSONValue.Member(name, value))
+    }
+  }
 }

@@ -27,7 +27,8 @@ enum ServerFuzz {
     case "probe-data": target = fuzzProbeData
     case "configuration": target = fuzzConfiguration
     case "regex": target = fuzzRegex
-    default: fatalError("the first argument is repository-xml, probe-data, configuration or regex")
+    case "yaml": target = fuzzYAML
+    default: fatalError("the first argument is repository-xml, probe-data, configuration, regex or yaml")
     }
     // The target's name takes the place of the program's.
     var count = CommandLine.argc - 1

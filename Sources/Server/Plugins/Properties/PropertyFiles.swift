@@ -58,6 +58,11 @@ final class YAMLPropertyFile: FileBacked, PropertyFile {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw XMLFileError(path: path, line: 0, message: "Could not load YAML data: is not UTF-8")
     }
+    do throws(YAMLError) {
+      _ = try JSONValue(yaml: text)
+    } catch {
+      throw XMLFileError(path: path, line: error.line, message: "Could not load YAML data: \(error.message)")
+    }
     self.text = text
   }
 
