@@ -34,12 +34,6 @@ public nonisolated struct FileDescriptor: ~Copyable, Sendable {
     return FileDescriptor(owning: raw)
   }
 
-  /// A second descriptor for the same open file, close-on-exec and not below `minimum`.
-  public func duplicate(atLeast minimum: Int32 = 0) throws(SystemError) -> FileDescriptor {
-    let raw = try check("fcntl", "F_DUPFD_CLOEXEC") { fcntl(rawValue, F_DUPFD_CLOEXEC, minimum) }
-    return FileDescriptor(owning: raw)
-  }
-
   /// Sets O_NONBLOCK on the open file, which all its descriptors share.
   public func setNonblocking() throws(SystemError) {
     let flags = try check("fcntl", "F_GETFL") { fcntl(rawValue, F_GETFL) }

@@ -106,11 +106,6 @@ final class RPCQueue {
     for (_, subscriber) in subscribers.sorted(by: { $0.key < $1.key }) { subscriber.channel.send(.call, payload) }
   }
 
-  /// Calls a method of one child, without waiting and without an answer.
-  func send(to name: String, _ method: String, _ params: [Value] = []) {
-    subscribers[name]?.channel.send(.call, MethodCall(method: method, params: params).encode())
-  }
-
   /// Asks a child whether it is alive; `onFrame` tells of the answer.
   func ping(_ name: String) { subscribers[name]?.channel.send(.ping) }
 
