@@ -44,6 +44,8 @@ import Logging
   private var stopRequested = false
   /// The task executor that this loop drains, in a program begun by ``runAsMain(_:)``.
   var jobs: LoopJobs?
+  /// Writes files without waiting for the disk.
+  public private(set) lazy var fileWriter = FileWriter(on: self)
 
   /// A loop over epoll. Throws `SystemError` of epoll_create1.
   public convenience init() throws(SystemError) { self.init(poller: try EpollPoller()) }
@@ -188,6 +190,7 @@ import Logging
   @discardableResult
   public func shutDown() -> [Watcher] {
     runEndHooks()
+    fileWriter.close()
     jobs?.detach()
     for watcher in registeredWatchers { watcher.onLoopEnd?() }
     let leaked = registeredWatchers

@@ -25,9 +25,23 @@ public nonisolated enum RegularFile {
   ///
   /// - Throws: `SystemError` of `open` or read; EFBIG for more than `limitBytes` bytes.
   public static func read(_ path: String, limitBytes: Int) throws(SystemError) -> [UInt8] {
-    let file = try open(path)
+    try read(try open(path), path, limitBytes: limitBytes)
+  }
+
+  /// What fstat(2) tells of an open file.
+  static func status(of file: borrowing FileDescriptor, _ path: String) throws(SystemError) -> stat {
     var status = stat()
-    try check("fstat", path) { fstat(file.rawValue, &status) }
+    let raw = file.rawValue
+    try check("fstat", path) { fstat(raw, &status) }
+    return status
+  }
+
+  /// Reads a file that `open` has opened, from its start to its end.
+  static func read(
+    _ file: borrowing FileDescriptor, _ path: String, limitBytes: Int
+  ) throws(SystemError) -> [UInt8] {
+    let status = try status(of: file, path)
+    let raw = file.rawValue
     if status.st_size > limitBytes { throw tooLarge(path, limitBytes) }
     // One byte more than the size, to see the end with the first read; a file that grows meanwhile is read on.
     var bytes: [UInt8] = []
@@ -36,7 +50,7 @@ public nonisolated enum RegularFile {
       var failure: SystemError?
       let part = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
         do throws(SystemError) {
-          count = try check("read", path) { Glibc.read(file.rawValue, buffer.baseAddress, room) }
+          count = try check("read", path) { Glibc.read(raw, buffer.baseAddress, room) }
         } catch {
           failure = error
         }

@@ -8,6 +8,7 @@ import Server
 enum BcfgServer {
   static func main() {
     ResolverHelper.runIfAsked()
+    SyncHelper.runIfAsked()
     ChildServer.runIfAsked()
     let options: CommandLineOptions
     switch CommandLineOptions.parse(CommandLine.arguments, version: ServerVersion.text) {

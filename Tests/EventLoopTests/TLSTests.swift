@@ -417,7 +417,7 @@ extension Transport {
     let files = certificates.write(certificates.makeIdentity(["one"]), as: "one")
     let folder = certificates.folder
     func write(_ text: String, _ name: String) throws -> String {
-      try AtomicFile.write(Array(text.utf8), to: "\(folder)/\(name)")
+      try AtomicFile.writeOver("\(folder)/\(name)", Array(text.utf8))
       return "\(folder)/\(name)"
     }
     let fifo = "\(folder)/fifo"

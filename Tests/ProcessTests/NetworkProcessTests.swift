@@ -79,7 +79,7 @@ import Testing
       let certificates = TestCertificates()
       let files = certificates.write(certificates.makeIdentity(["renewed"]), as: "renewed")
       for (from, to) in [(files.key, "key"), (files.certificate, "crt")] {
-        try AtomicFile.write(AtomicFile.readFile(from, limitBytes: 1 << 16), to: server.folder.file(to))
+        try AtomicFile.writeOver(server.folder.file(to), AtomicFile.readFile(from, limitBytes: 1 << 16))
       }
       server.signal(SIGHUP)
       #expect(try await server.waitForLog("Reading configuration, certificates and repository again"))

@@ -27,7 +27,7 @@ import Testing
     let lines = text.split(separator: "\n").map { line in
       changes.first { line.hasPrefix("\($0.key) =") }.map { "\($0.key) = \($0.value)" } ?? String(line)
     }
-    try AtomicFile.write(Array((lines.joined(separator: "\n") + "\n").utf8), to: path)
+    try AtomicFile.writeOver(path, Array((lines.joined(separator: "\n") + "\n").utf8))
   }
 
   @Test(arguments: Fault.allCases) func aStartThatFailsPrintsItsOwnLineAlone(_ fault: Fault) async throws {
@@ -47,7 +47,7 @@ import Testing
       case .otherKey:
         let certificates = TestCertificates()
         let files = certificates.write(certificates.makeIdentity(["other"]), as: "other")
-        try AtomicFile.write(AtomicFile.readFile(files.key, limitBytes: 1 << 16), to: folder.file("key"))
+        try AtomicFile.writeOver(folder.file("key"), AtomicFile.readFile(files.key, limitBytes: 1 << 16))
         lines = [
           "Server startup failed: key \(folder.file("key")) does not match certificate \(folder.file("crt"))"
         ]
@@ -89,7 +89,7 @@ import Testing
         let path = folder.file("bcfg2.conf")
         let bytes = try AtomicFile.readFile(path, limitBytes: 1 << 20)
         let at = try #require(bytes.firstRange(of: Array("= secret".utf8)))
-        try AtomicFile.write(bytes[..<at.lowerBound] + [0x3D, 0xE9] + bytes[at.upperBound...], to: path)
+        try AtomicFile.writeOver(path, bytes[..<at.lowerBound] + [0x3D, 0xE9] + bytes[at.upperBound...])
         let line = bytes[..<at.lowerBound].count { $0 == 0x0A } + 1
         lines = ["bcfg2-server: \(path):\(line): [communication] password: the value is not UTF-8 text"]
       }

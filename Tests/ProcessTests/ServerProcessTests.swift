@@ -171,6 +171,39 @@ import Testing
     }
   }
 
+  @Test(arguments: ["client", "file"])
+  func aStartOnAnUnreadableStoreWritesNothingOverIt(layout: String) async throws {
+    try await LoopDriver.withLoop { loop in
+      let server = try await ServerFixture(settings: ["probes": ["layout = \(layout)"]], on: loop)
+      let path = server.folder.file("repo/Probes/probed.xml")
+      func report(_ value: String) async throws {
+        let data = "<probe-data><probe-data name='p' source='Probes'>\(value)</probe-data></probe-data>"
+        let text = data.replacing("<", with: "&lt;")
+        let answer = try await server.call("RecvProbeData", "<param><value>\(text)</value></param>")
+        #expect(answer.status == "200" && answer.body.contains("<boolean>1</boolean>"), "\(answer)")
+      }
+      func text(_ path: String) throws -> String {
+        String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 20), as: UTF8.self)
+      }
+      try await server.start()
+      try await report("first")
+      server.signal(SIGKILL)
+      #expect(await server.waitForExit() == .signaled(SIGKILL))
+      let whole = try text(path)
+      #expect(whole.contains("value=\"first\""))
+      let broken = String(whole.dropLast(20))
+      server.folder.write(broken, to: "repo/Probes/probed.xml")
+      try await server.start()
+      #expect(server.logText.contains("cannot be read, and was moved to"))
+      try await report("second")
+      #expect(await server.stop() == .exited(0))
+      #expect(try text(path + ".broken") == broken)
+      #expect(try text(path).contains("value=\"second\""))
+      // Nobody waits for a helper process that is left.
+      #expect(server.folder.names(in: "repo/Probes").contains { $0.hasPrefix(".#") } == false)
+    }
+  }
+
   private func taskCount(of process: pid_t) -> Int {
     guard let directory = opendir("/proc/\(process)/task") else { return 0 }
     defer { closedir(directory) }

@@ -36,7 +36,7 @@ final class CfgRepository {
 
   func write(bytes: [UInt8], _ path: String) throws {
     directory.write("", to: "Cfg/" + path)
-    try AtomicFile.write(bytes, to: directory.file("Cfg/" + path))
+    try AtomicFile.writeOver(directory.file("Cfg/" + path), bytes)
     core.fileMonitor.processPending()
   }
 

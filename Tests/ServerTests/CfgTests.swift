@@ -240,19 +240,21 @@ import XMLRPC
 }
 
 @Test func pulledVersionBecomesAFile() async throws {
-  let repository = try CfgRepository(["a/a": "plain"], on: try EventLoop())
-  let entry = Element("Path", ["name": "/a"])
-  let choices = try repository.cfg.acceptChoices(entry, client())
-  let folder = repository.directory.file("Cfg/a")
-  #expect(choices == ["\(folder)/a", "\(folder)/a.H_one.example.com"])
-  entry.text = "pulled\n"
-  entry["mode"] = "0600"
-  entry["owner"] = "<&>"
-  try await repository.cfg.acceptPullData(specificTo: choices[1], entry)
-  let bound = try await repository.bind("/a")
-  #expect(bound.text == "pulled\n" && bound["mode"] == "0600" && bound["owner"] == "<&>")
-  #expect(await repository.text("/a", client("two")) == "plain")
-  await #expect(throws: PluginExecutionError.self) {
-    try await repository.cfg.acceptPullData(specificTo: "/etc/passwd", entry)
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let repository = try CfgRepository(["a/a": "plain"], on: loop)
+    let entry = Element("Path", ["name": "/a"])
+    let choices = try repository.cfg.acceptChoices(entry, client())
+    let folder = repository.directory.file("Cfg/a")
+    #expect(choices == ["\(folder)/a", "\(folder)/a.H_one.example.com"])
+    entry.text = "pulled\n"
+    entry["mode"] = "0600"
+    entry["owner"] = "<&>"
+    try await repository.cfg.acceptPullData(specificTo: choices[1], entry)
+    let bound = try await repository.bind("/a")
+    #expect(bound.text == "pulled\n" && bound["mode"] == "0600" && bound["owner"] == "<&>")
+    #expect(await repository.text("/a", client("two")) == "plain")
+    await #expect(throws: PluginExecutionError.self) {
+      try await repository.cfg.acceptPullData(specificTo: "/etc/passwd", entry)
+    }
   }
 }

@@ -50,7 +50,7 @@ import XMLRPC
     let output = String(repeating: "0123456789abcdef", count: 640_000)
     let file =
       "<Probed><Client name=\"c\" timestamp=\"1\"><Probe name=\"large\" value=\"\(output)\"/></Client></Probed>"
-    let client = try #require(try ProbeStore.read(Array(file.utf8)).children.first)
+    let client = try #require(try ProbedFile.parse(Array(file.utf8)).children.first)
     #expect(client.children[0]["value"]?.utf8.count == 10_240_000)
   }
 

@@ -155,7 +155,7 @@ import Testing
     let table = ConfigurationTable.markdown(.standard)
     if getenv("BCFG2_WRITE_DOCS") != nil, let start = page.firstRange(of: ConfigurationTable.mark) {
       let new = page[..<start.upperBound] + "\n\n" + table
-      try AtomicFile.write(Array(new.utf8), to: "\(Project.root)/docs/configuration.md")
+      try AtomicFile.writeOver("\(Project.root)/docs/configuration.md", Array(new.utf8))
       return
     }
     let isTheSame = page.hasSuffix("\(ConfigurationTable.mark)\n\n\(table)")

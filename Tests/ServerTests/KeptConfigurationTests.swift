@@ -225,10 +225,12 @@ private final class Site {
     try await site.report(0, "group:probed")
     _ = try await site.ask(0)
     #expect(site.given == given + 3)
-    // Somebody else's write concerns all, also of the same file.
+    // Somebody else's write concerns those whose data is another one.
     site.folder.write("<Probed/>", to: "Probes/probed.xml")
     site.core.fileMonitor.processPending()
-    #expect(site.core.repositoryGeneration != repository)
+    #expect(site.core.repositoryGeneration == repository)
+    for client in Site.clients.indices { _ = try await site.ask(client) }
+    #expect(site.given == given + 3 + Site.clients.count - 1)
     site.core.shutdown()
   }
 }

@@ -104,6 +104,85 @@ import Testing
     }
   }
 
+  @Test func whatAnAdministratorSavesWhileTheDiskIsWaitedForStays() async throws {
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let disk = HeldSynchronizer()
+      bench.core.loop.fileWriter.synchronizer = disk
+      let task = Task { try await plugin.setVersion("one", "1.3.3") }
+      while disk.heldCount == 0 { await bench.core.loop.nextIteration() }
+      bench.edit(
+        "Metadata/clients.xml",
+        Self.clients.replacing("<Client name=\"TWO\"", with: "<Client name=\"three\"/><Client name=\"TWO\""))
+      disk.isHolding = false
+      disk.release()
+      try await task.value
+      let text = try bench.text("Metadata/clients.xml")
+      #expect(text.contains("name=\"three\"") && text.contains("version=\"1.3.3\""))
+      #expect(await plugin.listClients() == ["one", "three", "two"])
+      #expect(try await bench.core.buildMetadata("one").version == "1.3.3")
+    }
+  }
+
+  @Test func aFileThatKeepsChangingIsNotReplaced() async throws {
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let disk = HeldSynchronizer()
+      bench.core.loop.fileWriter.synchronizer = disk
+      let task = Task { try await plugin.setVersion("one", "1.3.3") }
+      for attempt in 1...FileWriter.attemptLimit {
+        while disk.begun < attempt { await bench.core.loop.nextIteration() }
+        bench.edit("Metadata/clients.xml", "\(Self.clients)<!-- \(attempt) -->\n")
+        disk.release()
+      }
+      await #expect(throws: MetadataRuntimeError.self) { try await task.value }
+      #expect(try bench.text("Metadata/clients.xml") == "\(Self.clients)<!-- \(FileWriter.attemptLimit) -->\n")
+      #expect(bench.repository.names(in: "Metadata") == ["clients.xml", "groups.xml"])
+    }
+  }
+
+  @Test func aSlowDiskDelaysOnlyWhoWaitsForIt() async throws {
+    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let disk = HeldSynchronizer()
+      bench.core.loop.fileWriter.synchronizer = disk
+      var order: [String] = []
+      let slow = Task {
+        try await plugin.setVersion("one", "1.3.3")
+        order.append("slow")
+      }
+      while disk.heldCount == 0 { await bench.core.loop.nextIteration() }
+      for number in 0..<1000 {
+        #expect(try await bench.core.buildMetadata("two").profile == "base")
+        order.append("\(number)")
+      }
+      disk.isHolding = false
+      disk.release()
+      try await slow.value
+      #expect(order.count == 1001 && order.last == "slow")
+    }
+  }
+
+  /// As many clients as come when a site's machines start at one moment.
+  @Test func versionsOfManyClientsAreOneChangeOfTheFile() async throws {
+    let count = 10_000
+    let clients = (0..<count).map { "  <Client name=\"client\($0)\" profile=\"base\"/>\n" }.joined()
+    let files = ["Metadata/groups.xml": Self.groups, "Metadata/clients.xml": "<Clients>\n\(clients)</Clients>\n"]
+    try await CoreBench.run(files: files) { (bench: CoreBench) async throws in
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let disk = HeldSynchronizer(isHolding: false)
+      bench.core.loop.fileWriter.synchronizer = disk
+      let tasks = (0..<count).map { number in Task { try await plugin.setVersion("client\(number)", "1.4.0") } }
+      for task in tasks { try await task.value }
+      // Each of which scans the text once.
+      #expect(plugin.writer.attempts == 1)
+      // The file and its folder.
+      #expect(disk.begun == 2)
+      let text = try bench.text("Metadata/clients.xml")
+      #expect(text == files["Metadata/clients.xml"]?.replacing("\"base\"/>", with: "\"base\" version=\"1.4.0\"/>"))
+    }
+  }
+
   @Test func aFileThatCannotBeParsedIsNotReplaced() async throws {
     try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(MetadataPlugin.self)

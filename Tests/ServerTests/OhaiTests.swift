@@ -15,11 +15,11 @@ private func answer(_ text: String) -> [Element] {
     let plugin = try bench.plugin(OhaiPlugin.self)
     let metadata = try await bench.metadata()
     #expect(plugin.getProbes(metadata).map { $0["interpreter"] } == ["/bin/sh"])
-    try plugin.receiveData(metadata, answer("{\"cpu\": {\"total\": 2}}"))
+    try await plugin.receiveData(metadata, answer("{\"cpu\": {\"total\": 2}}"))
     #expect(try bench.text("Ohai/one.example.com.json") == "{\"cpu\": {\"total\": 2}}")
-    let error = #expect(throws: JSONError.self) { try plugin.receiveData(metadata, answer("{\"cpu\": ")) }
+    let error = await #expect(throws: JSONError.self) { try await plugin.receiveData(metadata, answer("{\"cpu\": ")) }
     #expect(error?.description == "No JSON object could be decoded")
-    try plugin.receiveData(metadata, answer(""))
+    try await plugin.receiveData(metadata, answer(""))
     let data = try await bench.metadata()[connector: "Ohai"] as? OhaiData
     #expect(data?.value["cpu"]?["total"] == .integer(2))
     let other = try await bench.metadata("two.example.com")[connector: "Ohai"] as? OhaiData

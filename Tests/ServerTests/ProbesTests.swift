@@ -15,6 +15,7 @@ import Testing
   private static var settings: Settings {
     var settings = CoreBench.settings
     settings.plugins = ["Metadata", "Probes"]
+    settings.probesLayout = "file"
     return settings
   }
 
@@ -175,12 +176,14 @@ import Testing
     try await CoreBench.run(files: files([:]), settings: Self.settings) { (bench: CoreBench) async throws in
       let plugin = try bench.plugin(ProbesPlugin.self)
       let metadata = try await bench.core.buildMetadata("one")
-      let path = bench.repository.file("Probes/probed.xml")
-      unlink(path)
-      mkdir(path, 0o755)
-      await #expect(throws: SystemError.self) { try await plugin.receiveData(metadata, [output("a", "1")]) }
-      rmdir(path)
+      let disk = HeldSynchronizer(isHolding: false)
+      bench.core.loop.fileWriter.synchronizer = disk
+      disk.failure = ENOSPC
+      await #expect(throws: FileWriteError.self) { try await plugin.receiveData(metadata, [output("a", "group:x")]) }
+      #expect(try bench.text("Probes/probed.xml") == "<Probed/>\n")
+      #expect(try await bench.core.buildMetadata("one").groups == ["base", "web"])
       // Said again, it is written.
+      disk.failure = 0
       try await plugin.receiveData(metadata, [output("a", "1")])
       #expect(try bench.text("Probes/probed.xml").contains("value=\"1\""))
     }

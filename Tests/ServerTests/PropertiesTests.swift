@@ -69,18 +69,18 @@ import Testing
     try await CoreBench.run(files: Self.files, settings: Self.settings) { (bench: CoreBench) async throws in
       let root = Element("P", ["a": "1"])
       root.append("new")
-      try bench.plugin(PropertiesPlugin.self).write(root, to: "a.xml")
+      try await bench.plugin(PropertiesPlugin.self).write(root, to: "a.xml")
       bench.monitor.processPending()
       #expect(try await tags(bench, "a.xml") == ["new"])
-      #expect(throws: PluginExecutionError.self) {
-        try bench.plugin(PropertiesPlugin.self).write(root, to: "../Metadata/clients.xml")
+      await #expect(throws: PluginExecutionError.self) {
+        try await bench.plugin(PropertiesPlugin.self).write(root, to: "../Metadata/clients.xml")
       }
     }
     var settings = Self.settings
     settings.propertiesWritesEnabled = false
     try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
-      #expect(throws: PluginExecutionError.self) {
-        try bench.plugin(PropertiesPlugin.self).write(Element("P"), to: "a.xml")
+      await #expect(throws: PluginExecutionError.self) {
+        try await bench.plugin(PropertiesPlugin.self).write(Element("P"), to: "a.xml")
       }
     }
   }

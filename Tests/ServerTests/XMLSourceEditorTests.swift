@@ -79,6 +79,36 @@ private func isTrue(_ value: Bool, at place: SourceLocation = #_sourceLocation) 
   #expect(result == "<C>\n  <N n=\"1\" x=\"y\"/>\n</C>")
 }
 
+@Test func editsOfOneElementAndOfItsNeighboursMeet() throws {
+  let source = "<C>\n  <X n='1' a='1'/>\n  <X n='2'/>\n</C>\n"
+  let result = try edited(source) {
+    try $0.setAttribute("a", to: nil, of: "X", where: "n", is: "1")
+    try $0.setAttribute("b", to: "1", of: "X", where: "n", is: "1")
+    try $0.setAttribute("c", to: "2", of: "X", where: "n", is: "1")
+    try $0.setAttribute("b", to: "3", of: "X", where: "n", is: "1")
+    try isTrue($0.removeElement("X", where: "n", is: "2"))
+    try isTrue(!$0.setAttribute("b", to: "1", of: "X", where: "n", is: "2"))
+    try $0.appendChild(Element("N"))
+    // By what it is called from then on.
+    try isTrue($0.setAttribute("n", to: "one", of: "X", where: "n", is: "1"))
+    try isTrue(!$0.setAttribute("d", to: "1", of: "X", where: "n", is: "1"))
+    try isTrue($0.setAttribute("d", to: "1", of: "X", where: "n", is: "one"))
+  }
+  #expect(result == "<C>\n  <X n='one' c='2' b='3' d='1'/>\n  <N/>\n</C>\n")
+}
+
+@Test func theLastChildIsReplacedByAnother() throws {
+  for source in ["<C>\n  <X n='1'/>\n</C>\n", "<C>\n  <X n='1'><Y n='2'/></X>\n</C>\n"] {
+    let result = try edited(source) {
+      try $0.setAttribute("a", to: "1", of: "X", where: "n", is: "1")
+      try isTrue($0.removeElement("X", where: "n", is: "1"))
+      try isTrue(!$0.removeElement("Y", where: "n", is: "2"))
+      try $0.appendChild(Element("N"))
+    }
+    #expect(result == "<C>\n  <N/>\n</C>\n")
+  }
+}
+
 @Test func elementsGoWithTheirLine() throws {
   let second = try edited(clients) { try isTrue($0.removeElement("Client", where: "name", is: "two")) }
   #expect(second == clients.replacing("\t<Client name=\"two\"><Alias name=\"deux\"/></Client>\n", with: ""))

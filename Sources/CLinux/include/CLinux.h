@@ -81,6 +81,12 @@ int clinux_inotify_init(void);
 /// pidfd_open(pid, 0); close-on-exec by definition. A raw system call where glibc has no wrapper.
 int clinux_pidfd_open(int32_t pid);
 
+/// sendmsg(2) of one packet with one descriptor (SCM_RIGHTS), without SIGPIPE. Bytes sent, or -1.
+long clinux_send_descriptor(int socket, const void *bytes, size_t count, int descriptor);
+/// recvmsg(2) of one packet. Stores the descriptor that came with it, close-on-exec, or -1; further ones are closed.
+/// Bytes received, 0 at the end, or -1.
+long clinux_receive_descriptor(int socket, void *bytes, size_t count, int *descriptor);
+
 // Processes
 
 int clinux_wifexited(int status);
@@ -123,6 +129,10 @@ int clinux_s_isreg(uint32_t mode);
 int clinux_s_isdir(uint32_t mode);
 int clinux_s_islnk(uint32_t mode);
 int clinux_s_issock(uint32_t mode);
+/// renameat2(2) with RENAME_NOREPLACE: EEXIST where the new name is taken, EINVAL where the file system has no such rename.
+int clinux_rename_new(const char *from, const char *to);
+/// syncfs(2): everything of the file system that the descriptor is on.
+int clinux_syncfs(int descriptor);
 /// getrandom(2): fills the whole buffer (at most 256 bytes are never cut short), or -1.
 long clinux_getrandom(void *buffer, size_t length);
 

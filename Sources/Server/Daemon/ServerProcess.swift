@@ -144,6 +144,10 @@ public final class ServerProcess {
     }
     core.hasDroppedPrivileges = settings.user != 0
     logger.debug("Dropped privileges to \(getuid()):\(getgid()).")
+    loop.fileWriter.synchronizer = SyncHelpers(on: loop)
+    for path in AtomicFile.removeLeftovers(below: settings.repository) {
+      logger.notice("Removed \(path), which a write that was cut off has left")
+    }
     // A plugin that never gets ready does not keep a signal from ending the process.
     var failure: (any Error)?
     let starting = Task {

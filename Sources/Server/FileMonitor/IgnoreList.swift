@@ -1,3 +1,4 @@
+import EventLoop
 import Glibc
 
 /// `[server] ignore_files`: names that no handler hears of, such as what editors and version control leave behind.
@@ -13,8 +14,10 @@ public nonisolated struct IgnoreList: Sendable {
   public init(_ patterns: [String] = defaults) { self.patterns = patterns }
 
   /// Whether a pattern matches the name of a file or folder, or the whole path of one that is monitored itself.
+  ///
+  /// The temporary files of the server's own writes are always ignored.
   public func matches(_ name: String) -> Bool {
-    patterns.contains { fnmatch($0, name, FNM_NOESCAPE) == 0 }
+    AtomicFile.isTemporaryName(name) || patterns.contains { fnmatch($0, name, FNM_NOESCAPE) == 0 }
   }
 
   /// Whether a pattern matches a monitored path or its last component.

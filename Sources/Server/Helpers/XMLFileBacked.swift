@@ -29,8 +29,9 @@ open class XMLFileBacked: FileBacked {
     super.init(path: path, monitor: monitor, logger: logger)
     if let topTag, !fileExists(path) {
       logger.warning("\(path) does not exist, creating")
-      do throws(SystemError) {
-        try AtomicFile.write(Array("<\(topTag)/>\n".utf8), to: path)
+      do throws(FileWriteError) {
+        try AtomicFile.write(
+          FileWrite(Array("<\(topTag)/>\n".utf8), to: path, replacing: .missing, mode: .ordinary))
       } catch {
         logger.error("\(error)")
       }

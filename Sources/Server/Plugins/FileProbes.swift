@@ -83,7 +83,9 @@ final class FileProbesPlugin: Plugin, Probing {
     }
   }
 
-  /// Writes a client's file, unless Cfg has the same or it is not to be updated.
+  /// Writes a client's file, unless Cfg has the same or it is not to be updated. It is on disk when this returns.
+  ///
+  /// - Throws: `PluginExecutionError` where the file is not asked for, is no Base64, or cannot be written.
   private func take(_ document: Element, _ metadata: ClientMetadata) async throws {
     let path = document.name ?? "None"
     let contents = try contents()
@@ -93,33 +95,57 @@ final class FileProbesPlugin: Plugin, Probing {
     guard let bytes = Base64.decode(Array((document.text ?? "").utf8)) else {
       throw PluginExecutionError("\(path) from \(metadata.hostname) is no Base64")
     }
+    let limit = core.settings.value("cfg", "max_file_size")?.value.integer ?? bytes.count
+    guard bytes.count <= limit else {
+      throw PluginExecutionError(
+        "\(path) from \(metadata.hostname) has \(bytes.count) bytes, [cfg] max_file_size is \(limit)")
+    }
     let folder = try NamedFile.folder(path, below: contents.folder)
     let target = try NamedFile.path("\(RepositoryPath.name(of: folder)).H_\(metadata.hostname)", in: folder)
-    let known = await current(path, contents, metadata)
-    if known == bytes {
-      debugLog("Existing \(path) contents match probed contents")
+    for attempt in 1... {
+      let known = await current(path, contents, metadata)
+      if known == bytes {
+        debugLog("Existing \(path) contents match probed contents")
+        return
+      }
+      if known != nil, file.update != "true" {
+        logger.info("Skipping updated probed file \(target)")
+        return
+      }
+      logger.info("Writing \(known == nil ? "new" : "updated") probed file \(target)")
+      do {
+        let files = try files(target, bytes, document, isNew: known == nil)
+        try makeFolders(folder)
+        try await core.loop.fileWriter.write(files)
+      } catch FileWriteError.changed(let path) where attempt < FileWriter.attemptLimit {
+        logger.info("\(path) was saved by somebody else meanwhile, looking at it again")
+        core.fileMonitor.processPending()
+        continue
+      } catch {
+        let message = "Could not write \(target): \(error)"
+        logger.error("\(message)")
+        throw PluginExecutionError(message)
+      }
+      core.fileMonitor.processPending()
+      if await current(path, contents, metadata) != bytes { logger.error("\(path) still not registered") }
       return
     }
-    if known != nil, file.update != "true" {
-      logger.info("Skipping updated probed file \(target)")
-      return
+  }
+
+  /// The client's file, and an info.xml with its permissions where there is none.
+  private func files(
+    _ target: String, _ bytes: [UInt8], _ document: Element, isNew: Bool
+  ) throws(SystemError) -> [FileWrite] {
+    let old = try AtomicFile.version(of: target, limitBytes: FileBacked.fileLimitBytes)
+    var files = [
+      FileWrite(bytes, to: target, replacing: old, mode: FileWrite.Mode(ofClient: document["mode"]))
+    ]
+    let info = RepositoryPath.folder(of: target) + "/info.xml"
+    if isNew, !fileExists(info) {
+      logger.info("Writing \(info) for \(document.name ?? "None")")
+      files.append(FileWrite(infoXML(document), to: info, replacing: .missing, mode: .ordinary))
     }
-    logger.info("Writing \(known == nil ? "new" : "updated") probed file \(target)")
-    var files = [(path: target, bytes: bytes)]
-    let info = folder + "/info.xml"
-    if known == nil, !fileExists(info) {
-      logger.info("Writing \(info) for \(path)")
-      files.append((info, infoXML(document)))
-    }
-    do throws(SystemError) {
-      try makeFolders(folder)
-      try AtomicFile.write(files, newFileMode: 0o666)
-    } catch {
-      logger.error("Could not write \(target): \(error)")
-      return
-    }
-    core.fileMonitor.processPending()
-    if await current(path, contents, metadata) != bytes { logger.error("\(path) still not registered") }
+    return files
   }
 
   /// The contents that a client would get; nil where it would get none.

@@ -25,7 +25,7 @@ final class NagiosGenPlugin: Plugin, Generator {
   func binder(tag: String, name: String) -> EntryBinder? {
     guard tag == "Path" else { return nil }
     if name == Self.hostPath { return .later { [unowned self] in try await bindHost($0, $1) } }
-    if name == serverPath { return .now { [unowned self] in try bindServer($0, $1) } }
+    if name == serverPath { return .later { [unowned self] in try await bindServer($0, $1) } }
     return nil
   }
 
@@ -57,10 +57,10 @@ final class NagiosGenPlugin: Plugin, Generator {
     lines.append("}")
     let text = lines.joined(separator: "\n") + "\n"
     set(entry, text, owner: "root", mode: "0400")
-    keep(text, try NamedFile.path("\(host)-host.cfg", in: folder))
+    try await keep(text, try NamedFile.path("\(host)-host.cfg", in: folder))
   }
 
-  private func bindServer(_ entry: Element, _ metadata: ClientMetadata) throws {
+  private func bindServer(_ entry: Element, _ metadata: ClientMetadata) async throws {
     // What was made for other clients.
     metadata.dependOnMore()
     let hosts = try RepositoryPath.glob("\(folder)/*-host.cfg").map(read)
@@ -75,7 +75,7 @@ final class NagiosGenPlugin: Plugin, Generator {
     }.map(read)
     let text = "\(groups.joined(separator: "\n"))\n\n\(hosts.joined(separator: "\n"))"
     set(entry, text, owner: "nagios", mode: "0440")
-    keep(text, "\(folder)/nagiosgen.cfg")
+    try await keep(text, "\(folder)/nagiosgen.cfg")
   }
 
   private static func line(_ name: String, _ value: String) -> String {
@@ -121,14 +121,18 @@ final class NagiosGenPlugin: Plugin, Generator {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Leaves a file in the plugin's folder, where it is not there already. The entry is bound even if that fails.
-  private func keep(_ text: String, _ path: String) {
+  /// Leaves a file in the plugin's folder, where it is not there already.
+  ///
+  /// - Throws: `PluginExecutionError` where it cannot be written: the entry fails, as Nagios would not know of the host.
+  private func keep(_ text: String, _ path: String) async throws {
     let bytes = Array(text.utf8)
     if fileExists(path), let old = try? AtomicFile.readFile(path, limitBytes: Self.limitBytes), old == bytes { return }
-    do throws(SystemError) {
-      try AtomicFile.write(bytes, to: path, newFileMode: 0o666)
+    do throws(FileWriteError) {
+      try await core.loop.fileWriter.overwrite(path, with: bytes, mode: .ordinary, limitBytes: Self.limitBytes)
     } catch {
-      logger.error("Failed to write \(path): \(error)")
+      let message = "Failed to write \(path): \(error)"
+      logger.error("\(message)")
+      throw PluginExecutionError(message)
     }
   }
 }

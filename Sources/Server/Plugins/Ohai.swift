@@ -29,15 +29,18 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     return [probe]
   }
 
-  /// - Throws: `JSONError`; nothing is kept then.
-  func receiveData(_ metadata: ClientMetadata, _ data: [Element]) throws {
+  /// - Throws: `JSONError`, `FileWriteError`; nothing is kept then.
+  func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
     guard let text = data.first?.text, !text.isEmpty else { return }
     let client = metadata.hostname
     if cache[client]?.text == text { return }
     let new = OhaiData(text: text, value: try JSONValue(json: text))
-    try AtomicFile.write(Array(text.utf8), to: try path(of: client), newFileMode: 0o666)
-    cache[client] = new
-    core.expireMetadataCache(client)
+    try await core.loop.fileWriter.overwrite(
+      try path(of: client), with: Array(text.utf8), mode: .ordinary, limitBytes: Self.limitBytes
+    ) { [self] in
+      cache[client] = new
+      core.expireMetadataCache(client)
+    }
   }
 
   func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {

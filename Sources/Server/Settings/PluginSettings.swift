@@ -7,6 +7,9 @@ nonisolated extension SettingRegistry {
 
     .init("probes", "use_database", .boolean, default: "false", help: "Keep probe data in the database"),
     .init(
+      "probes", "layout", .choice(["client", "file"]), default: "client", .ours,
+      help: "client: probe data in a file for each client, probed.xml is a copy; file: in probed.xml alone"),
+    .init(
       "probes", "allowed_groups", .wordList, default: ".*",
       help: "Regular expressions, anchored at both ends, of the groups that probes may put a client in"),
 

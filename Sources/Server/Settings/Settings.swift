@@ -107,6 +107,8 @@ public nonisolated struct Settings: Sendable {
   public var metadataUsesDatabase = false
   /// `[probes] use_database`.
   public var probesUseDatabase = false
+  /// `[probes] layout`: `client` or `file`.
+  public var probesLayout = "client"
   /// `[probes] allowed_groups`: regular expressions, each to be anchored at both ends.
   public var probesAllowedGroups = [".*"]
   /// `[cfg] validation`: `:test` scripts run.

@@ -196,6 +196,7 @@ nonisolated extension Settings {
 
     metadataUsesDatabase = flag("metadata", "use_database")
     probesUseDatabase = flag("probes", "use_database")
+    probesLayout = text("probes", "layout") ?? probesLayout
     probesAllowedGroups = list("probes", "allowed_groups")
     cfgValidation = flag("cfg", "validation")
     propertiesWritesEnabled = flag("properties", "writes_enabled")

@@ -10,6 +10,14 @@ func isFolder(_ path: String) -> Bool {
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
+extension FileWrite.Mode {
+  /// For a client's file of this mode, such as `0644`: what not everyone may read there is not for everyone here.
+  nonisolated init(ofClient mode: String?) {
+    let bits = mode.flatMap { Int($0, radix: 8) }
+    self = (bits ?? (mode == nil ? 0o644 : 0)) & 0o004 == 0 ? .secret : .ordinary
+  }
+}
+
 /// Creates a folder and those above it, mode 0777 less the umask.
 func makeFolders(_ path: String) throws(SystemError) {
   if isFolder(path) { return }

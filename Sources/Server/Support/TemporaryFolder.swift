@@ -19,7 +19,7 @@ import Glibc
   /// Writes a file that only this user can read, and returns its path.
   public func write(_ bytes: [UInt8], _ name: String) throws(SystemError) -> String {
     let file = "\(path)/\(name)"
-    try AtomicFile.write(bytes, to: file, newFileMode: 0o600)
+    try AtomicFile.writeTemporary(bytes, to: file)
     return file
   }
 

@@ -16,7 +16,7 @@ func fuzzProbeData(_ bytes: [UInt8]) {
   report.append(to: &file, client: document.tag)
   file += "</Probed>\n".utf8
   do {
-    let clients = try ProbeStore.read(file).children
+    let clients = try ProbedFile.parse(file).children
     precondition(clients.count == 1 && clients[0].name == document.tag, "the client reads otherwise")
     let again = ProbeReport(clients[0])
     precondition(again.body == report.body && again.groups == report.groups, "the report reads otherwise")

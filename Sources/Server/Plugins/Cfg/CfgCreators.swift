@@ -14,6 +14,8 @@ class CfgCreator: CfgFile {
 
   /// Whether created data is encrypted where a passphrase is set.
   var isEncryptable: Bool { true }
+  /// Who may read created data.
+  var mode: FileWrite.Mode { .secret }
   /// The section of bcfg2.conf with `category` and `passphrase`.
   var section: String { "cfg" }
 
@@ -62,27 +64,29 @@ class CfgCreator: CfgFile {
     return try NamedFile.path(base + suffix + ending, in: folder)
   }
 
-  /// Writes created data: encrypted where a passphrase is set.
-  func write(_ bytes: [UInt8], for specificity: Specificity) throws {
+  /// The file for created data: encrypted where a passphrase is set. There is none yet.
+  func newFile(_ bytes: [UInt8], for specificity: Specificity) throws -> FileWrite {
     guard isEncryptable, let name = plugin.option(section, "passphrase") else {
-      return try writeFile(bytes, try createdPath(specificity))
+      return FileWrite(bytes, to: try createdPath(specificity), replacing: .missing, mode: mode)
     }
     let passphrase = try plugin.encryption.passphrase(named: name)
     plugin.debugLog("Cfg: Encrypting created data")
     let encrypted = try plugin.encryption.encrypt(bytes, with: passphrase)
-    try writeFile(encrypted, try createdPath(specificity, ending: ".crypt"))
+    return FileWrite(
+      encrypted, to: try createdPath(specificity, ending: ".crypt"), replacing: .missing, mode: mode)
   }
 
-  /// Writes a file of Cfg, and its folder where there is none.
-  func writeFile(_ bytes: [UInt8], _ path: String) throws {
-    plugin.debugLog("Cfg: Writing new file \(path)")
+  /// Writes files of Cfg together, and their folders where there are none.
+  func write(_ files: [FileWrite]) async throws {
+    let paths = files.map(\.path).joined(separator: ", ")
+    plugin.debugLog("Cfg: Writing new file \(paths)")
     do {
-      try makeFolders(RepositoryPath.folder(of: path))
-      try AtomicFile.write(bytes, to: path)
+      for file in files { try makeFolders(RepositoryPath.folder(of: file.path)) }
+      try await plugin.core.loop.fileWriter.write(files)
     } catch {
-      throw PluginExecutionError("Could not write \(path): \(error)")
+      throw PluginExecutionError("Could not write \(paths): \(error)")
     }
-    plugin.tellOfWrittenFile(path)
+    for file in files { plugin.tellOfWrittenFile(file.path) }
   }
 
   /// Runs a program that has to succeed.

@@ -69,7 +69,7 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
   }
 
   public func acceptPullData(specificTo path: String, _ entry: Element) async throws {
-    try requireEntrySet(entry).write(entry, to: path)
+    try await requireEntrySet(entry).write(entry, to: path)
     core.fileMonitor.processPending()
   }
 

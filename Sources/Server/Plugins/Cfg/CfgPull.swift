@@ -17,20 +17,20 @@ extension CfgEntrySet {
   }
 
   /// Writes contents, where the entry has some, and permissions, where it has some, as info.xml.
-  func write(_ entry: Element, to file: String) throws {
+  func write(_ entry: Element, to file: String) async throws {
     guard RepositoryPath.folder(of: file) == path else {
       throw PluginExecutionError("Cfg: \(file) is not a file of \(name)")
     }
     do {
-      if let text = entry.text { try writeContents(entry, text, file) }
-      if ["owner", "group", "mode"].contains(where: { entry[$0] != nil }) { try writeInfo(entry) }
+      if let text = entry.text { try await writeContents(entry, text, file) }
+      if ["owner", "group", "mode"].contains(where: { entry[$0] != nil }) { try await writeInfo(entry) }
     } catch let error as PluginExecutionError {
       plugin.logger.error("\(error)")
       throw error
     }
   }
 
-  private func writeContents(_ entry: Element, _ text: String, _ file: String) throws {
+  private func writeContents(_ entry: Element, _ text: String, _ file: String) async throws {
     for kind in ["genshi", "cheetah", "jinja2"] where fileExists("\(file).\(kind)") {
       throw PluginExecutionError("Cfg: Unable to pull data for \(kind) types")
     }
@@ -47,11 +47,12 @@ extension CfgEntrySet {
         throw PluginExecutionError("Cfg: Cannot encode content of \(file) as \(plugin.core.settings.encoding)")
       }
     }
-    try AtomicFile.write(bytes, to: file)
+    try await plugin.core.loop.fileWriter.overwrite(
+      file, with: bytes, mode: FileWrite.Mode(ofClient: entry["mode"]), limitBytes: plugin.limitBytes)
     plugin.debugLog("Wrote file \(file)")
   }
 
-  private func writeInfo(_ entry: Element) throws {
+  private func writeInfo(_ entry: Element) async throws {
     if plugin.core.settings.compatibility == .bcfg213 {
       for old in ["info", ":info"] where fileExists("\(path)/\(old)") {
         plugin.logger.info("Removing \(path)/\(old) and replacing with info.xml")
@@ -66,7 +67,8 @@ extension CfgEntrySet {
     var text = "<FileInfo>\n  <Info"
     for (name, value) in info.attributes { text += " \(name)=\"\(Self.escaped(value))\"" }
     text += "/>\n</FileInfo>\n"
-    try AtomicFile.write(Array(text.utf8), to: "\(path)/info.xml")
+    try await plugin.core.loop.fileWriter.overwrite(
+      "\(path)/info.xml", with: Array(text.utf8), mode: .ordinary, limitBytes: plugin.limitBytes)
     plugin.debugLog("Wrote file \(path)/info.xml")
   }
 

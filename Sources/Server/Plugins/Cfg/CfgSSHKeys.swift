@@ -16,8 +16,11 @@ final class CfgPrivateKeyCreator: CfgCreator {
     let publicPath = try Self.createdPath(in: RepositoryPath.folder(of: path) + ".pub", specificity)
     let words = String(decoding: pair.publicKey, as: UTF8.self).split(whereSeparator: \.isWhitespace).prefix(2)
     let publicKey = (words.map(String.init) + [publicPath]).joined(separator: " ") + "\n"
-    try writeFile(Array(publicKey.utf8), publicPath)
-    try write(pair.privateKey, for: specificity)
+    let old = try AtomicFile.version(of: publicPath, limitBytes: KeyProgram.outputLimitBytes)
+    try await write([
+      FileWrite(Array(publicKey.utf8), to: publicPath, replacing: old, mode: .ordinary),
+      newFile(pair.privateKey, for: specificity),
+    ])
     return pair.privateKey
   }
 
@@ -75,6 +78,7 @@ final class CfgPrivateKeyCreator: CfgCreator {
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgPublicKeyCreator.py.
 final class CfgPublicKeyCreator: CfgCreator {
   override var isEncryptable: Bool { false }
+  override var mode: FileWrite.Mode { .ordinary }
 
   override func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
     let name = entry.name ?? ""
@@ -106,7 +110,7 @@ final class CfgPublicKeyCreator: CfgCreator {
     plugin.debugLog("Cfg: Extracting SSH public key from \(privateName)")
     let output = try await run(
       ["ssh-keygen", "-y", "-f", key], purpose: "Cfg: Failed to extract public key from \(privateName)")
-    try write(output.standardOutput, for: specificity)
+    try await write([newFile(output.standardOutput, for: specificity)])
     return output.standardOutput
   }
 }

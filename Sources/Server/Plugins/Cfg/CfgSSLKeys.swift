@@ -14,7 +14,7 @@ final class CfgSSLKeyCreator: CfgCreator {
     let bytes = try await TLSCredentials(loop: plugin.core.loop, label: "").makeKey(
       type: key?["type"] ?? "rsa", bits: key?["bits"] ?? "2048",
       purpose: "Failed to generate key \(path) for \(metadata.hostname)")
-    try write(bytes, for: specificity)
+    try await write([newFile(bytes, for: specificity)])
     return bytes
   }
 }
@@ -25,6 +25,7 @@ final class CfgSSLKeyCreator: CfgCreator {
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgSSLCACertCreator.py.
 final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
   override var section: String { "sslca" }
+  override var mode: FileWrite.Mode { .ordinary }
 
   private var credentials: TLSCredentials { TLSCredentials(loop: plugin.core.loop, label: "") }
 
@@ -53,7 +54,7 @@ final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
     let bytes = try await credentials.makeCertificate(
       subject, key: try await key(certificate, metadata), days: certificate["days"] ?? "365",
       by: authority(certificate), appendsChain: certificate["append_chain"].map { !$0.isEmpty } ?? false)
-    try write(bytes, for: specificity)
+    try await write([newFile(bytes, for: specificity)])
     return bytes
   }
 

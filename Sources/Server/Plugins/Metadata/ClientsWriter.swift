@@ -20,15 +20,18 @@ enum ClientsEdit {
 
 /// Writes changes to clients.xml and to the files that it includes.
 ///
-/// Changes of one iteration of the loop are written together, then those who wait for them go on: what was answered is
-/// on disk. What an administrator saved meanwhile is read first and stays; a file that cannot be parsed is not touched.
+/// Changes of one iteration of the loop are written together, and so are those that come while the disk is waited for;
+/// then those who wait for them go on: what was answered is on disk. What an administrator saves meanwhile is read first
+/// and stays; a file that cannot be parsed is not touched.
 final class ClientsWriter {
-  /// How often the file is read again where an administrator saves it while it is edited.
-  private static let attempts = 5
+  private typealias Waiting = (edit: ClientsEdit, done: CheckedContinuation<Void, any Error>)
 
   private unowned let plugin: MetadataPlugin
   private let file: MetadataFile
-  private var waiting: [(edit: ClientsEdit, done: CheckedContinuation<Void, any Error>)] = []
+  private var waiting: [Waiting] = []
+  private var isWriting = false
+  /// How often the text was scanned, changed and written.
+  private(set) var attempts = 0
 
   init(plugin: MetadataPlugin, file: MetadataFile) {
     self.plugin = plugin
@@ -44,17 +47,26 @@ final class ClientsWriter {
       throw MetadataConsistencyError("Control characters cannot be written to \(file.path)")
     }
     try await withCheckedThrowingContinuation { continuation in
-      if waiting.isEmpty { plugin.core.loop.atEndOfIteration { [self] in flush() } }
       waiting.append((edit, continuation))
+      guard !isWriting else { return }
+      isWriting = true
+      plugin.core.loop.atEndOfIteration { [self] in Task { await writeWaiting() } }
     }
   }
 
-  private func flush() {
-    let batch = waiting
-    waiting = []
+  private func writeWaiting() async {
+    while !waiting.isEmpty {
+      let batch = waiting
+      waiting = []
+      await write(batch)
+    }
+    isWriting = false
+  }
+
+  private func write(_ batch: [Waiting]) async {
     var outcomes: [(any Error)?]
     do {
-      outcomes = try write(batch.map(\.edit))
+      outcomes = try await write(batch.map(\.edit))
     } catch {
       let message = "Failed to write \(file.path): \(error)"
       plugin.logger.error("\(message)")
@@ -68,29 +80,44 @@ final class ClientsWriter {
   /// Makes changes in the text of the files, writes those, and takes the changes over.
   ///
   /// - Returns: for each change, why it was not made; nil where it was.
-  private func write(_ edits: [ClientsEdit]) throws -> [(any Error)?] {
-    for _ in 0..<Self.attempts {
+  private func write(_ edits: [ClientsEdit]) async throws -> [(any Error)?] {
+    for _ in 0..<FileWriter.attemptLimit {
+      attempts += 1
       guard plugin.refreshClients() else {
         throw MetadataRuntimeError("it cannot be read as it is now, and so is not replaced")
       }
       guard let contents = file.unchangedContents() else { continue }
-      var text = ClientsText(file: file, contents: contents, table: plugin.clients)
-      var outcomes: [(any Error)?] = []
-      for edit in edits {
+      var text = ClientsText(file: file, contents: contents.mapValues(\.bytes), table: plugin.clients)
+      let outcomes = try edits.map { edit -> (any Error)? in
         do {
           try text.make(edit)
-          outcomes.append(nil)
+          return nil
         } catch let error as MetadataConsistencyError {
           plugin.logger.error("\(error)")
-          outcomes.append(error)
+          return error
         }
       }
-      let files = try text.changed()
-      guard file.isSameOnDisk else { continue }
-      if !files.isEmpty { try AtomicFile.write(files) }
-      for (path, bytes) in files { file.wrote(bytes, to: path) }
-      for (edit, outcome) in zip(edits, outcomes) where outcome == nil { plugin.take(edit) }
-      return outcomes
+      let files = try text.changed().map { path, bytes in
+        guard bytes.count <= MetadataFile.limitBytes else {
+          throw MetadataRuntimeError("\(path) would have \(bytes.count) bytes, more than are read")
+        }
+        return FileWrite(bytes, to: path, replacing: contents[path]?.version ?? .missing, mode: .secret)
+      }
+      let made = zip(edits, outcomes).filter { $1 == nil }.map(\.0)
+      guard !files.isEmpty else {
+        plugin.take(made)
+        return outcomes
+      }
+      do throws(FileWriteError) {
+        try await plugin.core.loop.fileWriter.write(files) { [plugin, file] versions in
+          for (written, version) in zip(files, versions) { file.wrote(version, to: written.path) }
+          plugin.take(made)
+        }
+        return outcomes
+      } catch {
+        guard case .changed(let path) = error else { throw error }
+        plugin.logger.info("\(path) was saved by somebody else meanwhile, changing it once more")
+      }
     }
     throw MetadataRuntimeError("it keeps changing")
   }
@@ -145,24 +172,25 @@ private struct ClientsText {
   /// The file that has a client, and the name as it stands there.
   private mutating func place(of name: ClientName) throws -> (path: String, spelling: String) {
     let spelling = table.client(named: name)?.spelling ?? name.text
-    for path in file.paths where try editor(path).count(tag: "Client", where: "name", is: spelling) > 0 {
-      return (path, spelling)
+    for path in file.paths {
+      try load(path)
+      if let count = editors[path]?.count(tag: "Client", where: "name", is: spelling), count > 0 {
+        return (path, spelling)
+      }
     }
     throw MetadataConsistencyError("Client \"\(name)\" does not exist")
   }
 
   private mutating func change(_ path: String, _ body: (inout XMLSourceEditor) throws -> Void) throws {
-    var editor = try editor(path)
-    editors[path] = nil
+    try load(path)
+    // Out of the table, so that it is changed and not copied.
+    guard var editor = editors.removeValue(forKey: path) else { return }
+    defer { editors[path] = editor }
     try body(&editor)
-    editors[path] = editor
     changedPaths.insert(path)
   }
 
-  private mutating func editor(_ path: String) throws -> XMLSourceEditor {
-    if let editor = editors[path] { return editor }
-    let editor = try XMLSourceEditor(contents[path] ?? [], path: path)
-    editors[path] = editor
-    return editor
+  private mutating func load(_ path: String) throws {
+    if editors[path] == nil { editors[path] = try XMLSourceEditor(contents[path] ?? [], path: path) }
   }
 }

@@ -1,4 +1,3 @@
-import COpenSSL
 import EventLoop
 import Glibc
 
@@ -24,8 +23,8 @@ final class MetadataFile {
   let path: String
   /// True once it was read without errors.
   private(set) var isRead = false
-  /// SHA-256 of the file and of those it includes, as they were read last, good or not; a missing one has none.
-  private var digests: [String: [UInt8]] = [:]
+  /// Digests of the file and of those it includes, as they were read last, good or not; a missing one has none.
+  private var digests: [String: FileDigest] = [:]
   private var isBroken = false
   /// True where files came or went that a glob may fit.
   private var mustParse = true
@@ -36,13 +35,14 @@ final class MetadataFile {
 
   /// Creates the file where it does not exist, with nothing but its root.
   ///
-  /// - Throws: `SystemError` where it cannot be created.
-  init(plugin: MetadataPlugin, name: String, rootTag: String) throws {
+  /// - Parameter mode: of a file that is created.
+  /// - Throws: `FileWriteError` where it cannot be created.
+  init(plugin: MetadataPlugin, name: String, rootTag: String, mode: FileWrite.Mode) throws {
     self.plugin = plugin
     path = plugin.folder + "/" + name
     guard !fileExists(path) else { return }
     plugin.logger.warning("\(path) does not exist, creating")
-    try AtomicFile.write(Array("<\(rootTag)/>\n".utf8), to: path)
+    try AtomicFile.write(FileWrite(Array("<\(rootTag)/>\n".utf8), to: path, replacing: .missing, mode: mode))
   }
 
   /// The file itself, then those that it includes.
@@ -89,16 +89,13 @@ final class MetadataFile {
     return .broken
   }
 
-  /// True where the disk has what was read last.
-  var isSameOnDisk: Bool { digests(of: paths) == digests }
-
-  /// The bytes of the file and of those it includes; nil where the disk has others than were read last.
-  func unchangedContents() -> [String: [UInt8]]? {
-    var contents: [String: [UInt8]] = [:]
+  /// The file and those it includes as they are on disk; nil where the disk has others than were read last.
+  func unchangedContents() -> [String: (bytes: [UInt8], version: FileVersion)]? {
+    var contents: [String: (bytes: [UInt8], version: FileVersion)] = [:]
     for path in paths {
-      let bytes = read(path)
-      guard bytes.map(Self.digest) == digests[path] else { return nil }
-      contents[path] = bytes
+      let found = read(path)
+      guard found?.version.digest == digests[path] else { return nil }
+      contents[path] = found
     }
     return contents
   }
@@ -107,7 +104,7 @@ final class MetadataFile {
   func invalidate() { mustParse = true }
 
   /// Takes over contents that the server itself has just written.
-  func wrote(_ bytes: [UInt8], to path: String) { digests[path] = Self.digest(bytes) }
+  func wrote(_ version: FileVersion, to path: String) { digests[path] = version.digest }
 
   /// Logs what is wrong with an element.
   func complain(_ line: Int32, _ message: String) {
@@ -115,20 +112,15 @@ final class MetadataFile {
     plugin.logger.error("\(place):\(line): \(message)")
   }
 
-  private func digests(of paths: [String]) -> [String: [UInt8]] {
-    var digests: [String: [UInt8]] = [:]
-    for path in paths { digests[path] = read(path).map(Self.digest) }
+  private func digests(of paths: [String]) -> [String: FileDigest] {
+    var digests: [String: FileDigest] = [:]
+    for path in paths { digests[path] = read(path)?.version.digest }
     return digests
   }
 
-  /// The bytes of a file; nil for one that is missing or unreadable, which the parser tells of.
-  private func read(_ path: String) -> [UInt8]? { try? AtomicFile.readFile(path, limitBytes: Self.limitBytes) }
-
-  private static func digest(_ bytes: [UInt8]) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: Int(SHA256_DIGEST_LENGTH)) { digest, count in
-      SHA256(bytes, bytes.count, digest.baseAddress)
-      count = digest.count
-    }
+  /// A file; nil for one that is missing or unreadable, which the parser tells of.
+  private func read(_ path: String) -> (bytes: [UInt8], version: FileVersion)? {
+    try? AtomicFile.readVersion(path, limitBytes: Self.limitBytes)
   }
 
   /// The plugin's folder is watched as a whole; here what is included from elsewhere.

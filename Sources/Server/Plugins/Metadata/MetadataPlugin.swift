@@ -39,8 +39,8 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     guard !core.settings.metadataUsesDatabase else {
       throw PluginInitError("[metadata] use_database: clients are kept in clients.xml only")
     }
-    groupsFile = try MetadataFile(plugin: self, name: "groups.xml", rootTag: "Groups")
-    clientsFile = try MetadataFile(plugin: self, name: "clients.xml", rootTag: "Clients")
+    groupsFile = try MetadataFile(plugin: self, name: "groups.xml", rootTag: "Groups", mode: .ordinary)
+    clientsFile = try MetadataFile(plugin: self, name: "clients.xml", rootTag: "Clients", mode: .secret)
     writer = ClientsWriter(plugin: self, file: clientsFile)
     core.fileMonitor.add(folder, recursive: true, handler: self)
   }
@@ -231,8 +231,14 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     try await removeClient(name)
   }
 
-  /// Takes over a change that was written to clients.xml: the table becomes what parsing the file would make it.
-  func take(_ edit: ClientsEdit) {
+  /// Takes over changes that were written to clients.xml: the table becomes what parsing the file would make it.
+  func take(_ edits: [ClientsEdit]) {
+    for edit in edits { take(edit) }
+    if clients.isWorthReadingAgain { clientsFile.invalidate() }
+    refreshClients()
+  }
+
+  private func take(_ edit: ClientsEdit) {
     switch edit {
     case .add(let name, let attributes):
       if record(of: name) == nil { clients.add(name: name.text, attributes: attributes) }
@@ -252,8 +258,6 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       }
       expireCache(key: name)
     }
-    if clients.isWorthReadingAgain { clientsFile.invalidate() }
-    refreshClients()
   }
 
   /// Logs why an address has no client, as often as `RefusalLog` allows, and makes the error for it.

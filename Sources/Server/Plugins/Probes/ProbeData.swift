@@ -23,7 +23,7 @@ public final class ProbeDataSet: ConnectorData {
     var probes: [String: ProbeData] = [:]
     let document = Array("<Client>".utf8) + body + Array("</Client>".utf8)
     do {
-      for probe in try ProbeStore.read(document).children(tagged: "Probe") {
+      for probe in try ProbedFile.parse(document).children(tagged: "Probe") {
         if let name = probe.name { probes[name] = ProbeData(text: probe["value"] ?? "") }
       }
     } catch {
@@ -79,6 +79,24 @@ struct ProbeReport {
       },
       groups: element.children(tagged: "Group").compactMap(\.name))
   }
+
+  /// Whether another report has the same data and groups.
+  func saysSame(as other: ProbeReport) -> Bool { body == other.body && groups == other.groups }
+
+  /// Whether this report is to be taken where another one is known: it is as young, or younger, and says something else.
+  func supersedes(_ known: ProbeReport?) -> Bool {
+    guard let known else { return true }
+    return seconds > known.seconds || seconds == known.seconds && !saysSame(as: known)
+  }
+
+  func equals(_ other: ProbeReport?) -> Bool {
+    other.map { $0.timestamp == timestamp && saysSame(as: $0) } ?? false
+  }
+
+  private var seconds: Double { Double(timestamp) ?? 0 }
+
+  /// About the bytes that it takes in a file, without the client's name.
+  var sizeBytes: Int { body.count + 64 }
 
   /// Appends the `Client` element of probed.xml.
   func append(to output: inout [UInt8], client: ClientName) {

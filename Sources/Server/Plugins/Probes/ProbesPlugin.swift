@@ -11,7 +11,6 @@ import XMLRPC
 public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated {
   public override class var name: String { "Probes" }
 
-  private static let storeName = "probed.xml"
   /// Most groups that the probes of one client may assign: more are a mistake or an attack, and each costs a comparison
   /// with `allowed_groups` and a place in everything that is built for the client.
   static let limitGroups = 1000
@@ -22,6 +21,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
 
   private var programs = ProbeSet()
   private var store: ProbeStore!
+  private var folderEvents: ProbedFolderEvents?
   /// What the whole name of a probed group must fit, one of them.
   /// nil lets every group in: the default, for which no expression need be compiled.
   private var allowedGroups: [PythonRegex]?
@@ -32,11 +32,19 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   public required init(core: ServerCore) throws {
     try super.init(core: core)
     guard !core.settings.probesUseDatabase else {
-      throw PluginInitError("[probes] use_database: probe data is kept in probed.xml only")
+      throw PluginInitError("[probes] use_database: probe data is kept in files only")
     }
     try readAllowedGroups()
-    store = ProbeStore(path: "\(folder)/\(Self.storeName)", loop: core.loop, logger: logger)
+    store = ProbeStore(
+      layout: core.settings.probesLayout == "file" ? .file : .client, pluginFolder: folder, isReadOnly: core.isChild,
+      loop: core.loop, logger: logger)
+    store.onChange = { [unowned self] in dataChanged(of: $0, $1) }
     core.fileMonitor.add(folder, recursive: false, handler: self)
+    // A child has each report from the parent, which wrote the file.
+    guard store.layout == .client, !core.isChild else { return }
+    let events = ProbedFolderEvents(store)
+    folderEvents = events
+    core.fileMonitor.add(store.folder.path, recursive: false, handler: events)
   }
 
   private func readAllowedGroups() throws {
@@ -48,6 +56,9 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   }
 
   public override func settingsChanged() {
+    if core.settings.probesLayout != store.layout.rawValue {
+      logger.warning("\(core.settings.origin(of: "probes", "layout")): counts at the next start")
+    }
     do {
       try readAllowedGroups()
     } catch {
@@ -60,13 +71,26 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     super.shutdown()
   }
 
-  public func expireCache(key: ClientName?) { store.reloadIfChanged() }
+  public override var rmi: [String: RemoteMethod] {
+    var methods = super.rmi
+    methods["write_probed_xml"] = RemoteMethod { [unowned self] arguments in
+      try arguments.require(0, of: "write_probed_xml")
+      if store.layout == .client { try await store.copy() }
+      return .bool(true)
+    }
+    return methods
+  }
+
+  public func expireCache(key: ClientName?) { store.reloadIfChanged(key) }
 
   public func takeReplica(_ data: [UInt8], of client: ClientName) throws {
     store.follow(ProbeReport(try RepositoryXML.parse(data, path: "probe data").root), of: client)
   }
 
   public func reloadReplicas() { store.reloadIfChanged() }
+
+  /// Bounds the files of data otherwise than by what can be read: for tests.
+  func limitStore(to bytes: Int) { store.limitBytes = bytes }
 
   // MARK: Programs
 
@@ -95,14 +119,22 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     }
     let report = ProbeReport(
       timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups.map(\.text))
-    let isNew = store.take(report, of: metadata.hostname)
-    // The parent's children see what the parent sees, at the same time.
+    let isKnown = store[metadata.hostname]?.saysSame(as: report) ?? false
+    try await store.save(report, of: metadata.hostname)
+    if isKnown { replicate(report, of: metadata.hostname) }
+  }
+
+  /// A client's data is another one on disk.
+  private func dataChanged(of client: ClientName, _ report: ProbeReport?) {
+    if let report { replicate(report, of: client) } else { core.replicasExpired(of: self) }
+    core.expireMetadataCache(client)
+  }
+
+  /// The parent's children see what the parent sees, at the same time.
+  private func replicate(_ report: ProbeReport, of client: ClientName) {
     var replica: [UInt8] = []
-    report.append(to: &replica, client: metadata.hostname)
-    core.replicate(replica, of: metadata.hostname, for: self)
-    guard isNew else { return }
-    core.expireMetadataCache(metadata.hostname)
-    try await store.save()
+    report.append(to: &replica, client: client)
+    core.replicate(replica, of: client, for: self)
   }
 
   /// Takes the allowed groups out of an output. Returns the other lines.
@@ -167,12 +199,9 @@ extension ProbesPlugin: FileEventHandler {
   public func handleEvent(_ event: FileEvent) {
     guard !event.isDirectory, event.path != folder else { return }
     let file = event.fileName
-    if file == Self.storeName {
+    if event.path == store.path {
       // A child has each report from the parent, which wrote the file.
-      if event.action != .deleted, !core.isChild, store.reloadIfChanged() {
-        core.expireMetadataCache()
-        core.replicasExpired(of: self)
-      }
+      if event.action != .deleted, !core.isChild { store.fileChanged() }
       return
     }
     guard event.action != .deleted else {
@@ -194,5 +223,19 @@ extension ProbesPlugin: FileEventHandler {
     } catch {
       logger.error("Failed to read probe: \(error)")
     }
+  }
+}
+
+/// What the file monitor tells of probed.d: the server's own writes, and edits.
+private final class ProbedFolderEvents: FileEventHandler {
+  private let store: ProbeStore
+
+  init(_ store: ProbeStore) { self.store = store }
+
+  var handlerName: String { "Probes' data" }
+  var reportsChanges: Bool { true }
+
+  func handleEvent(_ event: FileEvent) {
+    if !event.isDirectory, event.path != store.folder.path { store.clientFileChanged(named: event.fileName) }
   }
 }

@@ -62,7 +62,7 @@ public final class PropertiesPlugin: Plugin, Connector {
   /// - Parameter name: path below the plugin's folder.
   /// - Throws: `PluginExecutionError` where `[properties] writes_enabled` is off, there is no such file, or it cannot be
   ///   written.
-  public func write(_ root: Element, to name: String) throws {
+  public func write(_ root: Element, to name: String) async throws {
     guard core.settings.propertiesWritesEnabled else {
       throw PluginExecutionError("Properties files write-back is disabled in the configuration")
     }
@@ -72,7 +72,8 @@ public final class PropertiesPlugin: Plugin, Connector {
     let bytes = WireWriter.xml(root, isPretty: true)
     do {
       _ = try RepositoryXML.parse(bytes, path: file.path)
-      try AtomicFile.write(bytes, to: file.path)
+      try await core.loop.fileWriter.overwrite(
+        file.path, with: bytes, mode: .ordinary, limitBytes: FileBacked.fileLimitBytes)
     } catch {
       let message = "Failed to write \(file.path): \(error)"
       logger.error("\(message)")

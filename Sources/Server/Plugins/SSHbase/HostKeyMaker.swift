@@ -46,11 +46,15 @@ final class HostKeyMaker {
       ])
       let secret = try folder.read("key", limitBytes: Self.limitBytes)
       let open = try folder.read("key.pub", limitBytes: Self.limitBytes)
-      try writeSecret(secret, privatePath)
-      try AtomicFile.write(open, to: publicPath, newFileMode: 0o644)
+      // A private key that is there by now stays, and the entry fails.
+      try await plugin.core.loop.fileWriter.write([
+        try secretFile(secret, privatePath), try publicFile(open, publicPath),
+      ])
     } catch let error as SystemError {
       throw PluginExecutionError("Unable to write SSH keys: \(error)")
     } catch let error as NamedFileError {
+      throw PluginExecutionError("Unable to write SSH keys: \(error)")
+    } catch let error as FileWriteError {
       throw PluginExecutionError("Unable to write SSH keys: \(error)")
     }
   }
@@ -73,7 +77,12 @@ final class HostKeyMaker {
     let line = output.outputText.split(separator: "\n").first.map(String.init) ?? ""
     let words = line.split(separator: " ")
     let comment = words.count < 3 ? " root@\(metadata.hostname)" : ""
-    try AtomicFile.write(Array("\(line)\(comment)\n".utf8), to: path, newFileMode: 0o644)
+    try await plugin.core.loop.fileWriter.write(try publicFile(Array("\(line)\(comment)\n".utf8), path))
+  }
+
+  private func publicFile(_ key: [UInt8], _ path: String) throws(SystemError) -> FileWrite {
+    FileWrite(
+      key, to: path, replacing: try AtomicFile.version(of: path, limitBytes: Self.limitBytes), mode: .ordinary)
   }
 
   @discardableResult
@@ -90,12 +99,11 @@ final class HostKeyMaker {
     return output
   }
 
-  /// Writes a private key, encrypted where `[sshbase] passphrase` names a passphrase.
-  private func writeSecret(_ key: [UInt8], _ path: String) throws {
+  /// A private key's new file, encrypted where `[sshbase] passphrase` names a passphrase.
+  private func secretFile(_ key: [UInt8], _ path: String) throws -> FileWrite {
     let settings = plugin.core.settings
     guard let name = settings.value("sshbase", "passphrase")?.value.text else {
-      try AtomicFile.write(key, to: path, newFileMode: 0o600)
-      return
+      return FileWrite(key, to: path, replacing: .missing, mode: .secret)
     }
     plugin.debugLog("SSHbase: Encrypting private key for \(path)")
     let encrypted: [UInt8]
@@ -105,6 +113,6 @@ final class HostKeyMaker {
     } catch {
       throw PluginExecutionError("Unable to encrypt SSH key: \(error)")
     }
-    try AtomicFile.write(encrypted, to: "\(path).crypt", newFileMode: 0o600)
+    return FileWrite(encrypted, to: "\(path).crypt", replacing: .missing, mode: .secret)
   }
 }

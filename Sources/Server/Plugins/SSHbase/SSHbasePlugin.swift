@@ -107,12 +107,13 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
     return [try path(of: set.baseName, for: metadata.hostname)]
   }
 
-  func acceptPullData(specificTo path: String, _ entry: Element) throws {
+  func acceptPullData(specificTo path: String, _ entry: Element) async throws {
     guard let text = entry.text else {
       throw PluginExecutionError(
         "Failed to pull \(entry.name ?? "None"). This file does not currently exist on the client")
     }
-    try AtomicFile.write(Array(text.utf8), to: path, newFileMode: 0o600)
+    try await core.loop.fileWriter.overwrite(
+      path, with: Array(text.utf8), mode: .secret, limitBytes: Self.staticLimitBytes)
     core.fileMonitor.processPending()
   }
 }

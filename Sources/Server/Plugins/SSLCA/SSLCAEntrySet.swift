@@ -187,9 +187,10 @@ final class SSLCAEntrySet: EntrySet {
     let task = Task { [plugin, folder] in
       let path = try NamedFile.path(name, in: folder)
       try AtomicFile.requireWritable(path)
+      let old = try AtomicFile.version(of: path, limitBytes: KeyProgram.outputLimitBytes)
       let bytes = try await make()
-      do throws(SystemError) {
-        try AtomicFile.write(bytes, to: path, newFileMode: 0o600)
+      do throws(FileWriteError) {
+        try await plugin.core.loop.fileWriter.write(FileWrite(bytes, to: path, replacing: old, mode: .secret))
       } catch {
         throw PluginExecutionError("SSLCA: Could not write \(path): \(error)")
       }
