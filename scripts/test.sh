@@ -15,6 +15,7 @@ swift format lint --strict --recursive --parallel Sources Tests Package.swift
 swift build -c release
 scripts/footprint.sh
 python3 Tests/FaultInjection/run.py
+python3 Tests/FaultInjection/durability.py
 scripts/fuzz.sh 3
 
 # One test at a time: all share the main queue, so that side by side they are no faster, and on a busy machine they keep

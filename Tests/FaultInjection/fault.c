@@ -1,13 +1,15 @@
 // Fails the n-th system call of a kind, in a process that preloads this: LD_PRELOAD=libfault.so FAULT_CONTROL=file.
 //
 // The file is shared memory, laid out as `struct control`: a test writes kind, number, and errno, then sets `armed`;
-// each kind is counted while armed. errno 0 is a short read or write of one byte. Of malloc, calloc and realloc only
+// each kind is counted while armed. errno 0 is a short read or write of one byte, KILL ends the process with SIGKILL
+// instead of the call. `delay_ms` makes every synchronization with the disk take that long, armed or not. Of malloc, calloc and realloc only
 // the calls of OpenSSL and libxml2 count: Swift's runtime ends the process without memory, as documented.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,15 +21,19 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 // In the order of KINDS in run.py.
 enum kind { RECV, SEND, ACCEPT, EPOLL_CTL, EPOLL_WAIT, OPEN, READ, WRITE, FSYNC, RENAME, CLOSE, STAT, SETSOCKOPT,
             SHUTDOWN, MALLOC, KINDS };
 
+enum { KILL = 0xFFFF };
+
 struct control {
   _Atomic uint32_t armed, kind, number, error, fired;
   _Atomic uint32_t counts[KINDS];
+  _Atomic uint32_t delay_ms;
 };
 
 static struct control idle;
@@ -77,6 +83,7 @@ static bool fails(enum kind kind) {
   uint32_t count = atomic_fetch_add(&control->counts[kind], 1) + 1;
   if (kind != control->kind || count != control->number) return false;
   control->fired = 1;
+  if (control->error == KILL) kill(getpid(), SIGKILL);
   errno = (int)control->error;
   return true;
 }
@@ -138,14 +145,35 @@ ssize_t write(int fd, const void *buffer, size_t length) {
   return errno ? -1 : NEXT(write)(fd, buffer, length ? 1 : 0);
 }
 
-int fsync(int fd) { return fails(FSYNC) ? -1 : NEXT(fsync)(fd); }
+static void wait_for_disk(void) {
+  uint32_t delay = control->delay_ms;
+  struct timespec time = {.tv_sec = delay / 1000, .tv_nsec = delay % 1000 * 1000000L};
+  if (delay) nanosleep(&time, NULL);
+}
 
-int fdatasync(int fd) { return fails(FSYNC) ? -1 : NEXT(fdatasync)(fd); }
+int fsync(int fd) {
+  wait_for_disk();
+  return fails(FSYNC) ? -1 : NEXT(fsync)(fd);
+}
+
+int fdatasync(int fd) {
+  wait_for_disk();
+  return fails(FSYNC) ? -1 : NEXT(fdatasync)(fd);
+}
+
+int syncfs(int fd) {
+  wait_for_disk();
+  return fails(FSYNC) ? -1 : NEXT(syncfs)(fd);
+}
 
 int rename(const char *from, const char *to) { return fails(RENAME) ? -1 : NEXT(rename)(from, to); }
 
 int renameat(int a, const char *from, int b, const char *to) {
   return fails(RENAME) ? -1 : NEXT(renameat)(a, from, b, to);
+}
+
+int renameat2(int a, const char *from, int b, const char *to, unsigned flags) {
+  return fails(RENAME) ? -1 : NEXT(renameat2)(a, from, b, to, flags);
 }
 
 int close(int fd) {

@@ -67,15 +67,19 @@ class Control:
     """The shared memory of fault.c."""
 
     def __init__(self, path):
-        size = 4 * (5 + len(NAMES))
+        size = 4 * (6 + len(NAMES))
         with open(path, "wb") as file:
             file.write(bytes(size))
         with open(path, "r+b") as file:
             self.memory = mmap.mmap(file.fileno(), size)
 
     def arm(self, kind, number, error):
-        self.memory[4:] = struct.pack("=4I", NAMES.index(kind), number, error, 0) + bytes(4 * len(NAMES))
+        self.memory[4:-4] = struct.pack("=4I", NAMES.index(kind), number, error, 0) + bytes(4 * len(NAMES))
         self.memory[:4] = struct.pack("=I", 1)
+
+    def delay(self, milliseconds):
+        """Makes every synchronization with the disk take that long."""
+        self.memory[-4:] = struct.pack("=I", milliseconds)
 
     def disarm(self):
         """Returns whether the call was failed."""
@@ -84,9 +88,9 @@ class Control:
 
 
 class Server:
-    def __init__(self, program, folder):
-        self.folder = folder
-        for name, text in FILES.items():
+    def __init__(self, program, folder, files=FILES, options=""):
+        self.program, self.folder = program, folder
+        for name, text in files.items():
             path = os.path.join(folder, "repo", name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
@@ -98,15 +102,18 @@ class Server:
             self.port = probe.getsockname()[1]
         with open(folder + "/bcfg2.conf", "w") as file:
             file.write(f"[server]\nrepository = {folder}/repo\nplugins = Bundler,Cfg,Metadata,Probes,Rules\n"
-                       "handshake_timeout = 2\nheader_timeout = 2\nkeepalive_timeout = 1\nlinger_timeout = 1\n"
+                       f"handshake_timeout = 2\nheader_timeout = 2\nkeepalive_timeout = 1\nlinger_timeout = 1\n{options}"
                        f"[communication]\npassword = secret\ncertificate = {folder}/crt\nkey = {folder}/key\n"
                        f"protocol = xmlrpc/ssl\n[components]\nbcfg2 = https://127.0.0.1:{self.port}\n")
         self.control = Control(folder + "/control")
-        self.log = open(folder + "/log", "w")
-        environment = dict(os.environ, LD_PRELOAD=folder + "/libfault.so", FAULT_CONTROL=folder + "/control",
+        self.log = open(folder + "/log", "a")
+        self.start()
+
+    def start(self):
+        environment = dict(os.environ, LD_PRELOAD=self.folder + "/libfault.so", FAULT_CONTROL=self.folder + "/control",
                            SWIFT_BACKTRACE=os.environ.get("SWIFT_BACKTRACE", "enable=no"))
-        self.process = subprocess.Popen([program, "-C", folder + "/bcfg2.conf"], env=environment, stdout=self.log,
-                                        stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([self.program, "-C", self.folder + "/bcfg2.conf"], env=environment,
+                                        stdout=self.log, stderr=subprocess.STDOUT)
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
@@ -176,8 +183,8 @@ class Client:
         try:
             client = ElementTree.parse(self.server.folder + "/repo/Metadata/clients.xml").find("Client")
             found["version"], found["profile"] = client.get("version"), client.get("profile")
-            probed = ElementTree.parse(self.server.folder + "/repo/Probes/probed.xml")
-            found["probe"] = probed.find("Client/Probe").get("value")
+            probed = ElementTree.parse(self.server.folder + "/repo/Probes/probed.d/one.xml")
+            found["probe"] = probed.find("Probe").get("value")
         except (OSError, ElementTree.ParseError, AttributeError) as error:
             return [str(error)]
         return [f"{what}: {found[what]} on disk, {sorted(said)[:3]} acknowledged"
