@@ -103,7 +103,7 @@ import XMLRPC
         // Nothing lasts.
         bench.fake.failures = [:]
         bench.fake.decision = .allow
-        bench.core.revisionGeneration = nil
+        bench.core.revisionMayHaveChanged()
         #expect(await bench.ask("GetConfig") == Self.whole, "\(given.requirement)")
       }
     }

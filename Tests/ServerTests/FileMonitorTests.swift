@@ -11,12 +11,15 @@ struct FileMonitorTests {
     let setup: String
     let edit: String
     let events: [String]
+    /// What is monitored, or a link in it leads to, is not there afterwards, and was not deleted.
+    let isAway: Bool
     var testDescription: String { edit }
 
-    init(_ setup: String, _ edit: String, _ events: [String]) {
+    init(_ setup: String, _ edit: String, _ events: [String], isAway: Bool = false) {
       self.setup = setup
       self.edit = edit
       self.events = events
+      self.isAway = isAway
     }
   }
 
@@ -103,7 +106,7 @@ struct FileMonitorTests {
     Row("echo 1 > repo/a; echo 2 > repo/b; ln -s a repo/l", "ln -sfn b repo/l", ["changed l"]),
     Row("echo 1 > out/a; ln -s ../out/a repo/l", "echo 2 > out/a", ["changed l"]),
     Row("echo 1 > out/a; ln -s $PWD/out/a repo/l", "echo 2 > out/n; mv out/n out/a", ["changed l"]),
-    Row("echo 1 > out/a; ln -s ../out/a repo/l", "mv out gone", ["deleted l"]),
+    Row("echo 1 > out/a; ln -s ../out/a repo/l", "mv out gone", [], isAway: true),
     Row("ln -s ../out/d/a repo/l", "mkdir out/d; echo 1 > out/d/a", ["created l"]),
     Row("echo 1 > out/a; ln -s a out/b; ln -s ../out/b repo/l", "echo 2 > out/a", ["changed l"]),
     Row("echo 1 > out/a; echo 2 > out/c; ln -s a out/b; ln -s ../out/b repo/l", "ln -sfn c out/b", ["changed l"]),
@@ -124,13 +127,14 @@ struct FileMonitorTests {
     Row("", "ln -s l2 repo/l1; ln -s l1 repo/l2", []),
     Row("ln -s l2 repo/l1; ln -s l1 repo/l2", "rm repo/l2; echo 1 > repo/l2", ["created l1", "created l2"]),
     // The monitored folder itself, and those above it.
-    Row("echo 1 > repo/a", "rm -r repo", ["deleted a", "deleted /"]),
-    Row("echo 1 > repo/a", "mv repo gone", ["deleted a", "deleted /"]),
+    Row("echo 1 > repo/a", "rm -r repo", [], isAway: true),
+    Row("echo 1 > repo/a", "mv repo gone", [], isAway: true),
+    Row("mkdir out/d; echo 1 > out/d/x; ln -s ../out/d repo/l", "mv out/d out/e", [], isAway: true),
     Row("echo 1 > repo/a", "mv repo gone; mkdir repo; echo 2 > repo/a; echo 3 > gone/a", ["changed a"]),
     Row(
       "mkdir new; echo 2 > new/a; echo 2 > new/b; echo 1 > repo/a", "mv repo old; mv new repo",
       ["changed a", "created b"]),
-    Row("echo 1 > repo/a", "rm -r repo; echo 1 > repo", ["deleted a", "deleted /", "created "]),
+    Row("echo 1 > repo/a", "rm -r repo; echo 1 > repo", [], isAway: true),
     Row("mkdir new; echo 2 > new/a; echo 1 > repo/a; mv repo v1; ln -s v1 repo", "ln -sfn new repo", ["changed a"]),
     Row("echo 1 > repo/a; mv repo v1; ln -s v1 repo", "echo 2 > v1/a", ["changed a"]),
   ]
@@ -153,13 +157,14 @@ struct FileMonitorTests {
     #expect(folder.monitor.generation == generation + (row.events.isEmpty ? 0 : 1))
     #expect(folder.model.setCount == (row.events.isEmpty ? 1 : 2))
     #expect(!folder.monitor.hasPending)
-    check(folder)
+    #expect(folder.monitor.troubles.isEmpty == !row.isAway)
+    if row.isAway { #expect(folder.model.known == known) } else { check(folder) }
     #expect(pseudo.processPending() == 0 && pseudoModel.known == known && !pseudo.hasPending)
     pseudo.rescan()
     #expect(pseudoModel.known == folder.model.known && pseudoModel.faults == [])
     for other in others {
       other.monitor.processPending()
-      check(other)
+      if row.isAway { #expect(other.model.known == known) } else { check(other) }
     }
 
     // Watches were placed on what is new: a second edit is noticed too.

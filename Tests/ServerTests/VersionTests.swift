@@ -8,6 +8,10 @@ import XMLRPC
 
 /// Runs git in a folder, without the configuration of whoever runs the tests.
 private func git(_ arguments: String..., in folder: String, on loop: EventLoop) async throws -> String {
+  try await git(arguments, in: folder, on: loop)
+}
+
+private func git(_ arguments: [String], in folder: String, on loop: EventLoop) async throws -> String {
   let output = try await ChildProcess.run(
     ["git"] + arguments,
     environment: [
@@ -51,6 +55,111 @@ private func git(_ arguments: String..., in folder: String, on loop: EventLoop) 
     #expect(try await plugin.getRevision() == first)
     await #expect(throws: PluginExecutionError.self) { try await update.call([.string("no-such-branch")]) }
     await #expect(throws: PluginExecutionError.self) { try await update.call([.string("--orphan=x")]) }
+    core.shutdown()
+  }
+}
+
+/// A commit of git that changes no file of the repository, in each form that a working copy has.
+@Test(arguments: ["plain", "packed", "worktree", "detached", "symbolic", "reftable"])
+func aCommitThatTouchesNoWatchedFileIsInTheNextAnswer(form: String) async throws {
+  let folder = TemporaryDirectory()
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    for (path, text) in PluginRepository.files() { folder.write(text, to: "main/\(path)") }
+    @MainActor func run(_ arguments: String..., in place: String = "main") async throws -> String {
+      try await git(arguments, in: folder.file(place), on: loop)
+    }
+    let isTable = form == "reftable"
+    do {
+      let kind = isTable ? ["--ref-format=reftable"] : []
+      _ = try await git(["init", "-q", "-b", "main"] + kind, in: folder.file("main"), on: loop)
+    } catch  where isTable {
+      // Since git 2.45.
+      return
+    }
+    _ = try await run("add", ".")
+    _ = try await run("commit", "-qm", "first")
+    var place = "main"
+    switch form {
+    case "packed": _ = try await run("pack-refs", "--all")
+    case "worktree":
+      _ = try await run("worktree", "add", "-q", folder.file("tree"))
+      place = "tree"
+    case "detached": _ = try await run("checkout", "-q", "--detach")
+    case "symbolic":
+      _ = try await run("symbolic-ref", "refs/heads/deploy", "refs/heads/main")
+      _ = try await run("symbolic-ref", "HEAD", "refs/heads/deploy")
+    default: break
+    }
+    var settings = PluginRepository.settings("Git")
+    settings.repository = folder.file(place)
+    let core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: InotifyMonitor(on: loop), resolver: FixedResolver(),
+      registry: .standard)
+    try core.loadPlugins()
+    @MainActor func ask() async -> String {
+      let call = MethodCall(method: "GetConfig", params: [])
+      return FakeBench.text(await core.dispatch(call, from: ClientAddress(ip: "127.0.0.1", port: 1)))
+    }
+    @MainActor func head() async throws -> String { try await run("rev-parse", "HEAD", in: place) }
+    @MainActor func isAnswered() async throws -> Bool {
+      let commit = try await head()
+      return await ask().contains("revision=\"\(commit)\"")
+    }
+    let first = try await head()
+    #expect(await ask().contains("revision=\"\(first)\""))
+    for number in 0..<3 {
+      let generation = core.repositoryGeneration
+      let old = try await head()
+      _ = try await run("commit", "-q", "--allow-empty", "-m", "\(number)", in: place)
+      let new = try await head()
+      #expect(new != old)
+      #expect(await ask().contains("revision=\"\(new)\""), "\(form) \(number)")
+      // No file of the repository is read again for it.
+      #expect(core.repositoryGeneration == generation)
+      if form == "packed" { _ = try await run("pack-refs", "--all") }
+    }
+    // Another branch, with the same files.
+    _ = try await run("checkout", "-q", "-b", "other", in: place)
+    _ = try await run("commit", "-q", "--allow-empty", "-m", "other", in: place)
+    #expect(try await isAnswered(), "\(form)")
+    _ = try await run("commit", "-q", "--allow-empty", "-m", "more", in: place)
+    #expect(try await isAnswered(), "\(form)")
+    core.shutdown()
+  }
+}
+
+/// A version plugin, the file that its program writes with each revision, and what makes a working copy of a folder.
+private nonisolated let revisionFiles: [(plugin: VersionPlugin.Type, metadata: String, file: String)] = [
+  (SvnPlugin.self, ".svn/x", ".svn/wc.db"), (SvnPlugin.self, ".svn/x", ".svn/entries"),
+  (HgPlugin.self, ".hg/x", ".hg/store/00changelog.i"), (BzrPlugin.self, "x", ".bzr/branch/last-revision"),
+  (CvsPlugin.self, "CVSROOT/x", "CVS/Entries"), (DarcsPlugin.self, "_darcs/x", "_darcs/hashed_inventory"),
+  (FossilPlugin.self, "_FOSSIL_", "_FOSSIL_"),
+]
+
+@Test(arguments: revisionFiles.indices)
+func theFileOfARevisionIsWatched(index: Int) async throws {
+  let (type, metadata, file) = revisionFiles[index]
+  let folder = TemporaryDirectory()
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    for (path, text) in PluginRepository.files([metadata: ""]) { folder.write(text, to: path) }
+    var settings = PluginRepository.settings(type.name)
+    settings.repository = folder.path
+    // Programs' own files are watched whatever is ignored in the repository.
+    let monitor = InotifyMonitor(ignored: IgnoreList(["*.db", "*.svn*", "_FOSSIL_"]), on: loop)
+    let core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(), registry: .standard)
+    try core.loadPlugins()
+    #expect(core.plugins[type.name] != nil)
+    let plugin = try #require(core.plugins[type.name] as? VersionPlugin)
+    plugin.programFolder = folder.file("bin")
+    for _ in 0..<2 {
+      await core.updateRevisionIfNeeded()
+      #expect(core.isRevisionKnown)
+      let generation = core.repositoryGeneration
+      folder.write("another", to: file)
+      monitor.processPending()
+      #expect(!core.isRevisionKnown && core.repositoryGeneration == generation)
+    }
     core.shutdown()
   }
 }

@@ -20,6 +20,9 @@ public final class ComparingMonitor: FileMonitor {
   public let name = "Comparing"
   public private(set) var generation: UInt64 = 0
   public var isDebugging = false
+  public var isHeld = false {
+    didSet { if !isHeld { processPending() } }
+  }
   private var watches: [Watch] = []
 
   public init() {}
@@ -37,6 +40,7 @@ public final class ComparingMonitor: FileMonitor {
 
   @discardableResult
   public func processPending() -> Int {
+    if isHeld { return 0 }
     var count = 0
     for watch in watches {
       let delivered = deliver(watch, isFirst: false)

@@ -6,6 +6,9 @@ public final class ScanningMonitor: FileMonitor {
   public let name = "Pseudo"
   public private(set) var generation: UInt64 = 0
   public var isDebugging = false
+  public var isHeld = false {
+    didSet { if !isHeld { processPending() } }
+  }
   public let hasPending = true
 
   private struct State: Equatable {
@@ -41,7 +44,8 @@ public final class ScanningMonitor: FileMonitor {
   }
 
   @discardableResult public func processPending() -> Int {
-    watches.map { deliver(to: $0, found: .created) }.reduce(0, +)
+    if isHeld { return 0 }
+    return watches.map { deliver(to: $0, found: .created) }.reduce(0, +)
   }
 
   public func rescan() { processPending() }

@@ -18,17 +18,20 @@ extension ServerCore {
 
   /// The probes of every Probing plugin: `<probes>` with `<probe>` elements.
   public func getProbes(_ caller: Caller) async throws -> Value {
+    try requireRepository()
     let client = caller.client
-    let metadata = try await metadata(of: caller)
-    logger.debug("Getting probes for \(client)")
-    let probes = Element("probes")
-    do {
-      for plugin in interfaces.probing { probes.children += try await plugin.getProbes(metadata) }
-    } catch {
-      throw criticalError("Error determining probes for \(client): \(error)", cause: error)
+    return try await fromOneState {
+      let metadata = try await metadataOnce(of: caller)
+      logger.debug("Getting probes for \(client)")
+      let probes = Element("probes")
+      do {
+        for plugin in interfaces.probing { probes.children += try await plugin.getProbes(metadata) }
+      } catch {
+        throw criticalError("Error determining probes for \(client): \(error)", cause: error)
+      }
+      logger.debug("Sending probe list to \(client)")
+      return .escaped(keepProbes(probes, client, metadata))
     }
-    logger.debug("Sending probe list to \(client)")
-    return .escaped(keepProbes(probes, client, metadata))
   }
 
   /// Takes probe data: hands each plugin the elements whose `source` names it. It is on disk when this returns.
@@ -87,6 +90,7 @@ extension ServerCore {
 
   /// The configuration of the client.
   public func getConfig(_ caller: Caller) async throws -> Value {
+    try requireRepository()
     let client = caller.client
     do {
       return .escaped(try await renderConfiguration(client))
@@ -126,11 +130,14 @@ extension ServerCore {
 
   /// The decision list of the client: what it may (whitelist) or may not (blacklist) install.
   public func getDecisionList(_ caller: Caller, mode: String) async throws -> Value {
-    let metadata = try await metadata(of: caller)
-    return .array(
-      await getDecisions(metadata, mode: mode).map { pair in
-        .array([pair.tag, pair.name].map { $0.map { .string($0) } ?? .nil })
-      })
+    try requireRepository()
+    return try await fromOneState {
+      let metadata = try await metadataOnce(of: caller)
+      return .array(
+        await getDecisions(metadata, mode: mode).map { pair in
+          .array([pair.tag, pair.name].map { $0.map { .string($0) } ?? .nil })
+        })
+    }
   }
 
   /// The decisions of every Decision plugin. A failing one is logged.

@@ -36,33 +36,54 @@ extension ServerCore {
   ) async throws -> (document: Element, keepable: ClientMetadata?) {
     logger.debug("Building configuration for \(client)")
     let start = MonotonicTime.now()
+    var hasStarted = hasStarted
+    let built = try await fromOneState { try await buildOnce(client, &hasStarted) }
+    guard let metadata = built.metadata else { return (built.document, nil) }
+    await clientRunHook(.end, metadata)
+    sortXML(built.document)
+    noteGenerated(client, MonotonicTime.now() - start)
+    return (built.document, built.isPure ? metadata : nil)
+  }
+
+  /// A configuration, and the metadata that it was made with; nil where there is none, but an error.
+  private struct BuiltConfiguration {
+    let document: Element
+    var metadata: ClientMetadata?
+    /// Whether nothing but files, settings and the client's own data decide what it is.
+    var isPure = false
+  }
+
+  private func buildOnce(_ client: ClientName, _ hasStarted: inout Bool) async throws -> BuiltConfiguration {
     let metadata: ClientMetadata
     do {
       metadata = try await buildMetadata(client)
     } catch is MetadataConsistencyError {
       logger.error("Metadata consistency error for client \(client)")
-      return (Element("error", ["type": "metadata error"]), nil)
+      return BuiltConfiguration(document: Element("error", ["type": "metadata error"]))
     }
     await updateRevisionIfNeeded()
     let configuration = Element("Configuration", ["version": "2.0", "revision": revision])
     if !hasStarted { await clientRunHook(.start, metadata) }
+    hasStarted = true
     var structures: [Element]
     do {
       structures = try await getStructures(metadata)
     } catch {
       logger.error("Error in GetStructures: \(error)")
-      return (Element("error", ["type": "structure error"]), nil)
+      return BuiltConfiguration(document: Element("error", ["type": "structure error"]))
     }
     try await validateStructures(metadata, &structures)
     checkAltsrcConsistency(structures)
     await bindStructures(structures, metadata, configuration)
     try await validateGoals(metadata, configuration)
+    if !isRevisionKnown {
+      // A commit meanwhile, of what the answer is made of.
+      await updateRevisionIfNeeded()
+      configuration["revision"] = revision
+    }
     // Whatever happens from here on finds this made of older things.
     let isPure = !metadata.dependsOnMore && plugins.values.allSatisfy { $0.keepsAnswers(for: metadata) }
-    await clientRunHook(.end, metadata)
-    sortXML(configuration)
-    noteGenerated(client, MonotonicTime.now() - start)
-    return (configuration, isPure ? metadata : nil)
+    return BuiltConfiguration(document: configuration, metadata: metadata, isPure: isPure)
   }
 
   func noteGenerated(_ client: ClientName, _ duration: Duration) {

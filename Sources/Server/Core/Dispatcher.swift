@@ -17,6 +17,7 @@ extension ServerCore {
   ///
   /// - Parameter caller: whom `authenticate` admitted with this very request.
   public func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
+    if fileMonitor.isHeld { await waitForHeldEdits() }
     fileMonitor.processPending()
     do throws(Fault) {
       guard try await checkACLs(caller, call.method) else { return .denied }
@@ -30,7 +31,10 @@ extension ServerCore {
   /// has happened. The caller has asked the file monitor.
   func dispatchNow(_ call: MethodCall, from caller: Caller) -> ByteSegments? {
     let isConfiguration = call.method == "GetConfig"
-    guard isConfiguration || call.method == "GetProbes", call.params.isEmpty else { return nil }
+    guard isConfiguration || call.method == "GetProbes", call.params.isEmpty, !fileMonitor.isHeld, servesWhatWasRead
+    else {
+      return nil
+    }
     let start = MonotonicTime.now()
     guard checkACLsNow(caller.address, call.method),
       let kept = isConfiguration ? configurationNow(caller.client) : probesNow(caller.client)

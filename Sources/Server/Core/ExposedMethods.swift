@@ -61,7 +61,9 @@ extension ServerCore {
     },
     "get_statistics": ExposedMethod(
       0...0, "Answers execution times by name: minimum, maximum, mean in seconds, and count."
-    ) { core, _, _ in try await core.getStatistics() },
+    ) { core, _, _ in
+      .structure((try await core.getStatistics().members ?? []) + core.troubleStatistics)
+    },
     "toggle_debug": ExposedMethod(0...0, "Turns debugging of core, plugins and file monitor on or off.") { core, _, _ in
       .bool(core.setDebug(!core.isDebugging))
     },

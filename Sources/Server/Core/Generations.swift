@@ -20,6 +20,12 @@ extension ServerCore {
   /// Something that concerns all clients has changed, and no change set of the file monitor tells of it.
   public func repositoryChanged() { ownChanges &+= 1 }
 
+  /// As `repositoryChanged`, where the answer that this task makes has changed it: that does not overtake the answer.
+  public func repositoryChangedByAnswer() {
+    repositoryChanged()
+    ChangesOfAnAnswer.note()
+  }
+
   /// Something that concerns one client has changed: its probe data, its record in clients.xml.
   /// - Parameter client: the canonical name.
   public func clientChanged(_ client: ClientName) {

@@ -26,7 +26,7 @@ extension ServerCore {
     }
     let document = WireWriter.configuration(configuration) { keptAnswers.structure(like: $0) }
     // The revision that it was made with may be another by now, too.
-    if isCurrent(metadata), configuration["revision"] == revision {
+    if isCurrent(metadata), isRevisionKnown, configuration["revision"] == revision {
       keptAnswers.insert(
         KeptAnswers.Answer(.configuration(client), document: document, metadata: metadata, revision: revision))
     } else {
@@ -62,7 +62,7 @@ extension ServerCore {
     _ document: ByteSegments, _ client: ClientName, madeFrom generation: AnswerGeneration, revision made: String
   ) async {
     await updateRevisionIfNeeded()
-    guard generation == self.generation(of: client), made == revision else {
+    guard generation == self.generation(of: client), isRevisionKnown, made == revision else {
       return keptAnswers.remove(.configuration(client))
     }
     keptAnswers.insert(
@@ -77,7 +77,7 @@ extension ServerCore {
   private func currentAnswer(_ key: AnswerKey, hasRevision: Bool = true) -> KeptAnswers.Answer? {
     guard let kept = keptAnswers[key], isCurrent(kept) else { return nil }
     if hasRevision, !interfaces.versions.isEmpty {
-      guard revisionGeneration == repositoryGeneration, kept.revision == revision else { return nil }
+      guard isRevisionKnown, kept.revision == revision else { return nil }
     }
     return kept
   }

@@ -48,7 +48,7 @@ extension ServerCore {
       if owner == connector {
         guard metadata.groups[group.name] != group else { return }
         metadata.groups[group.name] = group
-        repositoryChanged()
+        repositoryChangedByAnswer()
       } else {
         logger.warning("Refusing to clobber dynamic group \(group.name) defined by \(owner)")
       }
@@ -58,7 +58,7 @@ extension ServerCore {
       metadata.groups[group.name] = group
       dynamicGroups[group.name] = connector
       // Other clients may be in a group of that name, which has a category now.
-      repositoryChanged()
+      repositoryChangedByAnswer()
     }
   }
 
@@ -66,6 +66,11 @@ extension ServerCore {
   ///
   /// - Throws: `Fault` where it cannot be built.
   public func metadata(of caller: Caller) async throws -> ClientMetadata {
+    try await fromOneState { try await metadataOnce(of: caller) }
+  }
+
+  /// As `metadata(of:)`, within an answer that is made from one state of the repository.
+  func metadataOnce(of caller: Caller) async throws -> ClientMetadata {
     do {
       return try await buildMetadata(caller.client)
     } catch let error as MetadataConsistencyError {

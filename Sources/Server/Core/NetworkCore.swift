@@ -21,6 +21,7 @@ open class NetworkCore: ServerCore {
       logger.error("Metadata not loaded yet")
       return .refused
     }
+    if fileMonitor.isHeld { await waitForHeldEdits() }
     fileMonitor.processPending()
     return await metadata.authenticateConnection(
       certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
@@ -39,7 +40,7 @@ open class NetworkCore: ServerCore {
   final func decideNow(
     certificate: String?, user: String, password: String, address: ClientAddress
   ) -> AuthenticationDecision? {
-    guard let metadata else { return nil }
+    guard let metadata, !fileMonitor.isHeld else { return nil }
     return metadata.authenticateNow(
       certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
       address: address)

@@ -51,8 +51,12 @@ extension ServerCore {
   /// Loads the plugins that `[server] plugins` names, the default ACL where no plugin has that interface, and finds the
   /// Metadata plugin.
   ///
-  /// - Throws: `CoreInitError` where no Metadata plugin could be loaded.
+  /// - Throws: `CoreInitError` where no Metadata plugin could be loaded, or the repository is not there.
   public func loadPlugins() throws {
+    // Folders of plugins would be made in it, and clients told that there is nothing for them.
+    guard isFolder(settings.repository) else {
+      throw CoreInitError("The repository \(settings.repository) is not there")
+    }
     for name in settings.plugins where plugins[name] == nil {
       guard let type = registry.type(named: name) else {
         let origin = settings.origin(of: "server", "plugins")

@@ -1,6 +1,12 @@
 import EventLoop
 import Logging
 
+/// What a revision is asked for: it is the repository's as long as this is the same.
+struct RevisionState: Hashable {
+  let repository: UInt64
+  let marks: UInt64
+}
+
 extension ServerCore {
   /// Asks the Version plugins for the revision of the repository; the first answer counts, `-1` where there is none.
   ///
@@ -22,12 +28,33 @@ extension ServerCore {
     }
   }
 
-  /// Asks for the revision where the repository changed since it was last asked for.
+  /// Whether `revision` is that of the repository as it is now.
+  var isRevisionKnown: Bool { interfaces.versions.isEmpty || revisionState == presentRevisionState }
+
+  private var presentRevisionState: RevisionState {
+    RevisionState(repository: repositoryGeneration, marks: revisionMarks)
+  }
+
+  /// A Version plugin has seen that its program may tell another revision, without a change to the repository's files.
+  public func revisionMayHaveChanged() { revisionMarks &+= 1 }
+
+  /// Asks for the revision where something changed since it was last asked for. There is one look-up at a time, for which
+  /// all wait; one that a change overtook counts for nobody. Edits that keep coming are the caller's affair.
   func updateRevisionIfNeeded() async {
-    let generation = repositoryGeneration
-    guard revisionGeneration != generation else { return }
-    revisionGeneration = generation
-    await updateRevision()
+    for _ in 0..<Self.overtakenLimit where !isRevisionKnown {
+      if let lookUp = revisionLookUp {
+        await lookUp.value
+        continue
+      }
+      let lookUp = Task {
+        let state = presentRevisionState
+        await updateRevision()
+        revisionState = state
+        revisionLookUp = nil
+      }
+      revisionLookUp = lookUp
+      await lookUp.value
+    }
   }
 
   /// Logs the execution statistics every `[logging] performance_interval`, where `[logging] performance` asks for it.

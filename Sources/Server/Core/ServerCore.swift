@@ -63,8 +63,19 @@ open class ServerCore: FileEventHandler {
   /// Places of the statistics of `bind`, by entry tag, and of `timed`, by operation.
   final var bindStatistics: [(tag: String, slot: ExecutionStatistics.Slot)] = []
   final var operationStatistics: [String: ExecutionStatistics.Slot] = [:]
-  /// The repository's generation for which `revision` was asked for.
-  final var revisionGeneration: UInt64?
+  /// What `revision` was asked for; nil before the first time.
+  final var revisionState: RevisionState?
+  /// How often a Version plugin said that there may be another revision.
+  final var revisionMarks: UInt64 = 0
+  /// The look-up of the revision that is under way.
+  final var revisionLookUp: Task<Void, Never>?
+  /// Answers for which edits wait, and who waits for these edits: see OneState.swift.
+  final var holdCount = 0
+  /// How long edits wait for answers: longer than anything but a hanging program takes.
+  final var holdLimit: Duration = .seconds(10)
+  final var holdNumber: UInt64 = 0
+  final var holdTimer: Timer?
+  final var holdWaiters: [CheckedContinuation<Void, Never>] = []
   final var performanceTimer: Timer?
   /// Whether `run` failed. What is said at the end of a server that has served is then of interest to nobody.
   final var hasFailed = false
@@ -88,6 +99,7 @@ open class ServerCore: FileEventHandler {
     self.keptAnswers = KeptAnswers(limitBytes: settings.keptConfigurationBytes)
     self.isDebugging = false
     boundPrograms()
+    fileMonitor.repository = settings.repository
     fileMonitor.isDebugging = settings.debug
     if settings.debug { setCoreDebug(true) }
   }
@@ -190,6 +202,9 @@ open class ServerCore: FileEventHandler {
   /// The name of the class, as `list_event_handlers` shows it.
   public var handlerName: String { name }
 
+  /// bcfg2.conf is not the repository's.
+  public var followsRepository: Bool { false }
+
   /// Reads the settings again when bcfg2.conf changed. It was read at the start; a deleted one leaves them as they are.
   public func handleEvent(_ event: FileEvent) {
     guard event.path == settings.configurationFile else {
@@ -271,6 +286,7 @@ open class ServerCore: FileEventHandler {
     refusals.endWindow()
     let level = hasFailed ? Logger.Level.debug : .info
     logger.log(level: level, "\(name): Shutting down core...")
+    holdTimer?.cancel()
     fileMonitor.shutdown()
     logger.log(level: level, "\(name): FAM shut down")
     for plugin in plugins.values { plugin.shutdown() }

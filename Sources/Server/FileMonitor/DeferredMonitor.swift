@@ -23,6 +23,8 @@ public final class DeferredMonitor: FileMonitor {
   private var hasBegun = false
   private var isReading = false
   private var isShutDown = false
+  /// A turn came while the monitor was held.
+  private var isPaused = false
 
   /// - Parameter base: the monitor that does the work.
   public init(_ base: any FileMonitor, on loop: EventLoop) {
@@ -35,6 +37,21 @@ public final class DeferredMonitor: FileMonitor {
   public var isDebugging: Bool {
     get { base.isDebugging }
     set { base.isDebugging = newValue }
+  }
+  public var repository: String? {
+    get { base.repository }
+    set { base.repository = newValue }
+  }
+  public var troubles: [RepositoryTrouble] { base.troubles }
+  public func couldNotRead(_ path: String, _ error: SystemError) { base.couldNotRead(path, error) }
+  public var isHeld: Bool {
+    get { base.isHeld }
+    set {
+      base.isHeld = newValue
+      guard !newValue, isPaused else { return }
+      isPaused = false
+      readNext()
+    }
   }
   /// True also while a first scan waits.
   public var hasPending: Bool { !waiting.isEmpty || base.hasPending }
@@ -67,6 +84,10 @@ public final class DeferredMonitor: FileMonitor {
   }
 
   private func readNext() {
+    if isHeld {
+      isPaused = true
+      return
+    }
     guard !isShutDown, let request = waiting.popFirst() else {
       isDeferring = false
       return

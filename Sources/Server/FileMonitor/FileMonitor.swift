@@ -1,3 +1,5 @@
+public import EventLoop
+
 /// What happened to a file or folder of the repository, in the words of Bcfg2's file monitors.
 public enum FileAction: Sendable {
   /// Found when the monitor was added.
@@ -45,11 +47,15 @@ public protocol FileEventHandler: AnyObject {
   /// True: the handler says itself what its change sets mean, by `ServerCore.repositoryChanged` and `clientChanged`, for
   /// it finds the server's own writes among them. The monitor's generation does not grow for it.
   var reportsChanges: Bool { get }
+  /// False: what it follows is none of the repository's contents (bcfg2.conf, the version control's own files). Then
+  /// `[server] ignore_files` does not apply, and no answer waits for a folder of it that is away.
+  var followsRepository: Bool { get }
 }
 
 extension FileEventHandler {
   public func changesApplied() {}
   public var reportsChanges: Bool { false }
+  public var followsRepository: Bool { true }
 }
 
 /// Watches the repository and bcfg2.conf.
@@ -74,6 +80,16 @@ public protocol FileMonitor: AnyObject {
   /// Compares everything below every monitor with what was delivered, and delivers the difference: after SIGHUP, an
   /// overflow, a moved root.
   func rescan()
+  /// The root of the repository: where a folder that is not there was deleted, and where it is away. nil: not known.
+  var repository: String? { get set }
+  /// What was there, or readable, and is not now. It is not told as deleted: what was read last stays.
+  var troubles: [RepositoryTrouble] { get }
+  /// A handler was told of a file and could not read it (EMFILE, EIO, EACCES ...): it is told of it again, as changed,
+  /// once it can be read.
+  func couldNotRead(_ path: String, _ error: SystemError)
+  /// While true nothing is delivered, so that an answer can be made of one state of the repository. What waited is
+  /// delivered when it becomes false.
+  var isHeld: Bool { get set }
   /// Stops: no more events.
   func shutdown()
   /// The debug flag of the `toggle_debug`, `set_debug` family.
@@ -84,4 +100,14 @@ public protocol FileMonitor: AnyObject {
   func listWatches() -> [String]
   /// Monitored paths, for the RMI `Inotify.list_paths`.
   func listPaths() -> [String]
+}
+
+/// A monitor of its own making need not tell away from deleted.
+extension FileMonitor {
+  public var repository: String? {
+    get { nil }
+    set {}
+  }
+  public var troubles: [RepositoryTrouble] { [] }
+  public func couldNotRead(_ path: String, _ error: SystemError) {}
 }

@@ -14,6 +14,10 @@ final class FileNode {
     /// nil where it cannot be watched, or its contents are not monitored.
     var watch: Watch?
     var children: [[UInt8]: FileNode] = [:]
+    /// Whether its names were read once.
+    var wasListed = false
+    /// Whether the last list had names that could not be looked at.
+    var hasHiddenNames = false
 
     init(identity: FileIdentity) { self.identity = identity }
   }
@@ -26,6 +30,8 @@ final class FileNode {
   var content = Content.absent
   /// Where the path leads, for the monitored path itself and for symbolic links.
   var trail: PathTrail?
+  /// Why the content is not what the file system has; nil where it is.
+  var trouble: NodeTrouble?
   /// False once it was taken out of its tree: late events of it mean nothing.
   var isAttached = true
 

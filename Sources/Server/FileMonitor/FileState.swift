@@ -85,6 +85,14 @@ nonisolated struct FileState: Sendable {
 
 /// Questions to the file system that never wait for another process.
 nonisolated enum FileSystem {
+  /// stat(2) or lstat(2), with errno's reason where the path leads nowhere, or no further for us.
+  static func look(_ path: String, followsLinks: Bool) -> Result<stat, SystemError> {
+    var status = stat()
+    let result = followsLinks ? stat(path, &status) : lstat(path, &status)
+    let code = errno
+    return result == 0 ? .success(status) : .failure(SystemError(call: "stat", errno: code, detail: path))
+  }
+
   /// stat(2), or nil where the path leads nowhere (or no further for us).
   static func status(_ path: String) -> stat? {
     var status = stat()
@@ -120,6 +128,47 @@ nonisolated enum FileSystem {
       }
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { [UInt8]($0.prefix { $0 != 0 }) }
       if name != [UInt8(ascii: ".")] && name != [UInt8(ascii: "."), UInt8(ascii: ".")] { names.append(name) }
+    }
+  }
+
+  /// Whether a name is in a folder.
+  enum Presence: Equatable {
+    case present
+    /// The folder is there, and the name is not in it.
+    case absent
+    /// Another folder, or none, has the path by now.
+    case otherFolder
+    /// The system does not tell.
+    case unknown(errno: Int32)
+  }
+
+  /// Looks for a name in a folder that was seen before, whatever happens to the path meanwhile.
+  static func presence(of name: String, in folder: String, being identity: FileIdentity) -> Presence {
+    let file: FileDescriptor
+    do throws(SystemError) {
+      // O_PATH: no right to read the folder is needed.
+      file = try FileDescriptor.open(folder, 0o10000000 | O_DIRECTORY)
+    } catch {
+      return error.errno == ENOENT || error.errno == ENOTDIR ? .otherFolder : .unknown(errno: error.errno)
+    }
+    var status = stat()
+    guard fstat(file.rawValue, &status) == 0, FileIdentity(status) == identity else { return .otherFolder }
+    let result = fstatat(file.rawValue, name, &status, AT_SYMLINK_NOFOLLOW)
+    let code = errno
+    if result == 0 { return .present }
+    return code == ENOENT ? .absent : .unknown(errno: code)
+  }
+
+  /// Why a file's contents cannot be read; nil where they can.
+  static func readError(_ path: String) -> Int32? {
+    do throws(SystemError) {
+      let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+      var byte: UInt8 = 0
+      let count = pread(file.rawValue, &byte, 1, 0)
+      let code = errno
+      return count < 0 ? code : nil
+    } catch {
+      return error.errno
     }
   }
 

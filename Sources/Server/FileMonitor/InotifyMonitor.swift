@@ -84,7 +84,10 @@ public final class InotifyMonitor: TreeMonitor {
     let hasRecords = readRecords()
     if !hasRecords, context.unwatched.isEmpty, !hasRequestedRescan { return 0 }
     return update {
-      for node in context.unwatched.values where node.isAttached { node.tree.reconcile(node, [.path, .compare]) }
+      let now = context.unwatched.isEmpty ? MonotonicTime(nanoseconds: 0) : MonotonicTime.now()
+      for node in context.unwatched.values where node.isAttached && node.tree.isWorthALook(node, now: now) {
+        node.tree.reconcile(node, [.path, .compare])
+      }
       if hasRecords { applyMarks() }
       var rounds = hasRecords ? 1 : 0
       while rounds < InotifyMonitor.roundLimit, readRecords() {

@@ -1,37 +1,11 @@
 import Glibc
-import Logging
-
-/// What the trees of one monitor share.
-final class TreeContext {
-  let watches: WatchTable
-  let ignored: IgnoreList
-  let logger: Logger
-  var isDebugging = false
-  /// Nodes that the kernel tells nothing, or not everything of: looked at before each request.
-  var unwatched: [ObjectIdentifier: FileNode] = [:]
-  private var complaints: Set<String> = []
-
-  init(watches: WatchTable, ignored: IgnoreList, logger: Logger) {
-    self.watches = watches
-    self.ignored = ignored
-    self.logger = logger
-  }
-
-  /// Goes out at error level, as in Bcfg2, so that it is seen whatever the log level.
-  func debugLog(_ message: @autoclosure () -> String) {
-    if isDebugging { logger.error("\(message())") }
-  }
-
-  /// Says a thing once per run.
-  func complain(_ message: String) {
-    if complaints.insert(message).inserted { logger.warning("\(message)") }
-  }
-}
 
 /// A monitored path and what was found below it: the model that is compared with the file system.
 ///
 /// Events of the kernel only say where to look. A look (`reconcile`) places watches, asks stat(2), and notes the
 /// difference to the model in `changes`; so many events of one path come to one change, and a look too many is harmless.
+///
+/// What cannot be read is not deleted: see TreeAbsence.swift.
 final class MonitoredTree {
   let path: String
   let isRecursive: Bool
@@ -84,47 +58,44 @@ final class MonitoredTree {
 
   /// Looks at a path and notes what differs.
   func reconcile(_ node: FileNode, _ hint: Hint) {
-    guard node.isAttached else { return }
-    let (status, hint) = follow(node, hint)
-    let found = status.flatMap { what(is: $0, at: node) }
+    // While the monitored path is away, what is below it is elsewhere, or nowhere.
+    guard node.isAttached, node.isRoot || !isAway else { return }
+    var hint = hint
+    let status: stat
+    switch look(at: node, &hint) {
+    case .there(let found): status = found
+    case .gone:
+      vanish(node)
+      return settle(node)
+    case .kept(let trouble, let holder):
+      keep(holder, trouble)
+      return settle(node)
+    case .inOtherFolder:
+      if let parent = node.parent { reconcile(parent, [.path, .compare]) }
+      return
+    }
+    if node.trouble?.kind == .path {
+      context.troubles.clear(node)
+      // Nobody looked since.
+      hint.formUnion([.path, .compare, .deep])
+    }
+    let found = what(is: status, at: node)
     if node.kind != nil && node.kind != found { vanish(node) }
     switch found {
     case nil: break
-    case .file: reconcileFile(node, status!, hint)
-    case .folder: reconcileFolder(node, FileIdentity(status!), hint)
+    case .file: reconcileFile(node, status, hint)
+    case .folder: reconcileFolder(node, FileIdentity(status), hint)
     }
+    settle(node)
+  }
+
+  private func settle(_ node: FileNode) {
     updateUnwatched(node)
     if case .absent = node.content, node.trail == nil { detach(node) }
   }
 
-  /// Keeps the trail up to date.
-  ///
-  /// - Returns: what stat(2) says in the end, and the hint as it applies to that.
-  private func follow(_ node: FileNode, _ hint: Hint) -> (stat?, Hint) {
-    var hint = hint
-    if node.isRoot {
-      let isInPlace = hint.isSubset(of: [.closed, .touched]) && node.trail?.isWatched == true
-      if !isInPlace { replaceTrail(node, PathTrail(path, from: "/", for: node, watches: context.watches)) }
-      return (FileSystem.status(path), hint)
-    }
-    guard let status = FileSystem.linkStatus(node.path) else {
-      replaceTrail(node, nil)
-      return (nil, hint)
-    }
-    guard FileSystem.type(status) == S_IFLNK else {
-      replaceTrail(node, nil)
-      return (status, hint)
-    }
-    // A new link may lead to an old file.
-    if node.trail == nil, hint.contains(.created) { hint = hint.subtracting(.created).union(.path) }
-    if let target = FileSystem.linkTarget(node.path), let folder = node.parent?.path {
-      replaceTrail(node, PathTrail(target, from: folder, for: node, watches: context.watches))
-    }
-    return (FileSystem.status(node.path), hint)
-  }
-
   /// The new trail holds its watches already, so those that it shares with the old one live on.
-  private func replaceTrail(_ node: FileNode, _ trail: PathTrail?) {
+  func replaceTrail(_ node: FileNode, _ trail: PathTrail?) {
     node.trail?.drop()
     node.trail = trail
   }
@@ -159,9 +130,14 @@ final class MonitoredTree {
     }
     let new = FileState(status, path: node.path)
     let isChanged =
-      !hint.isDisjoint(with: [.closed, .moved])
+      !hint.isDisjoint(with: [.closed, .moved]) || node.trouble != nil
       || (hint.contains(.compare) ? new.differsStrictly(from: old, path: node.path) : new.differs(from: old))
+    // First: what may not be opened cannot be asked for its writers either.
+    if isChanged, let errno = FileSystem.readError(node.path), errno != ENOENT {
+      return keep(node, NodeTrouble(kind: .contents, path: node.path, errno: errno))
+    }
     if isChanged && isUnfinished(node, status, hint) { return }
+    context.troubles.clear(node)
     node.content = .file(new)
     if isChanged { changes.record(node.relativePath, from: .file, to: .file) }
   }
@@ -203,16 +179,22 @@ final class MonitoredTree {
   }
 
   private func list(_ node: FileNode, _ folder: FileNode.Folder, _ hint: Hint) {
-    var names: [[UInt8]] = []
+    var names: [[UInt8]]
     switch FileSystem.names(in: node.path) {
     case .success(let found): names = found
     case .failure(let error):
       // One that is gone by now is told of by the folder above it.
-      if error.errno != ENOENT && error.errno != ENOTDIR { context.complain("\(error)") }
+      if error.errno == ENOENT || error.errno == ENOTDIR { return }
+      guard folder.wasListed else { return context.complain("\(error)") }
+      return keep(node, NodeTrouble(kind: .list, path: node.path, errno: error.errno))
     }
+    folder.wasListed = true
     let present = Set(names)
     for name in folder.children.keys where !present.contains(name) { names.append(name) }
+    // What could not be looked at may have changed unseen.
+    let hint = node.trouble == nil ? hint : hint.union([.path, .compare, .deep])
     let below: Hint = hint.intersection([.path, .compare, .deep, .settled])
+    folder.hasHiddenNames = false
     for name in names {
       if let child = folder.children[name] {
         reconcile(child, child.isFolder && !hint.contains(.deep) ? .path : below)
@@ -220,12 +202,14 @@ final class MonitoredTree {
         reconcile(name, in: node, below.union(.path))
       }
     }
+    if !folder.hasHiddenNames { context.troubles.clear(node) }
   }
 
   // MARK: Ends
 
   /// The node has no content any more, nor has anything below it.
   private func vanish(_ node: FileNode) {
+    context.troubles.clear(node)
     guard let kind = node.kind else { return }
     if let folder = node.folder {
       for child in folder.children.values {
@@ -242,13 +226,15 @@ final class MonitoredTree {
   private func detach(_ node: FileNode) {
     guard let parent = node.parent else { return }
     node.isAttached = false
+    context.troubles.clear(node)
     parent.folder?.children[node.name] = nil
     context.unwatched[ObjectIdentifier(node)] = nil
   }
 
-  private func updateUnwatched(_ node: FileNode) {
+  func updateUnwatched(_ node: FileNode) {
     let isUnwatched =
-      node.trail?.isWatched == false || (node.listsChildren && node.folder.map { $0.watch == nil } == true)
+      node.trail?.isWatched == false || node.trouble.map { !$0.hasEvents } == true
+      || (node.listsChildren && node.folder.map { $0.watch == nil } == true)
     context.unwatched[ObjectIdentifier(node)] = isUnwatched ? node : nil
   }
 }

@@ -1,13 +1,8 @@
-import Glibc
-
-/// The way that a path takes through folders and symbolic links, each step watched before it is looked at: so that a
-/// link that is swapped, a folder that is moved and a file that comes into being are noticed wherever they are.
+/// The way that a path takes (`PathWalk`), each step watched before it is looked at: so that a link that is swapped, a
+/// folder that is moved and a file that comes into being are noticed wherever they are.
 ///
 /// It ends at the first name that does not exist, whose folder is the nearest that does.
 final class PathTrail {
-  /// As the kernel's MAXSYMLINKS: a longer chain, or a loop, leads nowhere.
-  private static let linkLimit = 40
-
   private struct Step {
     let watch: Watch
     let name: [UInt8]
@@ -18,6 +13,8 @@ final class PathTrail {
   private let watches: WatchTable
   /// False where a folder on the way cannot be watched: the way must be gone again to learn of changes.
   private(set) var isWatched = true
+  /// Where it ended.
+  let end: PathWalk.End
 
   /// Goes the way.
   ///
@@ -27,44 +24,24 @@ final class PathTrail {
   ///   - node: told of what happens to a name on the way.
   init(_ path: String, from folder: String, for node: FileNode, watches: WatchTable) {
     self.watches = watches
-    var current = folder
-    var rest: [String] = []
-    func push(_ path: String) {
-      if path.utf8.first == UInt8(ascii: "/") { current = "/" }
-      rest += path.utf8.split(separator: UInt8(ascii: "/")).reversed().map { String(Substring($0)) }
-    }
-    push(path)
-    var links = 0
-    while let name = rest.popLast() {
-      if name == "." { continue }
-      let next = current == "/" ? "/" + name : current + "/" + name
-      if name == ".." {
-        current = next
-        continue
-      }
-      let isLast = rest.isEmpty
+    var steps: [Step] = []
+    var isWatched = true
+    var last: Watch.NameSubscription?
+    end = PathWalk.go(path, from: folder) { folder, name, isLast in
       let subscription = Watch.NameSubscription(node, isLast: isLast)
-      add(current, [UInt8](name.utf8), subscription)
-      guard let status = FileSystem.linkStatus(next) else { return }
-      switch FileSystem.type(status) {
-      case S_IFLNK:
-        subscription.isLast = false
-        links += 1
-        guard links <= PathTrail.linkLimit, let target = FileSystem.linkTarget(next) else { return }
-        push(target)
-      case S_IFDIR: current = next
-      default: if !isLast { return }
+      last = subscription
+      guard let watch = watches.watch(folder, isLast ? WatchTable.fileMask : WatchTable.nameMask) else {
+        isWatched = false
+        return
       }
+      let bytes = [UInt8](name.utf8)
+      watches.subscribe(watch, name: bytes, subscription)
+      steps.append(Step(watch: watch, name: bytes, subscription: subscription))
+    } link: {
+      last?.isLast = false
     }
-  }
-
-  private func add(_ folder: String, _ name: [UInt8], _ subscription: Watch.NameSubscription) {
-    guard let watch = watches.watch(folder, subscription.isLast ? WatchTable.fileMask : WatchTable.nameMask) else {
-      isWatched = false
-      return
-    }
-    watches.subscribe(watch, name: name, subscription)
-    steps.append(Step(watch: watch, name: name, subscription: subscription))
+    self.steps = steps
+    self.isWatched = isWatched
   }
 
   /// Gives up the watches.

@@ -16,6 +16,14 @@ open class TreeMonitor: FileMonitor {
   private var isBusy = false
   private var wantsRescan = false
   private(set) var isShutDown = false
+  /// While true nothing is compared and nothing delivered.
+  public var isHeld = false {
+    didSet {
+      guard oldValue, !isHeld else { return }
+      processPending()
+      if wantsRescan { update {} }
+    }
+  }
 
   init(ignored: IgnoreList, source: (any WatchSource)?, logger: Logger) {
     self.logger = logger
@@ -25,6 +33,25 @@ open class TreeMonitor: FileMonitor {
   public var isDebugging: Bool {
     get { context.isDebugging }
     set { context.isDebugging = newValue }
+  }
+
+  public var repository: String? {
+    get { context.repository }
+    set { context.repository = newValue.map(TreeMonitor.absolute) }
+  }
+
+  public var troubles: [RepositoryTrouble] { context.troubles.all }
+
+  /// The level of the lines that tell what is away or cannot be read.
+  public var troubleLogLevel: Logger.Level {
+    get { context.troubles.logLevel }
+    set { context.troubles.logLevel = newValue }
+  }
+
+  public func couldNotRead(_ path: String, _ error: SystemError) {
+    // What is gone is told by an event; what is too large, or no file, is not read better the next time.
+    let isSettled = [ENOENT, ENOTDIR, EISDIR, EINVAL, EFBIG].contains(error.errno)
+    for tree in trees where !isSettled { tree.couldNotRead(path, error.errno) }
   }
 
   public func add(_ path: String, recursive: Bool, handler: any FileEventHandler) {
@@ -73,8 +100,8 @@ open class TreeMonitor: FileMonitor {
   /// Asks for a fresh scan at the end of this, or the next, update.
   func requestRescan() { wantsRescan = true }
 
-  /// Whether an update would do anything: not from within a handler, nor after the end.
-  var takesUpdates: Bool { !isBusy && !isShutDown }
+  /// Whether an update would do anything: not from within a handler, not while held, nor after the end.
+  var takesUpdates: Bool { !isBusy && !isShutDown && !isHeld }
 
   /// Whether a fresh scan was asked for and not yet made.
   var hasRequestedRescan: Bool { wantsRescan }
@@ -84,7 +111,7 @@ open class TreeMonitor: FileMonitor {
   /// - Returns: the number of events; 0 from within a handler, whose change set is not yet at its end.
   @discardableResult
   func update(_ body: () -> Void) -> Int {
-    if isBusy || isShutDown { return 0 }
+    guard takesUpdates else { return 0 }
     isBusy = true
     body()
     if wantsRescan {
@@ -103,8 +130,8 @@ open class TreeMonitor: FileMonitor {
     var deliveries: [(tree: MonitoredTree, deleted: [FileEvent], present: [FileEvent])] = []
     for tree in trees where !tree.changes.isEmpty {
       var (deleted, present) = tree.changes.take(root: tree.path, isFirstScan: isFirstScan)
-      deleted.removeAll(where: isIgnored)
-      present.removeAll(where: isIgnored)
+      deleted.removeAll { isIgnored($0, tree.handler) }
+      present.removeAll { isIgnored($0, tree.handler) }
       if !deleted.isEmpty || !present.isEmpty { deliveries.append((tree, deleted, present)) }
     }
     if deliveries.isEmpty {
@@ -133,8 +160,10 @@ open class TreeMonitor: FileMonitor {
     return count
   }
 
-  private func isIgnored(_ event: FileEvent) -> Bool {
-    guard event.relativePath.isEmpty, context.ignored.matches(path: event.path) else { return false }
+  private func isIgnored(_ event: FileEvent, _ handler: any FileEventHandler) -> Bool {
+    guard handler.followsRepository, event.relativePath.isEmpty, context.ignored.matches(path: event.path) else {
+      return false
+    }
     context.debugLog("Ignoring \(event.path) \(event.action)")
     return true
   }

@@ -19,12 +19,13 @@ open class SpecificData {
     self.logger = logger
   }
 
-  /// Reads the file. A file that cannot be read keeps its contents, and is logged.
-  open func load() {
+  /// Reads the file. A file that cannot be read keeps its contents, is logged, and is read once that is possible.
+  public func load(monitor: any FileMonitor) {
     do throws(SystemError) {
       data = try AtomicFile.readFile(path, limitBytes: FileBacked.fileLimitBytes)
     } catch {
       logger.error("Failed to read file \(path): \(error)")
+      monitor.couldNotRead(path, error)
       return
     }
     index()
@@ -100,7 +101,7 @@ open class EntrySet: EntryFolder {
       return
     }
     if let known = entries[name] {
-      known.load()
+      known.load(monitor: monitor)
       return
     }
     guard let specificity = specificity(ofFileNamed: name) else {
@@ -110,7 +111,7 @@ open class EntrySet: EntryFolder {
     let entry = makeEntry(event.path, specificity)
     entries[name] = entry
     ordered = nil
-    entry.load()
+    entry.load(monitor: monitor)
   }
 
   private func infoEvent(_ event: FileEvent) {
@@ -136,6 +137,7 @@ open class EntrySet: EntryFolder {
       LegacyInfo.read(bytes, path: event.path, into: &legacyInfo, logger: logger)
     } catch {
       logger.error("Failed to read file \(event.path): \(error)")
+      monitor.couldNotRead(event.path, error)
     }
   }
 

@@ -71,6 +71,7 @@ open class FileBacked: FileEventHandler {
     do {
       try body()
     } catch {
+      if let failed = SystemError.ofReading(error) { monitor.couldNotRead(failed.path ?? path, failed.error) }
       reportProblem("\(error)")
       return
     }

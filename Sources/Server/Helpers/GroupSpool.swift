@@ -66,7 +66,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
   /// A file below the plugin's folder was written by the plugin itself. It is not left to the file monitor to tell:
   /// `pseudo` never would.
   func tellOfWrittenFile(_ path: String) {
-    core.repositoryChanged()
+    core.repositoryChangedByAnswer()
     let relative = String(path.utf8.dropFirst(folder.utf8.count + 1)) ?? path
     handleEvent(FileEvent(action: .created, path: path, relativePath: relative, isDirectory: false))
   }

@@ -13,6 +13,8 @@ open class XMLFileBacked: FileBacked {
   public private(set) var document: RepositoryDocument?
   /// Files that the last read version includes, also where it was not good.
   public private(set) var includedFiles: [String] = []
+  /// Those of the last version that could be read.
+  private var goodIncludes: Set<String> = []
   private var watchedIncludes: Set<String> = []
   private var watchedPatterns: Set<String> = []
   /// Normalised paths and patterns of the last read version's includes.
@@ -59,10 +61,10 @@ open class XMLFileBacked: FileBacked {
   }
 
   open override func load() {
-    let read = XIncludedDocument(path: path)
+    let read = XIncludedDocument(path: path, known: goodIncludes)
     includedFiles = read.includedFiles
     // The watch comes before the read: what a new watch had to be placed for is read once more.
-    let loaded = addWatches(read) ? XIncludedDocument(path: path) : read
+    let loaded = addWatches(read) ? XIncludedDocument(path: path, known: goodIncludes) : read
     includedFiles = loaded.includedFiles
     addWatches(loaded)
     includes = Set(loaded.watchedPaths.map { RepositoryPath.normalised($0) })
@@ -70,6 +72,7 @@ open class XMLFileBacked: FileBacked {
     reportIncludes(loaded.problems)
     attempt {
       let new = try loaded.document.get()
+      goodIncludes = Set(loaded.includedFiles)
       try compile(new)
       document = new
     }

@@ -161,6 +161,7 @@ final class ChildCore: ServerCore {
     let result: Result<(document: ByteSegments, keepable: KeepableParts?), any Error>
     do {
       // An edit that was finished before the client asked is in the kernel's queue.
+      await waitForHeldEdits()
       fileMonitor.processPending()
       result = .success(
         try await timed("GetConfig") {

@@ -50,6 +50,8 @@ public enum ChildServer {
       guard
         let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
       else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
+      // The parent, which follows the same files, tells of what is away.
+      (monitor as? TreeMonitor)?.troubleLogLevel = .debug
       let resolver = HostResolver(on: loop)
       defer {
         resolver.shutdown()

@@ -113,6 +113,8 @@ public final class MultiprocessingCore: BuiltinCore {
       noteGenerated(client, MonotonicTime.now() - start)
       return keptAnswers.give(kept)
     }
+    // A child that was started since has not read what is away now.
+    if let trouble = missingFolder { return try await buildHere(client, "\(trouble.path) is away") }
     let request = RenderRequest(client: client)
     while true {
       let made = generation(of: client)

@@ -41,7 +41,8 @@ open class Plugin {
     logger = Logger(label: name)
     folder = core.settings.repository + "/" + name
     isDebugging = core.isDebugging
-    if Self.createsFolder, !fileExists(folder) {
+    // A child of the multiprocessing core never writes: its parent has made the folder, or it is away.
+    if Self.createsFolder, !core.isChild, !fileExists(folder) {
       logger.warning("\(name): \(folder) does not exist, creating")
       try makeFolders(folder)
     }

@@ -115,7 +115,7 @@ final class FileProbesPlugin: Plugin, Probing {
       logger.info("Writing \(known == nil ? "new" : "updated") probed file \(target)")
       do {
         let files = try files(target, bytes, document, isNew: known == nil)
-        try makeFolders(folder)
+        try makeFolders(folder, below: contents.folder)
         try await core.loop.fileWriter.write(files)
       } catch FileWriteError.changed(let path) where attempt < FileWriter.attemptLimit {
         logger.info("\(path) was saved by somebody else meanwhile, looking at it again")
@@ -126,6 +126,7 @@ final class FileProbesPlugin: Plugin, Probing {
         logger.error("\(message)")
         throw PluginExecutionError(message)
       }
+      await core.waitForHeldEdits()
       core.fileMonitor.processPending()
       if await current(path, contents, metadata) != bytes { logger.error("\(path) still not registered") }
       return

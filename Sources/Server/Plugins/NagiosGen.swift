@@ -34,6 +34,7 @@ final class NagiosGenPlugin: Plugin, Generator {
   private func bindHost(_ entry: Element, _ metadata: ClientMetadata) async throws {
     // Name service, and files that nobody watches.
     metadata.dependOnMore()
+    try requireFolder()
     guard let address = await address(of: metadata.hostname.text) else {
       throw PluginExecutionError("Failed to find IP address for \(metadata.hostname)")
     }
@@ -63,6 +64,7 @@ final class NagiosGenPlugin: Plugin, Generator {
   private func bindServer(_ entry: Element, _ metadata: ClientMetadata) async throws {
     // What was made for other clients.
     metadata.dependOnMore()
+    try requireFolder()
     let hosts = try RepositoryPath.glob("\(folder)/*-host.cfg").map(read)
     var used: Set<Substring> = is13 ? [] : ["default"]
     for line in hosts.lazy.flatMap({ $0.split(whereSeparator: \.isNewline) }) where line.contains("hostgroup") {
@@ -76,6 +78,11 @@ final class NagiosGenPlugin: Plugin, Generator {
     let text = "\(groups.joined(separator: "\n"))\n\n\(hosts.joined(separator: "\n"))"
     set(entry, text, owner: "nagios", mode: "0440")
     try await keep(text, "\(folder)/nagiosgen.cfg")
+  }
+
+  /// The files of groups are looked for when they are needed: where the folder is away, none would be found.
+  private func requireFolder() throws {
+    guard isFolder(folder) else { throw PluginExecutionError("\(folder) is not there") }
   }
 
   private static func line(_ name: String, _ value: String) -> String {

@@ -43,9 +43,12 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     }
   }
 
-  func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {
+  /// - Throws: `PluginExecutionError` where the plugin's folder is away, and nothing is known of the client.
+  func additionalData(_ metadata: ClientMetadata) throws -> (any ConnectorData)? {
     if let known = cache[metadata.hostname] { return known }
-    let data = read(metadata.hostname) ?? OhaiData(text: "{}", value: .object([]))
+    let stored = read(metadata.hostname)
+    guard stored != nil || isFolder(folder) else { throw PluginExecutionError("\(folder) is not there") }
+    let data = stored ?? OhaiData(text: "{}", value: .object([]))
     cache[metadata.hostname] = data
     return data
   }

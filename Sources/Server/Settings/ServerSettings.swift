@@ -25,6 +25,9 @@ nonisolated extension SettingRegistry {
     .init(
       "server", "ignore_files", .commaList, default: standardIgnoredFiles.joined(separator: ","),
       help: "File name patterns that the file monitor ignores"),
+    .init(
+      "server", "repository_grace", .timeout, default: "600", .ours,
+      help: "Seconds that clients are served from what was read last while the repository is away; 0 for no limit"),
     .init("server", "listen_all", .boolean, default: "false", help: "Listen on all addresses"),
     .init(
       "server", "backend", .choiceInAnyCase(["best", "builtin", "multiprocessing", "cherrypy"]), default: "best",

@@ -27,6 +27,8 @@ public nonisolated struct Settings: Sendable {
   public var isFileMonitorBlocking = true
   /// `ignore_files`: patterns of fnmatch.
   public var ignoredFiles = SettingRegistry.standardIgnoredFiles
+  /// `repository_grace`: how long what was read last is served while the repository is away; nil: without end, as 0 says.
+  public var repositoryGrace: Duration? = .seconds(600)
   /// `listen_all`.
   public var listensOnAll = false
   /// `backend`: `best`, `builtin`, `multiprocessing`, `cherrypy`.

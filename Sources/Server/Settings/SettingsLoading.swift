@@ -159,6 +159,7 @@ nonisolated extension Settings {
     fileMonitor = text("server", "filemonitor") ?? fileMonitor
     isFileMonitorBlocking = flag("server", "fam_blocking")
     ignoredFiles = list("server", "ignore_files")
+    repositoryGrace = value("server", "repository_grace")?.value.duration
     listensOnAll = flag("server", "listen_all")
     backend = text("server", "backend") ?? backend
     children = number("server", "children")

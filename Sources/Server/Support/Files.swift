@@ -24,3 +24,12 @@ func makeFolders(_ path: String) throws(SystemError) {
   if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try makeFolders(String(path[..<slash])) }
   if mkdir(path, 0o777) != 0, errno != EEXIST { throw SystemError(call: "mkdir", errno: errno, detail: path) }
 }
+
+/// Creates a folder and those above it, all below one that has to be there: a plugin's folder that is away is not made
+/// anew in its place.
+///
+/// - Throws: `SystemError` with ENOENT where `top` is no folder.
+func makeFolders(_ path: String, below top: String) throws(SystemError) {
+  guard isFolder(top) else { throw SystemError(call: "mkdir", errno: ENOENT, detail: top) }
+  try makeFolders(path)
+}

@@ -27,10 +27,10 @@ public enum RepositoryXML {
   /// - Throws: the file cannot be read, or is not well-formed.
   public static func parse(path: String) throws(XMLFileError) -> RepositoryDocument {
     let bytes: [UInt8]
-    do {
+    do throws(SystemError) {
       bytes = try AtomicFile.readFile(path, limitBytes: fileLimitBytes)
     } catch {
-      throw XMLFileError(path: path, line: 0, message: "\(error)")
+      throw XMLFileError(path: path, notRead: error)
     }
     return try parse(bytes, path: path)
   }

@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 
 /// A repository file with the files that it includes, as `XMLFileBacked` of Bcfg2 reads it.
 ///
@@ -21,8 +22,11 @@ public struct XIncludedDocument {
   public let problems: [XMLFileError]
 
   /// Reads a file and all that it includes.
-  public init(path: String) {
-    var includer = Includer(path: path)
+  ///
+  /// - Parameter known: files that the last good version included. Where one of them is away (its folder is not there, or
+  ///   cannot be read), and not deleted, the document is not usable: without the file it would say less.
+  public init(path: String, known: Set<String> = []) {
+    var includer = Includer(path: path, known: known)
     do throws(XMLFileError) {
       let parsed = try RepositoryXML.parse(path: path)
       try includer.expandMain(parsed.root)
@@ -54,9 +58,11 @@ private struct Includer {
   private var roots: [String: Element] = [:]
   private var open: [String]
   private var count = 0
+  private let known: Set<String>
 
-  init(path: String) {
+  init(path: String, known: Set<String>) {
     self.path = path
+    self.known = known
     open = [path]
   }
 
@@ -129,9 +135,15 @@ private struct Includer {
     if RepositoryPath.isPattern(target) {
       if !patterns.contains(target) { patterns.append(target) }
       found = RepositoryPath.glob(target)
+      let pattern = Glob(target)
+      // fnmatch's `*` takes slashes, glob's does not.
+      for name in known where pattern.matches(name) && slashes(name) == slashes(target) && !found.contains(name) {
+        try requireDeleted(name, file)
+      }
     } else {
       if !paths.contains(target) { paths.append(target) }
       found = fileExists(target) ? [target] : []
+      if found.isEmpty, known.contains(target) { try requireDeleted(target, file) }
     }
     for name in found {
       if !included.contains(name), name != path { included.append(name) }
@@ -144,14 +156,32 @@ private struct Includer {
     return found
   }
 
+  private func slashes(_ path: String) -> Int { path.utf8.count { $0 == UInt8(ascii: "/") } }
+
+  /// Checks that a file that was included before was deleted, from a folder that is there.
+  ///
+  /// - Throws: where it is away: its folder is elsewhere than that of the document and is gone, or the system does not tell.
+  private func requireDeleted(_ target: String, _ includer: String) throws(XMLFileError) {
+    var folder = RepositoryPath.folder(of: path)
+    if case .found(let real) = PathWalk.go(folder) { folder = real }
+    switch PathWalk.go(target) {
+    case .found, .missing(_, isLast: true): return
+    case .missing(let gone, isLast: false) where gone.utf8.starts(with: (folder + "/").utf8): return
+    case .unreadable(let place, let errno):
+      throw XMLFileError(path: includer, notRead: SystemError(call: "stat", errno: errno, detail: place))
+    case .missing(let place, _):
+      throw XMLFileError(path: includer, notRead: SystemError(call: "stat", errno: ENODEV, detail: place))
+    }
+  }
+
   /// The contents of a file that is included as text; nil where it is included as XML.
   private func text(of include: Element, file: String) throws(XMLFileError) -> String? {
     guard include["parse"] == "text" else { return nil }
     let bytes: [UInt8]
-    do {
+    do throws(SystemError) {
       bytes = try AtomicFile.readFile(file, limitBytes: RepositoryXML.fileLimitBytes)
     } catch {
-      throw XMLFileError(path: file, line: 0, message: "\(error)")
+      throw XMLFileError(path: file, notRead: error)
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw XMLFileError(path: file, line: 0, message: "text to be included is not UTF-8")

@@ -91,6 +91,7 @@ class CfgFile {
         // What was read before stays.
         if data == nil { loadError = "Failed to read file \(path)" }
         plugin.logger.error("Failed to read file \(path): \(String(cString: strerror(error.errno)))")
+        plugin.core.fileMonitor.couldNotRead(path, error)
       }
     }
   }

@@ -81,7 +81,7 @@ class CfgCreator: CfgFile {
     let paths = files.map(\.path).joined(separator: ", ")
     plugin.debugLog("Cfg: Writing new file \(paths)")
     do {
-      for file in files { try makeFolders(RepositoryPath.folder(of: file.path)) }
+      for file in files { try makeFolders(RepositoryPath.folder(of: file.path), below: plugin.folder) }
       try await plugin.core.loop.fileWriter.write(files)
     } catch {
       throw PluginExecutionError("Could not write \(paths): \(error)")

@@ -26,6 +26,8 @@ final class MetadataFile {
   /// Digests of the file and of those it includes, as they were read last, good or not; a missing one has none.
   private var digests: [String: FileDigest] = [:]
   private var isBroken = false
+  /// Files that the last version that could be read included.
+  private var goodIncludes: Set<String> = []
   /// True where files came or went that a glob may fit.
   private var mustParse = true
   private var watchedPaths: Set<String> = []
@@ -63,7 +65,7 @@ final class MetadataFile {
     var present = digests(of: paths)
     guard mustParse || present != digests else { return isBroken ? .broken : .same }
     for _ in 0..<Self.attempts {
-      let document = XIncludedDocument(path: path)
+      let document = XIncludedDocument(path: path, known: goodIncludes)
       let parsed = digests(of: [path] + document.includedFiles)
       guard parsed == present else {
         present = parsed
@@ -77,10 +79,12 @@ final class MetadataFile {
       case .success(let parsed):
         isBroken = false
         isRead = true
+        goodIncludes = Set(document.includedFiles)
         return .changed(parsed.root)
       case .failure(let error):
         isBroken = true
         plugin.logger.error("Failed to parse \(RepositoryPath.name(of: path)): \(error)")
+        if let cause = error.cause { plugin.core.fileMonitor.couldNotRead(error.path, cause) }
         return .broken
       }
     }

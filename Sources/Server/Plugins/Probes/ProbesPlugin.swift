@@ -222,6 +222,7 @@ extension ProbesPlugin: FileEventHandler {
       core.repositoryChanged()
     } catch {
       logger.error("Failed to read probe: \(error)")
+      if let failed = SystemError.ofReading(error) { core.fileMonitor.couldNotRead(event.path, failed.error) }
     }
   }
 }

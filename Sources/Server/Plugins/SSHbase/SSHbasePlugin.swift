@@ -56,12 +56,25 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   private func bindKey(_ entry: Element, _ metadata: ClientMetadata, _ set: HostKeySet) async throws {
     if set.best(metadata) == nil {
       try await maker.makeKey(set.baseName, for: metadata)
-      core.fileMonitor.processPending()
+      takeCreatedKeys(set.baseName, metadata)
       guard set.best(metadata) != nil else {
         throw PluginExecutionError("\(set.baseName) still not registered")
       }
     }
     try set.bindEntry(entry, metadata)
+  }
+
+  /// Takes in the files of a pair that was just made. It is not left to the file monitor to tell: `pseudo` never would, and
+  /// while edits wait for an answer none does.
+  private func takeCreatedKeys(_ name: String, _ metadata: ClientMetadata) {
+    let secret = name.hasSuffix(".pub") ? String(name.dropLast(4)) : name
+    for file in ["\(secret)", "\(secret).pub"].flatMap({
+      ["\($0).H_\(metadata.hostname)", "\($0).H_\(metadata.hostname).crypt"]
+    })
+    where fileExists("\(folder)/\(file)") {
+      handleEvent(FileEvent(action: .created, path: "\(folder)/\(file)", relativePath: file, isDirectory: false))
+    }
+    core.repositoryChangedByAnswer()
   }
 
   private func bindKnownHosts(_ entry: Element, _ metadata: ClientMetadata, _ set: HostKeySet) async throws {
@@ -154,6 +167,7 @@ extension SSHbasePlugin: FileEventHandler {
       staticLines[event.fileName] = String(decoding: bytes, as: UTF8.self)
     } catch {
       logger.error("Failed to read file \(event.path): \(error)")
+      core.fileMonitor.couldNotRead(event.path, error)
     }
   }
 }

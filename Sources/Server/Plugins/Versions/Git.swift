@@ -28,6 +28,9 @@ final class GitPlugin: VersionPlugin {
     ]) { $1 }
   }
 
+  /// HEAD, the branches that it names one after the other, the packed ones, and the list of a reftable.
+  override var revisionFiles: [String] { GitFiles(root: root).revisionFiles }
+
   private func git(
     _ arguments: [String], timeout: Duration = VersionPlugin.readTimeout
   ) async throws -> ChildProcess.Output {

@@ -7,6 +7,7 @@ import EventLoop
 final class HgPlugin: VersionPlugin {
   override class var name: String { "Hg" }
   override class var metadataPath: String? { ".hg" }
+  override var revisionFiles: [String] { ["\(root)/.hg/store/00changelog.i"] }
 
   override func getRevision() async throws -> String {
     let output = try await run(
@@ -18,6 +19,7 @@ final class HgPlugin: VersionPlugin {
 /// Bazaar, or Breezy: the number of the branch's revision, with a plus sign where the working tree differs from it.
 final class BzrPlugin: VersionPlugin {
   override class var name: String { "Bzr" }
+  override var revisionFiles: [String] { ["\(root)/.bzr/branch/last-revision"] }
 
   override func getRevision() async throws -> String {
     let output = try await run(["bzr", "revno", root])
@@ -32,6 +34,7 @@ final class BzrPlugin: VersionPlugin {
 final class CvsPlugin: VersionPlugin {
   override class var name: String { "Cvs" }
   override class var metadataPath: String? { "CVSROOT" }
+  override var revisionFiles: [String] { ["\(root)/CVS/Entries"] }
 
   override func getRevision() async throws -> String {
     let output = try await run(["cvs", "log"])
@@ -48,6 +51,7 @@ final class CvsPlugin: VersionPlugin {
 final class DarcsPlugin: VersionPlugin {
   override class var name: String { "Darcs" }
   override class var metadataPath: String? { "_darcs" }
+  override var revisionFiles: [String] { ["\(root)/_darcs/hashed_inventory"] }
 
   override func getRevision() async throws -> String {
     try firstLine(try await run(["darcs", "changes"]), failure: "Failed to read revision from darcs")
@@ -58,6 +62,7 @@ final class DarcsPlugin: VersionPlugin {
 final class FossilPlugin: VersionPlugin {
   override class var name: String { "Fossil" }
   override class var metadataPath: String? { "_FOSSIL_" }
+  override var revisionFiles: [String] { ["\(root)/_FOSSIL_"] }
 
   override func getRevision() async throws -> String {
     let output = try await run(["fossil", "info"])

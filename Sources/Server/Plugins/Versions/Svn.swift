@@ -16,6 +16,9 @@ final class SvnPlugin: VersionPlugin {
     "base", "postpone", "mine-conflict", "theirs-conflict", "mine-full", "theirs-full",
   ]
 
+  /// The working copy's database; before Subversion 1.7 a list in each folder.
+  override var revisionFiles: [String] { ["\(root)/.svn/wc.db", "\(root)/.svn/entries"] }
+
   private var resolution = "postpone"
   /// One call that changes the working copy at a time.
   private var working: Task<Bool, Never>?

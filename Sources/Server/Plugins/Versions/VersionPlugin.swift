@@ -15,6 +15,8 @@ open class VersionPlugin: Plugin, Version {
   static let remoteTimeout: Duration = .seconds(300)
   private static let outputLimitBytes = 16 << 20
 
+  private var revisionWatch: RevisionWatch?
+
   /// The folder whose programs go before those of PATH.
   var programFolder: String?
 
@@ -24,9 +26,28 @@ open class VersionPlugin: Plugin, Version {
   /// - Throws: `PluginInitError` where `vcs_root` is no working copy.
   public required init(core: ServerCore) throws {
     try super.init(core: core)
-    guard let path = Self.metadataPath else { return }
+    guard let path = Self.metadataPath else {
+      watchRevision()
+      return
+    }
     guard fileExists("\(root)/\(path)") else { throw PluginInitError("\(root)/\(path) is not present") }
     logger.debug("Initialized \(name) plugin with directory \(root)/\(path)")
+    watchRevision()
+  }
+
+  /// Files that the version control program writes where it makes another revision, absolute; some need not exist.
+  ///
+  /// They are asked for again after each change to one of them: which they are may depend on what is in them.
+  open var revisionFiles: [String] { [] }
+
+  /// Begins to watch `revisionFiles`: a commit may change no file that a plugin reads.
+  func watchRevision() {
+    revisionWatch = RevisionWatch(monitor: core.fileMonitor) { [unowned self] in
+      revisionFiles
+    } onChange: {
+      [unowned self] in
+      core.revisionMayHaveChanged()
+    }
   }
 
   open override var rmi: [String: RemoteMethod] {

@@ -1,0 +1,303 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+import XMLRPC
+
+@testable import Server
+
+/// A repository that is not there is not an empty repository.
+@Suite struct AwayRepositoryTests {
+  /// A plugin, what its folder holds, and a call whose answer it decides.
+  nonisolated struct Row: CustomTestStringConvertible, Sendable {
+    /// What becomes of the answer while the plugin's folder is away.
+    enum Effect { case none, fails }
+
+    let plugin: String
+    var others: [String] = []
+    var bundle = ""
+    var files: [String: String] = [:]
+    var call = "GetConfig"
+    var parameters: [Value] = []
+    /// What shows in the answer that the plugin has read its files.
+    let mark: String
+    /// For plugins that run, or look for, files when they are needed.
+    var effect = Effect.none
+    /// False: nothing in the folder is followed, clients' data are read when they are needed.
+    var isFollowed = true
+
+    var testDescription: String { plugin }
+  }
+
+  nonisolated static let rows: [Row] = [
+    Row(plugin: "Bundler", bundle: "<BoundPackage name='from-bundle'/>", mark: "from-bundle"),
+    Row(plugin: "Metadata", bundle: "<Group name='web'><BoundPackage name='for-web'/></Group>", mark: "for-web"),
+    Row(
+      plugin: "Cfg", bundle: "<Path name='/etc/motd'/>", files: ["Cfg/etc/motd/motd.G10_web": "hello\n"], mark: "hello"),
+    Row(
+      plugin: "Rules", bundle: "<Package name='p'/>",
+      files: ["Rules/r.xml": "<Rules priority='1'><Package name='p' version='7'/></Rules>"], mark: "version=\"7\""),
+    Row(
+      plugin: "Pkgmgr", bundle: "<Package name='p'/>",
+      files: [
+        "Pkgmgr/p.xml": "<PackageList uri='u' priority='1' type='deb'><Package name='p' version='8'/></PackageList>"
+      ], mark: "version=\"8\""),
+    Row(
+      plugin: "Defaults", others: ["Rules"], bundle: "<Package name='p'/>",
+      files: [
+        "Rules/r.xml": "<Rules priority='1'><Package name='p'/></Rules>",
+        "Defaults/d.xml": "<Defaults><Package name='.*' type='by-default'/></Defaults>",
+      ], mark: "by-default"),
+    Row(
+      plugin: "Deps", others: ["Rules"], bundle: "<Package name='p'/>",
+      files: [
+        "Rules/r.xml": "<Rules priority='1'><Package name='p'/><Package name='needed'/></Rules>",
+        "Deps/d.xml": "<Dependencies priority='1'><Package name='p'><Package name='needed'/></Package></Dependencies>",
+      ], mark: "name=\"needed\""),
+    Row(plugin: "Base", files: ["Base/b.xml": "<Base><BoundPackage name='based'/></Base>"], mark: "based"),
+    Row(
+      plugin: "GroupPatterns", bundle: "<Group name='patterned'><BoundPackage name='for-patterned'/></Group>",
+      files: [
+        "GroupPatterns/config.xml":
+          "<GroupPatterns><GroupPattern><NamePattern>^one</NamePattern><Group>patterned</Group></GroupPattern></GroupPatterns>"
+      ], mark: "for-patterned"),
+    Row(
+      plugin: "GroupLogic", bundle: "<Group name='logical'><BoundPackage name='for-logical'/></Group>",
+      files: [
+        "GroupLogic/groups.xml": "<GroupLogic><Group name='web'><Group name='logical'/></Group></GroupLogic>"
+      ], mark: "for-logical"),
+    Row(
+      plugin: "Probes", files: ["Probes/kind": "#!/bin/sh\necho probed\n"], call: "GetProbes", mark: "echo probed"),
+    Row(
+      plugin: "FileProbes", others: ["Cfg"],
+      files: ["FileProbes/config.xml": "<FileProbes><FileProbe name='/etc/asked' update='true'/></FileProbes>"],
+      call: "GetProbes",
+      mark: "/etc/asked"),
+    Row(
+      plugin: "Decisions",
+      files: ["Decisions/whitelist.xml": "<Decisions><Decision type='Package' name='allowed'/></Decisions>"],
+      call: "GetDecisionList", parameters: ["whitelist"], mark: "allowed"),
+    Row(
+      plugin: "SSHbase", bundle: "<Path name='/etc/ssh/ssh_host_rsa_key.pub'/>",
+      files: [
+        "SSHbase/ssh_host_rsa_key.pub.H_one.example.com": "ssh-rsa AAAA key\n",
+        "SSHbase/ssh_host_rsa_key.H_one.example.com": "secret\n",
+      ], mark: "ssh-rsa AAAA key"),
+    Row(
+      plugin: "SSLCA", bundle: "<Path name='/k'/>",
+      files: ["SSLCA/k/key.xml": "<KeyInfo><Key/></KeyInfo>", "SSLCA/k/k.G10_web": "key of web\n"], mark: "key of web"),
+    Row(
+      plugin: "SEModules", bundle: "<SEModule name='m'/>", files: ["SEModules/m.pp/m.pp": "all"], mark: "YWxs"),
+    Row(
+      plugin: "ACL", files: ["ACL/ip.xml": "<IPACLs><Deny method='GetProbes'/></IPACLs>"], call: "GetProbes",
+      mark: "denied"),
+    Row(
+      plugin: "Ohai", files: ["Ohai/one.example.com.json": "{}"], call: "GetProbes", mark: "ohai",
+      isFollowed: false),
+    Row(plugin: "Trigger", bundle: "<BoundPackage name='p'/>", files: ["Trigger/plain": ""], mark: "name=\"p\""),
+    Row(
+      plugin: "NagiosGen", bundle: "<Path name='/etc/nagiosgen.status'/>",
+      files: ["NagiosGen/web-group.cfg": "web\n"], mark: "hostgroups", effect: .fails),
+    Row(
+      plugin: "PuppetENC", bundle: "<Group name='classified'><BoundPackage name='for-classified'/></Group>",
+      files: ["PuppetENC/enc": "#!/bin/sh\necho 'classes: [classified]'\n"], mark: "for-classified", effect: .fails),
+    Row(
+      plugin: "Properties", others: ["Cfg"], bundle: "<Path name='/etc/motd'/>",
+      files: ["Properties/p.xml": "<Properties><a/></Properties>", "Cfg/etc/motd/motd": "hello\n"], mark: "hello"),
+  ]
+
+  private func bench(_ row: Row, keepsAnswers: Bool = false, on loop: EventLoop) throws -> AwaySite {
+    try AwaySite(
+      [row.plugin].filter { !["Bundler", "Metadata"].contains($0) } + row.others, bundle: row.bundle, row.files,
+      keepsAnswers: keepsAnswers, on: loop)
+  }
+
+  /// Plugins without a folder of their own, or with none that says anything of clients.
+  @Test func theTableHasEveryPluginWithAFolder() {
+    let without = ["Guppy", "POSIXCompat", "ServiceCompat"]
+    let named = Set(Self.rows.map(\.plugin)).union(without)
+    for type in PluginRegistry.standard.all where type.createsFolder {
+      #expect(named.contains(type.name), "\(type.name)")
+    }
+  }
+
+  @Test(arguments: rows, [false, true]) func aPluginsFolderThatIsAwayKeepsWhatItHeld(row: Row, keepsAnswers: Bool)
+    async throws
+  {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let site = try bench(row, keepsAnswers: keepsAnswers, on: loop)
+      let before = await site.ask(row.call, row.parameters)
+      #expect(before.contains(row.mark), "\(before)")
+      #expect(site.log.take().filter { $0.hasPrefix("error") } == [])
+      let generation = site.core.repositoryGeneration
+
+      site.move("repo/\(row.plugin)", "away")
+      for _ in 0..<3 {
+        let answer = await site.ask(row.call, row.parameters)
+        switch row.effect {
+        case .none: #expect(answer == before)
+        case .fails: #expect(answer.contains("fault") || answer.contains("failure="), "\(answer)")
+        }
+      }
+      #expect(site.core.repositoryGeneration == generation)
+      guard row.isFollowed else { return }
+      let lines = site.log.take()
+      let path = site.folder.file("repo/\(row.plugin)")
+      #expect(
+        lines == ["error \(path): No such file or directory. What was read last stays in use"], "\(lines)")
+      let away = try await site.awayStatistics()
+      #expect(away.count == 1 && away[0].hasPrefix("\(path) away since 20"), "\(away)")
+
+      // Beyond the time that is given: never less than clients had.
+      site.setGrace(.nanoseconds(1))
+      for method in ["GetConfig", "GetProbes"] where row.plugin != "ACL" {
+        let answer = await site.ask(method)
+        #expect(answer.hasPrefix("fault -32500 Critical failure: The repository cannot be read since 20"), "\(answer)")
+      }
+      site.setGrace(nil)
+
+      site.move("away", "repo/\(row.plugin)")
+      #expect(await site.ask(row.call, row.parameters) == before)
+      #expect(site.monitor.troubles.isEmpty)
+      #expect(try await site.awayStatistics() == [])
+      await site.finish()
+    }
+  }
+
+  @Test(arguments: rows) func aRepositoryThatIsAwayKeepsWhatItHeld(row: Row) async throws {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let site = try bench(row, on: loop)
+      let before = await site.ask(row.call, row.parameters)
+      site.move("repo", "away")
+      let answer = await site.ask(row.call, row.parameters)
+      #expect(row.effect == .fails || answer == before, "\(answer)")
+      // One thing is missing, and is told once.
+      #expect(site.monitor.troubles.map(\.path) == [site.folder.file("repo")])
+      #expect(site.log.take().count == 1)
+      site.move("away", "repo")
+      #expect(await site.ask(row.call, row.parameters) == before)
+      #expect(site.monitor.troubles.isEmpty)
+      await site.finish()
+    }
+  }
+
+  @Test func aRepositoryThatComesBackIsOneChange() async throws {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let bundle = "<BoundPackage name='old'/><Group name='more'><BoundPackage name='for-more'/></Group>"
+      let site = try AwaySite(["Cfg", "Rules"], bundle: bundle, on: loop)
+      #expect(await site.ask("GetConfig").contains("name=\"old\""))
+      // Edited while it is away.
+      site.move("repo", "away")
+      #expect(await site.ask("GetConfig").contains("name=\"old\""))
+      site.folder.write("<Bundle><BoundPackage name='new'/></Bundle>", to: "away/Bundler/entries.xml")
+      site.folder.write("<Rules priority='1'/>", to: "away/Rules/r.xml")
+      let generation = site.monitor.generation
+      #expect(site.monitor.processPending() == 0)
+      site.move("away", "repo")
+      let answer = await site.ask("GetConfig")
+      #expect(answer.contains("name=\"new\"") && !answer.contains("name=\"old\""))
+      #expect(site.monitor.generation == generation + 1)
+
+      // Another folder of that name, as a deployment swaps them.
+      for (path, text) in PluginRepository.files(bundle: "<BoundPackage name='third'/>") {
+        site.folder.write(text, to: "next/\(path)")
+      }
+      for name in ["Cfg", "Rules"] { mkdir(site.folder.file("next/\(name)"), 0o755) }
+      site.move("repo", "old")
+      site.move("next", "repo")
+      #expect(await site.ask("GetConfig").contains("name=\"third\""))
+      #expect(site.monitor.generation == generation + 2 && site.monitor.troubles.isEmpty)
+      // And by a link, whose target is away in between.
+      site.move("repo", "v1")
+      symlink("v1", site.folder.file("repo"))
+      #expect(await site.ask("GetConfig").contains("name=\"third\""))
+      site.move("v1", "v2")
+      #expect(await site.ask("GetConfig").contains("name=\"third\""))
+      #expect(site.monitor.troubles.map(\.path) == [site.folder.file("v1")])
+      site.folder.write("<Bundle><BoundPackage name='fourth'/></Bundle>", to: "v2/Bundler/entries.xml")
+      unlink(site.folder.file("repo"))
+      symlink("v2", site.folder.file("repo"))
+      #expect(await site.ask("GetConfig").contains("name=\"fourth\""))
+      #expect(site.monitor.troubles.isEmpty)
+    }
+  }
+
+  @Test func whatIsDeletedInAFolderThatIsThereIsDeleted() async throws {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let site = try AwaySite(
+        ["Cfg"], bundle: "<Path name='/etc/motd'/>", ["Cfg/etc/motd/motd": "hello\n"], on: loop)
+      #expect(await site.ask("GetConfig").contains("hello"))
+      site.move("repo/Cfg/etc", "etc")
+      #expect(await site.ask("GetConfig").contains("failure="))
+      unlink(site.folder.file("repo/Bundler/entries.xml"))
+      #expect(await !site.ask("GetConfig").contains("<Bundle"))
+      #expect(site.monitor.troubles.isEmpty)
+    }
+  }
+
+  /// Requests all the time, and a repository that comes and goes: every answer is one of those that it gives.
+  @Test func underLoadEveryAnswerIsWhole() async throws {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let files = ["Cfg/etc/motd/motd": "hello\n", "Rules/r.xml": "<Rules priority='1'><Package name='p'/></Rules>"]
+      let site = try AwaySite(
+        ["Cfg", "Rules"], bundle: "<Path name='/etc/motd'/><Package name='p'/>", files, on: loop)
+      let whole = await site.ask("GetConfig")
+      #expect(whole.contains("hello") && !whole.contains("failure="))
+      var count = 0
+      var wrong: [String] = []
+      let load = (0..<8).map { _ in
+        Task {
+          while count < 400 {
+            count += 1
+            let answer = await site.ask("GetConfig")
+            if answer != whole { wrong.append(answer) }
+            await loop.nextIteration()
+          }
+        }
+      }
+      let folders = ["repo", "repo/Cfg", "repo/Bundler", "repo/Metadata", "repo/Rules"]
+      for (number, folder) in (folders + folders).enumerated() {
+        let (leaves, returns) = (number * 40 + 10, number * 40 + 30)
+        while count < leaves { await loop.nextIteration() }
+        site.move(folder, "away")
+        while count < returns { await loop.nextIteration() }
+        site.move("away", folder)
+      }
+      for task in load { await task.value }
+      #expect(count >= 400 && wrong.isEmpty, "\(wrong.first ?? "")")
+    }
+  }
+
+  @Test func aServerWhoseRepositoryIsNotThereDoesNotStart() async throws {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let folder = TemporaryDirectory()
+      var settings = CoreBench.settings
+      settings.repository = folder.file("repo")
+      let core = ServerCore(
+        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)
+      #expect(throws: CoreInitError.self) { try core.loadPlugins() }
+      // Nothing is made in its place, which a move of the real one would end up in.
+      #expect(folder.names() == [])
+      core.shutdown()
+    }
+  }
+
+  @Test func nothingIsMadeInThePlaceOfAPluginsFolder() throws {
+    let folder = TemporaryDirectory()
+    #expect(throws: SystemError.self) { try makeFolders(folder.file("Cfg/etc/x"), below: folder.file("Cfg")) }
+    #expect(folder.names() == [])
+    mkdir(folder.file("Cfg"), 0o755)
+    try makeFolders(folder.file("Cfg/etc/x"), below: folder.file("Cfg"))
+    #expect(isFolder(folder.file("Cfg/etc/x")))
+  }
+
+  @Test func theTimeThatIsGivenIsAnOption() throws {
+    func grace(_ text: String) throws -> Duration? {
+      try Settings(INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
+        .repositoryGrace
+    }
+    #expect(try grace("") == .seconds(600) && Settings().repositoryGrace == .seconds(600))
+    #expect(try grace("[server]\nrepository_grace = 30\n") == .seconds(30))
+    #expect(try grace("[server]\nrepository_grace = 0\n") == nil)
+  }
+}
