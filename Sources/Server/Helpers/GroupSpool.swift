@@ -42,6 +42,13 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
     }
     let below = RepositoryPath.folder(of: event.relativePath)
     let name = below.isEmpty ? "" : "/" + below
+    guard name.utf8.allSatisfy({ $0 < 0x80 }) else {
+      // Bcfg2 compares the bytes of the name with the text of the entry, which never fit.
+      if event.action != .deleted {
+        logger.error("\(event.path): no entry is bound to a folder whose name is not ASCII, as in Bcfg2")
+      }
+      return
+    }
     if let set = entrySets[name] {
       set.handleEvent(event)
     } else if event.action == .deleted {
