@@ -7,7 +7,8 @@
     compare.py check
         Compares expected.jsonl with the Python that runs this: every line with 2.7, with 3 those marked as the same.
     compare.py fuzz [--rounds N] [--count N] [--seed S]
-        Records random patterns and replays each round by `swift test` (built before).
+        Records random patterns and replays each round by `swift test` (built before). Of 3,000 patterns a few differ:
+        Python 2.7 may remember what a group captured in a part that failed, a lookahead above all. Nothing else may.
 
 A line of patterns.txt is a pattern as Python's literal, a tab, and texts as literals with tabs between them; each
 pattern is also tried on the texts of all lines near it.
@@ -49,6 +50,11 @@ def spans(match):
         else:
             result.append([len(text[:start].encode("utf-8")), len(text[:end].encode("utf-8"))])
     return result
+
+
+def are_sound(found):
+    """False where Python 2.7 remembers half of a group: its end, from a part that failed, before its start."""
+    return found is None or all(span is None or span[0] <= span[1] for span in found)
 
 
 def look(pattern, texts):
@@ -201,7 +207,9 @@ def write(rows, output):
                 file.write(json.dumps({"pattern": pattern, "refused": True, "python3": same}) + "\n")
                 count += 1
                 continue
-            found = [[text, answer["match"], answer["search"]] for text, answer in zip(texts, said)]
+            found = [
+                [text, answer["match"], answer["search"]] for text, answer in zip(texts, said)
+                if are_sound(answer["match"]) and are_sound(answer["search"])]
             file.write(json.dumps({"pattern": pattern, "found": found, "python3": same}) + "\n")
             count += len(found)
     print("%d patterns and texts in %s" % (count, output))
