@@ -13,7 +13,7 @@ func fuzzProbeData(_ bytes: [UInt8]) {
   }
   let report = ProbeReport(timestamp: "1", probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups)
   var file = Array("<Probed>\n".utf8)
-  report.append(to: &file, client: document.tag)
+  report.append(to: &file, client: ClientName(unchecked: document.tag))
   file += "</Probed>\n".utf8
   do {
     let clients = try ProbedFile.parse(file).children
