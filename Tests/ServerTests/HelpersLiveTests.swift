@@ -128,6 +128,24 @@ private nonisolated struct LinesHandler: LogHandler {
   #expect(directory.entries.keys.sorted() == ["a.xml", "c.xml"] && changes == 3)
 }
 
+@Test func aFileThatGoesLeavesThoseOfOtherBytes() {
+  let bench = Bench()
+  let (composed, decomposed) = ("caf\u{E9}.xml", "cafe\u{301}.xml")
+  bench.folder.write("<A/>", to: "d/\(composed)")
+  bench.folder.write("<B/>", to: "d/\(decomposed)")
+  let directory = DirectoryBacked(
+    folder: bench.folder.file("d"), monitor: bench.monitor, logger: bench.logger,
+    fits: DirectoryBacked<StructFile>.isXMLName
+  ) { [bench] in StructFile(path: $0, monitor: bench.monitor, logger: bench.logger) }
+  directory.watch()
+  #expect(directory.entries.count == 2)
+  unlink(bench.folder.file("d/\(decomposed)"))
+  bench.monitor.processPending()
+  #expect(directory.children.map { $0.root?.tag } == ["A"])
+  #expect(RepositoryPath.isSameOrBelow("a/b", "a") && RepositoryPath.isSameOrBelow("a", "a"))
+  #expect(!RepositoryPath.isSameOrBelow("ab", "a") && RepositoryPath.isSameOrBelow("ab", ""))
+}
+
 @Test func infoXMLBindsTheFirstThatApplies() throws {
   let bench = Bench()
   let path = bench.folder.write(

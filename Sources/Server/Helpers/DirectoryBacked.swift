@@ -81,8 +81,7 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
   }
 
   private func forget(_ relativePath: String) {
-    let below = relativePath.isEmpty ? "" : relativePath + "/"
-    for name in entries.keys where name == relativePath || name.hasPrefix(below) {
+    for name in entries.keys where RepositoryPath.isSameOrBelow(name, relativePath) {
       entries.removeValue(forKey: name)?.stopWatching()
       hasChanged = true
     }

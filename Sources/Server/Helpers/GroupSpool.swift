@@ -80,7 +80,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
 
   private func forget(_ relativePath: String) {
     let name = "/" + relativePath
-    for known in entrySets.keys where known == name || known.hasPrefix(name + "/") {
+    for known in entrySets.keys where RepositoryPath.isSameOrBelow(known, name) {
       entrySets.removeValue(forKey: known)?.stopWatching()
     }
   }

@@ -26,7 +26,7 @@ final class ScriptFolder: FileEventHandler {
   func handleEvent(_ event: FileEvent) {
     if event.action == .deleted {
       let name = event.relativePath
-      names = names.filter { $0 != name && !$0.hasPrefix(name.isEmpty ? "" : name + "/") }
+      names = names.filter { !RepositoryPath.isSameOrBelow($0, name) }
     } else if !event.isDirectory {
       names.insert(event.relativePath)
     }

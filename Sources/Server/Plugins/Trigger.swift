@@ -28,9 +28,11 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
     for script in scripts.scripts {
       let command = [scripts.path(of: script)] + arguments
       running += 1
-      Task {
+      // A plugin does not own its core: the run does, and so outlives neither.
+      Task { [core] in
         await run(command)
         running -= 1
+        withExtendedLifetime(core) {}
       }
     }
   }

@@ -21,6 +21,14 @@ enum RepositoryPath {
     return folder.utf8.last == UInt8(ascii: "/") ? folder + path : folder + "/" + path
   }
 
+  /// Whether a path is a folder's own, or below it, compared by bytes. Everything is below the empty path.
+  static func isSameOrBelow(_ path: String, _ folder: String) -> Bool {
+    guard !folder.isEmpty else { return true }
+    guard path.utf8.starts(with: folder.utf8) else { return false }
+    let rest = path.utf8.dropFirst(folder.utf8.count)
+    return rest.isEmpty || rest.first == UInt8(ascii: "/")
+  }
+
   /// True where a path has characters that glob(3) expands.
   static func isPattern(_ path: String) -> Bool {
     path.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "[") }
