@@ -6,7 +6,8 @@ func fuzzRepositoryXML(_ bytes: [UInt8]) {
   guard let document = try? RepositoryXML.parse(bytes, path: "fuzz.xml") else { return }
   let compiled = CompiledStructure(document.root, path: "fuzz.xml")
   let client = ClientMetadata(
-    hostname: "h", profile: "p", groups: ["p", "g"], bundles: [], aliases: [], addresses: [], categories: [:],
+    hostname: ClientName(unchecked: "h"), profile: "p", groups: ["p", "g"], bundles: [], aliases: [], addresses: [],
+    categories: [:],
     uuid: nil, password: nil, version: nil)
   _ = compiled.match(client)
   let matched = compiled.xmlMatch(client)

@@ -4,7 +4,8 @@
 func fuzzYAML(_ bytes: [UInt8]) {
   guard let text = String(validating: bytes, as: UTF8.self) else { return }
   do throws(YAMLError) {
-    precondition(count(try JSONValue(yaml: text)) <= YAMLLimits.values)
+    let value = try JSONValue(yaml: text)
+    precondition(count(value) <= YAMLLimits.values, "more values than the bound")
   } catch {
     precondition(error.line > 0, "an error without its line: \(error)")
   }
