@@ -52,6 +52,10 @@ nonisolated final class TLSSocket {
   /// is called.
   private(set) var isDrained = false
   private var hasReadiness = false
+  /// Bytes that may still be received in this turn.
+  var allowedBytes = Int.max
+  /// Bytes received, handshake and framing included.
+  private(set) var receivedBytes = 0
   /// The first errno that ended the socket's use, 0 before.
   private(set) var failure: CInt = 0
 
@@ -68,17 +72,21 @@ nonisolated final class TLSSocket {
     return bio
   }
 
-  /// What `recv` says, in the words of BIO_read: the count, 0 at the end, -1 with a retry flag or after an error.
+  /// What `recv` says, in the words of BIO_read: the count, 0 at the end, -1 with a retry flag or after an error. It has
+  /// nothing to say once `allowedBytes` are received: OpenSSL reads on by itself over records that hold no data.
   func receive(_ bio: OpaquePointer, into pointer: UnsafeMutableRawPointer, count: Int) -> CInt {
     copenssl_bio_clear_retry(bio)
-    if isDrained {
+    if isDrained || allowedBytes <= 0 {
       copenssl_bio_retry_read(bio)
       return -1
     }
+    let wanted = min(count, allowedBytes)
     while true {
-      let received = recv(descriptor, pointer, count, 0)
+      let received = recv(descriptor, pointer, wanted, 0)
       if received > 0 {
-        isDrained = hasReadiness && received < count
+        isDrained = hasReadiness && received < wanted
+        allowedBytes -= received
+        receivedBytes += received
         return CInt(received)
       }
       if received == 0 {

@@ -16,6 +16,19 @@ import Glibc
   /// Set by a fatal outcome: OpenSSL must not be asked for anything more (SSL_get_error(3)).
   private var failure: TransportFailure?
   private var hasHalfClosed = false
+  /// Bytes received when the handshake was complete.
+  private var handshakeBytes: Int?
+  /// Bytes of data that were read.
+  private var dataBytes = 0
+
+  /// Bytes that came from the socket.
+  var receivedBytes: Int { socket.receivedBytes }
+
+  /// Bytes that a peer may send without data: framing, key updates, alerts, what has come of the next record. One whole
+  /// record is 16 KiB, and the peer may not be known yet.
+  static let silentBytes = 32768
+  /// And for each byte of data: the smallest records of the oldest ciphers have 85 bytes of framing.
+  static let silentBytesPerByte = 100
 
   /// - Parameters:
   ///   - context: gives the connection its certificate and rules when its handshake begins.
@@ -53,19 +66,37 @@ import Glibc
       return .failed(.system(ENOMEM))
     }
     // A peer that leaves before the handshake is complete has not closed in order, but it is gone.
-    return perform { SSL_do_handshake($0) }
+    let outcome = perform { SSL_do_handshake($0) }
+    if outcome == .done { handshakeBytes = socket.receivedBytes }
+    return outcome
   }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
     var count = 0
     switch perform({ SSL_read_ex($0, buffer.baseAddress, buffer.count, &count) }) {
-    case .done: return .bytes(count)
-    case .wantRead: return .wantRead
-    case .wantWrite: return .wantWrite
+    case .done:
+      dataBytes += count
+      return .bytes(count)
+    case .wantRead: return isSilent ? refuseSilence() : .wantRead
+    case .wantWrite: return isSilent ? refuseSilence() : .wantWrite
     case .closed: return .closed
     case .failed(let failure): return .failed(failure)
     }
   }
+
+  /// Whether the peer sends records without data, each of which costs as much as one with data.
+  private var isSilent: Bool {
+    let others = socket.receivedBytes - (handshakeBytes ?? 0) - dataBytes
+    return others > Self.silentBytes + Self.silentBytesPerByte * dataBytes
+  }
+
+  private func refuseSilence() -> TransferOutcome {
+    let failure = TransportFailure.tls("more than \(Self.silentBytes) bytes of records without data")
+    self.failure = failure
+    return .failed(failure)
+  }
+
+  public func allowInput(upTo limitBytes: Int) { socket.allowedBytes = limitBytes }
 
   public func write(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes, isLast: false) }
 

@@ -91,6 +91,10 @@ public protocol Transport: AnyObject {
   /// before the next one, once it has taken all that had come: epoll is level-triggered and tells of what comes later.
   func noteReadiness()
 
+  /// A turn begins: until the next call handshakes and reads take so many bytes from the socket at most, data or not,
+  /// and then say `.wantRead`. The rest stays in the kernel, where epoll tells of it again.
+  func allowInput(upTo limitBytes: Int)
+
   /// Sends what earlier calls took but the socket did not accept.
   func flush() -> StepOutcome
 
@@ -125,4 +129,5 @@ public protocol Transport: AnyObject {
 extension Transport {
   public func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes) }
   public func noteReadiness() {}
+  public func allowInput(upTo limitBytes: Int) {}
 }

@@ -2,16 +2,16 @@
 ///
 /// Swift's strings are equal where Unicode holds them for equivalent; names from outside are equal only where their
 /// bytes are.
-public struct ByteName: Hashable, Sendable {
-  public let text: String
+struct ByteName: Hashable, Sendable {
+  let text: String
 
-  public init(_ text: String) { self.text = text }
+  init(_ text: String) { self.text = text }
 
-  public static func == (left: ByteName, right: ByteName) -> Bool {
+  static func == (left: ByteName, right: ByteName) -> Bool {
     left.text.utf8.count == right.text.utf8.count && left.text.utf8.elementsEqual(right.text.utf8)
   }
 
-  public func hash(into hasher: inout Hasher) {
+  func hash(into hasher: inout Hasher) {
     let isContiguous: Void? = text.utf8.withContiguousStorageIfAvailable {
       hasher.combine(bytes: UnsafeRawBufferPointer($0))
     }

@@ -72,6 +72,19 @@ extension Value {
     }
   }
 
+  /// Whether there is a text, or bytes, of more than so many bytes in the value.
+  public func holdsText(longerThan limit: Int) -> Bool {
+    switch self {
+    case .string(let text), .dateTime(let text), .bigInteger(let text): text.utf8.count > limit
+    case .bytes(let bytes): bytes.count > limit
+    case .array(let elements): elements.contains { $0.holdsText(longerThan: limit) }
+    case .structure(let members):
+      members.contains { $0.name.utf8.count > limit || $0.value.holdsText(longerThan: limit) }
+    case .escaped(let segments): segments.count > limit
+    case .nil, .bool, .int, .double: false
+    }
+  }
+
   public var bool: Bool? {
     if case .bool(let flag) = self { flag } else { nil }
   }

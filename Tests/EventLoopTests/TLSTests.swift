@@ -12,7 +12,11 @@ struct TLSPair {
   let server: TLSTransport
 
   init(_ context: TLSContext, _ options: TLSTestClient.Options = .init(), sendBufferBytes: CInt? = nil) {
-    client = TLSTestClient(options, sendBufferBytes: sendBufferBytes)
+    self.init(context, TLSTestClient(options, sendBufferBytes: sendBufferBytes))
+  }
+
+  init(_ context: TLSContext, _ client: TLSTestClient) {
+    self.client = client
     server = TLSTransport(context: context, descriptor: client.serverDescriptor)
   }
 

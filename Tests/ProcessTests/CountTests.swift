@@ -4,7 +4,7 @@ import Support
 import Testing
 
 /// AddressSanitizer has an allocator of its own, under which nothing can be counted.
-private nonisolated let countsAllocations = dlsym(nil, "__asan_init") == nil
+nonisolated let countsAllocations = dlsym(nil, "__asan_init") == nil
 
 @Test(.enabled(if: countsAllocations, "AddressSanitizer has its own allocator"))
 func aRequestCostsNoMoreThanTheThresholds() async throws {

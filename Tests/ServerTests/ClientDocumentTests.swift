@@ -70,13 +70,13 @@ import XMLRPC
     var settings = CoreBench.settings
     settings.plugins = ["Metadata", "Probes"]
     try await CoreBench.run(files: files, settings: settings) { bench in
-      let long = String(repeating: "x", count: ProbesPlugin.limitGroupBytes + 1)
+      let long = String(repeating: "x", count: ProbedGroups.limitBytes + 1)
       let lines = (0..<5000).map { "group:g\($0)" }.joined(separator: "\n")
       let data = "<p><probe-data name=\"a\" source=\"Probes\">group:\(long)\n\(lines)</probe-data></p>"
       #expect(try await bench.core.recvProbeData(Caller("c"), data) == .bool(true))
       let metadata = try await bench.core.buildMetadata("c")
       let probed = metadata.groups.filter { $0.hasPrefix("g") }
-      #expect(probed.count == ProbesPlugin.limitGroups - 1 && !metadata.groups.contains(long))
+      #expect(probed.count == 1000 && !metadata.groups.contains(long))
     }
   }
 }

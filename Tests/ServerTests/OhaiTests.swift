@@ -1,5 +1,6 @@
 import Support
 import Testing
+import XMLRPC
 
 @testable import Server
 
@@ -25,4 +26,44 @@ private func answer(_ text: String) -> [Element] {
     let other = try await bench.metadata("two.example.com")[connector: "Ohai"] as? OhaiData
     #expect(other?.value["platform"] == .string("bsd"))
   }
+}
+
+@Test func whatOhaiKeepsIsBounded() async throws {
+  let conf = "[ohai]\nclient_bytes = 1k\ncache = 4k\n"
+  var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
+  settings.plugins = ["Bundler", "Metadata", "Ohai"]
+  settings.password = "foobat"
+  try await CoreBench.run(files: PluginRepository.files(), settings: settings) { bench async throws in
+    let plugin = try bench.plugin(OhaiPlugin.self)
+    let metadata = try await bench.metadata()
+    let numbers = "[" + String(repeating: "0,", count: 500) + "0]"
+    try await plugin.receiveData(metadata, answer("{\"a\": \(numbers)}"))
+    await #expect(throws: LimitExceeded("[ohai] client_bytes", 1024)) {
+      try await plugin.receiveData(metadata, answer("{\"a\": \"\(String(repeating: "x", count: 1020))\"}"))
+    }
+    // Larger than the memory for it: read from the file each time.
+    let data = try await bench.metadata()[connector: "Ohai"] as? OhaiData
+    guard case .array(let values)? = data?.value["a"] else { return #expect(Bool(false)) }
+    #expect(values.count == 501)
+  }
+}
+
+@Test func aBoundedCacheKeepsWhatWasPutInLast() {
+  var cache = BoundedCache<Int, String>()
+  cache.insert("nowhere", for: 0, bytes: 1)
+  #expect(cache[0] == nil)
+  cache.limitBytes = 10 * 1256
+  for number in 0..<25 { cache.insert("\(number)", for: number, bytes: 1000) }
+  #expect((0..<25).filter { cache[$0] != nil } == Array(15..<25))
+  cache.insert("again", for: 15, bytes: 1000)
+  cache.insert("new", for: 25, bytes: 1000)
+  #expect(cache[15] == "again" && cache[16] == nil && cache[17] == "17")
+  cache.insert("too large", for: 17, bytes: 1 << 20)
+  #expect(cache[17] == nil)
+  for _ in 0..<1000 { cache.insert("same", for: 20, bytes: 1) }
+  #expect(cache[20] == "same" && cache[25] == "new")
+  cache.limitBytes = 1256
+  #expect(cache[25] == nil && cache[20] == "same")
+  cache.remove(20)
+  #expect(cache.heldBytes == 0)
 }

@@ -2,6 +2,7 @@ import EventLoop
 import Glibc
 import Support
 import Testing
+import XMLRPC
 
 @testable import Server
 
@@ -186,6 +187,64 @@ import Testing
       disk.failure = 0
       try await plugin.receiveData(metadata, [output("a", "1")])
       #expect(try bench.text("Probes/probed.xml").contains("value=\"1\""))
+    }
+  }
+
+  @Test func linesCostNoMemoryOfTheirOwn() {
+    // A million lines: one array for what is left, and nothing where no line names a group.
+    let text = String(repeating: "\n", count: 1 << 20)
+    var groups: [String] = []
+    var output = ProbeOutput(text, compatibility: .bcfg214) { groups.append($0) }
+    #expect(output.data == text && output.lineCount == (1 << 20) + 1 && groups.isEmpty && output.groupCount == 0)
+    output = ProbeOutput(text + "group:a\n" + text, compatibility: .bcfg214) { groups.append($0) }
+    #expect(output.data == text + text && output.groupCount == 1 && groups == ["a"])
+    #expect(ProbeOutput("", compatibility: .bcfg214) { _ in }.lineCount == 1)
+  }
+
+  /// What a report goes over; nil where it is taken.
+  private func exceeded(_ bench: CoreBench, _ data: [Element]) async throws -> LimitExceeded? {
+    let metadata = try await bench.core.buildMetadata("one")
+    do {
+      try await bench.plugin(ProbesPlugin.self).receiveData(metadata, data)
+      return nil
+    } catch let error as LimitExceeded {
+      return error
+    }
+  }
+
+  @Test func whatIsKeptForAClientIsBounded() async throws {
+    let conf = """
+      [probes]
+      layout = file
+      client_bytes = 2k
+      client_lines = 100
+      client_probes = 3
+      client_groups = 2
+      """
+    var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
+    settings.plugins = Self.settings.plugins
+    settings.password = Self.settings.password
+    try await CoreBench.run(files: files([:]), settings: settings) { (bench: CoreBench) async throws in
+      func text(_ byte: String, _ count: Int) -> String { String(repeating: byte, count: count) }
+      #expect(try await exceeded(bench, [output("a", text("x", 1900))]) == nil)
+      let kept = try bench.text("Probes/probed.xml")
+      #expect(
+        try await exceeded(bench, [output("a", text("x", 1200)), output("b", text("x", 1200))])
+          == LimitExceeded("[probes] client_bytes", 2048))
+      // As it is written: a line feed takes five bytes.
+      #expect(
+        try await exceeded(bench, [output("a", text(text("\n", 10) + "xxxx", 50))])
+          == LimitExceeded("[probes] client_lines", 100))
+      #expect(
+        try await exceeded(bench, [output("a", text("\"", 500))]) == LimitExceeded("[probes] client_bytes", 2048))
+      #expect(
+        try await exceeded(bench, (0..<4).map { output("a\($0)", "") }) == LimitExceeded("[probes] client_probes", 3))
+      #expect(
+        try await exceeded(bench, [output(text("n", 1025), "")]) == LimitExceeded("argumentBytes", 1024))
+      // Nothing of what was refused is kept.
+      #expect(try bench.text("Probes/probed.xml") == kept)
+      #expect(try await exceeded(bench, [output("a", "group:x\ngroup:y\ngroup:z\n")]) == nil)
+      #expect(try await bench.core.buildMetadata("one").groups == ["base", "web", "x", "y"])
     }
   }
 }

@@ -18,6 +18,8 @@ public enum LoopDriver {
   /// Calls the body with a loop over epoll that runs on the main queue while the body is suspended.
   public static func withLoop<Result>(_ body: (EventLoop) async throws -> Result) async throws -> Result {
     let loop = try EventLoop()
+    // Tests start servers and scripts that run longer than programs of plugins may.
+    loop.childQueue.timeLimit = .seconds(3600)
     let sources = makeSources(loop)
     defer { for source in sources { source.cancel() } }
     return try await body(loop)

@@ -6,10 +6,13 @@ extension ServerCore {
   public func declareVersion(_ caller: Caller, _ version: String) async throws -> Value {
     try await timed("DeclareVersion") {
       let client = caller.client
-      logger.debug("\(client) is running Bcfg2 client version \(version)")
+      logger.debug("\(client) is running Bcfg2 client version \(version.beginning(bytes: 64))")
       do {
+        try settings.require(version.utf8.count, within: ClientDataOptions.standard.versionBytes)
         try await metadata.setVersion(client, version)
-      } catch  where error is MetadataConsistencyError || error is MetadataRuntimeError {
+      } catch
+        where error is MetadataConsistencyError || error is MetadataRuntimeError || error is LimitExceeded
+      {
         throw criticalError("Unable to set version for \(client): \(error)", cause: error)
       }
       return .bool(true)
@@ -56,7 +59,9 @@ extension ServerCore {
       guard seen.insert(source).inserted else { continue }
       guard plugins[source] != nil else {
         // One line for each of the first: a document may name millions.
-        if seen.count - sources.count <= 10 { logger.warning("Failed to locate plugin \(source)") }
+        if seen.count - sources.count <= 10 {
+          logger.warning("Failed to locate plugin \(source.beginning(bytes: 256))")
+        }
         continue
       }
       sources.append(source)
@@ -124,7 +129,7 @@ extension ServerCore {
         }
       }
     }
-    logger.info("Client \(client) reported state \(state["state"] ?? "None")")
+    logger.info("Client \(client) reported state \((state["state"] ?? "None").beginning(bytes: 64))")
     await clientRunHook(.statistics, metadata)
   }
 

@@ -81,7 +81,13 @@ extension ServerCore {
   }
 
   private func checkParameters(_ call: MethodCall, _ method: ExposedMethod) throws {
-    guard !method.parameters.contains(call.params.count) else { return }
+    guard !method.parameters.contains(call.params.count) else {
+      let limit = HTTPLimits().argumentBytes
+      guard method.takesDocuments || !call.params.contains(where: { $0.holdsText(longerThan: limit) }) else {
+        throw Fault.critical("\(call.method)() has an argument of \(LimitExceeded("argumentBytes", limit))")
+      }
+      return
+    }
     // Python counts the object and the address too.
     let least = method.parameters.lowerBound + 2
     let most = method.parameters.upperBound + 2

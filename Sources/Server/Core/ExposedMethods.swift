@@ -6,13 +6,17 @@ struct ExposedMethod {
   let help: String
   /// How many parameters it takes, besides the caller.
   let parameters: ClosedRange<Int>
+  /// Whether it takes documents, or anything else whose size the request's budget alone bounds. The arguments of others
+  /// are names and versions: `HTTPLimits.argumentBytes`.
+  let takesDocuments: Bool
   let call: @MainActor (ServerCore, Caller, [Value]) async throws -> Value
 
   init(
-    _ parameters: ClosedRange<Int>, _ help: String,
+    _ parameters: ClosedRange<Int>, takesDocuments: Bool = false, _ help: String,
     _ call: @escaping @MainActor (ServerCore, Caller, [Value]) async throws -> Value
   ) {
     self.parameters = parameters
+    self.takesDocuments = takesDocuments
     self.help = help
     self.call = call
   }
@@ -34,13 +38,17 @@ extension ServerCore {
       core, caller, _ in
       try await core.getProbes(caller)
     },
-    "RecvProbeData": ExposedMethod(1...1, "Takes the output of probes, as an XML document. Answers true.") {
+    "RecvProbeData": ExposedMethod(
+      1...1, takesDocuments: true, "Takes the output of probes, as an XML document. Answers true."
+    ) {
       try await $0.recvProbeData($1, $2[0].pythonText())
     },
     "GetConfig": ExposedMethod(0...0, "Answers the configuration of the calling client, as an XML document.") {
       core, caller, _ in try await core.getConfig(caller)
     },
-    "RecvStats": ExposedMethod(1...1, "Takes the statistics of a client run, as an XML document. Answers true.") {
+    "RecvStats": ExposedMethod(
+      1...1, takesDocuments: true, "Takes the statistics of a client run, as an XML document. Answers true."
+    ) {
       try await $0.recvStats($1, $2[0].pythonText())
     },
     "GetDecisionList": ExposedMethod(
@@ -88,7 +96,7 @@ extension ServerCore {
       try core.expireMetadataCache(hostnames: parameters.first ?? .nil)
       return .nil
     },
-    "ping": ExposedMethod(0...Int.max, "Answers its parameters, after the caller's address.") {
+    "ping": ExposedMethod(0...Int.max, takesDocuments: true, "Answers its parameters, after the caller's address.") {
       core, caller, parameters in
       let address = caller.address
       let pair: Value = .array([.string(address.ip), .int(Int64(address.port))])

@@ -1,5 +1,14 @@
 import XMLRPC
 
+extension String {
+  /// So much of the text as fits, with the number of bytes where that is not all: for log lines.
+  nonisolated func beginning(bytes limit: Int) -> String {
+    let bytes = utf8
+    guard bytes.count > limit else { return self }
+    return String(decoding: bytes.prefix(limit), as: UTF8.self) + "... (\(bytes.count) bytes)"
+  }
+}
+
 extension Value {
   /// The name of the Python type that the Python server would have in hand: part of the faults that it answers.
   var pythonTypeName: String {

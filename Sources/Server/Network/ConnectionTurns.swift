@@ -10,6 +10,7 @@ extension Connection {
   }
 
   func handshakeTurn() {
+    transport.allowInput(upTo: table.limits[.readTurnBytes])
     let outcome = transport.handshake()
     hasBegunHandshake = true
     switch outcome {
@@ -37,6 +38,7 @@ extension Connection {
     isInReadTurn = true
     defer { isInReadTurn = false }
     var share = table.limits[.readTurnBytes]
+    transport.allowInput(upTo: share)
     while state.isReading {
       let step: HTTPRequestParser.Step
       if !pending.isEmpty {

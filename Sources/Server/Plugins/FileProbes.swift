@@ -76,7 +76,7 @@ final class FileProbesPlugin: Plugin, Probing {
         document = try ClientDocument.parse(text)
       } catch {
         // What is no XML is what the program had to complain of.
-        logger.error("\(text)")
+        logger.error("\(text.beginning(bytes: 1024))")
         continue
       }
       try await take(document, metadata)
@@ -95,6 +95,7 @@ final class FileProbesPlugin: Plugin, Probing {
     guard let bytes = Base64.decode(Array((document.text ?? "").utf8)) else {
       throw PluginExecutionError("\(path) from \(metadata.hostname) is no Base64")
     }
+    try core.settings.require(bytes.count, within: ClientDataOptions.standard.fileBytes)
     let limit = core.settings.value("cfg", "max_file_size")?.value.integer ?? bytes.count
     guard bytes.count <= limit else {
       throw PluginExecutionError(

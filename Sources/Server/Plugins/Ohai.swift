@@ -1,4 +1,5 @@
 import EventLoop
+import XMLRPC
 
 /// What a client's `ohai` knows of it: asked for by a probe, kept as JSON, given to templates.
 ///
@@ -19,7 +20,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
 
     """
 
-  private var cache: [ClientName: OhaiData] = [:]
+  private var cache = BoundedCache<ClientName, OhaiData>()
 
   override var reportsChanges: Bool { true }
 
@@ -29,16 +30,20 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     return [probe]
   }
 
-  /// - Throws: `JSONError`, `FileWriteError`; nothing is kept then.
+  /// - Throws: `JSONError`, `LimitExceeded`, `FileWriteError`; nothing is kept then.
   func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
     guard let text = data.first?.text, !text.isEmpty else { return }
     let client = metadata.hostname
-    if cache[client]?.text == text { return }
-    let new = OhaiData(text: text, value: try JSONValue(json: text))
+    if let known = cache[client], Name.areSame(known.text, text) { return }
+    try core.settings.require(text.utf8.count, within: ClientDataOptions.standard.ohaiBytes)
+    let budget = RequestBudget.currentOr(bytes: text.utf8.count)
+    let before = budget.heldBytes
+    let new = OhaiData(text: text, value: try JSONValue(json: text, budget: budget))
+    let bytes = budget.heldBytes - before
     try await core.loop.fileWriter.overwrite(
       try path(of: client), with: Array(text.utf8), mode: .ordinary, limitBytes: Self.limitBytes
     ) { [self] in
-      cache[client] = new
+      keep(new, of: client, bytes: bytes)
       core.expireMetadataCache(client)
     }
   }
@@ -46,26 +51,33 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
   /// - Throws: `PluginExecutionError` where the plugin's folder is away, and nothing is known of the client.
   func additionalData(_ metadata: ClientMetadata) throws -> (any ConnectorData)? {
     if let known = cache[metadata.hostname] { return known }
-    let stored = read(metadata.hostname)
+    // A file of our own: what was taken once is read again.
+    let budget = RequestBudget(limits: HTTPLimits().withoutRequestBounds, bodyBytes: 0)
+    let stored = read(metadata.hostname, budget)
     guard stored != nil || isFolder(folder) else { throw PluginExecutionError("\(folder) is not there") }
     let data = stored ?? OhaiData(text: "{}", value: .object([]))
-    cache[metadata.hostname] = data
+    keep(data, of: metadata.hostname, bytes: budget.heldBytes)
     return data
   }
 
   func expireCache(key: ClientName?) {
-    if let key { cache[key] = nil } else { cache.removeAll() }
+    if let key { cache.remove(key) } else { cache.removeAll() }
+  }
+
+  private func keep(_ data: OhaiData, of client: ClientName, bytes: Int) {
+    cache.limitBytes = core.settings[ClientDataOptions.standard.ohaiCacheBytes]
+    cache.insert(data, for: client, bytes: data.text.utf8.count + bytes)
   }
 
   private func path(of client: ClientName) throws -> String { try NamedFile.path("\(client).json", in: folder) }
 
   /// What was kept of a client. A file that cannot be read is logged and taken for none.
-  private func read(_ client: ClientName) -> OhaiData? {
+  private func read(_ client: ClientName, _ budget: RequestBudget) -> OhaiData? {
     do {
       let path = try path(of: client)
       guard fileExists(path) else { return nil }
       let text = String(decoding: try AtomicFile.readFile(path, limitBytes: Self.limitBytes), as: UTF8.self)
-      return OhaiData(text: text, value: try JSONValue(json: text))
+      return OhaiData(text: text, value: try JSONValue(json: text, budget: budget))
     } catch {
       logger.error("What ohai said on \(client) was not read: \(error)")
       return nil

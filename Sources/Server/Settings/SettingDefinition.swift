@@ -105,7 +105,8 @@ public nonisolated struct SettingRegistry: Sendable {
 
   /// Bcfg2's options, those of its other programs, and our own.
   public static let standard = SettingRegistry(
-    serverSettings + pluginSettings + databaseSettings + NetworkLimits.settingDefinitions, foreign: foreignSettings)
+    serverSettings + pluginSettings + ClientDataOptions.standard.definitions + databaseSettings
+      + NetworkLimits.settingDefinitions, foreign: foreignSettings)
 
   /// A registry of these definitions.
   ///

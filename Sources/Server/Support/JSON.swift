@@ -81,7 +81,7 @@ private nonisolated struct JSONReader {
   private let budget: RequestBudget
   private var index = 0
   /// Names of members that take memory, each kept once.
-  private var names: Set<ByteName> = []
+  private var names: Set<Name> = []
 
   init(bytes: [UInt8], budget: RequestBudget) {
     self.bytes = bytes
@@ -100,7 +100,7 @@ private nonisolated struct JSONReader {
   private mutating func name() throws(JSONError) -> String {
     let text = try string()
     guard text.utf8.count > 15 else { return text }
-    let key = ByteName(text)
+    let key = Name(text)
     if let index = names.firstIndex(of: key) { return names[index].text }
     try charging { budget throws(LimitExceeded) in try budget.chargeName(bytes: text.utf8.count) }
     names.insert(key)

@@ -6,7 +6,7 @@ import XMLRPC
 /// a namespace may be long, and there may be many elements.
 struct NamespaceScope {
   private struct Declaration {
-    let prefix: ByteName
+    let prefix: Name
     /// Of the namespace, in `namespaces`; 0 is none.
     let number: Int
     /// Of the element that declares it.
@@ -16,7 +16,7 @@ struct NamespaceScope {
   /// A name as it is written, and what it is written under.
   private struct Key: Hashable {
     let number: Int
-    let local: ByteName
+    let local: Name
   }
 
   /// Up to so many bytes are no allocation.
@@ -26,9 +26,9 @@ struct NamespaceScope {
   private let budget: RequestBudget
   /// Distinct namespaces, by number.
   private var namespaces = ["", "http://www.w3.org/XML/1998/namespace"]
-  private var numbers: [ByteName: Int] = [ByteName(""): 0, ByteName("http://www.w3.org/XML/1998/namespace"): 1]
+  private var numbers: [Name: Int] = [Name(""): 0, Name("http://www.w3.org/XML/1998/namespace"): 1]
   private var names: [Key: String] = [:]
-  private var declarations = [Declaration(prefix: ByteName("xml"), number: 1, depth: -1)]
+  private var declarations = [Declaration(prefix: Name("xml"), number: 1, depth: -1)]
 
   init(limits: HTTPLimits, budget: RequestBudget) {
     self.limits = limits
@@ -43,7 +43,7 @@ struct NamespaceScope {
         throw .limit(LimitExceeded("xmlNamespaces", limits.xmlNamespaces))
       }
       let declaration = Declaration(
-        prefix: ByteName(String(prefix)), number: try number(of: attribute.value), depth: depth)
+        prefix: Name(String(prefix)), number: try number(of: attribute.value), depth: depth)
       declarations.append(declaration)
     }
   }
@@ -61,17 +61,17 @@ struct NamespaceScope {
 
   private mutating func expand(_ name: String, takesDefault: Bool) throws(DocumentFlaw) -> String {
     guard let colon = name.utf8.firstIndex(of: UInt8(ascii: ":")) else {
-      return try intern(name, takesDefault ? number(ofPrefix: ByteName("")) ?? 0 : 0)
+      return try intern(name, takesDefault ? number(ofPrefix: Name("")) ?? 0 : 0)
     }
     // An empty namespace takes a prefix back, where XML lets it.
-    guard let number = number(ofPrefix: ByteName(String(name[..<colon]))), number > 0 else { throw .undeclaredPrefix }
+    guard let number = number(ofPrefix: Name(String(name[..<colon]))), number > 0 else { throw .undeclaredPrefix }
     return try intern(String(name[name.utf8.index(after: colon)...]), number)
   }
 
-  private func number(ofPrefix prefix: ByteName) -> Int? { declarations.last { $0.prefix == prefix }?.number }
+  private func number(ofPrefix prefix: Name) -> Int? { declarations.last { $0.prefix == prefix }?.number }
 
   private mutating func number(of uri: String) throws(DocumentFlaw) -> Int {
-    let key = ByteName(uri)
+    let key = Name(uri)
     if let known = numbers[key] { return known }
     guard uri.utf8.count <= limits.xmlNamespaceBytes else {
       throw .limit(LimitExceeded("xmlNamespaceBytes", limits.xmlNamespaceBytes))
@@ -84,7 +84,7 @@ struct NamespaceScope {
 
   private mutating func intern(_ local: String, _ number: Int) throws(DocumentFlaw) -> String {
     if number == 0, local.utf8.count <= Self.shortBytes { return local }
-    let key = Key(number: number, local: ByteName(local))
+    let key = Key(number: number, local: Name(local))
     if let known = names[key] { return known }
     let name = number == 0 ? local : "{\(namespaces[number])}\(local)"
     try chargeName(name.utf8.count + local.utf8.count)

@@ -26,9 +26,11 @@ enum ServerFuzz {
     case "repository-xml": target = fuzzRepositoryXML
     case "probe-data": target = fuzzProbeData
     case "configuration": target = fuzzConfiguration
+    case "json": target = fuzzJSON
+    case "probe-output": target = fuzzProbeOutput
     case "regex": target = fuzzRegex
     case "yaml": target = fuzzYAML
-    default: fatalError("the first argument is repository-xml, probe-data, configuration, regex or yaml")
+    default: fatalError("the first argument is the name of a target")
     }
     // The target's name takes the place of the program's.
     var count = CommandLine.argc - 1

@@ -1,6 +1,5 @@
 import EventLoop
 import Glibc
-import OrderedCollections
 import XMLRPC
 
 /// Probes: programs that clients run, and what they said.
@@ -11,11 +10,8 @@ import XMLRPC
 public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated {
   public override class var name: String { "Probes" }
 
-  /// Most groups that the probes of one client may assign: more are a mistake or an attack, and each costs a comparison
-  /// with `allowed_groups` and a place in everything that is built for the client.
-  static let limitGroups = 1000
-  /// Most bytes of a group's name: no group needs more, and the work of regular expressions grows with it.
-  static let limitGroupBytes = 1024
+  /// Most bytes of a probe's name.
+  private static let limitNameBytes = HTTPLimits().argumentBytes
   /// Most bytes of one program.
   private static let limitBytes = 16 << 20
 
@@ -101,8 +97,10 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   // MARK: Data
 
   public func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
-    var groups = OrderedSet<Name>()
-    var refused = NameSet()
+    try requireBounds(data)
+    let options = ClientDataOptions.standard
+    var groups = ProbedGroups(limit: core.settings[options.probeGroups])
+    var lineCount = 0
     var probes: NameTable<String> = [:]
     for item in data {
       guard let probe = item.name else {
@@ -115,10 +113,15 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
         continue
       }
       logger.debug("Processing probe from \(metadata.hostname): \(probe)")
-      probes[probe] = split(text, metadata.hostname, &groups, &refused)
+      let output = split(text, metadata.hostname, &groups)
+      lineCount += output.lineCount
+      try RequestBudget.current?.charge(lines: output.lineCount)
+      try core.settings.require(lineCount, within: options.probeLines)
+      probes[probe] = output.data
     }
     let report = ProbeReport(
-      timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups.map(\.text))
+      timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups.names)
+    try core.settings.require(report.body.count, within: options.probeBytes)
     let isKnown = store[metadata.hostname]?.saysSame(as: report) ?? false
     try await store.save(report, of: metadata.hostname)
     if isKnown { replicate(report, of: metadata.hostname) }
@@ -137,51 +140,39 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     core.replicate(replica, of: client, for: self)
   }
 
-  /// Takes the allowed groups out of an output. Returns the other lines.
-  private func split(
-    _ text: String, _ client: ClientName, _ groups: inout OrderedSet<Name>, _ refused: inout NameSet
-  ) -> String {
-    var isChanged = false
-    var rest: [Substring] = []
-    for bytes in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
-      let line = Substring(bytes)
-      guard let group = groupName(line) else {
-        rest.append(line)
-        continue
+  /// Refuses a report of more than is kept for a client, before anything of it is.
+  private func requireBounds(_ data: [Element]) throws(LimitExceeded) {
+    let settings = core.settings
+    let options = ClientDataOptions.standard
+    try settings.require(data.count, within: options.probeCount)
+    var bytes = 0
+    for item in data {
+      guard item.name?.utf8.count ?? 0 <= Self.limitNameBytes else {
+        throw LimitExceeded("argumentBytes", Self.limitNameBytes)
       }
-      isChanged = true
-      if groups.contains(Name(group)) || refused.contains(group) { continue }
-      guard group.utf8.count <= Self.limitGroupBytes, groups.count + refused.count < Self.limitGroups else {
-        if refused.insert("").inserted {
+      bytes += item.text?.utf8.count ?? 0
+    }
+    try settings.require(bytes, within: options.probeBytes)
+  }
+
+  /// Takes the allowed groups out of an output. Returns the other lines.
+  private func split(_ text: String, _ client: ClientName, _ groups: inout ProbedGroups) -> ProbeOutput {
+    ProbeOutput(text, compatibility: core.settings.compatibility) { group in
+      guard !groups.isKnown(group) else { return }
+      guard groups.hasRoom(for: group) else {
+        if groups.noteOverflow() {
           logger.warning(
-            "Too many or too long group assignments from \(client): only \(Self.limitGroups) are looked at")
+            "Too many or too long group assignments from \(client): only \(groups.limit) are looked at")
         }
-        continue
+        return
       }
       if allowedGroups?.contains(where: { $0.matches(group) }) ?? true {
-        groups.append(Name(group))
-      } else {
-        refused.insert(group)
+        groups.accept(group)
+      } else if groups.refuse(group) {
         logger.warning("Disallowed group assignment \(group) from \(client)")
       }
     }
-    return isChanged ? rest.joined(separator: "\n") : text
   }
-
-  /// The group that a line names. 1.4 takes the first word after `group:`; 1.3.4 what is between that and a second
-  /// colon, blanks included.
-  private func groupName(_ line: Substring) -> String? {
-    guard line.utf8.starts(with: "group:".utf8) else { return nil }
-    let rest = line.utf8.dropFirst(6)
-    if core.settings.compatibility == .bcfg213 {
-      // Without the blanks of Unicode around it.
-      return String(decoding: rest.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self).trimmingBlanks
-    }
-    let name = rest.drop(while: Self.isBlank).prefix { !Self.isBlank($0) }
-    return name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
-  }
-
-  private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
   public func additionalGroups(_ metadata: ClientMetadata) async throws -> [AdditionalGroup] {
     store[metadata.hostname]?.groups.map { .named($0) } ?? []

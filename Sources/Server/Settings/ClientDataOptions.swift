@@ -1,0 +1,38 @@
+import XMLRPC
+
+/// Bounds on what is kept for a client: what it sends may cost a moment, but what is kept costs for ever, for each client.
+public nonisolated struct ClientDataOptions: OptionGroup {
+  /// The options, declared once.
+  public static let standard = ClientDataOptions()
+
+  let versionBytes = Option.number(
+    "metadata", "version_bytes", 16...1024, default: 64, .ours,
+    help: "The most bytes of the version that a client declares; Bcfg2's own have under 32")
+  let probeBytes = Option.size(
+    "probes", "client_bytes", default: "4m", .ours,
+    help: "The most bytes that are kept of the probes of one client, as they are written in probed.xml")
+  let probeLines = Option.number(
+    "probes", "client_lines", 1...1_000_000, default: 100_000, .ours,
+    help: "The most lines that the probes of one client may print")
+  let probeCount = Option.number(
+    "probes", "client_probes", 1...100_000, default: 1000, .ours, help: "The most probes that one client may answer")
+  let probeGroups = Option.number(
+    "probes", "client_groups", 1...100_000, default: 1000, .ours,
+    help: "The most groups that the probes of one client may name; those beyond are not looked at")
+  let ohaiBytes = Option.size(
+    "ohai", "client_bytes", default: "4m", .ours, help: "The most bytes of JSON that are kept of one client")
+  let ohaiCacheBytes = Option.size(
+    "ohai", "cache", default: "64m", .ours,
+    help: "Memory for what was read of all clients; those that were read first are read again when they are wanted")
+  let fileBytes = Option.size(
+    "fileprobes", "file_bytes", default: "4m", .ours, help: "The most bytes of a client's file that are taken into Cfg")
+}
+
+extension Settings {
+  /// Refuses what is larger than an option allows.
+  nonisolated func require(_ count: Int, within option: Option<Int>) throws(LimitExceeded) {
+    let limit = self[option]
+    guard count > limit else { return }
+    throw LimitExceeded("[\(option.definition.section)] \(option.definition.option)", limit)
+  }
+}
