@@ -54,7 +54,7 @@ public struct HTTPLimits: Sendable, Equatable {
   public var requestNameBytes = 4 << 20
   /// Steps of regular expressions in one request that matches of more than a few hundred take: about 60 milliseconds.
   public var requestRegexSteps = 2_000_000
-  /// Namespace declarations in force at one place of a document: each name is looked up among them.
+  /// Namespace declarations in force at one place of a document. Clients have none.
   public var xmlNamespaces = 64
   /// Name of a namespace, bytes.
   public var xmlNamespaceBytes = 1024

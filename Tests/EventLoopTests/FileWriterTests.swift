@@ -204,7 +204,12 @@ struct SyncHelpersTests {
   @Test func helpersSynchronizeWhatTheyAreGiven() async throws {
     try await LoopDriver.withLoop { (loop: EventLoop) async throws in
       let folder = TemporaryDirectory()
-      let helpers = helpers(loop)
+      // Counted when they start: one that has nothing to do for long, on a machine that is busy, ends.
+      var started = 0
+      let helpers = SyncHelpers(on: loop) { socket, loop throws(SystemError) in
+        started += 1
+        return try SyncHelpers.startExecutable(Project.server, socket, loop)
+      }
       let limit = SyncHelpers.sharingLimit * 2 + 3
       let files = try (0..<limit).map { number in try FileHandle(folder.file("\(number)")) }
       var codes: [Int32] = []
@@ -212,7 +217,7 @@ struct SyncHelpersTests {
       for file in files { helpers.synchronize(file.raw) { codes.append($0) } }
       while codes.count < limit { await loop.nextIteration() }
       #expect(codes == Array(repeating: 0, count: limit))
-      #expect(helpers.helperCount >= 1 && helpers.helperCount <= SyncHelpers.helperLimit)
+      #expect(started >= 1 && helpers.helperCount <= SyncHelpers.helperLimit)
       helpers.close()
       helpers.synchronize(files[0].raw) { codes.append($0) }
       #expect(codes.last == ECANCELED && helpers.helperCount == 0)

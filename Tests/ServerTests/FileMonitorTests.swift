@@ -156,7 +156,8 @@ struct FileMonitorTests {
     #expect(folder.model.takeEvents() == row.events)
     #expect(folder.monitor.generation == generation + (row.events.isEmpty ? 0 : 1))
     #expect(folder.model.setCount == (row.events.isEmpty ? 1 : 2))
-    #expect(!folder.monitor.hasPending)
+    // The kernel may say later that the watch of a file that is gone has ended, which is no news.
+    if folder.monitor.hasPending { #expect(folder.monitor.processPending() == 0) }
     #expect(folder.monitor.troubles.isEmpty == !row.isAway)
     if row.isAway { #expect(folder.model.known == known) } else { check(folder) }
     #expect(pseudo.processPending() == 0 && pseudoModel.known == known && !pseudo.hasPending)

@@ -30,6 +30,11 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     Attempt(name: "address that its client has twice", ip: "127.0.0.12", client: nil),
     Attempt(name: "nobody's address", ip: "127.0.0.99", client: nil),
     Attempt(name: "an unknown client by name", user: "new", ip: "127.0.0.99", client: "new"),
+    Attempt(name: "this machine's name, from elsewhere", user: "localhost", ip: "192.0.2.7", client: nil),
+    Attempt(
+      name: "this machine's other name, from elsewhere", user: "LOCALHOST.localdomain", ip: "192.0.2.7", client: nil),
+    Attempt(name: "this machine's name, from there", user: "localhost", ip: "127.0.0.99", client: "localhost"),
+    Attempt(name: "a name that ends like a file", user: "one.crypt", ip: "192.0.2.7", client: nil),
     Attempt(name: "uuid", user: "ffee-01", client: "id"),
     Attempt(name: "uuid and own password", user: "ffee-01", password: "idpass", client: "id"),
     Attempt(name: "another's password", user: "ffee-01", password: "safest", client: nil),

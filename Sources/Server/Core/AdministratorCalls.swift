@@ -8,7 +8,7 @@ extension ServerCore {
     for method in Self.exposedMethods.keys.sorted() where method != "ping" {
       if try await checkACLs(caller, method) { names.append(.string(method)) }
     }
-    for method in remoteMethods().keys.sorted() {
+    for method in listedRemoteMethods().sorted() {
       if try await checkACLs(caller, method) { names.append(.string(method)) }
     }
     return .array(names)

@@ -111,7 +111,7 @@ extension ServerCore {
     case "system.listMethods":
       try call.params.require(0, of: "system_listMethods")
       let own = ["ping", "system.listMethods", "system.methodHelp", "system.methodSignature"]
-      return .array((own + remoteMethods().keys).sorted().map { .string($0) })
+      return .array((own + listedRemoteMethods()).sorted().map { .string($0) })
     case "system.methodHelp":
       try call.params.require(1, of: "system_methodHelp")
       return .string(Self.exposedMethods[try call.params[0].pythonName()]?.help ?? "")

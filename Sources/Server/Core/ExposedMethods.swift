@@ -115,6 +115,9 @@ extension ServerCore {
     return methods
   }
 
+  /// The names of those that the lists of methods have.
+  func listedRemoteMethods() -> [String] { remoteMethods().filter { $0.value.isListed }.map(\.key) }
+
   private func fileMonitorMethods() -> [String: RemoteMethod] {
     let monitor = fileMonitor
     var methods: [String: RemoteMethod] = [

@@ -14,7 +14,7 @@ public nonisolated struct ClientName: Hashable, Comparable, Sendable, CustomStri
   public var description: String { name.text }
 
   /// A name that a client or a name server may give: ASCII letters, digits, `.`, `-`, `_` and `:`, 1 to 255 bytes, which
-  /// does not begin with `-` and does not contain `..`, nor is `.`.
+  /// does not begin with `-`, does not contain `..`, is not `.`, and does not end like a file of Cfg.
   ///
   /// - Throws: why it is none.
   public init(_ text: String) throws(ClientNameError) {
@@ -22,8 +22,14 @@ public nonisolated struct ClientName: Hashable, Comparable, Sendable, CustomStri
     for byte in text.utf8 where !Self.isPlain(byte) { throw .byte(byte) }
     if text.utf8.first == UInt8(ascii: "-") { throw .leadingHyphen }
     try Self.checkDots(text)
+    for ending in Self.fileEndings where text.utf8.count > ending.utf8.count && text.lowercased().hasSuffix(ending) {
+      throw .ending(ending)
+    }
     name = Name(text)
   }
+
+  /// Endings of Cfg's files. `motd.H_victim.crypt`, made for a client `victim.crypt`, would be read as the client victim's.
+  private static let fileEndings = [".crypt", ".genshi", ".cheetah", ".jinja2", ".cat", ".diff"]
 
   /// A name that the repository has, which an administrator may have written: any UTF-8 of 1 to 255 bytes without `/`,
   /// control characters and blanks, which does not contain `..`, nor is `.`.
@@ -100,6 +106,8 @@ public nonisolated enum ClientNameError: Error, Equatable, Sendable, CustomStrin
   case character(Unicode.Scalar)
   case leadingHyphen
   case dots
+  /// That of a file of Cfg.
+  case ending(String)
 
   public var description: String {
     switch self {
@@ -110,6 +118,7 @@ public nonisolated enum ClientNameError: Error, Equatable, Sendable, CustomStrin
     case .character(let scalar): "it has the character U+\(String(scalar.value, radix: 16, uppercase: true))"
     case .leadingHyphen: "it begins with -"
     case .dots: "it is a dot, or has two in a row"
+    case .ending(let ending): "it ends in \(ending), like a file of Cfg"
     }
   }
 }

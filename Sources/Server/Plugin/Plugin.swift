@@ -103,10 +103,15 @@ open class Plugin {
 
 /// A method that a plugin or the file monitor exposes over XML-RPC. The caller's address is not passed.
 public struct RemoteMethod {
+  /// Whether `listMethods` names it. What Bcfg2 does not have is not named: programs compare the list.
+  public let isListed: Bool
   /// Called with the parameters of the call.
   public let call: @MainActor ([Value]) async throws -> Value
 
-  public init(_ call: @escaping @MainActor ([Value]) async throws -> Value) { self.call = call }
+  public init(isListed: Bool = true, _ call: @escaping @MainActor ([Value]) async throws -> Value) {
+    self.isListed = isListed
+    self.call = call
+  }
 }
 
 /// The parameters of a call do not fit its method. Shown to the caller as a fault of code 1.

@@ -29,6 +29,8 @@ struct NamespaceScope {
   private var numbers: [Name: Int] = [Name(""): 0, Name("http://www.w3.org/XML/1998/namespace"): 1]
   private var names: [Key: String] = [:]
   private var declarations = [Declaration(prefix: Name("xml"), number: 1, depth: -1)]
+  /// Numbers of the namespaces that a prefix stands for, that in force last: each name of a document is looked up here.
+  private var inForce: [Name: [Int]] = [Name("xml"): [1]]
 
   init(limits: HTTPLimits, budget: RequestBudget) {
     self.limits = limits
@@ -45,12 +47,16 @@ struct NamespaceScope {
       let declaration = Declaration(
         prefix: Name(String(prefix)), number: try number(of: attribute.value), depth: depth)
       declarations.append(declaration)
+      inForce[declaration.prefix, default: []].append(declaration.number)
     }
   }
 
   /// Forgets those of an element that ends.
   mutating func leave(depth: Int) {
-    while let last = declarations.last, last.depth >= depth { declarations.removeLast() }
+    while let last = declarations.last, last.depth >= depth {
+      declarations.removeLast()
+      inForce[last.prefix]?.removeLast()
+    }
   }
 
   /// The full name of an element.
@@ -68,7 +74,7 @@ struct NamespaceScope {
     return try intern(String(name[name.utf8.index(after: colon)...]), number)
   }
 
-  private func number(ofPrefix prefix: Name) -> Int? { declarations.last { $0.prefix == prefix }?.number }
+  private func number(ofPrefix prefix: Name) -> Int? { inForce[prefix]?.last }
 
   private mutating func number(of uri: String) throws(DocumentFlaw) -> Int {
     let key = Name(uri)

@@ -65,6 +65,13 @@ extension MetadataPlugin {
     }
   }
 
+  /// Names that ACL lets call everything.
+  private static let localNames = ["localhost", "localhost.localdomain"]
+
+  private static func isThisMachine(_ address: ClientAddress) -> Bool {
+    address.ip.utf8.starts(with: "127.".utf8) || address.ip == "::1"
+  }
+
   /// Whether a client that says who it is may come in.
   ///
   /// - Parameter hasValidAddress: what name service says of a certificate's address; nil before it was asked.
@@ -74,6 +81,11 @@ extension MetadataPlugin {
     hasValidAddress: Bool? = nil
   ) -> AuthenticationDecision? {
     debugLog("Authenticating client \(client)")
+    if Self.localNames.contains(client.lowercased.text), !Self.isThisMachine(address) {
+      // ACLs trust these names.
+      refused(address, "Client \(address.ip) says that it is \(client), which only this machine is")
+      return .refused
+    }
     let record = record(of: client)
     let mode = record?.authentication ?? core.settings.authentication
     if mode == "cert", identification != .certificate {

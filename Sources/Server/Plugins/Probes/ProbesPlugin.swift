@@ -69,7 +69,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
 
   public override var rmi: [String: RemoteMethod] {
     var methods = super.rmi
-    methods["write_probed_xml"] = RemoteMethod { [unowned self] arguments in
+    methods["write_probed_xml"] = RemoteMethod(isListed: false) { [unowned self] arguments in
       try arguments.require(0, of: "write_probed_xml")
       if store.layout == .client { try await store.copy() }
       return .bool(true)
