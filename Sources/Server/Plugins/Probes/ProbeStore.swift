@@ -64,9 +64,6 @@ final class ProbeStore {
   /// Clients whose data probed.xml does not have as it is here, where it is a copy.
   private var uncopied: Set<ClientName> = []
   private var isCopying = false
-  /// Clients whose data only probed.xml has, since it could not be written to probed.d. As long as there are any,
-  /// probed.xml is not replaced by a copy.
-  private var notTaken: Set<ClientName> = []
 
   /// Reads what there is, takes over what another layout has left, and moves aside what cannot be read.
   init(layout: Layout, pluginFolder: String, isReadOnly: Bool, loop: EventLoop, logger: Logger) {
@@ -195,10 +192,13 @@ final class ProbeStore {
 
   private func write(_ batch: [ClientName: ProbeReport]) async throws {
     guard layout == .client else { return try await writeFile(with: batch) }
-    try await takeOverAgain()
-    try await writeClients(batch)
-    // Only what is in probed.d gets into the copy: a report that was refused must not come into force by it.
-    if totalBytes <= Self.copiedAtOnceBytes { await copyOrLog() }
+    guard totalBytes <= Self.copiedAtOnceBytes else { return try await writeClients(batch) }
+    // Both at once: the copy costs no second wait for the disk.
+    let copy = Task { await copyOrLog(with: batch) }
+    let result: Result<Void, any Error>
+    do { result = .success(try await writeClients(batch)) } catch { result = .failure(error) }
+    await copy.value
+    try result.get()
   }
 
   private func wrote(_ batch: [ClientName: ProbeReport]) {
@@ -212,8 +212,6 @@ final class ProbeStore {
 
   /// The files of clients.
   private func writeClients(_ batch: [ClientName: ProbeReport]) async throws {
-    // Where files are known, somebody has moved the folder away: one that comes back must not find another one there.
-    if folder.clients.isEmpty { try makeFolders(folder.path) }
     var left = batch
     for attempt in 1... {
       let order = left.keys.sorted()
@@ -268,21 +266,16 @@ final class ProbeStore {
   }
 
   /// probed.xml as a copy. What fails is logged: the data is in probed.d.
-  private func copyOrLog() async {
-    do { try await copy() } catch { logger.error("Failed to write \(path): \(error)") }
+  private func copyOrLog(with batch: [ClientName: ProbeReport] = [:]) async {
+    do { try await copy(with: batch) } catch { logger.error("Failed to write \(path): \(error)") }
   }
 
   /// Writes probed.xml for Bcfg2's own programs, where it is a copy.
-  func copy() async throws {
-    guard notTaken.isEmpty else {
-      throw ProbeStoreError(
-        description:
-          "\(path) is not replaced by a copy: the data of \(notTaken.count) clients is not in \(folder.path) yet")
-    }
+  func copy(with batch: [ClientName: ProbeReport] = [:]) async throws {
     for attempt in 1... {
       try lookAgainAtFile()
-      let copied = uncopied
-      let file = FileWrite(try document(with: [:], isCopy: true), to: path, replacing: version, mode: .ordinary)
+      let copied = uncopied.union(batch.keys)
+      let file = FileWrite(try document(with: batch, isCopy: true), to: path, replacing: version, mode: .ordinary)
       do throws(FileWriteError) {
         return try await loop.fileWriter.write(file) { [self] in
           version = $0
@@ -391,9 +384,7 @@ final class ProbeStore {
 
   /// Brings the copy up to date after edits, where that costs little.
   private func copySoon() {
-    guard layout == .client, !isReadOnly, !isCopying, notTaken.isEmpty, totalBytes <= Self.copiedAtOnceBytes else {
-      return
-    }
+    guard layout == .client, !isReadOnly, !isCopying, totalBytes <= Self.copiedAtOnceBytes else { return }
     isCopying = true
     loop.atEndOfIteration { [self] in
       Task {
@@ -446,16 +437,13 @@ final class ProbeStore {
       if isToBeWritten { try writeFileNow() }
       if layout == .file, folder.exists { try removeFolder() }
     } catch {
-      let isOver = layout == .client && !notTaken.isEmpty
-      let rest = isOver ? "; it counts all the same, and is tried again with the next report" : ""
-      logger.error("Probe data was not brought into the layout \(layout.rawValue): \(error)\(rest)")
+      logger.error("Probe data was not brought into the layout \(layout.rawValue): \(error)")
     }
   }
 
   /// Writes the data that probed.xml had to files of the clients. Cut off at any point it is begun again at the next
   /// start, as long as probed.xml was not replaced by a copy.
   private func takeOver(_ clients: [ClientName]) throws {
-    notTaken = Set(clients)
     try makeFolders(folder.path)
     try folder.moveBrokenAside()
     guard !clients.isEmpty else { return }
@@ -467,28 +455,11 @@ final class ProbeStore {
     }
   }
 
-  /// Goes on where `takeOver` failed at the start: with a full disk, say.
-  private func takeOverAgain() async throws {
-    guard !notTaken.isEmpty else { return }
-    try makeFolders(folder.path)
-    try folder.moveBrokenAside()
-    let count = notTaken.count
-    while !notTaken.isEmpty {
-      let clients = notTaken.sorted().prefix(FileWriter.openLimit)
-      var batch: [ClientName: ProbeReport] = [:]
-      for client in clients { batch[client] = reports[client] }
-      try await writeClients(batch)
-      notTaken.subtract(clients)
-    }
-    logger.notice("The probe data of \(count) clients was taken from \(path) to \(folder.path) now")
-  }
-
   private func writeClientsNow(_ clients: [ClientName]) throws {
     let files = try clients.map { try folder.write(reports[$0]!, of: $0) }
     for (client, version) in zip(clients, try AtomicFile.write(files)) {
       folder.took(version, of: client)
       uncopied.insert(client)
-      notTaken.remove(client)
     }
   }
 
@@ -513,7 +484,7 @@ final class ProbeStore {
     do {
       if layout == .client {
         let waiting = pending.filter { $0.value.waiters.isEmpty }.map(\.key)
-        var left = untimed.union(waiting).union(notTaken).filter { reports[$0] != nil }.sorted()[...]
+        var left = untimed.union(waiting).filter { reports[$0] != nil }.sorted()[...]
         untimed = []
         while !left.isEmpty {
           try writeClientsNow(Array(left.prefix(FileWriter.openLimit)))
