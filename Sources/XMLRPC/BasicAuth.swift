@@ -39,6 +39,12 @@ public struct BasicAuth: Sendable, Equatable {
     return BasicAuth(credentials, colon: colon)
   }
 
+  /// Equal where user and password are: a colon before an empty password says nothing.
+  public static func == (left: BasicAuth, right: BasicAuth) -> Bool {
+    left.credentials[..<left.userEnd] == right.credentials[..<right.userEnd]
+      && left.credentials[left.passwordStart...] == right.credentials[right.passwordStart...]
+  }
+
   /// The user as text; octets that are not UTF-8 become U+FFFD and match no name.
   public var userText: String { String(decoding: credentials[..<userEnd], as: UTF8.self) }
 

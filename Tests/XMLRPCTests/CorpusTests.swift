@@ -58,8 +58,9 @@ private func contents(_ path: String) throws -> [UInt8] {
   #expect(!files.isEmpty)
   for (name, bytes) in files {
     #expect(Base64.decode(Base64.encode(bytes)) == bytes, "\(name)")
-    if let auth = BasicAuth.parse(String(decoding: bytes, as: UTF8.self)), !auth.password.isEmpty {
-      let token = Base64.encode(auth.user + [UInt8(ascii: ":")] + auth.password)
+    if let auth = BasicAuth.parse(String(decoding: bytes, as: UTF8.self)) {
+      let token = Base64.encode(
+        auth.password.isEmpty ? auth.user : auth.user + [UInt8(ascii: ":")] + auth.password)
       #expect(BasicAuth.parse("Basic " + String(decoding: token, as: UTF8.self)) == auth, "\(name)")
     }
   }
