@@ -184,3 +184,32 @@ enum YAMLScalar {
     return decoded
   }
 }
+
+extension JSONValue {
+  /// The name of Python's type for the value.
+  nonisolated var pythonTypeName: String {
+    switch self {
+    case .null: "NoneType"
+    case .boolean: "bool"
+    case .integer: "int"
+    case .number: "float"
+    case .string: "str"
+    case .array: "list"
+    case .object: "dict"
+    }
+  }
+
+  /// A scalar as Python shows it, where a name has to be.
+  ///
+  /// - Throws: `PluginExecutionError` for lists and mappings.
+  nonisolated func groupName() throws -> String {
+    switch self {
+    case .null: "None"
+    case .boolean(let flag): flag ? "True" : "False"
+    case .integer(let number): String(number)
+    case .number(let number): String(number)
+    case .string(let text): text
+    case .array, .object: throw PluginExecutionError("unhashable type: '\(pythonTypeName)'")
+    }
+  }
+}
