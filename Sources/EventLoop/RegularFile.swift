@@ -14,10 +14,10 @@ public nonisolated enum RegularFile {
   public static func open(_ path: String) throws(SystemError) -> FileDescriptor {
     var status = stat()
     try check("open", path) { stat(path, &status) }
-    try require(status, path)
+    try require(mode: status.st_mode, path)
     let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
     try check("fstat", path) { fstat(file.rawValue, &status) }
-    try require(status, path)
+    try require(mode: status.st_mode, path)
     return file
   }
 
@@ -66,15 +66,15 @@ public nonisolated enum RegularFile {
   /// Refuses what is no regular file.
   ///
   /// - Throws: `SystemError` with EISDIR for a folder, else with EINVAL.
-  public static func require(_ status: stat, _ path: String) throws(SystemError) {
-    if clinux_s_isreg(status.st_mode) != 0 { return }
+  public static func require(mode: UInt32, _ path: String) throws(SystemError) {
+    if clinux_s_isreg(mode) != 0 { return }
     throw SystemError(
-      call: "open", errno: clinux_s_isdir(status.st_mode) != 0 ? EISDIR : EINVAL, detail: path,
-      explanation: "\(kind(status.st_mode)), not a regular file")
+      call: "open", errno: clinux_s_isdir(mode) != 0 ? EISDIR : EINVAL, detail: path,
+      explanation: "\(kind(mode)), not a regular file")
   }
 
   /// What a file of this mode is, in words.
-  public static func kind(_ mode: mode_t) -> String {
+  static func kind(_ mode: mode_t) -> String {
     switch mode & S_IFMT {
     case S_IFREG: "a regular file"
     case S_IFDIR: "a folder"

@@ -100,7 +100,7 @@ public nonisolated final class PidFile {
     var status = stat()
     do throws(SystemError) {
       if fstat(descriptor, &status) != 0 { throw SystemError(call: "fstat", errno: errno, detail: path) }
-      try RegularFile.require(status, path)
+      try RegularFile.require(mode: status.st_mode, path)
       // Somebody gave the path of another file: to write a number over that would lose it.
       if !isOurs(descriptor, status) {
         throw SystemError(
