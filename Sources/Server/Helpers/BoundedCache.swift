@@ -23,6 +23,8 @@ struct BoundedCache<Key: Hashable, Value> {
   private var order: Deque<(key: Key, number: UInt64)> = []
   private var lastNumber: UInt64 = 0
 
+  init() {}
+
   subscript(key: Key) -> Value? { entries[key]?.value }
 
   /// Keeps a value that takes so many bytes, where there is room for it.

@@ -45,6 +45,12 @@ struct TLSCredentials {
     /// The fields that may be set beside the common name.
     static let fieldNames = ["C", "L", "ST", "O", "OU", "emailAddress"]
 
+    init(name: ClientName, alternativeNames: [String], fields: [(name: String, value: String)]) {
+      self.name = name
+      self.alternativeNames = alternativeNames
+      self.fields = fields
+    }
+
     /// What `openssl req` needs to know.
     ///
     /// - Throws: `PluginExecutionError` where a field or name cannot be in it.
