@@ -60,6 +60,12 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
     ("a\r\n2026-01-01 forged", "a\\x0d\\n2026-01-01 forged"), ("\u{0}\u{7F}", "\\x00\\x7f"),
     ("\u{85}\u{9B}31m", "\\u{85}\\u{9b}31m"), ("a\u{2028}b\u{2029}", "a\\u{2028}b\\u{2029}"),
     ("\u{202E}abc\u{2066}", "\\u{202e}abc\\u{2066}"), ("a\u{200B}\u{FEFF}", "a\\u{200b}\\u{feff}"),
+    // Hangul fillers, a variation selector, blanks, the Braille pattern without dots, private use, a null notehead.
+    ("\u{3164}\u{115F}\u{1160}\u{FFA0}", "\\u{3164}\\u{115f}\\u{1160}\\u{ffa0}"),
+    ("\u{FE0F}\u{E0100}\u{34F}", "\\u{fe0f}\\u{e0100}\\u{34f}"),
+    ("\u{A0}\u{2003}\u{3000}", "\\u{a0}\\u{2003}\\u{3000}"),
+    ("\u{2800}\u{E000}\u{1D159}", "\\u{2800}\\u{e000}\\u{1d159}"),
+    ("\u{1100}\u{1161}\u{28FF}", "\u{1100}\u{1161}\u{28FF}"),
   ]
   for (text, shown) in table {
     #expect(String(decoding: record(text).consoleLine, as: UTF8.self) == shown + "\n")
@@ -69,6 +75,32 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
   }
   // systemd takes a number in angle brackets in front of a line for its level.
   #expect(String(decoding: record("<0>forged").consoleLine, as: UTF8.self) == " <0>forged\n")
+}
+
+/// No message makes a line, or datagrams, without a bound, whatever its characters become.
+@Test nonisolated func aLongMessageIsCutInEveryDestination() throws {
+  let limit = LogRecord.messageBytes
+  let fitting = String(repeating: "x", count: limit)
+  #expect(record(fitting).consoleLine == Array("\(fitting)\n".utf8))
+  for (unit, shown) in [("x", 1), ("\n", 2), ("\u{7}", 4), ("\u{E9}", 2), ("\u{3164}", 8), ("\u{1F600}", 4)] {
+    let text = "start " + String(repeating: unit, count: 1 << 20)
+    let line = record(text).consoleLine
+    #expect(line.count <= limit + 1 && line.count > limit - 100, "\(unit.debugDescription) \(line.count)")
+    let end = try #require(String(validating: line, as: UTF8.self)).split(separator: "[").last
+    let leftOut = try #require(end.flatMap { Int($0.prefix { $0 != " " }) })
+    #expect(end?.hasSuffix(" more bytes are left out]\n") ?? false)
+    // What is shown and what is left out are the whole.
+    let note = "[\(end ?? "")".utf8.count + 1
+    let units = (line.count - note - "start ".utf8.count) / shown
+    #expect("start ".utf8.count + units * unit.utf8.count + leftOut == text.utf8.count, "\(unit.debugDescription)")
+    #expect(record(text).fileLine.suffix(line.count) == line[...])
+    let datagrams = record(text).datagrams(program: "p")
+    #expect(datagrams.count <= limit / LogRecord.fragmentBytes + 2)
+    // A child's is cut before it is passed on, and stays as it is.
+    let forwarded = ForwardingLog.encode(record(text))
+    #expect(forwarded.count < limit + 300)
+    #expect(ForwardingLog.decode(forwarded)?.consoleLine == line)
+  }
 }
 
 @Test nonisolated func syslogDatagramsAreCutBetweenCharacters() {
@@ -164,11 +196,11 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
   let long = String(repeating: "x", count: 5000)
   for _ in 0..<4 { router.write(record(long)) }
   #expect(try messages().count == 7)
-  router.write(record(String(repeating: "y", count: 40_000)))
+  for _ in 0..<2 { router.write(record(String(repeating: "y", count: 40_000))) }
   #expect(try messages().count == 9)
   router.write(record("last"))
   router.gather(false)
-  #expect(try messages().last == "last" && messages().count == 10)
+  #expect(try messages().last == "last" && messages().count == 11)
   router.write(record("at once"))
   #expect(try messages().last == "at once")
   #expect(router.dropped == 0)

@@ -90,40 +90,58 @@ public nonisolated struct LogRecord: Sendable {
     return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) + "," + milliseconds
   }
 
-  /// Appends text as one line, with all that cannot be seen made visible: what comes from outside must neither steer a
-  /// terminal nor look like a line of its own. The one place where that is done, for every destination.
+  /// Most bytes of a message in a line, escaped, with the note on what is left out.
+  static let messageBytes = 8192
+  /// Room for that note.
+  private static let noteBytes = 48
+
+  /// The message as it is shown: for who passes it on.
+  var visibleMessage: [UInt8] {
+    var text: [UInt8] = []
+    Self.append(message, to: &text)
+    return text
+  }
+
+  /// Appends text as one line of bounded length, with all that cannot be seen made visible: what comes from outside must
+  /// neither steer a terminal, nor look like a line of its own, nor fill the log by itself. The one place where that is
+  /// done, for every destination. What was done here once stays as it is when it is done again.
   private static func append(_ text: String, to line: inout [UInt8]) {
-    line.reserveCapacity(line.count + text.utf8.count + 32)
     var text = text
-    let isPlain = text.withUTF8 { bytes in
-      guard bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return false }
+    let start = line.count
+    let isDone = text.withUTF8 { bytes in
+      guard bytes.count <= messageBytes, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return false }
       line.append(contentsOf: bytes)
       return true
     }
-    if isPlain { return }
+    if isDone { return }
+    // Where the text would end if it had to be cut, in the line and in bytes of the text.
+    var cut = (line: start, text: 0)
+    var position = 0
     for scalar in text.unicodeScalars {
-      switch scalar.value {
-      case 0x0A: line += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
-      case 0x09, 0x20..<0x7F: line.append(UInt8(scalar.value))
-      case 0..<0x80:
-        line += [UInt8(ascii: "\\"), UInt8(ascii: "x")]
-        line += [hexadecimal(UInt8(scalar.value >> 4)), hexadecimal(UInt8(scalar.value & 15))]
-      default:
-        if isVisible(scalar) {
-          line += Array(UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
-        } else {
-          line += "\\u{\(String(scalar.value, radix: 16))}".utf8
-        }
+      append(scalar, to: &line)
+      if line.count - start > messageBytes {
+        line.removeSubrange(cut.line...)
+        line += " [\(text.utf8.count - cut.text) more bytes are left out]".utf8
+        return
       }
+      position += UTF8.width(scalar)
+      if line.count - start <= messageBytes - noteBytes { cut = (line.count, position) }
     }
   }
 
-  /// Neither a control character nor one that changes how others are shown: separators of lines and paragraphs, the
-  /// direction of writing, characters without width.
-  private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: false
-    default: true
+  private static func append(_ scalar: Unicode.Scalar, to line: inout [UInt8]) {
+    switch scalar.value {
+    case 0x0A: line += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
+    case 0x09, 0x20..<0x7F: line.append(UInt8(scalar.value))
+    case 0..<0x80:
+      line += [UInt8(ascii: "\\"), UInt8(ascii: "x")]
+      line += [hexadecimal(UInt8(scalar.value >> 4)), hexadecimal(UInt8(scalar.value & 15))]
+    default:
+      if scalar.isInvisible {
+        line += "\\u{\(String(scalar.value, radix: 16))}".utf8
+      } else {
+        line += Array(UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+      }
     }
   }
 

@@ -32,7 +32,7 @@ public nonisolated struct ClientName: Hashable, Comparable, Sendable, CustomStri
   private static let fileEndings = [".crypt", ".genshi", ".cheetah", ".jinja2", ".cat", ".diff"]
 
   /// A name that the repository has, which an administrator may have written: any UTF-8 of 1 to 255 bytes without `/`,
-  /// control characters and blanks, which does not contain `..`, nor is `.`.
+  /// control characters, blanks and what cannot be seen, which does not contain `..`, nor is `.`.
   ///
   /// - Throws: why it is none.
   public init(recorded text: String) throws(ClientNameError) {
@@ -43,7 +43,7 @@ public nonisolated struct ClientName: Hashable, Comparable, Sendable, CustomStri
       if byte >= 0x80 { isASCII = false }
     }
     if !isASCII {
-      for scalar in text.unicodeScalars where Self.isInvisible(scalar) { throw .character(scalar) }
+      for scalar in text.unicodeScalars where scalar.isInvisible { throw .character(scalar) }
     }
     try Self.checkDots(text)
     name = Name(text)
@@ -82,14 +82,6 @@ public nonisolated struct ClientName: Hashable, Comparable, Sendable, CustomStri
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
       UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: ":"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
       true
-    default: false
-    }
-  }
-
-  /// Control characters, line separators and blanks beyond ASCII.
-  private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .spaceSeparator: true
     default: false
     }
   }

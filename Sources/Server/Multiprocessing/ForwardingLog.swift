@@ -17,14 +17,14 @@ nonisolated final class ForwardingLog: LogSink {
     MainActor.assumeIsolated { channel.send(.log, ByteSegments(Self.encode(record))) }
   }
 
-  /// Level, length of the label, process, seconds, nanoseconds, label, message.
+  /// Level, length of the label, process, seconds, nanoseconds, label, the message as it is shown: of bounded length.
   static func encode(_ record: LogRecord) -> [UInt8] {
     let label = Array(record.label.utf8.prefix(255))
     var bytes = [UInt8(record.level.rank), UInt8(label.count)]
     for number in [Int64(record.process), Int64(record.time.tv_sec), Int64(record.time.tv_nsec)] {
       withUnsafeBytes(of: number) { bytes.append(contentsOf: $0) }
     }
-    return bytes + label + Array(record.message.utf8)
+    return bytes + label + record.visibleMessage
   }
 
   /// nil for what is no record.
