@@ -183,10 +183,55 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
     for path in ["../x", "/etc/../../x", "a/./b", "/..", "a/\u{1}/b"] {
       #expect(throws: NamedFileError.self, "\(path)") { try NamedFile.folder(path, below: inside) }
     }
+    let handlers = CfgHandler.all(.bcfg214)
     for specificity in [Specificity.group("../x", priority: 5), .group("a/b", priority: 50), .host("../x")] {
-      #expect(throws: NamedFileError.self) { try CfgCreator.createdPath(in: inside, specificity) }
+      #expect(throws: NamedFileError.self) {
+        try CfgCreator.createdPath(in: inside, specificity, handlers: handlers)
+      }
     }
-    #expect(try CfgCreator.createdPath(in: inside, .group("g", priority: 5)) == "\(inside)/inside.G05_g")
+    #expect(
+      try CfgCreator.createdPath(in: inside, .group("g", priority: 5), handlers: handlers) == "\(inside)/inside.G05_g")
+  }
+
+  /// Names that end like files of Cfg: an administrator may give them. What is made for one is never read as another's:
+  /// the entry says so, and the other entries are there.
+  @Test func namesThatEndLikeFilesAreReadAsWhatTheyAre() async throws {
+    let endings = ["crypt", "genshi", "cheetah", "jinja2", "cat", "diff"]
+    let clients = endings.map { ClientName(stringLiteral: "victim.\($0)") }
+    let files = [
+      "Metadata/clients.xml": Self.clients(clients + ["victim"]),
+      "Metadata/groups.xml": Self.groups,
+      "Bundler/all.xml": """
+      <Bundle><Path name="/etc/ssh/ssh_host_ed25519_key"/><Path name="/etc/key"/><Path name="/etc/key.pub"/>
+      <Path name="/etc/probed"/></Bundle>
+      """, "FileProbes/config.xml": "<FileProbes><FileProbe name=\"/etc/probed\" update=\"true\"/></FileProbes>",
+      "Cfg/etc/key/privkey.xml": "<PrivateKey><Params type=\"ed25519\"/></PrivateKey>",
+      "Cfg/etc/key.pub/pubkey.xml": "<PublicKey/>",
+    ]
+    var settings = CoreBench.settings
+    settings.plugins = ["Bundler", "Cfg", "FileProbes", "Metadata", "SSHbase"]
+    try await CoreBench.run(files: files, settings: settings) { bench async throws in
+      for client in clients {
+        let upload = """
+          <p><probe-data name="/etc/probed" source="FileProbes">&lt;ProbedFileData name='/etc/probed'&gt;eAo=\
+          &lt;/ProbedFileData&gt;</probe-data></p>
+          """
+        let isMisread = !["cat", "diff"].contains { client.text.hasSuffix($0) }
+        let outcome = try? await bench.core.recvProbeData(Caller(client), upload)
+        #expect((outcome == nil) == isMisread, "\(client)")
+        let entries = try await bench.configuration(of: client).children.flatMap(\.children)
+        let failures = entries.compactMap { $0["failure"] }
+        let own = client.text.hasSuffix(".crypt")
+        #expect(failures.count == (isMisread ? own ? 4 : 3 : 0), "\(client) \(failures)")
+        #expect(failures.count { $0.contains("read it as that of") } == (isMisread ? own ? 3 : 2 : 0), "\(failures)")
+      }
+      // Nothing of all that is the victim's.
+      for entry in try await bench.configuration(of: "victim").children.flatMap(\.children) {
+        if entry.name == "/etc/probed" { #expect(entry["failure"] != nil) } else { #expect(entry["failure"] == nil) }
+      }
+      let made = ServerTests.files(bench.repository).map(\.text).filter { $0.contains("H_victim.") }
+      #expect(made.allSatisfy { !$0.hasSuffix(".crypt") && !$0.contains("Cfg/etc/probed/probed.H_victim.genshi") })
+    }
   }
 
   @Test func whatNagiosAndSSHReadIsCheckedWhereItIsWritten() throws {

@@ -2,6 +2,7 @@ import EventLoop
 import Glibc
 import Support
 import Testing
+import XMLRPC
 
 @testable import Server
 
@@ -39,6 +40,24 @@ import Testing
       let generation = try await bench.core.buildMetadata("one").profile
       bench.monitor.processPending()
       #expect(try await bench.core.buildMetadata("one").profile == generation)
+    }
+  }
+
+  @Test func aVersionThatIsTooLongIsRefused() async throws {
+    for (conf, limit) in [("", 64), ("[metadata]\nversion_bytes = 16\n", 16)] {
+      var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
+      settings.plugins = ["Metadata"]
+      settings.password = "foobat"
+      try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
+        let fault = await #expect(throws: Fault.self) {
+          try await bench.core.declareVersion(Caller("one"), String(repeating: "1", count: limit + 1))
+        }
+        #expect(fault?.string.contains("[metadata] version_bytes") ?? false, "\(fault?.string ?? "")")
+        #expect(try bench.text("Metadata/clients.xml") == Self.clients)
+        let fitting = String(repeating: "1", count: limit)
+        #expect(try await bench.core.declareVersion(Caller("one"), fitting) == .bool(true))
+        #expect(try bench.text("Metadata/clients.xml").contains("version=\"\(fitting)\""))
+      }
     }
   }
 

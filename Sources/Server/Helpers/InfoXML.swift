@@ -14,10 +14,19 @@ public final class InfoXML: StructFile {
     guard let info = found.first else {
       throw PluginExecutionError("No metadata found in \(path) for \(entry.name ?? "None")")
     }
-    if found.count > 1 {
+    if isAmbiguous(found) {
       logger.warning("Multiple file metadata found in \(path) for \(entry.name ?? "None")")
     }
     for (name, value) in info.source.attributes { entry[name] = value }
+  }
+
+  /// Whether it is not clear which of several elements is meant: not so of the one below a condition, before those for
+  /// everybody.
+  private func isAmbiguous(_ found: [CompiledStructure.Node]) -> Bool {
+    guard found.count > 1, let root = compiled?.root else { return false }
+    let forEverybody = root.parts.compactMap { if case .element(let node) = $0 { ObjectIdentifier(node) } else { nil } }
+    return !found.dropFirst().allSatisfy { forEverybody.contains(ObjectIdentifier($0)) }
+      || forEverybody.contains(ObjectIdentifier(found[0]))
   }
 
   /// As 1.3 did: the last `<Info>`, what stands deeper being later, with the elements in it (ACLs); Path conditions hold

@@ -223,4 +223,8 @@ public protocol PathContents: Generator {
   var folder: String { get }
   /// Whether there is a file of contents for a path and a client.
   func hasContents(ofPath path: String, _ metadata: ClientMetadata) -> Bool
+  /// The file that contents of a path have for one client alone.
+  ///
+  /// - Throws: where none can be named after it, or where its name would be read as that of another client's.
+  func contentsPath(ofPath path: String, for client: ClientName) throws -> String
 }

@@ -47,13 +47,22 @@ class CfgCreator: CfgFile {
   /// The file of the folder for created data.
   /// - Throws: `NamedFileError` where no file can be named after host or group.
   func createdPath(_ specificity: Specificity, ending: String = "") throws -> String {
-    try Self.createdPath(in: RepositoryPath.folder(of: path), specificity, ending: ending)
+    try createdPath(in: RepositoryPath.folder(of: path), specificity, ending: ending)
+  }
+
+  /// As `createdPath(_:ending:)`, of another folder of Cfg.
+  func createdPath(in folder: String, _ specificity: Specificity, ending: String = "") throws -> String {
+    try Self.createdPath(in: folder, specificity, ending: ending, handlers: plugin.options.handlers)
   }
 
   /// The name that data has in a folder of Cfg.
   ///
-  /// - Throws: `NamedFileError` where no file can be named after host or group.
-  static func createdPath(in folder: String, _ specificity: Specificity, ending: String = "") throws -> String {
+  /// - Parameter handlers: the kinds of files that are known.
+  /// - Throws: `NamedFileError` where no file can be named after host or group, or where Cfg would read its name in
+  ///   another way: `motd.H_a.crypt`, of a host `a.crypt`, as the encrypted file of a host `a`.
+  static func createdPath(
+    in folder: String, _ specificity: Specificity, ending: String = "", handlers: Set<CfgHandler>
+  ) throws -> String {
     let base = RepositoryPath.name(of: folder)
     let suffix =
       switch specificity {
@@ -61,7 +70,16 @@ class CfgCreator: CfgFile {
       case .host(let host): ".H_\(host)"
       case .group(let group, let priority): ".G\(priority < 10 ? "0" : "")\(priority)_\(group)"
       }
-    return try NamedFile.path(base + suffix + ending, in: folder)
+    let name = base + suffix + ending
+    let path = try NamedFile.path(name, in: folder)
+    switch CfgFileName(name, base: base, handlers: handlers) {
+    case .plain(specificity) where ending.isEmpty, .encrypted(specificity) where !ending.isEmpty: return path
+    // Kinds that [cfg] handlers leaves out are read by nobody, and so as nothing else.
+    case .unknown: return path
+    default:
+      throw NamedFileError(
+        description: "No file of \(folder) can be named \(name): Cfg would not read it as that of \(specificity)")
+    }
   }
 
   /// The file for created data: encrypted where a passphrase is set. There is none yet.

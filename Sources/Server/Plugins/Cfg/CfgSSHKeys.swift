@@ -13,7 +13,7 @@ final class CfgPrivateKeyCreator: CfgCreator {
     let specificity = try createdSpecificity(metadata)
     let pair = try await makePair(specification, metadata)
     // The comment of the public key says where it is from.
-    let publicPath = try Self.createdPath(in: RepositoryPath.folder(of: path) + ".pub", specificity)
+    let publicPath = try createdPath(in: RepositoryPath.folder(of: path) + ".pub", specificity)
     let words = String(decoding: pair.publicKey, as: UTF8.self).split(whereSeparator: \.isWhitespace).prefix(2)
     let publicKey = (words.map(String.init) + [publicPath]).joined(separator: " ") + "\n"
     let old = try AtomicFile.version(of: publicPath, limitBytes: KeyProgram.outputLimitBytes)

@@ -97,8 +97,16 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   }
 
   /// The file of a client's own key.
+  ///
+  /// - Throws: where none can be named after the client, or where its name would be read as another client's:
+  ///   `ssh_host_rsa_key.H_a.crypt`, of a client `a.crypt`, as the encrypted key of a client `a`.
   func path(of key: String, for client: ClientName) throws(NamedFileError) -> String {
-    try NamedFile.path("\(key).H_\(client)", in: folder)
+    let name = "\(key).H_\(client)"
+    guard sets[key]?.specificity(ofFileNamed: name) == .host(Name(client.text)) else {
+      throw NamedFileError(
+        description: "No file of \(folder) can be named \(name): SSHbase would not read it as that of \(client)")
+    }
+    return try NamedFile.path(name, in: folder)
   }
 
   // MARK: Connector and caches
