@@ -15,12 +15,14 @@ public final class CoreBench {
     return settings
   }
 
-  private init(loop: EventLoop, files: [String: String], names: [String: String], settings: Settings) throws {
+  private init(
+    loop: EventLoop, files: [String: String], resolver: any AddressResolver, settings: Settings
+  ) throws {
     var settings = settings
     settings.repository = repository.path
     for (name, text) in files { repository.write(text, to: name) }
     core = ServerCore(
-      settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(names), registry: .standard)
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
     try core.loadPlugins()
   }
 
@@ -28,13 +30,15 @@ public final class CoreBench {
   /// - Parameters:
   ///   - files: the repository, path to contents.
   ///   - names: what name service knows, address to name.
+  ///   - resolver: another name service.
   ///   - settings: all but the repository's path.
   public static func run(
-    files: [String: String], names: [String: String] = [:], settings: Settings = CoreBench.settings,
-    _ body: (CoreBench) async throws -> Void
+    files: [String: String], names: [String: String] = [:], resolver: (any AddressResolver)? = nil,
+    settings: Settings = CoreBench.settings, _ body: (CoreBench) async throws -> Void
   ) async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try CoreBench(loop: loop, files: files, names: names, settings: settings)
+      let bench = try CoreBench(
+        loop: loop, files: files, resolver: resolver ?? FixedResolver(names), settings: settings)
       try await body(bench)
       bench.core.shutdown()
     }

@@ -63,6 +63,8 @@ public protocol Metadata: Plugin {
   var groups: NameTable<MetadataGroup> { get set }
   /// Names of all known clients.
   func listClients() async -> [ClientName]
+  /// All known clients with their recorded names and addresses, in the order of the record.
+  func listKnownClients() async -> [KnownClient]
   /// Reads the list of clients again where it is kept in a database.
   func updateClientList() async
   /// Asserts a client's profile. It is on disk when this returns.
@@ -73,6 +75,8 @@ public protocol Metadata: Plugin {
 }
 
 extension Metadata {
+  public func listKnownClients() async -> [KnownClient] { await listClients().map { KnownClient($0) } }
+
   public func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress)
     -> AuthenticationDecision?
   { nil }

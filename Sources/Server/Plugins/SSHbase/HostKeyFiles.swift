@@ -82,13 +82,6 @@ final class HostKeySet: EntrySet {
   /// The file for a client; nil where there is none.
   func best(_ metadata: ClientMetadata) -> HostKeyData? { matching(metadata).first as? HostKeyData }
 
-  /// Keys in the order in which known hosts lists them: those for all, then by host or group.
-  var inListOrder: [HostKeyData] {
-    entries.values.compactMap { $0 as? HostKeyData }.sorted { a, b in
-      (a.specificity.subject, Name(a.path)) < (b.specificity.subject, Name(b.path))
-    }
-  }
-
   /// Owner, group, mode: the set's own, then those of info.xml.
   func bindPermissions(_ entry: Element, _ metadata: ClientMetadata) throws {
     for (name, value) in attributes { entry[name] = value }
@@ -103,7 +96,7 @@ final class HostKeySet: EntrySet {
 
 extension Specificity {
   /// The host or group that a file is for; empty for all.
-  fileprivate var subject: Name {
+  var subject: Name {
     switch self {
     case .all: ""
     case .host(let name): name

@@ -3,78 +3,186 @@ import Logging
 
 /// The part of the known hosts file that all clients share: a line for each public key with all names of its hosts.
 ///
-/// Put together when it is first asked for, and kept until a key changes or the list of clients does. Answers of name
-/// servers are kept for the life of the server, failures too, as in Bcfg2.
+/// Kept as its parts, which change one by one: names of a client, and keys in their order. A new client or key costs
+/// itself, and nobody waits for name service but for the names that `HostLookups` has to ask for first.
 final class KnownHostsList {
-  /// Lookups under way at a time.
-  private static let concurrentLookups = 16
-
   private unowned let core: ServerCore
   private let logger: Logger
-  private var cached: (clients: [ClientName], text: String)?
-  /// Grows with each change, so that what was begun before it is not kept.
-  private var version = 0
-  private var underway: Task<String, any Error>?
-  /// Addresses by name, and names by address; empty where there are none.
-  private var addresses: [ClientName: [String]] = [:]
-  private var names: NameTable<[String]> = [:]
+  private let lookups: HostLookups
+  private var names = HostNames()
+  /// The clients as they were last listed, and the place of each in that list.
+  private var clients: [KnownClient] = []
+  private var places: [ClientName: Int] = [:]
+  /// The client that has a name or an alias.
+  private var owners: [ClientName: ClientName] = [:]
+  private var keys: [Key] = []
+  /// Groups of clients, filled where a key is for a group.
+  private var groups: [ClientName: NameSet] = [:]
+  private var text: String?
+  /// Names that were there when the list was first asked for, which every answer waits for; nil before.
+  private var firstNames: Set<ClientName>?
   /// Hosts and groups that have a key and are not known, each told once.
   private var unknown: NameSet = []
   /// Names of clients that the list cannot have, each told once.
   private var unreadable: NameSet = []
 
+  /// A public key, and where it stands: by kind, then those for all, then by host or group.
+  private struct Key {
+    let kind: String
+    let data: HostKeyData
+
+    static func isOrdered(_ one: Key, _ other: Key) -> Bool {
+      (Name(one.kind), one.data.specificity.subject, Name(one.data.path))
+        < (Name(other.kind), other.data.specificity.subject, Name(other.data.path))
+    }
+  }
+
   init(core: ServerCore, logger: Logger) {
     self.core = core
     self.logger = logger
+    lookups = HostLookups(core: core, logger: logger)
+    lookups.onAnswer = { [unowned self] name in
+      guard let owner = owners[name], let place = places[owner] else { return lookups.forget(name) }
+      take(clients[place], place)
+      text = nil
+    }
   }
 
-  /// Something that the list is made of has changed.
+  /// Caches are expired: groups of clients may be others.
   func forget() {
-    version += 1
-    cached = nil
-    underway = nil
+    groups = [:]
+    text = nil
   }
 
-  /// The list, each line with its line feed.
-  func text(publicSets: [HostKeySet], staticLines: NameTable<String>) async throws -> String {
-    let clients = await core.metadata.listClients()
-    if let cached, cached.clients == clients { return cached.text }
-    if let underway { return try await underway.value }
-    let began = version
-    let task = Task { try await make(clients, publicSets, staticLines) }
-    underway = task
-    let result = await task.result
-    if version == began {
-      underway = nil
-      if case .success(let text) = result { cached = (clients, text) }
+  /// A static file has changed.
+  func staticLinesChanged() { text = nil }
+
+  /// A file of a public key has changed.
+  ///
+  /// - Parameter key: what is there now; nil where it is gone.
+  func keyChanged(_ path: String, of kind: String, _ key: HostKeyData?) {
+    text = nil
+    keys.removeAll { Name.areSame($0.data.path, path) }
+    guard let key else { return }
+    let new = Key(kind: kind, data: key)
+    var (low, high) = (0, keys.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if Key.isOrdered(keys[middle], new) { low = middle + 1 } else { high = middle }
     }
-    return try result.get()
+    keys.insert(new, at: low)
   }
 
-  private func make(
-    _ clients: [ClientName], _ publicSets: [HostKeySet], _ staticLines: NameTable<String>
-  ) async throws -> String {
-    var all: [ClientMetadata] = []
-    for client in clients { all.append(try await core.buildMetadata(client)) }
-    await lookUp(all)
-    var namesOfClients: [ClientName: [String]] = [:]
-    for client in all { namesOfClients[client.hostname] = self.names(of: client) }
-    var lines = staticLines.sorted().map { Self.trimmed($0.value) }
-    for key in publicSets.lazy.flatMap(\.inListOrder) {
-      let hosts: [String]
-      switch key.specificity {
-      case .host(let name): hosts = (try? ClientName(recorded: name.text)).flatMap { namesOfClients[$0] } ?? []
-      case .group(let name, _):
-        hosts = all.lazy.filter { $0.groups.contains(name.text) }.flatMap { namesOfClients[$0.hostname] ?? [] }
-      case .all: hosts = all.flatMap { namesOfClients[$0.hostname] ?? [] }
-      }
-      if hosts.isEmpty {
-        tellUnknown(key.specificity)
+  /// The list for a client, each line with its line feed.
+  func text(for client: ClientName, staticLines: NameTable<String>) async throws -> String {
+    take(await core.metadata.listKnownClients())
+    await lookups.wait { neededNames(for: client) }
+    if keys.contains(where: \.data.specificity.isGroup) { await findGroups() }
+    if let text { return text }
+    let made = render(staticLines)
+    text = made
+    return made
+  }
+
+  /// Names without which an answer is not complete: the client's own, those of the administrator's records, and those
+  /// that were there in the beginning.
+  private func neededNames(for client: ClientName) -> Set<ClientName> {
+    var names = Set(clients.lazy.filter { !$0.isSelfRegistered || $0.name == client }.flatMap(\.allNames))
+    names.formUnion(firstNames ?? [])
+    return names
+  }
+
+  // MARK: Clients
+
+  /// Takes over what is new in the list of clients.
+  private func take(_ list: [KnownClient]) {
+    for client in list { for name in client.allNames { wantIfNeeded(name, client) } }
+    if firstNames == nil { firstNames = Set(list.lazy.flatMap(\.allNames)) }
+    guard list != clients else { return }
+    text = nil
+    let old = clients
+    let oldPlaces = places
+    clients = list
+    places = [:]
+    owners = [:]
+    for (place, client) in list.enumerated() {
+      places[client.name] = place
+      for name in client.allNames { owners[name] = client.name }
+    }
+    for client in old where places[client.name] == nil {
+      names.remove(client.name)
+      groups[client.name] = nil
+    }
+    for name in old.lazy.flatMap(\.allNames) where owners[name] == nil { lookups.forget(name) }
+    // Who comes first is decided anew where the administrator has put them in another order.
+    let kept = list.compactMap { oldPlaces[$0.name] }
+    let isReordered = zip(kept, kept.dropFirst()).contains { $0 > $1 }
+    if isReordered { names = HostNames() }
+    for (place, client) in list.enumerated() {
+      if let oldPlace = oldPlaces[client.name], old[oldPlace] == client, !isReordered {
+        names.move(client.name, to: place)
       } else {
-        lines.append("\(hosts.joined(separator: ",")) \(key.trimmedKey)")
+        take(client, place)
       }
     }
-    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private func take(_ client: KnownClient, _ place: Int) {
+    names.set(client, order: place, lookedUp: client.allNames.flatMap { lookups.found($0) })
+  }
+
+  private func wantIfNeeded(_ name: ClientName, _ client: KnownClient) {
+    // A number is its own address, which is no reason to have it.
+    if client.isSelfRegistered, HostNames.isNumber(name.text) { return }
+    lookups.want(name, isSelfRegistered: client.isSelfRegistered && firstNames != nil)
+  }
+
+  private func findGroups() async {
+    for client in clients where groups[client.name] == nil {
+      text = nil
+      do {
+        groups[client.name] = try await core.buildMetadata(client.name).groups
+      } catch {
+        logger.error("\(client.name) is in no group for ssh_known_hosts: \(error)")
+        groups[client.name] = []
+      }
+    }
+  }
+
+  // MARK: Text
+
+  private func render(_ staticLines: NameTable<String>) -> String {
+    var text = ""
+    for line in staticLines.sorted() { text += "\(Self.trimmed(line.value))\n" }
+    for key in keys {
+      let hosts: [String]
+      switch key.data.specificity {
+      case .host(let name):
+        guard let client = try? ClientName(recorded: name.text), places[client] != nil else {
+          tellUnknown(key.data.specificity)
+          continue
+        }
+        hosts = names(of: client)
+      case .group(let name, _):
+        hosts = clients.filter { groups[$0.name]?.contains(name.text) ?? false }.flatMap { names(of: $0.name) }
+        if hosts.isEmpty { tellUnknown(key.data.specificity) }
+      case .all: hosts = clients.flatMap { names(of: $0.name) }
+      }
+      if !hosts.isEmpty { text += "\(hosts.joined(separator: ",")) \(key.data.trimmedKey)\n" }
+    }
+    return text.isEmpty ? "\n" : text
+  }
+
+  private func names(of client: ClientName) -> [String] {
+    names.names(of: client) { name in
+      logger.info("\(name) of \(client) is left out of ssh_known_hosts: it is another client's")
+    }.filter { name in
+      if ForeignGrammar.isKnownHost(name) { return true }
+      if unreadable.insert(name).inserted {
+        logger.error("\(name) of \(client) is left out of ssh_known_hosts: it is neither a name nor an address")
+      }
+      return false
+    }
   }
 
   private static func trimmed(_ text: String) -> String {
@@ -92,60 +200,8 @@ final class KnownHostsList {
     case .all: break  // Without clients nobody misses it.
     }
   }
+}
 
-  // MARK: Names and addresses
-
-  /// Names that clients.xml gives to a client.
-  private static func ownNames(_ client: ClientMetadata) -> Set<ClientName> { client.aliases.union([client.hostname]) }
-
-  /// Everything that a client is called: names, their first parts, addresses, and what those resolve to.
-  private func names(of client: ClientMetadata) -> [String] {
-    var found: NameSet = []
-    for name in Self.ownNames(client) {
-      found.insert(name.text)
-      found.insert(String(Substring(name.text.utf8.prefix { $0 != UInt8(ascii: ".") })))
-      for address in addresses[name] ?? [] {
-        found.insert(address)
-        found.formUnion(names[address] ?? [])
-      }
-    }
-    return found.union(client.addresses).filter { name in
-      if ForeignGrammar.isKnownHost(name) { return true }
-      if unreadable.insert(name).inserted {
-        logger.error(
-          "\(name) of \(client.hostname) is left out of ssh_known_hosts: it is neither a name nor an address")
-      }
-      return false
-    }.sorted()
-  }
-
-  /// Asks for what is not known yet.
-  private func lookUp(_ clients: [ClientMetadata]) async {
-    let resolver = core.resolver
-    let newNames = Set(clients.flatMap { Self.ownNames($0) }).filter { addresses[$0] == nil }.sorted()
-    for (name, found) in await Self.each(newNames, { await resolver.addresses(of: $0.text) }) {
-      addresses[name] = found
-      if found.isEmpty { logger.error("Failed to find IP address for \(name)") }
-    }
-    let newAddresses = Set(newNames.flatMap { addresses[$0] ?? [] }).filter { names[$0] == nil }.sorted()
-    for (address, found) in await Self.each(newAddresses, { await resolver.name(of: $0).map { [$0] } ?? [] }) {
-      names[address] = found
-      if found.isEmpty { logger.error("Failed to find any names associated with IP address \(address)") }
-    }
-  }
-
-  /// Runs lookups, some at a time. Answers come in the order of the keys.
-  private static func each<Key: Sendable>(
-    _ keys: [Key], _ lookUp: @escaping @MainActor @Sendable (Key) async -> [String]
-  ) async -> [(Key, [String])] {
-    await withTaskGroup(of: (Int, [String]).self) { group in
-      var answers = [[String]](repeating: [], count: keys.count)
-      for (index, key) in keys.enumerated() {
-        if index >= concurrentLookups, let (done, found) = await group.next() { answers[done] = found }
-        group.addTask { (index, await lookUp(key)) }
-      }
-      for await (done, found) in group { answers[done] = found }
-      return Array(zip(keys, answers))
-    }
-  }
+extension Specificity {
+  fileprivate var isGroup: Bool { if case .group = self { true } else { false } }
 }

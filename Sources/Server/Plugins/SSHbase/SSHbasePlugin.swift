@@ -82,9 +82,9 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
       try set.bindEntry(entry, metadata)
       return
     }
-    // Name service, and the metadata of all clients.
+    // Name service, and all clients.
     metadata.dependOnMore()
-    var text = try await knownHostsList.text(publicSets: publicSets, staticLines: staticLines)
+    var text = try await knownHostsList.text(for: metadata.hostname, staticLines: staticLines)
     let own = publicSets.compactMap { $0.best(metadata) }.sorted { $0.path < $1.path }
     for key in own { text += "\(Self.localNames) \(String(decoding: key.key ?? [], as: UTF8.self))" }
     entry.text = text
@@ -149,7 +149,7 @@ extension SSHbasePlugin: FileEventHandler {
       set.handleEvent(event)
       if set.baseName.hasSuffix(".pub") {
         debugLog("New public key \(file); invalidating ssh_known_hosts cache")
-        knownHostsList.forget()
+        knownHostsList.keyChanged(event.path, of: set.baseName, set.entries[file] as? HostKeyData)
         if core.metadataCacheMode == .cautious || core.metadataCacheMode == .aggressive {
           core.expireMetadataCache()
         }
@@ -159,7 +159,7 @@ extension SSHbasePlugin: FileEventHandler {
     } else if file.hasSuffix(".static") {
       logger.info("Static key \(file) \(event.action); invalidating ssh_known_hosts cache")
       staticEvent(event)
-      knownHostsList.forget()
+      knownHostsList.staticLinesChanged()
     } else {
       logger.warning("SSHbase: Got unknown event \(file) \(event.action)")
     }

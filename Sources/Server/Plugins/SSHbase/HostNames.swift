@@ -1,0 +1,189 @@
+import EventLoop
+
+/// What each client is called in ssh_known_hosts: the names and addresses of its record, their first parts, and what name
+/// service has for them.
+///
+/// Bcfg2 lists all of these for everybody. Here a client that has registered itself cannot take a name from another one:
+/// a name that a record of the administrator claims, in any of these ways, is that record's; of clients that registered
+/// themselves a name is the first one's, in the order of clients.xml, and what name service says counts least. Records
+/// of the administrator share a name, as in Bcfg2.
+///
+/// What a new client costs does not depend on the number of the others.
+struct HostNames {
+  /// A name as it is claimed, in every spelling.
+  private struct Claim: Equatable {
+    var texts: NameSet
+    var isLookedUp: Bool
+  }
+
+  private struct Host {
+    var order: Int
+    var isSelfRegistered: Bool
+    var claims: [Name: Claim]
+  }
+
+  /// Who claims a name.
+  private struct Claimants {
+    var clients: Set<ClientName> = []
+    /// How many of them the administrator recorded.
+    var administrators = 0
+    /// Of the others the one with the best claim.
+    var first: ClientName?
+  }
+
+  private var hosts: [ClientName: Host] = [:]
+  private var claimants: [Name: Claimants] = [:]
+  /// Names by client, sorted, as far as they have been asked for since they changed.
+  private var lists: [ClientName: [String]] = [:]
+
+  init() {}
+
+  /// Names of a client, sorted by bytes.
+  ///
+  /// - Parameter withheld: told of each name that is another client's, where the list is made anew.
+  mutating func names(of client: ClientName, withheld: (_ name: String) -> Void) -> [String] {
+    if let list = lists[client] { return list }
+    guard let host = hosts[client] else { return [] }
+    var found: NameSet = []
+    for (key, claim) in host.claims {
+      if isGiven(key, to: client, host) {
+        found.formUnion(claim.texts)
+      } else if let text = claim.texts.min() {
+        withheld(text)
+      }
+    }
+    let list = found.sorted()
+    lists[client] = list
+    return list
+  }
+
+  private func isGiven(_ key: Name, to client: ClientName, _ host: Host) -> Bool {
+    guard host.isSelfRegistered, let others = claimants[key] else { return true }
+    return others.administrators == 0 && others.first == client
+  }
+
+  // MARK: Clients
+
+  /// Adds a client, or takes over what is new of it.
+  ///
+  /// - Parameters:
+  ///   - order: its place in clients.xml; those of the others stay as they are to each other.
+  ///   - lookedUp: addresses of its names, and names of those.
+  mutating func set(_ client: KnownClient, order: Int, lookedUp: [String]) {
+    let claims = Self.claims(of: client, lookedUp)
+    if let old = hosts[client.name] {
+      if old.isSelfRegistered == client.isSelfRegistered, old.claims == claims {
+        hosts[client.name]?.order = order
+        return
+      }
+      remove(client.name)
+    }
+    hosts[client.name] = Host(order: order, isSelfRegistered: client.isSelfRegistered, claims: claims)
+    lists[client.name] = nil
+    for key in claims.keys { add(client.name, client.isSelfRegistered, to: key) }
+  }
+
+  /// Takes over another place in clients.xml, before and behind the same clients.
+  mutating func move(_ client: ClientName, to order: Int) { hosts[client]?.order = order }
+
+  mutating func remove(_ client: ClientName) {
+    guard let host = hosts.removeValue(forKey: client) else { return }
+    lists[client] = nil
+    for key in host.claims.keys { remove(client, host.isSelfRegistered, from: key) }
+  }
+
+  private mutating func add(_ client: ClientName, _ isSelfRegistered: Bool, to key: Name) {
+    claimants[key, default: Claimants()].clients.insert(client)
+    if isSelfRegistered {
+      guard isBetter(client, than: claimants[key]?.first, key) else { return }
+      if let old = claimants[key]?.first { lists[old] = nil }
+      claimants[key]?.first = client
+    } else {
+      claimants[key]?.administrators += 1
+      if claimants[key]?.administrators == 1 { forgetLists(key) }
+    }
+  }
+
+  private mutating func remove(_ client: ClientName, _ isSelfRegistered: Bool, from key: Name) {
+    claimants[key]?.clients.remove(client)
+    guard let left = claimants[key], !left.clients.isEmpty else {
+      claimants[key] = nil
+      return
+    }
+    if !isSelfRegistered {
+      claimants[key]?.administrators -= 1
+      if left.administrators == 1 { forgetLists(key) }
+    } else if left.first == client {
+      var first: ClientName?
+      for other in left.clients where hosts[other]?.isSelfRegistered == true {
+        if isBetter(other, than: first, key) { first = other }
+      }
+      claimants[key]?.first = first
+      if let first { lists[first] = nil }
+    }
+  }
+
+  private mutating func forgetLists(_ key: Name) {
+    for client in claimants[key]?.clients ?? [] { lists[client] = nil }
+  }
+
+  private func isBetter(_ client: ClientName, than other: ClientName?, _ key: Name) -> Bool {
+    guard let other else { return true }
+    guard let one = hosts[client], let two = hosts[other] else { return false }
+    let (first, second) = (one.claims[key]?.isLookedUp ?? true, two.claims[key]?.isLookedUp ?? true)
+    return first == second ? one.order < two.order : !first
+  }
+
+  // MARK: Claims
+
+  private static func claims(of client: KnownClient, _ lookedUp: [String]) -> [Name: Claim] {
+    var claims: [Name: Claim] = [:]
+    func claim(_ text: String, isLookedUp: Bool = false) {
+      claims[key(of: text), default: Claim(texts: [], isLookedUp: isLookedUp)].texts.insert(text)
+    }
+    for address in client.addresses { claim(address) }
+    let ownAddresses = Set(claims.keys)
+    for name in client.allNames.map(\.text) {
+      let short = shortName(of: name)
+      guard client.isSelfRegistered else {
+        claim(name)
+        claim(short)
+        continue
+      }
+      // Programs take a number for an address, and this machine's own name is nobody's.
+      if isNumber(name) {
+        if ownAddresses.contains(key(of: name)) { claim(name) }
+      } else {
+        claim(name)
+        if !isNumber(short), !isThisMachine(short) { claim(short) }
+      }
+    }
+    for text in lookedUp where !client.isSelfRegistered || !isThisMachine(text) { claim(text, isLookedUp: true) }
+    return claims
+  }
+
+  /// The first part of a name.
+  static func shortName(of name: String) -> String {
+    String(Substring(name.utf8.prefix { $0 != UInt8(ascii: ".") }))
+  }
+
+  /// True for an address, and for what inet_aton(3) takes for one: what has a colon, or ends in a number.
+  static func isNumber(_ name: String) -> Bool {
+    let bytes = Array(name.lowercased().utf8)
+    if bytes.contains(UInt8(ascii: ":")) { return true }
+    let parts = bytes.split(separator: UInt8(ascii: "."))
+    guard let last = parts.last else { return false }
+    return last.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } || last.starts(with: "0x".utf8)
+  }
+
+  private static func isThisMachine(_ name: String) -> Bool {
+    let short = shortName(of: name.lowercased())
+    return short == "localhost" || short == "ip6-localhost" || short == "ip6-loopback"
+  }
+
+  /// What two spellings of a name or an address have in common.
+  private static func key(of text: String) -> Name {
+    guard let address = SocketAddress(host: text, port: 0) else { return Name(text.lowercased()) }
+    return Name("\(address)")
+  }
+}
