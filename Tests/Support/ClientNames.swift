@@ -1,5 +1,4 @@
 public import Server
-public import XMLRPC
 
 /// Tests name clients by literals; in the sources a name is made by its rules alone.
 extension ClientName: ExpressibleByStringInterpolation {
@@ -16,14 +15,5 @@ extension Caller {
   /// A client somewhere on the network.
   public nonisolated init(_ client: ClientName, ip: String = "127.0.0.1") {
     self.init(client, at: ClientAddress(ip: ip, port: 50000))
-  }
-}
-
-extension ServerCore {
-  /// Carries out a call of whoever is at an address, as if it had authenticated with user `root`. Denied where that is
-  /// nobody.
-  public func dispatch(_ call: MethodCall, from address: ClientAddress) async -> CallOutcome {
-    guard let client = try? await metadata.resolveClient(address) else { return .denied }
-    return await dispatch(call, from: Caller(client, at: address))
   }
 }
