@@ -11,6 +11,8 @@ final class Gate {
   /// How many wait.
   var count: Int { waiting.count }
 
+  init() {}
+
   func wait() async {
     if isOpen { return }
     await withCheckedContinuation { waiting.append($0) }
@@ -26,11 +28,15 @@ final class Gate {
 /// An error that the core knows nothing of.
 struct Boom: Error, CustomStringConvertible {
   let description = "boom"
+
+  init() {}
 }
 
 /// Data of the fake connector.
 struct FakeData: ConnectorData {
   let text: String
+
+  init(text: String) { self.text = text }
 }
 
 /// A plugin with every interface but Metadata, which does nothing until a test says what.
