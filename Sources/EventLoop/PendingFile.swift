@@ -39,15 +39,21 @@ final nonisolated class PendingFile {
       throw SystemError(call: "rename", errno: clinux_s_isdir(old.st_mode) != 0 ? EISDIR : EINVAL, detail: target)
     }
     let isOpen = !exists && file.mode == .ordinary
-    let temporary = try TemporaryFile(in: split(target).folder, mode: isOpen ? 0o666 : 0o600)
+    let temporary: TemporaryFile
+    do throws(SystemError) {
+      temporary = try TemporaryFile(in: split(target).folder, mode: isOpen ? 0o666 : 0o600)
+    } catch {
+      // Nobody but this file knows the temporary name: errors name the target.
+      throw SystemError(call: error.call, errno: error.errno, detail: target, explanation: error.explanation)
+    }
     let pending = PendingFile(file, target: target, temporary: temporary)
-    let (raw, path) = (pending.descriptor, pending.temporary.path)
-    try AtomicFile.writeAll(file.bytes, to: raw, detail: path)
+    let raw = pending.descriptor
+    try AtomicFile.writeAll(file.bytes, to: raw, detail: target)
     if exists {
-      try take(old, for: raw, path)
+      try take(old, for: raw, target)
     } else if !isOpen {
       // The umask may have taken more away.
-      try check("fchmod", path) { fchmod(raw, 0o600) }
+      try check("fchmod", target) { fchmod(raw, 0o600) }
     }
     return pending
   }

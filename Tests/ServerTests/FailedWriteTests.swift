@@ -37,7 +37,11 @@ import XMLRPC
       let plugin = try bench.plugin(FileProbesPlugin.self)
       let metadata = try await bench.metadata()
       let answer = data("FileProbes", "<ProbedFileData name='/etc/new' mode='0640'>bmV3</ProbedFileData>")
-      await #expect(throws: PluginExecutionError.self) { try await plugin.receiveData(metadata, [answer]) }
+      let failure = await #expect(throws: PluginExecutionError.self) {
+        try await plugin.receiveData(metadata, [answer])
+      }
+      #expect(
+        failure.map(bench.core.textForClients) == "Could not write Cfg/etc/new/info.xml: No space left on device")
       #expect(bench.repository.names(in: "Cfg/etc/new").isEmpty)
       disk.failure = 0
       try await plugin.receiveData(metadata, [answer])
@@ -96,7 +100,11 @@ import XMLRPC
       ])
     try await run(["Cfg", "NagiosGen", "SSHbase"], files, names: ["192.0.2.1": "one.example.com"]) {
       (bench: CoreBench, disk: HeldSynchronizer) async throws in
-      for path in paths { #expect(try await bench.entry(path)?["failure"] != nil, "\(path)") }
+      for path in paths {
+        let failure = try #require(try await bench.entry(path)?["failure"], "\(path)")
+        #expect(failure.hasSuffix(": No space left on device"), "\(failure)")
+        #expect(!failure.contains(bench.repository.path) && !failure.contains(".#atomic-write"), "\(failure)")
+      }
       #expect(bench.repository.names(in: "NagiosGen") == ["config.xml"])
       #expect(bench.repository.names(in: "SSHbase").isEmpty)
       #expect(bench.repository.names(in: "Cfg/id") == ["privkey.xml"])
@@ -121,7 +129,11 @@ import XMLRPC
       (bench: CoreBench, disk: HeldSynchronizer) async throws in
       let before = try bench.text("Metadata/clients.xml")
       let plugin = try bench.plugin(MetadataPlugin.self)
-      await #expect(throws: MetadataRuntimeError.self) { try await plugin.setVersion("one.example.com", "1.4.0") }
+      let failure = await #expect(throws: MetadataRuntimeError.self) {
+        try await plugin.setVersion("one.example.com", "1.4.0")
+      }
+      let reason = "Metadata/clients.xml: No space left on device"
+      #expect(failure.map(bench.core.textForClients) == "Failed to write \(reason)")
       await #expect(throws: MetadataRuntimeError.self) {
         try await plugin.setProfile("three", "other", address: nil, requirePublic: false)
       }
@@ -130,6 +142,25 @@ import XMLRPC
       #expect(try await bench.metadata().version == nil)
       #expect(await plugin.listClients() == ["one.example.com", "two.example.com"])
       #expect(bench.repository.names(in: "Metadata") == ["clients.xml", "groups.xml"])
+    }
+  }
+
+  @Test func aFailedWriteNamesItsTarget() async throws {
+    try await run([], PluginRepository.files()) { (bench: CoreBench, disk: HeldSynchronizer) async throws in
+      let path = bench.repository.file("none/new.xml")
+      let write = FileWrite([1], to: path, replacing: .missing, mode: .ordinary)
+      let failure = #expect(throws: FileWriteError.self) { try AtomicFile.write(write) }
+      #expect(failure?.description == "open \(path): No such file or directory")
+      #expect(failure.map(bench.core.textForClients) == "none/new.xml: No such file or directory")
+      #expect(
+        bench.core.textForClients(FileWriteError.changed(path: path))
+          == "none/new.xml was changed by somebody else meanwhile")
+      #expect(bench.core.textForClients(SystemError(call: "write", errno: ENOSPC)) == "No space left on device")
+      #expect(
+        bench.core.textForClients(SystemError(call: "open", errno: EACCES, detail: "/a/b")) == "b: Permission denied")
+      let cause = FileWriteError.system(SystemError(call: "fsync", errno: EIO, detail: path))
+      let fault = bench.core.criticalError("Unable to set version for x: \(cause)", cause: cause)
+      #expect(fault.string == "Critical failure: Unable to set version for x: none/new.xml: Input/output error")
     }
   }
 

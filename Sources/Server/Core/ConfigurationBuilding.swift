@@ -224,7 +224,7 @@ extension ServerCore {
         } catch {
           // The next attempt may do better, and who looks at the log is to see it fail each time.
           metadata.dependOnMore()
-          if entry["failure"] == nil { entry["failure"] = "bind error: \(error)" }
+          if entry["failure"] == nil { entry["failure"] = "bind error: \(textForClients(error))" }
           let message = error is PluginExecutionError ? "Failed to bind entry" : "Unexpected failure binding entry"
           logger.error("\(message) \(entry.tag):\(entry.name ?? "None"): \(error)")
         }

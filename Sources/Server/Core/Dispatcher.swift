@@ -76,7 +76,7 @@ extension ServerCore {
       return .fault(fault)
     } catch {
       logger.error("\(call.method): \(error)")
-      return .fault(.failure("\(error)"))
+      return .fault(.failure(textForClients(error)))
     }
   }
 

@@ -303,7 +303,8 @@ open class ServerCore: FileEventHandler {
     } else {
       logger.error("\(message)")
     }
-    return .critical(message)
+    guard let cause, message.hasSuffix("\(cause)") else { return .critical(message) }
+    return .critical(message.dropLast("\(cause)".count) + textForClients(cause))
   }
 
   /// Runs `body` and records how long it took under `NAME:OPERATION`.

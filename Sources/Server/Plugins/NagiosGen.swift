@@ -139,7 +139,7 @@ final class NagiosGenPlugin: Plugin, Generator {
     } catch {
       let message = "Failed to write \(path): \(error)"
       logger.error("\(message)")
-      throw PluginExecutionError(message)
+      throw PluginExecutionError(message, forClients: "Failed to write \(core.textForClients(error))")
     }
   }
 }

@@ -79,7 +79,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
       let text = String(decoding: try AtomicFile.readFile(path, limitBytes: Self.limitBytes), as: UTF8.self)
       return OhaiData(text: text, value: try JSONValue(json: text, budget: budget))
     } catch {
-      logger.error("What ohai said on \(client) was not read: \(error)")
+      logger.error("The Ohai data of \(client) could not be read: \(error)")
       return nil
     }
   }

@@ -180,7 +180,7 @@ final class FileProbesPlugin: Plugin, Probing {
       } catch {
         let message = "Could not write \((new + updated).map(\.target).joined(separator: ", ")): \(error)"
         logger.error("\(message)")
-        throw PluginExecutionError(message)
+        throw PluginExecutionError(message, forClients: "Could not write \(core.textForClients(error))")
       }
       await core.waitForHeldEdits()
       core.fileMonitor.processPending()

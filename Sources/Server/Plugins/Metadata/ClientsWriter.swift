@@ -70,7 +70,8 @@ final class ClientsWriter {
     } catch {
       let message = "Failed to write \(file.path): \(error)"
       plugin.logger.error("\(message)")
-      outcomes = batch.map { _ in MetadataRuntimeError(message) }
+      let shown = "Failed to write \(plugin.core.textForClients(error, writing: file.path))"
+      outcomes = batch.map { _ in MetadataRuntimeError(message, forClients: shown) }
     }
     for (item, outcome) in zip(batch, outcomes) {
       if let outcome { item.done.resume(throwing: outcome) } else { item.done.resume() }
@@ -99,7 +100,8 @@ final class ClientsWriter {
       }
       let files = try text.changed().map { path, bytes in
         guard bytes.count <= MetadataFile.limitBytes else {
-          throw MetadataRuntimeError("\(path) would have \(bytes.count) bytes, more than are read")
+          throw MetadataRuntimeError(
+            "\(plugin.core.pathForClients(path)) would have \(bytes.count) bytes, more than are read")
         }
         return FileWrite(bytes, to: path, replacing: contents[path]?.version ?? .missing, mode: .secret)
       }

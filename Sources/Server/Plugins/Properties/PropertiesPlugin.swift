@@ -77,7 +77,8 @@ public final class PropertiesPlugin: Plugin, Connector {
     } catch {
       let message = "Failed to write \(file.path): \(error)"
       logger.error("\(message)")
-      throw PluginExecutionError(message)
+      throw PluginExecutionError(
+        message, forClients: "Failed to write \(core.textForClients(error, writing: file.path))")
     }
   }
 }

@@ -51,12 +51,18 @@ final class HostKeyMaker {
         try secretFile(secret, privatePath), try publicFile(open, publicPath),
       ])
     } catch let error as SystemError {
-      throw PluginExecutionError("Unable to write SSH keys: \(error)")
+      throw failure(error)
     } catch let error as NamedFileError {
-      throw PluginExecutionError("Unable to write SSH keys: \(error)")
+      throw failure(error)
     } catch let error as FileWriteError {
-      throw PluginExecutionError("Unable to write SSH keys: \(error)")
+      throw failure(error)
     }
+  }
+
+  private func failure(_ error: any Error) -> PluginExecutionError {
+    let message = "Unable to write SSH keys"
+    return PluginExecutionError(
+      "\(message): \(error)", forClients: "\(message): \(plugin.core.textForClients(error))")
   }
 
   private static func type(of name: String) -> String {
