@@ -133,9 +133,9 @@ nonisolated func wrongValuesNameTheirPlaceAndWhatIsAllowed(_ row: (section: Stri
   #expect(
     read.warnings.map(\.description) == [
       "bcfg2.conf:13: [statistics] database_engine is deprecated, use [database] engine instead",
-      "bcfg2.conf:2: unknown option repositry in [server]",
+      "bcfg2.conf:2: unknown option repositry in [server], ignored; did you mean repository?",
       "bcfg2.conf:3: unknown section [Server]; section names are exact, this one is [server]",
-      "bcfg2.conf:5: unknown section [odd]", "bcfg2.conf:11: unknown option retrys in [communication]",
+      "bcfg2.conf:11: unknown option retrys in [communication], ignored; did you mean retries?",
     ])
   #expect(read.database.engine == "mysql")
 }

@@ -23,4 +23,17 @@ extension PluginRegistry {
     "TGenshi": "use Cfg: name the template FILE.genshi",
     "Vhost": "use Cfg with a template",
   ]
+
+  /// Plugins of Bcfg2 that this server does not have yet, and what is lost without them.
+  ///
+  /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins of 1.3.4 and 1.4.
+  static let plannedPlugins: [String: String] = [
+    "AWSTags": "groups and template data from tags of EC2 instances are missing",
+    "Ldap": "groups and template data from LDAP are missing",
+    "Packages":
+      "Package entries get no version and no dependencies, package sources are not configured on clients; entries that "
+      + "no other plugin binds fail",
+    "Reporting": "statistics of clients are taken and forgotten, reports get nothing new",
+    "TemplateHelper": "templates have no helper modules",
+  ]
 }

@@ -34,5 +34,5 @@ extension PluginRegistry {
       SSLCAPlugin.self,
       SvnPlugin.self,
       TriggerPlugin.self,
-    ], retired: retiredPlugins)
+    ], retired: retiredPlugins, planned: plannedPlugins)
 }

@@ -14,6 +14,14 @@ nonisolated enum Accounts {
     return getgrnam(text).map { $0.pointee.gr_gid }
   }
 
+  /// Names of a user and a group; numbers where they have none.
+  static func names(of user: uid_t, _ group: gid_t) -> (user: String, group: String) {
+    (
+      getpwuid(user).map { String(cString: $0.pointee.pw_name) } ?? "\(user)",
+      getgrgid(group).map { String(cString: $0.pointee.gr_name) } ?? "\(group)"
+    )
+  }
+
   /// Name and home of a user, nil if the number has no entry.
   static func entry(of user: uid_t) -> (name: String, home: String)? {
     guard let entry = getpwuid(user) else { return nil }

@@ -101,14 +101,4 @@ nonisolated extension SettingRegistry {
     .init(
       "mdata", "sensitive", .text, default: "false", help: "Whether contents of Path entries are kept from reports"),
   ]
-
-  /// Options of the client and of tools that read the same file: no business of the server's, and no mistake.
-  static let foreignSettings: [String: [String]] = [
-    "client": ["*"], "APT": ["*"], "POSIX": ["*"], "POSIXUsers": ["*"], "Pkgng": ["*"], "Portage": ["*"],
-    "RPM": ["*"], "RPMng": ["*"], "YUM": ["*"], "YUMng": ["*"], "YUM24": ["*"], "paranoid": ["*"], "reports": ["*"],
-    "communication": ["user", "retries", "retry_delay", "serverCommonNames"], "components": ["lockfile"],
-    "bcfg2-info": ["*"], "bcfg2_test": ["*"], "lint": ["*"], "errors": ["*"], "Comments": ["*"], "InfoXML": ["*"],
-    "MergeFiles": ["*"], "Validate": ["*"], "specification": ["*"], "snapshots": ["*"], "hostbase": ["*"],
-    "viewer": ["*"], "statistics": ["*"], "global": ["*"],
-  ]
 }

@@ -146,6 +146,26 @@ public nonisolated struct SettingRegistry: Sendable {
     return foreign.contains(section + "\n" + option.asciiLowercased)
   }
 
+  /// Names of options that a section may have, without wildcards, sorted; nil for every section.
+  func optionNames(of section: String?) -> [String] {
+    let own =
+      section.map { options(of: $0) ?? [:] } ?? known.values.reduce(into: [:]) { $0.merge($1) { one, _ in one } }
+    let others = foreign.filter { section == nil || $0.hasPrefix(section! + "\n") }
+      .compactMap { $0.split(separator: "\n").last.map(String.init) }
+    return Set(own.keys).union(others).subtracting(["*"]).sorted()
+  }
+
+  /// Names of the sections that anything is read from, wildcards left out, sorted.
+  var sectionNames: [String] {
+    let others = foreign.compactMap { $0.split(separator: "\n").first.map(String.init) }
+    return Set(known.keys).union(others).filter { !$0.hasSuffix("*") }.sorted()
+  }
+
+  /// The sections that define an option by this very name, sorted.
+  func sections(with option: String) -> [String] {
+    known.filter { $0.value[option.asciiLowercased] != nil }.keys.sorted()
+  }
+
   private func options(of section: String) -> [String: SettingDefinition]? {
     if let exact = known[section] { return exact }
     return open.first { section.hasPrefix($0.dropLast()) }.flatMap { known[$0] }

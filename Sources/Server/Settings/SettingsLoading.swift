@@ -19,6 +19,7 @@ nonisolated extension Settings {
     let parsed = try INIFile(bytes: files.contents(path: file), path: file)
     var settings = try Settings(parsed, commandLine: commandLine, registry: registry, files: files)
     settings.configurationFile = file
+    if let warning = settings.missingPassword(in: parsed) { settings.warnings.append(warning) }
     return settings
   }
 
@@ -123,25 +124,58 @@ nonisolated extension Settings {
     table[SettingDefinition.Place(section: section, option: option)] = Setting(value: value, origin: origin)
   }
 
-  /// Sections and options that nobody reads.
+  /// Options that nobody reads in sections that are known, and sections whose names are near to those of known ones.
+  /// Another section may be of a plugin or tool of the site's own.
   private func mistakes(in file: INIFile) -> [SettingsWarning] {
     var found: [SettingsWarning] = []
     for section in file.sections {
       guard registry.knows(section: section.name) || registry.isForeign(section.name, nil) else {
-        let folded = section.name.asciiLowercased
-        let hint = registry.knows(section: folded) ? "; section names are exact, this one is [\(folded)]" : ""
+        guard let near = NearestName.of(section.name, among: registry.sectionNames) else { continue }
+        let isCase = near.asciiLowercased == section.name.asciiLowercased
+        let hint = isCase ? "section names are exact, this one is [\(near)]" : "did you mean [\(near)]?"
         found.append(
           SettingsWarning(
-            origin: .file(path: section.path, line: section.line), text: "unknown section [\(section.name)]\(hint)"))
+            origin: .file(path: section.path, line: section.line), text: "unknown section [\(section.name)]; \(hint)"))
         continue
       }
       for option in section.order where registry.definition(section.name, option) == nil {
         guard !registry.isForeign(section.name, option), let entry = section.entries[option] else { continue }
         found.append(
-          SettingsWarning(origin: entry.origin, text: "unknown option \(entry.spelling) in [\(section.name)]"))
+          SettingsWarning(
+            origin: entry.origin,
+            text: "unknown option \(entry.spelling) in [\(section.name)], ignored\(hint(option, in: section.name))"))
       }
     }
     return found
+  }
+
+  /// What may have been meant by an option that a section does not have.
+  private func hint(_ option: String, in section: String) -> String {
+    let near = NearestName.hint(option, among: registry.optionNames(of: section))
+    guard near.isEmpty else { return near }
+    let others = registry.sections(with: option)
+    guard !others.isEmpty, others.count <= 3 else { return "" }
+    return "; it belongs to \(others.map { "[\($0)]" }.joined(separator: " or "))"
+  }
+
+  /// What it means that clients have no common password to come with; nil where they have one.
+  private func missingPassword(in file: INIFile) -> SettingsWarning? {
+    guard password?.isEmpty ?? true, authentication == "cert+password" || authentication == "bootstrap" else {
+      return nil
+    }
+    let entry = file.entry("communication", "password")
+    let origin =
+      entry?.origin
+      ?? file.section("communication").map { .file(path: $0.path, line: $0.line) }
+      ?? .file(path: configurationFile, line: 1)
+    if password != nil {
+      return SettingsWarning(
+        origin: origin, text: "[communication] password is empty: whoever gives no password is let in as any client")
+    }
+    return SettingsWarning(
+      origin: origin,
+      text: "[communication] password is not set: clients get 401 unless clients.xml gives them a password"
+        + (certificateAuthority == nil ? "" : " or they come with a certificate that is enough by itself"))
   }
 }
 

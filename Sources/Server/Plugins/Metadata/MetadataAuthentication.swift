@@ -83,7 +83,7 @@ extension MetadataPlugin {
     debugLog("Authenticating client \(client)")
     if Self.localNames.contains(client.lowercased.text), !Self.isThisMachine(address) {
       // ACLs trust these names.
-      refused(address, "Client \(address.ip) says that it is \(client), which only this machine is")
+      refused(address, "Client \(address.ip) claims to be \(client), which only this machine may")
       return .refused
     }
     let record = record(of: client)
@@ -171,7 +171,11 @@ extension MetadataPlugin {
     let isShared = core.settings.password.map { Self.isEqual(password, $0) } ?? false
     let isOwn = record?.password.map { Self.isEqual(password, $0) } ?? false
     let isAllowed = isShared || isOwn
-    if !isAllowed { refused(address, "Client \(address.ip) failed to use an allowed password") }
+    if !isAllowed {
+      let isMissing = core.settings.password == nil && record?.password == nil
+      let hint = isMissing ? ": neither [communication] password nor clients.xml has one" : ""
+      refused(address, "Client \(address.ip) failed to use an allowed password\(hint)")
+    }
     return isAllowed
   }
 
