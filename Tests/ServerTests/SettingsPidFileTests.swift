@@ -127,7 +127,8 @@ nonisolated func aServerIsKnownByItsProgram(_ row: (arguments: [String], isServe
 nonisolated func aFileThatIsNoPidFileIsNotOverwritten(_ text: String) throws {
   let place = try PidFolder(text)
   let error = #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
-  #expect(error?.description == "open \(place.path): no pid file, it holds something else")
+  let reason = "it holds something other than the number of a process; name another file, or remove this one"
+  #expect(error?.description == "open \(place.path): \(reason)")
   #expect(place.text == text)
 }
 

@@ -69,14 +69,17 @@ public nonisolated enum Daemonize {
 
   /// Creates the folder of the pid file, those above it, too, and gives it to the daemon's user, mode 0755: many
   /// systems empty /run at every boot. A folder that exists is left as it is.
-  public static func makeFolder(ofPidFile path: String, user: uid_t, group: gid_t) throws(SystemError) {
-    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
+  ///
+  /// - Returns: the folder, where it was created.
+  @discardableResult
+  public static func makeFolder(ofPidFile path: String, user: uid_t, group: gid_t) throws(SystemError) -> String? {
+    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return nil }
     let folder = String(path[..<slash])
-    if access(folder, F_OK) == 0 { return }
+    if access(folder, F_OK) == 0 { return nil }
     try makeParents(folder)
     if mkdir(folder, 0o755) != 0 {
       let code = errno
-      if code == EEXIST { return }
+      if code == EEXIST { return nil }
       throw SystemError(call: "mkdir", errno: code, detail: folder)
     }
     if geteuid() == 0, chown(folder, user, group) != 0 {
@@ -84,6 +87,7 @@ public nonisolated enum Daemonize {
     }
     // The umask may have taken bits away.
     if chmod(folder, 0o755) != 0 { throw SystemError(call: "chmod", errno: errno, detail: folder) }
+    return folder
   }
 
   private static func makeParents(_ folder: String) throws(SystemError) {

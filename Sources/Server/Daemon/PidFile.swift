@@ -26,8 +26,17 @@ public nonisolated enum PidFileError: Error, Sendable, CustomStringConvertible {
 public nonisolated final class PidFile {
   /// Where it is.
   public let path: String
-  /// The number that a crashed server had left in the file, if it was replaced.
+  /// The number that a crashed server had left in the file, if it was replaced; 0 where it had left none.
   public let replaced: pid_t?
+  /// What is to be logged of the file that was replaced, without a final period; nil: there was none.
+  public var replacement: String? {
+    switch replaced {
+    case nil: nil
+    case 0?: "\(path) was there already, without a process number; it is used again"
+    case let process?:
+      "\(path) was left by a server that is gone: process \(process) is no running Bcfg2 server; it is used again"
+    }
+  }
   /// What a pid file may hold, with room for what other programs write there.
   private static let limitBytes = 256
   private var descriptor: Int32
@@ -92,7 +101,9 @@ public nonisolated final class PidFile {
         throw .system(
           SystemError(
             call: "open", errno: code, detail: path,
-            explanation: code == ELOOP ? "a symbolic link, which a pid file must not be" : nil))
+            explanation: code == ELOOP
+              ? "a symbolic link, which a pid file must not be"
+              : code == EISDIR ? "a folder; -D wants the path of a file in it" : nil))
       }
     }
     var isKept = false
@@ -104,7 +115,8 @@ public nonisolated final class PidFile {
       // Somebody gave the path of another file: to write a number over that would lose it.
       if !isOurs(descriptor, status) {
         throw SystemError(
-          call: "open", errno: EINVAL, detail: path, explanation: "no pid file, it holds something else")
+          call: "open", errno: EINVAL, detail: path,
+          explanation: "it holds something other than the number of a process; name another file, or remove this one")
       }
     } catch {
       throw .system(error)

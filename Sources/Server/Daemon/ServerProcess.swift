@@ -70,7 +70,9 @@ public final class ServerProcess {
   }
 
   private func goToBackground(_ path: String) throws {
-    try Daemonize.makeFolder(ofPidFile: path, user: settings.user, group: settings.group)
+    if let folder = try Daemonize.makeFolder(ofPidFile: path, user: settings.user, group: settings.group) {
+      early.append((.warning, "\(folder), the folder of the pid file, does not exist, creating"))
+    }
     if let holder = PidFile.holder(of: path) {
       let error = PidFileError.held(path: path, by: holder)
       try LogSetup.bootstrap(settings)
@@ -80,9 +82,7 @@ public final class ServerProcess {
     report = try Daemonize.detach(umask: mode_t(settings.umask))
     do {
       let file = try PidFile.acquire(path, user: settings.user, group: settings.group)
-      if let stale = file.replaced {
-        early.append((.warning, "\(path): replaced the pid file of process \(stale), which is gone"))
-      }
+      if let line = file.replacement { early.append((.warning, "\(line)")) }
       early.append((.info, "bcfg2-server daemonized"))
       pidFile = file
     } catch {
@@ -144,6 +144,7 @@ public final class ServerProcess {
     }
     core.hasDroppedPrivileges = settings.user != 0
     logger.debug("Dropped privileges to \(getuid()):\(getgid()).")
+    Log.router.checkReopening()
     loop.fileWriter.synchronizer = SyncHelpers(on: loop)
     for path in AtomicFile.removeLeftovers(below: settings.repository) {
       logger.notice("Removed \(path), which a write that was cut off has left")

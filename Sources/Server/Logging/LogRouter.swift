@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import Logging
 import Synchronization
 
@@ -59,15 +60,40 @@ public nonisolated final class LogRouter: Sendable {
   /// Messages that destinations lost since the start.
   public var dropped: Int { sinks.reduce(0) { $0 + $1.dropped } }
 
-  /// Opens log files again, after their rotation. A file that cannot be opened stays as it was, and the others are told.
+  /// Opens log files again, after their rotation. Logging goes on to the old file where that fails, and says so there
+  /// and everywhere else.
   public func reopen() {
     for case let file as FileLog in sinks {
       do throws(SystemError) {
         try file.reopen()
       } catch {
-        write(LogRecord(level: .error, label: "bcfg2-server", message: "Could not reopen the log file: \(error)"))
+        let advice = Self.advice(error, path: file.path)
+        write(
+          LogRecord(
+            level: .error, label: "bcfg2-server",
+            message:
+              "The log file could not be opened again: \(error). Logging goes on to the file that was open\(advice)"))
       }
     }
+  }
+
+  /// Tells of log files that this process could not open again: to be called after privileges were dropped.
+  func checkReopening() {
+    for case let file as FileLog in sinks {
+      guard let obstacle = file.obstacle else { continue }
+      let advice = Self.advice(obstacle, path: file.path)
+      write(
+        LogRecord(
+          level: .warning, label: "bcfg2-server",
+          message: "SIGHUP will not be able to open the log file again: \(obstacle)\(advice)"))
+    }
+  }
+
+  /// What an administrator can do about a log file that may not be opened.
+  private static func advice(_ error: SystemError, path: String) -> String {
+    guard error.errno == EACCES || error.errno == EPERM else { return "" }
+    let (user, group) = Accounts.names(of: geteuid(), getegid())
+    return "; give it to the server: chown \(user):\(group) \(path); with logrotate: create 0640 \(user) \(group)"
   }
 
   /// A handler for a logger, as LoggingSystem.bootstrap and `Logger(label:factory:)` want it.

@@ -86,7 +86,9 @@ public nonisolated enum LogSetup {
     // Who runs the server in the foreground wants to see more.
     if settings.pidFile == nil { found.append((ConsoleLog(), min(level, .info))) }
     if settings.logsToSyslog { found.append((SyslogLog(program: program), min(level, .info))) }
-    if let path = settings.logPath { found.append((try FileLog(path: path), level)) }
+    if let path = settings.logPath {
+      found.append((try FileLog(path: path, owner: (settings.user, settings.group)), level))
+    }
     return found
   }
 

@@ -60,14 +60,18 @@ public nonisolated final class FileLog: LogSink {
   private let writer: Mutex<LineWriter>
 
   /// Opens the file, and creates it with mode 0666 less the umask.
-  public init(path: String) throws(SystemError) {
+  ///
+  /// - Parameter owner: who gets a file that is created here by root, so that it can be opened again after privileges
+  ///   were dropped. A file that exists keeps its owner: what root gives away must be what root has made.
+  public init(path: String, owner: (user: uid_t, group: gid_t)? = nil) throws(SystemError) {
     self.path = path
-    writer = Mutex(LineWriter(descriptor: try Self.open(path), isOwned: true))
+    let descriptor = try Self.open(path, owner: owner)
+    writer = Mutex(LineWriter(descriptor: descriptor, isOwned: true))
   }
 
   /// Opens the path again: after its rotation the old file would grow on. On failure the old one stays in use.
   public func reopen() throws(SystemError) {
-    let descriptor = try Self.open(path)
+    let descriptor = try Self.open(path, owner: nil)
     writer.withLock { writer in
       writer.flush()
       let dropped = writer.dropped
@@ -90,8 +94,26 @@ public nonisolated final class FileLog: LogSink {
 
   public func flush() { writer.withLock { $0.flush() } }
 
-  private static func open(_ path: String) throws(SystemError) -> Int32 {
+  /// Why this process could not open the file now; nil where it could.
+  ///
+  /// After privileges were dropped: so an administrator hears of it before the log is rotated.
+  var obstacle: SystemError? {
+    if access(path, W_OK) == 0 || errno == ENOENT { return nil }
+    return SystemError(call: "open", errno: errno, detail: path)
+  }
+
+  private static func open(_ path: String, owner: (user: uid_t, group: gid_t)?) throws(SystemError) -> Int32 {
     let flags = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+    if let owner, geteuid() == 0, owner.user != 0 || owner.group != 0 {
+      // O_EXCL follows no link: the file is new, and nobody else's.
+      let descriptor = Glibc.open(path, flags | O_EXCL, 0o666)
+      if descriptor >= 0 {
+        if fchown(descriptor, owner.user, owner.group) == 0 { return descriptor }
+        let code = errno
+        close(descriptor)
+        throw SystemError(call: "fchown", errno: code, detail: path)
+      }
+    }
     while true {
       let descriptor = Glibc.open(path, flags, 0o666)
       if descriptor >= 0 { return descriptor }
