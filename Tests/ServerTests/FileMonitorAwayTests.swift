@@ -68,6 +68,18 @@ import Testing
     check(folder)
   }
 
+  @Test func aTroubleThatEndsWithItsFileOrWithTheServerIsNotToldAsMended() throws {
+    let folder = try MonitoredFolder("echo 1 > repo/a; echo 1 > repo/b; chmod 755 .", logLevel: .notice)
+    for name in ["a", "b"] { chmod(folder.root + "/" + name, 0o000) }
+    asNobody { _ = folder.monitor.processPending() }
+    #expect(folder.log.take().count == 2)
+    folder.shell("rm repo/a")
+    asNobody { _ = folder.monitor.processPending() }
+    #expect(folder.log.take() == ["notice \(folder.root)/a: no longer there, and no longer followed"])
+    folder.monitor.shutdown()
+    #expect(folder.log.take() == [] && folder.monitor.troubles.isEmpty)
+  }
+
   @Test func aFileThatCannotBeReadKeepsItsContents() throws {
     let folder = try MonitoredFolder("echo 1 > repo/a; echo 1 > repo/b; chmod 755 .")
     _ = folder.model.takeEvents()

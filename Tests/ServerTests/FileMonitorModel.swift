@@ -140,17 +140,22 @@ final class MonitoredFolder {
   let monitor: InotifyMonitor
   let model = FileMonitorModel()
   let source: ScriptedWatchSource
-  let log = LogCapture()
+  let log: LogCapture
   var root: String { directory.file("repo") }
 
-  convenience init(_ setup: String = "", fault: ScriptedWatchSource.Fault = .none) throws {
+  convenience init(
+    _ setup: String = "", fault: ScriptedWatchSource.Fault = .none, logLevel: Logger.Level = .warning
+  ) throws {
     let directory = TemporaryDirectory()
     MonitoredFolder.run("mkdir repo out; \(setup)", in: directory)
-    try self.init(sharing: directory, fault: fault)
+    try self.init(sharing: directory, fault: fault, logLevel: logLevel)
   }
 
   /// Another monitor of the same folder.
-  init(sharing directory: TemporaryDirectory, fault: ScriptedWatchSource.Fault) throws {
+  init(
+    sharing directory: TemporaryDirectory, fault: ScriptedWatchSource.Fault, logLevel: Logger.Level = .warning
+  ) throws {
+    log = LogCapture(level: logLevel)
     self.directory = directory
     loop = try EventLoop()
     let source = try ScriptedWatchSource(fault)

@@ -1,12 +1,12 @@
 public import Logging
 import Synchronization
 
-/// Keeps what is logged at warning level and above.
+/// Keeps what is logged, at warning level and above unless told otherwise.
 public final nonisolated class LogCapture: Sendable {
   private struct Handler: LogHandler {
     let capture: LogCapture
     var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.warning
+    var logLevel: Logger.Level
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
       get { metadata[key] }
@@ -18,9 +18,12 @@ public final nonisolated class LogCapture: Sendable {
 
   private let lines = Mutex<[String]>([])
 
-  public init() {}
+  private let level: Logger.Level
 
-  public var logger: Logger { Logger(label: "test") { _ in Handler(capture: self) } }
+  /// - Parameter level: the lowest that is kept.
+  public init(level: Logger.Level = .warning) { self.level = level }
+
+  public var logger: Logger { Logger(label: "test") { _ in Handler(capture: self, logLevel: self.level) } }
 
   /// The lines since the last call, `LEVEL message`.
   public func take() -> [String] {

@@ -209,7 +209,7 @@ final class MonitoredTree {
 
   /// The node has no content any more, nor has anything below it.
   private func vanish(_ node: FileNode) {
-    context.troubles.clear(node)
+    context.troubles.clear(node, isGone: true)
     guard let kind = node.kind else { return }
     if let folder = node.folder {
       for child in folder.children.values {
@@ -226,7 +226,7 @@ final class MonitoredTree {
   private func detach(_ node: FileNode) {
     guard let parent = node.parent else { return }
     node.isAttached = false
-    context.troubles.clear(node)
+    context.troubles.clear(node, isGone: true)
     parent.folder?.children[node.name] = nil
     context.unwatched[ObjectIdentifier(node)] = nil
   }

@@ -64,6 +64,8 @@ final class TroubleTable {
   private var entries: [String: Entry] = [:]
   /// The level of the lines that tell of it.
   var logLevel = Logger.Level.error
+  /// The monitor shuts down: what is cleared from here on was not looked at again.
+  var isEnding = false
 
   init(logger: Logger) { self.logger = logger }
 
@@ -95,16 +97,22 @@ final class TroubleTable {
   }
 
   /// The node is in trouble no more.
-  func clear(_ node: FileNode) {
+  ///
+  /// - Parameter isGone: it is no longer there or no longer of interest, rather than readable again.
+  func clear(_ node: FileNode, isGone: Bool = false) {
     guard let trouble = node.trouble else { return }
     node.trouble = nil
     guard entries[trouble.path]?.nodes.remove(ObjectIdentifier(node)) != nil,
       let entry = entries[trouble.path], entry.nodes.isEmpty
     else { return }
     entries[trouble.path] = nil
+    if isEnding { return }
+    guard !isGone else {
+      return logger.log(level: min(logLevel, .notice), "\(trouble.path): no longer there, and no longer followed")
+    }
     let seconds = (MonotonicTime.now() - entry.trouble.began).wholeNanoseconds / 1_000_000_000
     logger.log(
       level: min(logLevel, .notice),
-      "\(trouble.path): followed again, after \(seconds) seconds in which it could not be")
+      "\(trouble.path): can be read again, after \(seconds) seconds")
   }
 }

@@ -85,6 +85,7 @@ open class TreeMonitor: FileMonitor {
     if isShutDown { return }
     context.debugLog("Shutting down \(name) file monitor")
     isShutDown = true
+    context.troubles.isEnding = true
     for tree in trees { tree.end() }
     trees = []
   }
