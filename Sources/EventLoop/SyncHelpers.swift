@@ -238,7 +238,7 @@ public final class SyncHelpers: FileSynchronizer {
   private func complain(_ reason: String) {
     if hasComplained { return }
     hasComplained = true
-    logger.warning("Waiting for the disk may delay others: \(reason)")
+    logger.warning("No helper process waits for the disk, so a slow disk delays all clients: \(reason)")
   }
 
   /// Ends helpers that have had nothing to do for a while.

@@ -173,7 +173,7 @@ private nonisolated struct LinesHandler: LogHandler {
   let bench = Bench()
   bench.folder.write("\n<Rules priority=\"high\"><Package name=\"x\" type=\"t\"/></Rules>", to: "r/a.xml")
   let rules = PriorityDirectory(
-    folder: bench.folder.file("r"), monitor: bench.monitor, logger: bench.logger,
+    folder: bench.folder.file("r"), rootTags: ["Rules"], monitor: bench.monitor, logger: bench.logger,
     compatibility: .bcfg214, usesRegex: false, replacesName: false)
   let path = bench.folder.file("r/a.xml")
   #expect(bench.lines.lines == ["error \(path):2: Got bogus priority high for file \(path)"])

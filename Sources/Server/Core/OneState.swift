@@ -82,7 +82,7 @@ extension ServerCore {
       fileMonitor.isHeld = true
       holdTimer = loop.schedule(after: holdLimit) { [weak self] in
         guard let self else { return }
-        logger.warning("Edits of the repository have waited for answers for too long, and wait no more")
+        logger.warning("Answers take too long: edits of the repository that waited for them count from now on")
         release()
       }
     }

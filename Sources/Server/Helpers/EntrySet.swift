@@ -120,7 +120,7 @@ open class EntrySet: EntryFolder {
       infoXML = nil
       return
     }
-    let info = infoXML ?? InfoXML(path: event.path, monitor: monitor, logger: logger)
+    let info = infoXML ?? InfoXML(fileInfo: event.path, monitor: monitor, logger: logger)
     infoXML = info
     info.handleEvent(event)
     info.changesApplied()

@@ -19,6 +19,8 @@ open class FileBacked: FileEventHandler {
   public var onChange: (() -> Void)?
   private var isStale = false
   private var lastProblem: String?
+  /// What `warnOnce` has said of these contents.
+  private var toldWarnings: Set<String> = []
 
   open var handlerName: String { "\(type(of: self)): \(path)" }
 
@@ -48,6 +50,7 @@ open class FileBacked: FileEventHandler {
   open func changesApplied() {
     guard isStale else { return }
     isStale = false
+    toldWarnings = []
     load()
   }
 
@@ -77,6 +80,11 @@ open class FileBacked: FileEventHandler {
     }
     lastProblem = nil
     onChange?()
+  }
+
+  /// Logs a warning about the file once, until the file is changed: not for each client, and not when settings change.
+  public func warnOnce(_ warning: String) {
+    if toldWarnings.insert(warning).inserted { logger.warning("\(warning)") }
   }
 
   /// Logs an error once: not again until something else was wrong, or the file was good.

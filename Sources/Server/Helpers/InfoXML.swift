@@ -6,6 +6,12 @@ import Logging
 public final class InfoXML: StructFile {
   public override var conditionTags: Set<String> { ["Group", "Client", "Path"] }
 
+  /// - Parameter path: of a file whose root element is to be `<FileInfo>`.
+  public convenience init(fileInfo path: String, monitor: any FileMonitor, logger: Logger) {
+    self.init(path: path, monitor: monitor, logger: logger)
+    rootTags = ["FileInfo"]
+  }
+
   /// Sets the attributes of the first `<Info>` that applies to the client and the entry.
   ///
   /// - Throws: `PluginExecutionError` where none applies.

@@ -73,7 +73,8 @@ public final class PriorityDirectory {
 
   /// Reads the folder and watches it.
   public init(
-    folder: String, monitor: any FileMonitor, logger: Logger, compatibility: Compatibility, usesRegex: Bool,
+    folder: String, rootTags: Set<String>, monitor: any FileMonitor, logger: Logger, compatibility: Compatibility,
+    usesRegex: Bool,
     replacesName: Bool, encryption: Encryption? = nil, renderer: (any XMLTemplateRenderer)? = nil
   ) {
     self.usesRegex = usesRegex
@@ -87,6 +88,7 @@ public final class PriorityDirectory {
     ) {
       let file = PriorityStructFile(path: $0, monitor: monitor, logger: logger)
       file.encryption = encryption
+      file.rootTags = rootTags
       return file
     }
     directory.onChange = { [unowned self] in update() }

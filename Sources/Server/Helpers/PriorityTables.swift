@@ -18,13 +18,17 @@ final class PriorityTables<Value> {
 
   /// Reads the folder and watches it.
   init(
-    folder: String, monitor: any FileMonitor, logger: Logger,
+    folder: String, rootTag: String, monitor: any FileMonitor, logger: Logger,
     compile: @escaping (_ root: Element, _ path: String) -> ConditionalTable<Value>
   ) {
     self.compile = compile
     directory = DirectoryBacked(
       folder: folder, monitor: monitor, logger: logger, fits: DirectoryBacked<PriorityStructFile>.isXMLName
-    ) { PriorityStructFile(path: $0, monitor: monitor, logger: logger) }
+    ) {
+      let file = PriorityStructFile(path: $0, monitor: monitor, logger: logger)
+      file.rootTags = [rootTag]
+      return file
+    }
     directory.onChange = { [unowned self] in update() }
     directory.watch()
   }

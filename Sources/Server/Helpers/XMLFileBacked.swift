@@ -22,6 +22,13 @@ open class XMLFileBacked: FileBacked {
   private var globs: [Glob] = []
   private var isAddingWatches = false
   private var lastIncludeProblems: [String] = []
+  private var lastRootProblem: String?
+
+  /// What the root element may be called; empty: anything.
+  ///
+  /// Bcfg2 looks at no root element's name, and files with another one have worked for years. So it counts for edits
+  /// only: where the last good version had a right name, or another wrong one, the new version is not taken.
+  public var rootTags: Set<String> = []
 
   /// The root element of the last good version.
   public var root: Element? { document?.root }
@@ -29,6 +36,7 @@ open class XMLFileBacked: FileBacked {
   /// - Parameter topTag: where the file does not exist, it is created with this empty root element.
   public init(path: String, monitor: any FileMonitor, logger: Logger, creatingTopTag topTag: String? = nil) {
     super.init(path: path, monitor: monitor, logger: logger)
+    if let topTag { rootTags = [topTag] }
     if let topTag, !fileExists(path) {
       logger.warning("\(path) does not exist, creating")
       do throws(FileWriteError) {
@@ -72,6 +80,7 @@ open class XMLFileBacked: FileBacked {
     reportIncludes(loaded.problems)
     attempt {
       let new = try loaded.document.get()
+      try RootName.check(new.root, allowed: rootTags, last: document?.root.tag, path: path) { reportRootName($0) }
       goodIncludes = Set(loaded.includedFiles)
       try compile(new)
       document = new
@@ -111,6 +120,13 @@ open class XMLFileBacked: FileBacked {
       // fnmatch's `*` takes slashes, glob's does not.
       glob.matches(path) && glob.pattern.utf8.count { $0 == UInt8(ascii: "/") } == depth
     }
+  }
+
+  /// Told once for the same contents, as an error: an empty `<Bundel/>` is a bundle without entries.
+  private func reportRootName(_ problem: String) {
+    guard problem != lastRootProblem else { return }
+    lastRootProblem = problem
+    logger.error("\(problem)")
   }
 
   private func reportIncludes(_ problems: [XMLFileError]) {

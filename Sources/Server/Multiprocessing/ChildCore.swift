@@ -105,7 +105,7 @@ final class ChildCore: ServerCore {
     case .call: Task { await call(frame) }
     case .render: Task { await render(frame) }
     case .ping: channel.send(.alive)
-    default: logger.error("A frame that the parent does not send: \(frame.kind)")
+    default: logger.error("Got a frame of the kind \(frame.kind), which a parent process does not send")
     }
   }
 

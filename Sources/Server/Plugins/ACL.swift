@@ -18,6 +18,8 @@ public final class ACLPlugin: Plugin, ClientACLs {
     let logger = Logger(label: Self.name)
     addresses = AddressRules(path: folder + "/ip.xml", monitor: core.fileMonitor, logger: logger)
     clients = StructFile(path: folder + "/metadata.xml", monitor: core.fileMonitor, logger: logger)
+    addresses.rootTags = ["ACL"]
+    clients.rootTags = ["ACL"]
     try super.init(core: core)
     addresses.watch()
     clients.watch()

@@ -12,7 +12,11 @@ final class BasePlugin: Plugin, Structure {
     let monitor = core.fileMonitor
     files = DirectoryBacked(
       folder: folder, monitor: monitor, logger: logger, fits: DirectoryBacked<StructFile>.isXMLName
-    ) { [logger] in StructFile(path: $0, monitor: monitor, logger: logger) }
+    ) { [logger] in
+      let file = StructFile(path: $0, monitor: monitor, logger: logger)
+      file.rootTags = ["Base"]
+      return file
+    }
     files.watch()
   }
 

@@ -20,6 +20,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
       makeChild: { [unowned core] in
         let file = BundleFile(path: $0, monitor: monitor, logger: logger)
         file.encryption = Encryption(core.settings)
+        file.rootTags = ["Bundle"]
         return file
       })
     files.onChange = { [unowned self] in indexBundles() }
@@ -80,7 +81,11 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
         for required in takeRequiredBundles(of: structure, bundle, metadata) { names.append(Name(required)) }
         structures.append(structure)
       } catch {
-        logger.error("Bundler: Failed to render templated bundle \(name): \(error)")
+        if bundle.isTemplate {
+          logger.error("Bundler: Failed to render templated bundle \(name): \(error)")
+        } else {
+          logger.error("Bundler: Bundle \(name) is left out, there is no good version of it: \(error)")
+        }
       }
     }
     return structures
@@ -92,9 +97,9 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
     var entries: [Element] = []
     for child in structure.children(tagged: "Bundle") {
       if child.children.isEmpty {
-        logger.warning("Bundler: Useless empty Bundle tag in \(file.path)")
+        file.warnOnce("Bundler: Useless empty Bundle tag in \(file.path)")
       } else if child.name != nil {
-        logger.warning(
+        file.warnOnce(
           "Bundler: In file XIncluded from \(file.path): Explicitly specifying bundle names is deprecated")
       }
       entries += child.children
@@ -113,7 +118,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
     var names: [String] = []
     for element in required {
       guard let name = element.name, !name.isEmpty else {
-        logger.warning("Bundler: Missing required name in RequiredBundle tag in \(file.path)")
+        file.warnOnce("Bundler: Missing required name in RequiredBundle tag in \(file.path)")
         continue
       }
       names.append(name)
@@ -121,7 +126,8 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
       if let version = metadata.versionInfo, let first = Self.inheritsFrom, version >= first {
         structure.append("Bundle", ["name": name])
       } else {
-        logger.warning("Bundler: inherit_modification=\"true\" is only supported for clients starting 1.4.0pre2")
+        file.warnOnce(
+          "Bundler: \(file.path): inherit_modification=\"true\" is only supported for clients starting 1.4.0pre2")
       }
     }
     return names
@@ -171,10 +177,10 @@ public final class BundleFile: StructFile {
   public override func compile(_ document: RepositoryDocument) throws {
     try super.compile(document)
     if document.root.name?.isEmpty == false {
-      logger.warning("Bundler: \(path): Explicitly specifying bundle names is deprecated")
+      warnOnce("Bundler: \(path): Explicitly specifying bundle names is deprecated")
     }
     if path.hasSuffix(".genshi") {
-      logger.warning(
+      warnOnce(
         """
         Bundler: \(path): Bundle filenames ending with .genshi are deprecated; add the Genshi XML namespace to a .xml \
         bundle instead

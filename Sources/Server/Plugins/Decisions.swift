@@ -32,6 +32,7 @@ public final class DecisionsPlugin: Plugin, Decision, FileEventHandler {
       for mode in Self.modes {
         let file = StructFile(path: "\(folder)/\(mode).xml", monitor: core.fileMonitor, logger: logger)
         file.encryption = Encryption(core.settings)
+        file.rootTags = ["Decisions"]
         file.watch()
         files[mode] = file
       }
@@ -47,7 +48,7 @@ public final class DecisionsPlugin: Plugin, Decision, FileEventHandler {
     case (let index?, false): sets[index].set.handleEvent(event)
     case (_?, true):
       if event.action == .exists || event.action == .created {
-        logger.warning("\(event.path) has no effect but with [server] compatibility = 1.3; use \(folder)/*list.xml")
+        logger.warning("\(event.path) has no effect without [server] compatibility = 1.3; use \(folder)/*list.xml")
       }
     case (nil, false):
       if event.action != .deleted && !EntrySet.isIgnored(event.fileName) {

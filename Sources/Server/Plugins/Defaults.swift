@@ -12,7 +12,7 @@ public final class DefaultsPlugin: Plugin, GoalValidator {
   public required init(core: ServerCore) throws {
     try super.init(core: core)
     defaults = PriorityDirectory(
-      folder: folder, monitor: core.fileMonitor, logger: logger,
+      folder: folder, rootTags: ["Defaults", "Rules"], monitor: core.fileMonitor, logger: logger,
       compatibility: core.settings.compatibility, usesRegex: true,
       replacesName: core.settings.defaultsReplaceName, encryption: Encryption(core.settings),
       renderer: core.xmlTemplateRenderer)

@@ -22,7 +22,8 @@ final class DepsPlugin: Plugin, StructureValidator {
 
   required init(core: ServerCore) throws {
     try super.init(core: core)
-    tables = PriorityTables(folder: folder, monitor: core.fileMonitor, logger: logger) { root, _ in
+    tables = PriorityTables(folder: folder, rootTag: "Dependencies", monitor: core.fileMonitor, logger: logger) {
+      root, _ in
       var table = ConditionalTable<Element>()
       Self.add(root, [], to: &table)
       return table

@@ -10,7 +10,8 @@ final class PkgmgrPlugin: Plugin, Generator {
 
   required init(core: ServerCore) throws {
     try super.init(core: core)
-    lists = PriorityTables(folder: folder, monitor: core.fileMonitor, logger: logger) { [logger] root, path in
+    lists = PriorityTables(folder: folder, rootTag: "PackageList", monitor: core.fileMonitor, logger: logger) {
+      [logger] root, path in
       var list = PackageList(path: path, logger: logger)
       list.add(root)
       return list.table

@@ -12,7 +12,7 @@ public final class RulesPlugin: Plugin, Generator {
   public required init(core: ServerCore) throws {
     try super.init(core: core)
     rules = PriorityDirectory(
-      folder: folder, monitor: core.fileMonitor, logger: logger,
+      folder: folder, rootTags: ["Rules"], monitor: core.fileMonitor, logger: logger,
       compatibility: core.settings.compatibility, usesRegex: core.settings.rulesRegex,
       replacesName: core.settings.rulesReplaceName, encryption: Encryption(core.settings),
       renderer: core.xmlTemplateRenderer)

@@ -4,6 +4,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
 
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
     file = StructFile(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
+    file.rootTags = ["AuthorizedKeys"]
     super.init(path: path, specificity: specificity, plugin: plugin)
     file.encryption = plugin.encryption
   }
@@ -29,11 +30,11 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     var options: [String] = []
     if let parameters = allow.firstChild(tagged: "Params") {
       if plugin.core.settings.compatibility == .bcfg213 {
-        plugin.logger.warning("Use of <Params> in authorized_keys.xml is deprecated; use <Option> instead")
+        file.warnOnce("\(path): Use of <Params> in authorized_keys.xml is deprecated; use <Option> instead")
         options += parameters.attributes.map { "\($0.name)=\($0.value)" }
       } else {
-        plugin.logger.warning(
-          "\(path):\(parameters.line): <Params> has no effect but with [server] compatibility = 1.3; use <Option>")
+        file.warnOnce(
+          "\(path):\(parameters.line): <Params> has no effect without [server] compatibility = 1.3; use <Option>")
       }
     }
     for option in allow.children(tagged: "Option") {

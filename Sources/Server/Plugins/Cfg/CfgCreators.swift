@@ -5,9 +5,16 @@ import EventLoop
 /// They are made once, for a host or a group, and kept as a file of the folder. Source: Bcfg2/bcfg2:
 /// src/lib/Bcfg2/Server/Plugins/Cfg/__init__.py, XMLCfgCreator.
 class CfgCreator: CfgFile {
+  /// The root elements of the files, by the files' names.
+  private static let rootTags = [
+    "privkey.xml": "PrivateKey", "pubkey.xml": "PublicKey", "sslkey.xml": "KeyInfo", "sslcert.xml": "CertInfo",
+  ]
+
   let file: StructFile
+
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
     file = StructFile(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
+    if let tag = Self.rootTags[RepositoryPath.name(of: path)] { file.rootTags = [tag] }
     super.init(path: path, specificity: specificity, plugin: plugin)
     file.encryption = isEncryptable ? plugin.encryption : nil
   }
@@ -102,7 +109,8 @@ class CfgCreator: CfgFile {
       for file in files { try makeFolders(RepositoryPath.folder(of: file.path), below: plugin.folder) }
       try await plugin.core.loop.fileWriter.write(files)
     } catch {
-      throw PluginExecutionError("Could not write \(paths): \(error)")
+      throw PluginExecutionError(
+        "Could not write \(paths): \(error)", forClients: "Could not write \(plugin.core.textForClients(error))")
     }
     for file in files { plugin.tellOfWrittenFile(file.path) }
   }

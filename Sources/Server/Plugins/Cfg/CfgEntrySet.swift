@@ -96,7 +96,7 @@ public final class CfgEntrySet: EntryFolder {
   private func warnOfOldKind(_ fileName: String, _ file: String) {
     switch CfgFileName(fileName, base: baseName, handlers: CfgHandler.all(.bcfg213)) {
     case .cat, .diff, .legacyInfo:
-      plugin.logger.warning("Cfg: \(file) has no effect but with [server] compatibility = 1.3")
+      plugin.logger.warning("Cfg: \(file) has no effect without [server] compatibility = 1.3")
     default: break
     }
   }
@@ -187,10 +187,15 @@ public final class CfgEntrySet: EntryFolder {
     if entry.tag == "Path" { entry["type"] = "file" }
   }
 
+  private var hasWarnedOfInherit = false
+
   /// 1.3's `mode="inherit"`: that of the file in the repository.
   private func inheritMode(_ entry: Element, _ metadata: ClientMetadata, _ generator: CfgGenerator) throws {
     guard plugin.core.settings.compatibility == .bcfg213, entry["mode"]?.lowercased() == "inherit" else { return }
-    plugin.logger.warning("Cfg: \(entry.name ?? name): Use of mode='inherit' is deprecated")
+    if !hasWarnedOfInherit {
+      hasWarnedOfInherit = true
+      plugin.logger.warning("Cfg: \(entry.name ?? name): Use of mode='inherit' is deprecated")
+    }
     // The file monitor does not tell of modes.
     metadata.dependOnMore()
     var status = stat()
@@ -255,7 +260,9 @@ public final class CfgEntrySet: EntryFolder {
       do {
         return CfgContents(try await creator.create(entry, metadata), encoding: plugin.encoding)
       } catch {
-        throw PluginExecutionError("Cfg: Error creating data for \(entry.name ?? name): \(error)")
+        let message = "Cfg: Error creating data for \(entry.name ?? name)"
+        throw PluginExecutionError(
+          "\(message): \(error)", forClients: "\(message): \(plugin.core.textForClients(error))")
       }
     }
   }

@@ -65,7 +65,7 @@ final class CfgInfoXMLFile: CfgInfo {
   private let infoXML: InfoXML
 
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
-    infoXML = InfoXML(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
+    infoXML = InfoXML(fileInfo: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
     super.init(path: path, specificity: specificity, plugin: plugin)
   }
 

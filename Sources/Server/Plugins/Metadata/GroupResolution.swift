@@ -80,6 +80,7 @@ extension MetadataPlugin {
       for group in leaving { membership.remove(group) }
       if membership.groups.count == count { return }
     }
-    logger.error("\(name): Groups of \(membership.client) in groups.xml contradict each other, left as they are")
+    logger.error(
+      "\(name): Groups of \(membership.client) in groups.xml contradict each other; they are taken as they are now")
   }
 }

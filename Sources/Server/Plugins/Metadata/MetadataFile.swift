@@ -26,6 +26,9 @@ final class MetadataFile {
   /// Digests of the file and of those it includes, as they were read last, good or not; a missing one has none.
   private var digests: [String: FileDigest] = [:]
   private var isBroken = false
+  /// What the root element is to be called, and what it is called in the version in use.
+  private let rootTag: String
+  private var lastRootTag: String?
   /// Files that the last version that could be read included.
   private var goodIncludes: Set<String> = []
   /// True where files came or went that a glob may fit.
@@ -41,6 +44,7 @@ final class MetadataFile {
   /// - Throws: `FileWriteError` where it cannot be created.
   init(plugin: MetadataPlugin, name: String, rootTag: String, mode: FileWrite.Mode) throws {
     self.plugin = plugin
+    self.rootTag = rootTag
     path = plugin.folder + "/" + name
     guard !fileExists(path) else { return }
     plugin.logger.warning("\(path) does not exist, creating")
@@ -75,10 +79,11 @@ final class MetadataFile {
       mustParse = false
       watch(document)
       for problem in document.problems { plugin.logger.error("\(problem)") }
-      switch document.document {
+      switch check(document.document) {
       case .success(let parsed):
         isBroken = false
         isRead = true
+        lastRootTag = parsed.root.tag
         goodIncludes = Set(document.includedFiles)
         return .changed(parsed.root)
       case .failure(let error):
@@ -88,9 +93,22 @@ final class MetadataFile {
         return .broken
       }
     }
-    plugin.logger.warning("\(path) or a file that it includes keeps changing, to be read later")
+    plugin.logger.warning("\(path) or a file that it includes keeps changing while it is read; it is read again later")
     mustParse = true
     return .broken
+  }
+
+  /// A document with a root element that may be taken.
+  private func check(_ document: Result<RepositoryDocument, XMLFileError>) -> Result<RepositoryDocument, XMLFileError> {
+    guard case .success(let parsed) = document else { return document }
+    do throws(XMLFileError) {
+      try RootName.check(parsed.root, allowed: [rootTag], last: lastRootTag, path: path) {
+        plugin.logger.error("\($0)")
+      }
+      return document
+    } catch {
+      return .failure(error)
+    }
   }
 
   /// The file and those it includes as they are on disk; nil where the disk has others than were read last.

@@ -55,6 +55,7 @@ final class SSLCAEntrySet: EntrySet {
       return
     }
     let known = file ?? StructFile(path: event.path, monitor: monitor, logger: logger)
+    known.rootTags = [event.fileName.hasPrefix("key") ? "KeyInfo" : "CertInfo"]
     file = known
     known.load()
   }
@@ -192,7 +193,9 @@ final class SSLCAEntrySet: EntrySet {
       do throws(FileWriteError) {
         try await plugin.core.loop.fileWriter.write(FileWrite(bytes, to: path, replacing: old, mode: .secret))
       } catch {
-        throw PluginExecutionError("SSLCA: Could not write \(path): \(error)")
+        throw PluginExecutionError(
+          "SSLCA: Could not write \(path): \(error)",
+          forClients: "SSLCA: Could not write \(plugin.core.textForClients(error))")
       }
       plugin.tellOfWrittenFile(path)
       return bytes

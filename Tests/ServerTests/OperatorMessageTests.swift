@@ -1,0 +1,276 @@
+import EventLoop
+import Glibc
+import Logging
+import Support
+import Synchronization
+import Testing
+import XMLRPC
+
+@testable import Server
+
+/// What an administrator reads of mistakes: where, what, and what to do.
+@Suite struct OperatorMessageTests {
+  // MARK: bcfg2.conf
+
+  @Test(arguments: [
+    ("pasword", "password"), ("passwrod", "password"), ("plugns", "plugins"), ("repositry", "repository"),
+    ("PASSWORD", "password"), ("protocl", "protocol"), ("caa", "ca"), ("xy", nil), ("", nil),
+    ("certificat", "certificate"),
+    ("pqrstord", nil), ("colour", nil),
+  ])
+  func theNearestNameIsFound(_ row: (typed: String, meant: String?)) {
+    let known = ["password", "plugins", "repository", "protocol", "ca", "certificate"]
+    let meant = row.typed == "caa" ? nil : row.meant
+    #expect(NearestName.of(row.typed, among: known) == meant, "\(row.typed)")
+  }
+
+  private func load(_ text: String) throws -> (path: String, warnings: [String]) {
+    let folder = TemporaryDirectory()
+    let path = folder.write(text, to: "bcfg2.conf")
+    var options = CommandLineOptions()
+    options.configurationFile = path
+    return (path, try Settings.load(options).warnings.map(\.description))
+  }
+
+  @Test func aMistypedOptionIsNamedWithTheOneThatWasMeant() throws {
+    let (path, warnings) = try load(
+      "[server]\nplugns = Bundler\nprotocol = x\n[communication]\npasword = x\n[comunication]\na = b\n[mysite]\nc = d\n"
+    )
+    #expect(
+      warnings == [
+        "\(path):2: unknown option plugns in [server], ignored; did you mean plugins?",
+        "\(path):3: unknown option protocol in [server], ignored; it belongs to [communication]",
+        "\(path):5: unknown option pasword in [communication], ignored; did you mean password?",
+        "\(path):6: unknown section [comunication]; did you mean [communication]?",
+        "\(path):4: [communication] password is not set: clients get 401 unless clients.xml gives them a password",
+      ])
+  }
+
+  @Test func sectionsOfOtherProgramsGiveNoWarning() throws {
+    let text = SettingRegistry.foreignSettings.filter { $0.value == ["*"] }.keys.sorted()
+      .map { "[\($0)]\nsomething = 1\n" }.joined()
+    #expect(try load(text + "[communication]\npassword = x\nretries = 3\nserverCommonNames = a\n").warnings == [])
+  }
+
+  @Test func aMissingOrEmptyPasswordIsToldOf() throws {
+    let missing = try load("[server]\n")
+    #expect(
+      missing.warnings == [
+        "\(missing.path):1: [communication] password is not set: clients get 401 unless clients.xml gives them a password"
+      ])
+    let ca = try load("[communication]\nca = /x\n")
+    #expect(
+      ca.warnings.count == 1 && ca.warnings[0].hasSuffix("or they come with a certificate that is enough by itself"))
+    let empty = try load("[communication]\n\npassword =\n")
+    #expect(
+      empty.warnings == [
+        "\(empty.path):3: [communication] password is empty: whoever gives no password is let in as any client"
+      ])
+    #expect(try load("[communication]\nauthentication = cert\n").warnings == [])
+  }
+
+  // MARK: Plugins
+
+  @Test func aPluginThatIsNotThereIsExplained() async throws {
+    var settings = CoreBench.settings
+    settings.plugins = ["Metadata", "Lantern", "Metadatta", "Crontab", "Nothing"]
+    let registry = PluginRegistry(
+      PluginRegistry.standard.all, retired: PluginRegistry.standard.retired,
+      planned: ["Lantern": "nobody sees anything", "Metadata": "not planned, it is here"])
+    #expect(registry.planned.keys.sorted() == ["Lantern"])
+    try await LoopDriver.withLoop { loop in
+      let repository = TemporaryDirectory()
+      settings.repository = repository.path
+      let core = ServerCore(
+        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
+        registry: registry)
+      let lines = CapturedLines(core)
+      try core.loadPlugins()
+      #expect(
+        lines.lines.filter { $0.hasPrefix("error") } == [
+          "error default: plugin Lantern is not supported by this server yet: nobody sees anything",
+          "error default: unknown plugin Metadatta, ignored; did you mean Metadata?",
+          "error default: plugin Crontab exists no more: use Cfg for crontabs",
+          "error default: unknown plugin Nothing, ignored",
+        ])
+      core.shutdown()
+    }
+  }
+
+  // MARK: Files of the repository
+
+  @Test func anEditThatMistypesTheRootElementIsNotTaken() {
+    let folder = TemporaryDirectory()
+    let monitor = ComparingMonitor()
+    let log = LogCapture()
+    let path = folder.write("<Bundel><Path name='/a'/></Bundel>", to: "a.xml")
+    let file = StructFile(path: path, monitor: monitor, logger: log.logger)
+    file.rootTags = ["Bundle"]
+    func write(_ text: String) {
+      folder.write(text, to: "a.xml")
+      monitor.processPending()
+    }
+    file.watch()
+    let wrong = "error \(path):1: The root element is <Bundel>, it should be <Bundle>"
+    // As in Bcfg2, to which the name does not matter.
+    #expect(file.root?.tag == "Bundel" && log.take() == ["\(wrong); the file is used all the same, as in Bcfg2"])
+    write("<Bundel><Path name='/ab'/></Bundel>")
+    #expect(file.root?.children.first?.name == "/ab" && log.take() == [])
+    write("<Bundle><Path name='/b'/></Bundle>")
+    #expect(file.root?.children.first?.name == "/b" && log.take() == [])
+    write("<Bundel/>")
+    #expect(file.root?.children.first?.name == "/b" && log.take() == [wrong])
+    write("<Bundle><Path name='/c'/></Bundle>")
+    #expect(file.root?.children.first?.name == "/c" && log.take() == [])
+  }
+
+  @Test(arguments: [
+    "Bundler/entries.xml", "Rules/r.xml", "Defaults/d.xml", "Deps/d.xml", "Pkgmgr/p.xml", "Base/b.xml",
+    "Metadata/clients.xml", "Metadata/groups.xml", "Decisions/whitelist.xml", "GroupPatterns/config.xml",
+    "GroupLogic/groups.xml", "FileProbes/config.xml", "NagiosGen/config.xml", "ACL/ip.xml", "ACL/metadata.xml",
+    "Cfg/f/info.xml", "Cfg/k/privkey.xml", "SSLCA/c/cert.xml",
+  ])
+  func everyKindOfFileKeepsItsRootElement(_ path: String) async throws {
+    let roots = [
+      "Rules/r.xml": "<Rules priority='1'/>", "Defaults/d.xml": "<Defaults priority='1'/>",
+      "Deps/d.xml": "<Dependencies priority='1'/>", "Pkgmgr/p.xml": "<PackageList priority='1'/>",
+      "Base/b.xml": "<Base/>", "Decisions/whitelist.xml": "<Decisions/>",
+      "GroupPatterns/config.xml": "<GroupPatterns/>", "GroupLogic/groups.xml": "<GroupLogic/>",
+      "FileProbes/config.xml": "<FileProbes/>", "NagiosGen/config.xml": "<NagiosGen/>", "ACL/ip.xml": "<ACL/>",
+      "ACL/metadata.xml": "<ACL/>", "Cfg/f/info.xml": "<FileInfo/>", "Cfg/k/privkey.xml": "<PrivateKey/>",
+      "SSLCA/c/cert.xml": "<CertInfo/>",
+    ]
+    var settings = CoreBench.settings
+    settings.plugins = [
+      "Bundler", "Metadata", "Rules", "Defaults", "Deps", "Pkgmgr", "Base", "Decisions", "GroupPatterns", "GroupLogic",
+      "FileProbes", "NagiosGen", "ACL", "Cfg", "SSLCA",
+    ]
+    SharedLog.begin()
+    try await CoreBench.run(files: PluginRepository.files(roots), settings: settings) { bench async throws in
+      let count = await bench.core.metadata.listClients().count
+      bench.edit(path, "<Wrong/>")
+      let found = SharedLog.lines.contains {
+        $0.contains("\(bench.repository.file(path)):1: The root element is <Wrong>, it should be <")
+      }
+      #expect(found, "\(path)")
+      #expect(await bench.core.metadata.listClients().count == count)
+    }
+  }
+
+  @Test func aDeprecationIsToldOnceForAFile() {
+    let folder = TemporaryDirectory()
+    let monitor = ComparingMonitor()
+    let log = LogCapture()
+    let path = folder.write("<Bundle name='a'/>", to: "a.xml")
+    let file = BundleFile(path: path, monitor: monitor, logger: log.logger)
+    file.watch()
+    let line = "warning Bundler: \(path): Explicitly specifying bundle names is deprecated"
+    #expect(log.take() == [line])
+    // As when settings change.
+    file.load()
+    #expect(log.take() == [])
+    folder.write("<Bundle name='a'><Path name='/x'/></Bundle>", to: "a.xml")
+    monitor.processPending()
+    #expect(log.take() == [line])
+  }
+
+  // MARK: The process
+
+  @Test func aPidFileThatIsUsedAgainIsExplained() throws {
+    let folder = TemporaryDirectory()
+    for (text, line) in [
+      ("", "was there already, without a process number; it is used again"),
+      (
+        "1\n", "was left by a server that is gone: process 1 is no running Bcfg2 server; it is used again"
+      ),
+    ] {
+      let path = folder.write(text, to: "pid")
+      let file = try PidFile.acquire(path)
+      #expect(file.replacement == "\(path) \(line)")
+      file.remove()
+    }
+    let other = folder.write("precious text\n", to: "notes")
+    let error = #expect(throws: PidFileError.self) { try PidFile.acquire(other) }
+    #expect(
+      error?.description
+        == "open \(other): it holds something other than the number of a process; name another file, or remove this one"
+    )
+    let isFolder = #expect(throws: PidFileError.self) { try PidFile.acquire(folder.path) }
+    #expect(isFolder?.description == "open \(folder.path): a folder; -D wants the path of a file in it")
+  }
+
+  @Test func theFolderOfAPidFileIsToldOfWhenItIsCreated() throws {
+    let folder = TemporaryDirectory()
+    let path = folder.file("run/bcfg2/pid")
+    #expect(
+      try Daemonize.makeFolder(ofPidFile: path, user: getuid(), group: getgid()) == folder.file("run/bcfg2"))
+    #expect(try Daemonize.makeFolder(ofPidFile: path, user: getuid(), group: getgid()) == nil)
+  }
+
+  @Test func aLogThatCannotBeOpenedAgainGoesOnAndSaysSo() throws {
+    let folder = TemporaryDirectory()
+    try #require(mkdir(folder.file("log"), 0o755) == 0)
+    let path = folder.file("log/server.log")
+    let router = LogRouter()
+    router.configure([(try FileLog(path: path), .info)], standard: .info)
+    // Its folder is gone: not even root can open it again.
+    try #require(rename(folder.file("log"), folder.file("old")) == 0)
+    router.reopen()
+    let text = String(
+      decoding: try AtomicFile.readFile(folder.file("old/server.log"), limitBytes: 1 << 20), as: UTF8.self)
+    let isTold = text.contains(
+      "The log file could not be opened again: open \(path): No such file or directory. "
+        + "Logging goes on to the file that was open\n")
+    #expect(isTold, "\(text)")
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "root alone gives files away"))
+  func aLogThatRootCreatesIsTheDaemonsOwn() throws {
+    let folder = TemporaryDirectory()
+    let path = folder.file("log")
+    _ = try FileLog(path: path, owner: (1234, 1235))
+    var status = stat()
+    #expect(stat(path, &status) == 0 && status.st_uid == 1234 && status.st_gid == 1235)
+    // One that is there stays whose it is, also behind a link.
+    let other = folder.write("", to: "other")
+    try #require(symlink(other, folder.file("link")) == 0)
+    _ = try FileLog(path: folder.file("link"), owner: (1234, 1235))
+    #expect(stat(other, &status) == 0 && status.st_uid == 0)
+  }
+}
+
+/// Lines about root elements in the process's log, which is that of every plugin, and which all tests share.
+private nonisolated enum SharedLog {
+  private static let captured: CapturedRootLines = {
+    let captured = CapturedRootLines()
+    LoggingSystem.bootstrap { _ in captured }
+    return captured
+  }()
+
+  static var lines: [String] { captured.lines.withLock { $0 } }
+
+  /// From here on lines are kept.
+  static func begin() { _ = captured }
+}
+
+private nonisolated final class CapturedRootLines: LogHandler, Sendable {
+  let lines = Mutex<[String]>([])
+  var metadata: Logger.Metadata {
+    get { [:] }
+    set {}
+  }
+  var logLevel: Logger.Level {
+    get { .error }
+    set {}
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { nil }
+    set {}
+  }
+
+  func log(event: LogEvent) {
+    let text = "\(event.message)"
+    if text.contains("root element") { lines.withLock { $0.append(text) } }
+  }
+}
