@@ -59,6 +59,8 @@ extension ServerCore {
     }
     for name in settings.plugins where plugins[name] == nil {
       guard let type = registry.type(named: name) else {
+        // The parent of a child has told of it.
+        if isChild { continue }
         let origin = settings.origin(of: "server", "plugins")
         if let advice = registry.retired[name] {
           logger.error("\(origin): plugin \(name) exists no more: \(advice)")

@@ -94,6 +94,9 @@ open class TreeMonitor: FileMonitor {
     trees.map { ($0.path, $0.handler.handlerName) }
   }
 
+  /// Called with true before changes are delivered, and with false behind that.
+  public final var onDelivery: ((_ begins: Bool) -> Void)?
+
   public func listWatches() -> [String] { context.watches.all.filter(\.isMonitored).map(\.path).sorted() }
 
   public func listPaths() -> [String] { trees.map(\.path) }
@@ -127,6 +130,8 @@ open class TreeMonitor: FileMonitor {
   /// Delivers the changes of the trees as one set: each handler's deletions, then the rest of its events, then the end.
   @discardableResult
   private func deliver(_ trees: [MonitoredTree], isFirstScan: Bool) -> Int {
+    onDelivery?(true)
+    defer { onDelivery?(false) }
     let start = MonotonicTime.now()
     var deliveries: [(tree: MonitoredTree, deleted: [FileEvent], present: [FileEvent])] = []
     for tree in trees where !tree.changes.isEmpty {

@@ -40,7 +40,8 @@ public enum ChildServer {
     do {
       guard let value = try await life.start() else { return 0 }
       let settings = try ChildSettings.decode(value["settings"] ?? .nil)
-      LogSetup.bootstrap(settings, forwardingTo: ForwardingLog(channel))
+      let log = ForwardingLog(channel)
+      LogSetup.bootstrap(settings, forwardingTo: log)
       if geteuid() == 0, settings.user != 0 {
         try Privileges.drop(user: settings.user, group: settings.group)
         // The kernel forgets it with a change of the user.
@@ -52,6 +53,7 @@ public enum ChildServer {
       else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
       // The parent, which follows the same files, tells of what is away.
       (monitor as? TreeMonitor)?.troubleLogLevel = .debug
+      (monitor as? TreeMonitor)?.onDelivery = { log.isReading.store($0, ordering: .relaxed) }
       let resolver = HostResolver(on: loop)
       defer {
         resolver.shutdown()

@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Synchronization
 import XMLRPC
 
 /// The log of a child process: records go to the parent, which has the destinations open and the levels.
@@ -9,11 +10,14 @@ import XMLRPC
 nonisolated final class ForwardingLog: LogSink {
   let name = "console"
   let dropped = 0
+  /// Files are being read: the parent, which reads the same ones, logs what there is to say of them.
+  let isReading = Atomic<Bool>(false)
   private let channel: RPCChannel
 
   init(_ channel: RPCChannel) { self.channel = channel }
 
   func write(_ record: LogRecord) {
+    if record.level >= .info, isReading.load(ordering: .relaxed) { return }
     MainActor.assumeIsolated { channel.send(.log, ByteSegments(Self.encode(record))) }
   }
 
