@@ -120,6 +120,17 @@ import XMLRPC
     #expect(file.root?.children.first?.name == "/b" && log.take() == [])
     write("<Bundel/>")
     #expect(file.root?.children.first?.name == "/b" && log.take() == [wrong])
+    write("<Rules><Path name='/r'/></Rules>")
+    #expect(file.root?.children.first?.name == "/b" && log.take().count == 1)
+    write("<Bndle><Path name='/r'/></Bndle>")
+    #expect(file.root?.children.first?.name == "/b" && log.take().count == 1)
+    // It may be meant.
+    write("<A><Path name='/a'/></A>")
+    #expect(file.root?.children.first?.name == "/a")
+    #expect(
+      log.take() == [
+        "error \(path):1: The root element is <A>, it should be <Bundle>; the file is used all the same, as in Bcfg2"
+      ])
     write("<Bundle><Path name='/c'/></Bundle>")
     #expect(file.root?.children.first?.name == "/c" && log.take() == [])
   }

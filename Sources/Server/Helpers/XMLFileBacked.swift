@@ -26,8 +26,8 @@ open class XMLFileBacked: FileBacked {
 
   /// What the root element may be called; empty: anything.
   ///
-  /// Bcfg2 looks at no root element's name, and files with another one have worked for years. So it counts for edits
-  /// only: where the last good version had a right name, or another wrong one, the new version is not taken.
+  /// Bcfg2 looks at no root element's name, and files with another one have worked for years. So an edit is not taken
+  /// only where the name is a mistake, which `RootName` decides.
   public var rootTags: Set<String> = []
 
   /// The root element of the last good version.
