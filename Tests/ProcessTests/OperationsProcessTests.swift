@@ -7,7 +7,8 @@ import Testing
 @Suite(.serialized) struct OperationsProcessTests {
   /// What is wrong with a start.
   nonisolated enum Fault: String, CaseIterable, Sendable {
-    case portInUse, portInUseMultiprocessing, otherKey, noKey, keyIsFIFO, certificateIsFIFO, authorityIsDevice
+    case portInUse, portInUseMultiprocessing, noSuchHost, otherKey, noKey, keyIsFIFO, certificateIsFIFO,
+      authorityIsDevice
     case certificateIsKey, noRepository, noMetadata, noMetadataMultiprocessing, noLogFolder, logIsFIFO
     case configurationIsFIFO, badPassword
   }
@@ -43,7 +44,19 @@ import Testing
       switch fault {
       case .portInUse, .portInUseMultiprocessing:
         port = try Listener.bind(to: try #require(SocketAddress(host: "127.0.0.1", port: server.port)))
-        lines = ["Server startup failed: bind 127.0.0.1:\(server.port): Address already in use"]
+        lines = [
+          "Server startup failed: bind 127.0.0.1:\(server.port): Address already in use: another program has the port, "
+            + "perhaps another bcfg2-server (ss -ltnp shows it)"
+        ]
+      case .noSuchHost:
+        try edit(server, ["bcfg2": "https://256.0.0.1:6789"])
+        let path = folder.file("bcfg2.conf")
+        let number = String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 20), as: UTF8.self)
+          .split(separator: "\n", omittingEmptySubsequences: false).firstIndex { $0.hasPrefix("bcfg2 =") }
+        lines = [
+          "Server startup failed: \(path):\(try #require(number) + 1): [components] bcfg2 = https://256.0.0.1:6789: "
+            + "getaddrinfo 256.0.0.1: Name or service not known"
+        ]
       case .otherKey:
         let certificates = TestCertificates()
         let files = certificates.write(certificates.makeIdentity(["other"]), as: "other")
@@ -130,7 +143,10 @@ import Testing
       for (path, line) in [
         (link, "bcfg2-server: Server startup failed: open \(link): a symbolic link, which a pid file must not be\n"),
         ("/proc/none/pid", "bcfg2-server: mkdir /proc/none: No such file or directory\n"),
-        (server.folder.path, "bcfg2-server: Server startup failed: open \(server.folder.path): Is a directory\n"),
+        (
+          server.folder.path,
+          "bcfg2-server: Server startup failed: open \(server.folder.path): a folder; -D wants the path of a file in it\n"
+        ),
       ] {
         let (status, text) = try await run(server, ["-D", path])
         #expect(status == 1 && text == line)
@@ -164,6 +180,52 @@ import Testing
       #expect(try await server.waitForLog(refusal))
       #expect(await server.stop() == .exited(0))
       #expect(!server.logText.contains("still watched"))
+    }
+  }
+
+  @Test func processesOfOneCoreTellOfAFileOnce() async throws {
+    try await LoopDriver.withLoop { loop in
+      let server = try await ServerFixture(
+        settings: ["server": ["backend = multiprocessing", "children = 2"], "logging": ["syslog = false"]], on: loop)
+      let path = server.folder.write("<Bundle>", to: "repo/Bundler/broken.xml")
+      server.folder.write("<Bundle name='old'/>", to: "repo/Bundler/old.xml")
+      try await server.start()
+      for _ in 0..<4 { #expect(try await server.call("GetConfig").status == "200") }
+      #expect(await server.stop() == .exited(0))
+      let lines = server.logText.split(separator: "\n")
+      #expect(lines.filter { $0.contains("\(path):") }.count == 1, "\(lines)")
+      #expect(lines.filter { $0.contains("/old.xml: Explicitly specifying") }.count == 1, "\(lines)")
+    }
+  }
+
+  /// What root read and created at the start is no trouble when a hangup comes.
+  @Test(.enabled(if: geteuid() == 0, "only root can give up being root"))
+  func aHangupWithoutPrivilegesOpensTheLogAndKeepsTheKey() async throws {
+    try await LoopDriver.withLoop { loop in
+      let nobody: uid_t = 65534
+      let server = try await ServerFixture(
+        settings: [
+          "server": ["user = \(nobody)", "group = \(nobody)"], "logging": ["path = none", "verbose = true"],
+        ],
+        on: loop)
+      chmod(server.folder.path, 0o755)
+      let logs = server.folder.file("logs")
+      try #require(mkdir(logs, 0o755) == 0)
+      try edit(server, ["path": logs + "/log"])
+      let owned = try await ChildProcess.run(
+        ["/bin/chown", "-R", "\(nobody)", server.folder.file("repo"), logs], timeout: .seconds(30),
+        outputLimitBytes: 1 << 16, on: loop)
+      #expect(owned.status == .exited(0))
+      try await server.start()
+      var status = stat()
+      #expect(stat(logs + "/log", &status) == 0 && status.st_uid == nobody && status.st_gid == nobody)
+      try #require(rename(logs + "/log", logs + "/old") == 0)
+      server.signal(SIGHUP)
+      #expect(try await server.waitForLog("The certificates stay as they are: their files have not changed"))
+      #expect(await server.stop() == .exited(0))
+      let text = String(decoding: try AtomicFile.readFile(logs + "/log", limitBytes: 1 << 20), as: UTF8.self)
+      #expect(text.contains("All plugins shut down"))
+      #expect(!server.logText.contains("could not be opened again") && !server.logText.contains("SIGHUP will not be"))
     }
   }
 

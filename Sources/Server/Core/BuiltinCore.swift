@@ -29,6 +29,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// - Throws: `TLSContextError`, `SystemError`, `CoreInitError` where no address can be had.
   public func open() throws {
     tls = try Self.makeTLS(settings)
+    fileStamps = Self.stamps(of: Self.tlsRules(settings).files)
     warnOfOldProtocols()
     expiry = ExpiryWatch(on: loop, logger: logger) { [unowned self] in tls.validities }
     var limits = NetworkLimits(settings)
@@ -100,12 +101,38 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     do {
       try tls.reload(files: rules.files, floor: rules.floor, givesTickets: rules.givesTickets)
     } catch {
+      if hasDroppedPrivileges, error.isUnreadable, fileStamps == Self.stamps(of: rules.files) {
+        logger.info("The certificates stay as they are: their files have not changed")
+        return
+      }
       let why = hasDroppedPrivileges && error.isUnreadable ? "; privileges were given up at the start: restart" : ""
       logger.error("The certificates stay as they are: \(error)\(why)")
       return
     }
+    fileStamps = Self.stamps(of: rules.files)
     warnOfOldProtocols()
     expiry?.report()
+  }
+
+  /// What can be seen of a file that may not be read.
+  private struct FileStamp: Equatable {
+    let inode: ino_t
+    let bytes: off_t
+    let seconds: time_t
+    let nanoseconds: Int
+  }
+
+  /// Key, certificate and CA as they were when they were read.
+  private var fileStamps: [FileStamp?] = []
+
+  private static func stamps(of files: TLSContext.Files) -> [FileStamp?] {
+    [files.certificate, files.key, files.authority].map { path in
+      var status = stat()
+      guard let path, stat(path, &status) == 0 else { return nil }
+      return FileStamp(
+        inode: status.st_ino, bytes: status.st_size, seconds: status.st_mtim.tv_sec,
+        nanoseconds: status.st_mtim.tv_nsec)
+    }
   }
 
   private func warnOfOldProtocols() {
@@ -152,7 +179,13 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     if settings.listensOnAll {
       return [.ipv6(high: 0, low: 0, port: port), .ipv4(0, port: port)]
     }
-    let found = try SocketAddress.resolve(host: settings.location.host, port: port)
+    let found: [SocketAddress]
+    do {
+      found = try SocketAddress.resolve(host: settings.location.host, port: port)
+    } catch {
+      let origin = settings.origin(of: "components", "bcfg2")
+      throw CoreInitError("\(origin): [components] bcfg2 = \(settings.location): \(error)")
+    }
     guard let first = found.first else {
       throw CoreInitError("Failed to bind to socket: \(settings.location.host) has no address")
     }
@@ -170,6 +203,12 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
         connections.admit(descriptor, from: peer)
       }
     } catch {
+      if error.errno == EADDRINUSE {
+        throw SystemError(
+          call: error.call, errno: error.errno, detail: error.detail,
+          explanation: "\(error.reason): another program has the port, perhaps another bcfg2-server (ss -ltnp shows it)"
+        )
+      }
       guard error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL else { throw error }
       // A machine without IPv6 (or IPv4) serves the other family.
       logger.info("Not listening on \(address): \(error)")

@@ -82,7 +82,8 @@ public final class ServerProcess {
     report = try Daemonize.detach(umask: mode_t(settings.umask))
     do {
       let file = try PidFile.acquire(path, user: settings.user, group: settings.group)
-      if let line = file.replacement { early.append((.warning, "\(line)")) }
+      // An empty one is what a stop leaves in a folder from which the server may not remove it.
+      if let line = file.replacement { early.append((file.replaced == 0 ? .info : .warning, "\(line)")) }
       early.append((.info, "bcfg2-server daemonized"))
       pidFile = file
     } catch {

@@ -93,6 +93,9 @@ public nonisolated final class LogRouter: Sendable {
   private static func advice(_ error: SystemError, path: String) -> String {
     guard error.errno == EACCES || error.errno == EPERM else { return "" }
     let (user, group) = Accounts.names(of: geteuid(), getegid())
+    guard access(path, F_OK) == 0 else {
+      return "; user \(user) may not create files there; with logrotate: create 0640 \(user) \(group)"
+    }
     return "; give it to the server: chown \(user):\(group) \(path); with logrotate: create 0640 \(user) \(group)"
   }
 
