@@ -73,6 +73,10 @@ final class ChildCore: ServerCore {
 
   override var name: String { "ChildCore" }
   override var isChild: Bool { true }
+  /// Whether the core, the file monitor or any plugin says what it does.
+  var isDebuggingAnything: Bool {
+    isDebugging || fileMonitor.isDebugging || plugins.values.contains(where: \.isDebugging)
+  }
 
   init(
     channel: RPCChannel, settings: Settings, loop: EventLoop, fileMonitor: any FileMonitor,

@@ -53,7 +53,6 @@ public enum ChildServer {
       else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
       // The parent, which follows the same files, tells of what is away.
       (monitor as? TreeMonitor)?.troubleLogLevel = .debug
-      (monitor as? TreeMonitor)?.onDelivery = { log.isReading.store($0, ordering: .relaxed) }
       let resolver = HostResolver(on: loop)
       defer {
         resolver.shutdown()
@@ -62,6 +61,10 @@ public enum ChildServer {
       let child = ChildCore(
         channel: channel, settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver,
         registry: .standard)
+      // Debugging messages are errors, and of this process.
+      (monitor as? TreeMonitor)?.onDelivery = { [unowned child] begins in
+        log.isReading.store(begins && !child.isDebuggingAnything, ordering: .relaxed)
+      }
       try await child.start(value)
       channel.onFrame = { child.take($0) }
       channel.send(.ready)
