@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import Logging
 import OrderedCollections
 import XMLRPC
@@ -228,8 +229,15 @@ open class ServerCore: FileEventHandler {
       startPerformanceLog()
       onSettingsTaken?(old, adapted)
     } catch {
-      logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)")
+      logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)\(Self.advice(error, settings))")
     }
+  }
+
+  /// What to do about a bcfg2.conf that root could read at the start, and that this process cannot read any more.
+  private static func advice(_ error: any Error, _ settings: Settings) -> String {
+    guard settings.user != 0, geteuid() == settings.user, case SettingsError.unreadable = error else { return "" }
+    let (user, group) = Accounts.names(of: geteuid(), getegid())
+    return ". The server has given up its privileges: let user \(user) or group \(group) read it, or restart the server"
   }
 
   // MARK: What a core of several processes does otherwise

@@ -70,7 +70,11 @@ public final class CfgEntrySet: EntryFolder {
   private func makeFile(_ fileName: String, _ event: FileEvent) -> CfgFile? {
     let kind = CfgFileName(fileName, base: baseName, handlers: plugin.options.handlers)
     let file = "\(path)/\(fileName)"
-    if plugin.core.settings.compatibility != .bcfg213, kind != .plain(.all) { warnOfOldKind(fileName, file) }
+    if plugin.core.settings.compatibility != .bcfg213, kind != .plain(.all), warnOfOldKind(fileName, file),
+      kind == .unknown
+    {
+      return nil
+    }
     switch kind {
     case .plain(let specificity): return CfgPlainFile(path: file, specificity: specificity, plugin: plugin)
     case .encrypted(let specificity): return CfgEncryptedFile(path: file, specificity: specificity, plugin: plugin)
@@ -93,11 +97,13 @@ public final class CfgEntrySet: EntryFolder {
     }
   }
 
-  private func warnOfOldKind(_ fileName: String, _ file: String) {
+  /// - Returns: whether the file is of a kind that only 1.3 has.
+  private func warnOfOldKind(_ fileName: String, _ file: String) -> Bool {
     switch CfgFileName(fileName, base: baseName, handlers: CfgHandler.all(.bcfg213)) {
     case .cat, .diff, .legacyInfo:
       plugin.logger.warning("Cfg: \(file) has no effect without [server] compatibility = 1.3")
-    default: break
+      return true
+    default: return false
     }
   }
 
