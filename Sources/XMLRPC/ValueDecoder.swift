@@ -160,15 +160,15 @@ struct ValueDecoder {
     guard items.count.isMultiple(of: 2) else { throw .invalid("struct member without name or value", offset: offset) }
     var members: [Value.Member] = []
     members.reserveCapacity(items.count / 2)
-    var positions: [ByteName: Int] = [:]
+    var positions: [Name: Int] = [:]
     for index in stride(from: 0, to: items.count, by: 2) {
       guard case .string(let name) = items[index] else {
         throw .invalid("name of a struct member is not a string", offset: offset)
       }
-      if let position = positions[ByteName(name)] {
+      if let position = positions[Name(name)] {
         members[position].value = items[index + 1]
       } else {
-        positions[ByteName(name)] = members.count
+        positions[Name(name)] = members.count
         members.append(Value.Member(name, items[index + 1]))
       }
     }

@@ -366,13 +366,13 @@ public struct XMLReader: Sendable {
 private struct DistinctNames {
   /// Up to so many are compared one by one.
   private static let fewCount = 8
-  private var names: Set<ByteName> = []
+  private var names: Set<Name> = []
 
   /// Whether a name is new among the attributes that were inserted before it.
   mutating func insert(_ name: String, among attributes: [XMLReader.Attribute]) -> Bool {
-    let name = ByteName(name)
-    guard attributes.count >= Self.fewCount else { return !attributes.contains { ByteName($0.name) == name } }
-    if names.isEmpty { names.formUnion(attributes.lazy.map { ByteName($0.name) }) }
+    let name = Name(name)
+    guard attributes.count >= Self.fewCount else { return !attributes.contains { Name($0.name) == name } }
+    if names.isEmpty { names.formUnion(attributes.lazy.map { Name($0.name) }) }
     return names.insert(name).inserted
   }
 }

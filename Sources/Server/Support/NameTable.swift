@@ -1,3 +1,8 @@
+public import XMLRPC
+
+/// A text from outside that names something, compared by its bytes: the one type for it, from the wire to the plugins.
+public typealias Name = XMLRPC.Name
+
 /// Values by names that come from outside. As a `Dictionary` of strings, but names are compared by their bytes.
 public nonisolated struct NameTable<Value> {
   private var table: [Name: Value]
