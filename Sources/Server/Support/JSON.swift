@@ -145,31 +145,41 @@ private nonisolated struct JSONReader {
     while let byte = current, byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D { index += 1 }
   }
 
-  private mutating func take(_ byte: Character) -> Bool {
-    guard let wanted = byte.asciiValue, current == wanted else { return false }
+  private mutating func take(_ character: Unicode.Scalar) -> Bool {
+    guard current == UInt8(ascii: character) else { return false }
     index += 1
     return true
   }
 
-  private mutating func take(word: String) -> Bool {
-    guard bytes[index...].starts(with: word.utf8) else { return false }
-    index += word.utf8.count
+  private mutating func take(word: StaticString) -> Bool {
+    let count = word.utf8CodeUnitCount
+    guard bytes.count - index >= count else { return false }
+    for offset in 0..<count where bytes[index + offset] != word.utf8Start[offset] { return false }
+    index += count
     return true
   }
 
   private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
     guard depth < JSONValue.depthLimit else { throw fail("Nested too deeply", at: index) }
     try charging { budget throws(LimitExceeded) in try budget.chargeElement(bytes: JSONValue.heldBytes) }
-    if take("{") { return try object(depth: depth + 1) }
-    if take("[") { return try array(depth: depth + 1) }
-    if take("\"") { return try text() }
-    if take(word: "null") { return .null }
-    if take(word: "true") { return .boolean(true) }
-    if take(word: "false") { return .boolean(false) }
-    if take(word: "NaN") { return .number(.nan) }
-    if take(word: "Infinity") { return .number(.infinity) }
-    if take(word: "-Infinity") { return .number(-.infinity) }
-    return try number()
+    switch current.map({ Unicode.Scalar($0) }) {
+    case "{":
+      index += 1
+      return try object(depth: depth + 1)
+    case "[":
+      index += 1
+      return try array(depth: depth + 1)
+    case "\"":
+      index += 1
+      return try text()
+    case "n" where take(word: "null"): return .null
+    case "t" where take(word: "true"): return .boolean(true)
+    case "f" where take(word: "false"): return .boolean(false)
+    case "N" where take(word: "NaN"): return .number(.nan)
+    case "I" where take(word: "Infinity"): return .number(.infinity)
+    case "-" where take(word: "-Infinity"): return .number(-.infinity)
+    default: return try number()
+    }
   }
 
   private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
@@ -257,6 +267,15 @@ private nonisolated struct JSONReader {
     return code
   }
 
+  /// An integer of a few digits, as most are: no text is made of it. nil for a longer one.
+  private func smallInteger(_ range: Range<Int>) -> Int? {
+    guard range.count <= 18 else { return nil }
+    var number = 0
+    let isNegative = bytes[range.lowerBound] == UInt8(ascii: "-")
+    for index in range.dropFirst(isNegative ? 1 : 0) { number = number * 10 + Int(bytes[index] - 0x30) }
+    return isNegative ? -number : number
+  }
+
   private mutating func number() throws(JSONError) -> JSONValue {
     let start = index
     func digits(_ index: inout Int) -> Int {
@@ -285,6 +304,7 @@ private nonisolated struct JSONReader {
       }
     }
     index = end
+    if isInteger, let small = smallInteger(start..<end) { return .integer(small) }
     let text = String(decoding: bytes[start..<end], as: UTF8.self)
     if isInteger, let integer = Int(text) { return .integer(integer) }
     guard let number = Double(text) else { throw noValue }
