@@ -31,7 +31,18 @@ public final nonisolated class TemporaryDirectory: Sendable {
     guard descriptor >= 0, Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fchmod(descriptor, mode) == 0,
       close(descriptor) == 0
     else { preconditionFailure("\(path): \(String(cString: strerror(errno)))") }
+    if mode & 0o111 != 0 { waitUntilNobodyWrites(path) }
     return path
+  }
+
+  /// A program that some process has open for writing cannot be started (ETXTBSY), and a child that another test starts
+  /// has our descriptor until it becomes its own program. A read lease (fcntl(2)) is given when nobody has.
+  private func waitUntilNobodyWrites(_ path: String) {
+    let setLease: Int32 = 1024
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    while fcntl(descriptor, setLease, F_RDLCK) == -1, errno == EAGAIN { sched_yield() }
+    close(descriptor)
   }
 
   /// The names inside, sorted.
