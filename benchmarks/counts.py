@@ -62,17 +62,33 @@ class Client:
                             login, "" if keeps else "Connection: close\r\n", len(CALL))).encode() + CALL
 
     def connect(self):
+        """Returns what ends the handshake: it leaves with the request, so that both come in one piece, always."""
         source = "127.1.%d.%d" % (self.number // 250, self.number % 250 + 1)
-        plain = socket.create_connection(("127.0.0.1", self.site["port"]), 60, (source, 0))
-        self.socket = self.context.wrap_socket(plain)
+        self.socket = socket.create_connection(("127.0.0.1", self.site["port"]), 60, (source, 0))
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = self.context.wrap_bio(self.incoming, self.outgoing)
+        self.steps(self.tls.do_handshake)
+
+    def steps(self, call, *arguments):
+        """The result of a call, for which what it wants is received."""
+        while True:
+            try:
+                return call(*arguments)
+            except ssl.SSLWantReadError:
+                self.socket.sendall(self.outgoing.read())
+                more = self.socket.recv(1 << 20)
+                if not more:
+                    raise ConnectionResetError("the connection ends")
+                self.incoming.write(more)
 
     def ask(self):
         if self.socket is None:
             self.connect()
-        self.socket.sendall(self.request)
+        self.tls.write(self.request)
+        self.socket.sendall(self.outgoing.read())
         answer, length = b"", None
         while length is None or len(answer) < length:
-            more = self.socket.recv(1 << 20)
+            more = self.steps(self.tls.read, 1 << 20)
             if not more:
                 raise SystemExit("the answer ends after %d bytes" % len(answer))
             answer += more

@@ -63,6 +63,7 @@ import Glibc
     self.acceptCall = acceptCall
     self.handler = handler
     address = try SocketAddress.local(of: socket.rawValue)
+    try Listener.disableDelay(socket.rawValue, address)
     descriptor = socket.rawValue
     owner = consume socket
     watcher = try loop.register(descriptor, interest: .read) { [weak self] _ in self?.acceptSome() }
@@ -86,6 +87,13 @@ import Glibc
     if bound != 0 { throw SystemError(call: "bind", errno: bound, detail: text) }
     try check("listen", text) { listen(raw, backlog) }
     return socket
+  }
+
+  /// An answer leaves in few sends, so that waiting for more to send (Nagle) only delays its end. Linux gives the
+  /// listener's setting to each connection that it accepts.
+  private static func disableDelay(_ raw: Int32, _ address: SocketAddress) throws(SystemError) {
+    if address.family == AF_UNIX { return }
+    try setOption(raw, Int32(IPPROTO_TCP), TCP_NODELAY, address.description)
   }
 
   private static func setOption(

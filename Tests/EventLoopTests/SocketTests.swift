@@ -71,6 +71,11 @@ struct ListenerTests {
     let listener = try Listener(on: loop, address: address) { connection, peer in
       #expect(fcntl(connection.rawValue, F_GETFL) & O_NONBLOCK != 0)
       #expect(fcntl(connection.rawValue, F_GETFD) & FD_CLOEXEC != 0)
+      // From the listener, without a call for each connection.
+      var isUndelayed: Int32 = 0
+      var size = socklen_t(MemoryLayout<Int32>.size)
+      #expect(getsockopt(connection.rawValue, Int32(IPPROTO_TCP), TCP_NODELAY, &isUndelayed, &size) == 0)
+      #expect(isUndelayed != 0)
       peers.append(peer)
       loop.closeLater(connection)
     }

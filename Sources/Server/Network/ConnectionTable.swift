@@ -110,7 +110,6 @@ import XMLRPC
     }
     if isDraining { return }
     let raw = descriptor.rawValue
-    disableDelay(raw, address)
     let connection = Connection(
       descriptor: descriptor, transport: makeTransport(raw), address: address, table: self, exceededLimit: exceeded)
     add(connection)
@@ -305,11 +304,6 @@ import XMLRPC
     logger.notice(
       "\(address): limit \(limit.rawValue) = \(limits[limit]) connections reached, and refused_connections, too: closed"
     )
-  }
-
-  /// An answer leaves in few sends, so that waiting for more to send (Nagle) only delays its end.
-  private func disableDelay(_ descriptor: Int32, _ address: SocketAddress) {
-    setOption(TCP_NODELAY, "TCP_NODELAY", to: 1, descriptor, address)
   }
 
   /// Bounds what the kernel keeps of answers that the peer does not read: without it the send buffer grows to
