@@ -21,11 +21,14 @@ public nonisolated enum AtomicFile {
   @discardableResult
   public static func write(_ files: [FileWrite]) throws(FileWriteError) -> [FileVersion] {
     try requireWritable(files)
-    let pending = try FileWriteError.wrap { () throws(SystemError) in
-      var pending: [PendingFile] = []
-      for file in files { pending.append(try PendingFile.write(file)) }
+    var pending: [PendingFile] = []
+    for file in files {
+      let new = try PendingFile(file)
+      _ = try new.write(limitBytes: .max)
+      pending.append(new)
+    }
+    try FileWriteError.wrap { () throws(SystemError) in
       for file in pending { try synchronize(file.descriptor, file.target) }
-      return pending
     }
     let versions = try PendingFile.replace(pending)
     try FileWriteError.wrap { () throws(SystemError) in
@@ -46,7 +49,7 @@ public nonisolated enum AtomicFile {
   }
 
   /// Writes every byte.
-  static func writeAll(_ bytes: [UInt8], to descriptor: Int32, detail: String) throws(SystemError) {
+  static func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32, detail: String) throws(SystemError) {
     var written = 0
     while written < bytes.count {
       let start = written
@@ -60,7 +63,7 @@ public nonisolated enum AtomicFile {
   public static func writeTemporary(_ bytes: [UInt8], to path: String) throws(SystemError) {
     let file = try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
     try check("fchmod", path) { fchmod(file.rawValue, 0o600) }
-    try writeAll(bytes, to: file.rawValue, detail: path)
+    try writeAll(bytes[...], to: file.rawValue, detail: path)
   }
 
   /// Gives a file another name that nothing has. Nothing is synchronized.
@@ -128,9 +131,10 @@ public nonisolated enum AtomicFile {
     _ path: String, limitBytes: Int
   ) throws(SystemError) -> (bytes: [UInt8], version: FileVersion) {
     let file = try RegularFile.open(path)
-    let status = try RegularFile.status(of: file, path)
+    let status = FileVersion.Status(try RegularFile.status(of: file, path))
+    let isSettled = status.isSettled
     let bytes = try RegularFile.read(file, path, limitBytes: limitBytes)
-    return (bytes, FileVersion(status: FileVersion.Status(status), digest: FileDigest(bytes)))
+    return (bytes, FileVersion(status: status, digest: FileDigest(bytes), isToldByStatus: isSettled))
   }
 
   /// What a path holds, for a write that does not depend on the old contents; `.missing` where there is nothing.

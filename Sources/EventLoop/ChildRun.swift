@@ -97,7 +97,7 @@ extension ChildProcess {
   private static func anonymousFile(_ bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
     if bytes.isEmpty { return try FileDescriptor.open("/dev/null", O_RDONLY) }
     let file = FileDescriptor(owning: try check("memfd_create") { clinux_memfd_create("stdin") })
-    try AtomicFile.writeAll(bytes, to: file.rawValue, detail: "standard input of a child")
+    try AtomicFile.writeAll(bytes[...], to: file.rawValue, detail: "standard input of a child")
     try check("lseek") { lseek(file.rawValue, 0, SEEK_SET) }
     return file
   }

@@ -10,9 +10,10 @@ public nonisolated struct FileVersion: Hashable, Sendable {
   public struct Status: Hashable, Sendable {
     private let device: UInt
     private let inode: UInt
-    private let size: Int
+    /// Bytes of the file.
+    public let size: Int
     /// Times in nanoseconds since the epoch. The second one cannot be set back, as the first one can.
-    private let modified: Int64
+    let modified: Int64
     private let changed: Int64
 
     init(_ status: stat) {
@@ -30,23 +31,35 @@ public nonisolated struct FileVersion: Hashable, Sendable {
       self.init(status)
     }
 
-    private static func nanoseconds(_ time: timespec) -> Int64 {
-      Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    /// Whether the clock has gone on since the file was last changed: an edit from now on has another time.
+    ///
+    /// The kernel stamps times by the tick, 10 ms at most; a file system may keep whole seconds, or even ones.
+    var isSettled: Bool {
+      var now = timespec()
+      clock_gettime(CLOCK_REALTIME, &now)
+      let age = Self.nanoseconds(now) - changed
+      return age > (changed % Self.second == 0 ? 3 * Self.second : Self.second / 20)
     }
+
+    private static let second: Int64 = 1_000_000_000
+
+    static func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) &* second &+ Int64(time.tv_nsec) }
   }
 
   /// nil: there was no file.
   public let status: Status?
-  /// nil: there was no file.
+  /// nil: there was no file, or its bytes were not all read; then the status alone tells the version.
   public let digest: FileDigest?
+  /// Whether every later edit of the file shows in its status, so that nobody has to read the contents to see that they
+  /// are the same.
+  public let isToldByStatus: Bool
 
   /// No file.
-  public static let missing = FileVersion(status: nil, digest: nil)
+  public static let missing = FileVersion(status: nil, digest: nil, isToldByStatus: false)
 
   /// Whether a path still leads to this version: the same file, with the same contents.
   ///
-  /// Contents are compared too, since the kernel stamps times by the tick: an edit within one can leave them as they
-  /// were.
+  /// Contents are compared where the status does not tell.
   ///
   /// - Throws: `SystemError` where that cannot be told.
   func isPresent(at path: String) throws(SystemError) -> Bool {
@@ -54,6 +67,8 @@ public nonisolated struct FileVersion: Hashable, Sendable {
       let file = try RegularFile.open(path)
       let present = try RegularFile.status(of: file, path)
       guard let status, status == Status(present) else { return false }
+      if isToldByStatus { return true }
+      guard let digest else { return false }
       return FileDigest(try RegularFile.read(file, path, limitBytes: Int(present.st_size))) == digest
     } catch {
       switch error.errno {

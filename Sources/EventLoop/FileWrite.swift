@@ -1,5 +1,25 @@
 /// New contents of one file, and what they take the place of.
 public nonisolated struct FileWrite: Sendable {
+  /// What the file is to hold.
+  public enum Contents: Sendable {
+    case bytes([UInt8])
+    /// What it holds, but for some parts: in ascending order, and none of them touches another. Nobody reads the rest;
+    /// it is copied from file to file.
+    case changes([Change])
+  }
+
+  /// Bytes that take the place of others of the same file.
+  public struct Change: Sendable {
+    /// In the file as it is; empty where nothing is taken away.
+    public let range: Range<Int>
+    public let bytes: [UInt8]
+
+    public init(_ range: Range<Int>, _ bytes: [UInt8]) {
+      self.range = range
+      self.bytes = bytes
+    }
+  }
+
   /// The mode of a file that did not exist; one that is replaced gives its own.
   public enum Mode: Hashable, Sendable {
     /// 0600 whatever the umask says: keys, passwords, and what may hold such.
@@ -8,7 +28,7 @@ public nonisolated struct FileWrite: Sendable {
     case ordinary
   }
 
-  public let bytes: [UInt8]
+  public let contents: Contents
   public let path: String
   /// What the path held when the contents were made.
   public let replacing: FileVersion
@@ -18,10 +38,20 @@ public nonisolated struct FileWrite: Sendable {
   ///   - path: a symbolic link is followed and stays.
   ///   - version: what was read there; `.missing` for a file that is to be created.
   public init(_ bytes: [UInt8], to path: String, replacing version: FileVersion, mode: Mode) {
-    self.bytes = bytes
+    contents = .bytes(bytes)
     self.path = path
-    self.replacing = version
+    replacing = version
     self.mode = mode
+  }
+
+  /// A file that is changed in parts.
+  ///
+  /// - Parameter version: of a file that is there.
+  public init(_ changes: [Change], in path: String, replacing version: FileVersion) {
+    contents = .changes(changes)
+    self.path = path
+    replacing = version
+    mode = .ordinary
   }
 }
 

@@ -2,12 +2,16 @@ import Glibc
 
 /// Writes files durably while the loop goes on with others: whoever has to wait for the disk waits alone.
 ///
-/// What is written in one iteration begins together at its end. The contents go to temporary files; when the disk has
+/// What is written in one iteration begins together at its end. The contents go to temporary files, a part in each turn
+/// of the loop; when the disk has
 /// them, and the paths still hold what was read, they take their places, and the folders are synchronized: once for all
 /// files that came to a folder meanwhile. Only then `write` returns.
 public final class FileWriter {
   /// Files that are open at a time; others wait for their turn.
   public nonisolated static let openLimit = 64
+
+  /// Most bytes that are written of the files of one job in one turn of the loop.
+  nonisolated static let turnBytes = 512 << 10
 
   /// Files that are written together.
   private final class Job {
@@ -45,6 +49,8 @@ public final class FileWriter {
   private unowned let loop: EventLoop
   private var waiting: [Job] = []
   private var openFiles = 0
+  /// Turns of the loop in which bytes were written.
+  private(set) var turns = 0
   private var isBegun = false
   private var folders: [String: Folder] = [:]
 
@@ -62,10 +68,7 @@ public final class FileWriter {
     if files.isEmpty { return }
     let result = await withCheckedContinuation { done in
       waiting.append(Job(files, replaced, done))
-      if !isBegun {
-        isBegun = true
-        loop.atEndOfIteration { [weak self] in self?.begin() }
-      }
+      beginLater()
     }
     try result.get()
   }
@@ -119,14 +122,47 @@ public final class FileWriter {
     }
   }
 
+  private func beginLater() {
+    guard !waiting.isEmpty, !isBegun else { return }
+    isBegun = true
+    loop.atEndOfIteration { [weak self] in self?.begin() }
+  }
+
   private func begin(_ job: Job) {
-    do throws(SystemError) {
-      for file in job.files { job.pending.append(try PendingFile.write(file)) }
+    do throws(FileWriteError) {
+      for file in job.files { job.pending.append(try PendingFile(file)) }
     } catch {
       job.pending = []
-      return finish(job, .system(error))
+      return finish(job, error)
     }
     openFiles += job.pending.count
+    writePart(of: job, 0)
+  }
+
+  /// Writes what a turn may take, the rest in turns to come.
+  private func writePart(of job: Job, _ first: Int) {
+    var index = first
+    var left = Self.turnBytes
+    do throws(FileWriteError) {
+      while index < job.pending.count, left > 0 {
+        left -= try job.pending[index].write(limitBytes: left)
+        if job.pending[index].isWritten { index += 1 }
+      }
+    } catch {
+      openFiles -= job.pending.count
+      job.pending = []
+      beginLater()
+      return finish(job, error)
+    }
+    turns += 1
+    if index < job.pending.count {
+      loop.post { [weak self] in self?.writePart(of: job, index) }
+    } else {
+      synchronize(job)
+    }
+  }
+
+  private func synchronize(_ job: Job) {
     job.left = job.pending.count
     for file in job.pending {
       synchronizer.synchronize(file.descriptor) { [weak self] code in
@@ -143,10 +179,7 @@ public final class FileWriter {
     let folders = Set(pending.map(\.folder))
     defer {
       openFiles -= pending.count
-      if !waiting.isEmpty, !isBegun {
-        isBegun = true
-        loop.atEndOfIteration { [weak self] in self?.begin() }
-      }
+      beginLater()
     }
     if let failure = job.failure { return finish(job, failure) }
     do throws(FileWriteError) {

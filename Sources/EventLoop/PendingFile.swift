@@ -1,20 +1,65 @@
 import CLinux
 import Glibc
 
+/// How far the contents of a file are written.
+private nonisolated enum NewContents {
+  case whole([UInt8], written: Int)
+  case changed(ChangedCopy)
+
+  /// nil where nobody has seen all bytes.
+  var digest: FileDigest? {
+    switch self {
+    case .whole(let bytes, _): FileDigest(bytes)
+    case .changed: nil
+    }
+  }
+}
+
 /// New contents of a file beside it, under a temporary name, until they take its place. What does not take it is removed.
 final nonisolated class PendingFile {
   /// The path after its last symbolic links: links are replaced by no write.
   let target: String
   private let temporary: TemporaryFile
   private let replacing: FileVersion
-  private let digest: FileDigest
+  /// What is replaced; nil for a new file.
+  private let old: stat?
+  private let isSecret: Bool
+  private var contents: NewContents
+  /// The time of its last change, where that is one of our own: `stampOwnTime`.
+  private var ownTime: Int64?
+  private(set) var isWritten = false
   private var isInPlace = false
 
-  private init(_ file: FileWrite, target: String, temporary: consuming TemporaryFile) {
-    self.target = target
-    self.temporary = temporary
+  /// Makes the temporary file, empty.
+  ///
+  /// - Throws: `.changed` where a file that is to be changed in parts is another one by now.
+  init(_ file: FileWrite) throws(FileWriteError) {
+    do throws(SystemError) {
+      target = try Self.target(of: file.path)
+      var old = stat()
+      let exists = lstat(target, &old) == 0
+      if exists && clinux_s_isreg(old.st_mode) == 0 {
+        throw SystemError(call: "rename", errno: clinux_s_isdir(old.st_mode) != 0 ? EISDIR : EINVAL, detail: target)
+      }
+      self.old = exists ? old : nil
+    } catch {
+      throw .system(error)
+    }
     replacing = file.replacing
-    digest = FileDigest(file.bytes)
+    isSecret = file.mode == .secret
+    switch file.contents {
+    case .bytes(let bytes): contents = .whole(bytes, written: 0)
+    case .changes(let changes): contents = .changed(try ChangedCopy(of: target, being: file.replacing, changes))
+    }
+    let isOpen = old == nil && !isSecret
+    do throws(SystemError) {
+      // Last: what is made here is removed by `deinit`.
+      temporary = try TemporaryFile(in: Self.split(target).folder, mode: isOpen ? 0o666 : 0o600)
+    } catch {
+      // Nobody but this file knows the temporary name: errors name the target.
+      throw .system(
+        SystemError(call: error.call, errno: error.errno, detail: target, explanation: error.explanation))
+    }
   }
 
   deinit {
@@ -30,32 +75,53 @@ final nonisolated class PendingFile {
 
   // MARK: Writing
 
-  /// Writes the contents and gives the file its mode and owner; nothing is on disk for good yet.
-  static func write(_ file: FileWrite) throws(SystemError) -> PendingFile {
-    let target = try target(of: file.path)
-    var old = stat()
-    let exists = lstat(target, &old) == 0
-    if exists && clinux_s_isreg(old.st_mode) == 0 {
-      throw SystemError(call: "rename", errno: clinux_s_isdir(old.st_mode) != 0 ? EISDIR : EINVAL, detail: target)
+  /// Writes some of the contents, and with the last of them the file's mode and owner; nothing is on disk for good yet.
+  ///
+  /// - Returns: how many bytes.
+  func write(limitBytes: Int) throws(FileWriteError) -> Int {
+    let count: Int
+    switch contents {
+    case .whole(let bytes, let written):
+      count = min(bytes.count - written, limitBytes)
+      let raw = descriptor
+      try FileWriteError.wrap { () throws(SystemError) in
+        try AtomicFile.writeAll(bytes[written..<written + count], to: raw, detail: target)
+      }
+      contents = .whole(bytes, written: written + count)
+      isWritten = written + count == bytes.count
+    case .changed(let copy):
+      count = try copy.write(to: descriptor, limitBytes: limitBytes, detail: target)
+      isWritten = copy.isComplete
     }
-    let isOpen = !exists && file.mode == .ordinary
-    let temporary: TemporaryFile
-    do throws(SystemError) {
-      temporary = try TemporaryFile(in: split(target).folder, mode: isOpen ? 0o666 : 0o600)
-    } catch {
-      // Nobody but this file knows the temporary name: errors name the target.
-      throw SystemError(call: error.call, errno: error.errno, detail: target, explanation: error.explanation)
-    }
-    let pending = PendingFile(file, target: target, temporary: temporary)
-    let raw = pending.descriptor
-    try AtomicFile.writeAll(file.bytes, to: raw, detail: target)
-    if exists {
-      try take(old, for: raw, target)
-    } else if !isOpen {
+    if isWritten { try FileWriteError.wrap { () throws(SystemError) in try takeAttributes() } }
+    return count
+  }
+
+  private func takeAttributes() throws(SystemError) {
+    let raw = descriptor
+    if let old {
+      try Self.take(old, for: raw, target)
+    } else if isSecret {
       // The umask may have taken more away.
       try check("fchmod", target) { fchmod(raw, 0o600) }
     }
-    return pending
+    if case .changed = contents { try stampOwnTime() }
+  }
+
+  /// UTIME_OMIT of sys/stat.h.
+  private static let leftAsItIs = (1 << 30) - 2
+
+  /// Gives the file a time that the kernel's clock does not stamp: it stamps ticks, and this lies between two. So an edit
+  /// by somebody else shows, even one within the same tick, and nobody has to read the file to know that it is ours.
+  private func stampOwnTime() throws(SystemError) {
+    var (now, tick) = (timespec(), timespec())
+    clock_gettime(CLOCK_REALTIME_COARSE, &tick)
+    clock_gettime(CLOCK_REALTIME, &now)
+    if FileVersion.Status.nanoseconds(now) == FileVersion.Status.nanoseconds(tick) { now.tv_nsec ^= 1 }
+    var times = [timespec(tv_sec: 0, tv_nsec: Self.leftAsItIs), now]
+    let raw = descriptor
+    try check("futimens", target) { futimens(raw, &times) }
+    ownTime = FileVersion.Status.nanoseconds(now)
   }
 
   /// Owner first: chown clears the set-ID bits. A process that is not root cannot give files away, so EPERM leaves
@@ -130,7 +196,10 @@ final nonisolated class PendingFile {
     return try FileWriteError.wrap { () throws(SystemError) in
       var status = stat()
       try check("fstat", target) { fstat(raw, &status) }
-      return FileVersion(status: FileVersion.Status(status), digest: digest)
+      let written = FileVersion.Status(status)
+      // A file system that keeps no nanoseconds has given it another time.
+      let isToldByStatus = ownTime != nil && written.modified == ownTime
+      return FileVersion(status: written, digest: contents.digest, isToldByStatus: isToldByStatus)
     }
   }
 

@@ -63,6 +63,28 @@ public nonisolated enum RegularFile {
     }
   }
 
+  /// Reads a part of a file that `open` has opened.
+  ///
+  /// - Throws: `SystemError` of pread; ENODATA for a file that ends before the part does.
+  public static func read(
+    _ file: borrowing FileDescriptor, _ path: String, range: Range<Int>
+  ) throws(SystemError) -> [UInt8] {
+    let raw = file.rawValue
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    var have = 0
+    while have < range.count {
+      let start = have
+      let count = try check("pread", path) {
+        bytes.withUnsafeMutableBytes {
+          pread(raw, $0.baseAddress! + start, range.count - start, off_t(range.lowerBound + start))
+        }
+      }
+      if count == 0 { throw SystemError(call: "pread", errno: ENODATA, detail: path, explanation: "it ends before") }
+      have += count
+    }
+    return bytes
+  }
+
   /// Refuses what is no regular file.
   ///
   /// - Throws: `SystemError` with EISDIR for a folder, else with EINVAL.
