@@ -123,6 +123,34 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     }
   }
 
+  /// As both versions of Bcfg2 do on the wire: a certificate does not stand for the header, whatever stands in that.
+  @Test func aCertificateWithoutAHeaderIsRefused() async throws {
+    let folder = TemporaryDirectory()
+    for (name, text) in Self.files { folder.write(text, to: name) }
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      var settings = CoreBench.settings
+      settings.repository = folder.path
+      settings.certificateAuthority = "ca.crt"
+      let core = NetworkCore(
+        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
+        registry: .standard)
+      try core.loadPlugins()
+      let peer = PeerIdentity(address: .ipv4(0x7f00_0001, port: 1), certificateCommonName: "float")
+      for (headers, isAdmitted) in [
+        ([], false), ([HTTPField("Authorization", "Bearer x")], false),
+        ([HTTPField("Authorization", "Basic Og==")], true),
+      ] as [([HTTPField], Bool)] {
+        let head = HTTPRequestHead(method: "POST", target: "/RPC2", headers: headers)
+        switch core.authenticateNow(head, peer: peer) {
+        case .admitted(let caller)?: #expect(isAdmitted && caller.client == "float")
+        case .refused(let response)?: #expect(!isAdmitted && response.status == 401)
+        case nil: Issue.record("name service is asked")
+        }
+      }
+      core.shutdown()
+    }
+  }
+
   /// A name that cannot be one is refused with a line that says why, and leaves nothing behind.
   @Test func aRefusedNameIsLoggedAndLeavesNothing() async throws {
     try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in

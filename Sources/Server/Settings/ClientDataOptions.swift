@@ -5,6 +5,9 @@ public nonisolated struct ClientDataOptions: OptionGroup {
   /// The options, declared once.
   public static let standard = ClientDataOptions()
 
+  let clients = Option.number(
+    "metadata", "clients", 1...10_000_000, default: 100_000, .ours,
+    help: "Clients of clients.xml from which on no further one adds itself; an administrator may add more")
   let versionBytes = Option.number(
     "metadata", "version_bytes", 16...1024, default: 64, .ours,
     help: "The most bytes of the version that a client declares; Bcfg2's own have under 32")

@@ -244,8 +244,10 @@ public struct XMLSourceEditor {
     return isAlone ? start..<end + 1 : element.start..<element.end
   }
 
+  private func spaceBefore(_ index: Int) -> [UInt8] { Self.space(before: index, in: bytes) }
+
   /// White space from the last line's end up to `index`.
-  private func spaceBefore(_ index: Int) -> [UInt8] {
+  static func space(before index: Int, in bytes: [UInt8]) -> [UInt8] {
     var start = index
     while start > 0, bytes[start - 1] == 0x20 || bytes[start - 1] == 0x09 { start -= 1 }
     if start > 0, bytes[start - 1] == 0x0A {
@@ -255,7 +257,8 @@ public struct XMLSourceEditor {
     return Array(bytes[start..<index])
   }
 
-  private static func isSame(_ a: Element, _ b: Element) -> Bool {
+  /// Whether two elements say the same.
+  static func isSame(_ a: Element, _ b: Element) -> Bool {
     a.tag == b.tag && a.attributes.count == b.attributes.count && a.children.count == b.children.count
       && a.attributes.allSatisfy { b[$0.name] == $0.value } && (a.text ?? "").isSameText(b.text ?? "")
       && zip(a.children, b.children).allSatisfy { isSame($0, $1) }

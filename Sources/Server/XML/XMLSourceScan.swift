@@ -178,6 +178,12 @@ struct XMLSourceScan {
     while at < bytes.count, bytes[at].isXMLSpace { at += 1 }
   }
 
+  /// The UTF-8 of an attribute's value as a parser gives it, but for entities of the document's own.
+  static func value(_ raw: Slice<UnsafeBufferPointer<UInt8>>) -> [UInt8] {
+    let isAsItIs = raw.allSatisfy { $0 != UInt8(ascii: "&") && ($0 == 0x20 || !$0.isXMLSpace) }
+    return isAsItIs ? Array(raw) : Array(unescaped(Array(raw)[...]).utf8)
+  }
+
   /// An attribute's value as a parser gives it, but for entities of the document's own.
   private static func unescaped(_ raw: ArraySlice<UInt8>) -> String {
     var out = String.UnicodeScalarView()

@@ -80,8 +80,16 @@ final class ClientsTable {
   /// Profiles, versions, ways to authenticate: of few different ones, many clients have each.
   private var values: [String] = [""]
   private var valueNumbers: [Name: UInt32] = [:]
-  /// Rows of removed clients and texts that were added since the file was read.
-  private var changes = 0
+  /// How many different profiles, versions and ways to authenticate are kept.
+  var valueCount: Int { values.count - 1 }
+  /// Values from which on those that no client has any more are dropped.
+  private var valueLimit = valueLimitAtFirst
+  private static let valueLimitAtFirst = 1024
+  /// Rows of removed clients, since the file was read.
+  private var removals = 0
+
+  /// How many clients there are.
+  var count: Int { rows.count - removals }
 
   init() {}
 
@@ -111,7 +119,6 @@ final class ClientsTable {
       }
       add(name: name, attributes: element.attributes, children: element.children)
     }
-    changes = 0
   }
 
   /// Room for exactly what a document has: arrays that grow take up to twice as much.
@@ -221,11 +228,11 @@ final class ClientsTable {
     for address in client.addresses { take(address, from: client.row) }
     rows[client.row].isRemoved = true
     more[client.row] = nil
-    changes += 1
+    removals += 1
   }
 
-  /// Whether reading the file again would give back much of what changes have left behind.
-  var isWorthReadingAgain: Bool { changes > max(1024, rows.count) }
+  /// Whether reading the file again would give back much of what removed clients have left behind.
+  var isWorthReadingAgain: Bool { removals > max(1024, rows.count / 2) }
 
   private func apply(_ attributes: Attributes, to row: Int) {
     for (name, value) in attributes {
@@ -269,10 +276,34 @@ final class ClientsTable {
   private func number(of value: String?) -> UInt32 {
     guard let value else { return 0 }
     if let known = valueNumbers[Name(value)] { return known }
+    if values.count >= valueLimit { dropUnusedValues() }
     let number = UInt32(values.count)
     values.append(value)
     valueNumbers[Name(value)] = number
-    changes += 1
     return number
+  }
+
+  /// Forgets profiles, versions and ways to authenticate that no client has: clients may declare ever new versions.
+  private func dropUnusedValues() {
+    let old = values
+    values = [""]
+    valueNumbers = [:]
+    func renumber(_ number: inout UInt32) {
+      guard number != 0 else { return }
+      let value = old[Int(number)]
+      if let known = valueNumbers[Name(value)] {
+        number = known
+      } else {
+        number = UInt32(values.count)
+        values.append(value)
+        valueNumbers[Name(value)] = number
+      }
+    }
+    for row in rows.indices where !rows[row].isRemoved {
+      renumber(&rows[row].profile)
+      renumber(&rows[row].version)
+      renumber(&rows[row].authentication)
+    }
+    valueLimit = max(Self.valueLimitAtFirst, 2 * values.count)
   }
 }

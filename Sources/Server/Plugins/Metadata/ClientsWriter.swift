@@ -9,6 +9,13 @@ enum ClientsEdit {
   /// By the name in lower case.
   case remove(name: ClientName)
 
+  /// The attributes of a new client's element.
+  static func attributes(of name: ClientName, _ others: Attributes) -> Attributes {
+    var attributes: Attributes = ["name": name.text]
+    for (key, value) in others { attributes[key] = value }
+    return attributes
+  }
+
   /// The texts that go into the file.
   var texts: [String] {
     switch self {
@@ -30,12 +37,17 @@ final class ClientsWriter {
   private let file: MetadataFile
   private var waiting: [Waiting] = []
   private var isWriting = false
-  /// How often the text was scanned, changed and written.
+  /// How often changes were made and written.
   private(set) var attempts = 0
+  /// How often that was in the whole text, which is parsed for it.
+  private(set) var wholeEdits = 0
+  /// Where the clients are in the files.
+  let places: ClientPlaces
 
   init(plugin: MetadataPlugin, file: MetadataFile) {
     self.plugin = plugin
     self.file = file
+    places = ClientPlaces(file)
   }
 
   /// Makes a change. It is on disk when this returns.
@@ -87,32 +99,26 @@ final class ClientsWriter {
       guard plugin.refreshClients() else {
         throw MetadataRuntimeError("it cannot be read as it is now, and so is not replaced")
       }
-      guard let contents = file.unchangedContents() else { continue }
-      var text = ClientsText(file: file, contents: contents.mapValues(\.bytes), table: plugin.clients)
-      let outcomes = try edits.map { edit -> (any Error)? in
-        do {
-          try text.make(edit)
-          return nil
-        } catch let error as MetadataConsistencyError {
-          plugin.logger.error("\(error)")
-          return error
+      let admitted = admit(edits)
+      let possible = admitted.compactMap { try? $0.get() }
+      guard let draft = try await draft(of: possible) else { continue }
+      for case let error? in draft.outcomes { plugin.logger.error("\(error)") }
+      let made = zip(possible, draft.outcomes).filter { $1 == nil }.map(\.0)
+      var drafted = draft.outcomes.makeIterator()
+      let outcomes = admitted.map { edit -> (any Error)? in
+        switch edit {
+        case .success: drafted.next() ?? nil
+        case .failure(let error): error
         }
       }
-      let files = try text.changed().map { path, bytes in
-        guard bytes.count <= MetadataFile.limitBytes else {
-          throw MetadataRuntimeError(
-            "\(plugin.core.pathForClients(path)) would have \(bytes.count) bytes, more than are read")
-        }
-        return FileWrite(bytes, to: path, replacing: contents[path]?.version ?? .missing, mode: .secret)
-      }
-      let made = zip(edits, outcomes).filter { $1 == nil }.map(\.0)
-      guard !files.isEmpty else {
+      guard !draft.files.isEmpty else {
         plugin.take(made)
         return outcomes
       }
       do throws(FileWriteError) {
-        try await plugin.core.loop.fileWriter.write(files) { [plugin, file] versions in
-          for (written, version) in zip(files, versions) { file.wrote(version, to: written.path) }
+        try await plugin.core.loop.fileWriter.write(draft.files) { [plugin, file] versions in
+          for (written, version) in zip(draft.files, versions) { file.wrote(version, to: written.path) }
+          draft.taken()
           plugin.take(made)
         }
         return outcomes
@@ -123,76 +129,61 @@ final class ClientsWriter {
     }
     throw MetadataRuntimeError("it keeps changing")
   }
-}
 
-/// The text of clients.xml and of the files that it includes, while changes are made to it.
-private struct ClientsText {
-  private let file: MetadataFile
-  private let contents: [String: [UInt8]]
-  private let table: ClientsTable
-  private var editors: [String: XMLSourceEditor] = [:]
-  private var changedPaths: Set<String> = []
-  /// Clients that were added here.
-  private var added: Set<ClientName> = []
-
-  init(file: MetadataFile, contents: [String: [UInt8]], table: ClientsTable) {
-    self.file = file
-    self.contents = contents
-    self.table = table
-  }
-
-  mutating func make(_ edit: ClientsEdit) throws {
-    switch edit {
-    case .add(let name, let attributes):
-      let lower = name.lowercased
-      guard table.client(named: lower) == nil, table.client(ofAlias: lower) == nil, added.insert(lower).inserted else {
-        return
+  /// What may be changed of what is asked for: no more clients than may add themselves, and to none of them an address
+  /// that another one has.
+  private func admit(_ edits: [ClientsEdit]) -> [Result<ClientsEdit, any Error>] {
+    var count = plugin.clients.count
+    var addresses: Set<Name> = []
+    return edits.map { edit in
+      guard case .add(let name, var attributes) = edit, plugin.record(of: name) == nil else { return .success(edit) }
+      do throws(MetadataConsistencyError) {
+        try plugin.requireRoom(for: name, besides: count)
+      } catch {
+        return .failure(error)
       }
-      var element: Attributes = ["name": name.text]
-      for (key, value) in attributes { element[key] = value }
-      try change(file.path) { try $0.appendChild(Element("Client", element)) }
-    case .update(let name, let attributes):
-      let (path, spelling) = try place(of: name)
-      try change(path) { editor in
-        for (key, value) in attributes {
-          try editor.setAttribute(key, to: value, of: "Client", where: "name", is: spelling)
-        }
+      count += 1
+      if let address = attributes["address"], !MetadataPlugin.isThisMachine(address),
+        !plugin.clients.clients(at: address).isEmpty || !addresses.insert(Name(address)).inserted
+      {
+        plugin.core.refusals.write(
+          .warning, of: address, to: plugin.logger,
+          "\(address) is another client's address, and so not recorded as that of \(name)")
+        attributes["address"] = nil
       }
-    case .remove(let name):
-      let (path, spelling) = try place(of: name)
-      try change(path) { try $0.removeElement("Client", where: "name", is: spelling) }
+      return .success(.add(name: name, attributes))
     }
   }
 
-  /// The files that say something new.
-  func changed() throws -> [(path: String, bytes: [UInt8])] {
-    try changedPaths.sorted().compactMap { path in
-      try editors[path].map { (path: path, bytes: try $0.contents()) }
-    }
-  }
-
-  /// The file that has a client, and the name as it stands there.
-  private mutating func place(of name: ClientName) throws -> (path: String, spelling: String) {
-    let spelling = table.client(named: name)?.spelling ?? name.text
-    for path in file.paths {
-      try load(path)
-      if let count = editors[path]?.count(tag: "Client", where: "name", is: spelling), count > 0 {
-        return (path, spelling)
+  /// The changes in the elements that they concern; where that cannot be, in the whole text.
+  ///
+  /// - Returns: nil where a file was changed by somebody else meanwhile.
+  private func draft(of edits: [ClientsEdit]) async throws -> ClientsDraft? {
+    if let places = places.current() {
+      do {
+        let patch = try ClientsPatch(file: file, table: plugin.clients, places: places)
+        return try await patch.draft(of: edits, on: plugin.core.loop, places: self.places)
+      } catch is ClientsPatch.NotInPlace {
+        // Then in the whole text.
+      } catch is XMLFileError {
+        // An element that cannot be read by itself.
       }
     }
-    throw MetadataConsistencyError("Client \"\(name)\" does not exist")
-  }
-
-  private mutating func change(_ path: String, _ body: (inout XMLSourceEditor) throws -> Void) throws {
-    try load(path)
-    // Out of the table, so that it is changed and not copied.
-    guard var editor = editors.removeValue(forKey: path) else { return }
-    defer { editors[path] = editor }
-    try body(&editor)
-    changedPaths.insert(path)
-  }
-
-  private mutating func load(_ path: String) throws {
-    if editors[path] == nil { editors[path] = try XMLSourceEditor(contents[path] ?? [], path: path) }
+    guard let contents = file.unchangedContents() else { return nil }
+    wholeEdits += 1
+    var text = ClientsText(file: file, contents: contents.mapValues(\.bytes), table: plugin.clients)
+    let outcomes = try edits.map { edit -> (any Error)? in
+      do {
+        try text.make(edit)
+        return nil
+      } catch let error as MetadataConsistencyError {
+        return error
+      }
+    }
+    let files = try text.changed().map { path, bytes in
+      try file.require(bytes.count, of: path)
+      return FileWrite(bytes, to: path, replacing: contents[path]?.version ?? .missing, mode: .secret)
+    }
+    return ClientsDraft(outcomes: outcomes, files: files) { [places] in places.forget() }
   }
 }

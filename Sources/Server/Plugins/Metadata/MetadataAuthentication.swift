@@ -68,9 +68,7 @@ extension MetadataPlugin {
   /// Names that ACL lets call everything.
   private static let localNames = ["localhost", "localhost.localdomain"]
 
-  private static func isThisMachine(_ address: ClientAddress) -> Bool {
-    address.ip.utf8.starts(with: "127.".utf8) || address.ip == "::1"
-  }
+  static func isThisMachine(_ ip: String) -> Bool { ip.utf8.starts(with: "127.".utf8) || ip == "::1" }
 
   /// Whether a client that says who it is may come in.
   ///
@@ -81,7 +79,7 @@ extension MetadataPlugin {
     hasValidAddress: Bool? = nil
   ) -> AuthenticationDecision? {
     debugLog("Authenticating client \(client)")
-    if Self.localNames.contains(client.lowercased.text), !Self.isThisMachine(address) {
+    if Self.localNames.contains(client.lowercased.text), !Self.isThisMachine(address.ip) {
       // ACLs trust these names.
       refused(address, "Client \(address.ip) claims to be \(client), which only this machine may")
       return .refused

@@ -3,8 +3,9 @@ import Glibc
 
 /// clients.xml or groups.xml, with the files that it includes: what was read, and whether the disk has something newer.
 ///
-/// Changes are found by comparing digests of the bytes, so that the server's own writes, which it knows, cost no second
-/// parse, and what an administrator saves between two events is not missed. The bytes themselves are not kept.
+/// Changes are found by comparing versions: what stat(2) says of the file and, where that does not tell all, a digest of
+/// the bytes. So the server's own writes, which it knows, cost no second reading, and what an administrator saves between
+/// two events is not missed. The bytes themselves are not kept.
 final class MetadataFile {
   enum Outcome {
     /// The disk has what was read.
@@ -23,8 +24,10 @@ final class MetadataFile {
   let path: String
   /// True once it was read without errors.
   private(set) var isRead = false
-  /// Digests of the file and of those it includes, as they were read last, good or not; a missing one has none.
-  private var digests: [String: FileDigest] = [:]
+  /// How often it was parsed.
+  private(set) var readings = 0
+  /// The file and those it includes, as they were read last, good or not, or written by us; a missing one has none.
+  private var versions: [String: FileVersion] = [:]
   private var isBroken = false
   /// What the root element is to be called, and what it is called in the version in use.
   private let rootTag: String
@@ -52,11 +55,11 @@ final class MetadataFile {
   }
 
   /// The file itself, then those that it includes.
-  var paths: [String] { [path] + digests.keys.filter { $0 != path }.sorted() }
+  var paths: [String] { [path] + versions.keys.filter { $0 != path }.sorted() }
 
   /// Takes note of an event: whether a glob may fit other files now.
   func note(_ event: FileEvent) {
-    guard !event.isDirectory, digests[event.path] == nil else { return }
+    guard !event.isDirectory, versions[event.path] == nil else { return }
     if watchedPaths.contains(event.path)
       || watchedPatterns.contains(where: { fnmatch($0, event.path, FNM_PATHNAME) == 0 })
     {
@@ -66,16 +69,17 @@ final class MetadataFile {
 
   /// Compares with the disk and reads again what differs.
   func refresh() -> Outcome {
-    var present = digests(of: paths)
-    guard mustParse || present != digests else { return isBroken ? .broken : .same }
+    guard mustParse || !isAsItWasRead() else { return isBroken ? .broken : .same }
+    var present = currentVersions(of: paths)
     for _ in 0..<Self.attempts {
+      readings += 1
       let document = XIncludedDocument(path: path, known: goodIncludes)
-      let parsed = digests(of: [path] + document.includedFiles)
-      guard parsed == present else {
+      let parsed = currentVersions(of: [path] + document.includedFiles)
+      guard parsed.mapValues(\.digest) == present.mapValues(\.digest) else {
         present = parsed
         continue
       }
-      digests = parsed
+      versions = parsed
       mustParse = false
       watch(document)
       for problem in document.problems { plugin.logger.error("\(problem)") }
@@ -116,28 +120,54 @@ final class MetadataFile {
     var contents: [String: (bytes: [UInt8], version: FileVersion)] = [:]
     for path in paths {
       let found = read(path)
-      guard found?.version.digest == digests[path] else { return nil }
+      guard Self.areSame(found?.version, versions[path]) else { return nil }
       contents[path] = found
     }
     return contents
+  }
+
+  /// A file as it was read last, or written by us; nil for one that is missing.
+  func version(of path: String) -> FileVersion? { versions[path] }
+
+  /// Whether the disk has what was read last. Contents are read only where their status does not tell.
+  private func isAsItWasRead() -> Bool {
+    for path in paths {
+      if let known = versions[path], known.isToldByStatus, known.status == FileVersion.Status(of: path) { continue }
+      let found = read(path)?.version
+      guard Self.areSame(found, versions[path]) else { return false }
+      versions[path] = found
+    }
+    return true
+  }
+
+  /// Whether a file that was read now has the contents of a version that is known.
+  private static func areSame(_ found: FileVersion?, _ known: FileVersion?) -> Bool {
+    guard let known else { return found == nil }
+    return known.digest.map { found?.digest == $0 } ?? (known.isToldByStatus && known.status == found?.status)
+  }
+
+  /// Refuses contents that nobody would read again.
+  func require(_ count: Int, of path: String) throws(MetadataRuntimeError) {
+    guard count > Self.limitBytes else { return }
+    throw MetadataRuntimeError("\(plugin.core.pathForClients(path)) would have \(count) bytes, more than are read")
   }
 
   /// Has the file parsed at the next `refresh`, whatever the disk has.
   func invalidate() { mustParse = true }
 
   /// Takes over contents that the server itself has just written.
-  func wrote(_ version: FileVersion, to path: String) { digests[path] = version.digest }
+  func wrote(_ version: FileVersion, to path: String) { versions[path] = version }
 
   /// Logs what is wrong with an element.
   func complain(_ line: Int32, _ message: String) {
-    let place = digests.count > 1 ? "\(path) or a file that it includes" : path
+    let place = versions.count > 1 ? "\(path) or a file that it includes" : path
     plugin.logger.error("\(place):\(line): \(message)")
   }
 
-  private func digests(of paths: [String]) -> [String: FileDigest] {
-    var digests: [String: FileDigest] = [:]
-    for path in paths { digests[path] = read(path)?.version.digest }
-    return digests
+  private func currentVersions(of paths: [String]) -> [String: FileVersion] {
+    var versions: [String: FileVersion] = [:]
+    for path in paths { versions[path] = read(path)?.version }
+    return versions
   }
 
   /// A file; nil for one that is missing or unreadable, which the parser tells of.

@@ -189,13 +189,45 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       try await updateClient(record.name, ["profile": profile])
       return
     }
+    try requireRoom(for: client, from: address, besides: clients.count)
     logger.info("Creating new client: \(client), profile \(profile)")
     var attributes: Attributes = ["profile": profile]
     if let address {
       attributes["uuid"] = client.text
-      attributes["address"] = address.ip
+      if await !isOfAnotherClient(address, than: client) { attributes["address"] = address.ip }
     }
     try await writer.commit(.add(name: client, attributes))
+  }
+
+  /// Refuses a client that would add itself to as many clients as `[metadata] clients` allows, or more.
+  func requireRoom(
+    for client: ClientName, from address: ClientAddress? = nil, besides count: Int
+  ) throws(MetadataConsistencyError) {
+    do throws(LimitExceeded) {
+      try core.settings.require(count + 1, within: ClientDataOptions.standard.clients)
+    } catch {
+      let message = "Cannot add new client \(client): \(error)"
+      core.refusals.write(.error, of: address?.ip ?? client.text, to: logger, "\(message)")
+      throw MetadataConsistencyError(message)
+    }
+  }
+
+  /// Whether clients.xml gives an address to another client, or name service gives it the name of one.
+  ///
+  /// Bcfg2 records whatever address a new client comes from: then another client of that address would be taken for the
+  /// new one, or for nobody. A loopback address is recorded all the same: a tunnel speaks for many, and who it is has to
+  /// be said then.
+  private func isOfAnotherClient(_ address: ClientAddress, than client: ClientName) async -> Bool {
+    if Self.isThisMachine(address.ip) { return false }
+    // `ClientsWriter` asks again, of the clients by then.
+    guard clients.clients(at: address.ip).isEmpty else { return false }
+    guard let text = await core.resolver.name(ofPeer: address.ip), let name = try? givenName(text),
+      let owner = record(of: name)?.name, owner != client.lowercased
+    else { return false }
+    core.refusals.write(
+      .warning, of: address.ip, to: logger,
+      "\(address.ip) is \(owner), and so not recorded as the address of \(client)")
+    return true
   }
 
   public func setVersion(_ client: ClientName, _ version: String) async throws {
