@@ -197,6 +197,65 @@ private final class CountedResolver: AddressResolver {
     #expect(names("www.b") == "192.0.2.1,www,www.b" && names("www.a") == "")
   }
 
+  /// Nobody gets a certificate for another client's name, which all that trust the authority would believe.
+  @Test func noCertificateVouchesForTheNameOfAnotherHost() async throws {
+    let (db, web) = (KnownClient("db.example.com", aliases: ["mail.example.com"]), own("web.example.com"))
+    let table: [(client: KnownClient, isOwn: Bool)] = [
+      (own("db"), false), (own("mail"), false), (own("web"), false), (own("db.evil.example"), true), (own("x"), true),
+      (own("10.0.0.5"), false), (own("10.5"), false), (KnownClient("db"), true), (KnownClient("10.0.0.5"), true),
+      (KnownClient("10.0.0.5", addresses: ["10.0.0.5"], isSelfRegistered: true), true),
+    ]
+    for (client, isOwn) in table {
+      #expect(HostNames.isOwn(client.name, among: [db, web, client]) == isOwn, "\(client)")
+      #expect(HostNames.isOwn("db.example.com", among: [client, db]) && HostNames.isOwn("unknown", among: [db]))
+    }
+    // The first of two that registered themselves has the name.
+    #expect(HostNames.isOwn("web", among: [own("web"), web]))
+
+    var settings = try Settings(INIFile(bytes: Array("[sslca_default]\nroot_ca = no\n".utf8), path: "test.conf"))
+    settings.plugins = ["Bundler", "Cfg", "Metadata", "SSLCA"]
+    settings.password = "foobat"
+    let files = Self.files.merging([
+      "Bundler/all.xml": "<Bundle><Path name='/c'/><Path name='/d'/></Bundle>",
+      "SSLCA/k/k": "x", "SSLCA/k/key.xml": "<KeyInfo><Key/></KeyInfo>",
+      "SSLCA/c/cert.xml":
+        "<CertInfo><Cert key='/k' ca='default'/></CertInfo>",
+      "Cfg/d/sslcert.xml": "<CertInfo><Cert key='/l' ca='default'/></CertInfo>",
+    ]) { $1 }
+    try await CoreBench.run(files: files, settings: settings) { bench async throws in
+      for client: ClientName in ["db", "fresh"] {
+        _ = try await bench.core.assertProfile(Caller(client), "base")
+        let failures = try await bench.configuration(of: client).children.flatMap(\.children).map {
+          $0["failure"] ?? ""
+        }
+        #expect(failures.count { $0.contains("registered itself under a name of another") } == (client == "db" ? 2 : 0))
+      }
+      #expect(bench.repository.names(in: "SSLCA/c") == ["cert.xml"])
+    }
+  }
+
+  private func own(_ name: ClientName) -> KnownClient { KnownClient(name, isSelfRegistered: true) }
+
+  /// Keys that are made for one client do not make the others' kept answers worthless.
+  @Test func aKeyThatIsMadeConcernsItsClientAlone() async throws {
+    let files = Self.files.merging([
+      "Bundler/all.xml": "<Bundle><Path name='/etc/ssh/ssh_host_ed25519_key'/></Bundle>"
+    ]) { $1 }
+    try await CoreBench.run(files: files, settings: Self.settings) { bench async throws in
+      _ = try await bench.configuration(of: "db.example.com")
+      bench.monitor.processPending()
+      let generation = bench.core.generation(of: "db.example.com")
+      for number in 0..<3 {
+        _ = try await bench.configuration(of: "new\(number)")
+        bench.monitor.processPending()
+        #expect(fileExists(bench.repository.file("SSHbase/ssh_host_ed25519_key.H_new\(number)")))
+      }
+      #expect(bench.core.generation(of: "db.example.com") == generation)
+      bench.edit("SSHbase/ssh_host_ed25519_key.pub.H_new1", "ssh-ed25519 EDITED\n")
+      #expect(bench.core.generation(of: "db.example.com") != generation)
+    }
+  }
+
   /// What the server writes for a client that registers itself is told from what an administrator writes.
   @Test func recordsTellWhoMadeThem() async throws {
     let clients = """

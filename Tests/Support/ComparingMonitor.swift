@@ -42,12 +42,16 @@ public final class ComparingMonitor: FileMonitor {
   public func processPending() -> Int {
     if isHeld { return 0 }
     var count = 0
+    var isNews = false
     for watch in watches {
       let delivered = deliver(watch, isFirst: false)
-      if delivered > 0 { watch.handler.changesApplied() }
+      if delivered > 0 {
+        watch.handler.changesApplied()
+        if !watch.handler.reportsChanges { isNews = true }
+      }
       count += delivered
     }
-    if count > 0 { generation += 1 }
+    if isNews { generation += 1 }
     return count
   }
 

@@ -42,6 +42,7 @@ final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
   }
 
   override func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
+    try await plugin.core.requireOwnName(metadata.hostname)
     plugin.logger.info("Cfg: Generating new SSL cert for \(path)")
     let specificity = try createdSpecificity(metadata)
     try AtomicFile.requireWritable(createdPath(specificity))

@@ -13,8 +13,13 @@ final class HostKeyMaker {
 
   /// Pairs that are being made.
   private var underway: [Pair: Task<Void, any Error>] = [:]
+  /// Files that are being written.
+  private var paths: Set<Name> = []
 
   init(_ plugin: SSHbasePlugin) { self.plugin = plugin }
+
+  /// True for a file that is being written here: what the file monitor tells of it is no news.
+  func isMaking(_ path: String) -> Bool { paths.contains(Name(path)) }
 
   /// Makes what a client lacks of a pair; the files are on disk when this returns.
   ///
@@ -37,7 +42,8 @@ final class HostKeyMaker {
       let publicPath = try plugin.path(of: "\(name).pub", for: metadata.hostname)
       let folder = try TemporaryFolder()
       if let known = plugin.sets[name]?.best(metadata) {
-        try await derivePublicKey(known, metadata, folder, publicPath)
+        let file = try publicFile(try await publicKey(of: known, metadata, folder), publicPath)
+        try await write([file], name, metadata)
         return
       }
       try await run([
@@ -47,9 +53,7 @@ final class HostKeyMaker {
       let secret = try folder.read("key", limitBytes: Self.limitBytes)
       let open = try folder.read("key.pub", limitBytes: Self.limitBytes)
       // A private key that is there by now stays, and the entry fails.
-      try await plugin.core.loop.fileWriter.write([
-        try secretFile(secret, privatePath), try publicFile(open, publicPath),
-      ])
+      try await write([try secretFile(secret, privatePath), try publicFile(open, publicPath)], name, metadata)
     } catch let error as SystemError {
       throw failure(error)
     } catch let error as NamedFileError {
@@ -65,6 +69,14 @@ final class HostKeyMaker {
       "\(message): \(error)", forClients: "\(message): \(plugin.core.textForClients(error))")
   }
 
+  private func write(_ files: [FileWrite], _ name: String, _ metadata: ClientMetadata) async throws {
+    let new = Set(files.map { Name($0.path) })
+    paths.formUnion(new)
+    defer { paths.subtract(new) }
+    try await plugin.core.loop.fileWriter.write(files)
+    plugin.takeCreatedKeys(name, metadata)
+  }
+
   private static func type(of name: String) -> String {
     switch name {
     case "ssh_host_dsa_key": "dsa"
@@ -75,15 +87,16 @@ final class HostKeyMaker {
     }
   }
 
-  private func derivePublicKey(
-    _ known: HostKeyData, _ metadata: ClientMetadata, _ folder: TemporaryFolder, _ path: String
-  ) async throws {
+  /// The line of a public key, by its private one.
+  private func publicKey(
+    of known: HostKeyData, _ metadata: ClientMetadata, _ folder: TemporaryFolder
+  ) async throws -> [UInt8] {
     guard let key = known.key else { throw PluginExecutionError("Failed to decrypt \(known.path)") }
     let output = try await run(["ssh-keygen", "-y", "-f", try folder.write(key, "key")])
     let line = output.outputText.split(separator: "\n").first.map(String.init) ?? ""
     let words = line.split(separator: " ")
     let comment = words.count < 3 ? " root@\(metadata.hostname)" : ""
-    try await plugin.core.loop.fileWriter.write(try publicFile(Array("\(line)\(comment)\n".utf8), path))
+    return Array("\(line)\(comment)\n".utf8)
   }
 
   private func publicFile(_ key: [UInt8], _ path: String) throws(SystemError) -> FileWrite {

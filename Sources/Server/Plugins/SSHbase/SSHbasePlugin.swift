@@ -9,6 +9,9 @@ import EventLoop
 final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   override class var name: String { "SSHbase" }
 
+  /// Keys that are made here concern their client alone; what the file monitor tells of them later is nothing new.
+  override var reportsChanges: Bool { true }
+
   /// Kinds of private keys; each has a public one with `.pub` behind it.
   static let keyNames = [
     "ssh_host_dsa_key", "ssh_host_ecdsa_key", "ssh_host_ed25519_key", "ssh_host_rsa_key", "ssh_host_key",
@@ -56,7 +59,6 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   private func bindKey(_ entry: Element, _ metadata: ClientMetadata, _ set: HostKeySet) async throws {
     if set.best(metadata) == nil {
       try await maker.makeKey(set.baseName, for: metadata)
-      takeCreatedKeys(set.baseName, metadata)
       guard set.best(metadata) != nil else {
         throw PluginExecutionError("\(set.baseName) still not registered")
       }
@@ -66,15 +68,15 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
 
   /// Takes in the files of a pair that was just made. It is not left to the file monitor to tell: `pseudo` never would, and
   /// while edits wait for an answer none does.
-  private func takeCreatedKeys(_ name: String, _ metadata: ClientMetadata) {
+  func takeCreatedKeys(_ name: String, _ metadata: ClientMetadata) {
     let secret = name.hasSuffix(".pub") ? String(name.dropLast(4)) : name
     for file in ["\(secret)", "\(secret).pub"].flatMap({
       ["\($0).H_\(metadata.hostname)", "\($0).H_\(metadata.hostname).crypt"]
     })
     where fileExists("\(folder)/\(file)") {
-      handleEvent(FileEvent(action: .created, path: "\(folder)/\(file)", relativePath: file, isDirectory: false))
+      take(FileEvent(action: .created, path: "\(folder)/\(file)", relativePath: file, isDirectory: false))
     }
-    core.repositoryChangedByAnswer()
+    core.clientChanged(metadata.hostname)
   }
 
   private func bindKnownHosts(_ entry: Element, _ metadata: ClientMetadata, _ set: HostKeySet) async throws {
@@ -143,16 +145,21 @@ extension SSHbasePlugin: FileEventHandler {
   var handlerName: String { "SSHbase" }
 
   func handleEvent(_ event: FileEvent) {
-    guard !event.isDirectory, event.path != folder else { return }
+    if take(event), !maker.isMaking(event.path) { core.repositoryChanged() }
+  }
+
+  /// Reads what an event is of. Returns whether that is new.
+  @discardableResult
+  private func take(_ event: FileEvent) -> Bool {
+    guard !event.isDirectory, event.path != folder else { return false }
     let file = event.fileName
     if let set = sets.values.first(where: { $0.specificity(ofFileNamed: file) != nil }) {
+      let known = set.entries[file]?.data
       set.handleEvent(event)
+      guard event.action == .deleted || known == nil || known != set.entries[file]?.data else { return false }
       if set.baseName.hasSuffix(".pub") {
         debugLog("New public key \(file); invalidating ssh_known_hosts cache")
         knownHostsList.keyChanged(event.path, of: set.baseName, set.entries[file] as? HostKeyData)
-        if core.metadataCacheMode == .cautious || core.metadataCacheMode == .aggressive {
-          core.expireMetadataCache()
-        }
       }
     } else if file == "info.xml" || core.settings.compatibility == .bcfg213 && LegacyInfo.fileNames.contains(file) {
       for set in sets.values { set.handleEvent(event) }
@@ -162,7 +169,9 @@ extension SSHbasePlugin: FileEventHandler {
       knownHostsList.staticLinesChanged()
     } else {
       logger.warning("SSHbase: Got unknown event \(file) \(event.action)")
+      return false
     }
+    return true
   }
 
   private func staticEvent(_ event: FileEvent) {

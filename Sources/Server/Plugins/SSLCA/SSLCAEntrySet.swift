@@ -120,6 +120,7 @@ final class SSLCAEntrySet: EntrySet {
       return try best.bindEntry(entry, metadata)
     }
     let name = createdName(metadata)
+    try await plugin.core.requireOwnName(metadata.hostname)
     let bytes = try await once(metadata.hostname, name) { [self] in
       plugin.logger.info("SSLCA: Generating new cert \(name)")
       return try await credentials.makeCertificate(

@@ -1,9 +1,9 @@
 import EventLoop
 
-/// What each client is called in ssh_known_hosts: the names and addresses of its record, their first parts, and what name
-/// service has for them.
+/// What each client is called: the names and addresses of its record, their first parts, and what name service has for
+/// them.
 ///
-/// Bcfg2 lists all of these for everybody. Here a client that has registered itself cannot take a name from another one:
+/// Bcfg2 lists all of these in everybody's ssh_known_hosts. Here a client that has registered itself cannot take a name from another one:
 /// a name that a record of the administrator claims, in any of these ways, is that record's; of clients that registered
 /// themselves a name is the first one's, in the order of clients.xml, and what name service says counts least. Records
 /// of the administrator share a name, as in Bcfg2.
@@ -132,6 +132,20 @@ struct HostNames {
     guard let one = hosts[client], let two = hosts[other] else { return false }
     let (first, second) = (one.claims[key]?.isLookedUp ?? true, two.claims[key]?.isLookedUp ?? true)
     return first == second ? one.order < two.order : !first
+  }
+
+  /// Whether a client's name is its own, as far as records say: that of a client which registered itself is not where a
+  /// record of the administrator, or one before it, has the name, and where it is a number.
+  ///
+  /// - Parameter all: every known client, in the order of clients.xml.
+  static func isOwn(_ client: ClientName, among all: [KnownClient]) -> Bool {
+    guard let place = all.firstIndex(where: { $0.name == client }), all[place].isSelfRegistered else { return true }
+    let key = key(of: client.text)
+    if isNumber(client.text) { return all[place].addresses.contains { Self.key(of: $0) == key } }
+    return !all.enumerated().contains { otherPlace, other in
+      guard otherPlace != place, !other.isSelfRegistered || otherPlace < place else { return false }
+      return other.allNames.contains { $0 == client || Name.areSame(shortName(of: $0.text), client.text) }
+    }
   }
 
   // MARK: Claims
