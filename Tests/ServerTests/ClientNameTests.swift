@@ -44,25 +44,4 @@ import Testing
     let upper: ClientName = "CAF\u{C9}"
     #expect(names[1].lowercased == lower && upper.lowercased == composed)
   }
-
-  @Test func answersToTwoCallsAreTwo() {
-    let keys: Set<AnswerKey> = [.configuration("a"), .probes("a"), .configuration("b"), .probes("b")]
-    #expect(keys.count == 4)
-    #expect(throws: ClientNameError.self) { try ClientName(recorded: "GetProbes a") }
-  }
-
-  @Test func aRecordThatIsNoNameIsLeftOut() throws {
-    var complaints: [String] = []
-    let root = try tree(
-      """
-      <Clients>
-        <Client name="one"><Alias name="a b"/><Alias name="uno"/></Client>
-        <Client name="../x"/><Client name="a b"/><Client name=""/><Client name="two"/>
-      </Clients>
-      """)
-    let table = ClientsTable(root: root) { complaints.append("\($0): \($1)") }
-    #expect(table.ordered.map(\.name) == ["one", "two"])
-    #expect(table.client(named: "one")?.aliases == ["uno"])
-    #expect(complaints.count == 4 && complaints.contains("3: Client ../x cannot be used, ignored: it has a /"))
-  }
 }

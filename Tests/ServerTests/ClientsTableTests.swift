@@ -96,4 +96,19 @@ import Testing
     #expect(client?.isSecure == true && client?.isFloating == false && client?.authentication == "cert")
     #expect(table.client(named: "UPPER.example") == nil && client?.version == nil && client?.addresses == [])
   }
+
+  @Test func aRecordThatIsNoNameIsLeftOut() throws {
+    var complaints: [String] = []
+    let root = try tree(
+      """
+      <Clients>
+        <Client name="one"><Alias name="a b"/><Alias name="uno"/></Client>
+        <Client name="../x"/><Client name="a b"/><Client name=""/><Client name="two"/>
+      </Clients>
+      """)
+    let table = ClientsTable(root: root) { complaints.append("\($0): \($1)") }
+    #expect(table.ordered.map(\.name) == ["one", "two"])
+    #expect(table.client(named: "one")?.aliases == ["uno"])
+    #expect(complaints.count == 4 && complaints.contains("3: Client ../x cannot be used, ignored: it has a /"))
+  }
 }

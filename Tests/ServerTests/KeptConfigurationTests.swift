@@ -336,3 +336,9 @@ private class Extra: Plugin, Structure, ClientRunHooks {
     site.core.shutdown()
   }
 }
+
+@Test func answersToTwoCallsAreTwo() {
+  let keys: Set<AnswerKey> = [.configuration("a"), .probes("a"), .configuration("b"), .probes("b")]
+  #expect(keys.count == 4)
+  #expect(throws: ClientNameError.self) { try ClientName(recorded: "GetProbes a") }
+}
