@@ -32,6 +32,7 @@ struct Boom: Error, CustomStringConvertible {
   init() {}
 }
 
+// swift-format-ignore: UseSynthesizedInitializer
 /// Data of the fake connector.
 struct FakeData: ConnectorData {
   let text: String

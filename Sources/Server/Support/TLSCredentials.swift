@@ -33,6 +33,7 @@ struct TLSCredentials {
     }
   }
 
+  // swift-format-ignore: UseSynthesizedInitializer
   /// What a certificate says of its owner.
   struct Subject {
     /// Host name, the common name.
