@@ -1,3 +1,5 @@
+import EventLoop
+import Glibc
 import Support
 import Testing
 import XMLRPC
@@ -25,6 +27,44 @@ private func answer(_ text: String) -> [Element] {
     #expect(data?.value["cpu"]?["total"] == .integer(2))
     let other = try await bench.metadata("two.example.com")[connector: "Ohai"] as? OhaiData
     #expect(other?.value["platform"] == .string("bsd"))
+  }
+}
+
+@Test func whatOhaiSaidIsOnDiskWhenItIsAcknowledged() async throws {
+  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Ohai")) {
+    bench async throws in
+    let plugin = try bench.plugin(OhaiPlugin.self)
+    let metadata = try await bench.metadata()
+    // What is known without a file is not there.
+    #expect((metadata[connector: "Ohai"] as? OhaiData)?.text == "{}")
+    let file = bench.repository.file("Ohai/one.example.com.json")
+    try await plugin.receiveData(metadata, answer("{}"))
+    #expect(try bench.text("Ohai/one.example.com.json") == "{}")
+    #expect(unlink(file) == 0)
+    try await plugin.receiveData(metadata, answer("{}"))
+    #expect(try bench.text("Ohai/one.example.com.json") == "{}")
+    // Nor is another one that took its place.
+    bench.repository.write("{\"edited\": 1}", to: "Ohai/one.example.com.json")
+    try await plugin.receiveData(metadata, answer("{}"))
+    #expect(try bench.text("Ohai/one.example.com.json") == "{}")
+    let disk = HeldSynchronizer(isHolding: false)
+    bench.core.loop.fileWriter.synchronizer = disk
+    try await plugin.receiveData(metadata, answer("{}"))
+    #expect(disk.begun == 0, "what is there is not written again")
+    // A name that may not be on disk is written again.
+    disk.isHolding = true
+    let report = Task { try await plugin.receiveData(metadata, answer("[1]")) }
+    while disk.heldCount == 0 { await bench.core.loop.nextIteration() }
+    disk.release()
+    while disk.heldCount == 0 { await bench.core.loop.nextIteration() }
+    disk.failure = EIO
+    disk.release()
+    await #expect(throws: FileWriteError.self) { try await report.value }
+    disk.isHolding = false
+    disk.failure = 0
+    let begun = disk.begun
+    try await plugin.receiveData(metadata, answer("[1]"))
+    #expect(disk.begun == begun + 2)
   }
 }
 

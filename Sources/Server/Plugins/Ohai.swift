@@ -20,7 +20,13 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
 
     """
 
-  private var cache = BoundedCache<ClientName, OhaiData>()
+  private struct Kept {
+    let data: OhaiData
+    /// The client's file, when it came to disk with this data. nil: it may not be there.
+    var onDisk: FileVersion.Status?
+  }
+
+  private var cache = BoundedCache<ClientName, Kept>()
 
   override var reportsChanges: Bool { true }
 
@@ -30,27 +36,38 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     return [probe]
   }
 
+  /// Returns when the data is on disk: where it is what was written there before, and the file is as it was, at once.
+  ///
   /// - Throws: `JSONError`, `LimitExceeded`, `FileWriteError`; nothing is kept then.
   func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
     guard let text = data.first?.text, !text.isEmpty else { return }
     let client = metadata.hostname
-    if let known = cache[client], Name.areSame(known.text, text) { return }
+    let path = try path(of: client)
+    if let known = cache[client], Name.areSame(known.data.text, text), let onDisk = known.onDisk,
+      onDisk == FileVersion.Status(of: path)
+    {
+      return
+    }
     try core.settings.require(text.utf8.count, within: ClientDataOptions.standard.ohaiBytes)
     let budget = RequestBudget.currentOr(bytes: text.utf8.count)
     let before = budget.heldBytes
     let new = OhaiData(text: text, value: try JSONValue(json: text, budget: budget))
     let bytes = budget.heldBytes - before
+    var written: FileVersion.Status?
     try await core.loop.fileWriter.overwrite(
-      try path(of: client), with: Array(text.utf8), mode: .ordinary, limitBytes: Self.limitBytes
+      path, with: Array(text.utf8), mode: .ordinary, limitBytes: Self.limitBytes
     ) { [self] in
+      written = FileVersion.Status(of: path)
       keep(new, of: client, bytes: bytes)
       core.expireMetadataCache(client)
     }
+    // Another report may have come meanwhile, whose file is not on disk yet.
+    if written == FileVersion.Status(of: path) { keep(new, of: client, bytes: bytes, onDisk: written) }
   }
 
   /// - Throws: `PluginExecutionError` where the plugin's folder is away, and nothing is known of the client.
   func additionalData(_ metadata: ClientMetadata) throws -> (any ConnectorData)? {
-    if let known = cache[metadata.hostname] { return known }
+    if let known = cache[metadata.hostname] { return known.data }
     // A file of our own: what was taken once is read again.
     let budget = RequestBudget(limits: HTTPLimits().withoutRequestBounds, bodyBytes: 0)
     let stored = read(metadata.hostname, budget)
@@ -64,9 +81,9 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     if let key { cache.remove(key) } else { cache.removeAll() }
   }
 
-  private func keep(_ data: OhaiData, of client: ClientName, bytes: Int) {
+  private func keep(_ data: OhaiData, of client: ClientName, bytes: Int, onDisk: FileVersion.Status? = nil) {
     cache.limitBytes = core.settings[ClientDataOptions.standard.ohaiCacheBytes]
-    cache.insert(data, for: client, bytes: data.text.utf8.count + bytes)
+    cache.insert(Kept(data: data, onDisk: onDisk), for: client, bytes: data.text.utf8.count + bytes)
   }
 
   private func path(of client: ClientName) throws -> String { try NamedFile.path("\(client).json", in: folder) }
