@@ -46,6 +46,16 @@ struct FixedSettingsTests {
     #expect(running.adapted(to: running).notices.isEmpty)
   }
 
+  @Test func theLayoutOfProbeDataIsNamedWhereItChanges() throws {
+    let running = try settings("[probes]\nlayout = client\n")
+    let (adapted, notices) = try settings("[probes]\nlayout = file\n").adapted(to: running)
+    #expect(
+      notices == [
+        "/etc/bcfg2.conf:2: [probes] layout changes at the next start only: data was brought into this form at the start"
+      ])
+    #expect(adapted.probesLayout == "client")
+  }
+
   @Test func eachFixedSettingExistsAndIsInThePage() throws {
     let page = String(
       decoding: try RegularFile.read("\(Project.root)/docs/configuration.md", limitBytes: 1 << 20), as: UTF8.self)

@@ -8,6 +8,7 @@ nonisolated extension Settings {
     case sockets = "the sockets were bound at the start, with the privileges for it"
     case monitor = "the repository is watched since the start"
     case plugins = "plugins are loaded at the start"
+    case data = "data was brought into this form at the start"
     case processes = "the child processes were planned at the start"
   }
 
@@ -29,6 +30,7 @@ nonisolated extension Settings {
     ("components", "bcfg2", .sockets),
     ("metadata", "use_database", .plugins),
     ("probes", "use_database", .plugins),
+    ("probes", "layout", .data),
   ]
 
   /// These settings, with those that cannot change as they are in a running server, and what is to be said of them.
@@ -59,6 +61,7 @@ nonisolated extension Settings {
     adapted.location = running.location
     adapted.metadataUsesDatabase = running.metadataUsesDatabase
     adapted.probesUseDatabase = running.probesUseDatabase
+    adapted.probesLayout = running.probesLayout
     return (adapted, notices)
   }
 }
