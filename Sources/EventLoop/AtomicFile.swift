@@ -66,6 +66,17 @@ public nonisolated enum AtomicFile {
     try writeAll(bytes[...], to: file.rawValue, detail: path)
   }
 
+  /// Makes a folder durably, mode 0777 less the umask. Blocks for as long as the disk takes.
+  ///
+  /// - Throws: `SystemError`; EEXIST where something has the name, EROFS where writes are refused.
+  public static func makeFolder(_ path: String) throws(SystemError) {
+    try requireWritable(path)
+    try check("mkdir", path) { mkdir(path, 0o777) }
+    let parent = PendingFile.split(path).folder
+    let folder = try FileDescriptor.open(parent, O_RDONLY | O_DIRECTORY)
+    try synchronize(folder.rawValue, parent)
+  }
+
   /// Gives a file another name that nothing has. Nothing is synchronized.
   ///
   /// - Throws: `SystemError` of rename; EEXIST where something has the name, EROFS where writes are refused.

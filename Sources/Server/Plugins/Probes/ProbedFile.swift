@@ -15,9 +15,19 @@ enum ProbedFile {
   /// What a path holds.
   enum Contents {
     case missing
-    case reports([ClientName: ProbeReport], FileVersion, isOwnCopy: Bool)
+    case reports([ClientName: ProbeReport], FileVersion, Origin)
     /// It is not what it should be, and must not be written over.
     case broken(String)
+  }
+
+  /// Who wrote a file last.
+  enum Origin: Equatable {
+    /// Another program, or this one with `layout = file`: what it says counts.
+    case foreign
+    /// This server, as a copy of probed.d, and nobody has changed it since.
+    case copy
+    /// Somebody who edited such a copy. The digest is that of the copy as it was.
+    case editedCopy(of: String)
   }
 
   /// Reads the file.
@@ -35,7 +45,7 @@ enum ProbedFile {
           complain("\(path):\(client.line): Probe data of \(name), ignored: \(error)")
         }
       }
-      return .reports(reports, file.version, isOwnCopy: isOwnCopy(file.bytes))
+      return .reports(reports, file.version, origin(of: file.bytes))
     } catch let error as SystemError where error.errno == ENOENT {
       return .missing
     } catch {
@@ -72,18 +82,23 @@ enum ProbedFile {
     "<!-- A copy of what is in \(ProbedFolder.name), for Bcfg2's own programs. SHA-256: "
   private static let commentEnd = " -->\n"
 
-  /// Tells a copy that nobody has edited from what somebody else wrote.
+  /// Bytes at the end of a file in which the comment is looked for: an editor may have moved it a little.
+  private static let commentPlaceBytes = 4096
+
+  /// What tells a copy that nobody has edited from what somebody else wrote.
   private static func comment(on bytes: [UInt8]) -> [UInt8] {
     Array("\(commentStart)\(FileDigest(bytes))\(commentEnd)".utf8)
   }
 
-  private static func isOwnCopy(_ bytes: [UInt8]) -> Bool {
-    let count = commentStart.utf8.count + 64 + commentEnd.utf8.count
-    guard bytes.count > count,
-      bytes.dropLast(commentEnd.utf8.count + 64).suffix(commentStart.utf8.count)
-        .elementsEqual(commentStart.utf8)
-    else { return false }
-    return bytes.suffix(count).elementsEqual(comment(on: Array(bytes.dropLast(count))))
+  private static func origin(of bytes: [UInt8]) -> Origin {
+    let start = Array(commentStart.utf8)
+    let tail = bytes.suffix(commentPlaceBytes)
+    // Data has no `<` but in escaped form.
+    guard let place = tail.indices.last(where: { tail[$0...].starts(with: start) }) else { return .foreign }
+    let digest = bytes[(place + start.count)...].prefix(64)
+    guard digest.count == 64 else { return .foreign }
+    let isWhole = bytes[place...].elementsEqual(comment(on: Array(bytes[..<place])))
+    return isWhole ? .copy : .editedCopy(of: String(decoding: digest, as: UTF8.self))
   }
 
   // MARK: What cannot be read

@@ -4,22 +4,27 @@ import Logging
 
 /// The probe data of each client in a file of its own, below the plugin's folder: `probed.d/NAME.xml`.
 ///
-/// A file is the `Client` element that probed.xml has of the client. It says whose it is; its name follows from that.
+/// A file is the `Client` element that probed.xml has of the client. It says whose it is; its name follows from that, and
+/// no two clients' files have the same name.
 final class ProbedFolder {
   /// A name that is no probe's: Bcfg2's server says that it does not know it, and goes on.
   static let name = "probed.d"
-  private static let ending = ".xml"
+  static let ending = ".xml"
   /// Bytes of a file's name.
   private static let nameLimitBytes = 255
 
   let path: String
-  private let logger: Logger
+  let logger: Logger
   /// Whether files may be moved aside.
   private let isReadOnly: Bool
   /// Most bytes of a file.
   var limitBytes = ProbedFile.limitBytes
   /// The files as they were read or written last, by client.
-  private var versions: [ClientName: FileVersion] = [:]
+  private(set) var versions: [ClientName: FileVersion] = [:]
+  /// Clients by the names of their files, which are other ones where bytes differ.
+  private var files: [[UInt8]: ClientName] = [:]
+  /// The file system that the folder was on when it was used last.
+  var device: dev_t?
 
   init(path: String, isReadOnly: Bool, logger: Logger) {
     self.path = path
@@ -44,18 +49,25 @@ final class ProbedFolder {
   }
 
   /// The client's name, or where that is too long for a file its beginning and a digest of it.
+  ///
+  /// A name that itself ends like one with a digest gets another digest behind it, so that no client can take the file of
+  /// another one: names with a digest are equal where the digests are, and others are whole.
   static func fileName(of client: ClientName) -> String {
     let bytes = client.text.utf8
-    if bytes.count + ending.utf8.count <= nameLimitBytes { return client.text + ending }
+    if bytes.count + ending.utf8.count <= nameLimitBytes, !endsWithDigest(bytes) { return client.text + ending }
     var prefix = bytes.prefix(nameLimitBytes - ending.utf8.count - 65)
     while String(prefix) == nil { prefix = prefix.dropLast() }
     return "\(Substring(prefix))-\(FileDigest(Array(bytes)))\(ending)"
   }
 
-  // MARK: Reading
+  private static func endsWithDigest(_ name: String.UTF8View) -> Bool {
+    guard name.count > 64, name.dropLast(64).last == UInt8(ascii: "-") else { return false }
+    return name.suffix(64).allSatisfy {
+      (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+    }
+  }
 
-  /// Whether the folder is there.
-  var exists: Bool { isFolder(path) }
+  // MARK: Reading
 
   /// What became of a file.
   enum Change {
@@ -66,8 +78,9 @@ final class ProbedFolder {
 
   /// Reads all files that are not as they were read or written last.
   ///
-  /// - Returns: what is new, and clients whose files are gone.
+  /// - Returns: what is new, and clients whose files are not there. Nothing where the folder is away.
   func refresh() -> [Change] {
+    if case .away = state { return [] }
     var changes: [Change] = []
     var names: Set<[UInt8]> = []
     for name in Self.names(in: path) where name.hasSuffix(Self.ending) {
@@ -76,25 +89,18 @@ final class ProbedFolder {
       if let client = files[key], versions[client]?.status == FileVersion.Status(of: "\(path)/\(name)") { continue }
       changes.append(refresh(fileNamed: name))
     }
-    for (name, client) in files where !names.contains(name) {
-      forget(client)
-      changes.append(.gone(client))
-    }
+    for (name, client) in files where !names.contains(name) { changes.append(.gone(client)) }
     return changes
   }
 
-  /// Clients by the names of their files, which are other ones where bytes differ.
-  private var files: [[UInt8]: ClientName] = [:]
-
-  /// Reads a file again where it is not as it was read or written last. A broken one keeps what was read before.
+  /// Reads a file again where it is not as it was read or written last. A broken one keeps what was read before; one that
+  /// is not there is known until `forget`.
   func refresh(fileNamed name: String) -> Change {
     guard name.hasSuffix(Self.ending), !AtomicFile.isTemporaryName(name) else { return .same }
     let file = "\(path)/\(name)"
     let known = files[Array(name.utf8)]
     guard let status = FileVersion.Status(of: file) else {
-      guard let known else { return .same }
-      forget(known)
-      return .gone(known)
+      return known.map { .gone($0) } ?? .same
     }
     if let known, versions[known]?.status == status { return .same }
     do {
@@ -120,7 +126,16 @@ final class ProbedFolder {
     return (client, ProbeReport(root), found.version)
   }
 
-  private static func names(in path: String) -> [String] {
+  /// Whether a client's file is there, as it was read or written last.
+  func isAsKnown(_ client: ClientName) -> Bool {
+    guard let status = versions[client]?.status else { return false }
+    return status == FileVersion.Status(of: "\(path)/\(Self.fileName(of: client))")
+  }
+
+  /// Whether a client's file is not there.
+  func isMissing(_ client: ClientName) -> Bool { !fileExists("\(path)/\(Self.fileName(of: client))") }
+
+  static func names(in path: String) -> [String] {
     guard let stream = opendir(path) else { return [] }
     defer { closedir(stream) }
     var names: [String] = []
@@ -169,15 +184,23 @@ final class ProbedFolder {
 
   /// Removes a client's file, if it is as it was read.
   func remove(_ client: ClientName) throws {
+    guard let version = versions[client] else { return }
     let file = try file(of: client)
-    guard let version = versions[client], version.status == FileVersion.Status(of: file) else { return }
+    guard version.status == FileVersion.Status(of: file) else { return }
     guard unlink(file) == 0 || errno == ENOENT else { throw SystemError(call: "unlink", errno: errno, detail: file) }
     forget(client)
   }
 
-  private func forget(_ client: ClientName) {
+  /// The client's file is not there, and is not to be.
+  func forget(_ client: ClientName) {
     versions[client] = nil
     files[Array(Self.fileName(of: client).utf8)] = nil
+  }
+
+  /// None of the files is there.
+  func forgetAll() {
+    versions = [:]
+    files = [:]
   }
 
   /// Moves aside what cannot be read: at the start, before anything is written.

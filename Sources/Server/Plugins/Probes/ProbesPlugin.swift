@@ -16,7 +16,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   private static let limitBytes = 16 << 20
 
   private var programs = ProbeSet()
-  private var store: ProbeStore!
+  private(set) var store: ProbeStore!
   private var folderEvents: ProbedFolderEvents?
   /// What the whole name of a probed group must fit, one of them.
   /// nil lets every group in: the default, for which no expression need be compiled.
@@ -34,7 +34,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     store = ProbeStore(
       layout: core.settings.probesLayout == "file" ? .file : .client, pluginFolder: folder, isReadOnly: core.isChild,
       loop: core.loop, logger: logger)
-    store.onChange = { [unowned self] in dataChanged(of: $0, $1) }
+    store.onChange = { [weak self] in self?.dataChanged(of: $0, $1) }
+    store.onRestore = { [weak self] in if let self { self.core.replicasExpired(of: self) } }
     core.fileMonitor.add(folder, recursive: false, handler: self)
     // A child has each report from the parent, which wrote the file.
     guard store.layout == .client, !core.isChild else { return }
@@ -52,9 +53,6 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   }
 
   public override func settingsChanged() {
-    if core.settings.probesLayout != store.layout.rawValue {
-      logger.warning("\(core.settings.origin(of: "probes", "layout")): counts at the next start")
-    }
     do {
       try readAllowedGroups()
     } catch {
@@ -71,7 +69,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     var methods = super.rmi
     methods["write_probed_xml"] = RemoteMethod(isListed: false) { [unowned self] arguments in
       try arguments.require(0, of: "write_probed_xml")
-      if store.layout == .client { try await store.copy() }
+      try await store.copy()
       return .bool(true)
     }
     return methods
@@ -190,7 +188,7 @@ extension ProbesPlugin: FileEventHandler {
   public func handleEvent(_ event: FileEvent) {
     guard !event.isDirectory, event.path != folder else { return }
     let file = event.fileName
-    if event.path == store.path {
+    if event.path == store.file.path {
       // A child has each report from the parent, which wrote the file.
       if event.action != .deleted, !core.isChild { store.fileChanged() }
       return
