@@ -268,8 +268,8 @@ private final class CountedResolver: AddressResolver {
       """
     try await CoreBench.run(files: Self.files.merging(["Metadata/clients.xml": clients]) { $1 }) { bench async throws in
       let known = await bench.core.metadata.listKnownClients()
-      #expect(known.count { $0.isSelfRegistered } == 3)
-      #expect(known.prefix(3).allSatisfy { $0.isSelfRegistered })
+      // The last one may have come from an address that is another client's.
+      #expect(known.filter(\.isSelfRegistered).map(\.name) == ["a", "b", "c", "l"])
       let caller = Caller("m", at: ClientAddress(ip: "10.0.0.4", port: 9), gaveName: true)
       _ = try await bench.core.assertProfile(caller, "base")
       _ = try await bench.core.buildMetadata("n")
