@@ -61,6 +61,8 @@ import Glibc
     /// Whether the child leads a session of its own, so that it has no terminal to ask on: programs that ask for a
     /// passphrase then read standard input.
     public var hasOwnSession = false
+    /// What the child may not do; nil: no more than this process. A confined program is named by its path.
+    public var confinement: Confinement?
 
     public init(_ arguments: [String]) { self.arguments = arguments }
   }
@@ -233,12 +235,26 @@ extension ChildProcess {
       CStringArray($0.sorted { $0.key < $1.key }.map { "\($0)=\($1)" })
     }
     var processID: pid_t = -1
-    let code = clinux_spawn(
-      &processID, arguments.pointers[0], arguments.pointers, environment?.pointers ?? clinux_environ(),
-      configuration.workingDirectory, list, list.count,
-      configuration.hasOwnSession ? 2 : configuration.hasOwnGroup ? 1 : 0)
-    withExtendedLifetime((arguments, environment)) {}
-    if code != 0 { throw SystemError(call: "posix_spawn", errno: code, detail: program) }
+    // 1: a process group of its own, 2: a session.
+    let leads: Int32 = configuration.hasOwnSession ? 2 : configuration.hasOwnGroup ? 1 : 0
+    if let confinement = configuration.confinement {
+      var step: UnsafePointer<CChar>?
+      let code = confinement.withForm { form in
+        clinux_spawn_confined(
+          &processID, arguments.pointers[0], arguments.pointers, environment?.pointers ?? clinux_environ(),
+          configuration.workingDirectory, list, list.count, leads, form, &step)
+      }
+      withExtendedLifetime((arguments, environment)) {}
+      if code != 0 {
+        throw SystemError(call: step.map { String(cString: $0) } ?? "fork", errno: code, detail: program)
+      }
+    } else {
+      let code = clinux_spawn(
+        &processID, arguments.pointers[0], arguments.pointers, environment?.pointers ?? clinux_environ(),
+        configuration.workingDirectory, list, list.count, leads)
+      withExtendedLifetime((arguments, environment)) {}
+      if code != 0 { throw SystemError(call: "posix_spawn", errno: code, detail: program) }
+    }
     ends.keep(pipes.values)
     return (processID, pipes)
   }
@@ -260,7 +276,7 @@ private nonisolated final class DescriptorList {
 }
 
 /// A null-terminated array of C strings.
-private nonisolated final class CStringArray {
+nonisolated final class CStringArray {
   let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
   private let count: Int
 

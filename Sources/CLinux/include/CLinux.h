@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clinux_confined.h"
 #include "clinux_process.h"
 
 /// malloc_trim(3): gives free heap pages back to the kernel. 1 if some were given, 0 if not.

@@ -1,0 +1,215 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+
+#if defined(__x86_64__)
+#define NATIVE_ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define NATIVE_ARCHITECTURE AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define NATIVE_ARCHITECTURE AUDIT_ARCH_PPC64LE
+#elif defined(__s390x__)
+#define NATIVE_ARCHITECTURE AUDIT_ARCH_S390X
+#endif
+
+int clinux_landlock_version(void) {
+  long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  return version < 0 ? 0 : (int)version;
+}
+
+/* A ruleset under which nothing is written but below the given paths; -1 where it cannot be made, -2 without Landlock.
+   The structures are of the first version: newer kernels take them. */
+static int make_ruleset(const clinux_confinement *confinement) {
+  int version = clinux_landlock_version();
+  if (version == 0) return -2;
+  uint64_t writes = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+                    LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+                    LANDLOCK_ACCESS_FS_MAKE_SYM;
+  if (version >= 2) writes |= LANDLOCK_ACCESS_FS_REFER;
+  if (version >= 3) writes |= LANDLOCK_ACCESS_FS_TRUNCATE;
+  struct landlock_ruleset_attr attributes = {.handled_access_fs = writes};
+  int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0);
+  if (ruleset < 0) return -1;
+  for (size_t i = 0; i < confinement->writable_count; i++) {
+    int folder = open(confinement->writable[i], O_PATH | O_CLOEXEC);
+    if (folder < 0) continue;
+    struct landlock_path_beneath_attr rule = {.allowed_access = writes, .parent_fd = folder};
+    long added = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    int code = errno;
+    close(folder);
+    /* A file, not a folder: only what a file has can be allowed. */
+    if (added != 0 && code == EINVAL) {
+      folder = open(confinement->writable[i], O_PATH | O_CLOEXEC);
+      if (folder < 0) continue;
+      rule.parent_fd = folder;
+      rule.allowed_access = writes & (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE);
+      added = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+      code = errno;
+      close(folder);
+    }
+    if (added != 0) {
+      close(ruleset);
+      errno = code;
+      return -1;
+    }
+  }
+  return ruleset;
+}
+
+static int deny_sockets(void) {
+#ifdef NATIVE_ARCHITECTURE
+  struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCHITECTURE, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+#if defined(__x86_64__)
+      /* The x32 way to the same calls. */
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 3, 0),
+#endif
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+  };
+  struct sock_fprog filter = {.len = sizeof program / sizeof program[0], .filter = program};
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+/* The steps of the child, told to the parent by their numbers. */
+static const char *const steps[] = {"dup2",   "setrlimit", "setgroups", "setresgid", "setresuid", "prctl",
+                                    "landlock_restrict_self", "seccomp", "chdir", "execve"};
+enum { DUP, LIMIT, GROUPS, GROUP, USER, PRCTL, LANDLOCK, SECCOMP, CHDIR, EXEC };
+
+static void fail(int report, int step) {
+  int message[2] = {errno, step};
+  ssize_t written = write(report, message, sizeof message);
+  (void)written; /* nobody is left to be told */
+  _exit(127);
+}
+
+static void limit(int report, int resource, uint64_t value) {
+  struct rlimit bound = {.rlim_cur = value, .rlim_max = value};
+  if (setrlimit(resource, &bound) != 0) fail(report, LIMIT);
+}
+
+static void become(int report, pid_t parent, const char *path, char *const argv[], char *const environment[],
+                   const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
+                   int own_group, const clinux_confinement *confinement, int ruleset) {
+  sigset_t none;
+  struct sigaction standard = {.sa_handler = SIG_DFL};
+  for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  if (own_group == 2) setsid();
+  else if (own_group) setpgid(0, 0);
+  int next = 3;
+  for (size_t i = 0; i < count; i++) {
+    if (dup2(descriptors[i].source, descriptors[i].target) < 0) fail(report, DUP);
+    if (descriptors[i].target >= next) next = descriptors[i].target + 1;
+  }
+  limit(report, RLIMIT_CORE, 0);
+  if (confinement->memory_bytes) limit(report, RLIMIT_AS, confinement->memory_bytes);
+  if (confinement->descriptors) limit(report, RLIMIT_NOFILE, confinement->descriptors);
+  if (confinement->changes_user) {
+    if (setgroups(0, NULL) != 0) fail(report, GROUPS);
+    if (setresgid(confinement->group, confinement->group, confinement->group) != 0) fail(report, GROUP);
+    if (setresuid(confinement->user, confinement->user, confinement->user) != 0) fail(report, USER);
+  }
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(report, PRCTL);
+  /* After the change of the user, which would undo it. */
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail(report, PRCTL);
+  if (getppid() != parent) _exit(127);
+  if (ruleset >= 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) fail(report, LANDLOCK);
+  if (working_directory != NULL && chdir(working_directory) != 0) fail(report, CHDIR);
+  if (confinement->denies_sockets && deny_sockets() != 0) fail(report, SECCOMP);
+  /* Everything above the named descriptors closes: the report too, when the program begins. */
+  for (int descriptor = next; descriptor < report; descriptor++) close(descriptor);
+  syscall(SYS_close_range, report + 1, ~0u, 0);
+  execve(path, argv, environment);
+  fail(report, EXEC);
+}
+
+int clinux_spawn_confined(int32_t *pid, const char *path, char *const argv[], char *const environment[],
+                          const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
+                          int own_group, const clinux_confinement *confinement, const char **step) {
+  int pipe_ends[2];
+  *step = "pipe2";
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return errno;
+  /* Above every descriptor that the child is given. */
+  int highest = 2;
+  for (size_t i = 0; i < count; i++) {
+    if (descriptors[i].target > highest) highest = descriptors[i].target;
+    if (descriptors[i].source > highest) highest = descriptors[i].source;
+  }
+  int report = fcntl(pipe_ends[1], F_DUPFD_CLOEXEC, highest + 1);
+  int code = errno;
+  close(pipe_ends[1]);
+  int ruleset = -2;
+  if (report >= 0 && confinement->confines_writes) {
+    *step = "landlock_create_ruleset";
+    ruleset = make_ruleset(confinement);
+    code = errno;
+  }
+  if (report < 0 || ruleset == -1) {
+    close(pipe_ends[0]);
+    if (report >= 0) close(report);
+    return code;
+  }
+  pid_t parent = getpid();
+  *step = "fork";
+  pid_t child = fork();
+  code = errno;
+  if (child == 0)
+    become(report, parent, path, argv, environment, working_directory, descriptors, count, own_group, confinement,
+           ruleset);
+  close(report);
+  if (ruleset >= 0) close(ruleset);
+  if (child < 0) {
+    close(pipe_ends[0]);
+    return code;
+  }
+  int message[2] = {0, EXEC};
+  ssize_t received;
+  do {
+    received = read(pipe_ends[0], message, sizeof message);
+  } while (received < 0 && errno == EINTR);
+  close(pipe_ends[0]);
+  if (received == 0) {
+    *pid = child;
+    return 0;
+  }
+  while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+  }
+  *step = received == (ssize_t)sizeof message && message[1] >= 0 && message[1] <= EXEC ? steps[message[1]] : "fork";
+  return message[0] != 0 ? message[0] : EIO;
+}

@@ -1,0 +1,60 @@
+import CLinux
+
+/// What a child process may not do, beside what its user may not.
+///
+/// Every confined child is without new privileges (no set-user-ID program helps it), leaves no core file, and ends with this
+/// process.
+public nonisolated struct Confinement: Hashable, Sendable {
+  /// The user and group that it runs as, without other groups; nil: this process's. Only root may change them.
+  public var account: (user: UInt32, group: UInt32)?
+  /// Bytes of its address space; nil: no bound.
+  public var memoryBytes: Int?
+  /// Descriptors that it may have open; nil: as many as this process.
+  public var descriptorCount: Int?
+  /// Whether it may make sockets: without them neither network nor name service.
+  public var allowsSockets = true
+  /// Folders and files that it may write, everything else being read-only, where the kernel has Landlock; nil: what its
+  /// user may write.
+  public var writablePaths: [String]?
+
+  public init() {}
+
+  /// Whether the kernel can make everything but some paths read-only for a process.
+  public static var canConfineWrites: Bool { clinux_landlock_version() > 0 }
+
+  /// Passes what C takes, while the body runs.
+  func withForm<Result>(_ body: (UnsafePointer<clinux_confinement>) -> Result) -> Result {
+    let paths = CStringArray(writablePaths ?? [])
+    var form = clinux_confinement()
+    if let account {
+      form.changes_user = 1
+      form.user = account.user
+      form.group = account.group
+    }
+    form.memory_bytes = UInt64(memoryBytes ?? 0)
+    form.descriptors = UInt64(descriptorCount ?? 0)
+    form.denies_sockets = allowsSockets ? 0 : 1
+    form.confines_writes = writablePaths == nil ? 0 : 1
+    form.writable_count = writablePaths?.count ?? 0
+    return withExtendedLifetime(paths) {
+      paths.pointers.withMemoryRebound(to: UnsafePointer<CChar>?.self, capacity: form.writable_count + 1) { list in
+        form.writable = UnsafePointer(list)
+        return body(&form)
+      }
+    }
+  }
+
+  public static func == (a: Confinement, b: Confinement) -> Bool {
+    a.account?.user == b.account?.user && a.account?.group == b.account?.group && a.memoryBytes == b.memoryBytes
+      && a.descriptorCount == b.descriptorCount && a.allowsSockets == b.allowsSockets
+      && a.writablePaths == b.writablePaths
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(account?.user)
+    hasher.combine(account?.group)
+    hasher.combine(memoryBytes)
+    hasher.combine(allowsSockets)
+    hasher.combine(writablePaths)
+  }
+}
