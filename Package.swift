@@ -25,6 +25,12 @@ let fuzzTargets: [Target] =
       linkerSettings: [.unsafeFlags([Context.environment["BCFG2_FUZZ"] ?? "", "-lstdc++"])])
   ] : []
 
+/// The Python modules that templates are rendered by.
+let rendererModules = [
+  "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "trace", "values",
+  "wire",
+]
+
 let package = Package(
   name: "bcfg2-swift",
   products: [
@@ -57,6 +63,8 @@ let package = Package(
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
+      // The program of the template renderers goes into the executable.
+      resources: rendererModules.map { .embedInCode("Templates/renderer/\($0).py") },
       swiftSettings: onLoop + fuzzed),
     .executableTarget(
       name: "bcfg2-server",

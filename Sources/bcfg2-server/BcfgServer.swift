@@ -20,6 +20,9 @@ enum BcfgServer {
     }
     options.hideSecrets()
     do {
+      if let file = options.renderFile, let client = options.renderClient {
+        exit(try TemplateTool.run(options, file: file, client: client))
+      }
       exit(try ServerProcess(options).run())
     } catch {
       fail("bcfg2-server: \(error)\n", status: 1)

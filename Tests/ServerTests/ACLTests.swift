@@ -69,11 +69,11 @@ import Testing
         ("one", "GetProbes", false),
       ] {
         let metadata = try await bench.core.buildMetadata(client)
-        #expect(plugin.checkACL(metadata: metadata, rmi: rmi) == answer, "\(client) \(rmi)")
+        #expect(try await plugin.checkACL(metadata: metadata, rmi: rmi) == answer, "\(client) \(rmi)")
       }
       #expect(check(plugin, "10.0.0.1", "GetConfig") == .undecided)
       bench.edit("ACL/metadata.xml", "<MetadataACLs/>")
-      #expect(plugin.checkACL(metadata: try await bench.core.buildMetadata("one"), rmi: "GetProbes"))
+      #expect(try await plugin.checkACL(metadata: bench.core.buildMetadata("one"), rmi: "GetProbes"))
     }
   }
 
@@ -93,7 +93,7 @@ import Testing
       (bench: CoreBench, plugin: ACLPlugin) async throws in
       #expect(check(plugin, "10.0.0.1", "GetConfig") == .deny)
       #expect(check(plugin, "127.0.0.1", "GetConfig") == .allow)
-      #expect(!plugin.checkACL(metadata: try await bench.core.buildMetadata("one"), rmi: "GetConfig"))
+      #expect(try await !plugin.checkACL(metadata: bench.core.buildMetadata("one"), rmi: "GetConfig"))
       bench.edit("ACL/ip.xml", "<IPACLs><Deny method=\"A\"/></IPACLs>")
       #expect(check(plugin, "10.0.0.1", "A") == .deny)
       #expect(check(plugin, "10.0.0.1", "GetConfig") == .undecided)

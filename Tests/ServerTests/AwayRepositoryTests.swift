@@ -104,6 +104,18 @@ import XMLRPC
     Row(
       plugin: "Properties", others: ["Cfg"], bundle: "<Path name='/etc/motd'/>",
       files: ["Properties/p.xml": "<Properties><a/></Properties>", "Cfg/etc/motd/motd": "hello\n"], mark: "hello"),
+    Row(
+      plugin: "TCheetah", others: [], bundle: "<Path name='/etc/motd'/>",
+      files: ["TCheetah/etc/motd/template": "hello $metadata.hostname\n"], mark: "hello"),
+    Row(
+      plugin: "TemplateHelper", others: ["Cfg"], bundle: "<Path name='/etc/motd'/>",
+      files: [
+        "TemplateHelper/h.py": "__export__ = ['word']\nword = 'hello'\n",
+        "Cfg/etc/motd/motd.genshi": "${metadata.TemplateHelper['h'].word}\n",
+      ], mark: "hello"),
+    Row(
+      plugin: "TGenshi", others: [], bundle: "<Path name='/etc/motd'/>",
+      files: ["TGenshi/etc/motd/template.newtxt": "hello $metadata.hostname\n"], mark: "hello"),
   ]
 
   private func bench(_ row: Row, keepsAnswers: Bool = false, on loop: EventLoop) throws -> AwaySite {

@@ -18,9 +18,9 @@ import XMLRPC
     ("motd.H_a b", .unknown, nil), ("motd~", .unknown, nil), ("motdx", .unknown, nil), ("other", .unknown, nil),
     ("motd.crypt", .encrypted(.all), nil),
     ("motd.H_a.crypt", .encrypted(.host("a")), nil),
-    ("motd.genshi", .template(.all, kind: "genshi"), nil),
-    ("motd.G10_web.crypt.cheetah", .template(.group("web", priority: 10), kind: "cheetah"), nil),
-    ("motd.jinja2.crypt", .template(.all, kind: "jinja2"), .unknown),
+    ("motd.genshi", .template(.all, kind: .genshi, isEncrypted: false), nil),
+    ("motd.G10_web.crypt.cheetah", .template(.group("web", priority: 10), kind: .cheetah, isEncrypted: true), nil),
+    ("motd.jinja2.crypt", .template(.all, kind: .jinja2, isEncrypted: true), .unknown),
     ("part.genshi_include", .ignored, nil),
     ("info.xml", .infoXML, nil),
     (":test", .test(.all), nil), (":test.G10_web", .test(.group("web", priority: 10)), nil),
@@ -228,15 +228,6 @@ import XMLRPC
   #expect(await repository.text("/b").hasSuffix("is larger than the limit of [cfg] max_file_size, 8 bytes"))
   repository.write("short", "b/b")
   #expect(await repository.text("/b") == "short")
-}
-
-@Test func templatesFailNamingTheFile() async throws {
-  let repository = try CfgRepository(["a/a": "plain", "a/a.G10_web.genshi": "${x}"], on: try EventLoop())
-  #expect(await repository.text("/a") == "plain")
-  #expect(
-    await repository.text("/a", client(groups: ["web"]))
-      == "failed: Cfg: Error rendering /a: \(repository.directory.path)/Cfg/a/a.G10_web.genshi: "
-      + "genshi templates are not supported by this version")
 }
 
 @Test func pulledVersionBecomesAFile() async throws {

@@ -52,7 +52,7 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
     "Base/a.xml": "<Base><BoundPackage name=\"all\"/><Group name=\"web\"><BoundPackage name=\"web\"/></Group></Base>"
   ])
   // Loading a name that is gone must not keep the others from being loaded.
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("TGenshi", "Nonsense", "Base")) {
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("Hostbase", "Nonsense", "Base")) {
     bench async throws in
     #expect(bench.core.plugins.keys == ["Bundler", "Metadata", "Base", "DefaultACL"])
     #expect(try await bench.entries() == ["Package:all", "Package:web"])

@@ -34,7 +34,7 @@ private func answer(
     let plugin = try bench.plugin(FileProbesPlugin.self)
     let metadata = try await bench.metadata()
     #expect(
-      try plugin.getProbes(metadata).compactMap(\.name) == ["/etc/new", "/etc/known", "/etc/update", "/etc/word"])
+      try await plugin.getProbes(metadata).compactMap(\.name) == ["/etc/new", "/etc/known", "/etc/update", "/etc/word"])
     try await plugin.receiveData(
       metadata,
       [answer("/etc/new", "new\n"), answer("/etc/known", "other\n"), answer("/etc/update", "updated\n")])
@@ -205,7 +205,7 @@ private func answer(
     let path = bench.repository.write("contents\n", to: "odd \"ü\\ name", mode: 0o640)
     let escaped = String(decoding: XMLEscape.escaped(Array(path.utf8), as: .attribute), as: UTF8.self)
     bench.edit("FileProbes/config.xml", "<FileProbes><FileProbe name=\"\(escaped)\" update=\"true\"/></FileProbes>")
-    let probes = try bench.plugin(FileProbesPlugin.self).getProbes(try await bench.metadata())
+    let probes = try await bench.plugin(FileProbesPlugin.self).getProbes(bench.metadata())
     let program = try #require(probes.first?.text)
     let output = try await ChildProcess.run(
       ["python3", "-c", program], environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"], timeout: .seconds(120),

@@ -245,7 +245,8 @@ import XMLRPC
       }
     }
     let files = PluginRepository.files(
-      bundle: "<BoundPath name='/plain'/>", ["Bundler/t.xml": "<Bundle xmlns:py='http://genshi.edgewall.org/'/>"])
+      bundle: "<BoundPath name='/plain'/>",
+      ["Bundler/t.xml": "<Bundle xmlns:py='http://genshi.edgewall.org/' name='${x}'/>"])
     let groups = files["Metadata/groups.xml"]!.replacing("<Group name=\"web\"/>", with: "<Bundle name=\"t\"/>")
     try await CoreBench.run(
       files: files.merging(["Metadata/groups.xml": groups]) { $1 }, settings: PluginRepository.settings()

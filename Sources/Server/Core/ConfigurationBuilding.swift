@@ -192,6 +192,7 @@ extension ServerCore {
   public func bindStructures(_ structures: [Element], _ metadata: ClientMetadata, _ configuration: Element) async {
     logger.debug("Binding structures for \(metadata.hostname)")
     await timed("BindStructures") {
+      renderAhead(structures, metadata)
       for structure in structures {
         do {
           try await bindStructure(structure, metadata)
@@ -202,6 +203,22 @@ extension ServerCore {
         }
       }
     }
+  }
+
+  /// Begins to render the templates of all entries, so that they go to the renderers together.
+  private func renderAhead(_ structures: [Element], _ metadata: ClientMetadata) {
+    guard !interfaces.templateGenerators.isEmpty else { return }
+    var requests: [TemplateRenderer.Request] = []
+    for entry in structures.lazy.flatMap(\.children) where !entry.tag.hasPrefix("Bound") {
+      guard let name = entry.name else { continue }
+      for generator in interfaces.templateGenerators {
+        let looked = entry["altsrc"] ?? name
+        if let request = generator.templateRequest(tag: entry.tag, name: looked, realName: name, metadata) {
+          requests.append(request)
+        }
+      }
+    }
+    templates.renderAhead(requests, metadata)
   }
 
   /// Binds every entry of a structure in place. An entry that fails carries `failure`; `Bound` entries need no generator.

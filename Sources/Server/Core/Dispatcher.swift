@@ -156,7 +156,7 @@ extension ServerCore {
       throw Fault.unexpected(type: "\(Swift.type(of: error))", message: "\(error)")
     }
     do {
-      for plugin in interfaces.acls where try !plugin.checkACL(metadata: metadata, rmi: rmi) {
+      for plugin in interfaces.acls where try await !plugin.checkACL(metadata: metadata, rmi: rmi) {
         refusals.write(
           .warning, of: address.ip, to: logger, "Client \(client) failed metadata ACL checks for \(rmi)")
         return false

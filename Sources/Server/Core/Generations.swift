@@ -30,6 +30,7 @@ extension ServerCore {
   /// - Parameter client: the canonical name.
   public func clientChanged(_ client: ClientName) {
     clientGenerations[client, default: 0] &+= 1
+    clientChanges &+= 1
     metadataCache[client] = nil
     keptAnswers.removeAll(of: client)
   }

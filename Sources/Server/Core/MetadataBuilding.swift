@@ -28,9 +28,8 @@ extension ServerCore {
         source.mergeAdditionalGroups(metadata, groups.map(\.name))
       }
       for connector in interfaces.connectors {
-        if let data = try await connector.additionalData(metadata) {
-          source.mergeAdditionalData(metadata, source: connector.name, data: data)
-        }
+        let data = try await connector.additionalData(metadata) ?? NoConnectorData()
+        source.mergeAdditionalData(metadata, source: connector.name, data: data)
       }
       if metadataCacheMode == .cautious || metadataCacheMode == .aggressive {
         metadataCache[client] = metadata

@@ -16,6 +16,10 @@ public struct PluginInterfaces {
   public var acls: [any ClientACLs] = []
   public var caching: [any Caching] = []
   public var metadata: [any Metadata] = []
+  public var templateDataProviders: [any TemplateDataProvider] = []
+  public var templateGenerators: [any TemplateGenerator] = []
+  /// The plugin whose modules templates use.
+  public var helperModules: (any HelperModules)?
   /// Whether a plugin has something to do at the start or the end of a client's run.
   public private(set) var hasRunHooks = false
 
@@ -37,6 +41,9 @@ public struct PluginInterfaces {
       if let plugin = plugin as? any ClientACLs { acls.append(plugin) }
       if let plugin = plugin as? any Caching { caching.append(plugin) }
       if let plugin = plugin as? any Metadata { metadata.append(plugin) }
+      if let plugin = plugin as? any TemplateDataProvider { templateDataProviders.append(plugin) }
+      if let plugin = plugin as? any TemplateGenerator { templateGenerators.append(plugin) }
+      if let plugin = plugin as? any HelperModules { helperModules = plugin }
     }
     hasRunHooks = clientRunHooks.contains { !$0.stages.isDisjoint(with: [.start, .end]) }
   }

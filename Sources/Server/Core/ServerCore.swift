@@ -51,10 +51,19 @@ open class ServerCore: FileEventHandler {
   final var ownChanges: UInt64 = 0
   /// Changes by client, of clients that had any.
   final var clientGenerations: [ClientName: UInt64] = [:]
+  /// Changes of whatever client.
+  final var clientChanges: UInt64 = 0
   /// State of the core's debug flag.
   public final internal(set) var isDebugging: Bool
-  /// Renders files of the repository that are Genshi templates; nil where there is none. Set before plugins are loaded.
-  public var xmlTemplateRenderer: (any XMLTemplateRenderer)?
+  /// Renders the templates of the repository.
+  public final private(set) lazy var templates = TemplateRenderer(core: self)
+  /// Renders XML files of the repository that are templates: `templates`, unless another one was set before plugins are
+  /// loaded.
+  public var xmlTemplateRenderer: (any XMLTemplateRenderer)? {
+    get { otherXMLTemplateRenderer ?? templates }
+    set { otherXMLTemplateRenderer = newValue }
+  }
+  private var otherXMLTemplateRenderer: (any XMLTemplateRenderer)?
   /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay as they are.
   public var readSettings: (() throws -> Settings)?
   /// Told of settings that were read again, the old ones first: for what is the process's, such as its log.
@@ -119,6 +128,7 @@ open class ServerCore: FileEventHandler {
     repositoryChanged()
     metadataCache.removeAll()
     keptAnswers.limitBytes = settings.keptConfigurationBytes
+    templates.settingsChanged()
     for plugin in plugins.values { plugin.settingsChanged() }
   }
 
@@ -299,6 +309,7 @@ open class ServerCore: FileEventHandler {
     logger.log(level: level, "\(name): FAM shut down")
     for plugin in plugins.values { plugin.shutdown() }
     logger.log(level: level, "\(name): All plugins shut down")
+    templates.shutdown()
   }
 
   /// Logs a failure that ends a request, and makes the fault for its client: -32500, `Critical failure: MESSAGE`.

@@ -197,8 +197,23 @@ open class EntrySet: EntryFolder {
     try infoXML?.bindEntry13(entry, metadata)
   }
 
-  /// Binds at once.
-  open var binder: EntryBinder { .now { [self] in try bindEntry($0, $1) } }
+  /// Binds at once, unless info.xml has to be rendered first.
+  open var binder: EntryBinder {
+    guard let infoXML, infoXML.isTemplate else { return .now { [self] in try bindEntry($0, $1) } }
+    return .later { [self] in
+      defaults.apply(to: $0)
+      try await prepareInfo($1)
+      try bindEntry($0, $1)
+    }
+  }
+
+  /// Renders info.xml for a client where it is a template: before `bindInfo`.
+  public func prepareInfo(_ metadata: ClientMetadata) async throws {
+    try await infoXML?.prepare(metadata, by: renderer?())
+  }
+
+  /// What renders info.xml where it is a template.
+  public var renderer: (() -> (any XMLTemplateRenderer)?)?
 
   /// The folder is gone.
   open func stopWatching() { infoXML?.stopWatching() }

@@ -16,7 +16,7 @@ public final class InfoXML: StructFile {
   ///
   /// - Throws: `PluginExecutionError` where none applies.
   public func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {
-    let found = compiled?.select(metadata, entry: entry) ?? []
+    let found = structure(for: metadata)?.select(metadata, entry: entry) ?? []
     guard let info = found.first else {
       throw PluginExecutionError("No metadata found in \(path) for \(entry.name ?? "None")")
     }
@@ -40,7 +40,7 @@ public final class InfoXML: StructFile {
   ///
   /// - Throws: `PluginExecutionError` where none applies.
   public func bindEntry13(_ entry: Element, _ metadata: ClientMetadata) throws {
-    guard let root = compiled?.root, let info = Self.last(root.parts, metadata, entry) else {
+    guard let root = structure(for: metadata)?.root, let info = Self.last(root.parts, metadata, entry) else {
       throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")
     }
     for (name, value) in info.attributes where !name.hasPrefix("__") { entry[name] = value }
@@ -67,6 +67,6 @@ public final class InfoXML: StructFile {
 
   /// Copies of the `<Info>` elements that apply to the client and the entry.
   public func match(_ metadata: ClientMetadata, entry: Element) -> [Element] {
-    compiled?.match(metadata, entry: entry) ?? []
+    structure(for: metadata)?.match(metadata, entry: entry) ?? []
   }
 }

@@ -61,15 +61,31 @@ public final class PriorityDirectory {
   private var sources: [Source] = []
   /// Names of the unconditional rules, by tag; with 1.3 of all.
   private var names: NameTable<NameSet> = [:]
-  /// The client for whom templates were rendered last.
-  private weak var renderedFor: ClientMetadata?
+  /// Indexes of what templates gave, by the structure: one that is kept is indexed once.
+  private var rendered: [ObjectIdentifier: (structure: CompiledStructure, index: CandidateIndex)] = [:]
+  /// Bound of `rendered`; beyond it all of it is forgotten.
+  private static let renderedLimit = 256
 
   private struct Source {
     let file: PriorityStructFile
     let version: UInt64
-    /// Nil where a template was not rendered.
+    /// Nil for a template.
     var index: CandidateIndex?
   }
+
+  /// What the templates of the folder gave for one client, by path.
+  private final class Prepared {
+    let version: UInt64
+    let indexes: [String: CandidateIndex]
+
+    init(_ version: UInt64, _ indexes: [String: CandidateIndex]) {
+      self.version = version
+      self.indexes = indexes
+    }
+  }
+
+  /// Grows with each change of the folder.
+  private var version: UInt64 = 0
 
   /// Reads the folder and watches it.
   public init(
@@ -109,7 +125,8 @@ public final class PriorityDirectory {
       return Source(file: file, version: file.version, index: index)
     }
     hasTemplates = sources.contains { $0.file.isTemplate }
-    renderedFor = nil
+    version += 1
+    rendered = [:]
     names = [:]
     for source in sources {
       guard let compiled = source.file.compiled else { continue }
@@ -129,24 +146,39 @@ public final class PriorityDirectory {
     update()
   }
 
-  /// Renders templates for a client, unless it was the last one.
+  /// Renders templates for a client, unless they were.
   ///
   /// A template that fails is logged and left out.
   public func prepare(_ metadata: ClientMetadata) async {
-    guard hasTemplates, renderedFor !== metadata else { return }
-    var rendered: [String: CandidateIndex] = [:]
+    guard hasTemplates, prepared(metadata)?.version != version else { return }
+    let start = version
+    var indexes: [String: CandidateIndex] = [:]
     for source in sources where source.file.isTemplate {
       do {
-        let compiled = try await source.file.resolved(metadata, by: renderer)
-        rendered[source.file.path] = makeIndex(compiled)
+        indexes[source.file.path] = index(of: try await source.file.resolved(metadata, by: renderer))
       } catch {
+        metadata.dependOnMore()
         logger.error("Failed to render template \(source.file.path): \(error)")
       }
     }
-    for position in sources.indices where sources[position].file.isTemplate {
-      sources[position].index = rendered[sources[position].file.path]
-    }
-    renderedFor = metadata
+    metadata.attachments[ObjectIdentifier(self)] = Prepared(start, indexes)
+  }
+
+  private func prepared(_ metadata: ClientMetadata) -> Prepared? {
+    metadata.attachments[ObjectIdentifier(self)] as? Prepared
+  }
+
+  private func index(of structure: CompiledStructure) -> CandidateIndex {
+    if let known = rendered[ObjectIdentifier(structure)] { return known.index }
+    if rendered.count >= Self.renderedLimit { rendered = [:] }
+    let index = makeIndex(structure)
+    rendered[ObjectIdentifier(structure)] = (structure, index)
+    return index
+  }
+
+  /// The rules of a file for a client; nil for a template that was not rendered.
+  private func index(of source: Source, _ metadata: ClientMetadata) -> CandidateIndex? {
+    source.index ?? prepared(metadata)?.indexes[source.file.path]
   }
 
   /// Whether an unconditional rule, with 1.3 any rule, has this tag and exactly this name.
@@ -158,7 +190,7 @@ public final class PriorityDirectory {
   /// Whether any rule fits an entry for a client, with 1.3 for whatever client.
   public func handles(_ entry: Element, _ metadata: ClientMetadata) -> Bool {
     for source in sources {
-      guard let index = source.index else { continue }
+      guard let index = index(of: source, metadata) else { continue }
       let candidates = index.candidates(tag: entry.tag, name: entry.name)
       if compatibility == .bcfg213 ? !candidates.isEmpty : candidates.contains(where: { $0.holds(metadata) }) {
         return true
@@ -175,7 +207,7 @@ public final class PriorityDirectory {
     var isTied = false
     let (tag, name) = (entry.tag, entry.name)
     for source in sources {
-      guard let index = source.index else { continue }
+      guard let index = index(of: source, metadata) else { continue }
       for candidate in index.contenders(tag: tag, name: name, metadata) where candidate.holds(metadata) {
         guard let known = best, known.file.priority >= source.file.priority else {
           best = (source.file, candidate)
@@ -195,7 +227,7 @@ public final class PriorityDirectory {
         + "\(entry.name ?? "None") for \(metadata.hostname)"
       logger.error("\(message)")
       let files = sources.flatMap { source in
-        (source.index?.contenders(tag: tag, name: name, metadata) ?? []).filter { $0.holds(metadata) }
+        (index(of: source, metadata)?.contenders(tag: tag, name: name, metadata) ?? []).filter { $0.holds(metadata) }
           .map { _ in source.file.path }
       }
       logger.error("\(files.joined(separator: ", "))")

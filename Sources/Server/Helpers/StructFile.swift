@@ -1,3 +1,4 @@
+import EventLoop
 import Logging
 
 /// An XML file with Group and Client conditions around its contents.
@@ -14,19 +15,61 @@ open class StructFile: XMLFileBacked {
   /// What decides, beside Group and Client: `Path` for info.xml.
   open var conditionTags: Set<String> { CompiledStructure.standardConditions }
 
-  /// True where the file is a Genshi template: named `*.genshi`, or with the prefix `py` bound to Genshi's namespace on
-  /// the root element.
-  public private(set) var isTemplate = false
+  /// The text of a file that is a Genshi template: named `*.genshi`, or with the prefix `py` bound to Genshi's namespace
+  /// on the root element, and with something to replace in it. nil for other files.
+  public private(set) var templateSource: TemplateSource?
+  public var isTemplate: Bool { templateSource != nil }
+
+  /// Whether a file of this kind is rendered by 1.3.4 too: there only bundles and GroupLogic are.
+  open var isTemplateIn13: Bool { false }
 
   /// Decrypts elements with `encrypted="<passphrase name>"`; nil leaves them as they are.
   public var encryption: Encryption?
 
   open override func compile(_ document: RepositoryDocument) throws {
     if let encryption { try decrypt(document.root, encryption) }
-    compiled = CompiledStructure(document.root, path: path, conditionTags: conditionTags)
-    isTemplate =
-      path.hasSuffix(".genshi") || document.namespaces["py"] == "http://genshi.edgewall.org/"
+    try findTemplate(document)
+    compiled = compileContents(document.root)
     version += 1
+  }
+
+  /// The root of a document, the file's own or what its template gave, ready to be matched.
+  open func compileContents(_ root: Element) -> CompiledStructure {
+    CompiledStructure(root, path: path, conditionTags: conditionTags)
+  }
+
+  private func findTemplate(_ document: RepositoryDocument) throws {
+    guard path.hasSuffix(".genshi") || document.namespaces["py"] == GenshiText.namespace else {
+      templateSource = nil
+      return
+    }
+    let bytes = try AtomicFile.readFile(path, limitBytes: RepositoryXML.fileLimitBytes)
+    guard GenshiText.hasDirectives(bytes) else {
+      templateSource = nil
+      return
+    }
+    let source = templateSource ?? TemplateSource(path: path)
+    source.update(bytes)
+    templateSource = source
+  }
+
+  // MARK: Matching
+
+  /// Renders the file for a client where it is a template: `match` and `xmlMatch` then take what it gave.
+  ///
+  /// - Throws: what is wrong with the template, with file and line.
+  public func prepare(_ metadata: ClientMetadata, by renderer: (any XMLTemplateRenderer)?) async throws {
+    guard isTemplate else { return }
+    metadata.attachments[ObjectIdentifier(self)] = try await resolved(metadata, by: renderer)
+  }
+
+  /// The document for a client: the file's own, or what `prepare` rendered; nil where it was never good, or is a template
+  /// that was not rendered.
+  public func structure(for metadata: ClientMetadata) -> CompiledStructure? {
+    guard isTemplate else { return compiled }
+    if let rendered = metadata.attachments[ObjectIdentifier(self)] as? CompiledStructure { return rendered }
+    reportProblem("\(path) is a template that was not rendered")
+    return nil
   }
 
   /// - Throws: `XMLFileError` where an element cannot be decrypted, unless the document or bcfg2.conf are lax about it.
@@ -55,7 +98,7 @@ open class StructFile: XMLFileBacked {
 
   /// The elements that apply to a client, in document order, conditions resolved; copies.
   public func match(_ metadata: ClientMetadata) -> [Element] {
-    compiled?.match(metadata) ?? []
+    structure(for: metadata)?.match(metadata) ?? []
   }
 
   /// The whole document as it applies to a client, a copy without conditions: at each level the unconditional children
@@ -63,17 +106,30 @@ open class StructFile: XMLFileBacked {
   ///
   /// - Throws: `PluginExecutionError` where the file has never been good.
   public func xmlMatch(_ metadata: ClientMetadata) throws -> Element {
-    guard let compiled else { throw PluginExecutionError("\(path) has no data") }
-    return compiled.xmlMatch(metadata)
+    guard let structure = structure(for: metadata) else { throw PluginExecutionError("\(path) has no data") }
+    return structure.xmlMatch(metadata)
+  }
+}
+
+/// What of a text is Genshi's to replace.
+enum GenshiText {
+  static let namespace = "http://genshi.edgewall.org/"
+
+  /// Whether a document has more of Genshi than a declared prefix: nothing else needs to be rendered.
+  static func hasDirectives(_ bytes: [UInt8]) -> Bool {
+    if bytes.contains(UInt8(ascii: "$")) || contains(bytes, "<?python") || contains(bytes, "XInclude") { return true }
+    // A second declaration is another prefix.
+    return count(bytes, "py:") > 0 || count(bytes, namespace) > 1
   }
 
-  /// As `match` for a document that was rendered from a template.
-  public func match(rendered root: Element, _ metadata: ClientMetadata) -> [Element] {
-    CompiledStructure(root, path: path, conditionTags: conditionTags).match(metadata)
-  }
+  private static func contains(_ bytes: [UInt8], _ word: String) -> Bool { count(bytes, word) > 0 }
 
-  /// As `xmlMatch` for a document that was rendered from a template.
-  public func xmlMatch(rendered root: Element, _ metadata: ClientMetadata) -> Element {
-    CompiledStructure(root, path: path, conditionTags: conditionTags).xmlMatch(metadata)
+  private static func count(_ bytes: [UInt8], _ word: String) -> Int {
+    let word = Array(word.utf8)
+    guard bytes.count >= word.count else { return 0 }
+    return (0...(bytes.count - word.count)).count { start in
+      // The first byte first: most places are done with it.
+      bytes[start] == word[0] && bytes[start..<(start + word.count)].elementsEqual(word)
+    }
   }
 }

@@ -6,6 +6,17 @@ public protocol XMLTemplateRenderer: AnyObject {
   ///
   /// - Throws: what is wrong with the template, with file and line.
   func render(path: String, _ metadata: ClientMetadata) async throws -> Element
+  /// The same of a structure file, ready to be matched; it says by `ClientMetadata.dependOnMore` where it depends on more
+  /// than files, settings and the client's own data.
+  func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure
+}
+
+extension XMLTemplateRenderer {
+  public func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure {
+    // A template's code may ask for anything.
+    metadata.dependOnMore()
+    return file.compileContents(try await render(path: file.path, metadata))
+  }
 }
 
 extension StructFile {
@@ -17,9 +28,6 @@ extension StructFile {
     guard let compiled else { throw PluginExecutionError("\(path) has no data") }
     guard isTemplate else { return compiled }
     guard let renderer else { throw PluginExecutionError("\(path) is a template, and nothing renders templates") }
-    // A template's code may ask for anything.
-    metadata.dependOnMore()
-    let root = try await renderer.render(path: path, metadata)
-    return CompiledStructure(root, path: path, conditionTags: conditionTags)
+    return try await renderer.structure(of: self, metadata)
   }
 }

@@ -12,17 +12,17 @@ public final class ClientMetadata {
   /// The canonical host name, lower case.
   public let hostname: ClientName
   /// The profile group; nil where none was found.
-  public var profile: String?
+  public var profile: String? { didSet { templateSerial = nil } }
   /// Bundles of all the client's groups, in the order in which they were found.
-  public var bundles: OrderedSet<Name>
+  public var bundles: OrderedSet<Name> { didSet { templateSerial = nil } }
   /// Other names of the client.
   public let aliases: Set<ClientName>
   /// Addresses that clients.xml gives to the client.
   public let addresses: NameSet
   /// Every group that the client is a member of.
-  public var groups: NameSet
+  public var groups: NameSet { didSet { templateSerial = nil } }
   /// Category to the group of it that the client is in.
-  public var categories: NameTable<String>
+  public var categories: NameTable<String> { didSet { templateSerial = nil } }
   public let uuid: String?
   /// The client's own password.
   public let password: String?
@@ -40,6 +40,10 @@ public final class ClientMetadata {
   public private(set) var dependsOnMore = false
 
   private var data: [String: any ConnectorData] = [:]
+  /// The number under which renderers know this state of it; nil before they do.
+  var templateSerial: UInt64?
+  /// What is made for the configuration that is built with it: templates that are rendered ahead, rules.
+  var attachments: [ObjectIdentifier: AnyObject] = [:]
 
   public init(
     hostname: ClientName, profile: String?, groups: NameSet, bundles: OrderedSet<Name>,
@@ -70,6 +74,7 @@ public final class ClientMetadata {
   public func addData(_ value: any ConnectorData, of connector: String) {
     guard data[connector] == nil else { return }
     data[connector] = value
+    templateSerial = nil
     connectors.append(connector)
   }
 

@@ -65,6 +65,10 @@ public protocol Metadata: Plugin {
   func listClients() async -> [ClientName]
   /// All known clients with their recorded names and addresses, in the order of the record.
   func listKnownClients() async -> [KnownClient]
+  /// Whether a name, or an alias, is that of a known client.
+  func knowsClient(_ name: ClientName) -> Bool
+  /// Names of all groups that anything speaks of, defined or not.
+  var knownGroups: NameSet { get }
   /// Reads the list of clients again where it is kept in a database.
   func updateClientList() async
   /// Asserts a client's profile. It is on disk when this returns.
@@ -77,6 +81,8 @@ public protocol Metadata: Plugin {
 extension Metadata {
   public func listKnownClients() async -> [KnownClient] { await listClients().map { KnownClient($0) } }
 
+  public var knownGroups: NameSet { NameSet(groups.keys) }
+  public func knowsClient(_ name: ClientName) -> Bool { true }
   public func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress)
     -> AuthenticationDecision?
   { nil }
@@ -167,12 +173,12 @@ public enum ACLDecision: Sendable {
 public protocol ClientACLs: Plugin {
   /// - Parameter rmi: the wire name of the call, `Plugin.method` for plugin RMI.
   func checkACL(address: ClientAddress, rmi: String) throws -> ACLDecision
-  func checkACL(metadata: ClientMetadata, rmi: String) throws -> Bool
+  func checkACL(metadata: ClientMetadata, rmi: String) async throws -> Bool
 }
 
 extension ClientACLs {
   public func checkACL(address: ClientAddress, rmi: String) throws -> ACLDecision { .allow }
-  public func checkACL(metadata: ClientMetadata, rmi: String) throws -> Bool { true }
+  public func checkACL(metadata: ClientMetadata, rmi: String) async throws -> Bool { true }
 }
 
 /// Plugins that cache what they know; the core and other plugins make them forget.

@@ -47,11 +47,13 @@ public final class ACLPlugin: Plugin, ClientACLs {
     return decision
   }
 
-  public func checkACL(metadata: ClientMetadata, rmi: String) -> Bool {
+  /// - Throws: what is wrong with metadata.xml, where it is a template: nobody is let in.
+  public func checkACL(metadata: ClientMetadata, rmi: String) async throws -> Bool {
+    try await clients.prepare(metadata, by: core.xmlTemplateRenderer)
     let isAllowed: Bool
     let reason: String
     let isLocal = ["localhost", "localhost.localdomain"].contains(metadata.hostname.text)
-    if let rules = clients.compiled {
+    if let rules = clients.structure(for: metadata) {
       if rules.root.parts.isEmpty {
         (isAllowed, reason) = (true, "No metadata ACLs, allow")
       } else if let rule = rules.select(metadata).first(where: { Self.fits($0.source["method"], rmi) }) {

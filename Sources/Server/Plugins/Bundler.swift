@@ -82,7 +82,11 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
         structures.append(structure)
       } catch {
         if bundle.isTemplate {
-          logger.error("Bundler: Failed to render templated bundle \(name): \(error)")
+          let isTemplateError = (error as? TemplateFailure)?.isTemplateError ?? true
+          logger.error(
+            isTemplateError
+              ? "Bundler: Failed to render templated bundle \(name): \(error)"
+              : "Bundler: Unexpected bundler error for \(name): \(error)")
         } else {
           logger.error("Bundler: Bundle \(name) is left out, there is no good version of it: \(error)")
         }
@@ -165,6 +169,8 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
 
 /// The file of one bundle.
 public final class BundleFile: StructFile {
+  public override var isTemplateIn13: Bool { true }
+
   /// The file's name without `.xml` or `.genshi`.
   public var bundleName: String { Self.name(ofFile: RepositoryPath.name(of: path)) ?? "" }
 

@@ -68,6 +68,7 @@ public final class DecisionsPlugin: Plugin, Decision, FileEventHandler {
     }
     guard let file = files[mode] else { throw PluginExecutionError("no decision list is called '\(mode)'") }
     guard file.compiled != nil else { return [] }
+    try await file.prepare(metadata, by: core.xmlTemplateRenderer)
     return Self.decisions(in: try file.xmlMatch(metadata))
   }
 

@@ -41,44 +41,17 @@ final class GroupLogicPlugin: Plugin, Connector {
 private final class GroupLogicFile: StructFile {
   /// What stands for `<Group/>` while the document is compiled.
   private static let memberTag = "{GroupLogic}Group"
-  private static let genshi = "{http://genshi.edgewall.org/}"
 
-  /// The document for clients; nil where it has to be rendered for each.
-  private var plain: CompiledStructure?
-
-  override func compile(_ document: RepositoryDocument) throws {
-    try super.compile(document)
-    plain = Self.hasDirectives(document.root) ? nil : Self.compiled(document.root, path)
-  }
+  override var isTemplateIn13: Bool { true }
 
   /// `<Group>` elements below the root as they apply to a client.
   func groups(_ metadata: ClientMetadata, by renderer: (any XMLTemplateRenderer)?) async throws -> [Element] {
-    guard compiled != nil else { throw PluginExecutionError("\(path) has no data") }
-    let structure: CompiledStructure
-    if let plain {
-      structure = plain
-    } else {
-      guard let renderer else { throw PluginExecutionError("\(path) is a template, and nothing renders templates") }
-      metadata.dependOnMore()
-      structure = Self.compiled(try await renderer.render(path: path, metadata), path)
-    }
-    return structure.xmlMatch(metadata).children(tagged: Self.memberTag)
+    try await resolved(metadata, by: renderer).xmlMatch(metadata).children(tagged: Self.memberTag)
   }
 
-  private static func compiled(_ root: Element, _ path: String) -> CompiledStructure {
+  override func compileContents(_ root: Element) -> CompiledStructure {
     let copy = root.deepCopy()
-    copy.forEachDescendant { if $0.tag == "Group", $0.isLeaf { $0.tag = memberTag } }
+    copy.forEachDescendant { if $0.tag == "Group", $0.isLeaf { $0.tag = Self.memberTag } }
     return CompiledStructure(copy, path: path)
-  }
-
-  /// Whether anything in a document is Genshi's to replace. A declared prefix alone makes no template of it.
-  private static func hasDirectives(_ root: Element) -> Bool {
-    func isDirective(_ element: Element) -> Bool {
-      element.tag.hasPrefix(genshi) || (element.text?.utf8.contains(UInt8(ascii: "$")) ?? false)
-        || element.attributes.contains { $0.name.hasPrefix(genshi) || $0.value.utf8.contains(UInt8(ascii: "$")) }
-    }
-    var found = isDirective(root)
-    root.forEachDescendant { found = found || isDirective($0) }
-    return found
   }
 }

@@ -48,6 +48,7 @@ final class NagiosGenPlugin: Plugin, Generator {
     if !hostGroups.isEmpty { lines.append(Self.line("hostgroups", hostGroups.sorted().joined(separator: ","))) }
     // Of two options of one name the last one counts, where the first one stands.
     var options = Attributes()
+    try await config.prepare(metadata, by: core.xmlTemplateRenderer)
     for option in config.match(metadata) where option.tag == "Option" {
       options[option.name ?? "None"] = option.text ?? "None"
     }

@@ -4,7 +4,7 @@ import XMLRPC
 /// What a client's `ohai` knows of it: asked for by a probe, kept as JSON, given to templates.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Ohai.py.
-final class OhaiPlugin: Plugin, Probing, Connector, Caching {
+final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
   override class var name: String { "Ohai" }
 
   private static let limitBytes = 64 << 20
@@ -59,11 +59,17 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching {
     ) { [self] in
       written = FileVersion.Status(of: path)
       keep(new, of: client, bytes: bytes)
+      core.replicate([], of: client, for: self)
       core.expireMetadataCache(client)
     }
     // Another report may have come meanwhile, whose file is not on disk yet.
     if written == FileVersion.Status(of: path) { keep(new, of: client, bytes: bytes, onDisk: written) }
   }
+
+  /// The data is on disk already: it is read again.
+  func takeReplica(_ data: [UInt8], of client: ClientName) { cache.remove(client) }
+
+  func reloadReplicas() { cache.removeAll() }
 
   /// - Throws: `PluginExecutionError` where the plugin's folder is away, and nothing is known of the client.
   func additionalData(_ metadata: ClientMetadata) throws -> (any ConnectorData)? {

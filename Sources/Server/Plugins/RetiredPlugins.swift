@@ -19,8 +19,6 @@ extension PluginRegistry {
     "Statistics": "use Reporting",
     "Svcmgr": "use Rules for Service entries",
     "Svn2": "use Svn",
-    "TCheetah": "use Cfg: name the template FILE.cheetah",
-    "TGenshi": "use Cfg: name the template FILE.genshi",
     "Vhost": "use Cfg with a template",
   ]
 

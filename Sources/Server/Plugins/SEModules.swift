@@ -8,10 +8,12 @@ final class SEModulesPlugin: GroupSpool<EntrySet> {
   override var entryType: String { "SEModule" }
 
   override func makeEntrySet(name: String, path: String) -> EntrySet {
-    EntrySet(
+    let set = EntrySet(
       baseName: RepositoryPath.name(of: path), folder: path, defaults: core.settings.pathDefaults,
       compatibility: core.settings.compatibility, monitor: core.fileMonitor, logger: logger
     ) { [logger] in SEModuleData(path: $0, specificity: $1, logger: logger) }
+    set.renderer = { [unowned core] in core.xmlTemplateRenderer }
+    return set
   }
 
   override func settingsChanged() {
@@ -26,7 +28,14 @@ final class SEModulesPlugin: GroupSpool<EntrySet> {
       return nil
     }
     let module = name.hasSuffix(".pp") ? name.dropLast(3) : name[...]
-    return .now { entry, metadata in
+    if case .now = set.binder {
+      return .now { entry, metadata in
+        entry.name = String(module.drop { $0 == "/" })
+        try set.bindEntry(entry, metadata)
+      }
+    }
+    return .later { entry, metadata in
+      try await set.prepareInfo(metadata)
       entry.name = String(module.drop { $0 == "/" })
       try set.bindEntry(entry, metadata)
     }

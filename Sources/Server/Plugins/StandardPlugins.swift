@@ -33,6 +33,9 @@ extension PluginRegistry {
       SSHbasePlugin.self,
       SSLCAPlugin.self,
       SvnPlugin.self,
+      TCheetahPlugin.self,
+      TemplateHelperPlugin.self,
+      TGenshiPlugin.self,
       TriggerPlugin.self,
     ], retired: retiredPlugins, planned: plannedPlugins)
 }

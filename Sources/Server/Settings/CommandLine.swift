@@ -24,6 +24,10 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   public var configurationFile: String?
   /// `-D`.
   public var pidFile: String?
+  /// `--render`: a template to render in place of serving.
+  public var renderFile: String?
+  /// `--client`: whom it is rendered for.
+  public var renderClient: String?
   /// Values that win over the file's.
   public internal(set) var values: [SettingDefinition.Place: Value] = [:]
 
@@ -63,7 +67,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   }
 
   enum Action {
-    case configuration, pidFile, help, version
+    case configuration, pidFile, help, version, render, client
     /// Sets an option of the file to the argument.
     case set(String, String)
     /// A flag: sets an option of the file to this text.
@@ -113,6 +117,10 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     .init(
       short: "v", long: "verbose", argument: nil, action: .flag("logging", "verbose", "true"),
       help: "Log verbose output"),
+    .init(
+      short: nil, long: "render", argument: "FILE", action: .render,
+      help: "Render one template, print the output and, on standard error, what it read; do not serve"),
+    .init(short: nil, long: "client", argument: "NAME", action: .client, help: "The client that --render renders for"),
     .init(short: "h", long: "help", argument: nil, action: .help, help: "Print this and exit"),
     .init(short: nil, long: "version", argument: nil, action: .version, help: "Print the version and exit"),
   ]
@@ -137,9 +145,15 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
         case .version: return .print("\(program) \(version)\n")
         case .configuration: result.configurationFile = argument
         case .pidFile: result.pidFile = argument
+        case .render: result.renderFile = argument
+        case .client: result.renderClient = argument
         case .set(let section, let name): result.set(section, name, to: argument ?? "", typed: typed)
         case .flag(let section, let name, let text): result.set(section, name, to: text, typed: typed)
         }
+      }
+      if (result.renderFile == nil) != (result.renderClient == nil) {
+        return .usage(
+          "\(program): --render and --client need each other\nTry '\(program) --help' for more information.\n")
       }
       return .run(result)
     }

@@ -18,6 +18,29 @@ nonisolated extension SettingRegistry {
     .init("cfg", "category", .text, .only14, help: "Group category that created data is specific to"),
     .init("cfg", "passphrase", .text, .only14, help: "Name of the passphrase that encrypts created data"),
     .init("cfg", "handlers", .commaList, .only14, help: "Kinds of Cfg files to support; default: all"),
+    .init("templates", "python", .path, default: "/usr/bin/python3", .ours, help: "Interpreter that renders templates"),
+    .init(
+      "templates", "processes", .integer(1...1024), .ours,
+      help: "Renderer processes, at most; default: processors, shared by the children of the multiprocessing core"),
+    .init(
+      "templates", "timeout", .seconds, default: "30", .ours,
+      help: "Seconds that one template may take before its process is replaced; 0 allows none"),
+    .init(
+      "templates", "memory", .size, default: "512m", .ours, help: "Address space of a renderer process"),
+    .init(
+      "templates", "cache", .choice(["traced", "never"]), default: "traced", .ours,
+      help: "Whether results are used again for as long as what the template read is the same"),
+    .init(
+      "templates", "cache_size", .size, default: "64m", .ours,
+      help: "Most memory for results that are kept; 0 keeps none"),
+    .init(
+      "templates", "user", .user, .ours, help: "User that renderers run as; default: the server's"),
+    .init(
+      "templates", "group", .group, .ours, help: "Group that renderers run as; default: that of the same number"),
+    .init(
+      "templates", "network", .boolean, default: "yes", .ours,
+      help: "Whether templates may use the network, name service included"),
+
     .init("sshkeys", "category", .text, help: "Group category that created SSH keys are specific to"),
     .init("sshkeys", "passphrase", .text, help: "Name of the passphrase that encrypts created SSH keys"),
     .init("sshbase", "passphrase", .text, .only14, help: "Name of the passphrase that encrypts created host keys"),

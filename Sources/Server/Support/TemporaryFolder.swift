@@ -14,6 +14,14 @@ import Glibc
     path = String(cString: made)
   }
 
+  /// A folder that belongs to another user, for a child that runs as that one; nil: this process's.
+  public convenience init(owner: UInt32?, group: UInt32?) throws(SystemError) {
+    try self.init()
+    if let owner, owner != geteuid() {
+      if chown(path, owner, group ?? owner) != 0 { throw SystemError(call: "chown", errno: errno, detail: path) }
+    }
+  }
+
   isolated deinit { Self.remove(path) }
 
   /// Writes a file that only this user can read, and returns its path.

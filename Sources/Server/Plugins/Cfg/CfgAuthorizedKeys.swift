@@ -18,6 +18,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
 
   override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
     var lines: [String] = []
+    try await file.prepare(metadata, by: plugin.core.xmlTemplateRenderer)
     for allow in try file.xmlMatch(metadata).children(tagged: "Allow") {
       guard let key = try await key(allow, metadata) else { continue }
       let line = options(allow).joined(separator: ",") + " " + key

@@ -130,6 +130,12 @@ class CfgFilter: CfgFile {
 
 /// A file that sets attributes of an entry: owner, group, mode ...
 class CfgInfo: CfgFile {
+  /// True where nothing has to be rendered first.
+  var isImmediate: Bool { true }
+
+  /// Renders what is a template: before `bindInfo`.
+  func prepare(_ metadata: ClientMetadata) async throws {}
+
   /// Sets the attributes for a client.
   func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
     fatalError("\(type(of: self)) sets nothing")

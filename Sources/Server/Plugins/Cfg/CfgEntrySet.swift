@@ -32,7 +32,9 @@ public final class CfgEntrySet: EntryFolder {
 
   /// How entries are bound: at once where nothing waits.
   public var binder: EntryBinder {
-    if isImmediate && (scripts.isEmpty || !validates) { return .now { [self] in try bindNow($0, $1) } }
+    if isImmediate && (scripts.isEmpty || !validates) && (infos.first?.isImmediate ?? true) {
+      return .now { [self] in try bindNow($0, $1) }
+    }
     return .later { [self] in try await bind($0, $1) }
   }
 
@@ -78,8 +80,9 @@ public final class CfgEntrySet: EntryFolder {
     switch kind {
     case .plain(let specificity): return CfgPlainFile(path: file, specificity: specificity, plugin: plugin)
     case .encrypted(let specificity): return CfgEncryptedFile(path: file, specificity: specificity, plugin: plugin)
-    case .template(let specificity, let kind):
-      return CfgTemplateFile(path: file, specificity: specificity, kind: kind, plugin: plugin)
+    case .template(let specificity, let kind, let isEncrypted):
+      return CfgTemplateFile(
+        path: file, specificity: specificity, kind: kind, isEncrypted: isEncrypted, plugin: plugin)
     case .infoXML: return CfgInfoXMLFile(path: file, specificity: .all, plugin: plugin)
     case .legacyInfo: return CfgLegacyInfoFile(path: file, specificity: .all, plugin: plugin)
     case .test(let specificity): return CfgTestScript(path: file, specificity: specificity, plugin: plugin)
@@ -140,8 +143,14 @@ public final class CfgEntrySet: EntryFolder {
     try finish(entry, contents)
   }
 
-  /// Binds with filters, creators and verifiers.
+  /// The template that makes an entry for a client; nil where a file of another kind does.
+  func template(for metadata: ClientMetadata) -> CfgTemplateFile? { generator(for: metadata) as? CfgTemplateFile }
+
+  /// Binds with templates, filters, creators and verifiers.
   private func bind(_ entry: Element, _ metadata: ClientMetadata) async throws {
+    // An entry whose info.xml fails has these all the same.
+    plugin.core.settings.pathDefaults.apply(to: entry)
+    try await infos.first?.prepare(metadata)
     try bindInfo(entry, metadata)
     var contents: CfgContents
     if let generator = generator(for: metadata) {

@@ -6,8 +6,7 @@
 enum CfgFileName: Equatable {
   case plain(Specificity)
   case encrypted(Specificity)
-  /// A template, which this version does not render.
-  case template(Specificity, kind: String)
+  case template(Specificity, kind: TemplateJob.Kind, isEncrypted: Bool)
   case infoXML
   /// `info` or `:info` of 1.3.
   case legacyInfo
@@ -23,11 +22,12 @@ enum CfgFileName: Equatable {
   case unknown
 
   /// Endings of templates, in the order in which they are tried.
-  private static let templates: [(ending: String, kind: String, handler: CfgHandler)] = [
-    (".genshi.crypt", "genshi", .encryptedGenshi), (".crypt.genshi", "genshi", .encryptedGenshi),
-    (".cheetah.crypt", "cheetah", .encryptedCheetah), (".crypt.cheetah", "cheetah", .encryptedCheetah),
-    (".jinja2.crypt", "jinja2", .encryptedJinja2), (".crypt.jinja2", "jinja2", .encryptedJinja2),
-    (".genshi", "genshi", .genshi), (".cheetah", "cheetah", .cheetah), (".jinja2", "jinja2", .jinja2),
+  private static let templates: [(ending: String, kind: TemplateJob.Kind, isEncrypted: Bool, handler: CfgHandler)] = [
+    (".genshi.crypt", .genshi, true, .encryptedGenshi), (".crypt.genshi", .genshi, true, .encryptedGenshi),
+    (".cheetah.crypt", .cheetah, true, .encryptedCheetah), (".crypt.cheetah", .cheetah, true, .encryptedCheetah),
+    (".jinja2.crypt", .jinja2, true, .encryptedJinja2), (".crypt.jinja2", .jinja2, true, .encryptedJinja2),
+    (".genshi", .genshi, false, .genshi), (".cheetah", .cheetah, false, .cheetah),
+    (".jinja2", .jinja2, false, .jinja2),
   ]
 
   /// - Parameters:
@@ -57,7 +57,7 @@ enum CfgFileName: Equatable {
     if let rest = name.dropping(prefix: base) {
       for template in templates where handlers.contains(template.handler) {
         if let specificity = specificity(rest, before: template.ending) {
-          return .template(specificity, kind: template.kind)
+          return .template(specificity, kind: template.kind, isEncrypted: template.isEncrypted)
         }
       }
       if handlers.contains(.encrypted), let specificity = specificity(rest, before: ".crypt") {

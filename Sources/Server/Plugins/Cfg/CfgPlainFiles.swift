@@ -42,24 +42,6 @@ final class CfgEncryptedFile: CfgGenerator {
   }
 }
 
-/// A template: its entry fails, because this version renders none.
-final class CfgTemplateFile: CfgGenerator {
-  /// `genshi`, `cheetah` or `jinja2`.
-  let kind: String
-
-  init(path: String, specificity: Specificity, kind: String, plugin: CfgPlugin) {
-    self.kind = kind
-    super.init(path: path, specificity: specificity, plugin: plugin)
-  }
-
-  /// Its contents are of no use.
-  override func load() {}
-
-  override func immediateContents() throws -> CfgContents {
-    throw PluginExecutionError("\(path): \(kind) templates are not supported by this version")
-  }
-}
-
 /// info.xml: attributes by group, client and path.
 final class CfgInfoXMLFile: CfgInfo {
   private let infoXML: InfoXML
@@ -72,6 +54,12 @@ final class CfgInfoXMLFile: CfgInfo {
   override func load() { infoXML.load() }
 
   override func stopWatching() { infoXML.stopWatching() }
+
+  override var isImmediate: Bool { !infoXML.isTemplate }
+
+  override func prepare(_ metadata: ClientMetadata) async throws {
+    try await infoXML.prepare(metadata, by: plugin.core.xmlTemplateRenderer)
+  }
 
   override func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
     if plugin.core.settings.compatibility == .bcfg213 {

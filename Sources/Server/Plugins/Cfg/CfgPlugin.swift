@@ -1,7 +1,7 @@
 /// Configuration files: a folder per entry, the files in it by client and group.
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg.
-public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
+public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, TemplateGenerator {
   public override class var name: String { "Cfg" }
 
   /// What is taken from bcfg2.conf.
@@ -48,6 +48,22 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget {
 
   public override func makeEntrySet(name: String, path: String) -> CfgEntrySet {
     CfgEntrySet(name: name, path: path, plugin: self)
+  }
+
+  public func templateRequest(
+    tag: String, name: String, realName: String, _ metadata: ClientMetadata
+  ) -> TemplateRenderer.Request? {
+    guard tag == entryType else { return nil }
+    return entrySets[name]?.template(for: metadata)?.request(for: realName)
+  }
+
+  public func templateRequest(path: String) -> TemplateRenderer.Request? {
+    for (name, set) in entrySets {
+      if let file = set.generators.first(where: { $0.path == path }) as? CfgTemplateFile {
+        return file.request(for: name)
+      }
+    }
+    return nil
   }
 
   public override func settingsChanged() {

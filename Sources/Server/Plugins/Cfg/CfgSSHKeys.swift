@@ -9,6 +9,7 @@ final class CfgPrivateKeyCreator: CfgCreator {
   private static let passphraseLimitBytes = 1023
 
   override func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
+    try await file.prepare(metadata, by: plugin.core.xmlTemplateRenderer)
     let specification = try file.xmlMatch(metadata)
     let specificity = try createdSpecificity(metadata)
     let pair = try await makePair(specification, metadata)

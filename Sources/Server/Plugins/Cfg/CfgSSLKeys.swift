@@ -10,6 +10,7 @@ final class CfgSSLKeyCreator: CfgCreator {
     plugin.logger.info("Cfg: Generating new SSL key for \(path)")
     let specificity = try createdSpecificity(metadata)
     try AtomicFile.requireWritable(createdPath(specificity))
+    try await file.prepare(metadata, by: plugin.core.xmlTemplateRenderer)
     let key = try file.xmlMatch(metadata).firstChild(tagged: "Key")
     let bytes = try await TLSCredentials(loop: plugin.core.loop, label: "").makeKey(
       type: key?["type"] ?? "rsa", bits: key?["bits"] ?? "2048",
@@ -33,7 +34,8 @@ final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
     .init(certificate["ca"] ?? "default", plugin.core.settings)
   }
 
-  private func specification(_ metadata: ClientMetadata) throws -> (root: Element, certificate: Element) {
+  private func specification(_ metadata: ClientMetadata) async throws -> (root: Element, certificate: Element) {
+    try await file.prepare(metadata, by: plugin.core.xmlTemplateRenderer)
     let root = try file.xmlMatch(metadata)
     guard let certificate = root.firstChild(tagged: "Cert") else {
       throw PluginExecutionError("\(path): no <Cert> for \(metadata.hostname)")
@@ -46,7 +48,7 @@ final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
     plugin.logger.info("Cfg: Generating new SSL cert for \(path)")
     let specificity = try createdSpecificity(metadata)
     try AtomicFile.requireWritable(createdPath(specificity))
-    let (root, certificate) = try specification(metadata)
+    let (root, certificate) = try await specification(metadata)
     let names = root.children(tagged: "subjectAltName").compactMap { $0.text?.trimmingBlanks }
     let subject = TLSCredentials.Subject(
       name: metadata.hostname,
@@ -77,7 +79,7 @@ final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
 
   func verify(_ bytes: [UInt8], _ entry: Element, _ metadata: ClientMetadata) async throws {
     let name = entry.name ?? path
-    let certificate = try specification(metadata).certificate
+    let certificate = try await specification(metadata).certificate
     let authority = authority(certificate)
     try await credentials.verify(bytes, of: name, against: authority)
     if authority.chain != nil { plugin.debugLog("Cfg: \(name) verified successfully against CA") }

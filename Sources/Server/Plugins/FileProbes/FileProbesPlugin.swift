@@ -43,7 +43,8 @@ final class FileProbesPlugin: Plugin, Probing {
   }
 
   /// What config.xml says for a client, by path; of two for one path the last one counts.
-  private func wanted(_ metadata: ClientMetadata) -> [WantedFile] {
+  private func wanted(_ metadata: ClientMetadata) async throws -> [WantedFile] {
+    try await config.prepare(metadata, by: core.xmlTemplateRenderer)
     var found: [WantedFile] = []
     for entry in config.match(metadata) {
       guard let path = entry.name else {
@@ -58,13 +59,13 @@ final class FileProbesPlugin: Plugin, Probing {
 
   /// Those of them that the client is asked for. A file that Cfg does not have, and that is not to be updated, is not:
   /// 1.3.4 and 1.4 do so.
-  private func asked(_ metadata: ClientMetadata, _ contents: any PathContents) -> [WantedFile] {
-    wanted(metadata).filter { $0.update != "false" || contents.hasContents(ofPath: $0.path, metadata) }
+  private func asked(_ metadata: ClientMetadata, _ contents: any PathContents) async throws -> [WantedFile] {
+    try await wanted(metadata).filter { $0.update != "false" || contents.hasContents(ofPath: $0.path, metadata) }
   }
 
-  func getProbes(_ metadata: ClientMetadata) throws -> [Element] {
+  func getProbes(_ metadata: ClientMetadata) async throws -> [Element] {
     let contents = try contents()
-    return asked(metadata, contents).map { file in
+    return try await asked(metadata, contents).map { file in
       debugLog("Adding file probe for \(file.path) to \(metadata.hostname)")
       let probe = Element("probe", ["name": file.path, "source": name, "interpreter": "/usr/bin/env python"])
       probe.text = FileProbeProgram.text(for: file.path)
@@ -79,7 +80,7 @@ final class FileProbesPlugin: Plugin, Probing {
     debugLog("Receiving file probe data from \(metadata.hostname)")
     let contents = try contents()
     var wanted: [Name: WantedFile] = [:]
-    for file in asked(metadata, contents) { wanted[Name(file.path)] = file }
+    for file in try await asked(metadata, contents) { wanted[Name(file.path)] = file }
     var uploads: [Upload] = []
     for document in documents(data, of: metadata.hostname) {
       let path = document.name ?? "None"

@@ -136,6 +136,10 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   public func listClients() async -> [ClientName] { clients.ordered.map(\.name) }
 
+  public func knowsClient(_ name: ClientName) -> Bool { record(of: name) != nil }
+
+  public var knownGroups: NameSet { MetadataQuery(metadata: self).allGroups() }
+
   public func updateClientList() async { refreshClients() }
 
   /// The name that somebody gave for a client: one by the rules, or one that clients.xml has with these very bytes.

@@ -73,6 +73,7 @@ final class HostKeySet: EntrySet {
       data.encoding = TextEncoding(plugin.core.settings.encoding)
       return data
     }
+    renderer = { [unowned plugin] in plugin.core.xmlTemplateRenderer }
   }
 
   override func specificity(ofFileNamed name: String) -> Specificity? {

@@ -57,6 +57,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
 
   /// Binds a key, which is made where there is none for the client.
   private func bindKey(_ entry: Element, _ metadata: ClientMetadata, _ set: HostKeySet) async throws {
+    try await set.prepareInfo(metadata)
     if set.best(metadata) == nil {
       try await maker.makeKey(set.baseName, for: metadata)
       guard set.best(metadata) != nil else {
@@ -80,6 +81,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   }
 
   private func bindKnownHosts(_ entry: Element, _ metadata: ClientMetadata, _ set: HostKeySet) async throws {
+    try await set.prepareInfo(metadata)
     if set.best(metadata) != nil {
       try set.bindEntry(entry, metadata)
       return

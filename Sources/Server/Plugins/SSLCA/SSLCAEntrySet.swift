@@ -36,6 +36,7 @@ final class SSLCAEntrySet: EntrySet {
       baseName: RepositoryPath.name(of: path), folder: path, defaults: plugin.core.settings.pathDefaults,
       compatibility: plugin.core.settings.compatibility, monitor: plugin.core.fileMonitor, logger: plugin.logger
     ) { [logger = plugin.logger] in SSLCADataFile(path: $0, specificity: $1, logger: logger) }
+    renderer = { [unowned plugin] in plugin.core.xmlTemplateRenderer }
   }
 
   // MARK: Files
@@ -92,6 +93,7 @@ final class SSLCAEntrySet: EntrySet {
   }
 
   private func bindKey(_ entry: Element, _ metadata: ClientMetadata, _ file: StructFile) async throws {
+    try await prepareInfo(metadata)
     try bindInfo(to: entry, metadata)
     if let best = matching(metadata).first { return try best.bindEntry(entry, metadata) }
     let name = createdName(metadata)
@@ -106,6 +108,7 @@ final class SSLCAEntrySet: EntrySet {
   }
 
   private func bindCertificate(_ entry: Element, _ metadata: ClientMetadata, _ file: StructFile) async throws {
+    try await prepareInfo(metadata)
     let (certificate, all) = try specification(file, "Cert", metadata)
     let keyName = certificate["key"] ?? "None"
     let key = try await key(keyName, metadata)

@@ -1,0 +1,87 @@
+/// A template that is being rendered, and who waits for it.
+final class PendingRendering {
+  let request: TemplateRenderer.Request
+  /// The version that is tried.
+  var version = TemplateSource.Version(number: 0, bytes: [])
+  var variables: [TemplateJob.Provider] = []
+  /// Whether a configuration with the result is not to be kept.
+  var dependsOnMore = false
+  private var result: Result<AnyObject, any Error>?
+  private var waiters: [CheckedContinuation<Void, Never>] = []
+
+  init(_ request: TemplateRenderer.Request) { self.request = request }
+
+  var job: TemplateJob {
+    var job = TemplateJob(
+      kind: request.kind, path: request.source.path, version: version.number, name: request.entryName,
+      limitBytes: request.limitBytes)
+    job.isEncrypted = request.isEncrypted
+    job.variables = variables
+    return job
+  }
+
+  var key: KeptRenderings.Key {
+    KeptRenderings.Key(
+      kind: request.kind, path: .text(request.source.path), version: version.number,
+      name: request.entryName.map { .text($0) } ?? .none, variables: variables, limitBytes: request.limitBytes)
+  }
+
+  func finish(_ outcome: Result<AnyObject, any Error>) {
+    guard result == nil else { return }
+    result = outcome
+    let waiting = waiters
+    waiters = []
+    for waiter in waiting { waiter.resume() }
+  }
+
+  /// Waits for the result, for a configuration that is built with this metadata.
+  ///
+  /// - Throws: why there is none.
+  func value(_ metadata: ClientMetadata) async throws -> AnyObject {
+    if result == nil { await withCheckedContinuation { waiters.append($0) } }
+    if dependsOnMore { metadata.dependOnMore() }
+    return try result!.get()
+  }
+}
+
+/// Templates that are rendered ahead for one configuration.
+final class RenderedAhead {
+  private struct Key: Hashable {
+    let source: ObjectIdentifier
+    let name: String?
+  }
+
+  private var pending: [Key: PendingRendering] = [:]
+
+  init(_ all: [PendingRendering]) {
+    for one in all { pending[Self.key(one.request)] = one }
+  }
+
+  /// Takes one out: a template that is bound once more is rendered once more.
+  func take(_ request: TemplateRenderer.Request) -> PendingRendering? {
+    pending.removeValue(forKey: Self.key(request))
+  }
+
+  private static func key(_ request: TemplateRenderer.Request) -> Key {
+    Key(source: ObjectIdentifier(request.source), name: request.entryName)
+  }
+}
+
+extension ClientMetadata {
+  var renderedAhead: RenderedAhead? {
+    get { attachments[ObjectIdentifier(RenderedAhead.self)] as? RenderedAhead }
+    set { attachments[ObjectIdentifier(RenderedAhead.self)] = newValue }
+  }
+
+  /// What a renderer has to know of the client at once; the rest is asked for.
+  var templateForm: TemplateValue {
+    func optional(_ text: String?) -> TemplateValue { text.map { .text($0) } ?? .none }
+    return [
+      "hostname": .text(hostname.text), "profile": optional(profile), "groups": .texts(groups.sorted()),
+      "bundles": .texts(bundles.map(\.text).sorted()), "aliases": .texts(aliases.map(\.text).sorted()),
+      "addresses": .texts(addresses.sorted()),
+      "categories": .record(categories.sorted { $0.key < $1.key }.map { .init($0.key, .text($0.value)) }),
+      "uuid": optional(uuid), "version": optional(version), "connectors": .texts(connectors),
+    ]
+  }
+}

@@ -1,0 +1,115 @@
+import EventLoop
+import Glibc
+
+/// `bcfg2-server --render FILE --client NAME`: renders one template as the server would, and tells what it read.
+public enum TemplateTool {
+  /// Prints the output on standard output, what was read on standard error. Returns the exit status.
+  ///
+  /// - Throws: `SettingsError`; what keeps the repository from being read.
+  public static func run(_ options: CommandLineOptions, file: String, client: String) throws -> Int32 {
+    var settings = try Settings.load(options)
+    settings.logPath = nil
+    settings.logsToSyslog = false
+    settings.pidFile = nil
+    try LogSetup.bootstrap(settings)
+    return try EventLoop.runAsMain { loop in
+      do {
+        return try await render(settings, path(file, settings), client, on: loop)
+      } catch {
+        say("bcfg2-server: \(error)")
+        return 1
+      }
+    }
+  }
+
+  /// A path that is not absolute is below the working folder, or below the repository.
+  private static func path(_ file: String, _ settings: Settings) -> String {
+    if file.hasPrefix("/") { return RepositoryPath.normalised(file) }
+    if fileExists(file), let resolved = realpath(file, nil) {
+      defer { free(resolved) }
+      return String(cString: resolved)
+    }
+    return RepositoryPath.normalised(settings.repository + "/" + file)
+  }
+
+  private static func render(
+    _ settings: Settings, _ path: String, _ client: String, on loop: EventLoop
+  ) async throws -> Int32 {
+    guard let monitor = FileMonitorFactory.make("pseudo", ignoring: settings.ignoredFiles, on: loop) else {
+      throw CoreInitError("Failed to instantiate fam driver pseudo")
+    }
+    let resolver = HostResolver(on: loop)
+    let core = ServerCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
+    defer {
+      core.shutdown()
+      resolver.shutdown()
+    }
+    try core.loadPlugins()
+    core.blockForFileEvents(handlesEvents: true)
+    guard let name = try? ClientName(recorded: client), core.metadata.knowsClient(name) else {
+      throw MetadataConsistencyError("there is no client \(client)")
+    }
+    let metadata = try await core.buildMetadata(name)
+    core.templates.onReport = { reported, report in if reported == path { tell(report) } }
+    let output = try await core.templates.render(request(path, core), metadata)
+    var bytes = (output as? CfgContents)?.bytes ?? (output as? Output)?.bytes ?? []
+    while !bytes.isEmpty {
+      let count = write(STDOUT_FILENO, bytes, bytes.count)
+      guard count > 0 else { return 1 }
+      bytes.removeFirst(count)
+    }
+    return 0
+  }
+
+  /// As the plugin that has the file renders it; an XML template where none does.
+  private static func request(_ path: String, _ core: ServerCore) throws -> TemplateRenderer.Request {
+    for generator in core.interfaces.templateGenerators {
+      if let request = generator.templateRequest(path: path) { return request }
+    }
+    let source = TemplateSource(path: path)
+    source.update(try AtomicFile.readFile(path, limitBytes: RepositoryXML.fileLimitBytes))
+    return TemplateRenderer.Request(
+      kind: .xml, source: source, entryName: nil, limitBytes: TemplateRenderer.xmlLimitBytes
+    ) { Output($0) }
+  }
+
+  private final class Output {
+    let bytes: [UInt8]
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+  }
+
+  private static func tell(_ report: TemplateRenderer.Report) {
+    for question in report.questions { say("read: \(description(question))") }
+    if report.reasons.isEmpty {
+      say("repeatable: used again for whoever has the same answers, until what was read changes")
+    }
+    for reason in report.reasons { say("not repeatable: \(reason)") }
+  }
+
+  /// A question of a trace, for people.
+  static func description(_ question: TemplateValue) -> String {
+    let words = (question.list ?? []).map { word in word.text ?? "\(word.texts)" }
+    switch (words.first, words.count) {
+    case ("file", 2): return words[1]
+    case ("of", 3...):
+      let of = words[1].isEmpty ? "metadata" : "metadata of \(words[1])"
+      switch (words[2], words.count) {
+      case ("in", 5): return "\(of): is \(words[4]) in \(words[3])"
+      case ("category", 4): return "\(of): categories[\(words[3])]"
+      case ("item", 5): return "\(of): \(words[3])[\(words[4].drop { $0 == "\0" })]"
+      case ("keys", 4): return "\(of): names in \(words[3])"
+      case ("connector", 4): return "\(of): \(words[3])"
+      default: return "\(of): \(words[2])"
+      }
+    case ("query", 2...): return "metadata.query.\(words[1])(\(words[2...].joined(separator: ", ")))"
+    case ("client", 2): return "metadata.query.by_name(\(words[1]))"
+    default: return "data of several clients"
+    }
+  }
+
+  private static func say(_ line: String) {
+    var text = line + "\n"
+    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}

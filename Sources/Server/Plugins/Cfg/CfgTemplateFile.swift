@@ -1,0 +1,48 @@
+/// A template: Genshi, Cheetah or Jinja2, encrypted or not.
+///
+/// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgGenshiGenerator.py and its siblings.
+final class CfgTemplateFile: CfgGenerator {
+  private let kind: TemplateJob.Kind
+  private let isEncrypted: Bool
+  private let source: TemplateSource
+
+  init(path: String, specificity: Specificity, kind: TemplateJob.Kind, isEncrypted: Bool, plugin: CfgPlugin) {
+    self.kind = kind
+    self.isEncrypted = isEncrypted
+    source = TemplateSource(path: path)
+    super.init(path: path, specificity: specificity, plugin: plugin)
+  }
+
+  /// Another process renders.
+  override var isImmediate: Bool { false }
+
+  override func load() {
+    super.load()
+    guard let data, loadError == nil else { return }
+    guard isEncrypted else { return source.update(data) }
+    do throws(EncryptionError) {
+      source.update(try plugin.encryption.decryptWithAny(data))
+    } catch {
+      let message = "Cfg: Failed to decrypt \(path): \(error)"
+      if plugin.encryption.isLax { plugin.logger.debug("\(message)") } else { plugin.logger.error("\(message)") }
+    }
+  }
+
+  /// How it is rendered for an entry.
+  func request(for name: String) -> TemplateRenderer.Request {
+    let encoding = plugin.encoding
+    return TemplateRenderer.Request(
+      kind: kind, source: source, entryName: name, limitBytes: plugin.limitBytes, isEncrypted: isEncrypted
+    ) { CfgContents($0, encoding: encoding) }
+  }
+
+  override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
+    if let loadError { throw PluginExecutionError(loadError) }
+    let made = try await plugin.core.templates.render(
+      request(for: entry["realname"] ?? entry.name ?? ""), metadata)
+    guard let contents = made as? CfgContents else {
+      throw PluginExecutionError("\(path): a result of another kind is kept")
+    }
+    return contents
+  }
+}

@@ -1,0 +1,199 @@
+/// Results of templates, kept with the questions that they asked and the answers that they got.
+///
+/// For each template a tree of questions: below a question a branch for each answer that it has had, at the end of a path the
+/// result. A result is found for anyone for whom every question on its path has the same answer as it had then, by asking no
+/// other questions. What was used least recently goes first.
+public final class KeptRenderings {
+  /// Which results can stand for each other where their questions have the same answers.
+  struct Key: Hashable {
+    let kind: TemplateJob.Kind
+    /// Texts, compared by their bytes.
+    let path: TemplateValue
+    let version: Int
+    let name: TemplateValue
+    let variables: [TemplateJob.Provider]
+    let limitBytes: Int
+  }
+
+  /// What was made of a template's output.
+  public final class Result {
+    public let value: AnyObject
+    /// Bytes that it is counted with.
+    let bytes: Int
+    /// Whether it depends on clients other than the one that it was made for.
+    let dependsOnOthers: Bool
+    /// Owns this; nil once it is dropped.
+    fileprivate weak var node: Node?
+    fileprivate unowned(unsafe) var newer: Result?
+    fileprivate unowned(unsafe) var older: Result?
+
+    fileprivate init(_ value: AnyObject, bytes: Int, dependsOnOthers: Bool, node: Node) {
+      self.value = value
+      self.bytes = bytes
+      self.dependsOnOthers = dependsOnOthers
+      self.node = node
+    }
+  }
+
+  fileprivate final class Node {
+    var branches: [Branch] = []
+    var result: Result?
+    /// Where it hangs; nil for the root of a template's tree.
+    unowned(unsafe) let parent: Node?
+    let answer: TemplateValue
+
+    init(parent: Node?, answer: TemplateValue) {
+      self.parent = parent
+      self.answer = answer
+    }
+
+    var isEmpty: Bool { result == nil && branches.isEmpty }
+  }
+
+  fileprivate struct Branch {
+    let question: TemplateValue
+    var nodes: [TemplateValue: Node]
+  }
+
+  /// What a result costs beside its output and its questions: measured, rounded up.
+  static let resultBytes = 400
+  /// What a question costs on a path that no other result has.
+  static let questionBytes = 160
+
+  /// The most bytes that are held; 0 keeps nothing.
+  public var limitBytes: Int { didSet { shrink() } }
+  public private(set) var heldBytes = 0
+  public private(set) var count = 0
+  /// How many times a kept result was used.
+  public private(set) var used = 0
+  private var trees: [TemplateValue: [Key: Node]] = [:]
+  private unowned(unsafe) var oldest: Result?
+  private unowned(unsafe) var newest: Result?
+
+  public init(limitBytes: Int) { self.limitBytes = limitBytes }
+
+  /// Finds a result for which every question has the answer that it had.
+  ///
+  /// - Parameter answer: asks a question; nil where it cannot be answered, so that nothing that depends on it is found.
+  func find(_ key: Key, answer: (TemplateValue) async -> TemplateValue?) async -> Result? {
+    guard let root = trees[key.path]?[key], let result = await Self.find(root, answer) else { return nil }
+    // It may have gone while questions were answered; then it is right all the same.
+    if result.node?.result === result { touch(result) }
+    used += 1
+    return result
+  }
+
+  private static func find(_ node: Node, _ answer: (TemplateValue) async -> TemplateValue?) async -> Result? {
+    if let result = node.result { return result }
+    for branch in node.branches {
+      guard let found = await answer(branch.question), let next = branch.nodes[found] else { continue }
+      if let result = await find(next, answer) { return result }
+    }
+    return nil
+  }
+
+  /// Keeps a result with what was asked for it, in order.
+  func keep(
+    _ key: Key, _ trace: [(question: TemplateValue, answer: TemplateValue)], _ value: AnyObject, outputBytes: Int,
+    dependsOnOthers: Bool
+  ) {
+    guard limitBytes > 0 else { return }
+    // Other versions are not asked for any more.
+    if let known = trees[key.path], known.keys.contains(where: { $0.version != key.version }) {
+      for other in known.keys where other.version != key.version { forget(known[other]) }
+      trees[key.path] = known.filter { $0.key.version == key.version }
+    }
+    var node = trees[key.path]?[key] ?? Node(parent: nil, answer: .none)
+    trees[key.path, default: [:]][key] = node
+    for (question, answer) in trace {
+      let index =
+        node.branches.firstIndex { $0.question == question }
+        ?? {
+          node.branches.append(Branch(question: question, nodes: [:]))
+          return node.branches.count - 1
+        }()
+      if let next = node.branches[index].nodes[answer] {
+        node = next
+      } else {
+        let next = Node(parent: node, answer: answer)
+        node.branches[index].nodes[answer] = next
+        node = next
+      }
+    }
+    // Its place in the tree is the new one's.
+    if let old = node.result { unlink(old) }
+    let bytes = outputBytes + Self.resultBytes + trace.count * Self.questionBytes
+    let result = Result(value, bytes: bytes, dependsOnOthers: dependsOnOthers, node: node)
+    node.result = result
+    append(result)
+    heldBytes += bytes
+    count += 1
+    shrink()
+  }
+
+  /// Forgets the results of a template.
+  public func forget(path: String) { forget(.text(path)) }
+
+  private func forget(_ path: TemplateValue) {
+    for node in trees.removeValue(forKey: path)?.values ?? [:].values { forget(node) }
+  }
+
+  public func removeAll() {
+    for path in Array(trees.keys) { forget(path) }
+  }
+
+  private func forget(_ node: Node?) {
+    guard let node else { return }
+    if let result = node.result { unlink(result) }
+    for branch in node.branches { for next in branch.nodes.values { forget(next) } }
+    node.branches = []
+  }
+
+  private func shrink() {
+    while heldBytes > limitBytes, let oldest { drop(oldest) }
+  }
+
+  /// Takes a result out, with what only it hung on.
+  private func drop(_ result: Result) {
+    guard var node = result.node else { return }
+    unlink(result)
+    while node.isEmpty, let parent = node.parent {
+      for index in parent.branches.indices where parent.branches[index].nodes[node.answer] === node {
+        parent.branches[index].nodes[node.answer] = nil
+      }
+      parent.branches.removeAll { $0.nodes.isEmpty }
+      node = parent
+    }
+  }
+
+  // MARK: Order of use
+
+  private func touch(_ result: Result) {
+    guard newest !== result else { return }
+    detach(result)
+    append(result)
+  }
+
+  private func unlink(_ result: Result) {
+    detach(result)
+    heldBytes -= result.bytes
+    count -= 1
+    result.node?.result = nil
+  }
+
+  private func append(_ result: Result) {
+    result.older = newest
+    result.newer = nil
+    newest?.newer = result
+    newest = result
+    if oldest == nil { oldest = result }
+  }
+
+  private func detach(_ result: Result) {
+    let newer = result.newer
+    if let older = result.older { older.newer = newer } else { oldest = newer }
+    if let newer { newer.older = result.older } else { newest = result.older }
+    result.older = nil
+    result.newer = nil
+  }
+}

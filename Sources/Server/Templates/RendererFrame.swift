@@ -1,0 +1,91 @@
+/// One message between server and renderer: a header of 16 bytes and a payload in marshal's form.
+///
+/// Header, little-endian: payload bytes (4), kind (1), three zero bytes, request (8). The other end is renderer/wire.py.
+nonisolated struct RendererFrame {
+  enum Kind: UInt8, Sendable {
+    /// To the renderer: settings, and its program.
+    case start = 1
+    /// To the renderer: what is known of a client.
+    case client = 2
+    /// To the renderer: templates to render for one client.
+    case render = 3
+    /// To the renderer: the answer to the question of that request.
+    case answer = 4
+    /// From the renderer: it is ready.
+    case ready = 16
+    /// From the renderer: a question, which it waits for.
+    case question = 17
+    /// From the renderer: what became of one template of that request.
+    case result = 18
+    /// From the renderer: a line for the log.
+    case log = 19
+  }
+
+  static let headerBytes = 16
+  /// Most bytes of a payload, in both directions; the same in renderer/wire.py.
+  static let payloadLimitBytes = 1 << 28
+
+  let kind: Kind
+  let request: UInt64
+  let value: TemplateValue
+
+  /// The bytes of a frame; nil where its payload is too large.
+  static func encode(_ kind: Kind, request: UInt64, _ value: TemplateValue) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: headerBytes)
+    PythonMarshal.append(value, to: &bytes)
+    let count = bytes.count - headerBytes
+    guard count <= payloadLimitBytes else { return nil }
+    bytes.withUnsafeMutableBytes { raw in
+      raw.storeBytes(of: UInt32(count).littleEndian, toByteOffset: 0, as: UInt32.self)
+      raw.storeBytes(of: kind.rawValue, toByteOffset: 4, as: UInt8.self)
+      raw.storeBytes(of: request.littleEndian, toByteOffset: 8, as: UInt64.self)
+    }
+    return bytes
+  }
+
+  /// Reads a header; nil where it can be none.
+  static func header(_ bytes: ArraySlice<UInt8>) -> (kind: Kind, request: UInt64, payloadBytes: Int)? {
+    bytes.withUnsafeBytes { raw in
+      guard raw.count >= headerBytes else { return nil }
+      let count = Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 0, as: UInt32.self)))
+      guard count <= payloadLimitBytes, raw[5] == 0, raw[6] == 0, raw[7] == 0, let kind = Kind(rawValue: raw[4]) else {
+        return nil
+      }
+      return (kind, UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)), count)
+    }
+  }
+}
+
+/// Puts frames together from the pieces in which their bytes come.
+nonisolated struct RendererFrameParser {
+  private var pending: [UInt8] = []
+  private var start = 0
+
+  /// Takes bytes and returns the frames that they complete.
+  ///
+  /// - Throws: `FormError` for what is no frame; nothing more can be read then.
+  mutating func feed(_ bytes: UnsafeRawBufferPointer) throws(PythonMarshal.FormError) -> [RendererFrame] {
+    pending.append(contentsOf: bytes)
+    var frames: [RendererFrame] = []
+    while pending.count - start >= RendererFrame.headerBytes {
+      guard let header = RendererFrame.header(pending[start..<(start + RendererFrame.headerBytes)]) else {
+        throw PythonMarshal.FormError(description: "a frame that makes no sense")
+      }
+      let body = start + RendererFrame.headerBytes
+      guard pending.count - body >= header.payloadBytes else { break }
+      let end = body + header.payloadBytes
+      let value = try PythonMarshal.decode(Array(pending[body..<end]))
+      frames.append(RendererFrame(kind: header.kind, request: header.request, value: value))
+      start = end
+    }
+    if start == pending.count {
+      // A large array that was needed once is not kept.
+      if pending.capacity > 1 << 20 { pending = [] } else { pending.removeAll(keepingCapacity: true) }
+      start = 0
+    } else if start > 1 << 16 {
+      pending.removeFirst(start)
+      start = 0
+    }
+    return frames
+  }
+}

@@ -1,0 +1,74 @@
+import EventLoop
+import Glibc
+
+/// How renderer processes are started and bounded: `[templates]` of bcfg2.conf, and what of the server they need.
+public struct RendererSettings: Hashable {
+  /// The interpreter's path.
+  public var python = "/usr/bin/python3"
+  /// Renderer processes, at most.
+  public var processes = 1
+  /// How long one template may take, without what the server takes to answer its questions.
+  public var timeout = Duration.seconds(30)
+  /// Bytes of address space of a process.
+  public var memoryBytes = 512 << 20
+  /// Whether what templates read is recorded, so that results can be used again.
+  public var isTraced = true
+  /// The user and group of the processes; nil: this process's.
+  public var user: UInt32?
+  public var group: UInt32?
+  /// Whether templates may use the network.
+  public var allowsNetwork = true
+  /// The repository's path, and the encoding of its files.
+  public var repository = "/var/lib/bcfg2"
+  public var encoding = "UTF-8"
+  /// `[properties] writes_enabled`.
+  public var writesProperties = true
+
+  public init() {}
+
+  /// Descriptors that a process may have open.
+  static let descriptorLimit = 256
+  /// How long a process may take to be ready.
+  static let startTimeout = Duration.seconds(30)
+
+  /// The settings as a renderer gets them, with its program.
+  func startForm(_ modules: [(name: String, source: [UInt8])]) -> TemplateValue {
+    [
+      "modules": .list(modules.map { [.text($0.name), .bytes($0.source)] }),
+      "repository": .text(repository), "encoding": .text(encoding), "traced": .bool(isTraced),
+      "writes_enabled": .bool(writesProperties),
+    ]
+  }
+
+  /// The environment of a process: nothing of the server's but the words that programs look for. Hashes have a fixed
+  /// seed, so that equal templates give equal bytes: hence not Python's `-I`, which has all that the bootstrap and this do,
+  /// and forgets the seed.
+  func environment(temporaryFolder: String?) -> [String: String] {
+    var environment = ["PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LANG": "C.UTF-8"]
+    for name in ["PATH", "HOME", "TZ"] { environment[name] = getenv(name).map { String(cString: $0) } }
+    environment["TMPDIR"] = temporaryFolder
+    return environment
+  }
+
+  /// Paths that a process may write: where temporary files go, and devices. The repository is never among them: where it
+  /// lies within one of these, a folder of the process's own stands for it.
+  func writablePaths(temporaryFolder: String?) -> [String] {
+    let usual = ["/tmp", "/var/tmp", "/dev/shm", "/dev/null", "/dev/tty", "/run/lock"]
+    return usual.filter { !Self.contains($0, repository) } + (temporaryFolder.map { [$0] } ?? [])
+  }
+
+  /// Whether the repository lies where every process may write.
+  var needsTemporaryFolder: Bool {
+    Confinement.canConfineWrites && ["/tmp", "/var/tmp", "/dev/shm"].contains { Self.contains($0, repository) }
+  }
+
+  private static func contains(_ folder: String, _ path: String) -> Bool {
+    path == folder || path.hasPrefix(folder + "/") || (realPath(path).map { $0.hasPrefix(folder + "/") } ?? false)
+  }
+
+  private static func realPath(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+}

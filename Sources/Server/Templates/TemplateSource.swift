@@ -1,0 +1,57 @@
+/// The text of a template in the versions that may be rendered: the newest, and behind it the last that was usable.
+///
+/// Whether a version is usable is known when a renderer has loaded it. Until then the one before it stays, so that a
+/// template that was broken by an edit goes on as it was, in every renderer process.
+public final class TemplateSource {
+  /// One version of the text.
+  public struct Version: Sendable {
+    /// Another number for each version of whatever template.
+    public let number: Int
+    public let bytes: [UInt8]
+
+    public init(number: Int, bytes: [UInt8]) {
+      self.number = number
+      self.bytes = bytes
+    }
+  }
+
+  /// Versions that were not tried yet, at most; an older one is forgotten.
+  private static let limit = 3
+  private static var lastNumber = 0
+
+  /// Absolute path of the file.
+  public let path: String
+  /// Newest first: those that may be usable.
+  public private(set) var versions: [Version] = []
+  private var goodNumber: Int?
+
+  public init(path: String) { self.path = path }
+
+  /// A number for a version of something that templates read.
+  public static func nextNumber() -> Int {
+    lastNumber += 1
+    return lastNumber
+  }
+
+  /// Takes a new version; nothing happens where it is the newest one.
+  public func update(_ bytes: [UInt8]) {
+    if let newest = versions.first, newest.bytes == bytes { return }
+    versions.insert(Version(number: Self.nextNumber(), bytes: bytes), at: 0)
+    let untried = versions.prefix { $0.number != goodNumber }.count
+    if untried > Self.limit { versions.remove(at: untried - 1) }
+  }
+
+  /// A renderer could use a version: older ones are not needed any more.
+  public func isGood(_ number: Int) {
+    guard number != goodNumber, let index = versions.firstIndex(where: { $0.number == number }) else { return }
+    goodNumber = number
+    versions.removeLast(versions.count - index - 1)
+  }
+
+  /// A renderer could not use a version. Returns true the first time.
+  public func isBad(_ number: Int) -> Bool {
+    guard let index = versions.firstIndex(where: { $0.number == number }) else { return false }
+    versions.remove(at: index)
+    return true
+  }
+}

@@ -1,0 +1,65 @@
+"""Given to Python with -c: reads the renderer's modules from the server's socket, and runs them."""
+import marshal
+import os
+import struct
+import sys
+
+# As with -I: neither the working folder nor the user's own packages.
+sys.path[:] = [path for path in sys.path if path]
+DESCRIPTOR = int(sys.argv[1])
+try:
+    import fcntl
+    fcntl.fcntl(DESCRIPTOR, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+except ImportError:
+    pass
+
+
+def read(count):
+    data = b''
+    while len(data) < count:
+        chunk = os.read(DESCRIPTOR, count - len(data))
+        if not chunk:
+            sys.exit(0)
+        data += chunk
+    return data
+
+
+header = read(16)
+payload = read(struct.unpack('<I', header[:4])[0])
+sources = dict((str(name), text) for name, text in marshal.loads(payload)['modules'])
+package = type(sys)('bcfg2_renderer')
+package.__path__ = []
+sys.modules['bcfg2_renderer'] = package
+
+
+class Importer(object):
+    """Finds the modules among what was read."""
+
+    def knows(self, name):
+        return name.startswith('bcfg2_renderer.') and name.split('.', 1)[1] in sources
+
+    def find_module(self, name, path=None):
+        return self if self.knows(name) else None
+
+    def find_spec(self, name, path=None, target=None):
+        if self.knows(name):
+            from importlib.machinery import ModuleSpec
+            return ModuleSpec(name, self)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        short = module.__name__.split('.')[1]
+        exec(compile(sources[short], '<bcfg2-server>/%s.py' % short, 'exec'), module.__dict__)
+
+    def load_module(self, name):
+        module = sys.modules[name] = type(sys)(name)
+        setattr(package, name.split('.')[1], module)
+        self.exec_module(module)
+        return module
+
+
+sys.meta_path.insert(0, Importer())
+from bcfg2_renderer import main
+sys.exit(main.main(DESCRIPTOR, header + payload))

@@ -1,0 +1,376 @@
+"""Genshi, Cheetah and Jinja2 as Bcfg2 uses them: how a template is loaded, what it sees, what it gives."""
+import os
+import sys
+from collections import OrderedDict
+from io import BytesIO
+
+from bcfg2_renderer.division import compile_code
+from bcfg2_renderer.trace import RECORDER, wrap_lxml
+from bcfg2_renderer.values import ClientMetadata, PluginExecutionError
+from bcfg2_renderer.wire import PY2
+
+# Loaded templates that are kept; the least recently used goes first.
+KEPT_TEMPLATES = 400
+
+
+class LoadError(Exception):
+    """A template that cannot be used as it is; an older version may be."""
+
+
+class Missing(PluginExecutionError):
+    """A library that is not installed."""
+
+    def __init__(self, library, package):
+        PluginExecutionError.__init__(
+            self, '%s is not available: install the package %s for %s' % (library, package, sys.executable))
+
+
+class OutputLimit(Exception):
+    pass
+
+
+class _Kept(object):
+    def __init__(self):
+        self.templates = OrderedDict()
+
+    def get(self, key, version):
+        found = self.templates.get(key)
+        if found is None or found[0] != version:
+            return None
+        del self.templates[key]
+        self.templates[key] = found
+        return found[1]
+
+    def put(self, key, version, template):
+        self.templates.pop(key, None)
+        self.templates[key] = (version, template)
+        while len(self.templates) > KEPT_TEMPLATES:
+            self.templates.popitem(last=False)
+
+
+KEPT = _Kept()
+
+
+def joined(render, parts):
+    """Texts one after the other, within the limit of a rendering's output."""
+    left = render.limit
+    kept = []
+    for part in parts:
+        left -= len(part)
+        if left < 0:
+            raise OutputLimit('the output is larger than %d bytes' % render.limit)
+        kept.append(part)
+    return u''.join(kept)
+
+
+def encoded(render, text):
+    data = text.encode(render.session.settings['encoding'], 'replace') if not isinstance(text, bytes) else text
+    if len(data) > render.limit:
+        raise OutputLimit('the output is larger than %d bytes' % render.limit)
+    return data
+
+
+# Genshi
+
+_GENSHI = {}
+
+
+def genshi():
+    """Genshi's parts by name, imported and mended at the first use."""
+    if _GENSHI:
+        return _GENSHI
+    silenced = RECORDER.quiet()
+    try:
+        try:
+            import genshi.input
+            import genshi.template.eval
+            from genshi.core import COMMENT
+            from genshi.template import MarkupTemplate, NewTextTemplate, OldTextTemplate, TemplateError, TemplateLoader
+        except ImportError:
+            raise Missing('Genshi', 'python3-genshi')
+        if not PY2:
+            from bcfg2_renderer.genshicode import Lines, mend
+            mend(genshi.template.eval)
+        else:
+            Lines = None
+
+        class Loader(TemplateLoader):
+            """Loads included files; what has changed is read again, and each use counts as a reading."""
+
+            def __init__(self, **named):
+                TemplateLoader.__init__(self, auto_reload=True, max_cache_size=100, **named)
+
+            def _instantiate(self, cls, fileobj, filepath, filename, encoding=None):
+                data = self.contents(fileobj, filepath)
+                RECORDER.note_source(data.decode('utf-8', 'replace'), filepath)
+                if Lines is not None:
+                    Lines.begin(data.decode(self.default_encoding or 'utf-8', 'replace'))
+                try:
+                    return TemplateLoader._instantiate(self, cls, BytesIO(data), filepath, filename, encoding)
+                finally:
+                    if Lines is not None:
+                        Lines.end()
+
+            def contents(self, fileobj, filepath):
+                return fileobj.read()
+
+        class DecryptingLoader(Loader):
+            """For templates that were encrypted: what they include is so too."""
+            session = None
+
+            def contents(self, fileobj, filepath):
+                return self.session.decrypted(filepath)
+
+        _GENSHI.update(
+            Loader=Loader, DecryptingLoader=DecryptingLoader, MarkupTemplate=MarkupTemplate,
+            NewTextTemplate=NewTextTemplate, OldTextTemplate=OldTextTemplate, TemplateError=TemplateError,
+            ParseError=genshi.input.ParseError, COMMENT=COMMENT, Lines=Lines, loaders={})
+        return _GENSHI
+    finally:
+        RECORDER.loud(silenced)
+
+
+def _loader(session, cls, is_encrypted):
+    parts = genshi()
+    key = (cls, is_encrypted)
+    if key not in parts['loaders']:
+        kind = parts['DecryptingLoader' if is_encrypted else 'Loader']
+        loader = parts['loaders'][key] = kind(default_class=cls, default_encoding=session.settings['encoding'])
+        loader.session = session
+    return parts['loaders'][key]
+
+
+def load_genshi(render, name, path, source):
+    """The template of a source; raises LoadError where it has an error."""
+    parts = genshi()
+    cls = parts[name]
+    template = KEPT.get((name, path), source['version'])
+    if template is not None:
+        return template
+    data = source['data']
+    if name == 'NewTextTemplate' and PY2:
+        data = data.decode(render.session.settings['encoding'], 'replace')
+    try:
+        if parts['Lines'] is not None:
+            parts['Lines'].begin(source['data'].decode(render.session.settings['encoding'], 'replace'))
+        template = cls(
+            data, filepath=path, filename=path, loader=_loader(render.session, cls, source.get('is_encrypted', False)),
+            encoding=render.session.settings['encoding'])
+    except (parts['TemplateError'], parts['ParseError'], SyntaxError, LookupError) as error:
+        raise LoadError(_load_text(parts, error, path))
+    finally:
+        if parts['Lines'] is not None:
+            parts['Lines'].end()
+    template.bcfg2_reasons = RECORDER.source(source['data'].decode('utf-8', 'replace'), path)
+    KEPT.put((name, path), source['version'], template)
+    # Directives are compiled only now: what is wrong with one fails renderings, and the older template is gone.
+    if parts['Lines'] is not None:
+        parts['Lines'].begin(source['data'].decode(render.session.settings['encoding'], 'replace'))
+        try:
+            template.stream
+        finally:
+            parts['Lines'].end()
+    return template
+
+
+def _load_text(parts, error, path):
+    if isinstance(error, LookupError):
+        return 'Genshi lookup error in %s: %s' % (path, error)
+    if isinstance(error, parts['ParseError']):
+        return 'Genshi parse error in %s: %s' % (path, error)
+    return '%s' % (error,)
+
+
+def _text_genshi(name):
+    def run(render, path, source):
+        template = load_genshi(render, name, path, source)
+        render.note_reasons(template.bcfg2_reasons)
+        stream = template.generate(**render.text_variables(path, path_is_file=True))
+        return encoded(render, joined(render, stream.serialize('text')))
+    return run
+
+
+def _without_comments(stream):
+    comment = genshi()['COMMENT']
+    return (event for event in stream if event[0] is not comment)
+
+
+def render_markup(render, path, source, metadata):
+    """An XML template for a client, as UTF-8, without comments."""
+    template = load_genshi(render, 'MarkupTemplate', path, source)
+    render.note_reasons(template.bcfg2_reasons)
+    stream = template.generate(**render.xml_variables(metadata)).filter(_without_comments)
+    text = joined(render, stream.serialize('xml', strip_whitespace=False))
+    return text.encode('utf-8')
+
+
+def _xml(render, path, source):
+    return render_markup(render, path, source, render.metadata)
+
+
+def _xml_text(render, path, source):
+    """TGenshi's template.xml: a file in XML."""
+    template = load_genshi(render, 'MarkupTemplate', path, source)
+    render.note_reasons(template.bcfg2_reasons)
+    stream = template.generate(**render.text_variables(path, path_is_file=True)).filter(_without_comments)
+    return encoded(render, joined(render, stream.serialize('xml', strip_whitespace=False)))
+
+
+# Cheetah
+
+_CHEETAH = {}
+
+
+def cheetah():
+    if not _CHEETAH:
+        silenced = RECORDER.quiet()
+        try:
+            from Cheetah.Template import Template
+        except ImportError:
+            raise Missing('Cheetah', 'python3-cheetah')
+        finally:
+            RECORDER.loud(silenced)
+
+        class Quiet(Template):
+            """The compiler's use of clocks is no template's."""
+
+            @classmethod
+            def compile(cls, *arguments, **named):
+                if 'file' in named and isinstance(named['file'], str):
+                    RECORDER.opened(named['file'])
+                silenced = RECORDER.quiet()
+                try:
+                    return super(Quiet, cls).compile(*arguments, **named)
+                finally:
+                    RECORDER.loud(silenced)
+
+        _CHEETAH.update(Template=Quiet, Plain=Template)
+    return _CHEETAH
+
+
+def _cheetah(render, path, source):
+    parts = cheetah()
+    text = source['data'].decode(render.session.settings['encoding'])
+    found = KEPT.get(('cheetah', path), source['version'])
+    settings = {'useStackFrames': False}
+    if found is None:
+        # Compiled anew for each rendering, as in Bcfg2, would cost more than the rendering: the code is kept, and what a
+        # template sets in its class is not, because each rendering runs the code anew.
+        made = parts['Template'].compile(
+            source=text, compilerSettings=settings, cacheCompilationResults=False, useCache=False)
+        code = made._CHEETAH_generatedModuleCode
+        name = made.__name__
+        sys.modules.pop(made.__module__, None)
+        found = (compile_code(code, path), name, code.splitlines(), RECORDER.source(text, path))
+        KEPT.put(('cheetah', path), source['version'], found)
+    code, name, render.generated_lines, reasons = found
+    render.note_reasons(reasons)
+    module = type(sys)(name)
+    module.__file__ = path
+    exec(code, module.__dict__)
+    template = getattr(module, name)()
+    for key, value in render.text_variables(path, path_is_file=False).items():
+        setattr(template, key, value)
+    text = template.respond()
+    if len(text) > render.limit:
+        raise OutputLimit('the output is larger than %d bytes' % render.limit)
+    return encoded(render, text)
+
+
+# Jinja2
+
+_JINJA = {}
+
+
+def jinja2():
+    if _JINJA:
+        return _JINJA
+    silenced = RECORDER.quiet()
+    try:
+        try:
+            from jinja2 import BaseLoader, Environment, TemplateNotFound
+        except ImportError:
+            raise Missing('Jinja2', 'python3-jinja2')
+    finally:
+        RECORDER.loud(silenced)
+
+    class RelativeEnvironment(Environment):
+        """Names in include, extends and import are relative to the template that they stand in."""
+
+        def join_path(self, template, parent):
+            return os.path.join(os.path.dirname(parent), template)
+
+    class Loader(BaseLoader):
+        """The template that is rendered comes from the server, others from their files."""
+
+        def __init__(self):
+            self.render = None
+            self.main = None
+
+        def get_source(self, environment, template):
+            render = self.render
+            encoding = render.session.settings['encoding']
+            if self.main is not None and template == self.main[0]:
+                source = self.main[1]
+                version = source['version']
+                text = source['data'].decode(encoding)
+                return text, template, lambda: self.main[1]['version'] == version and self.main[0] == template
+            if not template.startswith('/') or '..' in template.split('/'):
+                raise TemplateNotFound(template)
+            try:
+                with open(template, 'rb') as file:
+                    data = file.read()
+                stamp = os.path.getmtime(template)
+            except (IOError, OSError):
+                raise TemplateNotFound(template)
+            if render.is_encrypted:
+                data = render.session.decrypted(template)
+            text = data.decode(encoding)
+            RECORDER.note_source(text, template)
+
+            def is_current():
+                try:
+                    return os.path.getmtime(template) == stamp
+                except OSError:
+                    return False
+            return text, template, is_current
+
+    loader = Loader()
+    try:
+        environment = RelativeEnvironment(loader=loader, keep_trailing_newline=True)
+    except TypeError:
+        environment = RelativeEnvironment(loader=loader)
+    _JINJA.update(loader=loader, environment=environment)
+    return _JINJA
+
+
+def _jinja2(render, path, source):
+    parts = jinja2()
+    loader = parts['loader']
+    earlier = loader.render, loader.main
+    loader.render, loader.main = render, (path, source)
+    try:
+        try:
+            template = parts['environment'].get_template(path)
+        except Exception as error:
+            raise LoadError('%s' % (error,))
+        render.note_reasons(RECORDER.source(source['data'].decode('utf-8', 'replace'), path))
+        parts = template.generate(**render.text_variables(path, path_is_file=False))
+        return encoded(render, joined(render, parts))
+    finally:
+        loader.render, loader.main = earlier
+
+
+def lxml_ready():
+    """Imports lxml with its files recorded; a rendering without it fails where it needs it."""
+    try:
+        import lxml.etree
+    except ImportError:
+        return
+    wrap_lxml(lxml.etree)
+
+
+KINDS = {
+    'genshi': _text_genshi('NewTextTemplate'), 'old-genshi': _text_genshi('OldTextTemplate'), 'genshi-xml': _xml_text,
+    'xml': _xml, 'cheetah': _cheetah, 'jinja2': _jinja2,
+}

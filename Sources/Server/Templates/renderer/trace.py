@@ -1,0 +1,495 @@
+"""What a template reads, and what makes its result one that cannot be used again.
+
+Python's audit hooks tell of opened files, sockets, programs and executed code. What they do not tell of (the time,
+randomness, the environment, stat) is wrapped in the modules that have it. Nothing is recorded but while a template is
+rendered, and nothing of what the import of an installed module does.
+"""
+import os
+import re
+import sys
+
+try:
+    import builtins
+except ImportError:
+    import __builtin__ as builtins
+
+# Python 2 and releases before 3.8 have no audit hooks: there every result is made anew.
+AVAILABLE = hasattr(sys, 'addaudithook')
+
+_stat = os.stat
+_lstat = os.lstat
+_getframe = sys._getframe
+
+# What of a source cannot be seen when it runs: clocks of C classes, files that libxml2 and libxslt open.
+_HIDDEN = re.compile(
+    r'\.\s*(now|utcnow|today|xinclude|XInclude|XSLT|XMLSchema|RelaxNG|DTD|Schematron|from_rnc_string|clock_gettime)\b')
+
+
+def signature(path):
+    """What tells one version of a file from another; '' where there is none."""
+    try:
+        status = _stat(path)
+    except (OSError, ValueError):
+        return ''
+    return '%d %d %d %d' % (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
+
+
+class Trace(object):
+    """Questions that one rendering asked, in their order, each once, and why its result is not to be used again."""
+
+    def __init__(self):
+        self.questions = {}
+        self.files = {}
+        self.reasons = {}
+        self.seeded = False
+
+    def ask(self, *question):
+        self.questions[question] = None
+
+    def file(self, path):
+        if path not in self.files:
+            self.files[path] = signature(path)
+
+    def mark(self, reason):
+        if len(self.reasons) < 16:
+            self.reasons.setdefault(reason)
+
+
+class _Silent(object):
+    """Records nothing: between renderings, and where nothing is kept."""
+    seeded = True
+
+    def ask(self, *question):
+        pass
+
+    def file(self, path):
+        pass
+
+    def mark(self, reason):
+        pass
+
+
+SILENT = _Silent()
+
+
+class Recorder(object):
+    def __init__(self):
+        self.trace = SILENT
+        self.root = None
+        self.prefixes = ()
+        # Installed: files of Python itself, which change with the packages of the system.
+        self.installed = ()
+        # Module name to its file, of modules of the repository; and what each of them imported.
+        self.modules = {}
+        self.imported_by = {}
+        # Path to reasons that its source gives.
+        self.sources = {}
+
+    def start(self, repository):
+        self.root = repository
+        real = os.path.realpath(repository)
+        self.prefixes = tuple(sorted(set((repository + '/', real + '/'))))
+        # Kept apart: a folder of the repository on sys.path is no installation.
+        self.installed = tuple(
+            path + '/' for path in set(map(os.path.realpath, sys.path)) | set(sys.path)
+            if path and not (path + '/').startswith(self.prefixes))
+
+    def is_below(self, path):
+        return path.startswith(self.prefixes)
+
+    def quiet(self):
+        """Stops recording of reasons for what an engine itself does; returns what `loud` takes."""
+        trace, self.trace = self.trace, SILENT
+        return trace
+
+    def loud(self, trace):
+        self.trace = trace
+
+    # Files
+
+    def opened(self, path, writes=False):
+        """A path that was opened, listed or looked at."""
+        trace = self.trace
+        if trace is SILENT:
+            return
+        if isinstance(path, int):
+            return
+        try:
+            path = os.fspath(path)
+        except TypeError:
+            return
+        if isinstance(path, bytes):
+            path = os.fsdecode(path)
+        if not path.startswith('/'):
+            path = os.getcwd() + '/' + path
+        if '/.' in path or '//' in path:
+            path = os.path.normpath(path)
+        if '/__pycache__/' in path:
+            return
+        if self.is_below(path):
+            if writes:
+                trace.mark('writes ' + path)
+            else:
+                trace.file(path)
+        elif path + '/' in self.prefixes:
+            trace.file(path)
+        elif not self._is_import():
+            trace.mark(('writes ' if writes else 'reads ') + path)
+
+    def _is_import(self):
+        """Whether the code that runs is an import of an installed module, and not the repository's own code."""
+        frame = _getframe(2)
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if name.startswith('<frozen importlib'):
+                return True
+            if name.startswith(self.prefixes) or name == '<string>' or name.startswith('<Suite') \
+                    or name.startswith('<Expression'):
+                return False
+            frame = frame.f_back
+        return False
+
+    def mark(self, reason):
+        if self.trace is not SILENT and not self._is_import():
+            self.trace.mark(reason)
+
+    # Sources and modules
+
+    def source(self, text, path):
+        """Looks a source over for what cannot be seen when it runs."""
+        found = sorted(set(match.group(1) for match in _HIDDEN.finditer(text)))
+        return ['calls %s (%s)' % (name, path) for name in found]
+
+    def note_source(self, text, path):
+        if self.trace is SILENT:
+            return
+        for reason in self.source(text, path):
+            self.trace.mark(reason)
+
+    def repository_file(self, name):
+        """The file of a loaded module where the repository has it."""
+        module = sys.modules.get(name)
+        path = getattr(module, '__file__', None)
+        if isinstance(path, str) and self.is_below(path):
+            return path
+        return None
+
+    def note_import(self, names, importer):
+        """Modules that were imported by name; the importer's own dependencies grow by them."""
+        for name in names:
+            path = self.repository_file(name)
+            if path is None:
+                continue
+            if name not in self.modules:
+                self.modules[name] = (path, signature(path))
+                try:
+                    with builtins.open(path, 'rb') as file:
+                        text = file.read().decode('utf-8', 'replace')
+                except (IOError, OSError):
+                    text = ''
+                self.sources[path] = self.source(text, path)
+            # The importer itself is known only when its own import has ended.
+            if importer is not None and importer != name:
+                self.imported_by.setdefault(importer, set()).add(name)
+            self.use_module(name)
+
+    def use_module(self, name):
+        """The trace depends on a module's file, and on those of all that it imported."""
+        trace = self.trace
+        if trace is SILENT:
+            return
+        seen, stack = set(), [name]
+        while stack:
+            name = stack.pop()
+            if name in seen or name not in self.modules:
+                continue
+            seen.add(name)
+            path = self.modules[name][0]
+            trace.file(path)
+            for reason in self.sources.get(path, ()):
+                trace.mark(reason)
+            stack.extend(sorted(self.imported_by.get(name, ())))
+
+    def drop_changed_modules(self):
+        """Forgets the repository's modules where one of them changed: the next import reads all of them again."""
+        if all(signature(path) == seen for path, seen in self.modules.values()):
+            return
+        for name in self.modules:
+            sys.modules.pop(name, None)
+        self.modules.clear()
+        self.imported_by.clear()
+        self.sources.clear()
+
+
+RECORDER = Recorder()
+
+
+def _imported(name, package, fromlist, level):
+    if level:
+        base = (package or '').rsplit('.', level - 1)[0] if level > 1 else (package or '')
+        name = base + '.' + name if name else base
+    parts = name.split('.')
+    names = ['.'.join(parts[:count]) for count in range(1, len(parts) + 1)]
+    for item in fromlist or ():
+        if isinstance(item, str) and item != '*':
+            names.append(name + '.' + item)
+    return names
+
+
+def _hook(event, arguments):
+    recorder = RECORDER
+    if recorder.trace is SILENT:
+        return
+    if event == 'open':
+        path, mode, flags = arguments
+        writes = bool(isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
+        recorder.opened(path, writes)
+    elif event == 'os.listdir' or event == 'os.scandir':
+        # Which folders of sys.path an import looks through depends on what was imported before.
+        if not recorder._is_import():
+            recorder.opened(arguments[0] if arguments[0] is not None else '.')
+    elif event == 'compile':
+        source, name = arguments
+        # Ours, and what an engine compiles: templates are looked over when they are loaded.
+        if not name or str(name).startswith('<bcfg2-server>'):
+            return
+        if isinstance(source, bytes):
+            source = source.decode('utf-8', 'replace')
+        if isinstance(source, str) and not recorder._is_import():
+            recorder.note_source(source, str(name))
+    elif event.startswith('socket.'):
+        if event != 'socket.gethostname':
+            recorder.mark('uses the network (%s)' % event)
+    elif event in _PROGRAMS:
+        recorder.mark('runs a program (%s)' % event)
+    elif event in _OTHERS or event.startswith(('ctypes.', 'sqlite3.', 'urllib.', 'ftplib.', 'smtplib.')):
+        recorder.mark('uses ' + event)
+    elif event in _CHANGES:
+        recorder.mark('changes files (%s)' % event)
+
+
+_PROGRAMS = frozenset((
+    'subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn', 'os.spawn', 'os.fork', 'os.forkpty', 'pty.spawn'))
+_OTHERS = frozenset((
+    'os.getxattr', 'os.listxattr', 'os.putenv', 'os.unsetenv', 'os.kill', 'mmap.__new__', 'syslog.syslog',
+    '_thread.start_new_thread', 'signal.pthread_kill', 'fcntl.ioctl', 'shutil.copyfile'))
+_CHANGES = frozenset((
+    'os.remove', 'os.rename', 'os.rmdir', 'os.mkdir', 'os.chmod', 'os.chown', 'os.link', 'os.symlink', 'os.truncate',
+    'os.utime', 'os.mknod', 'os.mkfifo', 'tempfile.mkstemp', 'tempfile.mkdtemp'))
+
+
+def install():
+    """Places hooks and wrappers: once, before anything imports what is wrapped."""
+    if not AVAILABLE:
+        return
+    _wrap_imports()
+    _wrap_files()
+    _wrap_clocks()
+    _wrap_randomness()
+    _wrap_environment()
+    sys.addaudithook(_hook)
+
+
+def _wrap_imports():
+    import importlib
+    original = builtins.__import__
+    recorder = RECORDER
+
+    def traced_import(name, globals=None, locals=None, fromlist=(), level=0):
+        module = original(name, globals, locals, fromlist, level)
+        if recorder.trace is not SILENT or recorder.modules:
+            importer = globals.get('__name__') if globals else None
+            package = globals.get('__package__') if level and globals else None
+            recorder.note_import(_imported(name, package, fromlist, level), importer)
+        return module
+
+    builtins.__import__ = traced_import
+    by_name = importlib.import_module
+
+    def import_module(name, package=None):
+        module = by_name(name, package)
+        recorder.note_import(_imported(module.__name__, None, (), 0), None)
+        return module
+
+    importlib.import_module = import_module
+
+
+def _wrap_files():
+    recorder = RECORDER
+
+    def wrap(name):
+        original = getattr(os, name)
+
+        def looked_at(path, *arguments, **named):
+            if recorder.trace is not SILENT:
+                recorder.opened(path)
+            return original(path, *arguments, **named)
+
+        looked_at.__name__ = name
+        setattr(os, name, looked_at)
+        # posixpath and glob take these from the module os at each call.
+        for group in (os.supports_follow_symlinks, os.supports_dir_fd, os.supports_fd):
+            if original in group:
+                group.add(looked_at)
+
+    for name in ('stat', 'lstat', 'access', 'readlink', 'statvfs'):
+        wrap(name)
+    import genericpath
+    for name in ('exists', 'isfile', 'isdir', 'islink', 'lexists'):
+        for module in (os.path, genericpath):
+            original = getattr(module, name, None)
+            # In C from 3.12 on: such a function does not go through os.stat.
+            if original is not None and not hasattr(original, '__code__'):
+                setattr(module, name, _looking(original))
+
+
+def _looking(original):
+    def looked_at(path):
+        RECORDER.opened(path)
+        return original(path)
+    return looked_at
+
+
+def wrap_lxml(etree):
+    """libxml2 opens files by itself: paths that are given to it are recorded here."""
+    if not AVAILABLE:
+        return
+    recorder = RECORDER
+
+    def wrap(name, position):
+        original = getattr(etree, name)
+
+        def traced(*arguments, **named):
+            if recorder.trace is not SILENT:
+                source = named.get('source', named.get('file'))
+                if source is None and len(arguments) > position:
+                    source = arguments[position]
+                if isinstance(source, (str, bytes)) or hasattr(source, '__fspath__'):
+                    recorder.opened(source)
+            return original(*arguments, **named)
+
+        traced.__name__ = name
+        setattr(etree, name, traced)
+
+    wrap('parse', 0)
+    wrap('ElementTree', 1)
+
+
+def _wrap_clocks():
+    import time
+    recorder = RECORDER
+
+    def wrap(name, quiet_with):
+        original = getattr(time, name, None)
+        if original is None:
+            return
+
+        def clock(*arguments):
+            if recorder.trace is not SILENT and len(arguments) < quiet_with:
+                recorder.mark('reads the time (time.%s)' % name)
+            return original(*arguments)
+
+        clock.__name__ = name
+        setattr(time, name, clock)
+
+    never = 99
+    for name in ('time', 'time_ns', 'monotonic', 'monotonic_ns', 'perf_counter', 'perf_counter_ns', 'process_time',
+                 'process_time_ns', 'thread_time'):
+        wrap(name, never)
+    for name in ('localtime', 'gmtime', 'ctime', 'asctime'):
+        wrap(name, 1)
+    wrap('strftime', 2)
+
+
+def _wrap_randomness():
+    recorder = RECORDER
+
+    def noted(original, name):
+        def chance(*arguments, **named):
+            if recorder.trace is not SILENT:
+                recorder.mark('takes random numbers (%s)' % name)
+            return original(*arguments, **named)
+        chance.__name__ = name
+        return chance
+
+    os.urandom = noted(os.urandom, 'os.urandom')
+    if hasattr(os, 'getrandom'):
+        os.getrandom = noted(os.getrandom, 'os.getrandom')
+    for name in ('getpid', 'getppid', 'times', 'getloadavg'):
+        setattr(os, name, noted(getattr(os, name), 'os.' + name))
+    import random
+
+    def seeded(name, original):
+        def chance(*arguments, **named):
+            if not recorder.trace.seeded:
+                recorder.mark('takes random numbers (random.%s)' % name)
+            return original(*arguments, **named)
+        chance.__name__ = name
+        return chance
+
+    hidden = random._inst
+    for name in dir(random):
+        original = getattr(random, name)
+        if getattr(original, '__self__', None) is hidden and name not in ('seed', 'getstate', 'setstate'):
+            setattr(random, name, seeded(name, original))
+    plant, restore = random.seed, random.setstate
+
+    def seed(a=None, *arguments, **named):
+        if a is None:
+            recorder.mark('takes random numbers (random.seed)')
+        elif recorder.trace is not SILENT:
+            recorder.trace.seeded = True
+        return plant(a, *arguments, **named)
+
+    def setstate(state):
+        if recorder.trace is not SILENT:
+            recorder.trace.seeded = True
+        return restore(state)
+
+    random.seed, random.setstate = seed, setstate
+    Plain = random.Random
+
+    class Random(Plain):
+        def __init__(self, x=None):
+            if x is None and type(self) is Random:
+                recorder.mark('takes random numbers (random.Random)')
+            Plain.__init__(self, x)
+
+    Random.__module__ = 'random'
+    random.Random = Random
+
+
+def _wrap_environment():
+    recorder = RECORDER
+    environ = os.environ
+
+    class Environment(type(environ)):
+        def __getitem__(self, key):
+            recorder.mark('reads the environment (%s)' % key)
+            return super(Environment, self).__getitem__(key)
+
+        def __iter__(self):
+            recorder.mark('reads the environment')
+            return super(Environment, self).__iter__()
+
+        def __contains__(self, key):
+            recorder.mark('reads the environment (%s)' % key)
+            return super(Environment, self).__contains__(key)
+
+    environ.__class__ = Environment
+    try:
+        import pwd
+        import grp
+    except ImportError:
+        return
+
+    def noted(original, name):
+        def lookup(*arguments):
+            recorder.mark('asks for users or groups (%s)' % name)
+            return original(*arguments)
+        return lookup
+
+    for module in (pwd, grp):
+        for name in dir(module):
+            if name.startswith('get'):
+                setattr(module, name, noted(getattr(module, name), name))

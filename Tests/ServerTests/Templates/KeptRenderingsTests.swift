@@ -1,0 +1,148 @@
+import Testing
+
+@testable import Server
+
+/// Results by the questions that they were made from.
+@Suite struct KeptRenderingsTests {
+  private final class Value {
+    let text: String
+    init(_ text: String) { self.text = text }
+  }
+
+  private func key(_ path: String = "/t", version: Int = 1, name: String? = "/etc/t") -> KeptRenderings.Key {
+    KeptRenderings.Key(
+      kind: .genshi, path: .text(path), version: version, name: name.map { .text($0) } ?? .none,
+      variables: [], limitBytes: 1)
+  }
+
+  private func text(
+    _ kept: KeptRenderings, _ key: KeptRenderings.Key, _ answers: [TemplateValue: TemplateValue],
+    asked: ((TemplateValue) -> Void)? = nil
+  ) async -> String? {
+    let found = await kept.find(key) { question in
+      asked?(question)
+      return answers[question]
+    }
+    return (found?.value as? Value)?.text
+  }
+
+  private func keep(
+    _ kept: KeptRenderings, _ key: KeptRenderings.Key, _ trace: [(TemplateValue, TemplateValue)], _ text: String,
+    bytes: Int = 0
+  ) {
+    kept.keep(
+      key, trace.map { (question: $0.0, answer: $0.1) }, Value(text), outputBytes: bytes, dependsOnOthers: false)
+  }
+
+  @Test func aResultIsFoundForWhoeverHasTheSameAnswers() async {
+    let kept = KeptRenderings(limitBytes: 1 << 20)
+    keep(kept, key(), [("web?", true), ("host", "one")], "web one")
+    keep(kept, key(), [("web?", false)], "none")
+    #expect(await text(kept, key(), ["web?": true, "host": "one"]) == "web one")
+    #expect(await text(kept, key(), ["web?": true, "host": "two"]) == nil)
+    // The host is not asked for where it was not before.
+    var asked: [TemplateValue] = []
+    #expect(await text(kept, key(), ["web?": false, "host": "two"]) { asked.append($0) } == "none")
+    #expect(asked == ["web?"])
+    #expect(kept.used == 2 && kept.count == 2)
+  }
+
+  @Test func aQuestionWithoutAnAnswerFindsNothing() async {
+    let kept = KeptRenderings(limitBytes: 1 << 20)
+    keep(kept, key(), [("gone", .none)], "x")
+    #expect(await text(kept, key(), [:]) == nil)
+    #expect(await text(kept, key(), ["gone": .none]) == "x")
+  }
+
+  @Test func entriesAndVersionsAreKeptApart() async {
+    let kept = KeptRenderings(limitBytes: 1 << 20)
+    keep(kept, key(name: "/a"), [], "a")
+    keep(kept, key(name: "/b"), [], "b")
+    #expect(await text(kept, key(name: "/a"), [:]) == "a")
+    #expect(await text(kept, key(version: 2, name: "/a"), [:]) == nil)
+    keep(kept, key(version: 2, name: "/a"), [], "new")
+    #expect(kept.count == 1, "what was made from an older version is not wanted any more")
+    kept.forget(path: "/t")
+    #expect(kept.count == 0 && kept.heldBytes == 0)
+  }
+
+  @Test func differentFirstQuestionsAreAllTried() async {
+    let kept = KeptRenderings(limitBytes: 1 << 20)
+    keep(kept, key(), [("a", 1), ("b", 1)], "first")
+    keep(kept, key(), [("b", 2), ("a", 1)], "second")
+    #expect(await text(kept, key(), ["a": 1, "b": 1]) == "first")
+    #expect(await text(kept, key(), ["a": 1, "b": 2]) == "second")
+  }
+
+  @Test func theLeastRecentlyUsedGoesFirst() async {
+    let one = KeptRenderings.resultBytes + KeptRenderings.questionBytes + 1000
+    let kept = KeptRenderings(limitBytes: 3 * one)
+    for number in 0..<3 { keep(kept, key(), [("n", .int(number))], "\(number)", bytes: 1000) }
+    #expect(await text(kept, key(), ["n": 0]) == "0")
+    keep(kept, key(), [("n", 3)], "3", bytes: 1000)
+    #expect(await text(kept, key(), ["n": 1]) == nil, "it was used least recently")
+    for number in [0, 2, 3] { #expect(await text(kept, key(), ["n": .int(number)]) == "\(number)") }
+    kept.limitBytes = one
+    #expect(kept.count == 1 && kept.heldBytes == one)
+    #expect(await text(kept, key(), ["n": 3]) == "3")
+    kept.limitBytes = 0
+    keep(kept, key(), [], "x")
+    #expect(kept.count == 0 && kept.heldBytes == 0)
+  }
+
+  @Test func aResultInThePlaceOfAnotherIsTheOneThatCounts() async {
+    let kept = KeptRenderings(limitBytes: 1 << 20)
+    for number in 0..<5 {
+      keep(kept, key(), [("q", 1)], "\(number)")
+      keep(kept, key(name: "other"), [("q", 1)], "other")
+      #expect(await text(kept, key(), ["q": 1]) == "\(number)")
+    }
+    #expect(kept.count == 2)
+    kept.removeAll()
+    #expect(kept.count == 0 && kept.heldBytes == 0)
+  }
+
+  @Test func aThousandResultsComeAndGo() async {
+    let kept = KeptRenderings(limitBytes: 100_000)
+    for number in 0..<1000 {
+      keep(kept, key("/t\(number % 7)"), [("a", .int(number)), ("b", .int(number % 3))], "\(number)")
+    }
+    #expect(kept.heldBytes <= 100_000 && kept.count > 50)
+    #expect(await text(kept, key("/t\(999 % 7)"), ["a": 999, "b": 0]) == "999")
+  }
+}
+
+/// The versions of a template.
+@Suite struct TemplateSourceTests {
+  @Test func aBrokenVersionLeavesTheOneBefore() {
+    let source = TemplateSource(path: "/t")
+    source.update([1])
+    let first = source.versions[0].number
+    source.isGood(first)
+    source.update([2])
+    #expect(source.versions.map(\.bytes) == [[2], [1]])
+    let second = source.versions[0].number
+    #expect(source.isBad(second))
+    #expect(!source.isBad(second), "it is told once")
+    #expect(source.versions.map(\.bytes) == [[1]])
+    source.update([3])
+    source.isGood(source.versions[0].number)
+    #expect(source.versions.map(\.bytes) == [[3]], "what is usable replaces what was")
+  }
+
+  @Test func theSameBytesAreNoNewVersion() {
+    let source = TemplateSource(path: "/t")
+    source.update([1])
+    let number = source.versions[0].number
+    source.update([1])
+    #expect(source.versions.map(\.number) == [number])
+  }
+
+  @Test func fewVersionsWaitToBeTried() {
+    let source = TemplateSource(path: "/t")
+    source.update([0])
+    source.isGood(source.versions[0].number)
+    for number in 1..<100 { source.update([UInt8(number)]) }
+    #expect(source.versions.map(\.bytes) == [[99], [98], [97], [0]], "and the usable one stays")
+  }
+}

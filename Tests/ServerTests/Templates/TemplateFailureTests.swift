@@ -1,0 +1,188 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+@testable import Server
+
+/// What a template does to itself, and to nobody else.
+@Suite(.serialized) struct TemplateFailureTests {
+  private let prefix = "failed: bind error: Cfg: Error rendering "
+
+  @Test func errorsHaveBcfg2sWordsAndThePlace() async throws {
+    let templates = [
+      "undefined": "one\n${nosuch}\n",
+      "block": "{% python\na = 1\n%}\n{% python\n\ny = {}['k']\n%}\n",
+      "purpose": "{% python\nfrom genshi.template import TemplateError\nraise TemplateError('Missing group')\n%}\n",
+      "expression": "x\n{% if True %}\n${1 / 0}\n{% end %}\n",
+      "cheetah.cheetah": "a\n$nosuch\n", "jinja.jinja2": "a\n{{ nosuch.x }}\n", "good": "good\n",
+    ]
+    try await TemplateBench.run(templates) { bench async throws in
+      let table = [
+        "undefined":
+          "UndefinedError: \"nosuch\" not defined at '<Expression 'nosuch'>' (REPO/Cfg/undefined/undefined.genshi, line 2)",
+        "block": "KeyError: 'k' at 'y = {}['k']' (REPO/Cfg/block/block.genshi, line 6)",
+        "purpose":
+          "TemplateError: Missing group at 'raise TemplateError('Missing group')' (REPO/Cfg/purpose/purpose.genshi, line 3)",
+        "expression":
+          "ZeroDivisionError: integer division or modulo by zero at '${1 / 0}' (REPO/Cfg/expression/expression.genshi, line 3)",
+        "cheetah": "cannot find 'nosuch' (REPO/Cfg/cheetah/cheetah.cheetah, line 2)",
+        "jinja": "'nosuch' is undefined (REPO/Cfg/jinja/jinja.jinja2, line 2)",
+      ]
+      for (name, text) in table { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      #expect(try await bench.rendered("/good") == "good\n")
+    }
+  }
+
+  @Test func aSyntaxErrorKeepsTheLastGoodVersion() async throws {
+    try await TemplateBench.run(["a": "first\n", "b": "${1 +}\n"]) { bench async throws in
+      #expect(try await bench.rendered("/a") == "first\n")
+      let failed = try await bench.rendered("/b")
+      #expect(failed == "\(prefix)/b: Failed to load template REPO/Cfg/b/b.genshi")
+      bench.edit("Cfg/a/a.genshi", "{% python\nx = = 1\n%}\n")
+      bench.edit("Cfg/b/b.genshi", "mended\n")
+      #expect(try await bench.rendered("/a") == "first\n")
+      #expect(try await bench.rendered("/b") == "mended\n")
+      bench.edit("Cfg/a/a.genshi", "third\n")
+      #expect(try await bench.rendered("/a") == "third\n")
+    }
+  }
+
+  @Test func aTemplateThatHangsCostsItsEntryAlone() async throws {
+    let templates = ["a": "a $name\n", "hang": "{% python\nwhile True:\n    pass\n%}\n", "z": "z $name\n"]
+    try await TemplateBench.run(templates, conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") { bench async throws in
+      #expect(try await bench.rendered("/a") == "a /a\n")
+      let first = bench.core.templates.processIDs
+      #expect(
+        try await bench.rendered("/hang")
+          == "\(prefix)/hang: the template took longer than 0.5 s ([templates] timeout)")
+      #expect(try await bench.rendered("/z") == "z /z\n")
+      #expect(bench.core.templates.processIDs != first, "another process is there")
+    }
+  }
+
+  @Test func aTemplateThatEndsItsProcessCostsItsEntryAlone() async throws {
+    let templates = [
+      "a": "a\n", "kill": "{% python\nimport os\nos.kill(os.getpid(), 9)\n%}\n",
+      "quit": "{% python\nimport os\nos._exit(3)\n%}\n",
+      "exit": "{% python\nimport sys\nsys.exit(4)\n%}\n", "close": "{% python\nimport os\nos.close(3)\n%}\n",
+      "z": "z\n",
+    ]
+    try await TemplateBench.run(templates, conf: "[templates]\nprocesses = 1\n") { bench async throws in
+      let configuration = try await bench.configuration(of: "one.example.com")
+      let entries = configuration.children.flatMap(\.children)
+      let failed = entries.filter { $0["failure"] != nil }.compactMap(\.name).sorted()
+      #expect(failed == ["/close", "/exit", "/kill", "/quit"])
+      #expect(entries.first { $0.name == "/kill" }?["failure"]?.hasSuffix("signal 9 (Killed)") == true)
+      #expect(entries.first { $0.name == "/quit" }?["failure"]?.hasSuffix("exit status 3") == true)
+      #expect(entries.first { $0.name == "/z" }?.text == "z\n")
+    }
+  }
+
+  @Test func aTemplateThatEatsMemoryCostsItsEntryAlone() async throws {
+    let templates = ["eat": "{% python\nx = 'x' * (1 << 31)\n%}\n", "a": "a\n", "z": "z\n"]
+    try await TemplateBench.run(templates, conf: "[templates]\nmemory = 256m\nprocesses = 1\n") { bench async throws in
+      #expect(
+        try await bench.rendered("/eat") == "\(prefix)/eat: MemoryError: the template needs more memory than allowed")
+      #expect(try await bench.rendered("/a") == "a\n")
+      #expect(try await bench.rendered("/z") == "z\n")
+    }
+  }
+
+  @Test func outputIsBounded() async throws {
+    let templates = [
+      "a": "{% for i in range(100000) %}0123456789{% end %}",
+      "b.jinja2": "{% for i in range(100000) %}0123456789{% endfor %}",
+      "c": "small\n",
+    ]
+    try await TemplateBench.run(templates, conf: "[cfg]\nmax_file_size = 100k\n") { bench async throws in
+      for name in ["a", "b"] {
+        #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): the output is larger than 102400 bytes")
+      }
+      #expect(try await bench.rendered("/c") == "small\n")
+    }
+  }
+
+  @Test func whatIsNotInstalledIsNamed() async throws {
+    let wrapper = TemporaryDirectory()
+    // Without site, none of the system's packages is found.
+    let python = wrapper.write("#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n", to: "python", mode: 0o755)
+    try await TemplateBench.run(
+      ["g": "x", "c.cheetah": "x", "j.jinja2": "x"], conf: "[templates]\npython = \(python)\n"
+    ) { bench async throws in
+      for (name, library, package) in [
+        ("g", "Genshi", "genshi"), ("c", "Cheetah", "cheetah"), ("j", "Jinja2", "jinja2"),
+      ] {
+        let text = try await bench.rendered("/\(name)")
+        #expect(
+          text.hasPrefix("\(prefix)/\(name): \(library) is not available: install the package python3-\(package)"))
+      }
+    }
+    try await TemplateBench.run(["g": "x"], conf: "[templates]\npython = /nonexistent/python\n") { bench async throws in
+      let text = try await bench.rendered("/g")
+      #expect(text.contains("no renderer could be started") && text.contains("/nonexistent/python"))
+    }
+    let broken = wrapper.write("#!/bin/sh\nexit 5\n", to: "broken", mode: 0o755)
+    try await TemplateBench.run(["g": "x"], conf: "[templates]\npython = \(broken)\n") { bench async throws in
+      let text = try await bench.rendered("/g")
+      #expect(text.contains("no renderer could be started: \(broken): it ended: exit status 5"))
+    }
+  }
+}
+
+/// What a renderer may not do.
+@Suite(.serialized) struct TemplateIsolationTests {
+  @Test func aRendererHasNothingOfTheServers() async throws {
+    let files = "{% python import os %}${sorted(int(n) for n in os.listdir('/proc/self/fd'))}"
+    let words = "{% python import os %}${' '.join(sorted(os.environ))}"
+    try await TemplateBench.run(["files": files, "words": words]) { bench async throws in
+      // 4 is the folder that is listed.
+      #expect(try await bench.rendered("/files") == "01234")
+      let names = try await bench.rendered("/words").split(separator: " ").map(String.init)
+      let known = ["HOME", "LANG", "LC_CTYPE", "PATH", "PYTHONHASHSEED", "PYTHONUTF8", "TMPDIR", "TZ"]
+      #expect(Set(names).isSubset(of: known), "\(names)")
+    }
+  }
+
+  @Test(.enabled(if: Confinement.canConfineWrites, "this kernel has no Landlock"))
+  func theRepositoryIsReadOnly() async throws {
+    let write = "{% python\nopen(repo + '/Cfg/new', 'w').write('x')\n%}\n"
+    let scratch = "{% python\nimport tempfile\nwith tempfile.TemporaryFile() as f:\n    f.write(b'x')\n%}\nfine"
+    try await TemplateBench.run(["write": write, "scratch": scratch]) { bench async throws in
+      #expect(try await bench.rendered("/write").contains("PermissionError"))
+      #expect(access(bench.repository.file("Cfg/new"), F_OK) != 0)
+      #expect(try await bench.rendered("/scratch") == "\nfine")
+    }
+  }
+
+  @Test func theNetworkIsClosedWhereItIsNotAllowed() async throws {
+    let open = "{% python\nimport socket\nsocket.socket().close()\n%}\nopen"
+    try await TemplateBench.run(["open": open]) { bench async throws in
+      #expect(try await bench.rendered("/open") == "\nopen")
+    }
+    try await TemplateBench.run(["open": open], conf: "[templates]\nnetwork = no\n") { bench async throws in
+      #expect(try await bench.rendered("/open").contains("PermissionError"))
+    }
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "only root can give a process to another user"))
+  func aRendererRunsAsTheUserThatIsWanted() async throws {
+    let who = "{% python import os %}${os.getuid()} ${os.getgid()} ${os.getgroups()}"
+    try await TemplateBench.run(["who": who], conf: "[templates]\nuser = 65534\ngroup = 65534\n") {
+      bench async throws in
+      chmod(bench.repository.path, 0o755)
+      #expect(try await bench.rendered("/who") == "65534 65534 ")
+    }
+  }
+
+  @Test func aRendererEndsWithItsSocket() async throws {
+    try await TemplateBench.run(["a": "a"]) { bench async throws in
+      #expect(try await bench.rendered("/a") == "a")
+      let process = try #require(bench.core.templates.processIDs.first)
+      bench.core.templates.shutdown()
+      #expect(bench.core.templates.processIDs.isEmpty)
+      // The process was killed; nobody of that number is a child of ours any more.
+      #expect(kill(process, 0) == 0 || errno == ESRCH)
+    }
+  }
+}
