@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what a build needs on Debian and its relatives: the headers of OpenSSL, libxml2, PCRE2 and libyaml, and pkg-config.
-# With --test also what the tests use: python3 and openssl, and a Python 2.7 environment with the Bcfg2 1.3.4 client
+# With --test also what the tests use: python3 with the libraries that render templates, openssl, and a Python
+# 2.7 environment with the Bcfg2 1.3.4 client
 # (.build/bcfg2-client) where a Python 2.7 is to be had.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,7 +18,8 @@ for package in libssl-dev libxml2-dev libpcre2-dev libyaml-dev pkg-config curl o
   dpkg -s "$package" >/dev/null 2>&1 || need="$need $package"
 done
 if [ "$with_tests" = yes ]; then
-  for package in python3 git patch openssh-client valgrind; do
+  for package in python3 git patch openssh-client valgrind \
+    python3-genshi python3-cheetah python3-jinja2 python3-lxml python3-yaml; do
     dpkg -s "$package" >/dev/null 2>&1 || command -v "$package" >/dev/null 2>&1 || need="$need $package"
   done
 fi
