@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Measures templates: our server and its renderers beside a Python Bcfg2 server, on the same sites. See README.md.
+
+  templates.py --python /path/to/venv/bin/bcfg2-server       (1.4; about three minutes; left out where there is none)
+  templates.py --clients 40 --rounds 1
+
+The site is the large one of generate.py, in which 200 entries of an answer are Genshi templates with a Python block that
+read groups and the profile only, as most real ones do. Everything runs on one CPU (--server-cpu), the load on another.
+"""
+import argparse
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import run
+import scenarios
+import servers
+
+HEAD = """{% python
+import os
+from genshi.template import TemplateError
+if 'base' not in metadata.groups:
+    raise TemplateError('not for this client')
+roles = sorted(g for g in metadata.groups if g.startswith('role-'))
+short = os.path.basename(name)
+%}\\
+# $short of ${metadata.profile}, ${len(roles)} roles
+{% for role in roles %}\\
+include /etc/roles/${role}.conf
+{% end %}\\
+"""
+
+
+def make_templates(repo, count):
+    """Turns so many of Cfg's entries, with all their variants, into templates; returns one that all clients get."""
+    made = []
+    for folder, _, files in sorted(os.walk(os.path.join(repo, "Cfg"))):
+        base = os.path.basename(folder)
+        variants = [name for name in files if name == base or name.startswith(base + ".G")]
+        if not variants or len(made) == count:
+            continue
+        for name in variants:
+            path = os.path.join(folder, name)
+            with open(path, encoding="utf-8") as f:
+                text = f.read().replace("$", "$$")
+            with open(path + ".genshi", "w", encoding="utf-8") as f:
+                f.write(HEAD + text)
+            os.unlink(path)
+        if variants == [base]:
+            made.append(os.path.join(folder, base + ".genshi"))
+        else:
+            made.insert(0, os.path.join(folder, base + ".genshi"))
+    return [path for path in made if len(os.listdir(os.path.dirname(path))) <= 2][-1], len(made)
+
+
+class Ours(servers.Ours):
+    """Our server with templates, and some [caching] and [templates]."""
+
+    def __init__(self, work, name, pki, cpu, clients, templates, sections):
+        self.name = name
+        super().__init__(work, "large", pki, cpu, ["--clients", str(clients)])
+        self.template, self.made = make_templates(self.repo, templates) if templates else (None, 0)
+        self.configure(sections)
+
+    def configure(self, sections):
+        with open(os.path.join(self.dir, "bcfg2.conf"), "a") as f:
+            for section, options in sections.items():
+                f.write("[%s]\n%s\n" % (section, "\n".join("%s = %s" % item for item in options.items())))
+
+    def renderers(self):
+        """Resident memory of each renderer, in kB."""
+        found = []
+        for pid in servers.descendants(self.process.pid)[1:]:
+            try:
+                with open("/proc/%d/comm" % pid) as f:
+                    if "python" not in f.read():
+                        continue
+                with open("/proc/%d/status" % pid) as f:
+                    found.append(int(next(line for line in f if line.startswith("VmRSS")).split()[1]))
+            except (FileNotFoundError, StopIteration):
+                pass
+        return found
+
+
+class Python14(Ours):
+    """The Python server that was named."""
+    path = None
+
+    def command(self):
+        return [self.path, "-C", os.path.join(self.dir, "bcfg2.conf")]
+
+
+def genshi_alone(work, repo, count, rounds=20):
+    """Seconds of Genshi for the templates of one answer, loaded already, in a process of its own."""
+    program = r"""
+import glob, os, sys, time
+from genshi.template import NewTextTemplate, TemplateLoader
+class M(object):
+    hostname, profile = 'client', 'profile-1'
+    groups = set(['base', 'os-2', 'role-4', 'role-5', 'role-6'])
+loader = TemplateLoader(max_cache_size=0)
+paths = [p for p in glob.glob(sys.argv[1] + '/Cfg/etc/*/*/*.genshi') if os.path.basename(p) == os.path.basename(os.path.dirname(p)) + '.genshi']
+loaded = [(p, loader.load(p, cls=NewTextTemplate)) for p in sorted(paths)[:int(sys.argv[2])]]
+def once():
+    for p, t in loaded:
+        t.generate(name=p, path=p, source_path=p, repo=sys.argv[1], metadata=M()).render('text', encoding='utf-8')
+once()
+start = time.process_time()
+for _ in range(int(sys.argv[3])): once()
+print((time.process_time() - start) / int(sys.argv[3]), len(loaded))
+"""
+    text = subprocess.run(["/usr/bin/python3", "-c", program, repo, str(count), str(rounds)], capture_output=True,
+                          text=True, check=True).stdout.split()
+    return float(text[0]), int(text[1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", help="bcfg2-server of a Python Bcfg2, in an environment with its libraries")
+    parser.add_argument("--binary", default=servers.Ours.binary)
+    parser.add_argument("--clients", type=int, default=1000)
+    parser.add_argument("--builds", type=int, default=40, help="answers that are built for a figure")
+    parser.add_argument("--templates", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--server-cpu", default="0")
+    parser.add_argument("--load-cpu", default="1")
+    parser.add_argument("--out", help="write the figures as JSON")
+    options = parser.parse_args()
+    servers.Ours.binary = options.binary
+    subprocess.run(["make", "-s", "-C", os.path.join(run.HERE, "load")], check=True)
+    work = tempfile.mkdtemp(prefix="bcfg2-templates-")
+    pki = os.path.join(work, "pki")
+    figures = {"clients": options.clients, "templates": options.templates}
+    try:
+        never = {"caching": {"configurations": 0}, "templates": {"cache": "never"}}
+        rebuilt = {"caching": {"configurations": 0}}
+        arguments = (pki, options.server_cpu, options.clients, options.templates)
+        building = {"never": Ours(work, "never", *arguments, never), "kept": Ours(work, "kept", *arguments, rebuilt),
+                    "without": Ours(work, "without", pki, options.server_cpu, options.clients, 0, rebuilt)}
+        if options.python:
+            Python14.path = options.python
+            building["python"] = Python14(work, "python", *arguments, {})
+        for server in building.values():
+            server.start()
+            server.wait_for_port()
+            scenarios.settled_config(server)
+        # In turn, so that each has the same noise.
+        rounds = {name: [] for name in building}
+        for _ in range(options.rounds + 1):
+            for name, server in building.items():
+                rounds[name].append(scenarios.first_answers(server, options, options.builds)["cpu_ms_per_request"])
+        cpu = {name: statistics.median(values[1:]) for name, values in rounds.items()}
+        figures["cpu_ms_of_an_answer"] = cpu
+        alone, count = genshi_alone(work, building["never"].repo, options.templates)
+        figures["genshi_alone_ms"] = 1000 * alone
+        figures["share_beside_genshi"] = 1 - 1000 * alone / cpu["never"]
+        figures["kept_beyond_without"] = cpu["kept"] / cpu["without"] - 1
+        if "python" in cpu:
+            figures["times_python_per_cpu_second"] = cpu["python"] / cpu["never"]
+        figures["renderer_rss_kb"] = building["never"].renderers()
+        figures["server_rss_kb"] = {name: building[name].memory_kb()["rss"] - sum(building[name].renderers())
+                                    for name in ("never", "kept", "without")}
+        for server in building.values():
+            server.stop()
+
+        # All clients after the start, and the first template.
+        warm = Ours(work, "warm", *arguments, {})
+        began = warm.start()
+        warm.wait_for_port()
+        listening = time.monotonic() - began
+        began = time.monotonic()
+        scenarios.ask(warm, "GetConfig")
+        figures["first_answer_ms"] = 1000 * (time.monotonic() - began)
+        scenarios.load(warm, options.load_cpu, "--requests", options.clients, "--lengths-vary", "--keep-alive", "--login",
+                       "uuid", "--rotate")
+        warm.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        with open(os.path.join(warm.dir, "output", "server.out")) as f:
+            lines = [line for line in f if "Templates:" in line]
+        figures["counters"] = lines[-1].strip() if lines else None
+        keeping = scenarios.first_answers(warm, options, options.builds)["cpu_ms_per_request"]
+        figures["kept_answer_cpu_ms"] = keeping
+
+        # An edit of a template to the first right answer, and a build without an edit.
+        path = os.path.relpath(warm.template, warm.repo)
+        with open(warm.template, "rb") as f:
+            before = f.read()
+        caller, latencies = scenarios.Caller(warm, 0), []
+        for number in range(20):
+            mark = b"edit number %d of this run" % number
+            began = time.monotonic()
+            scenarios.edit(warm, path, before + mark + b"\n")
+            while mark not in caller.ask("GetConfig"):
+                pass
+            latencies.append(1000 * (time.monotonic() - began))
+        figures["edit_to_answer_ms"] = statistics.median(latencies)
+        warm.stop()
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(json.dumps(figures, indent=1))
+    if options.out:
+        with open(options.out, "w") as f:
+            json.dump(figures, f, indent=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
