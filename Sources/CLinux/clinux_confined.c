@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
@@ -36,13 +37,20 @@
 #define NATIVE_ARCHITECTURE AUDIT_ARCH_S390X
 #endif
 
+/* The kernel's structure of version 6: older kernels take its beginning. */
+struct landlock_attributes {
+  uint64_t handled_access_fs;
+  uint64_t handled_access_net;
+  uint64_t scoped;
+};
+#define LANDLOCK_SCOPED_SIGNALS (1ULL << 1)
+
 int clinux_landlock_version(void) {
   long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
   return version < 0 ? 0 : (int)version;
 }
 
-/* A ruleset under which nothing is written but below the given paths; -1 where it cannot be made, -2 without Landlock.
-   The structures are of the first version: newer kernels take them. */
+/* A ruleset under which nothing is written but below the given paths; -1 where it cannot be made, -2 without Landlock. */
 static int make_ruleset(const clinux_confinement *confinement) {
   int version = clinux_landlock_version();
   if (version == 0) return -2;
@@ -52,8 +60,10 @@ static int make_ruleset(const clinux_confinement *confinement) {
                     LANDLOCK_ACCESS_FS_MAKE_SYM;
   if (version >= 2) writes |= LANDLOCK_ACCESS_FS_REFER;
   if (version >= 3) writes |= LANDLOCK_ACCESS_FS_TRUNCATE;
-  struct landlock_ruleset_attr attributes = {.handled_access_fs = writes};
-  int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0);
+  struct landlock_attributes attributes = {.handled_access_fs = writes};
+  if (version >= 6) attributes.scoped = LANDLOCK_SCOPED_SIGNALS;
+  size_t size = version >= 6 ? sizeof attributes : sizeof attributes.handled_access_fs;
+  int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
   if (ruleset < 0) return -1;
   for (size_t i = 0; i < confinement->writable_count; i++) {
     int folder = open(confinement->writable[i], O_PATH | O_CLOEXEC);
@@ -81,8 +91,12 @@ static int make_ruleset(const clinux_confinement *confinement) {
   return ruleset;
 }
 
-static int deny_sockets(void) {
+/* Refuses what the confinement does not allow. */
+static int filter_calls(int denies_sockets, int keeps_group) {
 #ifdef NATIVE_ARCHITECTURE
+  enum { ALLOW = 0x7fff }; /* of no use as a number of a call: that call is allowed anyway */
+  uint32_t socket_call = denies_sockets ? SYS_socket : ALLOW, ring_call = denies_sockets ? SYS_io_uring_setup : ALLOW;
+  uint32_t session_call = keeps_group ? SYS_setsid : ALLOW, group_call = keeps_group ? SYS_setpgid : ALLOW;
   struct sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCHITECTURE, 1, 0),
@@ -90,12 +104,15 @@ static int deny_sockets(void) {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 #if defined(__x86_64__)
       /* The x32 way to the same calls. */
-      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 5, 0),
 #endif
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, socket_call, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ring_call, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, session_call, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, group_call, 2, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
   };
   struct sock_fprog filter = {.len = sizeof program / sizeof program[0], .filter = program};
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
@@ -109,6 +126,29 @@ static int deny_sockets(void) {
 static const char *const steps[] = {"dup2",   "setrlimit", "setgroups", "setresgid", "setresuid", "prctl",
                                     "landlock_restrict_self", "seccomp", "chdir", "execve"};
 enum { DUP, LIMIT, GROUPS, GROUP, USER, PRCTL, LANDLOCK, SECCOMP, CHDIR, EXEC };
+
+/* Its memory is taken back before its parent's: best effort, an old kernel or a strange /proc changes nothing else. */
+static void offer_memory(void) {
+  int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (file < 0) return;
+  ssize_t written = write(file, "500", 3);
+  (void)written;
+  close(file);
+}
+
+/* What root may beyond its files: a process of the same user could otherwise look into its parent. Lowering is always
+   allowed; where the bounding set cannot be changed, what it starts gets no more than this process either, because of
+   PR_SET_NO_NEW_PRIVS. */
+static void drop_capabilities(void) {
+  const uint32_t kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+  for (int number = 0; number < 64; number++) {
+    if (number < 32 && (kept >> number & 1)) continue;
+    prctl(PR_CAPBSET_DROP, number, 0, 0, 0);
+  }
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {{.effective = kept, .permitted = kept}};
+  syscall(SYS_capset, &header, data);
+}
 
 static void fail(int report, int step) {
   int message[2] = {errno, step};
@@ -140,18 +180,26 @@ static void become(int report, pid_t parent, const char *path, char *const argv[
   limit(report, RLIMIT_CORE, 0);
   if (confinement->memory_bytes) limit(report, RLIMIT_AS, confinement->memory_bytes);
   if (confinement->descriptors) limit(report, RLIMIT_NOFILE, confinement->descriptors);
+  if (confinement->file_bytes) limit(report, RLIMIT_FSIZE, confinement->file_bytes);
+  if (confinement->processes) limit(report, RLIMIT_NPROC, confinement->processes);
+  if (confinement->keeps_group) offer_memory();
   if (confinement->changes_user) {
     if (setgroups(0, NULL) != 0) fail(report, GROUPS);
     if (setresgid(confinement->group, confinement->group, confinement->group) != 0) fail(report, GROUP);
     if (setresuid(confinement->user, confinement->user, confinement->user) != 0) fail(report, USER);
   }
+  if (geteuid() == 0) drop_capabilities();
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(report, PRCTL);
   /* After the change of the user, which would undo it. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail(report, PRCTL);
   if (getppid() != parent) _exit(127);
   if (ruleset >= 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) fail(report, LANDLOCK);
   if (working_directory != NULL && chdir(working_directory) != 0) fail(report, CHDIR);
-  if (confinement->denies_sockets && deny_sockets() != 0) fail(report, SECCOMP);
+  if (confinement->denies_sockets || confinement->keeps_group) {
+    /* Where the filter cannot be made, only what somebody asked for is worth a failure. */
+    if (filter_calls(confinement->denies_sockets, confinement->keeps_group) != 0 && confinement->denies_sockets)
+      fail(report, SECCOMP);
+  }
   /* Everything above the named descriptors closes: the report too, when the program begins. */
   for (int descriptor = next; descriptor < report; descriptor++) close(descriptor);
   syscall(SYS_close_range, report + 1, ~0u, 0);

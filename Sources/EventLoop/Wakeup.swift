@@ -3,7 +3,8 @@ import Glibc
 
 /// An eventfd on a loop: the one way for another thread to get the loop's attention.
 @MainActor public final class Wakeup {
-  private nonisolated let descriptor: Int32
+  /// The eventfd: a child process that inherits it wakes the loop by writing an integer of eight bytes, 1, to it.
+  public nonisolated let descriptor: Int32
   private var owner: FileDescriptor?
   private var watcher: Watcher?
   private let loop: EventLoop
