@@ -27,8 +27,8 @@ let fuzzTargets: [Target] =
 
 /// The Python modules that templates are rendered by.
 let rendererModules = [
-  "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "trace", "values",
-  "wire",
+  "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "system",
+  "textoutput", "trace", "values", "wire",
 ]
 
 let package = Package(

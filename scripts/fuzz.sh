@@ -7,7 +7,7 @@
 # .build/fuzz/crashes: add it to the corpus and to a test.
 set -eu
 
-all="http-request xmlrpc basic-auth repository-xml probe-data probe-output configuration json regex yaml"
+all="http-request xmlrpc basic-auth repository-xml probe-data probe-output configuration json regex yaml renderer-frames"
 seconds=${1:?usage: scripts/fuzz.sh SECONDS [$(echo $all | tr ' ' '|')]...}
 shift
 cd "$(dirname "$0")/.."
@@ -45,11 +45,13 @@ for target in ${*:-$all}; do
   http-request) build_small $target HTTPRequestFuzz ;;
   xmlrpc) build_small $target XMLRPCFuzz ;;
   basic-auth) build_small $target BasicAuthFuzz ;;
-  repository-xml | probe-data | probe-output | configuration | json | regex | yaml) build_server ;;
+  repository-xml | probe-data | probe-output | configuration | json | regex | yaml | renderer-frames) build_server ;;
   *) echo "fuzz.sh: no target $target" >&2; exit 2 ;;
   esac
   case $target in
-  repository-xml | probe-data | probe-output | configuration | json | regex | yaml) set -- "$out/package/release/ServerFuzz" $target ;;
+  repository-xml | probe-data | probe-output | configuration | json | regex | yaml | renderer-frames)
+    set -- "$out/package/release/ServerFuzz" $target
+    ;;
   *) set -- "$out/$target" ;;
   esac
   mkdir -p "$out/corpus-$target"

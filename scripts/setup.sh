@@ -1,8 +1,7 @@
 #!/bin/sh
 # Installs what a build needs on Debian and its relatives: the headers of OpenSSL, libxml2, PCRE2 and libyaml, and pkg-config.
-# With --test also what the tests use: python3 with the libraries that render templates, openssl, and a Python
-# 2.7 environment with the Bcfg2 1.3.4 client
-# (.build/bcfg2-client) where a Python 2.7 is to be had.
+# With --test also what the tests use: python3 with the libraries that render templates, openssl, and a Python 2.7
+# environment with the Bcfg2 1.3.4 client and the same libraries (.build/bcfg2-client) where a Python 2.7 is to be had.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -41,7 +40,7 @@ command -v swift >/dev/null || {
 [ "$with_tests" = yes ] || exit 0
 
 client=.build/bcfg2-client
-if [ ! -x "$client/bin/bcfg2" ]; then
+if ! { [ -x "$client/bin/bcfg2" ] && "$client/bin/python" -c 'import Cheetah, genshi, jinja2, lxml, yaml'; } 2>/dev/null; then
   python=
   for candidate in python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python2.7; do
     # A shim of a version switcher may be there without what it stands for.
@@ -59,5 +58,5 @@ if [ ! -x "$client/bin/bcfg2" ]; then
   "$python" -m pip install -q --disable-pip-version-check --target .build/virtualenv 'virtualenv<20.22'
   PYTHONPATH=.build/virtualenv "$python" -m virtualenv -q "$client"
   "$client/bin/pip" install -q --disable-pip-version-check \
-    lxml genshi pyinotify 'python-daemon<2' lockfile argparse Bcfg2==1.3.4
+    lxml genshi Cheetah3 'jinja2<3' 'PyYAML<6' pyinotify 'python-daemon<2' lockfile argparse Bcfg2==1.3.4
 fi

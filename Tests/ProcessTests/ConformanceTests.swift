@@ -25,6 +25,34 @@ import Testing
     #expect(result.status == .exited(0), "\(failures)")
   }
 
+  /// Templates give the same under the Python that Bcfg2's servers run on. `scripts/setup.sh --test` makes the environment;
+  /// BCFG2_REQUIRE_CLIENT makes its absence a failure.
+  @Test(
+    .enabled(
+      if: access("\(Project.root)/.build/bcfg2-client/bin/python", X_OK) == 0 || getenv("BCFG2_REQUIRE_CLIENT") != nil,
+      "there is no Python 2.7 in .build/bcfg2-client; scripts/setup.sh --test makes it"))
+  func templatesAreRenderedByPython2Too() async throws {
+    let folder = "\(Project.root)/Tests/Conformance"
+    let result = try await python(
+      [
+        "\(folder)/conform.py", "check", "--server", Project.server, "--jobs", "2", "--conf",
+        "templates.python=\(Project.root)/.build/bcfg2-client/bin/python", "template-*",
+      ], limit: .seconds(300))
+    let failures = result.text.split(separator: "\n").filter { !$0.hasPrefix("ok ") }.joined(separator: "\n")
+    #expect(result.status == .exited(0), "\(failures)")
+  }
+
+  /// With `compatibility = 1.3` the small templates give what 1.3.4 gives.
+  @Test func templatesAreThoseOf13WhereThatIsWanted() async throws {
+    let folder = "\(Project.root)/Tests/Conformance"
+    let result = try await python(
+      [
+        "\(folder)/conform.py", "check", "--server", Project.server, "--jobs", "2", "--version", "1.3.4", "--conf",
+        "server.compatibility=1.3", "template-own-bundles", "template-own-cheetah", "template-own-genshi",
+      ], limit: .seconds(300))
+    #expect(result.status == .exited(0), "\(result.text)")
+  }
+
   /// What `bcfg2 -n -v -q -O` of 1.3.4 says of our server and of the Python one. `scripts/setup.sh --test` makes the
   /// environment; BCFG2_REQUIRE_CLIENT makes its absence a failure.
   @Test(

@@ -23,7 +23,7 @@ import Testing
         }
         if name.hasPrefix(".") { continue }
         let path = "\(folder)/\(name)"
-        if name.hasSuffix(".swift") {
+        if name.hasSuffix(".swift") || name.hasSuffix(".py") {
           found[String(path.dropFirst())] = try text("Sources/Server\(path)")
         } else {
           try look(path)
@@ -99,8 +99,10 @@ import Testing
   @Test func theThreatModelNamesItsTests() throws {
     var tests = ""
     for folder in ["EventLoopTests", "XMLRPCTests", "ServerTests", "ProcessTests"] {
-      for path in RepositoryPath.glob("\(Project.root)/Tests/\(folder)/*.swift") {
-        tests += String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 20), as: UTF8.self)
+      for files in ["*.swift", "*/*.swift"] {
+        for path in RepositoryPath.glob("\(Project.root)/Tests/\(folder)/\(files)") {
+          tests += String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 20), as: UTF8.self)
+        }
       }
     }
     let page = try text("SECURITY.md")

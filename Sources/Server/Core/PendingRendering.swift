@@ -13,7 +13,7 @@ final class PendingRendering {
 
   var job: TemplateJob {
     var job = TemplateJob(
-      kind: request.kind, path: request.source.path, version: version.number, name: request.entryName,
+      kind: request.kind, path: request.source.path, version: version, name: request.entryName,
       limitBytes: request.limitBytes)
     job.isEncrypted = request.isEncrypted
     job.variables = variables

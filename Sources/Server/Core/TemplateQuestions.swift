@@ -81,6 +81,7 @@ extension TemplateRenderer {
       guard let plugin = core.plugins[try word(1)] as? any TemplateFileWriter, let bytes = words.last?.contents else {
         throw Self.nonsense
       }
+      if dropsWrites { return true }
       try await plugin.writeTemplateFile(bytes, to: try word(2))
       return true
     default: throw Self.nonsense

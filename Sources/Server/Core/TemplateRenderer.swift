@@ -30,14 +30,21 @@ public final class TemplateRenderer {
       self.isEncrypted = isEncrypted
       self.make = make
     }
+
+    /// The same, of which something else is made.
+    func making(_ make: @escaping ([UInt8]) throws -> AnyObject) -> Request {
+      Request(
+        kind: kind, source: source, entryName: entryName, limitBytes: limitBytes, isEncrypted: isEncrypted, make: make)
+    }
   }
 
   /// What a rendering read, for who wants to know why it is, or is not, used again.
   public struct Report {
     public let questions: [TemplateValue]
     public let files: [String]
-    /// Why it is not; empty where it is.
+    /// Why it is not.
     public let reasons: [String]
+    public let isRepeatable: Bool
   }
 
   /// The batch whose question is being answered by this task.
@@ -52,6 +59,8 @@ public final class TemplateRenderer {
   var answers = QueryAnswers()
   /// Called with what each rendering read.
   public var onReport: ((_ path: String, Report) -> Void)?
+  /// Whether files that templates write are left as they are: for who only wants to see.
+  public var dropsWrites = false
 
   private(set) var settings: RendererSettings
   /// Templates that were rendered without an error.
@@ -60,6 +69,10 @@ public final class TemplateRenderer {
   private var retired: [RendererPool] = []
   private var loggedOnce: Set<String> = []
   private static var lastSerial: UInt64 = 0
+  /// Bytes of a line that a template logs, at most.
+  private static let logLineBytes = 4096
+  /// Bytes of what is recorded of one rendering, at most: one that read more is not kept. renderer/trace.py stops sooner.
+  private static let traceBytes = 1 << 20
 
   init(core: ServerCore) {
     self.core = core
@@ -216,10 +229,13 @@ public final class TemplateRenderer {
     // The watch comes before the comparison: what changes from now on is told.
     let isWatched = rendering.files.allSatisfy { files.watch($0.path) && files.signature($0.path) == $0.signature }
     let questions = (rendering.questions ?? []) + rendering.files.map { ["file", .text($0.path)] }
+    let isRepeatable = settings.isTraced && rendering.questions != nil && rendering.reasons.isEmpty
     onReport?(
       pending.request.source.path,
-      Report(questions: questions, files: rendering.files.map(\.path), reasons: rendering.reasons))
-    guard settings.isTraced, rendering.questions != nil, rendering.reasons.isEmpty, isWatched else {
+      Report(
+        questions: questions, files: rendering.files.map(\.path), reasons: rendering.reasons, isRepeatable: isRepeatable
+      ))
+    guard isRepeatable, isWatched, questions.reduce(0, { $0 + $1.weight }) <= Self.traceBytes else {
       pending.dependsOnMore = true
       return pending.finish(.success(value))
     }
@@ -277,11 +293,12 @@ public final class TemplateRenderer {
   }
 
   private func log(_ line: TemplateValue) {
-    guard let text = line["text"]?.text else { return }
+    guard let whole = line["text"]?.text else { return }
+    let text = String(decoding: whole.utf8.prefix(Self.logLineBytes), as: UTF8.self)
     if let once = line["once"]?.text {
       // Bounded by what the repository's helper modules can say; forgotten all at once.
       if loggedOnce.count > 10_000 { loggedOnce.removeAll() }
-      guard loggedOnce.insert("\(once) \(text)").inserted else { return }
+      guard loggedOnce.insert("\(once.utf8.count > 4096 ? "" : once) \(text)").inserted else { return }
     }
     switch line["level"]?.text {
     case "error": logger.error("\(text)")

@@ -6,18 +6,27 @@ extension TemplateRenderer: XMLTemplateRenderer {
   static let xmlLimitBytes = 64 << 20
 
   public func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure {
-    let is13 = core.settings.compatibility == .bcfg213
-    guard let source = file.templateSource, !is13 || file.isTemplateIn13 else {
+    guard let request = request(of: file) else {
       guard let compiled = file.compiled else { throw PluginExecutionError("\(file.path) has no data") }
       return compiled
-    }
-    let request = Request(kind: .xml, source: source, entryName: nil, limitBytes: Self.xmlLimitBytes) { bytes in
-      file.compileContents(try RepositoryXML.parse(bytes, path: file.path).root)
     }
     guard let structure = try await render(request, metadata) as? CompiledStructure else {
       throw PluginExecutionError("\(file.path): a result of another kind is kept")
     }
     return structure
+  }
+
+  public func begin(_ files: [StructFile], _ metadata: ClientMetadata) {
+    renderAhead(files.compactMap { request(of: $0) }, metadata)
+  }
+
+  /// How a file is rendered; nil where it is no template.
+  private func request(of file: StructFile) -> Request? {
+    let is13 = core.settings.compatibility == .bcfg213
+    guard let source = file.templateSource, !is13 || file.isTemplateIn13 else { return nil }
+    return Request(kind: .xml, source: source, entryName: nil, limitBytes: Self.xmlLimitBytes) { bytes in
+      file.compileContents(try RepositoryXML.parse(bytes, path: file.path).root)
+    }
   }
 
   public func render(path: String, _ metadata: ClientMetadata) async throws -> Element {

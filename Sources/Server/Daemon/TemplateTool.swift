@@ -2,16 +2,28 @@ import EventLoop
 import Glibc
 
 /// `bcfg2-server --render FILE --client NAME`: renders one template as the server would, and tells what it read.
+///
+/// It reads the repository as a server does, serves nobody, and writes nothing: beside a running server it changes nothing.
 public enum TemplateTool {
-  /// Prints the output on standard output, what was read on standard error. Returns the exit status.
+  /// A core that only reads: no folder, store or file of the repository is made or changed.
+  private final class ReadingCore: ServerCore {
+    override var name: String { "TemplateTool" }
+    override var isChild: Bool { true }
+  }
+
+  /// Prints the output on standard output, what was read on standard error. Returns the exit status: 0, or 1 where the
+  /// template failed.
   ///
-  /// - Throws: `SettingsError`; what keeps the repository from being read.
+  /// - Throws: `SettingsError`.
   public static func run(_ options: CommandLineOptions, file: String, client: String) throws -> Int32 {
     var settings = try Settings.load(options)
     settings.logPath = nil
     settings.logsToSyslog = false
     settings.pidFile = nil
     try LogSetup.bootstrap(settings)
+    // Progress is for who asks for it.
+    let level = LogSetup.level(settings)
+    Log.router.configure([(ConsoleLog(), level)], standard: level)
     return try EventLoop.runAsMain { loop in
       do {
         return try await render(settings, path(file, settings), client, on: loop)
@@ -22,14 +34,21 @@ public enum TemplateTool {
     }
   }
 
-  /// A path that is not absolute is below the working folder, or below the repository.
+  /// The path as the server has it. One that is not absolute is below the working folder, or below the repository.
   private static func path(_ file: String, _ settings: Settings) -> String {
-    if file.hasPrefix("/") { return RepositoryPath.normalised(file) }
-    if fileExists(file), let resolved = realpath(file, nil) {
-      defer { free(resolved) }
-      return String(cString: resolved)
+    let repository = settings.repository
+    guard !file.hasPrefix(repository + "/") else { return RepositoryPath.normalised(file) }
+    // The repository may be reached by a link.
+    if let real = realPath(file), let root = realPath(repository), real.hasPrefix(root + "/") {
+      return repository + real.dropFirst(root.count)
     }
-    return RepositoryPath.normalised(settings.repository + "/" + file)
+    return RepositoryPath.normalised(file.hasPrefix("/") ? file : repository + "/" + file)
+  }
+
+  private static func realPath(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
   }
 
   private static func render(
@@ -39,7 +58,7 @@ public enum TemplateTool {
       throw CoreInitError("Failed to instantiate fam driver pseudo")
     }
     let resolver = HostResolver(on: loop)
-    let core = ServerCore(
+    let core = ReadingCore(
       settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
     defer {
       core.shutdown()
@@ -47,28 +66,39 @@ public enum TemplateTool {
     }
     try core.loadPlugins()
     core.blockForFileEvents(handlesEvents: true)
+    let request = try request(path, core)
     guard let name = try? ClientName(recorded: client), core.metadata.knowsClient(name) else {
       throw MetadataConsistencyError("there is no client \(client)")
     }
     let metadata = try await core.buildMetadata(name)
     core.templates.onReport = { reported, report in if reported == path { tell(report) } }
-    let output = try await core.templates.render(request(path, core), metadata)
-    var bytes = (output as? CfgContents)?.bytes ?? (output as? Output)?.bytes ?? []
-    while !bytes.isEmpty {
-      let count = write(STDOUT_FILENO, bytes, bytes.count)
-      guard count > 0 else { return 1 }
-      bytes.removeFirst(count)
+    core.templates.dropsWrites = true
+    guard let output = try await core.templates.render(request, metadata) as? Output else { return 1 }
+    var rest = output.bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { throw SystemError(call: "write", errno: errno, detail: "standard output") }
+      rest = rest.dropFirst(count)
     }
     return 0
   }
 
-  /// As the plugin that has the file renders it; an XML template where none does.
+  /// As the plugin that has the file renders it, or as an XML template.
+  ///
+  /// - Throws: `PluginExecutionError` where the server would not render the file; `SystemError` where it cannot be read.
   private static func request(_ path: String, _ core: ServerCore) throws -> TemplateRenderer.Request {
     for generator in core.interfaces.templateGenerators {
-      if let request = generator.templateRequest(path: path) { return request }
+      if let request = generator.templateRequest(path: path) { return request.making { Output($0) } }
     }
+    let bytes = try AtomicFile.readFile(path, limitBytes: RepositoryXML.fileLimitBytes)
+    let isXML = path.hasSuffix(".xml") || path.hasSuffix(".genshi")
+    guard path.hasPrefix(core.settings.repository + "/"), isXML,
+      let document = try? RepositoryXML.parse(bytes, path: path),
+      path.hasSuffix(".genshi") || document.namespaces["py"] == GenshiText.namespace
+    else { throw PluginExecutionError("\(path) is no template of the repository \(core.settings.repository)") }
     let source = TemplateSource(path: path)
-    source.update(try AtomicFile.readFile(path, limitBytes: RepositoryXML.fileLimitBytes))
+    source.update(bytes)
     return TemplateRenderer.Request(
       kind: .xml, source: source, entryName: nil, limitBytes: TemplateRenderer.xmlLimitBytes
     ) { Output($0) }
@@ -81,8 +111,10 @@ public enum TemplateTool {
 
   private static func tell(_ report: TemplateRenderer.Report) {
     for question in report.questions { say("read: \(description(question))") }
-    if report.reasons.isEmpty {
+    if report.isRepeatable {
       say("repeatable: used again for whoever has the same answers, until what was read changes")
+    } else if report.reasons.isEmpty {
+      say("not repeatable: nothing is recorded ([templates] cache, or a Python before 3.8)")
     }
     for reason in report.reasons { say("not repeatable: \(reason)") }
   }

@@ -9,9 +9,13 @@ public protocol XMLTemplateRenderer: AnyObject {
   /// The same of a structure file, ready to be matched; it says by `ClientMetadata.dependOnMore` where it depends on more
   /// than files, settings and the client's own data.
   func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure
+  /// Begins to render those of some files that are templates, together; `structure` then finds what they give.
+  func begin(_ files: [StructFile], _ metadata: ClientMetadata)
 }
 
 extension XMLTemplateRenderer {
+  public func begin(_ files: [StructFile], _ metadata: ClientMetadata) {}
+
   public func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure {
     // A template's code may ask for anything.
     metadata.dependOnMore()

@@ -56,6 +56,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
     var structures: [Element] = []
     var names = metadata.bundles
     var next = 0
+    core.xmlTemplateRenderer?.begin(names.compactMap { bundles[$0.text] }, metadata)
     while next < names.count {
       let name = names[next].text
       next += 1

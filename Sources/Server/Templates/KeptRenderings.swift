@@ -57,7 +57,7 @@ public final class KeptRenderings {
 
   /// What a result costs beside its output and its questions: measured, rounded up.
   static let resultBytes = 400
-  /// What a question costs on a path that no other result has.
+  /// What a question costs on a path that no other result has, at least; a long one costs its bytes.
   static let questionBytes = 160
 
   /// The most bytes that are held; 0 keeps nothing.
@@ -122,7 +122,9 @@ public final class KeptRenderings {
     }
     // Its place in the tree is the new one's.
     if let old = node.result { unlink(old) }
-    let bytes = outputBytes + Self.resultBytes + trace.count * Self.questionBytes
+    let bytes = trace.reduce(outputBytes + Self.resultBytes) {
+      $0 + max(Self.questionBytes, $1.question.weight + $1.answer.weight)
+    }
     let result = Result(value, bytes: bytes, dependsOnOthers: dependsOnOthers, node: node)
     node.result = result
     append(result)

@@ -10,6 +10,8 @@ public nonisolated enum PythonMarshal {
 
   /// Lists in lists, at most; marshal itself stops at 2000.
   static let depthLimit = 200
+  /// Values in one that is read, at most: each takes some 50 bytes of memory, and may take one byte of a message.
+  static let valueLimit = 1 << 18
 
   // MARK: Writing
 
@@ -83,10 +85,14 @@ public nonisolated enum PythonMarshal {
   private struct Reader {
     let bytes: [UInt8]
     var position = 0
+    /// Values that may still come.
+    var left = valueLimit
 
     /// nil: the end of a dictionary.
     mutating func value(depth: Int) throws(FormError) -> TemplateValue? {
       guard depth < depthLimit else { throw FormError(description: "nested too deeply") }
+      left -= 1
+      guard left >= 0 else { throw FormError(description: "more than \(valueLimit) values") }
       let code = UInt8(try number(1))
       switch code {
       case UInt8(ascii: "0"): return nil
@@ -97,7 +103,10 @@ public nonisolated enum PythonMarshal {
       case UInt8(ascii: "I"): return .int(Int(Int64(bitPattern: try number(8))))
       case UInt8(ascii: "l"): return .int(try long())
       case UInt8(ascii: "g"): return .double(Double(bitPattern: try number(8)))
-      case UInt8(ascii: "f"): return .double(Double(String(decoding: try take(Int(number(1))), as: UTF8.self)) ?? 0)
+      case UInt8(ascii: "f"):
+        let text = String(decoding: try take(Int(number(1))), as: UTF8.self)
+        guard let number = Double(text) else { throw FormError(description: "a number that is none") }
+        return .double(number)
       case UInt8(ascii: "s"): return .bytes(Array(try take(count())))
       case UInt8(ascii: "u"), UInt8(ascii: "t"): return .text(String(decoding: try take(count()), as: UTF8.self))
       case UInt8(ascii: "["), UInt8(ascii: "("): return try list(depth)
@@ -139,6 +148,7 @@ public nonisolated enum PythonMarshal {
       let count = try count()
       // Each item has a byte at least.
       guard count <= bytes.count - position else { throw FormError(description: "ends too early") }
+      guard count <= left else { throw FormError(description: "more than \(valueLimit) values") }
       var items: [TemplateValue] = []
       items.reserveCapacity(count)
       for _ in 0..<count {

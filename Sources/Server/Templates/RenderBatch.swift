@@ -18,6 +18,8 @@ public struct TemplateJob: Hashable, Sendable {
   public var path: String
   /// Which version of its text is to be used.
   public var version: Int
+  /// The text of that version.
+  public var source: [UInt8]
   /// The name of the entry; nil for XML templates.
   public var name: String?
   /// Most bytes of the result.
@@ -33,21 +35,28 @@ public struct TemplateJob: Hashable, Sendable {
     public let values: [TemplateValue.Member]?
   }
 
-  public init(kind: Kind, path: String, version: Int, name: String?, limitBytes: Int) {
+  public init(kind: Kind, path: String, version: TemplateSource.Version, name: String?, limitBytes: Int) {
     self.kind = kind
     self.path = path
-    self.version = version
+    self.version = version.number
+    source = version.bytes
     self.name = name
     self.limitBytes = limitBytes
   }
 
-  var form: TemplateValue {
-    [
-      "kind": .text(kind.rawValue), "path": .text(path), "version": .int(version),
-      "name": name.map { .text($0) } ?? .none, "limit": .int(limitBytes), "is_encrypted": .bool(isEncrypted),
-      "variables": .list(
-        variables.map { [.text($0.name), $0.values.map { .record($0) } ?? .none] }),
+  func form(withSource: Bool) -> TemplateValue {
+    var members: [TemplateValue.Member] = [
+      .init("kind", .text(kind.rawValue)), .init("path", .text(path)), .init("version", .int(version)),
+      .init("limit", .int(limitBytes)),
     ]
+    if let name { members.append(.init("name", .text(name))) }
+    if isEncrypted { members.append(.init("is_encrypted", true)) }
+    if !variables.isEmpty {
+      let list = variables.map { [.text($0.name), $0.values.map { .record($0) } ?? .none] as TemplateValue }
+      members.append(.init("variables", .list(list)))
+    }
+    if withSource { members.append(.init("source", .bytes(source))) }
+    return .record(members)
   }
 }
 
@@ -113,6 +122,8 @@ public final class RenderBatch {
   /// Where the jobs of the request begin.
   var base = 0
   var attempts = 0
+  /// The job at which a process ended that may have been another template's fault: it is given to a second process.
+  var suspect: Int?
   /// A question that was not answered yet.
   private(set) var isAsking = false
   private var events: Deque<Event> = []

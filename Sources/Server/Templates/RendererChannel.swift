@@ -3,15 +3,24 @@ import EventLoop
 import Glibc
 
 /// The server's end of a renderer's socket pair, on a loop: frames out, frames in, neither waiting.
+///
+/// The loop does not wait for the socket to be readable but for the bell, which the renderer rings where there is something
+/// to read at once: a wake for each of many small results would cost more than they do. What a renderer left unsaid is
+/// read by `receive` from time to time.
 final class RendererChannel {
-  /// Bytes read per readiness, at most, before others have their turn.
+  /// Bytes read per turn, at most, before others have their turn.
   private static let turnBytes = 1 << 20
   private static let readBytes = 64 << 10
 
   /// Called with each frame, in order. It may close the channel.
   var onFrame: (RendererFrame) -> Void = { _ in }
-  /// Called once, when the renderer is gone or talks nonsense; not after `close`.
-  var onEnd: (_ reason: String) -> Void = { _ in }
+  /// Called once, when the renderer is gone, or talks nonsense: then with what is wrong. Not after `close`.
+  var onEnd: (_ reason: String?) -> Void = { _ in }
+  /// The most bytes of a message that are taken; what is larger ends the channel.
+  var receiveLimitBytes: Int {
+    get { parser.limitBytes }
+    set { parser.limitBytes = newValue }
+  }
   /// Bytes that the kernel has not taken yet.
   private(set) var queuedBytes = 0
 
@@ -19,6 +28,7 @@ final class RendererChannel {
   private let descriptor: Int32
   private var owner: FileDescriptor?
   private var watcher: Watcher?
+  private var bell: Wakeup?
   private var isClosed = false
   private var outgoing: Deque<[UInt8]> = []
   private var sentBytes = 0
@@ -30,8 +40,12 @@ final class RendererChannel {
     self.descriptor = descriptor.rawValue
     try descriptor.setNonblocking()
     owner = consume descriptor
-    watcher = try loop.register(self.descriptor, interest: .read) { [weak self] in self?.handle($0) }
+    watcher = try loop.register(self.descriptor, interest: []) { [weak self] _ in self?.flush() }
+    bell = try Wakeup(on: loop) { [weak self] in self?.receive() }
   }
+
+  /// The bell's descriptor, for the renderer; -1 once it is closed.
+  var bellDescriptor: Int32 { bell?.descriptor ?? -1 }
 
   isolated deinit { close() }
 
@@ -60,6 +74,8 @@ final class RendererChannel {
     isClosed = true
     watcher?.cancel()
     watcher = nil
+    bell?.close()
+    bell = nil
     outgoing.removeAll()
     queuedBytes = 0
     if let owner = owner.take() { loop.closeLater(owner) }
@@ -74,7 +90,8 @@ final class RendererChannel {
       if count < 0 {
         if code == EINTR { continue }
         if code == EAGAIN { break }
-        return end("send: \(String(cString: strerror(code)))")
+        // EPIPE: its end says more.
+        return end(code == EPIPE || code == ECONNRESET ? nil : "send: \(String(cString: strerror(code)))")
       }
       sentBytes += count
       queuedBytes -= count
@@ -84,50 +101,41 @@ final class RendererChannel {
       }
     }
     do throws(SystemError) {
-      try watcher?.setInterest(outgoing.isEmpty ? .read : [.read, .write])
+      try watcher?.setInterest(outgoing.isEmpty ? [] : .write)
     } catch {
       end("\(error)")
     }
   }
 
-  private func handle(_ readiness: Readiness) {
-    if readiness.contains(.writable) { flush() }
-    if !readiness.isDisjoint(with: [.readable, .hangup, .error]) { receive() }
-  }
-
-  private func receive() {
+  /// Takes what the renderer has sent until now.
+  func receive() {
     var budget = Self.turnBytes
-    while budget > 0, !isClosed {
+    while !isClosed {
+      guard budget > 0 else {
+        // The others have their turn.
+        return loop.post { [weak self] in self?.receive() }
+      }
       var code: Int32 = 0
-      let result = withUnsafeTemporaryAllocation(byteCount: Self.readBytes, alignment: 16) {
-        space -> (count: Int, frames: Result<[RendererFrame], PythonMarshal.FormError>) in
+      let count = withUnsafeTemporaryAllocation(byteCount: Self.readBytes, alignment: 16) { space in
         let count = recv(descriptor, space.baseAddress, space.count, 0)
         code = errno
-        guard count > 0 else { return (count, .success([])) }
-        return (
-          count,
-          Result { () throws(PythonMarshal.FormError) in
-            try parser.feed(UnsafeRawBufferPointer(rebasing: space[..<count]))
-          }
-        )
+        if count > 0 { parser.append(UnsafeRawBufferPointer(rebasing: space[..<count])) }
+        return count
       }
-      if result.count < 0 {
+      if count < 0 {
         if code == EINTR { continue }
-        if code != EAGAIN { end("recv: \(String(cString: strerror(code)))") }
+        if code != EAGAIN { end(code == ECONNRESET ? nil : "recv: \(String(cString: strerror(code)))") }
         return
       }
-      if result.count == 0 { return end("it was closed") }
-      switch result.frames {
-      case .success(let frames):
-        for frame in frames where !isClosed { onFrame(frame) }
-      case .failure(let error): return end("\(error)")
-      }
-      if result.count < Self.readBytes { return }
-      budget -= result.count
+      if count == 0 { return end(nil) }
+      while !isClosed, let frame = parser.next() { onFrame(frame) }
+      if let failure = parser.failure, !isClosed { return end("\(failure)") }
+      if count < Self.readBytes { return }
+      budget -= count
     }
   }
 
-  private func end(_ reason: String) {
+  private func end(_ reason: String?) {
     guard !isClosed else { return }
     close()
     onEnd(reason)

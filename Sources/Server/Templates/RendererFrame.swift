@@ -58,34 +58,50 @@ nonisolated struct RendererFrame {
 
 /// Puts frames together from the pieces in which their bytes come.
 nonisolated struct RendererFrameParser {
+  /// The most bytes of a payload that are taken; looked at for each frame.
+  var limitBytes = RendererFrame.payloadLimitBytes
+  /// What is wrong; nothing more is read then.
+  private(set) var failure: PythonMarshal.FormError?
   private var pending: [UInt8] = []
   private var start = 0
 
-  /// Takes bytes and returns the frames that they complete.
-  ///
-  /// - Throws: `FormError` for what is no frame; nothing more can be read then.
-  mutating func feed(_ bytes: UnsafeRawBufferPointer) throws(PythonMarshal.FormError) -> [RendererFrame] {
-    pending.append(contentsOf: bytes)
-    var frames: [RendererFrame] = []
-    while pending.count - start >= RendererFrame.headerBytes {
+  /// Takes bytes: `next` then returns the frames that they complete.
+  mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    if failure == nil { pending.append(contentsOf: bytes) }
+  }
+
+  /// The next frame; nil where it is not complete, or none: see `failure`.
+  mutating func next() -> RendererFrame? {
+    guard failure == nil, pending.count - start >= RendererFrame.headerBytes else { return settle() }
+    do throws(PythonMarshal.FormError) {
       guard let header = RendererFrame.header(pending[start..<(start + RendererFrame.headerBytes)]) else {
-        throw PythonMarshal.FormError(description: "a frame that makes no sense")
+        throw PythonMarshal.FormError(description: "it sent a message that makes no sense")
+      }
+      guard header.payloadBytes <= limitBytes else {
+        throw PythonMarshal.FormError(description: "it sent a message of \(header.payloadBytes) bytes")
       }
       let body = start + RendererFrame.headerBytes
-      guard pending.count - body >= header.payloadBytes else { break }
-      let end = body + header.payloadBytes
-      let value = try PythonMarshal.decode(Array(pending[body..<end]))
-      frames.append(RendererFrame(kind: header.kind, request: header.request, value: value))
-      start = end
+      guard pending.count - body >= header.payloadBytes else { return settle() }
+      start = body + header.payloadBytes
+      let value = try PythonMarshal.decode(Array(pending[body..<start]))
+      return RendererFrame(kind: header.kind, request: header.request, value: value)
+    } catch {
+      failure = error
+      pending = []
+      start = 0
+      return nil
     }
+  }
+
+  /// Nothing more can be read for now: gives back what was read.
+  private mutating func settle() -> RendererFrame? {
     if start == pending.count {
       // A large array that was needed once is not kept.
       if pending.capacity > 1 << 20 { pending = [] } else { pending.removeAll(keepingCapacity: true) }
-      start = 0
-    } else if start > 1 << 16 {
+    } else if start > 0 {
       pending.removeFirst(start)
-      start = 0
     }
-    return frames
+    start = 0
+    return nil
   }
 }

@@ -3,7 +3,9 @@ import EventLoop
 
 /// The renderer processes: started when they are needed, replaced when they fail.
 ///
-/// What a failed process was rendering fails; what it had not begun is rendered by another one.
+/// What a failed process was rendering is rendered once more, by another one: a template before it may have left something
+/// behind that ended the process. It fails where that one ends, too, or where it took too long. What a process had not
+/// begun is rendered by another one.
 public final class RendererPool {
   /// Batches that one process has at a time, at most: the next one waits in it, so that it never waits for the server.
   private static let depth = 2
@@ -148,7 +150,13 @@ public final class RendererPool {
     processes.removeAll { $0 === process }
     if !isClosed && !(isRetired && unfinished.isEmpty) { onFailure(process.processID, reason) }
     var rest = unfinished
-    if process.isReady {
+    if process.isReady, process.isGuiltUncertain, !isClosed, let batch = rest.first, batch.parent == nil,
+      batch.suspect != batch.position
+    {
+      batch.suspect = batch.position
+      rest.removeFirst()
+      waiting.prepend(batch)
+    } else if process.isReady {
       // The innermost is what failed; what waits for its answer cannot go on either.
       var isFirst = true
       while let batch = rest.first, isFirst || batch.isInside(unfinished[0]) {

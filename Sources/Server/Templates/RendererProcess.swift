@@ -7,6 +7,10 @@ import Glibc
 final class RendererProcess {
   /// Clients whose data a renderer keeps; the same in renderer/main.py.
   private static let clientLimit = 8
+  /// What a message may have beyond a template's output: questions, what a template writes to Properties, its trace.
+  private static let messageSlackBytes = 16 << 20
+  /// Lines that one template may log; renderer/main.py leaves out those beyond 50.
+  private static let logLimit = 200
 
   /// Called once, when it is gone: with the batches that have no result yet, the one that was rendered first, and why.
   var onEnd: (_ unfinished: [RenderBatch], _ reason: String) -> Void = { _, _ in }
@@ -14,8 +18,11 @@ final class RendererProcess {
   var onIdle: () -> Void = {}
   private(set) var isReady = false
   private(set) var isEnded = false
-  /// Whether what it is given from now on is not rendered by it: it is replaced when it has finished.
-  private(set) var isSpent = false
+  /// Why it is replaced when it has finished what it has: it takes nothing new.
+  private var spentReason: String?
+  var isSpent: Bool { spentReason != nil }
+  /// Whether what it rendered last may have been innocent of its end: a template before it can have left something behind.
+  private(set) var isGuiltUncertain = true
 
   private let loop: EventLoop
   private let settings: RendererSettings
@@ -33,10 +40,25 @@ final class RendererProcess {
   /// How much of its time each of `running` has left.
   private var timeLeft: [ObjectIdentifier: Duration] = [:]
   private var clockStart: MonotonicTime?
+  /// When what it does now has to be done; nil while it waits for the server.
+  private var deadline: MonotonicTime?
+  /// Lines that were logged since the last result.
+  private var loggedLines = 0
   private var sentClients: [UInt64] = []
-  /// By so much the loop must be late to count as late, and so long it has then to see what the renderer sent.
-  private static let grace = Duration.seconds(1)
-  private var hasGrace = false
+  /// Versions of templates whose text it has.
+  private var sentSources: [SourceKey: Int] = [:]
+
+  private struct SourceKey: Hashable {
+    let kind: TemplateJob.Kind
+    let path: TemplateValue
+  }
+
+  /// Templates of which that is remembered, at most.
+  private static let sourceLimit = 4096
+  /// Bytes of texts in one message, at most.
+  private static let sourcesBytes = 8 << 20
+  /// How often it is looked at: what it sent without ringing the bell, and whether its time is up.
+  private static let lookInterval = Duration.milliseconds(200)
   /// Why it was killed; known before its end is.
   private var verdict: String?
 
@@ -54,15 +76,15 @@ final class RendererProcess {
     let theirs = FileDescriptor(owning: pair.1)
     if settings.needsTemporaryFolder { folder = try TemporaryFolder(owner: settings.user, group: settings.group) }
     var configuration = ChildProcess.Configuration(
-      [settings.python, "-s", "-c", RendererProgram.bootstrap, "\(Self.socketNumber)"])
-    configuration.descriptors = [Self.socketNumber: theirs.rawValue]
+      [settings.python, "-s", "-c", RendererProgram.bootstrap, "\(Self.socketNumber)", "\(Self.bellNumber)"])
     configuration.standardError = .null
     configuration.workingDirectory = "/"
     configuration.environment = settings.environment(temporaryFolder: folder?.path)
     configuration.confinement = confinement(settings)
     let channel = try RendererChannel(ours, on: loop)
+    configuration.descriptors = [Self.socketNumber: theirs.rawValue, Self.bellNumber: channel.bellDescriptor]
     do {
-      child = try ChildProcess(configuration, on: loop) { [weak self] status in self?.ended("it ended: \(status)") }
+      child = try ChildProcess(configuration, on: loop) { [weak self] status in self?.exited(status) }
     } catch {
       channel.close()
       throw error
@@ -71,12 +93,17 @@ final class RendererProcess {
     channel.onFrame = { [weak self] in self?.take($0) }
     // Where it has ended, its status says more.
     channel.onEnd = { [weak self] reason in self?.channelEnded(reason) }
+    // Until something is rendered it has nothing to say but that it is ready.
+    channel.receiveLimitBytes = 1 << 16
     channel.send(.start, settings.startForm(RendererProgram.modules))
-    timer = loop.schedule(at: MonotonicTime.now() + RendererSettings.startTimeout) { [weak self] in self?.timeIsUp() }
+    let start = MonotonicTime.now()
+    deadline = start + RendererSettings.startTimeout
+    timer = loop.schedule(at: start + Self.lookInterval) { [weak self] in self?.look() }
   }
 
-  /// The socket's descriptor in the process.
+  /// The descriptors of socket and bell in the process.
   private static let socketNumber: Int32 = 3
+  private static let bellNumber: Int32 = 4
 
   private func confinement(_ settings: RendererSettings) -> Confinement {
     var confinement = Confinement()
@@ -85,6 +112,9 @@ final class RendererProcess {
     }
     confinement.memoryBytes = settings.memoryBytes
     confinement.descriptorCount = RendererSettings.descriptorLimit
+    confinement.fileBytes = RendererSettings.fileBytes
+    confinement.processCount = RendererSettings.processLimit
+    confinement.keepsGroup = true
     confinement.allowsSockets = settings.allowsNetwork
     confinement.writablePaths = settings.writablePaths(temporaryFolder: folder?.path)
     return confinement
@@ -108,11 +138,15 @@ final class RendererProcess {
     batches[lastRequest] = batch
     let isNested = batch.parent.map { parent in running.contains { $0 === parent } } ?? false
     sendClient(batch.client)
+    var sourceBytes = 0
+    let forms = batch.jobs[batch.position...].map { job in
+      job.form(withSource: takesSource(of: job, &sourceBytes))
+    }
     let isSent =
       channel?.send(
         .render, request: lastRequest,
         [
-          "templates": .list(batch.jobs[batch.position...].map(\.form)), "client": .int(Int(batch.client.serial)),
+          "templates": .list(forms), "client": .int(Int(batch.client.serial)),
           "generation": .int(batch.generation), "helpers": batch.helperSerial.map { .int($0) } ?? .none,
           "is_nested": .bool(isNested),
         ]) ?? true
@@ -123,12 +157,22 @@ final class RendererProcess {
     }
     if isNested {
       pauseClock()
-      running.append(batch)
-      startClock()
+      run(batch)
     } else {
       queue.append(batch)
       beginNext()
     }
+  }
+
+  /// Whether a template's text is sent along: where this process has not got that version. What it has forgotten since,
+  /// or does not fit into the message, it asks for.
+  private func takesSource(of job: TemplateJob, _ sourceBytes: inout Int) -> Bool {
+    let key = SourceKey(kind: job.kind, path: .text(job.path))
+    guard sentSources[key] != job.version, sourceBytes + job.source.count <= Self.sourcesBytes else { return false }
+    sourceBytes += job.source.count
+    if sentSources.count >= Self.sourceLimit { sentSources.removeAll() }
+    sentSources[key] = job.version
+    return true
   }
 
   private func sendClient(_ client: (serial: UInt64, form: TemplateValue)) {
@@ -156,49 +200,60 @@ final class RendererProcess {
 
   // MARK: Frames
 
+  /// A template can reach the socket, too: what is not in its turn ends the process.
   private func take(_ frame: RendererFrame) {
     if frame.kind == .ready {
+      guard !isReady else { return kill("it was ready twice") }
       isReady = true
-      timer?.cancel()
+      stopClock()
       beginNext()
-      startClock()
       onIdle()
       return
     }
-    guard let batch = batches[frame.request] else { return }
+    guard isReady, let batch = batches[frame.request] else { return kill("it answered what was not asked") }
     switch frame.kind {
     case .question:
-      guard running.last === batch else { return kill("it asked out of its turn") }
+      guard running.last === batch, !batch.isAsking else { return kill("it asked out of its turn") }
       pauseClock()
       batch.ask(frame.value)
     case .result: takeResult(frame.value, of: batch)
-    case .log: batch.log(frame.value)
+    case .log:
+      loggedLines += 1
+      guard loggedLines <= Self.logLimit else { return kill("it logs more than \(Self.logLimit) lines") }
+      batch.log(frame.value)
     default: kill("it sent a message of another kind")
     }
   }
 
   private func takeResult(_ value: TemplateValue, of batch: RenderBatch) {
-    guard running.last === batch, value["index"]?.int == batch.position - batch.base,
-      let result = RenderResult(value)
+    guard running.last === batch, !batch.isAsking, value["index"]?.int == batch.position - batch.base,
+      let result = RenderResult(value), result.outputBytes <= batch.jobs[batch.position].limitBytes
     else { return kill("it answered what makes no sense") }
     timeLeft[ObjectIdentifier(batch)] = nil
-    clockStart = nil
-    if value["spent"]?.bool == true { isSpent = true }
+    stopClock()
+    loggedLines = 0
+    if let reason = value["spent"]?.text { spentReason = reason }
     if batch.leftCount == 1 {
       batches[batch.request] = nil
       running.removeLast()
     }
     batch.finish(result)
-    beginNext()
-    startClock()
+    if running.isEmpty { beginNext() } else { startClock() }
     if running.isEmpty {
-      if isSpent, !isEnded { return kill("it had too little memory") }
+      if let spentReason, !isEnded { return kill(spentReason) }
       onIdle()
     }
   }
 
   private func beginNext() {
-    if running.isEmpty, isReady, let next = queue.popFirst() { running.append(next) }
+    if running.isEmpty, isReady, let next = queue.popFirst() { run(next) }
+  }
+
+  private func run(_ batch: RenderBatch) {
+    running.append(batch)
+    let outputs = running.flatMap(\.jobs).map(\.limitBytes).max() ?? 0
+    channel?.receiveLimitBytes = outputs + Self.messageSlackBytes
+    startClock()
   }
 
   // MARK: Time
@@ -210,25 +265,31 @@ final class RendererProcess {
     // Not the loop's time: it may be that of a turn long ago.
     let now = MonotonicTime.now()
     clockStart = now
-    hasGrace = false
-    timer?.rearm(at: now + left)
+    deadline = now + left
+    timer?.rearm(at: min(now + left, now + Self.lookInterval))
   }
 
   private func pauseClock() {
     guard let start = clockStart, let batch = running.last else { return }
     timeLeft[ObjectIdentifier(batch)] = max(
       (timeLeft[ObjectIdentifier(batch)] ?? settings.timeout) - (MonotonicTime.now() - start), .milliseconds(1))
+    stopClock()
+  }
+
+  private func stopClock() {
     clockStart = nil
+    deadline = nil
     timer?.cancel()
   }
 
-  private func timeIsUp() {
-    // A loop that was late itself first looks at what has come meanwhile.
-    if let deadline = timer?.deadline, MonotonicTime.now() - deadline > Self.grace, !hasGrace {
-      hasGrace = true
-      timer?.rearm(at: MonotonicTime.now() + Self.grace)
-      return
-    }
+  /// Takes what it has sent, then ends it where its time is up: a loop that is late itself has seen everything by then.
+  private func look() {
+    let before = deadline
+    channel?.receive()
+    guard !isEnded, let deadline, deadline == before else { return }
+    let now = MonotonicTime.now()
+    guard now >= deadline else { return timer?.rearm(at: min(deadline, now + Self.lookInterval)) ?? () }
+    isGuiltUncertain = false
     kill(
       isReady
         ? "the template took longer than \(settings.timeout.seconds) s ([templates] timeout)"
@@ -237,10 +298,19 @@ final class RendererProcess {
 
   // MARK: End
 
-  private func channelEnded(_ reason: String) {
+  private func exited(_ status: ChildProcess.ExitStatus) {
+    guard !isEnded else { return }
+    verdict = verdict ?? "it ended: \(status)"
+    // What it rendered before is there.
+    channel?.receive()
+    ended("it ended: \(status)")
+  }
+
+  private func channelEnded(_ reason: String?) {
+    verdict = verdict ?? reason
     // Its exit is reported too, with its status; should it live on, it is of no use.
     child?.killGroup(SIGKILL)
-    if child?.status != nil { ended(reason) }
+    if child?.status != nil { ended("its socket was closed") }
   }
 
   private func ended(_ reason: String) {
@@ -286,6 +356,16 @@ extension RenderResult {
     self = .rendered(
       Rendering(
         output: output, questions: value["questions"]?.list, files: files, reasons: value["reasons"]?.texts ?? []))
+  }
+}
+
+extension RenderResult {
+  /// Bytes of the output, or of the message of an error.
+  fileprivate var outputBytes: Int {
+    switch self {
+    case .rendered(let rendering): rendering.output.count
+    case .unusable, .failed: 0
+    }
   }
 }
 

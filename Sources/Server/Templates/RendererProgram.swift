@@ -10,8 +10,8 @@ enum RendererProgram {
       ("values", PackageResources.values_py), ("properties", PackageResources.properties_py),
       ("genshicode", PackageResources.genshicode_py), ("engines", PackageResources.engines_py),
       ("division", PackageResources.division_py), ("helpers", PackageResources.helpers_py),
-      ("errors", PackageResources.errors_py),
-      ("main", PackageResources.main_py),
+      ("errors", PackageResources.errors_py), ("system", PackageResources.system_py),
+      ("textoutput", PackageResources.textoutput_py), ("main", PackageResources.main_py),
     ]
   }
 }

@@ -28,6 +28,10 @@ public struct RendererSettings: Hashable {
 
   /// Descriptors that a process may have open.
   static let descriptorLimit = 256
+  /// Bytes of a file that a template writes, at most.
+  static let fileBytes = 64 << 20
+  /// Processes of the renderers' user beyond which templates start no more of them.
+  static let processLimit = 1024
   /// How long a process may take to be ready.
   static let startTimeout = Duration.seconds(30)
 

@@ -41,6 +41,17 @@ public nonisolated indirect enum TemplateValue: Hashable, Sendable {
     members?.first { Self.areSame($0.name, name) }?.value
   }
 
+  /// Bytes of its texts and of what else is in it, about as many as it takes in memory.
+  var weight: Int {
+    switch self {
+    case .none, .bool, .int, .double: 16
+    case .text(let text): 32 + text.utf8.count
+    case .bytes(let bytes): 48 + bytes.count
+    case .list(let items): items.reduce(48) { $0 + $1.weight }
+    case .record(let members): members.reduce(48) { $0 + 16 + $1.name.utf8.count + $1.value.weight }
+    }
+  }
+
   /// Texts of a list; what is none is left out.
   public var texts: [String] { list?.compactMap(\.text) ?? [] }
 
@@ -61,14 +72,15 @@ nonisolated extension TemplateValue: ExpressibleByStringLiteral, ExpressibleByAr
   public init(integerLiteral value: Int) { self = .int(value) }
 }
 
-// Texts are compared by their bytes: two spellings of one character are two answers.
+// Texts are compared by their bytes, and floating point numbers by theirs: two spellings of one character are two answers,
+// and so are 0.0 and -0.0.
 nonisolated extension TemplateValue {
   public static func == (one: TemplateValue, other: TemplateValue) -> Bool {
     switch (one, other) {
     case (.none, .none): true
     case (.bool(let one), .bool(let other)): one == other
     case (.int(let one), .int(let other)): one == other
-    case (.double(let one), .double(let other)): one == other
+    case (.double(let one), .double(let other)): one.bitPattern == other.bitPattern
     case (.text(let one), .text(let other)): areSame(one, other)
     case (.bytes(let one), .bytes(let other)): one == other
     case (.list(let one), .list(let other)): one == other
@@ -82,7 +94,7 @@ nonisolated extension TemplateValue {
     case .none: hasher.combine(0 as UInt8)
     case .bool(let flag): hasher.combine(flag)
     case .int(let number): hasher.combine(number)
-    case .double(let number): hasher.combine(number)
+    case .double(let number): hasher.combine(number.bitPattern)
     case .text(let text): Self.combine(text, &hasher)
     case .bytes(let bytes): hasher.combine(bytes)
     case .list(let items): hasher.combine(items)

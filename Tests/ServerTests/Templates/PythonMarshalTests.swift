@@ -51,6 +51,27 @@ import Testing
     }
   }
 
+  private func feed(_ parser: inout RendererFrameParser, _ bytes: [UInt8]) -> [RendererFrame] {
+    bytes.withUnsafeBytes { parser.append($0) }
+    var found: [RendererFrame] = []
+    while let frame = parser.next() { found.append(frame) }
+    return found
+  }
+
+  @Test func theLimitCountsForTheNextFrame() throws {
+    let small = try #require(RendererFrame.encode(.ready, request: 0, ["a": 1]))
+    let large = try #require(RendererFrame.encode(.result, request: 1, .bytes([UInt8](repeating: 0, count: 5000))))
+    var parser = RendererFrameParser()
+    parser.limitBytes = 100
+    (small + large + large).withUnsafeBytes { parser.append($0) }
+    #expect(parser.next()?.kind == .ready)
+    // What was announced with the first one counts already.
+    parser.limitBytes = 10_000
+    #expect(parser.next()?.request == 1)
+    parser.limitBytes = 100
+    #expect(parser.next() == nil && parser.failure?.description == "it sent a message of 5005 bytes")
+  }
+
   @Test func framesComeTogetherFromWhateverPieces() throws {
     let bytes =
       try #require(RendererFrame.encode(.result, request: 7, ["a": 1]))
@@ -59,26 +80,30 @@ import Testing
       var parser = RendererFrameParser()
       var frames: [RendererFrame] = []
       for piece in [bytes[..<cut], bytes[cut...]] {
-        frames += try Array(piece).withUnsafeBytes { raw in try parser.feed(raw) }
+        frames += feed(&parser, Array(piece))
       }
       #expect(frames.map(\.kind) == [.result, .log] && frames.map(\.request) == [7, 1 << 40])
       #expect(frames.last?.value == .list(Self.values))
     }
     var parser = RendererFrameParser()
     var count = 0
-    for byte in bytes { count += try [byte].withUnsafeBytes { try parser.feed($0) }.count }
+    for byte in bytes { count += feed(&parser, [byte]).count }
     #expect(count == 2)
   }
 
-  @Test func aFrameThatMakesNoSenseEndsTheReading() {
+  @Test func aFrameThatMakesNoSenseEndsTheReading() throws {
     for bytes: [UInt8] in [
       [0, 0, 0, 0xFF, 18, 0, 0, 0] + [UInt8](repeating: 0, count: 8),
       [1, 0, 0, 0, 99, 0, 0, 0] + [UInt8](repeating: 0, count: 9),
       [1, 0, 0, 0, 18, 1, 0, 0] + [UInt8](repeating: 0, count: 9),
       [1, 0, 0, 0, 18, 0, 0, 0] + [UInt8](repeating: 0, count: 8) + Array("x".utf8),
     ] {
+      // What came before it is there.
       var parser = RendererFrameParser()
-      #expect(throws: PythonMarshal.FormError.self) { try bytes.withUnsafeBytes { try parser.feed($0) } }
+      let good = try #require(RendererFrame.encode(.log, request: 3, "x"))
+      #expect(feed(&parser, good + bytes).map(\.request) == [3])
+      #expect(parser.failure != nil)
+      #expect(feed(&parser, good).isEmpty)
     }
   }
 }

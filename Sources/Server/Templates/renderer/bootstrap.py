@@ -1,4 +1,8 @@
-"""Given to Python with -c: reads the renderer's modules from the server's socket, and runs them."""
+"""Given to Python with -c: reads the renderer's modules from the server's socket, and runs them.
+
+Arguments: the numbers of the socket and of the bell, an eventfd by which the server is told that there is something to
+read.
+"""
 import marshal
 import os
 import struct
@@ -6,12 +10,11 @@ import sys
 
 # As with -I: neither the working folder nor the user's own packages.
 sys.path[:] = [path for path in sys.path if path]
-DESCRIPTOR = int(sys.argv[1])
-try:
-    import fcntl
-    fcntl.fcntl(DESCRIPTOR, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-except ImportError:
-    pass
+DESCRIPTOR, BELL = int(sys.argv[1]), int(sys.argv[2])
+# Programs that templates run have neither.
+import fcntl
+for descriptor in (DESCRIPTOR, BELL):
+    fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
 
 
 def read(count):
@@ -62,4 +65,4 @@ class Importer(object):
 
 sys.meta_path.insert(0, Importer())
 from bcfg2_renderer import main
-sys.exit(main.main(DESCRIPTOR, header + payload))
+sys.exit(main.main(DESCRIPTOR, BELL, header + payload))

@@ -5,7 +5,9 @@ from collections import OrderedDict
 from io import BytesIO
 
 from bcfg2_renderer.division import compile_code
-from bcfg2_renderer.trace import RECORDER, wrap_lxml
+from bcfg2_renderer.system import SYSTEM
+from bcfg2_renderer.textoutput import OutputLimit, TextOutput, joined
+from bcfg2_renderer.trace import RECORDER
 from bcfg2_renderer.values import ClientMetadata, PluginExecutionError
 from bcfg2_renderer.wire import PY2
 
@@ -23,10 +25,6 @@ class Missing(PluginExecutionError):
     def __init__(self, library, package):
         PluginExecutionError.__init__(
             self, '%s is not available: install the package %s for %s' % (library, package, sys.executable))
-
-
-class OutputLimit(Exception):
-    pass
 
 
 class _Kept(object):
@@ -51,22 +49,10 @@ class _Kept(object):
 KEPT = _Kept()
 
 
-def joined(render, parts):
-    """Texts one after the other, within the limit of a rendering's output."""
-    left = render.limit
-    kept = []
-    for part in parts:
-        left -= len(part)
-        if left < 0:
-            raise OutputLimit('the output is larger than %d bytes' % render.limit)
-        kept.append(part)
-    return u''.join(kept)
-
-
 def encoded(render, text):
     data = text.encode(render.session.settings['encoding'], 'replace') if not isinstance(text, bytes) else text
     if len(data) > render.limit:
-        raise OutputLimit('the output is larger than %d bytes' % render.limit)
+        raise OutputLimit(render.limit)
     return data
 
 
@@ -124,7 +110,8 @@ def genshi():
         _GENSHI.update(
             Loader=Loader, DecryptingLoader=DecryptingLoader, MarkupTemplate=MarkupTemplate,
             NewTextTemplate=NewTextTemplate, OldTextTemplate=OldTextTemplate, TemplateError=TemplateError,
-            ParseError=genshi.input.ParseError, COMMENT=COMMENT, Lines=Lines, loaders={})
+            text=TextOutput(), ParseError=genshi.input.ParseError, COMMENT=COMMENT, Lines=Lines, loaders={})
+        SYSTEM.note()
         return _GENSHI
     finally:
         RECORDER.loud(silenced)
@@ -185,8 +172,8 @@ def _text_genshi(name):
     def run(render, path, source):
         template = load_genshi(render, name, path, source)
         render.note_reasons(template.bcfg2_reasons)
-        stream = template.generate(**render.text_variables(path, path_is_file=True))
-        return encoded(render, joined(render, stream.serialize('text')))
+        variables = render.text_variables(path, path_is_file=True)
+        return encoded(render, genshi()['text'].of(template, variables, render.limit))
     return run
 
 
@@ -200,7 +187,7 @@ def render_markup(render, path, source, metadata):
     template = load_genshi(render, 'MarkupTemplate', path, source)
     render.note_reasons(template.bcfg2_reasons)
     stream = template.generate(**render.xml_variables(metadata)).filter(_without_comments)
-    text = joined(render, stream.serialize('xml', strip_whitespace=False))
+    text = joined(stream.serialize('xml', strip_whitespace=False), render.limit)
     return text.encode('utf-8')
 
 
@@ -213,7 +200,7 @@ def _xml_text(render, path, source):
     template = load_genshi(render, 'MarkupTemplate', path, source)
     render.note_reasons(template.bcfg2_reasons)
     stream = template.generate(**render.text_variables(path, path_is_file=True)).filter(_without_comments)
-    return encoded(render, joined(render, stream.serialize('xml', strip_whitespace=False)))
+    return encoded(render, joined(stream.serialize('xml', strip_whitespace=False), render.limit))
 
 
 # Cheetah
@@ -245,6 +232,7 @@ def cheetah():
                     RECORDER.loud(silenced)
 
         _CHEETAH.update(Template=Quiet, Plain=Template)
+        SYSTEM.note()
     return _CHEETAH
 
 
@@ -273,7 +261,7 @@ def _cheetah(render, path, source):
         setattr(template, key, value)
     text = template.respond()
     if len(text) > render.limit:
-        raise OutputLimit('the output is larger than %d bytes' % render.limit)
+        raise OutputLimit(render.limit)
     return encoded(render, text)
 
 
@@ -341,6 +329,7 @@ def jinja2():
     except TypeError:
         environment = RelativeEnvironment(loader=loader)
     _JINJA.update(loader=loader, environment=environment)
+    SYSTEM.note()
     return _JINJA
 
 
@@ -356,18 +345,9 @@ def _jinja2(render, path, source):
             raise LoadError('%s' % (error,))
         render.note_reasons(RECORDER.source(source['data'].decode('utf-8', 'replace'), path))
         parts = template.generate(**render.text_variables(path, path_is_file=False))
-        return encoded(render, joined(render, parts))
+        return encoded(render, joined(parts, render.limit))
     finally:
         loader.render, loader.main = earlier
-
-
-def lxml_ready():
-    """Imports lxml with its files recorded; a rendering without it fails where it needs it."""
-    try:
-        import lxml.etree
-    except ImportError:
-        return
-    wrap_lxml(lxml.etree)
 
 
 KINDS = {

@@ -4,6 +4,7 @@ import sys
 
 from bcfg2_renderer import division, engines, errors, trace, wire
 from bcfg2_renderer.helpers import Helpers
+from bcfg2_renderer.system import SYSTEM
 from bcfg2_renderer.values import ClientMetadata, MetadataConsistencyError, PluginExecutionError
 
 # Clients whose data stays here, the oldest going first: the server counts along.
@@ -29,11 +30,14 @@ class Render(object):
         self.name = item.get('name')
         self.limit = item['limit']
         self.is_encrypted = item.get('is_encrypted', False)
-        self.variables = item.get('variables') or []
+        self.variables = item.get('variables', ())
         self.helper_serial = message.get('helpers')
         self.log_lines = 0
         self.trace = trace.Trace() if session.is_traced else trace.SILENT
         self.source = {'data': b''}
+        # The server may know that this process has not got the template's text yet.
+        if 'source' in item:
+            session.keep_source(self, item['source'])
         self.metadata = ClientMetadata(self, message['base'], '')
 
     # The server
@@ -54,7 +58,7 @@ class Render(object):
         message = {'level': level, 'text': text[:LINE_LIMIT]}
         if once is not None:
             message['once'] = once
-        self.session.channel.send(wire.LOG, self.request, message)
+        self.session.channel.send(wire.LOG, self.request, message, is_urgent=False)
 
     def note_reasons(self, reasons):
         for reason in reasons:
@@ -67,7 +71,7 @@ class Render(object):
             'name': self.name, 'metadata': self.metadata, 'source_path': path, 'repo': self.session.repository,
             'path': path if path_is_file else self.name,
         }
-        owner = dict.fromkeys(own, 'the renderer')
+        owner = dict.fromkeys(own, 'the renderer') if self.variables else None
         for provider, values in self.variables:
             if values is None:
                 values = self.session.helpers.defaults(self)
@@ -113,7 +117,8 @@ class Render(object):
         except MemoryError:
             recorder.trace = trace.SILENT
             # Nothing that was cut short can be relied upon: the server replaces this process.
-            return {'ok': False, 'error': 'MemoryError: the template needs more memory than allowed', 'spent': True}
+            return {'ok': False, 'error': 'MemoryError: the template needs more memory than allowed',
+                    'spent': 'it had too little memory'}
         except BaseException as error:
             recorder.trace = trace.SILENT
             return self._failure(error)
@@ -123,10 +128,11 @@ class Render(object):
     def _result(self, output):
         result = {'ok': True, 'output': wire.Bytes(output)}
         if self.trace is not trace.SILENT:
-            result['questions'] = [[list(part) if isinstance(part, tuple) else part for part in question]
-                                   for question in self.trace.questions]
-            result['files'] = list(self.trace.files.items())
-            result['reasons'] = list(self.trace.reasons)
+            result['questions'] = list(self.trace.questions)
+            if self.trace.files:
+                result['files'] = list(self.trace.files.items())
+            if self.trace.reasons:
+                result['reasons'] = list(self.trace.reasons)
         return result
 
     def _failure(self, error):
@@ -160,11 +166,14 @@ class Session(object):
         key = (render.kind, path)
         known = self.sources.get(key)
         if known is None or known['version'] != version:
-            data = render.ask(['source', path, version])
-            known = {'data': data, 'version': version, 'is_encrypted': render.is_encrypted}
-            self.sources[key] = known
-            while len(self.sources) > engines.KEPT_TEMPLATES:
-                del self.sources[next(iter(self.sources))]
+            known = self.keep_source(render, render.ask(['source', path, version]))
+        return known
+
+    def keep_source(self, render, data):
+        known = {'data': data, 'version': render.version, 'is_encrypted': render.is_encrypted}
+        self.sources[render.kind, render.path] = known
+        while len(self.sources) > engines.KEPT_TEMPLATES:
+            del self.sources[next(iter(self.sources))]
         return known
 
     def property_source(self, render, scope, connector, name):
@@ -224,15 +233,21 @@ class Session(object):
                 import importlib
                 importlib.invalidate_caches()
         earlier = self.current
-        for index, item in enumerate(message['templates']):
+        templates = message['templates']
+        for index, item in enumerate(templates):
             render = self.current = Render(self, request, item, message)
             try:
                 result = render.run()
             finally:
                 self.current = earlier
             result['index'] = index
-            self.channel.send(wire.RESULT, request, result)
-            _forget_repeated_paths()
+            is_last = index + 1 == len(templates)
+            if earlier is None:
+                SYSTEM.restore()
+                spent = SYSTEM.look_over() if is_last else None
+                if spent:
+                    result.setdefault('spent', spent)
+            self.channel.send(wire.RESULT, request, result, is_urgent=is_last)
 
     def run(self):
         self.channel.send(wire.READY, 0, {'python': list(sys.version_info[:3])})
@@ -240,13 +255,6 @@ class Session(object):
             kind, request, value = self.channel.waiting.popleft() if self.channel.waiting else self.read()
             if kind == wire.RENDER:
                 self.render(request, value)
-
-
-def _forget_repeated_paths():
-    """Templates put folders on sys.path again and again: each stays once."""
-    if len(sys.path) != len(set(sys.path)):
-        seen = set()
-        sys.path[:] = [path for path in sys.path if not (path in seen or seen.add(path))]
 
 
 class _Printed(object):
@@ -280,10 +288,10 @@ class _Printed(object):
             self.write(line)
 
 
-def main(descriptor, first):
+def main(descriptor, bell, first):
     # first: the frame that this program came in.
     sys.dont_write_bytecode = True
-    channel = wire.Channel(descriptor)
+    channel = wire.Channel(descriptor, bell)
     channel.buffer = first
     kind, _, settings = channel.read()
     if kind != wire.START:
@@ -292,11 +300,16 @@ def main(descriptor, first):
     if settings['traced']:
         trace.install()
     division.install(trace.builtins)
-    engines.lxml_ready()
+    if hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_child=channel.close)
     session = Session(channel, settings)
     sys.stdout, sys.stderr = _Printed(session, 'info'), _Printed(session, 'warning')
+    SYSTEM.streams = sys.stdout, sys.stderr
+    SYSTEM.note()
     try:
         session.run()
     except wire.Closed:
-        pass
+        # A process that a template made leaves without a word.
+        if channel.descriptor < 0:
+            os._exit(0)
     return 0

@@ -34,6 +34,10 @@ def signature(path):
     return '%d %d %d %d' % (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
 
 
+# Characters of all questions and files of one rendering, some 4,000 of them; the server has a bound of its own.
+LIMIT = 1 << 18
+
+
 class Trace(object):
     """Questions that one rendering asked, in their order, each once, and why its result is not to be used again."""
 
@@ -42,17 +46,42 @@ class Trace(object):
         self.files = {}
         self.reasons = {}
         self.seeded = False
+        self.left = LIMIT
 
     def ask(self, *question):
-        self.questions[question] = None
+        if question not in self.questions:
+            try:
+                size = sum(map(len, question))
+            except TypeError:
+                size = _size(question)
+            self.left -= 40 + size
+            self.questions[question] = None
+            if self.left < 0:
+                self._too_much()
 
     def file(self, path):
         if path not in self.files:
+            self.left -= 80 + len(path)
             self.files[path] = signature(path)
+            if self.left < 0:
+                self._too_much()
+
+    def _too_much(self):
+        """Nothing of it is of use any more."""
+        self.mark('reads more than is recorded')
+        self.questions.clear()
+        self.files.clear()
+        self.left = LIMIT
 
     def mark(self, reason):
         if len(self.reasons) < 16:
             self.reasons.setdefault(reason)
+
+
+def _size(part):
+    if isinstance(part, str):
+        return len(part)
+    return 8 + sum([_size(item) for item in part]) if isinstance(part, tuple) else 8
 
 
 class _Silent(object):
@@ -84,6 +113,9 @@ class Recorder(object):
         self.imported_by = {}
         # Path to reasons that its source gives.
         self.sources = {}
+        # Imports of installed modules, with the module that each gave: nothing of them is recorded.
+        self.foreign = {}
+        self.has_lxml = False
 
     def start(self, repository):
         self.root = repository
@@ -175,11 +207,14 @@ class Recorder(object):
         return None
 
     def note_import(self, names, importer):
-        """Modules that were imported by name; the importer's own dependencies grow by them."""
+        """Modules that were imported by name; the importer's own dependencies grow by them. True where there are any of
+        the repository."""
+        found = False
         for name in names:
             path = self.repository_file(name)
             if path is None:
                 continue
+            found = True
             if name not in self.modules:
                 self.modules[name] = (path, signature(path))
                 try:
@@ -192,6 +227,7 @@ class Recorder(object):
             if importer is not None and importer != name:
                 self.imported_by.setdefault(importer, set()).add(name)
             self.use_module(name)
+        return found
 
     def use_module(self, name):
         """The trace depends on a module's file, and on those of all that it imported."""
@@ -219,6 +255,7 @@ class Recorder(object):
         self.modules.clear()
         self.imported_by.clear()
         self.sources.clear()
+        self.foreign.clear()
 
 
 RECORDER = Recorder()
@@ -294,13 +331,25 @@ def _wrap_imports():
     import importlib
     original = builtins.__import__
     recorder = RECORDER
+    foreign = recorder.foreign
 
     def traced_import(name, globals=None, locals=None, fromlist=(), level=0):
         module = original(name, globals, locals, fromlist, level)
+        if not level:
+            try:
+                if foreign[name, fromlist] is module:
+                    return module
+            except (KeyError, TypeError):
+                pass
+        if not recorder.has_lxml and name.startswith('lxml') and 'lxml.etree' in sys.modules:
+            recorder.has_lxml = True
+            wrap_lxml(sys.modules['lxml.etree'])
         if recorder.trace is not SILENT or recorder.modules:
             importer = globals.get('__name__') if globals else None
             package = globals.get('__package__') if level and globals else None
-            recorder.note_import(_imported(name, package, fromlist, level), importer)
+            found = recorder.note_import(_imported(name, package, fromlist, level), importer)
+            if not found and not level and len(foreign) < 2000 and (fromlist is None or type(fromlist) is tuple):
+                foreign[name, fromlist] = module
         return module
 
     builtins.__import__ = traced_import

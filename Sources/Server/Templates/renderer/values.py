@@ -71,11 +71,11 @@ class TracedSet(MutableSet):
 
     Not a subclass of set, because C code takes what is in a set without asking; it says that it is one.
     """
-    __slots__ = ('_items', '_record', '_field', '_members')
+    __slots__ = ('_sorted', '_record', '_field', '_members')
 
-    def __init__(self, items, record, field):
-        self._items = items
-        self._members = frozenset(items)
+    def __init__(self, made, record, field):
+        # made: the members, and the same in order.
+        self._members, self._sorted = made
         self._record = record
         self._field = field
 
@@ -92,7 +92,7 @@ class TracedSet(MutableSet):
 
     def __iter__(self):
         self._record(self._field)
-        return iter(_in_order(self._members))
+        return iter(self._sorted)
 
     def __len__(self):
         self._record(self._field)
@@ -170,11 +170,15 @@ class TracedSet(MutableSet):
 
     # Changes are this rendering's own.
 
+    def _become(self, members):
+        self._members = frozenset(members)
+        self._sorted = tuple(_in_order(self._members))
+
     def add(self, item):
-        self._members = frozenset(self._all() | set([item]))
+        self._become(self._all() | set([item]))
 
     def discard(self, item):
-        self._members = frozenset(self._all() - set([item]))
+        self._become(self._all() - set([item]))
 
     def remove(self, item):
         if item not in self._all():
@@ -182,7 +186,7 @@ class TracedSet(MutableSet):
         self.discard(item)
 
     def clear(self):
-        self._members = frozenset()
+        self._become(())
 
     def pop(self):
         for item in self:
@@ -191,16 +195,16 @@ class TracedSet(MutableSet):
         raise KeyError('pop from an empty set')
 
     def update(self, *others):
-        self._members = frozenset(self._all().union(*others))
+        self._become(self._all().union(*others))
 
     def difference_update(self, *others):
-        self._members = frozenset(self._all().difference(*others))
+        self._become(self._all().difference(*others))
 
     def intersection_update(self, *others):
-        self._members = frozenset(self._all().intersection(*others))
+        self._become(self._all().intersection(*others))
 
     def symmetric_difference_update(self, other):
-        self._members = frozenset(self._all().symmetric_difference(other))
+        self._become(self._all().symmetric_difference(other))
 
 
 def _plain(other):
@@ -478,7 +482,10 @@ class ClientMetadata(object):
 
     def __init__(self, render, base, scope, shares_trace=True):
         # scope: '' for the client that is rendered for, else the name it was asked by.
-        self.__dict__.update(_render=render, _base=base, _scope=scope, _is_traced=shares_trace)
+        self._render = render
+        self._base = base
+        self._scope = scope
+        self._is_traced = shares_trace
 
     def _record(self, *question):
         if self._is_traced:
@@ -497,7 +504,10 @@ class ClientMetadata(object):
             self._record(name)
             return base[name]
         if name in _SETS:
-            return TracedSet(base[name], self._record, name)
+            made = base.get(name + ' made')
+            if made is None:
+                made = base[name + ' made'] = frozenset(base[name]), tuple(_in_order(set(base[name])))
+            return TracedSet(made, self._record, name)
         if name == 'categories':
             categories = base['categories']
             return TracedDict(categories, categories.__getitem__, lambda key: self._record('category', key),

@@ -3,11 +3,15 @@
 Header, in little-endian order: payload bytes (4), kind (1), three zero bytes, request (8). Payloads are values of
 marshal's version 2 under Python 3 and version 0 under Python 2: both sides know None, booleans, integers, floats, texts,
 bytes, lists, tuples and dictionaries.
+
+The server does not watch the socket but the bell: it is rung where the server is to read at once, and not after each of
+many results, which would cost more than to render.
 """
 import marshal
 import os
 import struct
 import sys
+import time
 from collections import deque
 
 PY2 = sys.version_info[0] == 2
@@ -20,6 +24,14 @@ READY, QUESTION, RESULT, LOG = 16, 17, 18, 19
 # The most bytes of a payload, in both directions.
 LIMIT = 1 << 28
 HEADER = struct.Struct('<IB3xQ')
+# So much is written at most before the bell is rung: less than the kernel keeps of a socket's bytes.
+QUIET_BYTES = 1 << 16
+# Seconds after which the bell is rung even where more is about to come.
+QUIET_TIME = 0.02
+_RING = struct.pack('=Q', 1)
+# Before anything can be put in its place.
+_clock = getattr(time, 'monotonic', time.time)
+_write = os.write
 _VERSION = 0 if PY2 else 2
 
 
@@ -76,23 +88,55 @@ def load(data):
 class Channel(object):
     """The server's socket. Frames that come while an answer is awaited wait in `waiting`."""
 
-    def __init__(self, descriptor):
+    def __init__(self, descriptor, bell):
         self.descriptor = descriptor
+        self.bell = bell
+        # Bytes that were written since the bell was rung, and when that was.
+        self.quiet_bytes = 0
+        self.rung = 0
         self.waiting = deque()
         self.buffer = b''
 
-    def send(self, kind, request, value):
+    def close(self):
+        """For a process that a template made: it is none of the server's."""
+        self.descriptor = self.bell = -1
+
+    def ring(self):
+        self.quiet_bytes = 0
+        self.rung = _clock()
+        try:
+            _write(self.bell, _RING)
+        except OSError as error:
+            # EAGAIN: it has been rung.
+            if error.errno not in (4, 11):
+                raise Closed()
+
+    def send(self, kind, request, value, is_urgent=True):
         payload = dump(value)
         if len(payload) > LIMIT:
             raise ValueError('a message of %d bytes is too large' % len(payload))
         data = HEADER.pack(len(payload), kind, request) + payload
-        view = memoryview(data)
+        try:
+            written = _write(self.descriptor, data) if len(data) < QUIET_BYTES else 0
+        except OSError as error:
+            if error.errno != 4:
+                raise Closed()
+            written = 0
+        self.quiet_bytes += written
+        view = memoryview(data)[written:] if written < len(data) else b''
         while len(view):
             try:
-                view = view[os.write(self.descriptor, view):]
+                written = _write(self.descriptor, view[:QUIET_BYTES])
             except OSError as error:
                 if error.errno != 4:
                     raise Closed()
+                continue
+            view = view[written:]
+            self.quiet_bytes += written
+            if self.quiet_bytes >= QUIET_BYTES and len(view):
+                self.ring()
+        if is_urgent or self.quiet_bytes >= QUIET_BYTES or _clock() - self.rung > QUIET_TIME:
+            self.ring()
 
     def _read(self, count):
         """Exactly so many bytes."""

@@ -1,0 +1,150 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+/// `bcfg2-server --render FILE --client NAME`.
+@Suite struct TemplateToolTests {
+  /// A repository with templates, a bcfg2.conf, and the tool.
+  private final class Bench {
+    let folder = TemporaryDirectory()
+    let loop: EventLoop
+
+    init(_ templates: [String: String], conf: String = "", on loop: EventLoop) {
+      self.loop = loop
+      folder.write(
+        """
+        [server]
+        repository = \(folder.file("repo"))
+        plugins = Bundler, Cfg, Metadata, Probes, Properties, Rules
+        [templates]
+        \(conf)
+        """, to: "bcfg2.conf")
+      folder.write(
+        """
+        <Groups><Group name="base" profile="true"><Group name="web"/><Bundle name="b"/></Group></Groups>
+        """, to: "repo/Metadata/groups.xml")
+      folder.write(
+        "<Clients><Client name='one.example.com' profile='base'/></Clients>", to: "repo/Metadata/clients.xml")
+      for (path, text) in templates { folder.write(text, to: "repo/" + path) }
+    }
+
+    func render(_ file: String, of client: String = "one.example.com") async throws -> (
+      status: Int32, out: String, error: [String]
+    ) {
+      let result = try await ChildProcess.run(
+        [Project.server, "-C", folder.file("bcfg2.conf"), "--render", file, "--client", client],
+        timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
+      let lines = String(decoding: result.standardError, as: UTF8.self)
+        .replacing(folder.file("repo"), with: "REPO").split(separator: "\n").map(String.init)
+      return (result.status.code, String(decoding: result.standardOutput, as: UTF8.self), lines)
+    }
+
+    /// Every file and folder below the repository, with what a write would change.
+    func state(_ path: String = "repo") -> [String] {
+      var status = stat()
+      guard lstat(folder.file(path), &status) == 0 else { return [] }
+      let own = "\(path) \(status.st_ino) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+      let below = status.st_mode & S_IFMT == S_IFDIR ? folder.names(in: path) : []
+      return [own] + below.flatMap { state("\(path)/\($0)") }
+    }
+  }
+
+  private static let repeatable = "repeatable: used again for whoever has the same answers, until what was read changes"
+
+  @Test func outputAndWhatWasReadArePrinted() async throws {
+    try await LoopDriver.withLoop { loop in
+      let template = """
+        {% if 'web' in metadata.groups %}web of ${metadata.hostname}
+        {% end %}\\
+        ${open(repo + '/Data/x').read()}${metadata.Properties['p.xml'].xdata.get('a')} \\
+        ${sorted(metadata.query.all_clients())[0]} ${metadata.categories.get('os')}
+        """
+      let bench = Bench(
+        ["Cfg/etc/motd/motd.genshi": template, "Data/x": "data\n", "Properties/p.xml": "<P a='v'/>"], on: loop)
+      let result = try await bench.render("Cfg/etc/motd/motd.genshi")
+      #expect(result.out == "web of one.example.com\ndata\nv one.example.com ")
+      #expect(
+        result.error == [
+          "read: metadata: is web in groups", "read: metadata: hostname", "read: metadata: Properties[p.xml]",
+          "read: metadata.query.all_clients()", "read: metadata: categories[os]", "read: REPO/Data/x", Self.repeatable,
+        ])
+      #expect(result.status == 0)
+      // A bundle is an XML template; the same file by its whole path.
+      bench.folder.write(
+        "<Bundle xmlns:py='http://genshi.edgewall.org/'><Package name='p-${metadata.profile}'/></Bundle>",
+        to: "repo/Bundler/b.xml")
+      let bundle = try await bench.render(bench.folder.file("repo/Bundler/b.xml"))
+      #expect(bundle.out == "<Bundle><Package name=\"p-base\"/></Bundle>" && bundle.status == 0)
+      #expect(bundle.error == ["read: metadata: profile", Self.repeatable])
+    }
+  }
+
+  @Test func whyItIsNotRepeatableIsPrinted() async throws {
+    try await LoopDriver.withLoop { loop in
+      let templates = [
+        "Cfg/t/t.genshi": "{% python import time %}${time.time() > 0} ${open('/etc/hosts').read() and ''}"
+      ]
+      let bench = Bench(templates, on: loop)
+      let result = try await bench.render("Cfg/t/t.genshi")
+      #expect(result.out == "True " && result.status == 0)
+      #expect(result.error == ["not repeatable: reads the time (time.time)", "not repeatable: reads /etc/hosts"])
+      let never = try await Bench(templates, conf: "cache = never", on: loop).render("Cfg/t/t.genshi")
+      #expect(never.out == "True ")
+      #expect(
+        never.error == ["not repeatable: nothing is recorded ([templates] cache, or a Python before 3.8)"])
+    }
+  }
+
+  @Test func aFailureIsOneLineAndStatus1() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = Bench(
+        [
+          "Cfg/t/t.genshi": "a\n${1 / 0}\n", "Cfg/plain/plain": "x", "Bundler/b.xml": "<Bundle/>",
+          "Cfg/s/s.genshi": "{% python\nx = =\n%}",
+        ], on: loop)
+      let table = [
+        (
+          "Cfg/t/t.genshi", "one.example.com",
+          "ZeroDivisionError: integer division or modulo by zero at '${1 / 0}' (REPO/Cfg/t/t.genshi, line 2)"
+        ),
+        ("Cfg/t/t.genshi", "nobody.example.com", "there is no client nobody.example.com"),
+        ("Cfg/no/no.genshi", "one.example.com", "open REPO/Cfg/no/no.genshi: No such file or directory"),
+        ("Cfg/plain/plain", "one.example.com", "REPO/Cfg/plain/plain is no template of the repository REPO"),
+        ("Bundler/b.xml", "one.example.com", "REPO/Bundler/b.xml is no template of the repository REPO"),
+        ("/etc/hosts", "one.example.com", "/etc/hosts is no template of the repository REPO"),
+      ]
+      for (file, client, message) in table {
+        let result = try await bench.render(file, of: client)
+        #expect(result.out == "" && result.status == 1)
+        #expect(result.error == ["bcfg2-server: \(message)"])
+      }
+      let broken = try await bench.render("Cfg/s/s.genshi")
+      #expect(broken.status == 1)
+      #expect(broken.error.first?.contains("Cfg/s/s.genshi: Failed to load template: ") == true, "\(broken.error)")
+      let alone = try await ChildProcess.run(
+        [Project.server, "-C", bench.folder.file("bcfg2.conf"), "--render", "x"], timeout: .seconds(60),
+        outputLimitBytes: 1 << 16, on: loop)
+      #expect(alone.status == .exited(2))
+      #expect(String(decoding: alone.standardError, as: UTF8.self).contains("--render and --client need each other"))
+    }
+  }
+
+  @Test func theRepositoryIsLeftAsItIs() async throws {
+    try await LoopDriver.withLoop { loop in
+      let template = """
+        {% python
+        p = metadata.Properties['p.xml']
+        p.xdata.set('n', 'written')
+        p.write()
+        %}${p.xdata.get('n')}
+        """
+      let bench = Bench(["Cfg/t/t.genshi": template, "Properties/p.xml": "<P n='first'/>"], on: loop)
+      let before = bench.state()
+      let result = try await bench.render("Cfg/t/t.genshi")
+      #expect(result.out == "written")
+      #expect(result.error.last == "not repeatable: writes REPO/Properties/p.xml", "\(result.error)")
+      #expect(bench.state() == before)
+    }
+  }
+}
