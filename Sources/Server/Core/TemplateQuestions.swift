@@ -22,6 +22,33 @@ struct QueryAnswers {
   }
 }
 
+/// Answers about one client in one state of the repository.
+final class TraceAnswers {
+  /// Questions, at most; beyond it all of them are forgotten.
+  private static let limit = 1000
+  private var state = State(repository: 0, client: 0)
+  private var known: [TemplateValue: TemplateValue] = [:]
+
+  /// What answers are made from: files, and what is known of the client so far.
+  struct State: Equatable {
+    let repository: UInt64
+    let client: UInt64
+  }
+
+  func answer(_ question: TemplateValue, in state: State) -> TemplateValue? {
+    if self.state != state {
+      known.removeAll()
+      self.state = state
+    }
+    return known[question]
+  }
+
+  func keep(_ answer: TemplateValue, of question: TemplateValue) {
+    if known.count >= Self.limit { known.removeAll() }
+    known[question] = answer
+  }
+}
+
 extension TemplateRenderer {
   // MARK: Questions of a template that is being rendered
 
@@ -151,8 +178,15 @@ extension TemplateRenderer {
       switch word(0) {
       case "of":
         guard let scope = word(1), let field = word(2) else { return nil }
-        let client = try await client(scope, metadata)
-        return Self.answer(field, word(3), word(4), of: client).map { Self.digest($0) }
+        guard scope.isEmpty else {
+          return Self.answer(field, word(3), word(4), of: try await client(scope, metadata)).map { Self.digest($0) }
+        }
+        // Many templates ask the same of one client.
+        let state = TraceAnswers.State(repository: core.repositoryGeneration, client: serial(of: metadata))
+        if let known = metadata.traceAnswers.answer(question, in: state) { return known }
+        let answer = Self.answer(field, word(3), word(4), of: metadata).map { Self.digest($0) }
+        if let answer { metadata.traceAnswers.keep(answer, of: question) }
+        return answer
       case "query":
         guard let name = word(1) else { return nil }
         return Self.digest(try await query(name, Array(words.dropFirst(2))))
@@ -246,6 +280,15 @@ extension TemplateRenderer {
 }
 
 extension ClientMetadata {
+  /// What traces were answered of this client.
+  fileprivate var traceAnswers: TraceAnswers {
+    let key = ObjectIdentifier(TraceAnswers.self)
+    if let known = attachments[key] as? TraceAnswers { return known }
+    let made = TraceAnswers()
+    attachments[key] = made
+    return made
+  }
+
   /// The form of another client, which a renderer keeps no longer than the template that asked for it.
   fileprivate var templateFormWithSerial: TemplateValue {
     .record((templateForm.members ?? []) + [.init("data", .record([]))])

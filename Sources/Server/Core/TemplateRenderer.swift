@@ -266,11 +266,15 @@ public final class TemplateRenderer {
   // MARK: What renderers are told
 
   private func client(_ metadata: ClientMetadata) -> (serial: UInt64, form: TemplateValue) {
-    if metadata.templateSerial == nil {
-      Self.lastSerial += 1
-      metadata.templateSerial = Self.lastSerial
-    }
-    return (metadata.templateSerial ?? 0, metadata.templateForm)
+    (serial(of: metadata), metadata.templateForm)
+  }
+
+  /// A number that is the same as long as what is known of a client is.
+  func serial(of metadata: ClientMetadata) -> UInt64 {
+    if let serial = metadata.templateSerial { return serial }
+    Self.lastSerial += 1
+    metadata.templateSerial = Self.lastSerial
+    return Self.lastSerial
   }
 
   private func variables(of request: Request, _ metadata: ClientMetadata) throws -> [TemplateJob.Provider] {

@@ -21,6 +21,7 @@ public enum TemplateTool {
     settings.logsToSyslog = false
     settings.pidFile = nil
     try LogSetup.bootstrap(settings)
+    AtomicFile.refuseWrites(below: settings.repository)
     // Progress is for who asks for it.
     let level = LogSetup.level(settings)
     Log.router.configure([(ConsoleLog(), level)], standard: level)
