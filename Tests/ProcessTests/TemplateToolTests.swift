@@ -17,6 +17,8 @@ import Testing
         [server]
         repository = \(folder.file("repo"))
         plugins = Bundler, Cfg, Metadata, Probes, Properties, Rules
+        [communication]
+        password = secret
         [templates]
         \(conf)
         """, to: "bcfg2.conf")
