@@ -9,7 +9,15 @@ rest_limit_kb=16384
 
 folder=$(mktemp -d)
 pid=
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null || true; rm -rf "$folder"' EXIT
+# The server writes what it still has when it stops, so it ends before its repository does.
+end() {
+  if [ -n "$pid" ]; then
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" || true
+  fi
+  rm -rf "$folder"
+}
+trap end EXIT
 cp -R Tests/Conformance/cases/first-run/repo "$folder/repo"
 openssl req -x509 -nodes -newkey rsa:2048 -days 2 -subj /CN=localhost \
   -keyout "$folder/key" -out "$folder/crt" 2>/dev/null
