@@ -11,7 +11,16 @@ public enum XMLCharacters {
   /// The first flaw of `bytes`, nil if an XML parser will read all of them.
   public static func firstFlaw(in bytes: UnsafeRawBufferPointer) -> Flaw? {
     var index = 0
+    // Up to here bytes are looked at one by one.
+    var slowEnd = 0
     while index < bytes.count {
+      if index >= slowEnd {
+        while bytes.count - index >= 8, isPlain(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) {
+          index += 8
+        }
+        slowEnd = min(index + 8, bytes.count)
+        if index == bytes.count { return nil }
+      }
       let byte = bytes[index]
       if byte < 0x80 {
         if byte < 0x20, !ASCII.isWhitespace(byte) { return .forbidden(offset: index) }
@@ -23,6 +32,12 @@ public enum XMLCharacters {
       index += length
     }
     return nil
+  }
+
+  /// Whether eight bytes are all ASCII and none of them a control character below space: no sum of a byte carries over.
+  private static func isPlain(_ word: UInt64) -> Bool {
+    let high: UInt64 = 0x8080_8080_8080_8080
+    return word & high == 0 && (word &+ 0x6060_6060_6060_6060) & high == high
   }
 
   /// As `firstFlaw(in:)` for an array.

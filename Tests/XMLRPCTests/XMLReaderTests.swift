@@ -134,6 +134,27 @@ private func error(_ bytes: [UInt8], limits: HTTPLimits = HTTPLimits()) -> XMLEr
   }
 }
 
+@Test func aFlawIsFoundWhereverItStands() {
+  // Bytes are looked at eight at a time where that goes.
+  let plain = Array("0123456789 ~\u{7F}abc\tdefgh\nijklmnopqrstuvw".utf8)
+  #expect(XMLCharacters.firstFlaw(in: plain) == nil)
+  for length in 0..<plain.count {
+    let before = Array(plain[..<length])
+    for rest in [[], plain] {
+      for flaw: UInt8 in [0x00, 0x08, 0x0B, 0x1F] {
+        #expect(XMLCharacters.firstFlaw(in: before + [flaw] + rest) == .forbidden(offset: length))
+      }
+      for flaw: UInt8 in [0x80, 0xC3, 0xFF] {
+        #expect(XMLCharacters.firstFlaw(in: before + [flaw] + rest) == .malformed(offset: length))
+      }
+      for text in ["\u{E9}", "\u{20AC}", "\u{1F600}", "\r\n"] {
+        #expect(XMLCharacters.firstFlaw(in: before + Array(text.utf8) + rest) == nil)
+        #expect(XMLCharacters.firstFlaw(in: before + Array(text.utf8) + rest + [1]) != nil)
+      }
+    }
+  }
+}
+
 @Test func everyPrefixOfADocumentIsRefused() {
   let text = "<?xml version='1.0'?><a b='&lt;'>x&#65;<![CDATA[y]]><!-- z --><?pi p?><b/></a>"
   let bytes = Array(text.utf8)
