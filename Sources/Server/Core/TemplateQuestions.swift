@@ -28,6 +28,8 @@ final class TraceAnswers {
   private static let limit = 1000
   private var state = State(repository: 0, client: 0)
   private var known: [TemplateValue: TemplateValue] = [:]
+  /// The same, by the number of a kept question.
+  private var numbered: [Int: TemplateValue] = [:]
 
   /// What answers are made from: files, and what is known of the client so far.
   struct State: Equatable {
@@ -36,16 +38,32 @@ final class TraceAnswers {
   }
 
   func answer(_ question: TemplateValue, in state: State) -> TemplateValue? {
-    if self.state != state {
-      known.removeAll()
-      self.state = state
-    }
+    enter(state)
     return known[question]
+  }
+
+  func answer(_ question: KeptRenderings.Question, in state: State) -> TemplateValue? {
+    enter(state)
+    return numbered[question.number]
   }
 
   func keep(_ answer: TemplateValue, of question: TemplateValue) {
     if known.count >= Self.limit { known.removeAll() }
     known[question] = answer
+  }
+
+  /// - Parameter state: the one in which the question was asked; nothing is kept where it is over.
+  func keep(_ answer: TemplateValue, of question: KeptRenderings.Question, in state: State) {
+    guard self.state == state else { return }
+    if numbered.count >= Self.limit { numbered.removeAll() }
+    numbered[question.number] = answer
+  }
+
+  private func enter(_ state: State) {
+    guard self.state != state else { return }
+    known.removeAll()
+    numbered.removeAll()
+    self.state = state
   }
 }
 
@@ -169,6 +187,25 @@ extension TemplateRenderer {
   }
 
   // MARK: Questions of a trace
+
+  /// Finds a kept result that stands for a client. Many templates ask the same: a question is answered once.
+  func find(_ key: KeptRenderings.Key, _ metadata: ClientMetadata) async -> KeptRenderings.Result? {
+    let answers = metadata.traceAnswers
+    var state: TraceAnswers.State {
+      TraceAnswers.State(repository: core.repositoryGeneration, client: serial(of: metadata))
+    }
+    let now = state
+    // swift-format-ignore: OnlyOneTrailingClosureArgument
+    return await kept.find(key, known: { answers.answer($0, in: now) }) { question in
+      let asked = state
+      let answer = await traceAnswer(question.value, metadata)
+      // What depends on other clients changes with them, too.
+      if let answer, asked == state, !Self.isAboutOthers(question.value), question.value.list?.first?.text != "query" {
+        answers.keep(answer, of: question, in: asked)
+      }
+      return answer
+    }
+  }
 
   /// What a question of a trace is answered with now; nil where it cannot be.
   func traceAnswer(_ question: TemplateValue, _ metadata: ClientMetadata) async -> TemplateValue? {

@@ -256,8 +256,7 @@ public final class TemplateRenderer {
 
   private func useKept(_ pending: PendingRendering, _ metadata: ClientMetadata) async -> Bool {
     guard settings.isTraced, onReport == nil else { return false }
-    let found = await kept.find(pending.key) { [self] in await traceAnswer($0, metadata) }
-    guard let found else { return false }
+    guard let found = await find(pending.key, metadata) else { return false }
     pending.dependsOnMore = found.dependsOnOthers
     pending.finish(.success(found.value))
     return true

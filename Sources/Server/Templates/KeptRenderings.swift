@@ -13,6 +13,26 @@ public final class KeptRenderings {
     let name: TemplateValue
     let variables: [TemplateJob.Provider]
     let limitBytes: Int
+
+    /// Beside the path, by which its tree is found, little tells keys apart.
+    func hash(into hasher: inout Hasher) {
+      hasher.combine(version)
+      hasher.combine(name)
+    }
+  }
+
+  /// A question of traces; those that are equal are one object.
+  public final class Question {
+    public let value: TemplateValue
+    /// Another one for each question that ever was.
+    let number: Int
+    /// Branches that have it.
+    fileprivate var uses = 0
+
+    fileprivate init(_ value: TemplateValue, number: Int) {
+      self.value = value
+      self.number = number
+    }
   }
 
   /// What was made of a template's output.
@@ -51,7 +71,7 @@ public final class KeptRenderings {
   }
 
   fileprivate struct Branch {
-    let question: TemplateValue
+    let question: Question
     var nodes: [TemplateValue: Node]
   }
 
@@ -67,6 +87,9 @@ public final class KeptRenderings {
   /// How many times a kept result was used.
   public private(set) var used = 0
   private var trees: [TemplateValue: [Key: Node]] = [:]
+  /// Those that branches have.
+  private var questions: [TemplateValue: Question] = [:]
+  private static var lastNumber = 0
   private unowned(unsafe) var oldest: Result?
   private unowned(unsafe) var newest: Result?
 
@@ -74,16 +97,48 @@ public final class KeptRenderings {
 
   /// Finds a result for which every question has the answer that it had.
   ///
-  /// - Parameter answer: asks a question; nil where it cannot be answered, so that nothing that depends on it is found.
-  func find(_ key: Key, answer: (TemplateValue) async -> TemplateValue?) async -> Result? {
-    guard let root = trees[key.path]?[key], let result = await Self.find(root, answer) else { return nil }
+  /// - Parameters:
+  ///   - known: the answer to a question that was asked before; nil where it has to be asked.
+  ///   - answer: asks a question; nil where it cannot be answered, so that nothing that depends on it is found.
+  func find(
+    _ key: Key, known: (Question) -> TemplateValue? = { _ in nil }, answer: (Question) async -> TemplateValue?
+  ) async -> Result? {
+    guard let root = trees[key.path]?[key] else { return nil }
+    let found: Result?
+    switch Self.findNow(root, known) {
+    case .found(let result): found = result
+    case .nothing: found = nil
+    case .unanswered: found = await Self.find(root, answer)
+    }
+    guard let result = found else { return nil }
     // It may have gone while questions were answered; then it is right all the same.
     if result.node?.result === result { touch(result) }
     used += 1
     return result
   }
 
-  private static func find(_ node: Node, _ answer: (TemplateValue) async -> TemplateValue?) async -> Result? {
+  /// What is found without asking anything.
+  private enum Search {
+    case found(Result)
+    case nothing
+    /// A question has to be asked.
+    case unanswered
+  }
+
+  private static func findNow(_ node: Node, _ known: (Question) -> TemplateValue?) -> Search {
+    if let result = node.result { return .found(result) }
+    for branch in node.branches {
+      guard let answer = known(branch.question) else { return .unanswered }
+      guard let next = branch.nodes[answer] else { continue }
+      switch findNow(next, known) {
+      case .nothing: continue
+      case let search: return search
+      }
+    }
+    return .nothing
+  }
+
+  private static func find(_ node: Node, _ answer: (Question) async -> TemplateValue?) async -> Result? {
     if let result = node.result { return result }
     for branch in node.branches {
       guard let found = await answer(branch.question), let next = branch.nodes[found] else { continue }
@@ -107,9 +162,9 @@ public final class KeptRenderings {
     trees[key.path, default: [:]][key] = node
     for (question, answer) in trace {
       let index =
-        node.branches.firstIndex { $0.question == question }
+        node.branches.firstIndex { $0.question.value == question }
         ?? {
-          node.branches.append(Branch(question: question, nodes: [:]))
+          node.branches.append(Branch(question: use(question), nodes: [:]))
           return node.branches.count - 1
         }()
       if let next = node.branches[index].nodes[answer] {
@@ -147,7 +202,10 @@ public final class KeptRenderings {
   private func forget(_ node: Node?) {
     guard let node else { return }
     if let result = node.result { unlink(result) }
-    for branch in node.branches { for next in branch.nodes.values { forget(next) } }
+    for branch in node.branches {
+      for next in branch.nodes.values { forget(next) }
+      leave(branch.question)
+    }
     node.branches = []
   }
 
@@ -163,9 +221,33 @@ public final class KeptRenderings {
       for index in parent.branches.indices where parent.branches[index].nodes[node.answer] === node {
         parent.branches[index].nodes[node.answer] = nil
       }
+      for branch in parent.branches where branch.nodes.isEmpty { leave(branch.question) }
       parent.branches.removeAll { $0.nodes.isEmpty }
       node = parent
     }
+  }
+
+  // MARK: Questions
+
+  /// Different questions that are known.
+  var questionCount: Int { questions.count }
+
+  private func use(_ value: TemplateValue) -> Question {
+    let question: Question
+    if let known = questions[value] {
+      question = known
+    } else {
+      Self.lastNumber += 1
+      question = Question(value, number: Self.lastNumber)
+      questions[value] = question
+    }
+    question.uses += 1
+    return question
+  }
+
+  private func leave(_ question: Question) {
+    question.uses -= 1
+    if question.uses == 0 { questions[question.value] = nil }
   }
 
   // MARK: Order of use

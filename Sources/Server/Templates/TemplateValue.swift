@@ -1,3 +1,5 @@
+import Glibc
+
 /// A value that server and renderer exchange: what both Swift and Python have.
 public nonisolated indirect enum TemplateValue: Hashable, Sendable {
   case none
@@ -103,7 +105,13 @@ nonisolated extension TemplateValue {
   }
 
   fileprivate static func areSame(_ one: String, _ other: String) -> Bool {
-    one.utf8.count == other.utf8.count && one.utf8.elementsEqual(other.utf8)
+    guard one.utf8.count == other.utf8.count else { return false }
+    let isSame = one.utf8.withContiguousStorageIfAvailable { one in
+      other.utf8.withContiguousStorageIfAvailable { other in
+        one.isEmpty || memcmp(one.baseAddress!, other.baseAddress!, one.count) == 0
+      }
+    }
+    return (isSame ?? nil) ?? one.utf8.elementsEqual(other.utf8)
   }
 
   fileprivate static func combine(_ text: String, _ hasher: inout Hasher) {

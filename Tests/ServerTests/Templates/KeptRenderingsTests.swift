@@ -20,8 +20,8 @@ import Testing
     asked: ((TemplateValue) -> Void)? = nil
   ) async -> String? {
     let found = await kept.find(key) { question in
-      asked?(question)
-      return answers[question]
+      asked?(question.value)
+      return answers[question.value]
     }
     return (found?.value as? Value)?.text
   }
@@ -52,6 +52,27 @@ import Testing
     keep(kept, key(), [("gone", .none)], "x")
     #expect(await text(kept, key(), [:]) == nil)
     #expect(await text(kept, key(), ["gone": .none]) == "x")
+  }
+
+  @Test func aQuestionOfManyTemplatesIsAskedOnce() async {
+    let kept = KeptRenderings(limitBytes: 1 << 20)
+    for number in 0..<50 { keep(kept, key("/t\(number)"), [("web?", true), ("host", "one")], "\(number)") }
+    #expect(kept.questionCount == 2)
+    let answers: [TemplateValue: TemplateValue] = ["web?": true, "host": "one"]
+    var known: [Int: TemplateValue] = [:]
+    var asked: [TemplateValue] = []
+    for number in 0..<50 {
+      // swift-format-ignore: OnlyOneTrailingClosureArgument
+      let found = await kept.find(key("/t\(number)"), known: { known[$0.number] }) { question in
+        asked.append(question.value)
+        known[question.number] = answers[question.value]
+        return answers[question.value]
+      }
+      #expect((found?.value as? Value)?.text == "\(number)")
+    }
+    #expect(asked == ["web?", "host"])
+    kept.removeAll()
+    #expect(kept.questionCount == 0, "what no result asks is not held")
   }
 
   @Test func entriesAndVersionsAreKeptApart() async {
@@ -108,6 +129,11 @@ import Testing
       keep(kept, key("/t\(number % 7)"), [("a", .int(number)), ("b", .int(number % 3))], "\(number)")
     }
     #expect(kept.heldBytes <= 100_000 && kept.count > 50)
+    #expect(kept.questionCount == 2)
+    kept.limitBytes = 0
+    #expect(kept.questionCount == 0, "what was dropped asks nothing")
+    kept.limitBytes = 100_000
+    keep(kept, key("/t\(999 % 7)"), [("a", 999), ("b", 0)], "999")
     #expect(await text(kept, key("/t\(999 % 7)"), ["a": 999, "b": 0]) == "999")
   }
 }
