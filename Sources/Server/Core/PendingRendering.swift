@@ -39,6 +39,13 @@ final class PendingRendering {
   /// - Throws: why there is none.
   func value(_ metadata: ClientMetadata) async throws -> AnyObject {
     if result == nil { await withCheckedContinuation { waiters.append($0) } }
+    return try finishedValue(metadata)
+  }
+
+  var isFinished: Bool { result != nil }
+
+  /// As `value`, of one that is finished.
+  func finishedValue(_ metadata: ClientMetadata) throws -> AnyObject {
     if dependsOnMore { metadata.dependOnMore() }
     return try result!.get()
   }
@@ -60,6 +67,13 @@ final class RenderedAhead {
   /// Takes one out: a template that is bound once more is rendered once more.
   func take(_ request: TemplateRenderer.Request) -> PendingRendering? {
     pending.removeValue(forKey: Self.key(request))
+  }
+
+  /// The same, where it is finished: else it stays.
+  func takeFinished(_ source: TemplateSource, entryName: String?) -> PendingRendering? {
+    let key = Key(source: ObjectIdentifier(source), name: entryName)
+    guard let index = pending.index(forKey: key), pending.values[index].isFinished else { return nil }
+    return pending.remove(at: index).value
   }
 
   private static func key(_ request: TemplateRenderer.Request) -> Key {

@@ -135,6 +135,12 @@ public final class TemplateRenderer {
     return try await pending.value(metadata)
   }
 
+  /// What `render` gives, where it was rendered ahead and is there already; nil: `render` has to be asked.
+  func finished(_ source: TemplateSource, entryName: String?, _ metadata: ClientMetadata) throws -> AnyObject? {
+    guard let result = metadata.renderedAhead?.takeFinished(source, entryName: entryName) else { return nil }
+    return try result.finishedValue(metadata)
+  }
+
   /// Begins to render templates that a configuration is going to need, in few messages; `render` then finds them.
   func renderAhead(_ requests: [Request], _ metadata: ClientMetadata) {
     // What an earlier configuration with the same metadata did not take is old.

@@ -148,9 +148,11 @@ public final class CfgEntrySet: EntryFolder {
 
   /// Binds with templates, filters, creators and verifiers.
   private func bind(_ entry: Element, _ metadata: ClientMetadata) async throws {
-    // An entry whose info.xml fails has these all the same.
-    plugin.core.settings.pathDefaults.apply(to: entry)
-    try await infos.first?.prepare(metadata)
+    if let info = infos.first, !info.isImmediate {
+      // An entry whose info.xml fails has these all the same.
+      plugin.core.settings.pathDefaults.apply(to: entry)
+      try await info.prepare(metadata)
+    }
     try bindInfo(entry, metadata)
     var contents: CfgContents
     if let generator = generator(for: metadata) {
@@ -161,7 +163,9 @@ public final class CfgEntrySet: EntryFolder {
         throw renderingError(entry, error)
       }
       // Only filters that are at least as specific as what they change.
-      let fitting = filters.filter { $0.specificity.matches(metadata) && $0.specificity <= generator.specificity }
+      let fitting =
+        filters.isEmpty
+        ? [] : filters.filter { $0.specificity.matches(metadata) && $0.specificity <= generator.specificity }
       if !fitting.isEmpty {
         var bytes = contents.bytes
         for filter in fitting { bytes = try await filter.modify(bytes, entry, metadata) }

@@ -38,8 +38,14 @@ final class CfgTemplateFile: CfgGenerator {
 
   override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
     if let loadError { throw PluginExecutionError(loadError) }
-    let made = try await plugin.core.templates.render(
-      request(for: entry["realname"] ?? entry.name ?? ""), metadata)
+    let name = entry["realname"] ?? entry.name ?? ""
+    let templates = plugin.core.templates
+    let made: AnyObject
+    if let ready = try templates.finished(source, entryName: name, metadata) {
+      made = ready
+    } else {
+      made = try await templates.render(request(for: name), metadata)
+    }
     guard let contents = made as? CfgContents else {
       throw PluginExecutionError("\(path): a result of another kind is kept")
     }
