@@ -122,6 +122,29 @@ extension ScriptedTransport {
     #expect(bench.table.counters.reached == [.keepAliveSeconds: 1])
   }
 
+  @Test func silentStrangersLeaveRoomForAddressesThatWereAnsweredBefore() throws {
+    var limits = NetworkLimits()
+    limits[.unauthenticatedConnections] = 4
+    let bench = ConnectionBench(limits: limits)
+    let client = try #require(bench.connect(from: "192.0.2.1"))
+    bench.send(request, to: client)
+    #expect(client.status == 200)
+    client.input.append(.closed)
+    bench.run(client)
+    for number in 1...4 { _ = try #require(bench.connect(from: "198.51.100.\(number)")) }
+    let stranger = try #require(bench.connect(from: "198.51.100.5"))
+    bench.send(request, to: stranger)
+    #expect(stranger.status == 503)
+    let again = try #require(bench.connect(from: "192.0.2.1"))
+    bench.send(request, to: again)
+    #expect(again.status == 200)
+    // A quarter more, and no further.
+    bench.connect(from: "192.0.2.1")
+    let last = try #require(bench.connect(from: "192.0.2.1"))
+    bench.send(request, to: last)
+    #expect(last.status == 503)
+  }
+
   @Test(arguments: [
     (NetworkLimit.connections, "192.0.2.2"), (.unauthenticatedConnections, "192.0.2.2"),
     (.connectionsPerAddress, "192.0.2.1"), (.unauthenticatedPerAddress, "192.0.2.1"),

@@ -280,13 +280,20 @@ import XMLRPC
 
   private func exceededLimit(by address: SocketAddress) -> NetworkLimit? {
     if connections.count - refused >= limits[.connections] { return .connections }
-    if unauthenticated >= limits[.unauthenticatedConnections] { return .unauthenticatedConnections }
+    if unauthenticated >= unauthenticatedPlaces(for: address) { return .unauthenticatedConnections }
     // A proxy or a tunnel on this machine speaks for many.
     if address.isLoopback { return nil }
     let share = byAddress[shareKey(address)] ?? Share()
     if share.connections >= limits[.connectionsPerAddress] { return .connectionsPerAddress }
     if share.unauthenticated >= limits[.unauthenticatedPerAddress] { return .unauthenticatedPerAddress }
     return nil
+  }
+
+  /// Places for connections whose peer has not authenticated. An address that was answered before has a quarter more, so
+  /// that strangers who say nothing cannot take all of them.
+  private func unauthenticatedPlaces(for address: SocketAddress) -> Int {
+    let places = limits[.unauthenticatedConnections]
+    return overload.isKnown(shareKey(address)) ? places + (places + 3) / 4 : places
   }
 
   /// What counts as one address: an IPv4 address, or the network of an IPv6 address, all of which one host may use.
