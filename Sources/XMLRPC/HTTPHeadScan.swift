@@ -102,7 +102,9 @@ struct HTTPHeadScan {
         guard !fields.hasConnection else { return false }
         fields.hasConnection = true
         if isNamed(value, "close") { fields.closes = true } else { return isNamed(value, "keep-alive") }
-      case 13 where isNamed(name, "authorization"): if fields.authorization == nil { fields.authorization = value }
+      case 13 where isNamed(name, "authorization"):
+        guard fields.authorization == nil else { return false }
+        fields.authorization = value
       case 14 where isNamed(name, "content-length"):
         guard fields.length == nil, let length = number(value), length <= limits.bodyBytes else { return false }
         fields.length = length

@@ -68,7 +68,7 @@ public struct HTTPRequestHead: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - lines: without the empty line.
-  ///   - authorization: where in `lines` the value of the first Authorization header is.
+  ///   - authorization: where in `lines` the value of the Authorization header is.
   init(
     method: String, target: String, lines: [UInt8], authorization: Range<Int>?, framing: BodyFraming, keepAlive: Bool
   ) {
@@ -81,7 +81,7 @@ public struct HTTPRequestHead: Sendable, Equatable {
     self.keepAlive = keepAlive
   }
 
-  /// Value of the first Authorization header, as it came.
+  /// Value of the Authorization header, as it came; a request has one at most.
   public var authorization: ArraySlice<UInt8>? {
     switch lines {
     case .fields: first("Authorization").map { Array($0.utf8)[...] }

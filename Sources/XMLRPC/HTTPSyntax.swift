@@ -90,12 +90,14 @@ enum HTTPChunkSize {
 }
 
 extension HTTPRequestHead {
-  /// Checks what the header lines say together: host, framing, expectation, persistence.
+  /// Checks what the header lines say together: host, framing, expectation, persistence, and that what names the client comes once.
   init(
     method: String, target: String, version: HTTPVersion, checking fields: [HTTPField], limits: HTTPLimits
   ) throws(HTTPRejection) {
     self.init(method: method, target: target, version: version, headers: fields)
     try checkHost()
+    // A proxy in front may have checked the other one.
+    guard all("Authorization").count <= 1 else { throw HTTPRejection(400, "more than one Authorization header") }
     framing = try checkedFraming(limits)
     if framing == .none, method == "POST" { throw HTTPRejection(411, "POST without Content-Length") }
     try checkExpectation()
@@ -145,6 +147,7 @@ extension HTTPRequestHead {
     if !codings.isEmpty {
       guard lengths.isEmpty else { throw HTTPRejection(400, "Content-Length with Transfer-Encoding") }
       guard version == .http11 else { throw HTTPRejection(400, "Transfer-Encoding in HTTP/1.0") }
+      guard codings.count == 1 else { throw HTTPRejection(400, "more than one Transfer-Encoding header") }
       let list = codings.flatMap(Self.listElements)
       let chunked = list.filter { ASCII.equalIgnoringCase($0, "chunked") }
       guard let last = list.last, ASCII.equalIgnoringCase(last, "chunked"), chunked.count == 1 else {

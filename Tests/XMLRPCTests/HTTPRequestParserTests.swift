@@ -155,6 +155,13 @@ private struct HeadNumbers: RandomNumberGenerator {
     ("9112 3.2 Host with path", "POST / HTTP/1.1\r\nHost: a/b\r\n" + length, 400),
     ("9112 3.2 Host with bad port", "POST / HTTP/1.1\r\nHost: a:b\r\n" + length, 400),
     ("9112 3.2 Host with open bracket", "POST / HTTP/1.1\r\nHost: [::1\r\n" + length, 400),
+    // Authorization.
+    (
+      "9110 11.6.2 two Authorizations", post + "Authorization: Basic YTpi\r\nAuthorization: Basic YTpi\r\n" + length,
+      400
+    ),
+    ("9110 11.6.2 another spelling", post + "Authorization: Basic YTpi\r\nX: y\r\nauthorization:\r\n" + length, 400),
+    ("9110 11.6.2 in 1.0", "POST / HTTP/1.0\r\nAuthorization: a\r\nAuthorization: b\r\n" + length, 400),
     // Content-Length.
     ("9112 6.3 two lengths", post + "Content-Length: 1\r\n" + length, 400),
     ("9112 6.3 two different lengths", post + "Content-Length: 2\r\n" + length, 400),
@@ -175,6 +182,7 @@ private struct HeadNumbers: RandomNumberGenerator {
     ("9112 6.1 in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     ("9112 6.1 chunked twice", post + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400),
     ("9112 6.1 two lines of chunked", chunked.dropLast(2) + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    ("9112 6.1 a line of nothing", chunked.dropLast(2) + "Transfer-Encoding:\r\n\r\n0\r\n\r\n", 400),
     ("9112 6.3 chunked not last", post + "Transfer-Encoding: chunked, gzip\r\n\r\n", 400),
     ("9112 6.3 not chunked", post + "Transfer-Encoding: gzip\r\n\r\n", 400),
     ("9112 6.3 identity", post + "Transfer-Encoding: identity\r\n" + length, 400),
