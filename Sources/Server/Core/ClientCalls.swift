@@ -54,18 +54,19 @@ extension ServerCore {
     }
     var sources: [String] = []
     var seen = Set<String>()
+    var complaints = RequestComplaints()
     for item in document.children {
       let source = item["source"] ?? "None"
       guard seen.insert(source).inserted else { continue }
       guard plugins[source] != nil else {
-        // One line for each of the first: a document may name millions.
-        if seen.count - sources.count <= 10 {
-          logger.warning("Failed to locate plugin \(source.beginning(bytes: 256))")
+        if complaints.add() {
+          logger.warning("Failed to locate plugin \(source.beginning(bytes: RequestComplaints.nameBytes))")
         }
         continue
       }
       sources.append(source)
     }
+    if complaints.untold > 0 { logger.warning("Failed to locate \(complaints.untold) more plugins") }
     for source in sources {
       do {
         guard let plugin = plugins[source] as? any Probing else {

@@ -29,8 +29,6 @@ final class FileProbesPlugin: Plugin, Probing {
 
   /// Files that are written together, with an info.xml each.
   private static let batchLimit = FileWriter.openLimit / 2
-  /// Lines that the log gets of one upload's empty and odd answers.
-  private static let complaintLimit = 10
 
   /// Those who make or change an info.xml, one after the other.
   private let infoTurn = ExclusiveTurn()
@@ -100,23 +98,21 @@ final class FileProbesPlugin: Plugin, Probing {
 
   /// The answers that are XML. Others are what the program complained of, or nothing.
   private func documents(_ data: [Element], of client: ClientName) -> [Element] {
-    var complaints = 0
+    var complaints = RequestComplaints()
     let found: [Element] = data.compactMap { item in
       do throws(XMLError) {
         if let text = item.text, !text.isEmpty { return try ClientDocument.parse(text) }
       } catch {
-        complaints += 1
-        if complaints <= Self.complaintLimit { logger.error("\((item.text ?? "").beginning(bytes: 1024))") }
+        if complaints.add() { logger.error("\((item.text ?? "").beginning(bytes: 1024))") }
         return nil
       }
-      complaints += 1
-      if complaints <= Self.complaintLimit {
+      if complaints.add() {
         logger.error("Got null response to \((item.name ?? "None").beginning(bytes: 1024)) file probe from \(client)")
       }
       return nil
     }
-    if complaints > Self.complaintLimit {
-      logger.error("Got \(complaints - Self.complaintLimit) more file probes without a file from \(client)")
+    if complaints.untold > 0 {
+      logger.error("Got \(complaints.untold) more file probes without a file from \(client)")
     }
     return found
   }

@@ -100,17 +100,24 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     var groups = ProbedGroups(limit: core.settings[options.probeGroups])
     var lineCount = 0
     var probes: NameTable<String> = [:]
+    var complaints = RequestComplaints()
+    defer {
+      if complaints.untold > 0 {
+        logger.info("Got \(complaints.untold) more probes without a name or a response from \(metadata.hostname)")
+      }
+    }
     for item in data {
       guard let probe = item.name else {
-        logger.error("Probe data without a name from \(metadata.hostname), ignored")
+        if complaints.add() { logger.error("Probe data without a name from \(metadata.hostname), ignored") }
         continue
       }
+      let told = probe.beginning(bytes: RequestComplaints.nameBytes)
       guard let text = item.text, !text.isEmpty else {
-        logger.info("Got null response to probe \(probe) from \(metadata.hostname)")
+        if complaints.add() { logger.info("Got null response to probe \(told) from \(metadata.hostname)") }
         probes[probe] = ""
         continue
       }
-      logger.debug("Processing probe from \(metadata.hostname): \(probe)")
+      logger.debug("Processing probe from \(metadata.hostname): \(told)")
       let output = split(text, metadata.hostname, &groups)
       lineCount += output.lineCount
       try RequestBudget.current?.charge(lines: output.lineCount)
