@@ -25,7 +25,8 @@ import Testing
       let before = Self.files(server.folder, below: "repo")
       let names = [
         "a\nCN = secure.example.com", "a\r\n2026-01-01 00:00:00,000 bcfg2-server[1]: forged", "\u{202E}evil",
-        "", "*", ".", "..", "../../../x/daemon", "/etc/passwd", "GetProbes victim", "cafe\u{301}", "caf\u{E9}", "-rf",
+        "db.example.com.", "localhost.", ".x", "", "*", ".", "..", "../../../x/daemon", "/etc/passwd",
+        "GetProbes victim", "cafe\u{301}", "caf\u{E9}", "-rf",
         String(repeating: "x", count: 4000), "$(id)", "a;b",
       ]
       let upload = """
@@ -50,6 +51,34 @@ import Testing
       #expect(said.contains { $0.contains("it has the byte 0a: a\\nCN = secure.example.com") })
       #expect(!server.logText.split(separator: "\n").contains { $0.hasPrefix("2026-01-01") })
       #expect(server.logText.contains("\\u{202e}evil"))
+    }
+  }
+
+  /// A request of many parts that deserve a line is some lines and their number.
+  @Test func whatOneRequestWritesIntoTheLogIsBounded() async throws {
+    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+      let server = try await ServerFixture(settings: Self.settings, on: loop)
+      try await server.start()
+      let long = String(repeating: "n", count: 800)
+      for (attributes, count) in [
+        ("name='%\(long)' source='Probes'", 900), ("source='Probes'", 900), ("name='a' source='%\(long)'", 900),
+      ] {
+        let items = (0..<count).map { "<probe-data \(attributes.replacing("%", with: String($0)))/>" }.joined()
+        let text = "<p>\(items)</p>".replacing("<", with: "&lt;")
+        let answer = try await server.call(
+          "RecvProbeData", "<param><value><string>\(text)</string></value></param>", user: "good.example.com")
+        #expect(answer.status == "200" && !answer.body.contains("fault"), "\(answer.body)")
+      }
+      await server.stop()
+      let lines = server.logText.split(separator: "\n")
+      for (text, count) in [
+        ("Got null response to probe", 10), ("Probe data without a name from", 10),
+        ("Got 890 more probes without a name or a response from good.example.com", 2), ("Failed to locate plugin", 10),
+        ("Failed to locate 890 more plugins", 1),
+      ] {
+        let said = lines.filter { $0.contains(text) }
+        #expect(said.count == count && said.allSatisfy { $0.utf8.count < 600 }, "\(text): \(said.count)")
+      }
     }
   }
 }

@@ -234,6 +234,19 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
     }
   }
 
+  /// A name with a final dot is the name without it to whoever checks a certificate.
+  @Test func aCertificateHasNamesWithoutAFinalDot() throws {
+    let subject = TLSCredentials.Subject(name: "db.", alternativeNames: ["mail.", "*.x.", "y"], fields: [])
+    let lines = try subject.requestConfiguration().split(separator: "\n")
+    #expect(
+      lines.filter { $0.hasPrefix("CN") || $0.hasPrefix("DNS") } == [
+        "CN = db", "DNS.1 = mail", "DNS.2 = *.x", "DNS.3 = y",
+      ])
+    for name in ["", ".", "..", "a..", ".a", "*.", "*.."] {
+      #expect(throws: PluginExecutionError.self, "\(name)") { try ForeignGrammar.certificateHost(name) }
+    }
+  }
+
   @Test func whatNagiosAndSSHReadIsCheckedWhereItIsWritten() throws {
     for name in ["a", "one.example.com", "10.0.0.1", "fe80::1", "::1"] {
       #expect(ForeignGrammar.isKnownHost(name) && (try? ForeignGrammar.nagiosName(name)) == name)

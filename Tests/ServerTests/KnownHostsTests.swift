@@ -70,10 +70,14 @@ private final class CountedResolver: AddressResolver {
   @Test func aNameOfItsOwnChoiceGivesNobodyTheNameOfAnotherHost() async throws {
     let hostile: [(name: ClientName, listed: [String])] = [
       ("10.0.0.5", []), ("10.5", []), ("167772165", []), ("0x0a000005", []), ("::ffff:10.0.0.5", []), ("::5", []),
-      ("10.0.0.99", []), ("db", []), ("store", []), ("web", []),
+      ("0:0:0:0:0:ffff:a00:5", []), ("012.0.0.5", []), ("10.0.0.5.", []), ("10.0.0.99", []), ("db", []),
+      ("db.example.com.", []), ("db.", []), ("store.example.com.", []), ("web.", []), ("localhost", []),
+      ("localhost.", []), ("localhost.localdomain.", []), ("ip6-loopback", []), ("localhost6", []), ("x.localhost", []),
+      ("store", []), ("web", []),
       ("db.evil.example", ["db.evil.example"]), ("store.evil.example", ["store.evil.example"]),
       ("web.evil.example", ["web.evil.example"]), ("localhost.evil.example", ["localhost.evil.example"]),
       ("10.evil.example", ["10.evil.example"]), ("mallory.evil.example", ["mallory", "mallory.evil.example"]),
+      ("loop.evil.example", ["loop", "loop.evil.example"]),
       ("other.example", ["192.0.2.9", "other", "other.example"]),
     ]
     let resolver = CountedResolver()
@@ -81,6 +85,7 @@ private final class CountedResolver: AddressResolver {
       "mallory.evil.example": ["10.0.0.5", "192.0.2.8"], "10.0.0.5": ["db.example.com"], "192.0.2.8": ["10.0.0.99"],
       "db": ["10.0.0.5"], "web": ["192.0.2.7"], "web.example.com": ["192.0.2.7"], "192.0.2.7": ["localhost"],
       "other.example": ["192.0.2.9"],
+      "loop.evil.example": ["127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "::ffff:10.0.0.5"],
     ]
     try await CoreBench.run(files: Self.files, resolver: resolver, settings: Self.settings) { bench async throws in
       let honest = [
@@ -107,6 +112,35 @@ private final class CountedResolver: AddressResolver {
       // As it is after a restart, when everybody is in clients.xml.
       try bench.plugin(SSHbasePlugin.self).expireCache(key: nil)
       #expect(try await lines(bench)["ssh-rsa DB"] == honest["ssh-rsa DB"])
+    }
+  }
+
+  /// Names that nobody knows hold up no answer after a restart either, when they are in clients.xml from the beginning:
+  /// one is asked for at a time, whoever waits for its own first.
+  @Test func namesOfStrangersHoldUpNobodyAfterARestart() async throws {
+    let strangers = (0..<50).map { "<Client name=\"new\($0)\" profile=\"base\" uuid=\"new\($0)\"/>" }.joined()
+    let files = Self.files.merging([
+      "Metadata/clients.xml": Self.clients.replacing("</Clients>", with: "\(strangers)</Clients>")
+    ]) { $1 }
+    let resolver = CountedResolver()
+    resolver.held = { $0.hasPrefix("new") }
+    try await CoreBench.run(files: files, resolver: resolver, settings: Self.settings) { bench async throws in
+      #expect(try await lines(bench)["ssh-rsa DB"] == "10.0.0.5,db,db.example.com,store,store.example.com")
+      let others = ["db.example.com", "store.example.com", "web.example.com"]
+      while resolver.asked.count < 4 { await Task.yield() }
+      #expect(Set(resolver.asked) == Set(others + ["new0"]) && resolver.waiting.count == 1)
+      // Who asks itself is the next one.
+      let own = Task { try await lines(bench, of: "new40") }
+      for _ in 0..<100 { await Task.yield() }
+      resolver.release()
+      while resolver.waiting.isEmpty { await Task.yield() }
+      #expect(resolver.asked.count == 5 && resolver.asked.last == "new40")
+      resolver.held = { _ in false }
+      resolver.release()
+      _ = try await own.value
+      // All are asked for in the end.
+      while resolver.asked.count < 53 { await Task.yield() }
+      _ = try await lines(bench, of: ClientName(stringLiteral: resolver.asked[52]))
     }
   }
 
@@ -202,6 +236,10 @@ private final class CountedResolver: AddressResolver {
     let (db, web) = (KnownClient("db.example.com", aliases: ["mail.example.com"]), own("web.example.com"))
     let table: [(client: KnownClient, isOwn: Bool)] = [
       (own("db"), false), (own("mail"), false), (own("web"), false), (own("db.evil.example"), true), (own("x"), true),
+      (own("db."), false), (own("db.example.com."), false), (own("mail.example.com."), false),
+      (own("web.example.com."), false),
+      (own("10.0.0.5."), false), (own("::ffff:a00:5"), false), (own("db.example.org"), true),
+      (KnownClient("0:0::ffff:a00:5", addresses: ["10.0.0.5"], isSelfRegistered: true), true),
       (own("10.0.0.5"), false), (own("10.5"), false), (KnownClient("db"), true), (KnownClient("10.0.0.5"), true),
       (KnownClient("10.0.0.5", addresses: ["10.0.0.5"], isSelfRegistered: true), true),
     ]

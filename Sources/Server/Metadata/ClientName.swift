@@ -14,7 +14,9 @@ public nonisolated struct ClientName: Hashable, Comparable, Sendable, CustomStri
   public var description: String { name.text }
 
   /// A name that a client or a name server may give: ASCII letters, digits, `.`, `-`, `_` and `:`, 1 to 255 bytes, which
-  /// does not begin with `-`, does not contain `..`, is not `.`, and does not end like a file of Cfg.
+  /// does not begin with `-`, does not begin or end with `.`, does not contain `..`, and does not end like a file of Cfg.
+  ///
+  /// A final dot is no part of a name: to name service, ssh and TLS `db.example.com.` is the host `db.example.com`.
   ///
   /// - Throws: why it is none.
   public init(_ text: String) throws(ClientNameError) {
@@ -22,6 +24,7 @@ public nonisolated struct ClientName: Hashable, Comparable, Sendable, CustomStri
     for byte in text.utf8 where !Self.isPlain(byte) { throw .byte(byte) }
     if text.utf8.first == UInt8(ascii: "-") { throw .leadingHyphen }
     try Self.checkDots(text)
+    if text.utf8.first == UInt8(ascii: ".") || text.utf8.last == UInt8(ascii: ".") { throw .outerDot }
     for ending in Self.fileEndings where text.utf8.count > ending.utf8.count && text.lowercased().hasSuffix(ending) {
       throw .ending(ending)
     }
@@ -98,6 +101,8 @@ public nonisolated enum ClientNameError: Error, Equatable, Sendable, CustomStrin
   case character(Unicode.Scalar)
   case leadingHyphen
   case dots
+  /// One that the name begins or ends with.
+  case outerDot
   /// That of a file of Cfg.
   case ending(String)
 
@@ -110,6 +115,7 @@ public nonisolated enum ClientNameError: Error, Equatable, Sendable, CustomStrin
     case .character(let scalar): "it has the character U+\(String(scalar.value, radix: 16, uppercase: true))"
     case .leadingHyphen: "it begins with -"
     case .dots: "it is a dot, or has two in a row"
+    case .outerDot: "it begins or ends with a dot"
     case .ending(let ending): "it ends in \(ending), like a file of Cfg"
     }
   }

@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 
 /// What each client is called: the names and addresses of its record, their first parts, and what name service has for
 /// them.
@@ -140,11 +141,17 @@ struct HostNames {
   /// - Parameter all: every known client, in the order of clients.xml.
   static func isOwn(_ client: ClientName, among all: [KnownClient]) -> Bool {
     guard let place = all.firstIndex(where: { $0.name == client }), all[place].isSelfRegistered else { return true }
-    let key = key(of: client.text)
-    if isNumber(client.text) { return all[place].addresses.contains { Self.key(of: $0) == key } }
+    if isNumber(client.text) {
+      let key = key(of: client.text)
+      return all[place].addresses.contains { Self.key(of: $0) == key }
+    }
+    // Recorded names are in lower case.
+    let own = withoutFinalDot(client.text)
     return !all.enumerated().contains { otherPlace, other in
       guard otherPlace != place, !other.isSelfRegistered || otherPlace < place else { return false }
-      return other.allNames.contains { $0 == client || Name.areSame(shortName(of: $0.text), client.text) }
+      return other.allNames.contains {
+        Name.areSame(withoutFinalDot($0.text), own) || Name.areSame(shortName(of: $0.text), own)
+      }
     }
   }
 
@@ -155,7 +162,9 @@ struct HostNames {
     func claim(_ text: String, isLookedUp: Bool = false) {
       claims[key(of: text), default: Claim(texts: [], isLookedUp: isLookedUp)].texts.insert(text)
     }
-    for address in client.addresses { claim(address) }
+    for address in client.addresses where !client.isSelfRegistered || !isAddressOfThisMachine(address) {
+      claim(address)
+    }
     let ownAddresses = Set(claims.keys)
     for name in client.allNames.map(\.text) {
       let short = shortName(of: name)
@@ -167,12 +176,12 @@ struct HostNames {
       // Programs take a number for an address, and this machine's own name is nobody's.
       if isNumber(name) {
         if ownAddresses.contains(key(of: name)) { claim(name) }
-      } else {
+      } else if !isThisMachine(name) {
         claim(name)
         if !isNumber(short), !isThisMachine(short) { claim(short) }
       }
     }
-    for text in lookedUp where !client.isSelfRegistered || !isThisMachine(text) { claim(text, isLookedUp: true) }
+    for text in lookedUp where !client.isSelfRegistered || !isAnyOfThisMachine(text) { claim(text, isLookedUp: true) }
     return claims
   }
 
@@ -190,14 +199,51 @@ struct HostNames {
     return last.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } || last.starts(with: "0x".utf8)
   }
 
-  private static func isThisMachine(_ name: String) -> Bool {
-    let short = shortName(of: name.lowercased())
-    return short == "localhost" || short == "ip6-localhost" || short == "ip6-loopback"
+  /// Names that hosts files give the loopback addresses.
+  private static let localNames: NameSet = [
+    "localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6",
+    "localhost6.localdomain6", "ip6-localhost", "ip6-loopback",
+  ]
+
+  /// True for the names that every machine has for itself, and what ends in `.localhost` (RFC 6761), in any spelling.
+  static func isThisMachine(_ name: String) -> Bool {
+    let name = withoutFinalDot(name).lowercased()
+    return localNames.contains(name) || name.hasSuffix(".localhost")
+  }
+
+  /// True for an address that reaches the machine that uses it: loopback, and the unspecified ones.
+  private static func isAddressOfThisMachine(_ text: String) -> Bool {
+    guard let address = address(text) else { return false }
+    return switch address {
+    case .ipv4(let number, _): address.isLoopback || number >> 24 == 0
+    case .ipv6(let high, let low, _, _): address.isLoopback || high == 0 && low == 0
+    case .unix: false
+    }
+  }
+
+  /// The same for what name service has, whose names may have a domain behind.
+  private static func isAnyOfThisMachine(_ text: String) -> Bool {
+    isThisMachine(text) || isThisMachine(shortName(of: text)) || isAddressOfThisMachine(text)
+  }
+
+  /// A name without the dot that may end it, which no program that compares names of hosts counts.
+  static func withoutFinalDot(_ name: String) -> String {
+    name.utf8.count > 1 && name.utf8.last == UInt8(ascii: ".") ? String(name.dropLast()) : name
   }
 
   /// What two spellings of a name or an address have in common.
   private static func key(of text: String) -> Name {
-    guard let address = SocketAddress(host: text, port: 0) else { return Name(text.lowercased()) }
-    return Name("\(address)")
+    let text = withoutFinalDot(text)
+    return Name(address(text)?.host ?? text.lowercased())
+  }
+
+  /// The address that a text is to getaddrinfo(3): also in octal, in hexadecimal, in fewer than four numbers, IPv4 as
+  /// IPv6, with a zone, which is left out.
+  private static func address(_ text: String) -> SocketAddress? {
+    var four = in_addr()
+    if inet_aton(text, &four) != 0 { return .ipv4(UInt32(bigEndian: four.s_addr), port: 0) }
+    guard text.utf8.contains(UInt8(ascii: ":")) else { return nil }
+    let end = text.utf8.firstIndex(of: UInt8(ascii: "%")) ?? text.utf8.endIndex
+    return SocketAddress(host: String(text[..<end]), port: 0)?.unmapped
   }
 }

@@ -3,9 +3,9 @@ import EventLoop
 /// What can stand in files of other programs. Checked where such a file is written, whatever was checked before.
 enum ForeignGrammar {
   /// A host in ssh's known hosts: a name or an address. `*`, `?`, `!` and `,` would make a pattern of it, `@` a marker,
-  /// `#` a comment, `|` a digest.
+  /// `#` a comment, `|` a digest. An administrator may have recorded a name with a final dot.
   static func isKnownHost(_ text: String) -> Bool {
-    SocketAddress(host: text, port: 0) != nil || (try? ClientName(text)) != nil
+    SocketAddress(host: text, port: 0) != nil || (try? ClientName(HostNames.withoutFinalDot(text))) != nil
   }
 
   /// A value of openssl's configuration, written so that openssl reads these very characters.
@@ -26,11 +26,11 @@ enum ForeignGrammar {
   }
 
   /// A name that a certificate is valid for, where the certificate says DNS: letters, digits, `.`, `-`, `_`, `:`, and `*`
-  /// in front.
+  /// in front. A dot behind is left out, as it is where certificates are compared.
   ///
   /// - Throws: `PluginExecutionError` for another one.
   static func certificateHost(_ text: String) throws -> String {
-    let text = text.trimmingBlanks
+    let text = HostNames.withoutFinalDot(text.trimmingBlanks)
     let rest = text.utf8.starts(with: "*.".utf8) ? String(text.dropFirst(2)) : text
     do throws(ClientNameError) {
       _ = try ClientName(rest)

@@ -63,7 +63,7 @@ struct TLSCredentials {
       for field in fields where !field.value.isEmpty {
         lines.append("\(field.name) = \(try ForeignGrammar.opensslValue(field.value, of: field.name))")
       }
-      lines.append("CN = \(try ForeignGrammar.opensslValue(name.text, of: "CN"))")
+      lines.append("CN = \(try ForeignGrammar.opensslValue(HostNames.withoutFinalDot(name.text), of: "CN"))")
       lines += ["", "[v3_req]", "subjectAltName = @alt_names", "", "[alt_names]"]
       for (index, name) in alternativeNames.enumerated() {
         lines.append("DNS.\(index + 1) = \(try ForeignGrammar.certificateHost(name))")

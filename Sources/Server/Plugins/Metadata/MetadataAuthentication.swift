@@ -65,9 +65,6 @@ extension MetadataPlugin {
     }
   }
 
-  /// Names that ACL lets call everything.
-  private static let localNames = ["localhost", "localhost.localdomain"]
-
   static func isThisMachine(_ ip: String) -> Bool { ip.utf8.starts(with: "127.".utf8) || ip == "::1" }
 
   /// Whether a client that says who it is may come in.
@@ -79,8 +76,8 @@ extension MetadataPlugin {
     hasValidAddress: Bool? = nil
   ) -> AuthenticationDecision? {
     debugLog("Authenticating client \(client)")
-    if Self.localNames.contains(client.lowercased.text), !Self.isThisMachine(address.ip) {
-      // ACLs trust these names.
+    if HostNames.isThisMachine(client.text), !Self.isThisMachine(address.ip) {
+      // ACLs trust some of these names, and everybody takes them for itself.
       refused(address, "Client \(address.ip) claims to be \(client), which only this machine may")
       return .refused
     }

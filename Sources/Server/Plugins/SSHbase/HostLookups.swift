@@ -63,6 +63,13 @@ final class HostLookups {
     pump()
   }
 
+  /// Asks for a name before the others of clients that registered themselves: its client waits for it.
+  func prefer(_ name: ClientName) {
+    guard underway.contains(name), let place = waiting[1].names.firstIndex(of: name) else { return }
+    waiting[1].names.remove(at: place)
+    waiting[1].names.prepend(name)
+  }
+
   /// Forgets a name that no client has any more.
   func forget(_ name: ClientName) { answers[name] = nil }
 

@@ -19,8 +19,6 @@ final class KnownHostsList {
   /// Groups of clients, filled where a key is for a group.
   private var groups: [ClientName: NameSet] = [:]
   private var text: String?
-  /// Names that were there when the list was first asked for, which every answer waits for; nil before.
-  private var firstNames: Set<ClientName>?
   /// Hosts and groups that have a key and are not known, each told once.
   private var unknown: NameSet = []
   /// Names of clients that the list cannot have, each told once.
@@ -76,6 +74,7 @@ final class KnownHostsList {
   /// The list for a client, each line with its line feed.
   func text(for client: ClientName, staticLines: NameTable<String>) async throws -> String {
     take(await core.metadata.listKnownClients())
+    lookups.prefer(client)
     await lookups.wait { neededNames(for: client) }
     if keys.contains(where: \.data.specificity.isGroup) { await findGroups() }
     if let text { return text }
@@ -84,12 +83,10 @@ final class KnownHostsList {
     return made
   }
 
-  /// Names without which an answer is not complete: the client's own, those of the administrator's records, and those
-  /// that were there in the beginning.
+  /// Names without which an answer is not complete: the client's own, and those of the administrator's records. Never
+  /// those of others that registered themselves, which may be names that nobody knows, be it before a restart.
   private func neededNames(for client: ClientName) -> Set<ClientName> {
-    var names = Set(clients.lazy.filter { !$0.isSelfRegistered || $0.name == client }.flatMap(\.allNames))
-    names.formUnion(firstNames ?? [])
-    return names
+    Set(clients.lazy.filter { !$0.isSelfRegistered || $0.name == client }.flatMap(\.allNames))
   }
 
   // MARK: Clients
@@ -97,7 +94,6 @@ final class KnownHostsList {
   /// Takes over what is new in the list of clients.
   private func take(_ list: [KnownClient]) {
     for client in list { for name in client.allNames { wantIfNeeded(name, client) } }
-    if firstNames == nil { firstNames = Set(list.lazy.flatMap(\.allNames)) }
     guard list != clients else { return }
     text = nil
     let old = clients
@@ -134,7 +130,7 @@ final class KnownHostsList {
   private func wantIfNeeded(_ name: ClientName, _ client: KnownClient) {
     // A number is its own address, which is no reason to have it.
     if client.isSelfRegistered, HostNames.isNumber(name.text) { return }
-    lookups.want(name, isSelfRegistered: client.isSelfRegistered && firstNames != nil)
+    lookups.want(name, isSelfRegistered: client.isSelfRegistered)
   }
 
   private func findGroups() async {
