@@ -13,23 +13,53 @@ public final class FileWriter {
   /// Most bytes that are written of the files of one job in one turn of the loop.
   nonisolated static let turnBytes = 512 << 10
 
-  /// Files that are written together.
+  /// Files that begin together.
   private final class Job {
+    enum Kind {
+      /// All are replaced, or, but for a rename that fails, none.
+      case together
+      /// Each for itself.
+      case each
+      /// Each for itself, and the last one only where all others are replaced.
+      case eachThenLast
+    }
+
     let files: [FileWrite]
-    let replaced: ([FileVersion]) -> Void
-    let done: CheckedContinuation<Result<Void, FileWriteError>, Never>
-    var pending: [PendingFile] = []
+    let kind: Kind
+    let replaced: ([Result<FileVersion, FileWriteError>]) -> Void
+    let done: CheckedContinuation<[FileWriteError?], Never>
+    /// By the file's place in `files`; nil where it is not open.
+    var pending: [PendingFile?]
+    /// By the file's place in `files`.
+    var failures: [FileWriteError?]
+    /// Of those that are in their places.
+    var folders: [String?]
     /// Files, then folders, that are not on disk yet.
     var left = 0
-    var failure: FileWriteError?
 
     init(
-      _ files: [FileWrite], _ replaced: @escaping ([FileVersion]) -> Void,
-      _ done: CheckedContinuation<Result<Void, FileWriteError>, Never>
+      _ files: [FileWrite], _ kind: Kind, _ replaced: @escaping ([Result<FileVersion, FileWriteError>]) -> Void,
+      _ done: CheckedContinuation<[FileWriteError?], Never>
     ) {
       self.files = files
+      self.kind = kind
       self.replaced = replaced
       self.done = done
+      pending = files.map { _ in nil }
+      failures = files.map { _ in nil }
+      folders = files.map { _ in nil }
+    }
+
+    /// A file that cannot be written refuses itself, or all that are written together with it.
+    func fail(_ index: Int, _ error: FileWriteError) {
+      for other in files.indices where (other == index || kind == .together) && failures[other] == nil {
+        failures[other] = error
+      }
+    }
+
+    /// Removes the temporary files of what has failed; none of them is being synchronized.
+    func dropFailed() {
+      for index in files.indices where failures[index] != nil { pending[index] = nil }
     }
   }
 
@@ -66,11 +96,34 @@ public final class FileWriter {
   ) async throws(FileWriteError) {
     try AtomicFile.requireWritable(files)
     if files.isEmpty { return }
-    let result = await withCheckedContinuation { done in
-      waiting.append(Job(files, replaced, done))
+    let failures = await run(files, .together) { results in replaced(results.compactMap { try? $0.get() }) }
+    for case let failure? in failures { throw failure }
+  }
+
+  /// Replaces or creates files, each for itself: one that cannot be written refuses no other one. They wait for the disk
+  /// together.
+  ///
+  /// - Parameters:
+  ///   - last: a file that is replaced only where all others are.
+  ///   - replaced: called when files are in their places, before anybody else can see them there, with what each path
+  ///     holds now, `last` behind the others; not called where none is. See `write(_:replaced:)`.
+  /// - Returns: why a file is not on disk, `last` behind the others; nil where it is. A file that `replaced` has named is
+  ///   in its place all the same, perhaps not for good.
+  public func writeEach(
+    _ files: [FileWrite], last: FileWrite? = nil,
+    replaced: @escaping ([Result<FileVersion, FileWriteError>]) -> Void
+  ) async -> [FileWriteError?] {
+    if files.isEmpty, last == nil { return [] }
+    return await run(last.map { files + [$0] } ?? files, last == nil ? .each : .eachThenLast, replaced)
+  }
+
+  private func run(
+    _ files: [FileWrite], _ kind: Job.Kind, _ replaced: @escaping ([Result<FileVersion, FileWriteError>]) -> Void
+  ) async -> [FileWriteError?] {
+    await withCheckedContinuation { done in
+      waiting.append(Job(files, kind, replaced, done))
       beginLater()
     }
-    try result.get()
   }
 
   /// As `write(_:replaced:)`, of one file.
@@ -109,8 +162,13 @@ public final class FileWriter {
     synchronizer.close()
     let jobs = waiting
     waiting = []
-    for job in jobs { finish(job, .system(SystemError(call: "write", errno: ECANCELED))) }
+    for job in jobs {
+      for index in job.files.indices { job.fail(index, Self.canceled) }
+      job.done.resume(returning: job.failures)
+    }
   }
+
+  private static let canceled = FileWriteError.system(SystemError(call: "write", errno: ECANCELED))
 
   // MARK: Files
 
@@ -129,13 +187,16 @@ public final class FileWriter {
   }
 
   private func begin(_ job: Job) {
-    do throws(FileWriteError) {
-      for file in job.files { job.pending.append(try PendingFile(file)) }
-    } catch {
-      job.pending = []
-      return finish(job, error)
+    openFiles += job.files.count
+    for (index, file) in job.files.enumerated() where job.failures[index] == nil {
+      do throws(FileWriteError) {
+        try AtomicFile.requireWritable([file])
+        job.pending[index] = try PendingFile(file)
+      } catch {
+        job.fail(index, error)
+      }
     }
-    openFiles += job.pending.count
+    job.dropFailed()
     writePart(of: job, 0)
   }
 
@@ -143,19 +204,21 @@ public final class FileWriter {
   private func writePart(of job: Job, _ first: Int) {
     var index = first
     var left = Self.turnBytes
-    do throws(FileWriteError) {
-      while index < job.pending.count, left > 0 {
-        left -= try job.pending[index].write(limitBytes: left)
-        if job.pending[index].isWritten { index += 1 }
+    while index < job.files.count, left > 0 {
+      guard let file = job.pending[index] else {
+        index += 1
+        continue
       }
-    } catch {
-      openFiles -= job.pending.count
-      job.pending = []
-      beginLater()
-      return finish(job, error)
+      do throws(FileWriteError) {
+        left -= try file.write(limitBytes: left)
+        if file.isWritten { index += 1 }
+      } catch {
+        job.fail(index, error)
+        job.dropFailed()
+      }
     }
-    turns += 1
-    if index < job.pending.count {
+    if job.pending.contains(where: { $0 != nil }) { turns += 1 }
+    if index < job.files.count {
       loop.post { [weak self] in self?.writePart(of: job, index) }
     } else {
       synchronize(job)
@@ -163,10 +226,13 @@ public final class FileWriter {
   }
 
   private func synchronize(_ job: Job) {
-    job.left = job.pending.count
-    for file in job.pending {
+    let indices = job.files.indices.filter { job.pending[$0] != nil }
+    job.left = indices.count
+    if indices.isEmpty { return replace(job) }
+    for index in indices {
+      guard let file = job.pending[index] else { continue }
       synchronizer.synchronize(file.descriptor) { [weak self] code in
-        if code != 0 { job.failure = .system(SystemError(call: "fsync", errno: code, detail: file.target)) }
+        if code != 0 { job.fail(index, .system(SystemError(call: "fsync", errno: code, detail: file.target))) }
         job.left -= 1
         if job.left == 0 { self?.replace(job) }
       }
@@ -174,25 +240,48 @@ public final class FileWriter {
   }
 
   private func replace(_ job: Job) {
-    let pending = job.pending
+    job.dropFailed()
+    let results = replaceFiles(of: job)
     job.pending = []
-    let folders = Set(pending.map(\.folder))
-    defer {
-      openFiles -= pending.count
-      beginLater()
+    openFiles -= job.files.count
+    beginLater()
+    let folders = Set(job.folders.compactMap { $0 })
+    if folders.isEmpty {
+      job.done.resume(returning: job.failures)
+      return
     }
-    if let failure = job.failure { return finish(job, failure) }
-    do throws(FileWriteError) {
-      job.replaced(try PendingFile.replace(pending))
-    } catch {
-      return finish(job, error)
-    }
+    job.replaced(results)
     job.left = folders.count
     for folder in folders { synchronize(folder, for: job) }
   }
 
-  private func finish(_ job: Job, _ failure: FileWriteError?) {
-    job.done.resume(returning: failure.map { .failure($0) } ?? .success(()))
+  private func replaceFiles(of job: Job) -> [Result<FileVersion, FileWriteError>] {
+    var versions: [FileVersion?] = job.files.map { _ in nil }
+    do throws(FileWriteError) {
+      let files = job.pending.compactMap { $0 }
+      if job.kind == .together, !files.isEmpty {
+        versions = try PendingFile.replace(files)
+        job.folders = files.map(\.folder)
+      }
+    } catch {
+      job.fail(0, error)
+    }
+    for (index, file) in job.pending.enumerated() where job.kind != .together {
+      guard let file else { continue }
+      if job.kind == .eachThenLast, index == job.files.count - 1, job.failures.contains(where: { $0 != nil }) {
+        job.fail(index, Self.canceled)
+        continue
+      }
+      do throws(FileWriteError) {
+        versions[index] = try PendingFile.replace([file])[0]
+        job.folders[index] = file.folder
+      } catch {
+        job.fail(index, error)
+      }
+    }
+    return zip(versions, job.failures).map { version, failure in
+      version.map { .success($0) } ?? .failure(failure ?? Self.canceled)
+    }
   }
 
   // MARK: Folders
@@ -206,7 +295,7 @@ public final class FileWriter {
     do throws(SystemError) {
       folder = try Folder(path)
     } catch {
-      return folderIsDone(job, .system(error))
+      return folderIsDone(path, of: job, .system(error))
     }
     folder.next = [job]
     folders[path] = folder
@@ -222,14 +311,16 @@ public final class FileWriter {
       let jobs = folder.current
       folder.current = []
       let failure = code == 0 ? nil : FileWriteError.system(SystemError(call: "fsync", errno: code, detail: path))
-      for job in jobs { folderIsDone(job, failure) }
+      for job in jobs { folderIsDone(path, of: job, failure) }
       if folder.next.isEmpty { folders[path] = nil } else { synchronize(folder, path) }
     }
   }
 
-  private func folderIsDone(_ job: Job, _ failure: FileWriteError?) {
-    if let failure { job.failure = failure }
+  private func folderIsDone(_ path: String, of job: Job, _ failure: FileWriteError?) {
+    if let failure {
+      for index in job.files.indices where job.folders[index] == path { job.fail(index, failure) }
+    }
     job.left -= 1
-    if job.left == 0 { finish(job, job.failure) }
+    if job.left == 0 { job.done.resume(returning: job.failures) }
   }
 }

@@ -156,6 +156,47 @@ struct FileWriterTests {
     }
   }
 
+  @Test(arguments: [false, true])
+  func aFileThatCannotBeWrittenRefusesNoOther(isFirst: Bool) async throws {
+    try await run { (bench: Bench) async throws in
+      let names = isFirst ? ["a bad", "good", "z"] : ["a", "good", "z bad"]
+      let bad = try #require(names.first { $0.hasSuffix("bad") })
+      bench.folder.write("", to: "\(bad)/in the way")
+      let files = names.map {
+        FileWrite(Array("new".utf8), to: bench.folder.file($0), replacing: .missing, mode: .ordinary)
+      }
+      let last = FileWrite(Array("all".utf8), to: bench.folder.file("last"), replacing: .missing, mode: .ordinary)
+      bench.disk.isHolding = false
+      var inPlace: [Bool] = []
+      let failures = await bench.loop.fileWriter.writeEach(files, last: last) { results in
+        inPlace = results.map { if case .success = $0 { true } else { false } }
+      }
+      let refusal = FileWriteError.system(SystemError(call: "rename", errno: EISDIR, detail: bench.folder.file(bad)))
+      #expect(failures.dropLast() == names.map { $0 == bad ? refusal : nil }[...])
+      #expect(inPlace == names.map { $0 != bad } + [false])
+      for name in names where name != bad { #expect(bench.text(name) == "new") }
+      #expect(failures.last != .some(nil) && bench.text("last") == nil)
+      #expect(bench.folder.names() == names)
+    }
+  }
+
+  @Test func aFileThatWasEditedMeanwhileRefusesNoOther() async throws {
+    try await run { (bench: Bench) async throws in
+      let files = ["a", "b"].map {
+        FileWrite(Array("new".utf8), to: bench.folder.file($0), replacing: .missing, mode: .ordinary)
+      }
+      var failures: [FileWriteError?]?
+      Task { failures = await bench.loop.fileWriter.writeEach(files) { _ in } }
+      await bench.wait { bench.disk.heldCount == 2 }
+      bench.folder.write("edit", to: "a")
+      bench.disk.isHolding = false
+      bench.disk.release()
+      await bench.wait { failures != nil }
+      #expect(failures == [.changed(path: bench.folder.file("a")), nil])
+      #expect(bench.text("a") == "edit" && bench.text("b") == "new")
+    }
+  }
+
   @Test func openFilesAreBounded() async throws {
     try await run { (bench: Bench) async throws in
       for number in 0..<(FileWriter.openLimit * 2 + 1) { bench.write("x", to: "file\(number)") }

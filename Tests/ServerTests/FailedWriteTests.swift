@@ -41,7 +41,8 @@ import XMLRPC
         try await plugin.receiveData(metadata, [answer])
       }
       #expect(
-        failure.map(bench.core.textForClients) == "Could not write Cfg/etc/new/info.xml: No space left on device")
+        failure.map(bench.core.textForClients)
+          == "Could not write Cfg/etc/new/new.H_one.example.com: No space left on device")
       #expect(bench.repository.names(in: "Cfg/etc/new").isEmpty)
       disk.failure = 0
       try await plugin.receiveData(metadata, [answer])

@@ -18,17 +18,19 @@ extension ProbeStore {
     guard table.totalBytes <= Self.copiedAtOnceBytes else { return nil }
     do {
       try lookAgainAtFile()
-      return unwritten.isSubset(of: batch.keys) ? try xmlWrite(with: batch, isCopy: true) : nil
+      return unwritten.isSubset(of: batch.keys) ? try xmlWrite(with: batch, as: .copy) : nil
     } catch {
       // Written afterwards, by what says why it cannot be.
       return nil
     }
   }
 
-  /// Brings the copy up to date, where that costs little.
+  /// Brings the copy up to date, where that costs little. What is no copy becomes one, however large, when the clients'
+  /// files have everything: a start would go by it.
   func copySoon() {
-    guard layout == .client, !isReadOnly, !uncopied.isEmpty, unwritten.isEmpty,
-      table.totalBytes <= Self.copiedAtOnceBytes
+    let isSmall = table.totalBytes <= Self.copiedAtOnceBytes
+    guard layout == .client, !isReadOnly, unwritten.isEmpty,
+      isSmall ? !uncopied.isEmpty || file.origin == .original : file.origin != .copy && !isCopyFailing
     else { return }
     beginCopy()
   }
@@ -69,7 +71,7 @@ extension ProbeStore {
     do {
       try lookAgainAtFile()
       if !unwritten.isEmpty { await writingEnd() }
-      try await writeXML(isCopy: true)
+      try await writeXML(as: .copy)
       if isCopyFailing { logger.notice("\(file.path) is up to date again") }
       isCopyFailing = false
       for waiter in waiters { waiter.resume() }

@@ -38,19 +38,9 @@ extension ProbeStore {
     guard !batch.isEmpty else { return true }
     for (client, report) in batch { underway[client] = Change(report: report) }
     defer { for client in batch.keys { underway[client] = nil } }
-    do {
-      try await write(batch) { [self] in wroteLate(batch) }
-      return true
-    } catch {
-      guard batch.count > 1, layout == .client else {
-        noteLate(failure: error)
-        return false
-      }
-    }
-    // One that cannot be written must not keep the others.
-    var isAnyWritten = false
-    for client in batch.keys.sorted() where await writeLate([client]) { isAnyWritten = true }
-    return isAnyWritten
+    let failures = await write(batch) { [self] in wroteLate($0) }
+    if let failure = Self.first(failures) { noteLate(failure: failure.error) }
+    return failures.count < batch.count
   }
 
   /// Meanwhile an administrator may have edited or removed what was written.

@@ -46,8 +46,12 @@ extension ProbeStore {
     case .copy where isFolderUsed:
       // It says nothing that the files do not say. Without files it is all that there is.
       return
+    case .original where isFolderUsed:
+      // Timestamps say nothing: the clock may have been set back, and two reports may have come within one second.
+      for (client, report) in found where table[client] == nil { table.set(report, of: client) }
+      return
     case .editedCopy(of: let digest) where isFolderUsed:
-      if FileDigest(table.document(isCopy: false)).description == digest { return heedEdit(found) }
+      if FileDigest(table.document(as: .plain)).description == digest { return heedEdit(found) }
       let count = table.names.count { found[$0] == nil }
       if count > 0 {
         logger.warning(
@@ -85,11 +89,11 @@ extension ProbeStore {
     if !unwritten.isEmpty {
       logger.notice("Taking the probe data of \(unwritten.count) clients from \(file.path) to \(folder.path)")
       // Else a start that finds some files would look for nothing in it.
-      if file.origin == .copy { try writeXMLNow(isCopy: false) }
+      if file.origin == .copy { try writeXMLNow(as: originalKind) }
       try writeClientsNow(unwritten)
     }
     if file.origin != .copy || !uncopied.isEmpty && table.totalBytes <= Self.copiedAtOnceBytes {
-      try writeXMLNow(isCopy: true)
+      try writeXMLNow(as: .copy)
     }
   }
 
@@ -107,6 +111,14 @@ extension ProbeStore {
             try writeTogether([client])
             isAnyWritten = true
           } catch let error {
+            // Replaced together with one that was not; or somebody else has edited it.
+            if case FileWriteError.changed = error {
+              clientFileChanged(named: ProbedFolder.fileName(of: client))
+              if !unwritten.contains(client), folder.isAsKnown(client) {
+                isAnyWritten = true
+                continue
+              }
+            }
             failure = error
           }
         }
@@ -125,9 +137,9 @@ extension ProbeStore {
     }
   }
 
-  private func writeXMLNow(isCopy: Bool) throws {
-    if isCopy { try requireAllWritten() }
-    file.took(try AtomicFile.write(xmlWrite(isCopy: isCopy)), isCopy: isCopy)
+  private func writeXMLNow(as kind: ProbedFile.Kind) throws {
+    if kind == .copy { try requireAllWritten() }
+    file.took(try AtomicFile.write(xmlWrite(as: kind)), as: kind)
     uncopied = [:]
     guard layout == .file else { return }
     unwritten = []
@@ -139,7 +151,7 @@ extension ProbeStore {
   private func goBack(from kept: [ClientName: ProbeReport]) throws {
     isFolderLeft = isFolder(folder.path)
     if !fileExists(file.path) || isFolderLeft || file.origin != .foreign || !unwritten.isEmpty {
-      try writeXMLNow(isCopy: false)
+      try writeXMLNow(as: .plain)
     }
     if isFolderLeft { removeFolder() }
   }
@@ -169,11 +181,13 @@ extension ProbeStore {
         try makeFolderNow()
         try writeClientsNow(unwritten.union(untimed))
       }
-      let isCurrent = layout == .client ? uncopied.isEmpty : unwritten.isEmpty && untimed.isEmpty
+      let isCurrent =
+        layout == .client
+        ? uncopied.isEmpty && file.origin != .original : unwritten.isEmpty && untimed.isEmpty
       if !isCurrent {
         try lookAgainAtFile()
         if layout == .client { try writeClientsNow(unwritten) }
-        try writeXMLNow(isCopy: layout == .client)
+        try writeXMLNow(as: layout == .client ? .copy : .plain)
       }
     } catch {
       logger.error("Failed to write probe data: \(error)")
@@ -187,6 +201,12 @@ extension ProbeStore {
       guard case .missing = folder.state else { return }
     }
     try makeFolder()
-    if !unwritten.isEmpty, file.origin == .copy { try writeXMLNow(isCopy: false) }
+    guard !hasOriginal else { return }
+    try lookAgainAtFile()
+    do {
+      try writeXMLNow(as: originalKind)
+    } catch let error as ProbeStoreError {
+      logger.error("\(error)")
+    }
   }
 }

@@ -44,48 +44,50 @@ extension ProbeStore {
 
   /// Returns whether any of them is on disk.
   private func write(_ batch: [ClientName: Change]) async -> Bool {
-    var failure: (any Error)?
-    do {
-      let reports = batch.mapValues(\.report)
-      try await write(reports) { [self] in wrote(reports) }
-    } catch is ProbeStoreError where batch.count > 1 {
-      // One that is too large refuses itself, not the others.
-      var isAnyWritten = false
-      for (client, change) in batch where await write([client: change]) { isAnyWritten = true }
-      return isAnyWritten
-    } catch {
-      failure = error
-      logger.error("Failed to write probe data: \(error)")
+    let failures = await write(batch.mapValues(\.report)) { [self] in wrote($0) }
+    if let failure = Self.first(failures) {
+      let others = failures.count == 1 ? "" : ", and of \(failures.count - 1) other clients"
+      logger.error("Failed to write probe data of \(failure.client)\(others): \(failure.error)")
     }
     for (client, change) in batch {
       underway[client] = nil
       for waiter in change.waiters {
-        if let failure { waiter.resume(throwing: failure) } else { waiter.resume() }
+        if let failure = failures[client] { waiter.resume(throwing: failure) } else { waiter.resume() }
       }
     }
     copySoon()
-    return failure == nil
+    return failures.count < batch.count
+  }
+
+  static func first(_ failures: [ClientName: any Error]) -> (client: ClientName, error: any Error)? {
+    failures.min { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
   /// Writes reports where the layout has them.
   ///
-  /// - Parameter replaced: called when they are there, before anybody can have seen them.
-  func write(_ reports: [ClientName: ProbeReport], replaced: @escaping () -> Void) async throws {
-    var areInPlace = false
-    let note = {
-      replaced()
-      areInPlace = true
-    }
+  /// - Parameter replaced: called with those that are there, before anybody can have seen them.
+  /// - Returns: why a client's report is not on disk. One that is in its place, but perhaps not for good, is `unwritten`.
+  func write(
+    _ reports: [ClientName: ProbeReport], replaced: @escaping ([ClientName: ProbeReport]) -> Void
+  ) async -> [ClientName: any Error] {
+    if layout == .client { return await writeClients(reports, replaced: replaced) }
+    var isInPlace = false
     do {
-      if layout == .client {
-        try await writeClients(reports, replaced: note)
-      } else {
-        try await writeFile(with: reports, replaced: note)
+      try await writeFile(with: reports) {
+        replaced(reports)
+        isInPlace = true
       }
+      return [:]
+    } catch is ProbeStoreError where reports.count > 1 {
+      // One that is too large refuses itself, not the others.
+      var failures: [ClientName: any Error] = [:]
+      for (client, report) in reports {
+        if let failure = await write([client: report], replaced: replaced)[client] { failures[client] = failure }
+      }
+      return failures
     } catch {
-      // There, but perhaps not for good: nobody is told that it is on disk before it was written again.
-      if areInPlace { unwritten.formUnion(reports.keys) }
-      throw error
+      if isInPlace { unwritten.formUnion(reports.keys) }
+      return reports.mapValues { _ in error }
     }
   }
 
@@ -108,41 +110,98 @@ extension ProbeStore {
 
   // MARK: The files of clients
 
-  private func writeClients(_ batch: [ClientName: ProbeReport], replaced: @escaping () -> Void) async throws {
-    try makeFolder()
-    if !unwritten.isEmpty, file.origin == .copy { try await makeOriginal() }
-    var isCopied = true
-    for attempt in 1... {
-      let order = batch.keys.sorted()
-      var files = try order.map { try folder.write(batch[$0]!, of: $0) }
-      // Together: the copy costs no second wait for the disk, and is replaced only if the files of clients can be.
-      let copy = isCopied ? copyWrite(with: batch) : nil
-      let change = lastChange
-      if let copy { files.append(copy) }
-      do throws(FileWriteError) {
-        return try await loop.fileWriter.write(files) { [self] versions in
-          for (client, version) in zip(order, versions) { folder.took(version, of: client) }
-          if copy != nil, let version = versions.last {
-            file.took(version, isCopy: true)
-            noteCopied(upTo: change)
-          } else {
-            for client in order { noteUncopied(client) }
-          }
-          replaced()
-        }
+  /// Each client's file is written for itself: one that cannot be refuses its own client's report alone.
+  private func writeClients(
+    _ batch: [ClientName: ProbeReport], replaced: @escaping ([ClientName: ProbeReport]) -> Void
+  ) async -> [ClientName: any Error] {
+    var left = batch
+    var failures: [ClientName: any Error] = [:]
+    var inPlace: Set<ClientName> = []
+    for attempt in 1...FileWriter.attemptLimit where !left.isEmpty {
+      do {
+        try makeFolder()
+        if !hasOriginal { try await makeOriginal() }
       } catch {
-        switch error {
-        case .changed where attempt < FileWriter.attemptLimit: break
-        // What is wrong with the copy refuses no report.
-        case .system where copy != nil:
-          isCopied = false
-          continue
-        default: throw error
-        }
+        for client in left.keys { failures[client] = error }
+        break
       }
-      // A report is younger than what an administrator has written before it came.
-      for client in order { try folder.lookAgain(at: client) }
+      let outcomes = await writeOnce(left) {
+        inPlace.formUnion($0.keys)
+        replaced($0)
+      }
+      for (client, outcome) in outcomes {
+        failures[client] = outcome
+        if outcome == nil || !isWorthAnotherTry(outcome, isInPlace: inPlace.contains(client)) {
+          left[client] = nil
+        } else if case FileWriteError.changed? = outcome, !isFolderMissing {
+          // A report is younger than what an administrator has written before it came.
+          do { try folder.lookAgain(at: client) } catch {
+            failures[client] = error
+            left[client] = nil
+          }
+        }
+        if attempt < FileWriter.attemptLimit, left[client] != nil { failures[client] = nil }
+      }
     }
+    // There, but perhaps not for good: nobody is told that it is on disk before it was written again.
+    unwritten.formUnion(failures.keys.filter(inPlace.contains))
+    return failures
+  }
+
+  /// A file that somebody else has changed is read first. One that is in its place, while its folder did not come to disk,
+  /// is written again, and so is one whose folder was deleted meanwhile.
+  private func isWorthAnotherTry(_ failure: (any Error)?, isInPlace: Bool) -> Bool {
+    switch failure as? FileWriteError {
+    case .changed: true
+    case .system: isInPlace || isFolderMissing
+    case nil: false
+    }
+  }
+
+  private var isFolderMissing: Bool { if case .missing = folder.state { true } else { false } }
+
+  /// Returns why a client's report is not on disk, or nil, for each of them.
+  private func writeOnce(
+    _ batch: [ClientName: ProbeReport], _ replaced: @escaping ([ClientName: ProbeReport]) -> Void
+  ) async -> [ClientName: (any Error)?] {
+    var outcomes: [ClientName: (any Error)?] = [:]
+    var order: [ClientName] = []
+    var files: [FileWrite] = []
+    for client in batch.keys.sorted() {
+      do {
+        files.append(try folder.write(batch[client]!, of: client))
+        order.append(client)
+      } catch {
+        // One that is too large.
+        outcomes.updateValue(error, forKey: client)
+      }
+    }
+    let written = batch.filter { outcomes[$0.key] == nil }
+    // Together: the copy costs no second wait for the disk, and is replaced only if the files of clients are.
+    let copy = written.isEmpty ? nil : copyWrite(with: written)
+    let change = lastChange
+    let names = order
+    let results = await loop.fileWriter.writeEach(files, last: copy) { [self] results in
+      var reports: [ClientName: ProbeReport] = [:]
+      for (client, result) in zip(names, results) {
+        guard case .success(let version) = result else { continue }
+        folder.took(version, of: client)
+        reports[client] = written[client]
+      }
+      if copy != nil, case .success(let version)? = results.last {
+        file.took(version, as: .copy)
+        noteCopied(upTo: change)
+      } else {
+        for client in reports.keys.sorted() { noteUncopied(client) }
+      }
+      replaced(reports)
+    }
+    for (client, failure) in zip(order, results) { outcomes.updateValue(failure, forKey: client) }
+    // What is wrong with the copy refuses no report: it is made again, by what says why it cannot be.
+    if copy != nil, results.last != .some(nil) {
+      for (client, failure) in zip(names, results) where failure == nil { noteUncopied(client) }
+    }
+    return outcomes
   }
 
   /// Makes the folder of the clients' files, if it is missing. Where it was deleted, all that is known is to be written
@@ -160,11 +219,19 @@ extension ProbeStore {
     )
   }
 
+  /// Whether probed.xml has all data that the files of clients may not have, as a start would find it.
+  var hasOriginal: Bool {
+    unwritten.isEmpty || file.origin != .copy && file.isAsKnown && unwritten.allSatisfy { uncopied[$0] == nil }
+  }
+
+  /// An original, unless a client has a file that is older than what is known of it.
+  var originalKind: ProbedFile.Kind { unwritten.isDisjoint(with: folder.clients) ? .original : .plain }
+
   /// While files of clients are missing, probed.xml must not say that it is a copy of them: a start would look for nothing
   /// else in it. So it is written as what it is, the only place that has everything.
   private func makeOriginal() async throws {
     do {
-      try await writeXML(isCopy: false)
+      try await writeXML(as: originalKind)
     } catch is ProbeStoreError {
       logger.error("\(file.path) cannot have the data of all clients until their files are written: it is too large")
     }
@@ -176,16 +243,16 @@ extension ProbeStore {
   ///
   /// - Parameter replaced: called when it is there.
   func writeXML(
-    with batch: [ClientName: ProbeReport] = [:], isCopy: Bool, replaced: @escaping () -> Void = {}
+    with batch: [ClientName: ProbeReport] = [:], as kind: ProbedFile.Kind, replaced: @escaping () -> Void = {}
   ) async throws {
     for attempt in 1... {
       try lookAgainAtFile()
-      if isCopy { try requireAllWritten() }
-      let write = try xmlWrite(with: batch, isCopy: isCopy)
+      if kind == .copy { try requireAllWritten() }
+      let write = try xmlWrite(with: batch, as: kind)
       let change = lastChange
       do throws(FileWriteError) {
         return try await loop.fileWriter.write(write) { [self] in
-          file.took($0, isCopy: isCopy)
+          file.took($0, as: kind)
           noteCopied(upTo: change)
           replaced()
         }
@@ -197,15 +264,15 @@ extension ProbeStore {
 
   /// All data as a write of probed.xml.
   func xmlWrite(
-    with batch: [ClientName: ProbeReport] = [:], isCopy: Bool
+    with batch: [ClientName: ProbeReport] = [:], as kind: ProbedFile.Kind
   ) throws(ProbeStoreError) -> FileWrite {
     let remedy = layout == .client ? "it is not written" : "use [probes] layout = client"
-    return try file.write(table.document(with: batch, isCopy: isCopy), remedy: remedy)
+    return try file.write(table.document(with: batch, as: kind), remedy: remedy)
   }
 
   /// probed.xml, where it is what counts.
   private func writeFile(with batch: [ClientName: ProbeReport], replaced: @escaping () -> Void) async throws {
-    try await writeXML(with: batch, isCopy: false) { [self] in
+    try await writeXML(with: batch, as: .plain) { [self] in
       replaced()
       // All that is known was written with it.
       unwritten = []

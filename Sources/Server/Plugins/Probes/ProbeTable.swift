@@ -37,9 +37,9 @@ struct ProbeTable {
   }
 
   /// The document that probed.xml holds: all reports, as they will be with a batch.
-  func document(with batch: [ClientName: ProbeReport] = [:], isCopy: Bool) -> [UInt8] {
+  func document(with batch: [ClientName: ProbeReport] = [:], as kind: ProbedFile.Kind) -> [UInt8] {
     let new = batch.keys.filter { reports[$0] == nil }
     let all = new.isEmpty ? names : (names + new).sorted()
-    return ProbedFile.bytes(of: all.lazy.map { [reports] in ($0, batch[$0] ?? reports[$0]!) }, isCopy: isCopy)
+    return ProbedFile.bytes(of: all.lazy.map { [reports] in ($0, batch[$0] ?? reports[$0]!) }, as: kind)
   }
 }

@@ -26,6 +26,9 @@ enum ProbedFile {
     case foreign
     /// This server, as a copy of probed.d, and nobody has changed it since.
     case copy
+    /// This server, while clients had no file in probed.d, and nobody has changed it since: it has what probed.d does not
+    /// have, and what is in probed.d is at least as young.
+    case original
     /// Somebody who edited such a copy. The digest is that of the copy as it was.
     case editedCopy(of: String)
   }
@@ -67,38 +70,67 @@ enum ProbedFile {
   ///
   /// - Parameters:
   ///   - reports: in the order of the clients' names.
-  ///   - isCopy: whether the data is kept elsewhere; a comment at the end says so.
-  static func bytes(of reports: some Sequence<(ClientName, ProbeReport)>, isCopy: Bool) -> [UInt8] {
+  ///   - kind: a comment at the end says it.
+  static func bytes(of reports: some Sequence<(ClientName, ProbeReport)>, as kind: Kind) -> [UInt8] {
     var bytes: [UInt8] = []
     for (client, report) in reports { report.append(to: &bytes, client: client) }
     bytes = bytes.isEmpty ? Array("<Probed/>\n".utf8) : "<Probed>\n".utf8 + bytes + "</Probed>\n".utf8
-    if isCopy { bytes += comment(on: bytes) }
+    if let start = kind.commentStart { bytes += comment(start, on: bytes) }
     return bytes
+  }
+
+  /// What this server writes.
+  enum Kind: CaseIterable {
+    /// What counts, or is compared with other data by its timestamps.
+    case plain
+    case copy
+    case original
+
+    var origin: Origin {
+      switch self {
+      case .plain: .foreign
+      case .copy: .copy
+      case .original: .original
+      }
+    }
+
+    fileprivate var commentStart: String? {
+      switch self {
+      case .plain: nil
+      case .copy: "<!-- A copy of what is in \(ProbedFolder.name), for Bcfg2's own programs. SHA-256: "
+      case .original: "<!-- What \(ProbedFolder.name) does not have counts as it is here. SHA-256: "
+      }
+    }
   }
 
   // MARK: Copies
 
-  private static let commentStart =
-    "<!-- A copy of what is in \(ProbedFolder.name), for Bcfg2's own programs. SHA-256: "
   private static let commentEnd = " -->\n"
 
   /// Bytes at the end of a file in which the comment is looked for: an editor may have moved it a little.
   private static let commentPlaceBytes = 4096
 
-  /// What tells a copy that nobody has edited from what somebody else wrote.
-  private static func comment(on bytes: [UInt8]) -> [UInt8] {
-    Array("\(commentStart)\(FileDigest(bytes))\(commentEnd)".utf8)
+  /// What tells a file that nobody has edited from what somebody else wrote.
+  private static func comment(_ start: String, on bytes: [UInt8]) -> [UInt8] {
+    Array("\(start)\(FileDigest(bytes))\(commentEnd)".utf8)
   }
 
   private static func origin(of bytes: [UInt8]) -> Origin {
-    let start = Array(commentStart.utf8)
+    for kind in Kind.allCases {
+      guard let start = kind.commentStart, let place = place(of: start, in: bytes) else { continue }
+      let digest = bytes[(place + start.utf8.count)...].prefix(64)
+      guard digest.count == 64 else { return .foreign }
+      if bytes[place...].elementsEqual(comment(start, on: Array(bytes[..<place]))) { return kind.origin }
+      return kind == .copy ? .editedCopy(of: String(decoding: digest, as: UTF8.self)) : .foreign
+    }
+    return .foreign
+  }
+
+  /// Data has no `<` but in escaped form.
+  private static func place(of comment: String, in bytes: [UInt8]) -> Int? {
+    let start = Array(comment.utf8)
     let tail = bytes.suffix(commentPlaceBytes)
-    // Data has no `<` but in escaped form.
-    guard let place = tail.indices.last(where: { tail[$0...].starts(with: start) }) else { return .foreign }
-    let digest = bytes[(place + start.count)...].prefix(64)
-    guard digest.count == 64 else { return .foreign }
-    let isWhole = bytes[place...].elementsEqual(comment(on: Array(bytes[..<place])))
-    return isWhole ? .copy : .editedCopy(of: String(decoding: digest, as: UTF8.self))
+    return tail.indices.last { tail[$0...].starts(with: start) }
   }
 
   // MARK: What cannot be read

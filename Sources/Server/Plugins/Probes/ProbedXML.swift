@@ -75,8 +75,8 @@ final class ProbedXML {
   }
 
   /// Takes note of what was written.
-  func took(_ version: FileVersion, isCopy: Bool) {
+  func took(_ version: FileVersion, as kind: ProbedFile.Kind) {
     self.version = version
-    origin = isCopy ? .copy : .foreign
+    origin = kind.origin
   }
 }
