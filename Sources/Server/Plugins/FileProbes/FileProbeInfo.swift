@@ -5,17 +5,15 @@ import XMLRPC
 /// The info.xml of a folder of Cfg, as FileProbes makes it and adds to it.
 ///
 /// Bcfg2 writes the permissions that the first client reports, for all clients. So does this one as long as they are
-/// harmless (owner and group are those of `[mdata]` or root, the mode gives others nothing) and every client reports the
-/// same. Otherwise each client's are below a `<Client>` of its own, so that what one client says of its file counts for
-/// that client alone, and the others have those of `[mdata]`. An info.xml that somebody else wrote, or edited, stays as
-/// it is.
+/// harmless and every client reports the same. Otherwise each client's are below a `<Client>` of its own, so that what
+/// one client says of its file counts for that client alone, and the others have those of `[mdata]`. An info.xml that
+/// somebody else wrote, or edited, stays as it is.
 struct FileProbeInfo {
   /// What tells a file that was written here.
   private static let mark = "<!-- Written by FileProbes, which adds to it -->"
   private static let limitBytes = RepositoryXML.fileLimitBytes
-  /// Bits that a mode may have to count for others: nobody but the owner writes, nobody becomes somebody else. Whether
-  /// others read is for `[mdata]` to say.
-  private static let harmlessBits = 0o711
+  /// Bits that a mode may have to count for others: nobody but the owner writes, nobody becomes somebody else.
+  private static let harmlessBits = 0o755
 
   /// Owner, group, mode of a file on a client.
   struct Permissions: Equatable {
@@ -38,10 +36,7 @@ struct FileProbeInfo {
       owner = document["owner"] ?? owner
       group = document["group"] ?? group
       mode = document["mode"] ?? mode
-      let isName = { (name: String) in
-        (1...255).contains(name.utf8.count) && !name.utf8.contains { $0 < 0x20 || $0 == 0x7F }
-      }
-      for name in [owner, group] where !isName(name) {
+      for name in [owner, group] where name.utf8.count > 255 || name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) {
         throw PluginExecutionError("\(name.beginning(bytes: 255)) is no name of a user or group")
       }
       guard bits != nil else { throw PluginExecutionError("\(mode.beginning(bytes: 255)) is no mode of a file") }
@@ -59,13 +54,7 @@ struct FileProbeInfo {
       return Int(mode, radix: 8).flatMap { $0 <= 0o7777 ? $0 : nil }
     }
 
-    /// Whether they may count for clients that have reported nothing.
-    fileprivate func isHarmless(besides defaults: Permissions) -> Bool {
-      guard let bits, let defaultBits = defaults.bits else { return false }
-      return (Name.areSame(owner, defaults.owner) || Name.areSame(owner, "root"))
-        && (Name.areSame(group, defaults.group) || Name.areSame(group, "root"))
-        && bits & ~(FileProbeInfo.harmlessBits | defaultBits & 0o044) == 0
-    }
+    fileprivate var isHarmless: Bool { bits.map { $0 & ~FileProbeInfo.harmlessBits == 0 } ?? false }
 
     static func == (one: Permissions, other: Permissions) -> Bool {
       Name.areSame(one.owner, other.owner) && Name.areSame(one.group, other.group) && one.bits == other.bits
@@ -116,22 +105,18 @@ struct FileProbeInfo {
     case .foreign: return nil
     case .missing:
       let hasOthers = otherFiles(than: client).isEmpty == false
-      if permissions.isHarmless(besides: defaults), !hasOthers { return written(.same(permissions)) }
+      if permissions.isHarmless, !hasOthers { return written(.same(permissions)) }
       return written(
         .byClient([(client.text, permissions)], others: hasOthers ? defaults : narrowed([permissions])))
     case .same(let known):
-      let isForAll = known.isHarmless(besides: defaults)
-      if isForAll, known == permissions { return nil }
-      // Whoever has a file by now reported the same, or has it from an administrator: then it may not have another owner.
-      let hosts =
-        !isForAll
-        ? []
-        : otherFiles(than: client).compactMap { file -> String? in
-          guard case .host(let host)? = Specificity(fileName: file, baseName: RepositoryPath.name(of: folder)) else {
-            return nil
-          }
-          return host.text
+      if known == permissions { return nil }
+      // Whoever has a file by now reported the same.
+      let hosts = otherFiles(than: client).compactMap { file -> String? in
+        guard case .host(let host)? = Specificity(fileName: file, baseName: RepositoryPath.name(of: folder)) else {
+          return nil
         }
+        return host.text
+      }
       return written(
         .byClient(
           hosts.map { ($0, known) } + [(client.text, permissions)], others: narrowed([known, permissions])))
