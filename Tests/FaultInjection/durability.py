@@ -43,7 +43,7 @@ class Site:
 
     def __init__(self, options, more=None, settings=""):
         self.folder = tempfile.mkdtemp()
-        shutil.copy(options.library, self.folder + "/libfault.so")
+        shutil.copy(options.library, os.path.join(self.folder, "libfault.so"))
         self.problems = []
         self.server = run.Server(options.server, self.folder, files(more), settings)
         self.context = ssl.create_default_context(cafile=self.folder + "/crt")
@@ -316,10 +316,10 @@ def main():
     options = parser.parse_args()
     options.server = os.path.abspath(options.server)
     folder = tempfile.mkdtemp()
-    options.library = folder + "/libfault.so"
+    options.library = os.path.join(folder, "libfault.so")
     status = 0
     try:
-        subprocess.run(["cc", "-std=gnu11", "-O1", "-shared", "-fPIC", "-o", options.library, run.HERE + "/fault.c",
+        subprocess.run(["cc", "-std=gnu11", "-O1", "-shared", "-fPIC", "-o", options.library, os.path.join(run.HERE, "fault.c"),
                         "-ldl"], check=True)
         for name in options.scenarios:
             site = Site(options)

@@ -175,23 +175,18 @@ import Testing
   /// An empty folder of another file system in the place of one with contents: as after umount(8).
   @Test(.enabled(if: FileMonitorAwayTests.otherFileSystem != nil, "no second file system to write to"))
   func thePlaceOfAMountIsNotAnEmptyRepository() throws {
-    let other = try #require(Self.otherFileSystem)
+    let fileSystem = try #require(Self.otherFileSystem)
+    let other = TemporaryDirectory(in: fileSystem)
     let folder = try MonitoredFolder("echo 1 > repo/a; mv repo v1; ln -s v1 repo")
     _ = folder.model.takeEvents()
-    var template = Array("\(other)/bcfg2-test-XXXXXX".utf8CString)
-    let path = try #require(mkdtemp(&template).map { String(cString: $0) })
-    defer {
-      unlink(path + "/a")
-      rmdir(path)
-    }
-    folder.shell("ln -sfn \(path) repo")
+    folder.shell("ln -sfn \(other.path) repo")
     folder.monitor.processPending()
     #expect(folder.model.takeEvents() == [] && folder.monitor.troubles.map(\.path) == [folder.root])
     // With contents it is another repository.
-    folder.shell("echo 2 > \(path)/a")
+    other.write("2\n", to: "a")
     folder.monitor.processPending()
     #expect(folder.model.takeEvents() == ["changed a"] && folder.monitor.troubles.isEmpty)
-    unlink(path + "/a")
+    unlink(other.file("a"))
     folder.monitor.processPending()
     #expect(folder.model.takeEvents() == ["deleted a"])
   }

@@ -5,8 +5,9 @@ import Glibc
 public final nonisolated class TemporaryDirectory: Sendable {
   public let path: String
 
-  public init() {
-    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+  /// - Parameter folder: where it is made: by default the folder for temporary files.
+  public init(in folder: String? = nil) {
+    let parent = folder ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(parent)/bcfg2-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { preconditionFailure("mkdtemp: \(String(cString: strerror(errno)))") }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)

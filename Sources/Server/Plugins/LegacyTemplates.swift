@@ -94,19 +94,9 @@ final class LegacyTemplateSet: EntrySet {
   }
 }
 
-/// TGenshi: 1.3's plugin for files from Genshi templates, which became Cfg's `.genshi` files.
-///
-/// `TGenshi/PATH/template.txt` is in Genshi's older text syntax, `template.newtxt` in the newer one, `template.xml` in XML.
-///
-/// Source of the behaviour: 1.3.4's Server/Plugins/TGenshi.py.
-final class TGenshiPlugin: GroupSpool<LegacyTemplateSet>, TemplateGenerator {
-  override class var name: String { "TGenshi" }
+/// What 1.3's two plugins for files from templates have in common.
+class LegacyTemplatePlugin: GroupSpool<LegacyTemplateSet>, TemplateGenerator {
   override class var isDeprecated: Bool { true }
-
-  override func makeEntrySet(name: String, path: String) -> LegacyTemplateSet {
-    LegacyTemplateSet(
-      path: path, plugin: self, kinds: [(".txt", .oldGenshi), (".newtxt", .genshi), (".xml", .genshiXML)])
-  }
 
   func templateRequest(
     tag: String, name: String, realName: String, _ metadata: ClientMetadata
@@ -119,24 +109,27 @@ final class TGenshiPlugin: GroupSpool<LegacyTemplateSet>, TemplateGenerator {
   }
 }
 
+/// TGenshi: 1.3's plugin for files from Genshi templates, which became Cfg's `.genshi` files.
+///
+/// `TGenshi/PATH/template.txt` is in Genshi's older text syntax, `template.newtxt` in the newer one, `template.xml` in XML.
+///
+/// Source of the behaviour: 1.3.4's Server/Plugins/TGenshi.py.
+final class TGenshiPlugin: LegacyTemplatePlugin {
+  override class var name: String { "TGenshi" }
+
+  override func makeEntrySet(name: String, path: String) -> LegacyTemplateSet {
+    LegacyTemplateSet(
+      path: path, plugin: self, kinds: [(".txt", .oldGenshi), (".newtxt", .genshi), (".xml", .genshiXML)])
+  }
+}
+
 /// TCheetah: 1.3's plugin for files from Cheetah templates, `TCheetah/PATH/template`.
 ///
 /// Source of the behaviour: 1.3.4's Server/Plugins/TCheetah.py.
-final class TCheetahPlugin: GroupSpool<LegacyTemplateSet>, TemplateGenerator {
+final class TCheetahPlugin: LegacyTemplatePlugin {
   override class var name: String { "TCheetah" }
-  override class var isDeprecated: Bool { true }
 
   override func makeEntrySet(name: String, path: String) -> LegacyTemplateSet {
     LegacyTemplateSet(path: path, plugin: self, kinds: [("", .cheetah)])
-  }
-
-  func templateRequest(
-    tag: String, name: String, realName: String, _ metadata: ClientMetadata
-  ) -> TemplateRenderer.Request? {
-    tag == entryType ? entrySets[name]?.request(for: realName, metadata) : nil
-  }
-
-  func templateRequest(path: String) -> TemplateRenderer.Request? {
-    entrySets.lazy.compactMap { $1.request(for: $0, path: path) }.first
   }
 }

@@ -93,7 +93,7 @@ nonisolated struct RendererFrameParser {
     }
   }
 
-  /// Nothing more can be read for now: gives back what was read.
+  /// The socket has nothing more: returns what was read.
   private mutating func settle() -> RendererFrame? {
     if start == pending.count {
       // A large array that was needed once is not kept.
