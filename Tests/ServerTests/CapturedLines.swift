@@ -13,6 +13,7 @@ nonisolated final class CapturedLines: LogSink {
   @MainActor init(_ core: ServerCore? = nil) {
     router.configure([(self, .debug)], standard: .debug)
     core?.logger = Logger(label: "bcfg2-server") { [router] in router.handler(label: $0) }
+    core?.templates.logger = Logger(label: "Templates") { [router] in router.handler(label: $0) }
   }
 
   var lines: [String] { captured.withLock { $0 } }

@@ -51,7 +51,7 @@ public final class TemplateRenderer {
   @TaskLocal static var asking: RenderBatch?
 
   unowned let core: ServerCore
-  let logger = Logger(label: "Templates")
+  var logger = Logger(label: "Templates")
   let kept: KeptRenderings
   /// Files that templates read beside the repository's watched ones.
   private(set) lazy var files = TemplateFiles(core: core)

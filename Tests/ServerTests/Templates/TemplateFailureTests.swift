@@ -34,6 +34,54 @@ import Testing
     }
   }
 
+  @Test func syntaxErrorsHaveTheLineAndNoMore() async throws {
+    let markup = "<a xmlns:py='http://genshi.edgewall.org/'>\n"
+    let templates = [
+      "block": "one\ntwo\n{% python\nx = 1\ny = = 2\n%}\n", "line": "one\n{% python x = = 2 %}\n",
+      "return": "one\n{% python\nx = 1\nreturn\n%}\n", "expression": "one\n\n${1 +}\n",
+      "directive": "one\n{% nosuch x %}\n", "jinja.jinja2": "a\nb\n{{ a b }}\n",
+    ]
+    let table = [
+      "block": "invalid syntax (REPO/Cfg/block/block.genshi, line 5)",
+      "line": "invalid syntax (REPO/Cfg/line/line.genshi, line 2)",
+      "return": "'return' outside function (REPO/Cfg/return/return.genshi, line 4)",
+      "expression": "invalid syntax (REPO/Cfg/expression/expression.genshi, line 3)",
+      "directive": "bad directive \"nosuch\" (REPO/Cfg/directive/directive.genshi, line 2)",
+      "jinja": "expected token 'end of print statement', got 'b' (REPO/Cfg/jinja/jinja.jinja2, line 3)",
+    ]
+    let failing = [
+      "if": "one\n{% if 1 + %}\nx\n{% end %}\n", "parse.cheetah": "a\n#if 1\nx\n",
+      "code.cheetah": "a\nb\n#if 1 +\nx\n#end if\n", "set.cheetah": "a\n#set x = = 1\nx\n",
+    ]
+    let failures = [
+      "if":
+        "TemplateSyntaxError: invalid syntax in expression \"1 +\" of \"if\" directive (REPO/Cfg/if/if.genshi, line 2)",
+      "parse":
+        "Some #directives are missing their corresponding #end ___ tag: if (REPO/Cfg/parse/parse.cheetah, line 3)",
+      "code": "invalid syntax (REPO/Cfg/code/code.cheetah, line 3)",
+      "set": "invalid syntax (REPO/Cfg/set/set.cheetah, line 2)",
+    ]
+    try await TemplateBench.run(templates.merging(failing) { $1 }) { bench async throws in
+      let log = CapturedLines(bench.core)
+      for (name, text) in failures { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      // Once more: the same words.
+      for (name, text) in failures { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      let lines = log.lines.map { $0.replacing(bench.repository.path, with: "REPO") }
+      for (_, text) in table { #expect(lines.contains { $0.hasSuffix("Failed to load template: \(text)") }, "\(text)") }
+      bench.repository.write(markup + "<?python\nx = 1\ny = = 2\n?>\n</a>\n", to: "a.xml")
+      _ = try? await bench.core.templates.render(
+        path: bench.repository.file("a.xml"), try await bench.core.buildMetadata("one.example.com"))
+      #expect(log.lines.contains { $0.hasSuffix("invalid syntax (\(bench.repository.path)/a.xml, line 4)") })
+    }
+  }
+
+  @Test func aMessageIsTheSameEachTime() async throws {
+    let text = "{% python\nraise ValueError(object())\n%}\n"
+    try await TemplateBench.run(["a": text]) { bench async throws in
+      #expect(try await bench.rendered("/a").contains("ValueError: <object object> at 'raise"))
+    }
+  }
+
   @Test func aSyntaxErrorKeepsTheLastGoodVersion() async throws {
     try await TemplateBench.run(["a": "first\n", "b": "${1 +}\n"]) { bench async throws in
       #expect(try await bench.rendered("/a") == "first\n")

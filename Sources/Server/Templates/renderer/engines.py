@@ -4,6 +4,7 @@ import sys
 from collections import OrderedDict
 from io import BytesIO
 
+from bcfg2_renderer import errors
 from bcfg2_renderer.division import compile_code
 from bcfg2_renderer.system import SYSTEM
 from bcfg2_renderer.textoutput import OutputLimit, TextOutput, joined
@@ -133,6 +134,8 @@ def load_genshi(render, name, path, source):
     cls = parts[name]
     template = KEPT.get((name, path), source['version'])
     if template is not None:
+        if not template.bcfg2_is_prepared:
+            _prepare(parts, render, template, source)
         return template
     data = source['data']
     if name == 'NewTextTemplate' and PY2:
@@ -144,28 +147,34 @@ def load_genshi(render, name, path, source):
             data, filepath=path, filename=path, loader=_loader(render.session, cls, source.get('is_encrypted', False)),
             encoding=render.session.settings['encoding'])
     except (parts['TemplateError'], parts['ParseError'], SyntaxError, LookupError) as error:
-        raise LoadError(_load_text(parts, error, path))
+        raise LoadError(_load_text(parts, error, path, data))
     finally:
         if parts['Lines'] is not None:
             parts['Lines'].end()
     template.bcfg2_reasons = RECORDER.source(source['data'].decode('utf-8', 'replace'), path)
+    template.bcfg2_is_prepared = parts['Lines'] is None
     KEPT.put((name, path), source['version'], template)
     # Directives are compiled only now: what is wrong with one fails renderings, and the older template is gone.
-    if parts['Lines'] is not None:
-        parts['Lines'].begin(source['data'].decode(render.session.settings['encoding'], 'replace'))
-        try:
-            template.stream
-        finally:
-            parts['Lines'].end()
+    if not template.bcfg2_is_prepared:
+        _prepare(parts, render, template, source)
     return template
 
 
-def _load_text(parts, error, path):
+def _prepare(parts, render, template, source):
+    parts['Lines'].begin(source['data'].decode(render.session.settings['encoding'], 'replace'))
+    try:
+        template.stream
+    finally:
+        parts['Lines'].end()
+    template.bcfg2_is_prepared = True
+
+
+def _load_text(parts, error, path, data):
     if isinstance(error, LookupError):
         return 'Genshi lookup error in %s: %s' % (path, error)
     if isinstance(error, parts['ParseError']):
         return 'Genshi parse error in %s: %s' % (path, error)
-    return '%s' % (error,)
+    return errors.describe_loading(error, path, data if isinstance(data, bytes) else data.encode('utf-8'))
 
 
 def _text_genshi(name):
@@ -342,7 +351,7 @@ def _jinja2(render, path, source):
         try:
             template = parts['environment'].get_template(path)
         except Exception as error:
-            raise LoadError('%s' % (error,))
+            raise LoadError(errors.describe_loading(error, path, source['data']))
         render.note_reasons(RECORDER.source(source['data'].decode('utf-8', 'replace'), path))
         parts = template.generate(**render.text_variables(path, path_is_file=False))
         return encoded(render, joined(parts, render.limit))

@@ -7,11 +7,81 @@ from bcfg2_renderer.trace import RECORDER
 _GENERATED = re.compile(r"(?:from|on) line (\d+), col")
 
 
+# What tells two objects apart would make a message another one each time.
+_ADDRESS = re.compile(r' at 0x[0-9a-fA-F]+')
+# Python's own place of an error in code that has no file.
+_NO_FILE = re.compile(r' \((?:<[^>]*>)?, line \d+\)')
+
+
 def _text(error):
     try:
-        return u'%s' % (error,)
+        text = u'%s' % (error,)
     except Exception:
-        return repr(error)
+        text = repr(error)
+    return _ADDRESS.sub('', text)
+
+
+def _chain(error):
+    while error is not None:
+        yield error
+        error = getattr(error, '__cause__', None) or getattr(error, '__context__', None)
+
+
+def _syntax(error, path):
+    """Message and place of an error in the syntax of a Genshi or Jinja2 template; None for another error."""
+    if not any(kind.__name__ == 'TemplateSyntaxError' for kind in type(error).__mro__):
+        return None
+    file = getattr(error, 'filename', None) or path
+    line = getattr(error, 'lineno', None)
+    text = getattr(error, 'msg', None) or getattr(error, 'message', None)
+    for cause in _chain(error):
+        if getattr(cause, 'template_line', None):
+            text, line = cause.msg, cause.template_line
+            break
+    text = _ADDRESS.sub('', _NO_FILE.sub('', u'%s' % (text,)))
+    return text, (path if file == '<string>' else file), line if line and line > 0 else None
+
+
+def describe_loading(error, path, source):
+    """The text of an error that keeps a template from being loaded: `MESSAGE (FILE, line N)`."""
+    found = _syntax(error, path)
+    if found is None:
+        return _text(error)
+    text, file, line = found
+    bad = re.match(r'bad directive "(.*)"', text)
+    if line is None and bad:
+        line = _line_with(source, r'(?m)\{%%\s*%s\b|^\s*#%s\b' % (re.escape(bad.group(1)), re.escape(bad.group(1))))
+    return _located(text, [(file, line)])
+
+
+def _line_with(source, pattern):
+    text = source.decode('utf-8', 'replace')
+    match = re.search(pattern, text)
+    return text.count('\n', 0, match.end()) + 1 if match else None
+
+
+_RULE = re.compile(r'(?m)^={20,}$')
+_CHEETAH_PLACE = re.compile(r'(?m)^Line (\d+), column \d+$')
+
+
+def describe_cheetah(error, path, source):
+    """Cheetah's report of an error in a template, some twenty lines, as one."""
+    text = _text(error).strip()
+    parts = _RULE.split(text)
+    line = None
+    if len(parts) > 1:
+        # An error of the Python code that Cheetah made.
+        report = [part for part in parts[1].strip().splitlines() if part.strip()]
+        message = re.sub(r' \([^()]*, line \d+\)$', '', report[0]) if report else parts[0].strip()
+        marked = [index for index, part in enumerate(report) if part.strip() == '^']
+        code = report[marked[0] - 1].split('|', 1)[-1].strip() if marked and marked[0] else ''
+        generated = _GENERATED.search(code)
+        line = int(generated.group(1)) if generated else _line_with(source, re.escape(code)) if code else None
+    else:
+        message = text.splitlines()[0] if text else type(error).__name__
+        match = _CHEETAH_PLACE.search(text)
+        line = int(match.group(1)) if match else None
+    return _located(message, [(path, line)])
 
 
 def describe(render, error, trace):
@@ -21,7 +91,12 @@ def describe(render, error, trace):
     inner = [frame for frame in frames if frame[0] == render.path or RECORDER.is_below(frame[0])]
     text = _text(error)
     kind = type(error).__name__
+    syntax = _syntax(error, render.path)
+    if syntax is not None and syntax[2]:
+        return _located(syntax[0] if render.kind == 'jinja2' else '%s: %s' % (kind, syntax[0]), [syntax[1:]])
     if render.kind == 'cheetah':
+        if kind == 'ParseError':
+            return describe_cheetah(error, render.path, render.source['data'])
         return _located(text or kind, [(render.path, _cheetah_line(render, own))] if own else [])
     if render.kind == 'jinja2':
         return _located(text or kind, [(frame[0], frame[1]) for frame in inner])
@@ -36,8 +111,10 @@ def describe(render, error, trace):
 
 
 def _located(text, places):
-    if not places or places[-1][1] is None:
+    if not places:
         return text
+    if places[-1][1] is None:
+        return '%s (%s)' % (text, places[-1][0])
     place = '(%s, line %d)' % places[-1]
     return text if place in text else '%s %s' % (text, place)
 

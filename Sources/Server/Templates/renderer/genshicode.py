@@ -211,7 +211,11 @@ def _compile(node, source=None, mode='eval', filename=None, lineno=-1, xform=Non
     # Divisions last: the name of what they call is nobody's variable.
     tree = ast.fix_missing_locations(Divisions().visit(names.visit(node)))
     ast.increment_lineno(tree, max(Lines.of(stripped, max(lineno, 1)), 1) - 1)
-    code = compile(tree, filename, mode)
+    try:
+        code = compile(tree, filename, mode)
+    except SyntaxError as error:
+        error.template_line = error.lineno
+        raise
     if mode == 'eval':
         name = '<Expression %r>' % source
     else:
@@ -220,6 +224,19 @@ def _compile(node, source=None, mode='eval', filename=None, lineno=-1, xform=Non
     return code.replace(co_name=name)
 
 
+def _locating(parse):
+    def located(source, mode='eval'):
+        try:
+            return parse(source, mode)
+        except SyntaxError as error:
+            # Genshi adds the error's line to its own count, which is that of the code's end.
+            start = Lines.of(source.strip(), 0)
+            error.template_line = start + (error.lineno or 1) - 1 if start else None
+            raise
+    return located
+
+
 def mend(module):
-    """Puts the compiler into genshi.template.eval."""
+    """Puts the compiler into genshi.template.eval, and has its parser say where in the template an error is."""
     module._compile = _compile
+    module._parse = _locating(module._parse)
