@@ -11,7 +11,8 @@ enum RendererProgram {
       ("genshicode", PackageResources.genshicode_py), ("engines", PackageResources.engines_py),
       ("division", PackageResources.division_py), ("helpers", PackageResources.helpers_py),
       ("errors", PackageResources.errors_py), ("system", PackageResources.system_py),
-      ("textoutput", PackageResources.textoutput_py), ("main", PackageResources.main_py),
+      ("title", PackageResources.title_py), ("textoutput", PackageResources.textoutput_py),
+      ("main", PackageResources.main_py),
     ]
   }
 }

@@ -236,6 +236,20 @@ import Testing
   @Test func aRendererEndsWithItsSocket() async throws {
     try await TemplateBench.run(["a": "a"]) { bench async throws in
       #expect(try await bench.rendered("/a") == "a")
+  @Test func signalsToAllProcessesOfAServiceEndNoRenderer() async throws {
+    let text =
+      "{% python\nimport os, subprocess\nfor n in (1, 2, 10, 12, 15): os.kill(os.getpid(), n)\n"
+      + "status = subprocess.call(['/bin/sh', '-c', 'kill -TERM $$; exit 3'])\n%}\\\n$status"
+    try await TemplateBench.run(["a": text]) { bench async throws in
+      #expect(try await bench.rendered("/a") == "-15")
+      #expect(bench.core.templates.pool.startCount == 1)
+      let process = try #require(bench.core.templates.processIDs.first)
+      let title = try INIFile.contents(path: "/proc/\(process)/cmdline")
+      #expect(String(decoding: title.prefix { $0 != 0 }, as: UTF8.self) == "bcfg2-renderer")
+      #expect(try INIFile.contents(path: "/proc/\(process)/comm") == Array("bcfg2-renderer\n".utf8))
+    }
+  }
+
       let process = try #require(bench.core.templates.processIDs.first)
       bench.core.templates.shutdown()
       #expect(bench.core.templates.processIDs.isEmpty)

@@ -7,6 +7,15 @@ import marshal
 import os
 import struct
 import sys
+try:
+    import _signal as signal
+except ImportError:
+    import signal
+
+# Sent to all processes of a service at once, these are meant for the server, with which a renderer ends. They are not
+# ignored but go to a function that does nothing: what a template starts has them as they were.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, lambda number, frame: None)
 
 # As with -I: neither the working folder nor the user's own packages.
 sys.path[:] = [path for path in sys.path if path]

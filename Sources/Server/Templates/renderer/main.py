@@ -2,7 +2,7 @@
 import os
 import sys
 
-from bcfg2_renderer import division, engines, errors, trace, wire
+from bcfg2_renderer import division, engines, errors, title, trace, wire
 from bcfg2_renderer.helpers import Helpers
 from bcfg2_renderer.system import SYSTEM
 from bcfg2_renderer.values import ClientMetadata, MetadataConsistencyError, PluginExecutionError
@@ -295,6 +295,7 @@ def main(descriptor, bell, first):
     channel.buffer = first
     kind, _, settings = channel.read()
     if kind != wire.START:
+    title.show()
         return 1
     trace.RECORDER.start(settings['repository'])
     if settings['traced']:
