@@ -17,6 +17,7 @@ final class PendingRendering {
       limitBytes: request.limitBytes)
     job.isEncrypted = request.isEncrypted
     job.variables = variables
+    job.isProven = request.source.isProven(version.number)
     return job
   }
 

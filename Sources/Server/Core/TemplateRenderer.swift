@@ -84,8 +84,9 @@ public final class TemplateRenderer {
   var pool: RendererPool {
     if let current { return current }
     let pool = RendererPool(settings, on: core.loop)
-    pool.onFailure = { [logger] process, reason in
-      logger.error("\(process == 0 ? "" : "renderer \(process): ")\(reason)")
+    pool.onFailure = { [logger] process, template, reason in
+      let place = (process == 0 ? "" : "renderer \(process): ") + (template.map { "\($0): " } ?? "")
+      logger.error("\(place)\(reason)")
     }
     current = pool
     return pool
@@ -170,9 +171,12 @@ public final class TemplateRenderer {
       rest.append(pending)
     }
     while !rest.isEmpty {
+      let alone = takeSuspects(&rest, metadata)
       // Enough for a message each that it is worth another process.
       let share = max(8, (rest.count + pool.idleCount - 1) / pool.idleCount)
-      let parts = stride(from: 0, to: rest.count, by: share).map { Array(rest[$0..<min($0 + share, rest.count)]) }
+      let parts =
+        stride(from: 0, to: rest.count, by: share).map { Array(rest[$0..<min($0 + share, rest.count)]) }
+        + alone.map { [$0] }
       var unusable = parts.count == 1 ? await render(parts[0], metadata) : []
       if parts.count > 1 {
         let tasks = parts.map { part in Task { await render(part, metadata) } }
@@ -190,6 +194,27 @@ public final class TemplateRenderer {
     }
   }
 
+  /// Takes out the templates that are known to cost their process, or its time: those that nobody is to wait for. What is
+  /// not to be tried yet fails.
+  private func takeSuspects(_ rest: inout [PendingRendering], _ metadata: ClientMetadata) -> [PendingRendering] {
+    guard !pool.suspects.isEmpty else { return [] }
+    let generation = Int(truncatingIfNeeded: core.repositoryGeneration)
+    let client = metadata.hostname.text
+    var alone: [PendingRendering] = []
+    rest.removeAll { pending in
+      let job = pending.job
+      if let refusal = pool.suspects.refusal(of: job, client, generation: generation) {
+        metadata.dependOnMore()
+        pending.finish(.failure(TemplateFailure(RenderFailure(refusal))))
+        return true
+      }
+      guard pool.suspects.isSuspect(job, client) || pool.suspects.isSlow(job) else { return false }
+      alone.append(pending)
+      return true
+    }
+    return alone
+  }
+
   private func noTemplate(_ path: String) -> PluginExecutionError {
     PluginExecutionError("Failed to load template \(path)")
   }
@@ -199,7 +224,14 @@ public final class TemplateRenderer {
     let batch = pool.render(
       all.map(\.job), client: client(metadata), generation: Int(truncatingIfNeeded: core.repositoryGeneration),
       helperSerial: core.interfaces.helperModules?.helperSerial, parent: Self.asking)
+    return await takeEvents(of: batch, all, metadata)
+  }
+
+  private func takeEvents(
+    of batch: RenderBatch, _ all: [PendingRendering], _ metadata: ClientMetadata
+  ) async -> [PendingRendering] {
     var unusable: [PendingRendering] = []
+    var others: [Task<[PendingRendering], Never>] = []
     while let event = await batch.next() {
       switch event {
       case .question(let question):
@@ -207,6 +239,8 @@ public final class TemplateRenderer {
         batch.answer(
           await Self.$asking.withValue(batch) { await answer(question, metadata, requests) })
       case .log(let line): log(line)
+      case .continued(let rest, let index):
+        others.append(Task { await takeEvents(of: rest, Array(all[index...]), metadata) })
       case .result(let index, .unusable(let reason)):
         let pending = all[index]
         if pending.request.source.isBad(pending.version.number) {
@@ -220,6 +254,7 @@ public final class TemplateRenderer {
         await take(rendering, all[index], metadata)
       }
     }
+    for other in others { unusable += await other.value }
     return unusable
   }
 

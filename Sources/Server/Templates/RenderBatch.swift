@@ -28,6 +28,8 @@ public struct TemplateJob: Hashable, Sendable {
   public var isEncrypted = false
   /// Variables by provider; nil values: those of the helper modules.
   public var variables: [Provider] = []
+  /// Whether this version was rendered before, for whichever client.
+  public var isProven = false
 
   /// A plugin that gives variables to templates.
   public struct Provider: Hashable, Sendable {
@@ -102,11 +104,14 @@ public final class RenderBatch {
     /// A template asks; the batch waits for `answer`.
     case question(TemplateValue)
     case result(index: Int, RenderResult)
+    /// The jobs from `index` on are rendered elsewhere, because the one before them takes long: this batch has results of
+    /// those before it only, and `rest` is to be listened to as well.
+    case continued(RenderBatch, from: Int)
     /// A line for the log.
     case log(TemplateValue)
   }
 
-  let jobs: [TemplateJob]
+  private(set) var jobs: [TemplateJob]
   /// What a renderer has to know of the client, and a number that is the same as long as that is.
   let client: (serial: UInt64, form: TemplateValue)
   let generation: Int
@@ -122,8 +127,10 @@ public final class RenderBatch {
   /// Where the jobs of the request begin.
   var base = 0
   var attempts = 0
-  /// The job at which a process ended that may have been another template's fault: it is given to a second process.
-  var suspect: Int?
+  /// A process ended at its only job, and that may have been another template's fault: it is given to a second process.
+  var isSecondAttempt = false
+  /// Whether it is kept away from the processes of the others: one job that is suspected of costing its process.
+  var isApart = false
   /// A question that was not answered yet.
   private(set) var isAsking = false
   private var events: Deque<Event> = []
@@ -142,12 +149,26 @@ public final class RenderBatch {
 
   var isFinished: Bool { position == jobs.count }
   var leftCount: Int { jobs.count - position }
+  /// The job that comes next, or is rendered now.
+  var job: TemplateJob { jobs[position] }
+  var clientName: String { client.form["hostname"]?.text ?? "" }
 
   /// The next event; nil once every job has its result.
   public func next() async -> Event? {
     if let event = events.popFirst() { return event }
     if isFinished { return nil }
     return await withCheckedContinuation { waiter = $0 }
+  }
+
+  /// Takes the jobs behind the one that comes next out; nil where there are none.
+  func splitRest() -> RenderBatch? {
+    guard leftCount > 1 else { return nil }
+    let rest = RenderBatch(
+      jobs: Array(jobs[(position + 1)...]), client: client, generation: generation, helperSerial: helperSerial,
+      parent: parent)
+    jobs.removeSubrange((position + 1)...)
+    deliver(.continued(rest, from: position + 1))
+    return rest
   }
 
   /// Answers the question that the template waits for: a value, or what is wrong.

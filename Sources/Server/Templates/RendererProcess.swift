@@ -12,17 +12,39 @@ final class RendererProcess {
   /// Lines that one template may log; renderer/main.py leaves out those beyond 50.
   private static let logLimit = 200
 
-  /// Called once, when it is gone: with the batches that have no result yet, the one that was rendered first, and why.
-  var onEnd: (_ unfinished: [RenderBatch], _ reason: String) -> Void = { _, _ in }
+  /// How a process ended.
+  struct End {
+    /// Batches that have no result yet; what was rendered comes first, the innermost before those that wait for it.
+    let unfinished: [RenderBatch]
+    /// Whether a template was being rendered: the next one of the first batch.
+    let hasCulprit: Bool
+    /// Whether that may have been innocent: a template before it can have left something behind.
+    let isGuiltUncertain: Bool
+    let reason: String
+    /// Whether it was ended on purpose: nothing is wrong.
+    let isWanted: Bool
+  }
+
+  /// Called once, when it is gone.
+  var onEnd: (End) -> Void = { _ in }
   /// Called when it is ready, and after each batch.
   var onIdle: () -> Void = {}
+  /// Called when a template has taken longer than `RendererSettings.slowAfter`, and again as long as it takes.
+  var onSlow: () -> Void = {}
+  /// Called with each template that has a result.
+  var onResult: ((_ job: TemplateJob, _ client: String) -> Void)?
   private(set) var isReady = false
   private(set) var isEnded = false
   /// Why it is replaced when it has finished what it has: it takes nothing new.
   private var spentReason: String?
-  var isSpent: Bool { spentReason != nil }
-  /// Whether what it rendered last may have been innocent of its end: a template before it can have left something behind.
-  private(set) var isGuiltUncertain = true
+  var isSpent: Bool { spentReason != nil || isStripped }
+  /// Whether what is rendered now takes long: it is not to be waited for.
+  private(set) var isSlow = false
+  private var isGuiltUncertain = true
+  private var hasRendered = false
+  /// Its later templates were given to others: it ends with the one that it renders.
+  private var isStripped = false
+  private var isWanted = false
 
   private let loop: EventLoop
   private let settings: RendererSettings
@@ -190,9 +212,32 @@ final class RendererProcess {
     if running.last === batch { startClock() }
   }
 
+  /// The template that is rendered, if one is.
+  var job: TemplateJob? { running.last?.job }
+
+  /// Takes out what waits behind the template that is rendered now, which alone is rendered to its end.
+  func takeRest() -> [RenderBatch] {
+    guard let outermost = running.first else { return [] }
+    let rest = [outermost.splitRest()].compactMap { $0 } + Array(queue)
+    guard !rest.isEmpty else { return [] }
+    for batch in queue {
+      batches[batch.request] = nil
+      batch.process = nil
+    }
+    queue = []
+    isStripped = true
+    return rest
+  }
+
+  /// Whether anything waits behind the template that is rendered now.
+  var hasRest: Bool { !queue.isEmpty || (running.first?.leftCount ?? 0) > 1 }
+
   /// Ends it: what it has not rendered is given back.
-  func kill(_ reason: String) {
+  ///
+  /// - Parameter isWanted: nothing is wrong with it.
+  func kill(_ reason: String, isWanted: Bool = false) {
     guard !isEnded else { return }
+    self.isWanted = isWanted
     verdict = verdict ?? reason
     child?.killGroup(SIGKILL)
     ended(reason)
@@ -229,20 +274,28 @@ final class RendererProcess {
     guard running.last === batch, !batch.isAsking, value["index"]?.int == batch.position - batch.base,
       let result = RenderResult(value), result.outputBytes <= batch.jobs[batch.position].limitBytes
     else { return kill("it answered what makes no sense") }
+    if value["memory"]?.bool == true {
+      // What was cut short cannot be relied upon.
+      isGuiltUncertain = hasRendered
+      return kill("the template needs more memory than \(settings.memoryBytes >> 20) MiB ([templates] memory)")
+    }
     timeLeft[ObjectIdentifier(batch)] = nil
     stopClock()
     loggedLines = 0
+    isSlow = false
+    hasRendered = true
+    onResult?(batch.job, batch.clientName)
     if let reason = value["spent"]?.text { spentReason = reason }
     if batch.leftCount == 1 {
       batches[batch.request] = nil
       running.removeLast()
     }
     batch.finish(result)
-    if running.isEmpty { beginNext() } else { startClock() }
-    if running.isEmpty {
-      if let spentReason, !isEnded { return kill(spentReason) }
-      onIdle()
-    }
+    guard running.isEmpty else { return startClock() }
+    if let spentReason { return kill(spentReason) }
+    if isStripped { return kill("what it had was given to others", isWanted: true) }
+    beginNext()
+    if running.isEmpty { onIdle() }
   }
 
   private func beginNext() {
@@ -288,7 +341,14 @@ final class RendererProcess {
     channel?.receive()
     guard !isEnded, let deadline, deadline == before else { return }
     let now = MonotonicTime.now()
-    guard now >= deadline else { return timer?.rearm(at: min(deadline, now + Self.lookInterval)) ?? () }
+    guard now >= deadline else {
+      timer?.rearm(at: min(deadline, now + Self.lookInterval))
+      if isReady, deadline - now <= settings.timeout - settings.slowAfter {
+        isSlow = true
+        onSlow()
+      }
+      return
+    }
     isGuiltUncertain = false
     kill(
       isReady
@@ -300,11 +360,20 @@ final class RendererProcess {
 
   private func exited(_ status: ChildProcess.ExitStatus) {
     guard !isEnded else { return }
-    verdict = verdict ?? "it ended: \(status)"
+    let reason = "it ended: \(status)" + (isHardEnd(status) ? memoryHint : "")
+    verdict = verdict ?? reason
     // What it rendered before is there.
     channel?.receive()
-    ended("it ended: \(status)")
+    ended(reason)
   }
+
+  /// Whether it may have ended for want of memory: by the kernel, or in a library that does not look.
+  private func isHardEnd(_ status: ChildProcess.ExitStatus) -> Bool {
+    if case .signaled(let signal) = status { return [SIGKILL, SIGSEGV, SIGABRT, SIGBUS].contains(signal) }
+    return false
+  }
+
+  private var memoryHint: String { ", with [templates] memory of \(settings.memoryBytes >> 20) MiB" }
 
   private func channelEnded(_ reason: String?) {
     verdict = verdict ?? reason
@@ -323,6 +392,7 @@ final class RendererProcess {
     folder = nil
     // The innermost first: it is the one that was rendered.
     let unfinished = running.reversed() + Array(queue)
+    let hasCulprit = isReady && !running.isEmpty
     running = []
     queue = []
     batches = [:]
@@ -330,7 +400,10 @@ final class RendererProcess {
       batch.forgetQuestion()
       batch.process = nil
     }
-    onEnd(unfinished, verdict ?? reason)
+    onEnd(
+      End(
+        unfinished: unfinished, hasCulprit: hasCulprit, isGuiltUncertain: isGuiltUncertain, reason: verdict ?? reason,
+        isWanted: isWanted))
   }
 }
 

@@ -9,6 +9,8 @@ public struct RendererSettings: Hashable {
   public var processes = 1
   /// How long one template may take, without what the server takes to answer its questions.
   public var timeout = Duration.seconds(30)
+  /// How long one template may take before what waits behind it is given to another process.
+  public var slowAfter: Duration { min(.seconds(1), timeout / 2) }
   /// Bytes of address space of a process.
   public var memoryBytes = 512 << 20
   /// Whether what templates read is recorded, so that results can be used again.

@@ -41,6 +41,9 @@ public final class TemplateSource {
     if untried > Self.limit { versions.remove(at: untried - 1) }
   }
 
+  /// Whether a renderer could use a version.
+  public func isProven(_ number: Int) -> Bool { goodNumber == number }
+
   /// A renderer could use a version: older ones are not needed any more.
   public func isGood(_ number: Int) {
     guard number != goodNumber, let index = versions.firstIndex(where: { $0.number == number }) else { return }

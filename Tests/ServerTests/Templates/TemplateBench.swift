@@ -37,6 +37,16 @@ enum TemplateBench {
 }
 
 extension CoreBench {
+  /// What a template of Cfg alone gives.
+  func rendered(template: String, of client: ClientName = "one.example.com") async throws -> String {
+    let requests = core.interfaces.templateGenerators.compactMap {
+      $0.templateRequest(path: repository.file(template))
+    }
+    guard let request = requests.first else { return "no such template" }
+    let made = try await core.templates.render(request, try await core.buildMetadata(client))
+    return (made as? CfgContents).map { String(decoding: $0.bytes, as: UTF8.self) } ?? "no contents"
+  }
+
   /// The text of an entry; its failure where it failed.
   func rendered(_ name: String, of client: ClientName = "one.example.com") async throws -> String {
     guard let entry = try await entry(name, of: client) else { return "no such entry" }

@@ -117,8 +117,7 @@ class Render(object):
         except MemoryError:
             recorder.trace = trace.SILENT
             # Nothing that was cut short can be relied upon: the server replaces this process.
-            return {'ok': False, 'error': 'MemoryError: the template needs more memory than allowed',
-                    'spent': 'it had too little memory'}
+            return {'ok': False, 'error': 'MemoryError', 'memory': True}
         except BaseException as error:
             recorder.trace = trace.SILENT
             return self._failure(error)
@@ -295,8 +294,8 @@ def main(descriptor, bell, first):
     channel.buffer = first
     kind, _, settings = channel.read()
     if kind != wire.START:
-    title.show()
         return 1
+    title.show()
     trace.RECORDER.start(settings['repository'])
     if settings['traced']:
         trace.install()
