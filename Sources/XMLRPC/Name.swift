@@ -15,13 +15,21 @@ public nonisolated struct Name: Hashable, Comparable, Sendable, CustomStringConv
   public func isSame(as other: String) -> Bool { Self.areSame(text, other) }
 
   /// True where two texts have the same bytes.
+  @inlinable
   public static func areSame(_ one: String, _ other: String) -> Bool {
-    var (one, other) = (one, other)
-    return one.withUTF8 { one in
-      other.withUTF8 { other in
-        one.count == other.count && order(one, other, one.count) == 0
-      }
-    }
+    // Two words make a text: its bytes where these are few, else a count and an address. Equal words, equal bytes.
+    let words = unsafeBitCast(one, to: (UInt64, UInt64).self)
+    if words == unsafeBitCast(other, to: (UInt64, UInt64).self) { return true }
+    return one.utf8.count == other.utf8.count && haveSameBytes(one.utf8, other.utf8)
+  }
+
+  /// True where two texts of one length have the same bytes. They are read in place: `withUTF8` needs a copy of a text,
+  /// with its reference counts.
+  @usableFromInline
+  static func haveSameBytes(_ one: String.UTF8View, _ other: String.UTF8View) -> Bool {
+    one.withContiguousStorageIfAvailable { bytes in
+      other.withContiguousStorageIfAvailable { order(bytes, $0, bytes.count) == 0 }
+    }.flatMap { $0 } ?? one.elementsEqual(other)
   }
 
   /// True where the bytes of one text come before those of another.
@@ -46,8 +54,10 @@ public nonisolated struct Name: Hashable, Comparable, Sendable, CustomStringConv
   public static func < (one: Name, other: Name) -> Bool { isOrdered(one.text, before: other.text) }
 
   public func hash(into hasher: inout Hasher) {
-    var text = text
-    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    let isHashed: Void? = text.utf8.withContiguousStorageIfAvailable {
+      hasher.combine(bytes: UnsafeRawBufferPointer($0))
+    }
+    if isHashed == nil { Array(text.utf8).withUnsafeBytes { hasher.combine(bytes: $0) } }
   }
 }
 

@@ -57,6 +57,24 @@ import XMLRPC
   #expect(repository.cfg.entryNames(tag: "Path") == ["/etc/motd", "/etc/none", "/etc/tie"])
 }
 
+@Test func cfgKnowsWhetherAnEntryHasATemplate() throws {
+  let repository = try CfgRepository(["etc/motd/motd": "text"], on: try EventLoop())
+  #expect(!repository.cfg.hasTemplates)
+  repository.write("${name}", "etc/motd/motd.G10_web.genshi")
+  repository.write("$name", "etc/issue/issue.cheetah")
+  #expect(repository.cfg.hasTemplates)
+  repository.delete("etc/motd/motd.G10_web.genshi")
+  #expect(repository.cfg.hasTemplates)
+  repository.delete("etc/issue/issue.cheetah")
+  #expect(!repository.cfg.hasTemplates)
+  repository.write("$name", "etc/issue/issue.cheetah")
+  #expect(repository.cfg.hasTemplates)
+  // Also where the folder goes as a whole.
+  #expect(rename(repository.directory.file("Cfg/etc/issue"), repository.directory.file("issue.away")) == 0)
+  repository.core.fileMonitor.processPending()
+  #expect(!repository.cfg.hasTemplates)
+}
+
 @Test func contentsAreSentAsTextOrBase64OrRefused() async throws {
   let repository = try CfgRepository(
     ["b/empty/empty": "", "b/markup/markup": "<a> & \r\n ]]>", "b/base/base": "text\n", "b/zero/zero": ""],

@@ -138,3 +138,10 @@ private let xi = "xmlns:xi=\"http://www.w3.org/2001/XInclude\""
   folder.write("x < y\n", to: "t.txt")
   #expect(text(of: try XIncludedDocument(path: main).document.get().root) == "<A><P>x &lt; y\n</P></A>")
 }
+
+@Test func attributesAreToldApartByTheirBytes() {
+  let element = Element("Path", ["\u{e9}": "one scalar"])
+  #expect(element["e\u{301}"] == nil)
+  element["e\u{301}"] = "two scalars"
+  #expect(element["\u{e9}"] == "one scalar" && element.attributes.count == 2)
+}

@@ -207,11 +207,12 @@ extension ServerCore {
 
   /// Begins to render the templates of all entries, so that they go to the renderers together.
   private func renderAhead(_ structures: [Element], _ metadata: ClientMetadata) {
-    guard !interfaces.templateGenerators.isEmpty else { return }
+    let generators = interfaces.templateGenerators.filter(\.hasTemplates)
+    guard !generators.isEmpty else { return }
     var requests: [TemplateRenderer.Request] = []
-    for entry in structures.lazy.flatMap(\.children) where !entry.tag.hasPrefix("Bound") {
+    for entry in structures.lazy.flatMap(\.children) where !entry.isBound {
       guard let name = entry.name else { continue }
-      for generator in interfaces.templateGenerators {
+      for generator in generators {
         let looked = entry["altsrc"] ?? name
         if let request = generator.templateRequest(tag: entry.tag, name: looked, realName: name, metadata) {
           requests.append(request)
@@ -229,7 +230,7 @@ extension ServerCore {
     logger.debug("Binding structure \(structure.name ?? "unknown") for \(metadata.hostname)")
     try await timed("BindStructure") {
       for entry in structure.children {
-        if entry.tag.hasPrefix("Bound") {
+        if entry.isBound {
           guard entry.tag != "Bound" else {
             throw PluginExecutionError("Empty tag name in \(structure.name ?? "None")")
           }

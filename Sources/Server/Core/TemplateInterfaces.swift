@@ -55,6 +55,8 @@ public protocol HelperModules: Plugin {
 
 /// A generator whose entries are templates in part: they are rendered ahead, many in one message.
 public protocol TemplateGenerator: Generator {
+  /// False where none of its entries is a template.
+  var hasTemplates: Bool { get }
   /// How an entry would be rendered for a client; nil where it is no template, or not this generator's.
   /// - Parameters:
   ///   - name: the name that is looked up: that of altsrc, where there is one.

@@ -47,7 +47,7 @@ final class DepsPlugin: Plugin, StructureValidator {
     var present: Set<Entry> = []
     for entry in structures.lazy.flatMap(\.children) {
       guard let name = entry.name else { continue }
-      let tag = entry.tag.hasPrefix("Bound") ? String(entry.tag.dropFirst(5)) : entry.tag
+      let tag = entry.isBound ? String(entry.tag.dropFirst(5)) : entry.tag
       present.insert(Entry(tag: tag, name: name))
     }
     let structure = Element("Independent")

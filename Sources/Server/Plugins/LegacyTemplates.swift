@@ -98,6 +98,8 @@ final class LegacyTemplateSet: EntrySet {
 class LegacyTemplatePlugin: GroupSpool<LegacyTemplateSet>, TemplateGenerator {
   override class var isDeprecated: Bool { true }
 
+  var hasTemplates: Bool { !entrySets.isEmpty }
+
   func templateRequest(
     tag: String, name: String, realName: String, _ metadata: ClientMetadata
   ) -> TemplateRenderer.Request? {

@@ -22,6 +22,12 @@ public final class CfgEntrySet: EntryFolder {
   private var certificates: [CfgSSLCertificateCreator] = []
   /// True where nothing but test scripts waits.
   private var isImmediate = true
+  /// True where a template is among the files.
+  private var hasTemplates = false {
+    didSet {
+      if hasTemplates != oldValue { plugin.setsWithTemplates += hasTemplates ? 1 : -1 }
+    }
+  }
   private let creating = ExclusiveTurn()
 
   init(name: String, path: String, plugin: CfgPlugin) {
@@ -66,6 +72,7 @@ public final class CfgEntrySet: EntryFolder {
   }
 
   public func stopWatching() {
+    hasTemplates = false
     for file in files.values { file.stopWatching() }
   }
 
@@ -124,6 +131,7 @@ public final class CfgEntrySet: EntryFolder {
     infos = sorted.compactMap { $0 as? CfgInfo }
     scripts = mostSpecificFirst(sorted.compactMap { $0 as? CfgTestScript })
     certificates = sorted.compactMap { $0 as? CfgSSLCertificateCreator }
+    hasTemplates = generators.contains { $0 is CfgTemplateFile }
     isImmediate = filters.isEmpty && creators.isEmpty && generators.allSatisfy(\.isImmediate)
   }
 

@@ -50,6 +50,11 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, TemplateGener
     CfgEntrySet(name: name, path: path, plugin: self)
   }
 
+  public var hasTemplates: Bool { setsWithTemplates > 0 }
+
+  /// How many entries have a template among their files; each tells of its own.
+  var setsWithTemplates = 0
+
   public func templateRequest(
     tag: String, name: String, realName: String, _ metadata: ClientMetadata
   ) -> TemplateRenderer.Request? {
