@@ -11,6 +11,17 @@ if [ "${1:-}" = --strict ]; then
   export BCFG2_REQUIRE_CLIENT
 fi
 
+# Runs the tests, and says at the end which of them failed: between thousands of lines they are not found.
+run_tests() {
+  rm -f .build/failed
+  { swift test --no-parallel "$@" 2>&1 || touch .build/failed; } | tee .build/tests.log
+  [ -e .build/failed ] || return 0
+  rm .build/failed
+  echo "failed:"
+  grep -aE '✘|↳|Fatal error|signal code' .build/tests.log || tail -n 40 .build/tests.log
+  exit 1
+}
+
 swift format lint --strict --recursive --parallel Sources Tests Package.swift
 swift build -c release
 scripts/footprint.sh
@@ -30,7 +41,9 @@ if [ "${1:-}" = --strict ]; then
   }
   # Processes that end by a fault's signal are tested below: here the sanitizer has the signals.
   # Leaks need ptrace, which containers often lack; those of descriptors and memory have tests of their own.
-  ASAN_OPTIONS=detect_leaks=0 swift test --no-parallel --sanitize=address --scratch-path $sanitized --skip-build \
+  ASAN_OPTIONS=detect_leaks=0
+  export ASAN_OPTIONS
+  run_tests --sanitize=address --scratch-path $sanitized --skip-build \
     --skip gatheredLinesSurviveACrash --skip aCrashIsOneLineOfTheLogAndTakesNoTime
 fi
-swift test --no-parallel
+run_tests
