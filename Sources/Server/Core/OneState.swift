@@ -22,6 +22,17 @@ final class ChangesOfAnAnswer {
   }
 }
 
+extension ServerCore {
+  /// Takes in a change that the making of an answer has brought about, in whichever task: it does not overtake that answer.
+  ///
+  /// - Parameter answer: the changes of that answer; nil where there is none.
+  func take(for answer: ChangesOfAnAnswer?, _ change: () -> Void) {
+    let state = repositoryGeneration
+    change()
+    answer?.count &+= repositoryGeneration &- state
+  }
+}
+
 // An answer is made of one state of the repository. Plugins may wait while they make it (for programs, name service, other
 // plugins), and an edit that comes meanwhile is taken in at once, for others: what was begun before it is then torn.
 extension ServerCore {

@@ -19,6 +19,7 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
   private var isApplying = false
 
   open var handlerName: String { "\(type(of: self)): \(folder)" }
+  open var reportsChanges: Bool { false }
 
   /// - Parameters:
   ///   - fits: whether a file of this name (not path) is a child.

@@ -204,6 +204,25 @@ import Testing
     }
   }
 
+  @Test func whatATemplateWritesDoesNotOvertakeItsOwnAnswer() async throws {
+    let template = "{% python\nj = metadata.Properties['p.json']\nj.json.append(1)\nj.write()\n%}\\\n${len(j.json)}"
+    try await TemplateBench.run(["t": template], files: ["Properties/p.json": "[]"], plugins: ["Properties"]) {
+      bench async throws in
+      // Each rendering adds one: an answer that is built again would show.
+      bench.core.templates.onReport = { _, _ in bench.monitor.processPending() }
+      for number in 1...3 {
+        #expect(try await bench.rendered("/t") == "\(number)")
+        #expect(
+          try JSONValue(json: bench.text("Properties/p.json")) == .array(Array(repeating: .integer(1), count: number)))
+      }
+      // An edit by somebody else counts.
+      bench.edit("Properties/p.json", "[1, 1, 1, 1, 1, 1]")
+      #expect(try await bench.rendered("/t") == "7")
+      bench.edit("Properties/p.json", "[1, 1, 1, 1, 1, 1, 1]")
+      #expect(try await bench.rendered("/t") == "8")
+    }
+  }
+
   @Test func yamlIsReadAndMissingKeysFail() async throws {
     let files = ["Properties/y.yaml": "a: [1, 2]\nb: {c: x}\n"]
     try await TemplateBench.run(

@@ -9,7 +9,7 @@ import EventLoop
 public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
   public override class var name: String { "Properties" }
 
-  private var files: DirectoryBacked<FileBacked>!
+  private var files: PropertiesFolder!
   /// What every client gets until a file changes.
   private var data = PropertiesData(files: [:], sources: [:])
 
@@ -17,7 +17,7 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
     try super.init(core: core)
     let monitor = core.fileMonitor
     let logger = logger
-    files = DirectoryBacked(
+    files = PropertiesFolder(
       folder: folder, monitor: monitor, logger: logger,
       fits: { name in ["xml", "json", "yaml", "yml", "xsd"].contains { name.hasSuffix(".\($0)") } },
       makeChild: { [unowned core] path in
@@ -32,6 +32,7 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
       })
     files.onChange = { [unowned self] in
       collect()
+      // Which tells of the change, too.
       self.core.expireMetadataCache()
     }
     files.watch()
@@ -73,8 +74,7 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
     }
     do {
       if file is XMLPropertyFile { _ = try RepositoryXML.parse(bytes, path: file.path) }
-      try await core.loop.fileWriter.overwrite(
-        file.path, with: bytes, mode: .ordinary, limitBytes: FileBacked.fileLimitBytes)
+      try await overwrite(file, name, with: bytes)
     } catch {
       throw PluginExecutionError("Failed to write \(file.path): \(error)")
     }
@@ -95,14 +95,54 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
     let bytes = WireWriter.xml(root, isPretty: true)
     do {
       _ = try RepositoryXML.parse(bytes, path: file.path)
-      try await core.loop.fileWriter.overwrite(
-        file.path, with: bytes, mode: .ordinary, limitBytes: FileBacked.fileLimitBytes)
+      try await overwrite(file, name, with: bytes)
     } catch {
       let message = "Failed to write \(file.path): \(error)"
       logger.error("\(message)")
       throw PluginExecutionError(
         message, forClients: "Failed to write \(core.textForClients(error, writing: file.path))")
     }
+  }
+}
+
+extension PropertiesPlugin {
+  /// Replaces a file and takes it in. Later answers are made with it; that in whose making it is written goes on with what
+  /// it began with, and is not overtaken by it.
+  private func overwrite(_ file: FileBacked, _ name: String, with bytes: [UInt8]) async throws(FileWriteError) {
+    let answer = ChangesOfAnAnswer.current
+    try await core.loop.fileWriter.overwrite(
+      file.path, with: bytes, mode: .ordinary, limitBytes: FileBacked.fileLimitBytes
+    ) { [self] in
+      core.take(for: answer) { files.takeWritten(bytes, to: name) }
+    }
+  }
+}
+
+/// The folder of the plugin, which knows what the server itself wrote there: the file monitor tells nothing new of it.
+private final class PropertiesFolder: DirectoryBacked<FileBacked> {
+  /// By path below the folder, what was written there last; forgotten with the next edit.
+  private var written: NameTable<[UInt8]> = [:]
+
+  /// The plugin says what has changed, by `onChange`.
+  override var reportsChanges: Bool { true }
+
+  func takeWritten(_ bytes: [UInt8], to name: String) {
+    written[name] = nil
+    let path = folder + "/" + name
+    super.handleEvent(FileEvent(action: .changed, path: path, relativePath: name, isDirectory: false))
+    changesApplied()
+    written[name] = bytes
+  }
+
+  override func handleEvent(_ event: FileEvent) {
+    if let bytes = written[event.relativePath] {
+      let isOurs =
+        event.action != .deleted
+        && (try? AtomicFile.readFile(event.path, limitBytes: FileBacked.fileLimitBytes)) == bytes
+      if isOurs { return }
+    }
+    for name in written.keys where RepositoryPath.isSameOrBelow(name, event.relativePath) { written[name] = nil }
+    super.handleEvent(event)
   }
 }
 
