@@ -2,6 +2,17 @@ import CLinux
 import Glibc
 
 extension Settings {
+  /// Looks whether renderers can be given to `[templates] user`, by a process of a user that may give up its privileges.
+  ///
+  /// - Throws: `SettingsError` where that needs root, and the server runs as another user.
+  func requireRendererUser(startedAs user: UInt32 = geteuid()) throws(SettingsError) {
+    let own = user == 0 ? self.user : user
+    guard own != 0, let wanted = value("templates", "user")?.value.integer, wanted != Int(own) else { return }
+    throw wrongValue(
+      "templates", "user", value: "\(wanted)",
+      allowed: "nothing but the server's own user, \(own): only a server that runs as root can start others' processes")
+  }
+
   /// `[templates] cache_size`; 0 where results are not kept.
   var keptTemplateBytes: Int {
     value("templates", "cache")?.value.text == "never" ? 0 : value("templates", "cache_size")?.value.integer ?? 64 << 20

@@ -38,6 +38,7 @@ public final class ServerProcess {
       throw settings.wrongValue(
         "server", "backend", value: settings.backend, allowed: "builtin, multiprocessing, best; CherryPy is Python's")
     }
+    try settings.requireRendererUser()
   }
 
   /// Runs until a signal ends the server. Returns the exit status.
@@ -130,7 +131,11 @@ public final class ServerProcess {
     Log.gather(on: loop)
     defer { Log.endGathering(on: loop) }
     let core = makeCore(loop, first, resolver)
-    core.readSettings = { [options] in try Settings.load(options) }
+    core.readSettings = { [options] in
+      let fresh = try Settings.load(options)
+      try fresh.requireRendererUser()
+      return fresh
+    }
     core.onSettingsTaken = { [unowned self, unowned core] in take($1, insteadOf: $0, core) }
     self.core = core
     // Before the repository is read: a signal during a long start is not lost.

@@ -210,6 +210,9 @@ nonisolated extension Settings {
     authentication = text("communication", "authentication") ?? authentication
     if case .location(let found)? = value("components", "bcfg2")?.value { location = found }
     encoding = text("components", "encoding") ?? encoding
+    guard TextEncoding(encoding).isKnown else {
+      throw wrongValue("components", "encoding", value: encoding, allowed: "an encoding that iconv has: iconv -l")
+    }
 
     logPath = text("logging", "path")
     logsToSyslog = flag("logging", "syslog")

@@ -18,6 +18,14 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
     }
   }
 
+  /// Whether text can be read in it.
+  public var isKnown: Bool {
+    guard case .other(let name) = self else { return true }
+    guard let converter = iconv_open("UTF-8", name), Int(bitPattern: converter) != -1 else { return false }
+    iconv_close(converter)
+    return true
+  }
+
   /// The bytes as UTF-8.
   ///
   /// - Throws: `TextEncodingError` with the offset of the first byte that is no character.
