@@ -173,6 +173,7 @@ open class ServerCore: FileEventHandler {
   public func run() async throws {
     let start = MonotonicTime.now()
     do {
+      if !isChild { templates.checks.gather() }
       try loadPlugins()
       fileMonitor.add(settings.configurationFile, recursive: false, handler: self)
       startPerformanceLog()
@@ -183,6 +184,7 @@ open class ServerCore: FileEventHandler {
       try await repositoryLoaded()
       guard !isShutDown else { return }
       try await serve()
+      templates.checks.begin()
     } catch {
       hasFailed = true
       shutdown()

@@ -59,6 +59,12 @@ public final class TemplateRenderer {
   var answers = QueryAnswers()
   /// Called with what each rendering read.
   public var onReport: ((_ path: String, Report) -> Void)?
+  /// Called with each template that failed for a client, or cannot be loaded, and why.
+  var onFailed: ((_ path: String, _ reason: String) -> Void)?
+  /// Loads templates when they were read.
+  private(set) lazy var checks = TemplateChecks(self)
+  /// Whether `[templates] user` does not count: for who starts renderers as what they are.
+  var keepsUser = false
   /// Whether files that templates write are left as they are: for who only wants to see.
   public var dropsWrites = false
 
@@ -68,7 +74,7 @@ public final class TemplateRenderer {
   private var current: RendererPool?
   private var retired: [RendererPool] = []
   private var loggedOnce: Set<String> = []
-  private static var lastSerial: UInt64 = 0
+  static var lastSerial: UInt64 = 0
   /// Bytes of a line that a template logs, at most.
   private static let logLineBytes = 4096
   /// Bytes of what is recorded of one rendering, at most: one that read more is not kept. renderer/trace.py stops sooner.
@@ -83,6 +89,8 @@ public final class TemplateRenderer {
   /// The processes; started when the first template needs one.
   var pool: RendererPool {
     if let current { return current }
+    var settings = settings
+    if keepsUser { settings.user = nil }
     let pool = RendererPool(settings, on: core.loop)
     pool.onFailure = { [logger] process, template, reason in
       let place = (process == 0 ? "" : "renderer \(process): ") + (template.map { "\($0): " } ?? "")
@@ -119,6 +127,7 @@ public final class TemplateRenderer {
   }
 
   func shutdown() {
+    checks.end()
     for pool in retired { pool.close() }
     current?.close()
     current = nil
@@ -245,10 +254,12 @@ public final class TemplateRenderer {
         let pending = all[index]
         if pending.request.source.isBad(pending.version.number) {
           logger.error("\(pending.request.source.path): Failed to load template: \(reason)")
+          onFailed?(pending.request.source.path, reason)
         }
         unusable.append(pending)
       case .result(let index, .failed(let failure)):
         metadata.dependOnMore()
+        onFailed?(all[index].request.source.path, failure.description)
         all[index].finish(.failure(TemplateFailure(failure)))
       case .result(let index, .rendered(let rendering)):
         await take(rendering, all[index], metadata)
@@ -336,7 +347,7 @@ public final class TemplateRenderer {
     }
   }
 
-  private func log(_ line: TemplateValue) {
+  func log(_ line: TemplateValue) {
     guard let whole = line["text"]?.text else { return }
     let text = String(decoding: whole.utf8.prefix(Self.logLineBytes), as: UTF8.self)
     if let once = line["once"]?.text {

@@ -48,7 +48,7 @@ open class StructFile: XMLFileBacked {
       templateSource = nil
       return
     }
-    let source = templateSource ?? TemplateSource(path: path)
+    let source = templateSource ?? TemplateSource(path: path, isTemplateIn13: isTemplateIn13)
     source.update(bytes)
     templateSource = source
   }

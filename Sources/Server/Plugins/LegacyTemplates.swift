@@ -2,8 +2,10 @@ import Logging
 
 /// A template of a folder of TGenshi or TCheetah.
 final class LegacyTemplateFile: SpecificData {
+  /// What it is, from its name.
+  fileprivate(set) var kind: TemplateJob.Kind?
   /// Made with the first contents.
-  private(set) lazy var source = TemplateSource(path: path)
+  private(set) lazy var source = TemplateSource(path: path, kind: kind ?? .genshi)
 
   override func index() {
     if let data { source.update(data) }
@@ -23,7 +25,12 @@ final class LegacyTemplateSet: EntrySet {
     super.init(
       baseName: "template", folder: path, defaults: Self.defaults(core.settings),
       compatibility: core.settings.compatibility, monitor: core.fileMonitor, logger: plugin.logger
-    ) { [logger = plugin.logger] in LegacyTemplateFile(path: $0, specificity: $1, logger: logger) }
+    ) { [logger = plugin.logger] path, specificity in
+      let file = LegacyTemplateFile(path: path, specificity: specificity, logger: logger)
+      let name = RepositoryPath.name(of: path)
+      file.kind = kinds.first { Specificity(fileName: name, baseName: "template" + $0.ending) != nil }?.kind
+      return file
+    }
     renderer = { [unowned core] in core.xmlTemplateRenderer }
   }
 
@@ -39,11 +46,6 @@ final class LegacyTemplateSet: EntrySet {
     kinds.lazy.compactMap { Specificity(fileName: name, baseName: self.baseName + $0.ending) }.first
   }
 
-  private func kind(_ file: SpecificData) -> TemplateJob.Kind? {
-    let name = RepositoryPath.name(of: file.path)
-    return kinds.first { Specificity(fileName: name, baseName: baseName + $0.ending) != nil }?.kind
-  }
-
   override var binder: EntryBinder { .later { [self] in try await bind($0, $1) } }
 
   /// How an entry is rendered for a client.
@@ -57,7 +59,7 @@ final class LegacyTemplateSet: EntrySet {
   }
 
   private func request(for name: String, _ file: LegacyTemplateFile) -> TemplateRenderer.Request? {
-    guard let kind = kind(file) else { return nil }
+    guard let kind = file.kind else { return nil }
     let encoding = TextEncoding(plugin.core.settings.encoding)
     return TemplateRenderer.Request(
       kind: kind, source: file.source, entryName: name, limitBytes: 64 << 20

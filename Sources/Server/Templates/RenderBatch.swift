@@ -28,6 +28,8 @@ public struct TemplateJob: Hashable, Sendable {
   public var isEncrypted = false
   /// Variables by provider; nil values: those of the helper modules.
   public var variables: [Provider] = []
+  /// Whether it is loaded and not rendered: what is wrong with it for whichever client is found.
+  public var onlyLoads = false
   /// Whether this version was rendered before, for whichever client.
   public var isProven = false
 
@@ -53,6 +55,7 @@ public struct TemplateJob: Hashable, Sendable {
     ]
     if let name { members.append(.init("name", .text(name))) }
     if isEncrypted { members.append(.init("is_encrypted", true)) }
+    if onlyLoads { members.append(.init("loads", true)) }
     if !variables.isEmpty {
       let list = variables.map { [.text($0.name), $0.values.map { .record($0) } ?? .none] as TemplateValue }
       members.append(.init("variables", .list(list)))
@@ -87,10 +90,13 @@ public struct RenderFailure: Error, Sendable, CustomStringConvertible {
   public let description: String
   /// It raised Genshi's TemplateError, on purpose or because it is wrong.
   public var isTemplateError = false
+  /// Python lacks a library.
+  public var isMissingLibrary = false
 
-  public init(_ description: String, isTemplateError: Bool = false) {
+  public init(_ description: String, isTemplateError: Bool = false, isMissingLibrary: Bool = false) {
     self.description = description
     self.isTemplateError = isTemplateError
+    self.isMissingLibrary = isMissingLibrary
   }
 }
 

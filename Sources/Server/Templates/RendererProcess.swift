@@ -416,7 +416,10 @@ extension RenderResult {
       self =
         value["load"]?.bool == true
         ? .unusable(error)
-        : .failed(RenderFailure(error, isTemplateError: value["is_template_error"]?.bool ?? false))
+        : .failed(
+          RenderFailure(
+            error, isTemplateError: value["is_template_error"]?.bool ?? false,
+            isMissingLibrary: value["missing"]?.bool ?? false))
       return
     }
     guard let output = value["output"]?.contents else { return nil }

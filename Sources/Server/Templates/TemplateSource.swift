@@ -18,14 +18,25 @@ public final class TemplateSource {
   /// Versions that were not tried yet, at most; an older one is forgotten.
   private static let limit = 3
   private static var lastNumber = 0
+  /// Who is told of each new version.
+  static var observers: [ObjectIdentifier: (TemplateSource) -> Void] = [:]
 
   /// Absolute path of the file.
   public let path: String
+  public let kind: TemplateJob.Kind
+  public let isEncrypted: Bool
+  /// Whether the file is a template in 1.3, too.
+  public let isTemplateIn13: Bool
   /// Newest first: those that may be usable.
   public private(set) var versions: [Version] = []
   private var goodNumber: Int?
 
-  public init(path: String) { self.path = path }
+  public init(path: String, kind: TemplateJob.Kind = .xml, isEncrypted: Bool = false, isTemplateIn13: Bool = true) {
+    self.path = path
+    self.kind = kind
+    self.isEncrypted = isEncrypted
+    self.isTemplateIn13 = isTemplateIn13
+  }
 
   /// A number for a version of something that templates read.
   public static func nextNumber() -> Int {
@@ -39,6 +50,7 @@ public final class TemplateSource {
     versions.insert(Version(number: Self.nextNumber(), bytes: bytes), at: 0)
     let untried = versions.prefix { $0.number != goodNumber }.count
     if untried > Self.limit { versions.remove(at: untried - 1) }
+    for tell in Self.observers.values { tell(self) }
   }
 
   /// Whether a renderer could use a version.

@@ -9,7 +9,7 @@ final class CfgTemplateFile: CfgGenerator {
   init(path: String, specificity: Specificity, kind: TemplateJob.Kind, isEncrypted: Bool, plugin: CfgPlugin) {
     self.kind = kind
     self.isEncrypted = isEncrypted
-    source = TemplateSource(path: path)
+    source = TemplateSource(path: path, kind: kind, isEncrypted: isEncrypted)
     super.init(path: path, specificity: specificity, plugin: plugin)
   }
 

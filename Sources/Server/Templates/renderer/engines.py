@@ -245,7 +245,7 @@ def cheetah():
     return _CHEETAH
 
 
-def _cheetah(render, path, source):
+def _cheetah_code(render, path, source):
     parts = cheetah()
     text = source['data'].decode(render.session.settings['encoding'])
     found = KEPT.get(('cheetah', path), source['version'])
@@ -260,7 +260,11 @@ def _cheetah(render, path, source):
         sys.modules.pop(made.__module__, None)
         found = (compile_code(code, path), name, code.splitlines(), RECORDER.source(text, path))
         KEPT.put(('cheetah', path), source['version'], found)
-    code, name, render.generated_lines, reasons = found
+    return found
+
+
+def _cheetah(render, path, source):
+    code, name, render.generated_lines, reasons = _cheetah_code(render, path, source)
     render.note_reasons(reasons)
     module = type(sys)(name)
     module.__file__ = path
@@ -342,16 +346,22 @@ def jinja2():
     return _JINJA
 
 
-def _jinja2(render, path, source):
+def _load_jinja2(render, path, source):
+    try:
+        return jinja2()['environment'].get_template(path)
+    except Exception as error:
+        raise LoadError(errors.describe_loading(error, path, source['data']))
+
+
+def _jinja2(render, path, source, only_loads=False):
     parts = jinja2()
     loader = parts['loader']
     earlier = loader.render, loader.main
     loader.render, loader.main = render, (path, source)
     try:
-        try:
-            template = parts['environment'].get_template(path)
-        except Exception as error:
-            raise LoadError(errors.describe_loading(error, path, source['data']))
+        template = _load_jinja2(render, path, source)
+        if only_loads:
+            return None
         render.note_reasons(RECORDER.source(source['data'].decode('utf-8', 'replace'), path))
         parts = template.generate(**render.text_variables(path, path_is_file=False))
         return encoded(render, joined(parts, render.limit))
@@ -362,4 +372,16 @@ def _jinja2(render, path, source):
 KINDS = {
     'genshi': _text_genshi('NewTextTemplate'), 'old-genshi': _text_genshi('OldTextTemplate'), 'genshi-xml': _xml_text,
     'xml': _xml, 'cheetah': _cheetah, 'jinja2': _jinja2,
+}
+
+
+def _load_genshi(name):
+    return lambda render, path, source: load_genshi(render, name, path, source)
+
+
+# What finds the errors that a template has for whichever client.
+LOADS = {
+    'genshi': _load_genshi('NewTextTemplate'), 'old-genshi': _load_genshi('OldTextTemplate'),
+    'genshi-xml': _load_genshi('MarkupTemplate'), 'xml': _load_genshi('MarkupTemplate'), 'cheetah': _cheetah_code,
+    'jinja2': lambda render, path, source: _jinja2(render, path, source, only_loads=True),
 }

@@ -31,6 +31,7 @@ class Render(object):
         self.limit = item['limit']
         self.is_encrypted = item.get('is_encrypted', False)
         self.variables = item.get('variables', ())
+        self.only_loads = item.get('loads', False)
         self.helper_serial = message.get('helpers')
         self.log_lines = 0
         self.trace = trace.Trace() if session.is_traced else trace.SILENT
@@ -104,6 +105,9 @@ class Render(object):
         try:
             self.source = self.session.source(self)
             recorder.trace = self.trace
+            if self.only_loads:
+                engines.LOADS[self.kind](self, self.path, self.source)
+                return {'ok': True, 'output': wire.Bytes(b'')}
             output = engines.KINDS[self.kind](self, self.path, self.source)
             return self._result(output)
         except wire.Closed:
@@ -111,7 +115,7 @@ class Render(object):
         except engines.LoadError as error:
             return {'ok': False, 'load': True, 'error': u'%s' % (error,)}
         except engines.Missing as error:
-            return {'ok': False, 'error': u'%s' % (error,)}
+            return {'ok': False, 'error': u'%s' % (error,), 'missing': True}
         except engines.OutputLimit as error:
             return {'ok': False, 'error': u'%s' % (error,)}
         except MemoryError:
