@@ -23,6 +23,7 @@ enum BcfgServer {
       if let file = options.renderFile, let client = options.renderClient {
         exit(try TemplateTool.run(options, file: file, client: client))
       }
+      if options.checksTemplates { exit(try TemplateCheck.run(options)) }
       exit(try ServerProcess(options).run())
     } catch {
       fail("bcfg2-server: \(error)\n", status: 1)

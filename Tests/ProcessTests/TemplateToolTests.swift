@@ -34,8 +34,12 @@ import Testing
     func render(_ file: String, of client: String = "one.example.com") async throws -> (
       status: Int32, out: String, error: [String]
     ) {
+      try await run(["--render", file, "--client", client])
+    }
+
+    func run(_ arguments: [String]) async throws -> (status: Int32, out: String, error: [String]) {
       let result = try await ChildProcess.run(
-        [Project.server, "-C", folder.file("bcfg2.conf"), "--render", file, "--client", client],
+        [Project.server, "-C", folder.file("bcfg2.conf")] + arguments,
         timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
       let lines = String(decoding: result.standardError, as: UTF8.self)
         .replacing(folder.file("repo"), with: "REPO").split(separator: "\n").map(String.init)
@@ -129,6 +133,58 @@ import Testing
         outputLimitBytes: 1 << 16, on: loop)
       #expect(alone.status == .exited(2))
       #expect(String(decoding: alone.standardError, as: UTF8.self).contains("--render and --client need each other"))
+    }
+  }
+
+  @Test func itsOwnOutputIsShownAndNothingOfOthers() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = Bench(
+        [
+          "Cfg/t/t.genshi": "{% python\nprint('looked up')\n%}\\\nx", "Bundler/broken.xml": "<Bundle>",
+          "Cfg/other/other.genshi": "${1 +}",
+        ], on: loop)
+      let result = try await bench.render("Cfg/t/t.genshi")
+      #expect(result.out == "x" && result.status == 0)
+      #expect(result.error.contains("REPO/Cfg/t/t.genshi: looked up"), "\(result.error)")
+      #expect(!result.error.contains { $0.contains("broken") || $0.contains("other") }, "\(result.error)")
+    }
+  }
+
+  @Test func allTemplatesAreCheckedForOneClientOfEachProfile() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = Bench(
+        [
+          "Metadata/groups.xml": "<Groups><Group name='base' profile='true'><Bundle name='b'/></Group>"
+            + "<Group name='db' profile='true'><Bundle name='b'/><Bundle name='x'/></Group></Groups>",
+          "Metadata/clients.xml": "<Clients><Client name='a.example.com' profile='base'/>"
+            + "<Client name='b.example.com' profile='base'/><Client name='c.example.com' profile='db'/></Clients>",
+          "Bundler/b.xml": "<Bundle><Path name='/good'/><Path name='/db'/></Bundle>",
+          "Bundler/x.xml":
+            "<Bundle xmlns:py='http://genshi.edgewall.org/'>\n<Path py:for='n in nosuch' name='$n'/></Bundle>",
+          "Cfg/good/good.genshi": "$name", "Cfg/unused/unused.genshi": "x\n${1 +}\n", "Cfg/idle/idle.jinja2": "x",
+          "Cfg/db/db.genshi": "a\n${1 / (metadata.profile != 'db')}\n",
+        ], on: loop)
+      let before = bench.state()
+      let result = try await bench.run(["--check-templates"])
+      let lines = result.out.replacing(bench.folder.file("repo"), with: "REPO").split(separator: "\n").map(String.init)
+      #expect(
+        lines == [
+          "REPO/Bundler/x.xml: UndefinedError: \"nosuch\" not defined at '<Expression 'iter(nosuch)'>' "
+            + "(REPO/Bundler/x.xml, line 2) (for c.example.com)",
+          "REPO/Cfg/db/db.genshi: ZeroDivisionError: integer division or modulo by zero at "
+            + "'${1 / (metadata.profile != 'db')}' (REPO/Cfg/db/db.genshi, line 2) (for c.example.com)",
+          "REPO/Cfg/unused/unused.genshi: invalid syntax (REPO/Cfg/unused/unused.genshi, line 2)",
+          "REPO/Cfg/idle/idle.jinja2: rendered for none of these clients, only loaded",
+          "5 templates, 2 clients: 1 rendered, 3 failed",
+        ], "\(lines) \(result.error)")
+      #expect(result.status == 1 && result.error == [])
+      #expect(bench.state() == before)
+      let one = try await bench.run(["--check-templates", "--client", "b.example.com"])
+      #expect(one.out.contains("5 templates, 1 clients: ") && !one.out.contains("c.example.com"))
+      for path in ["Bundler/x.xml", "Cfg/db/db.genshi", "Cfg/unused/unused.genshi"] {
+        bench.folder.write(path.hasSuffix("xml") ? "<Bundle/>" : "x", to: "repo/" + path)
+      }
+      #expect(try await bench.run(["--check-templates"]).status == 0)
     }
   }
 

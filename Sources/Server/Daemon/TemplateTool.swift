@@ -1,5 +1,6 @@
 import EventLoop
 import Glibc
+import Logging
 
 /// `bcfg2-server --render FILE --client NAME`: renders one template as the server would, and tells what it read.
 ///
@@ -11,28 +12,92 @@ public enum TemplateTool {
     override var isChild: Bool { true }
   }
 
+  /// What concerns the template: what it logs and prints, and warnings that name its file.
+  private nonisolated final class ItsLog: LogSink {
+    let name = "console"
+    private let path: String
+    private let console = ConsoleLog()
+
+    init(_ path: String) { self.path = path }
+
+    var dropped: Int { console.dropped }
+
+    func write(_ record: LogRecord) {
+      let isWarning = record.level.rank >= Logger.Level.warning.rank
+      if record.label == "Templates" || (isWarning && record.message.contains(path)) { console.write(record) }
+    }
+  }
+
   /// Prints the output on standard output, what was read on standard error. Returns the exit status: 0, or 1 where the
   /// template failed.
   ///
   /// - Throws: `SettingsError`.
   public static func run(_ options: CommandLineOptions, file: String, client: String) throws -> Int32 {
+    let settings = try settings(options)
+    let path = path(file, settings)
+    // Progress, and what concerns others, is for who asks for it.
+    let level = LogSetup.level(settings)
+    if level == .warning {
+      Log.router.configure([(ItsLog(path), .info)], standard: .info)
+    } else {
+      Log.router.configure([(ConsoleLog(), level)], standard: level)
+    }
+    return try EventLoop.runAsMain { loop in
+      do {
+        return try await withCore(settings, on: loop) { try await render(path, client, $0) }
+      } catch {
+        say("bcfg2-server: \(error)")
+        return 1
+      }
+    }
+  }
+
+  /// The settings of a process that only reads, and a log on standard error.
+  ///
+  /// - Throws: `SettingsError`; `SystemError` where there can be no log.
+  static func settings(_ options: CommandLineOptions) throws -> Settings {
     var settings = try Settings.load(options)
     settings.logPath = nil
     settings.logsToSyslog = false
     settings.pidFile = nil
     try LogSetup.bootstrap(settings)
     AtomicFile.refuseWrites(below: settings.repository)
-    // Progress is for who asks for it.
-    let level = LogSetup.level(settings)
-    Log.router.configure([(ConsoleLog(), level)], standard: level)
-    return try EventLoop.runAsMain { loop in
-      do {
-        return try await render(settings, path(file, settings), client, on: loop)
-      } catch {
-        say("bcfg2-server: \(error)")
-        return 1
-      }
+    return settings
+  }
+
+  /// Has a core with the repository read, as long as the body takes.
+  ///
+  /// - Throws: `CoreInitError`; what the body throws.
+  static func withCore<Result>(
+    _ settings: Settings, on loop: EventLoop, _ body: (ServerCore) async throws -> Result
+  ) async throws -> Result {
+    guard let monitor = FileMonitorFactory.make("pseudo", ignoring: settings.ignoredFiles, on: loop) else {
+      throw CoreInitError("Failed to instantiate fam driver pseudo")
     }
+    let resolver = HostResolver(on: loop)
+    let core = ReadingCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
+    defer {
+      core.shutdown()
+      resolver.shutdown()
+    }
+    core.templates.checks.gather()
+    core.templates.dropsWrites = true
+    // An administrator who is not root sees what the template gives to an own process.
+    core.templates.keepsUser = geteuid() != 0
+    try core.loadPlugins()
+    core.blockForFileEvents(handlesEvents: true)
+    return try await body(core)
+  }
+
+  /// A client that the server knows.
+  ///
+  /// - Throws: `MetadataConsistencyError`.
+  static func client(_ name: String, _ core: ServerCore) throws -> ClientName {
+    guard let client = try? ClientName(recorded: name), core.metadata.knowsClient(client) else {
+      throw MetadataConsistencyError("there is no client \(name)")
+    }
+    return client
   }
 
   /// The path as the server has it. One that is not absolute is below the working folder, or below the repository.
@@ -52,28 +117,10 @@ public enum TemplateTool {
     return String(cString: resolved)
   }
 
-  private static func render(
-    _ settings: Settings, _ path: String, _ client: String, on loop: EventLoop
-  ) async throws -> Int32 {
-    guard let monitor = FileMonitorFactory.make("pseudo", ignoring: settings.ignoredFiles, on: loop) else {
-      throw CoreInitError("Failed to instantiate fam driver pseudo")
-    }
-    let resolver = HostResolver(on: loop)
-    let core = ReadingCore(
-      settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
-    defer {
-      core.shutdown()
-      resolver.shutdown()
-    }
-    try core.loadPlugins()
-    core.blockForFileEvents(handlesEvents: true)
+  private static func render(_ path: String, _ client: String, _ core: ServerCore) async throws -> Int32 {
     let request = try request(path, core)
-    guard let name = try? ClientName(recorded: client), core.metadata.knowsClient(name) else {
-      throw MetadataConsistencyError("there is no client \(client)")
-    }
-    let metadata = try await core.buildMetadata(name)
+    let metadata = try await core.buildMetadata(try self.client(client, core))
     core.templates.onReport = { reported, report in if reported == path { tell(report) } }
-    core.templates.dropsWrites = true
     guard let output = try await core.templates.render(request, metadata) as? Output else { return 1 }
     var rest = output.bytes[...]
     while !rest.isEmpty {
@@ -141,7 +188,7 @@ public enum TemplateTool {
     }
   }
 
-  private static func say(_ line: String) {
+  static func say(_ line: String) {
     var text = line + "\n"
     text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }

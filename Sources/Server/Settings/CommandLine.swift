@@ -26,7 +26,9 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   public var pidFile: String?
   /// `--render`: a template to render in place of serving.
   public var renderFile: String?
-  /// `--client`: whom it is rendered for.
+  /// `--check-templates`: renders all templates in place of serving.
+  public var checksTemplates = false
+  /// `--client`: whom templates are rendered for.
   public var renderClient: String?
   /// Values that win over the file's.
   public internal(set) var values: [SettingDefinition.Place: Value] = [:]
@@ -67,7 +69,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   }
 
   enum Action {
-    case configuration, pidFile, help, version, render, client
+    case configuration, pidFile, help, version, render, checkTemplates, client
     /// Sets an option of the file to the argument.
     case set(String, String)
     /// A flag: sets an option of the file to this text.
@@ -120,7 +122,12 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     .init(
       short: nil, long: "render", argument: "FILE", action: .render,
       help: "Render one template, print the output and, on standard error, what it read; do not serve"),
-    .init(short: nil, long: "client", argument: "NAME", action: .client, help: "The client that --render renders for"),
+    .init(
+      short: nil, long: "check-templates", argument: nil, action: .checkTemplates,
+      help: "Render all templates for one client of each profile, print what fails; do not serve"),
+    .init(
+      short: nil, long: "client", argument: "NAME", action: .client,
+      help: "The client that --render renders for, or the only one of --check-templates"),
     .init(short: "h", long: "help", argument: nil, action: .help, help: "Print this and exit"),
     .init(short: nil, long: "version", argument: nil, action: .version, help: "Print the version and exit"),
   ]
@@ -146,17 +153,23 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
         case .configuration: result.configurationFile = argument
         case .pidFile: result.pidFile = argument
         case .render: result.renderFile = argument
+        case .checkTemplates: result.checksTemplates = true
         case .client: result.renderClient = argument
         case .set(let section, let name): result.set(section, name, to: argument ?? "", typed: typed)
         case .flag(let section, let name, let text): result.set(section, name, to: text, typed: typed)
         }
       }
-      if (result.renderFile == nil) != (result.renderClient == nil) {
-        return .usage(
-          "\(program): --render and --client need each other\nTry '\(program) --help' for more information.\n")
+      if let problem = result.problem {
+        return .usage("\(program): \(problem)\nTry '\(program) --help' for more information.\n")
       }
       return .run(result)
     }
+  }
+
+  /// What is wrong with options that do not go together; nil: nothing.
+  private var problem: String? {
+    if checksTemplates { return renderFile == nil ? nil : "--render and --check-templates exclude each other" }
+    return (renderFile == nil) == (renderClient == nil) ? nil : "--render and --client need each other"
   }
 
   /// The text of `--help`.

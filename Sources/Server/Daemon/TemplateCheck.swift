@@ -1,0 +1,101 @@
+import EventLoop
+
+/// `bcfg2-server --check-templates`: renders all templates for one client of each profile, and tells what fails.
+///
+/// For who moves a repository over, or changes much of it. Like `TemplateTool` it serves nobody and writes nothing. Entries
+/// are not bound as for an answer, which would make keys and run programs: what is rendered are structures, the files of
+/// Cfg, and what generators of other entries ask for. Templates that no such client gets are loaded.
+public enum TemplateCheck {
+  private final class Findings {
+    var rendered: Set<String> = []
+    var failed: Set<String> = []
+    var lines: [String] = []
+    var told: Set<String> = []
+    var problems = 0
+
+    func fail(_ path: String, _ reason: String, for client: String?) {
+      failed.insert(path)
+      guard told.insert("\(path)\n\(reason)").inserted else { return }
+      lines.append("\(path): \(reason)" + (client.map { " (for \($0))" } ?? ""))
+    }
+  }
+
+  /// Prints a line for each failure, and one at the end. Returns the exit status: 0, or 1 where a template failed.
+  ///
+  /// - Throws: `SettingsError`.
+  public static func run(_ options: CommandLineOptions) throws -> Int32 {
+    let settings = try TemplateTool.settings(options)
+    let level = LogSetup.level(settings)
+    Log.router.configure([(ConsoleLog(), level == .warning ? .critical : level)], standard: .critical)
+    return try EventLoop.runAsMain { loop in
+      do {
+        return try await TemplateTool.withCore(settings, on: loop) { core in
+          try await check(core, only: options.renderClient)
+        }
+      } catch {
+        TemplateTool.say("bcfg2-server: \(error)")
+        return 1
+      }
+    }
+  }
+
+  private static func check(_ core: ServerCore, only client: String?) async throws -> Int32 {
+    let findings = Findings()
+    core.templates.onReport = { path, _ in findings.rendered.insert(path) }
+    let clients =
+      if let client { [try TemplateTool.client(client, core)] } else { await oneOfEachProfile(core, findings) }
+    for name in clients {
+      core.templates.onFailed = { findings.fail($0, $1, for: name.text) }
+      do {
+        try await render(for: name, core)
+      } catch {
+        findings.problems += 1
+        findings.lines.append("\(name): \(error)")
+      }
+    }
+    core.templates.onFailed = { findings.fail($0, $1, for: nil) }
+    let loaded = await core.templates.checks.load(except: findings.rendered.union(findings.failed))
+    for line in findings.lines { print(line) }
+    for path in loaded where !findings.failed.contains(path) {
+      print("\(path): rendered for none of these clients, only loaded")
+    }
+    let count = findings.rendered.union(findings.failed).union(loaded).count
+    print(
+      "\(count) templates, \(clients.count) clients: \(findings.rendered.subtracting(findings.failed).count) rendered, "
+        + "\(findings.failed.count) failed")
+    return findings.failed.isEmpty && findings.problems == 0 ? 0 : 1
+  }
+
+  /// The first client of each profile, by name.
+  private static func oneOfEachProfile(_ core: ServerCore, _ findings: Findings) async -> [ClientName] {
+    var byProfile: [String: ClientName] = [:]
+    for name in await core.metadata.listClients().sorted(by: { $0.text < $1.text }) {
+      do {
+        let profile = try await core.buildMetadata(name).profile ?? ""
+        if byProfile[profile] == nil { byProfile[profile] = name }
+      } catch {
+        findings.problems += 1
+        findings.lines.append("\(name): \(error)")
+      }
+    }
+    return byProfile.values.sorted { $0.text < $1.text }
+  }
+
+  /// Renders what a client gets. What fails is told by `onFailed`.
+  private static func render(for client: ClientName, _ core: ServerCore) async throws {
+    let metadata = try await core.buildMetadata(client)
+    var structures = try await core.getStructures(metadata)
+    try await core.validateStructures(metadata, &structures)
+    for entry in structures.flatMap(\.children) where !entry.tag.hasPrefix("Bound") {
+      guard let name = entry.name else { continue }
+      // Binding a file may make keys; of other entries it asks tables.
+      if entry.tag != "Path" { _ = try? await core.bind(entry, metadata) }
+      for generator in core.interfaces.templateGenerators {
+        let looked = entry["altsrc"] ?? name
+        if let request = generator.templateRequest(tag: entry.tag, name: looked, realName: name, metadata) {
+          _ = try? await core.templates.render(request, metadata)
+        }
+      }
+    }
+  }
+}
