@@ -28,7 +28,7 @@ let fuzzTargets: [Target] =
 /// The Python modules that templates are rendered by.
 let rendererModules = [
   "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "system",
-  "textoutput", "title", "trace", "values", "wire",
+  "textoutput", "textsteps", "title", "trace", "values", "wire",
 ]
 
 let package = Package(

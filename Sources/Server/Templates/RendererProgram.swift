@@ -12,7 +12,7 @@ enum RendererProgram {
       ("division", PackageResources.division_py), ("helpers", PackageResources.helpers_py),
       ("errors", PackageResources.errors_py), ("system", PackageResources.system_py),
       ("title", PackageResources.title_py), ("textoutput", PackageResources.textoutput_py),
-      ("main", PackageResources.main_py),
+      ("textsteps", PackageResources.textsteps_py), ("main", PackageResources.main_py),
     ]
   }
 }

@@ -77,9 +77,12 @@ def genshi():
             raise Missing('Genshi', 'python3-genshi')
         if not PY2:
             from bcfg2_renderer.genshicode import Lines, mend
+            from bcfg2_renderer.textsteps import TextSteps
             mend(genshi.template.eval)
+            text = TextSteps()
         else:
             Lines = None
+            text = TextOutput()
 
         class Loader(TemplateLoader):
             """Loads included files; what has changed is read again, and each use counts as a reading."""
@@ -111,7 +114,7 @@ def genshi():
         _GENSHI.update(
             Loader=Loader, DecryptingLoader=DecryptingLoader, MarkupTemplate=MarkupTemplate,
             NewTextTemplate=NewTextTemplate, OldTextTemplate=OldTextTemplate, TemplateError=TemplateError,
-            text=TextOutput(), ParseError=genshi.input.ParseError, COMMENT=COMMENT, Lines=Lines, loaders={})
+            text=text, ParseError=genshi.input.ParseError, COMMENT=COMMENT, Lines=Lines, loaders={})
         SYSTEM.note()
         return _GENSHI
     finally:

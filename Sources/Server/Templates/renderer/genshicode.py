@@ -6,6 +6,10 @@ What is changed in the tree is what Genshi changes: names that are not local are
 in expressions attributes and items may stand for each other.
 """
 import ast
+import builtins
+from keyword import iskeyword
+
+from types import CodeType, FunctionType
 
 from bcfg2_renderer.division import Divisions
 
@@ -79,14 +83,35 @@ def _call(name, arguments):
     return ast.Call(func=ast.Name(id=name, ctx=ast.Load()), args=arguments, keywords=[])
 
 
+# What every template has, and may have under another value: a block finds it as Python does, in the context first.
+_EVERYWHERE = frozenset(dir(builtins)) | frozenset(('metadata', 'repo'))
+_BINDING = (ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef, ast.ClassDef)
+
+
 class SuiteNames(ast.NodeTransformer):
     """Turns names that are nowhere bound in the code around them into look-ups."""
 
     def __init__(self):
         # (names, is a class): what a class binds is not seen by its functions.
         self.scopes = [(frozenset(('False', 'True', 'None', 'NotImplemented', 'Ellipsis')), False)]
+        # Names that are there wherever the block itself, no function of it, comes to: they need no look-up.
+        self.bound = set()
+
+    def visit_Module(self, node):
+        deletes = any(isinstance(item, ast.Delete) or isinstance(item, ast.ExceptHandler) and item.name
+                      for item in ast.walk(node))
+        if deletes:
+            return self.generic_visit(node)
+        self.bound = set(_EVERYWHERE)
+        for position, statement in enumerate(node.body):
+            node.body[position] = self.visit(statement)
+            if isinstance(statement, _BINDING):
+                self.bound |= _bound([statement])
+        return node
 
     def _is_local(self, name):
+        if len(self.scopes) == 1 and name in self.bound:
+            return True
         for position, (names, is_class) in enumerate(self.scopes):
             if name in names and not (is_class and position < len(self.scopes) - 1):
                 return True
@@ -201,27 +226,76 @@ class Lines(object):
         return cls.text.count('\n', 0, place) + 1
 
 
+# Codes by source and mode, compiled as if they stood at line 1 of no file: sites repeat themselves.
+_COMPILED = {}
+_COMPILED_LIMIT = 1000
+_COMPILED_CHARACTERS = 1000
+
+
 def _compile(node, source=None, mode='eval', filename=None, lineno=-1, xform=None):
     filename = filename or '<string>'
     if isinstance(filename, bytes):
         filename = filename.decode('utf-8', 'replace')
+    offset = max(Lines.of((source or '?').strip(), max(lineno, 1)), 1) - 1
+    # Genshi's word for the source of what it has parsed itself.
+    has_source = source and source != '?'
+    code = _COMPILED.get((source, mode)) if has_source else None
+    if code is None:
+        try:
+            code = _compiled(node, mode)
+        except SyntaxError as error:
+            error.template_line = (error.lineno or 1) + offset
+            raise
+        if has_source and len(source) <= _COMPILED_CHARACTERS:
+            if len(_COMPILED) >= _COMPILED_LIMIT:
+                _COMPILED.clear()
+            _COMPILED[source, mode] = code
     source = source or '?'
-    stripped = source.strip()
-    names = (ExpressionNames if mode == 'eval' else SuiteNames)()
-    # Divisions last: the name of what they call is nobody's variable.
-    tree = ast.fix_missing_locations(Divisions().visit(names.visit(node)))
-    ast.increment_lineno(tree, max(Lines.of(stripped, max(lineno, 1)), 1) - 1)
-    try:
-        code = compile(tree, filename, mode)
-    except SyntaxError as error:
-        error.template_line = error.lineno
-        raise
     if mode == 'eval':
         name = '<Expression %r>' % source
     else:
         lines = source.splitlines() or ['']
         name = '<Suite %r>' % (lines[0] + (' ...' if len(lines) > 1 else ''))
-    return code.replace(co_name=name)
+    return _placed(code, filename, offset, name, name if mode == 'eval' else None)
+
+
+def _compiled(node, mode):
+    names = (ExpressionNames if mode == 'eval' else SuiteNames)()
+    # Divisions last: the name of what they call is nobody's variable.
+    tree = Divisions().visit(names.visit(node))
+    if mode == 'eval':
+        tree = _as_function(tree)
+    return compile(ast.fix_missing_locations(tree), '<string>', mode)
+
+
+def _placed(code, filename, offset, name, inner):
+    """A code where it stands; name and inner: its name, and that of functions in it, where they get one."""
+    consts = tuple(_placed(item, filename, offset, inner, None) if isinstance(item, CodeType) else item
+                   for item in code.co_consts)
+    return code.replace(
+        co_filename=filename, co_firstlineno=code.co_firstlineno + offset, co_consts=consts, co_name=name or code.co_name)
+
+
+def _as_function(expression):
+    """The call of a function of the context: others call it themselves, which costs less than eval()."""
+    data = ast.arguments(
+        posonlyargs=[], args=[ast.arg(arg='__data__')], vararg=None, kwonlyargs=[], kw_defaults=[], kwarg=None,
+        defaults=[])
+    function = ast.Lambda(args=data, body=expression.body)
+    return ast.copy_location(ast.Expression(
+        body=ast.Call(func=function, args=[ast.Name(id='__data__', ctx=ast.Load())], keywords=[])), expression.body)
+
+
+def function_of(expression, names):
+    """What an expression gives, as a function of the context; names: its globals."""
+    inner, = [item for item in expression.code.co_consts if isinstance(item, CodeType)]
+    return FunctionType(inner, names)
+
+
+def name_of(expression):
+    """The name where an expression is nothing else; None else."""
+    source = expression.source.strip()
+    return source if source.isidentifier() and not iskeyword(source) else None
 
 
 def _locating(parse):

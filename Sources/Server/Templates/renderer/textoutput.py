@@ -78,6 +78,10 @@ def joined(parts, limit):
         output.join()
 
 
+def has_usual_filters(template):
+    return tuple(getattr(step, '__name__', None) for step in template.filters) == _STEPS
+
+
 class TextOutput(object):
     """Renders text templates; made once, with Genshi's parts."""
 
@@ -94,11 +98,15 @@ class TextOutput(object):
 
     def of(self, template, variables, limit):
         """The template's text; raises OutputLimit where it has more characters than that."""
-        if tuple(getattr(step, '__name__', None) for step in template.filters) != _STEPS:
+        if not has_usual_filters(template):
             return joined(template.generate(**variables).serialize('text'), limit)
         output = Pieces(limit)
-        self.run(template, template.stream, self.context(**variables), output)
+        self.whole(template, self.context(**variables), output)
         return output.end()
+
+    def whole(self, template, context, output):
+        """A template within the output of another one, or of its own."""
+        self.run(template, template.stream, context, output)
 
     def run(self, template, events, context, output):
         TEXT, EXPR, SUB, EXEC, INCLUDE, START = self.kinds
@@ -172,7 +180,7 @@ class TextOutput(object):
         try:
             found = template.loader.load(path, relative_to=place[0], cls=kind or template.__class__)
             if isinstance(found, template.__class__):
-                self.run(found, found.stream, context, output)
+                self.whole(found, context, output)
             else:
                 for piece in found.generate(context).serialize('text'):
                     output.append(piece)
@@ -180,4 +188,3 @@ class TextOutput(object):
             if fallback is None:
                 raise
             self.run(template, fallback, context, output)
-

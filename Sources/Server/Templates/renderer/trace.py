@@ -41,6 +41,8 @@ LIMIT = 1 << 18
 class Trace(object):
     """Questions that one rendering asked, in their order, each once, and why its result is not to be used again."""
 
+    __slots__ = ('questions', 'files', 'reasons', 'seeded', 'left')
+
     def __init__(self):
         self.questions = {}
         self.files = {}
@@ -50,11 +52,9 @@ class Trace(object):
 
     def ask(self, *question):
         if question not in self.questions:
-            try:
-                size = sum(map(len, question))
-            except TypeError:
-                size = _size(question)
-            self.left -= 40 + size
+            last = question[-1]
+            # Beside the last word all are short: the scope is a client's name.
+            self.left -= 60 + len(last) if type(last) is str else 40 + _size(question)
             self.questions[question] = None
             if self.left < 0:
                 self._too_much()

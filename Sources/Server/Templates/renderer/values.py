@@ -71,31 +71,32 @@ class TracedSet(MutableSet):
 
     Not a subclass of set, because C code takes what is in a set without asking; it says that it is one.
     """
-    __slots__ = ('_sorted', '_record', '_field', '_members')
+    __slots__ = ('_sorted', '_ask', '_scope', '_field', '_members')
 
-    def __init__(self, made, record, field):
+    def __init__(self, made, ask, scope, field):
         # made: the members, and the same in order.
         self._members, self._sorted = made
-        self._record = record
+        self._ask = ask
+        self._scope = scope
         self._field = field
 
     __class__ = property(lambda self: set)
 
     def _all(self):
-        self._record(self._field)
+        self._ask('of', self._scope, self._field)
         return SortedSet(self._members)
 
     def __contains__(self, item):
         if isinstance(item, str) or PY2:
-            self._record('in', self._field, item)
+            self._ask('of', self._scope, 'in', self._field, item)
         return item in self._members
 
     def __iter__(self):
-        self._record(self._field)
+        self._ask('of', self._scope, self._field)
         return iter(self._sorted)
 
     def __len__(self):
-        self._record(self._field)
+        self._ask('of', self._scope, self._field)
         return len(self._members)
 
     def __repr__(self):
@@ -473,23 +474,58 @@ class MetadataQuery(object):
         return SortedSet(self._ask('all_groups_in_category', category))
 
 
-_TEXTS = frozenset(('hostname', 'profile', 'uuid', 'version'))
-_SETS = frozenset(('groups', 'bundles', 'aliases', 'addresses'))
+def _unrecorded(*question):
+    pass
+
+
+class _Text(object):
+    """A text that is read, recorded and remembered when it is first asked for."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __get__(self, metadata, owner):
+        if metadata is None:
+            return self
+        name = self.name
+        metadata._ask('of', metadata._scope, name)
+        value = metadata.__dict__[name] = metadata._base[name]
+        return value
+
+
+class _Set(object):
+    """The same of a set of names, which records what it is asked for."""
+
+    def __init__(self, name):
+        self.name = name
+        self.key = name + ' made'
+
+    def __get__(self, metadata, owner):
+        if metadata is None:
+            return self
+        name, base = self.name, metadata._base
+        made = base.get(self.key)
+        if made is None:
+            made = base[self.key] = frozenset(base[name]), tuple(_in_order(set(base[name])))
+        value = metadata.__dict__[name] = TracedSet(made, metadata._ask, metadata._scope, name)
+        return value
 
 
 class ClientMetadata(object):
     """What the server knows of a client. An attribute is read, and recorded, when it is first asked for."""
+
+    hostname, profile, uuid, version = _Text('hostname'), _Text('profile'), _Text('uuid'), _Text('version')
+    groups, bundles, aliases, addresses = _Set('groups'), _Set('bundles'), _Set('aliases'), _Set('addresses')
 
     def __init__(self, render, base, scope, shares_trace=True):
         # scope: '' for the client that is rendered for, else the name it was asked by.
         self._render = render
         self._base = base
         self._scope = scope
-        self._is_traced = shares_trace
+        self._ask = render.trace.ask if shares_trace else _unrecorded
 
     def _record(self, *question):
-        if self._is_traced:
-            self._render.trace.ask('of', self._scope, *question)
+        self._ask('of', self._scope, *question)
 
     def __getattr__(self, name):
         if name.startswith('__'):
@@ -500,14 +536,6 @@ class ClientMetadata(object):
 
     def _make(self, name):
         base = self._base
-        if name in _TEXTS:
-            self._record(name)
-            return base[name]
-        if name in _SETS:
-            made = base.get(name + ' made')
-            if made is None:
-                made = base[name + ' made'] = frozenset(base[name]), tuple(_in_order(set(base[name])))
-            return TracedSet(made, self._record, name)
         if name == 'categories':
             categories = base['categories']
             return TracedDict(categories, categories.__getitem__, lambda key: self._record('category', key),
