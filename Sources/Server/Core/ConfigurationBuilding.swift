@@ -192,8 +192,14 @@ extension ServerCore {
   public func bindStructures(_ structures: [Element], _ metadata: ClientMetadata, _ configuration: Element) async {
     logger.debug("Binding structures for \(metadata.hostname)")
     await timed("BindStructures") {
-      renderAhead(structures, metadata)
-      for structure in structures {
+      // What an earlier configuration with the same metadata did not take is old.
+      let templates = interfaces.templateGenerators.contains(where: \.hasTemplates) ? metadata.templates : nil
+      templates?.ahead = nil
+      // The first template that has to be rendered takes those behind it along.
+      templates?.structures = structures[...]
+      defer { templates?.structures = nil }
+      for (index, structure) in structures.enumerated() {
+        if templates?.structures != nil { templates?.structures = structures[index...] }
         do {
           try await bindStructure(structure, metadata)
           configuration.children.append(structure)
@@ -203,23 +209,6 @@ extension ServerCore {
         }
       }
     }
-  }
-
-  /// Begins to render the templates of all entries, so that they go to the renderers together.
-  private func renderAhead(_ structures: [Element], _ metadata: ClientMetadata) {
-    let generators = interfaces.templateGenerators.filter(\.hasTemplates)
-    guard !generators.isEmpty else { return }
-    var requests: [TemplateRenderer.Request] = []
-    for entry in structures.lazy.flatMap(\.children) where !entry.isBound {
-      guard let name = entry.name else { continue }
-      for generator in generators {
-        let looked = entry["altsrc"] ?? name
-        if let request = generator.templateRequest(tag: entry.tag, name: looked, realName: name, metadata) {
-          requests.append(request)
-        }
-      }
-    }
-    templates.renderAhead(requests, metadata)
   }
 
   /// Binds every entry of a structure in place. An entry that fails carries `failure`; `Bound` entries need no generator.
@@ -288,6 +277,7 @@ extension ServerCore {
       if names.count == 1, let found {
         switch found {
         case .now(let bind): try bind(entry, metadata)
+        case .nowOrLater(let bind, let later): if try !bind(entry, metadata) { try await later(entry, metadata) }
         case .later(let bind): try await bind(entry, metadata)
         }
         return

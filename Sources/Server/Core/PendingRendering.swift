@@ -71,10 +71,20 @@ final class RenderedAhead {
   }
 
   /// The same, where it is finished: else it stays.
-  func takeFinished(_ source: TemplateSource, entryName: String?) -> PendingRendering? {
+  func takeFinished(_ source: TemplateSource, entryName: String?) -> Finished {
     let key = Key(source: ObjectIdentifier(source), name: entryName)
-    guard let index = pending.index(forKey: key), pending.values[index].isFinished else { return nil }
-    return pending.remove(at: index).value
+    guard let index = pending.index(forKey: key) else { return .none }
+    guard pending.values[index].isFinished else { return .waiting }
+    return .taken(pending.remove(at: index).value)
+  }
+
+  /// What there is of a template without waiting.
+  enum Finished {
+    case taken(PendingRendering)
+    /// It is being rendered.
+    case waiting
+    /// It was not begun, or taken already.
+    case none
   }
 
   private static func key(_ request: TemplateRenderer.Request) -> Key {
@@ -83,11 +93,6 @@ final class RenderedAhead {
 }
 
 extension ClientMetadata {
-  var renderedAhead: RenderedAhead? {
-    get { attachments[ObjectIdentifier(RenderedAhead.self)] as? RenderedAhead }
-    set { attachments[ObjectIdentifier(RenderedAhead.self)] = newValue }
-  }
-
   /// What a renderer has to know of the client at once; the rest is asked for.
   var templateForm: TemplateValue {
     func optional(_ text: String?) -> TemplateValue { text.map { .text($0) } ?? .none }

@@ -20,6 +20,8 @@ public struct PluginInterfaces {
   public var templateGenerators: [any TemplateGenerator] = []
   /// The plugin whose modules templates use.
   public var helperModules: (any HelperModules)?
+  /// Whether all entries' templates have the same variables of plugins: those of helper modules at most.
+  public private(set) var templatesShareVariables = true
   /// Whether a plugin has something to do at the start or the end of a client's run.
   public private(set) var hasRunHooks = false
 
@@ -45,6 +47,7 @@ public struct PluginInterfaces {
       if let plugin = plugin as? any TemplateGenerator { templateGenerators.append(plugin) }
       if let plugin = plugin as? any HelperModules { helperModules = plugin }
     }
+    templatesShareVariables = templateDataProviders.allSatisfy { $0 is any HelperModules }
     hasRunHooks = clientRunHooks.contains { !$0.stages.isDisjoint(with: [.start, .end]) }
   }
 

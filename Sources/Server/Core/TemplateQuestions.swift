@@ -22,51 +22,6 @@ struct QueryAnswers {
   }
 }
 
-/// Answers about one client in one state of the repository.
-final class TraceAnswers {
-  /// Questions, at most; beyond it all of them are forgotten.
-  private static let limit = 1000
-  private var state = State(repository: 0, client: 0)
-  private var known: [TemplateValue: TemplateValue] = [:]
-  /// The same, by the number of a kept question.
-  private var numbered: [Int: TemplateValue] = [:]
-
-  /// What answers are made from: files, and what is known of the client so far.
-  struct State: Equatable {
-    let repository: UInt64
-    let client: UInt64
-  }
-
-  func answer(_ question: TemplateValue, in state: State) -> TemplateValue? {
-    enter(state)
-    return known[question]
-  }
-
-  func answer(_ question: KeptRenderings.Question, in state: State) -> TemplateValue? {
-    enter(state)
-    return numbered[question.number]
-  }
-
-  func keep(_ answer: TemplateValue, of question: TemplateValue) {
-    if known.count >= Self.limit { known.removeAll() }
-    known[question] = answer
-  }
-
-  /// - Parameter state: the one in which the question was asked; nothing is kept where it is over.
-  func keep(_ answer: TemplateValue, of question: KeptRenderings.Question, in state: State) {
-    guard self.state == state else { return }
-    if numbered.count >= Self.limit { numbered.removeAll() }
-    numbered[question.number] = answer
-  }
-
-  private func enter(_ state: State) {
-    guard self.state != state else { return }
-    known.removeAll()
-    numbered.removeAll()
-    self.state = state
-  }
-}
-
 extension TemplateRenderer {
   // MARK: Questions of a template that is being rendered
 
@@ -190,17 +145,16 @@ extension TemplateRenderer {
 
   /// Finds a kept result that stands for a client. Many templates ask the same: a question is answered once.
   func find(_ key: KeptRenderings.Key, _ metadata: ClientMetadata) async -> KeptRenderings.Result? {
-    let answers = metadata.traceAnswers
-    var state: TraceAnswers.State {
-      TraceAnswers.State(repository: core.repositoryGeneration, client: serial(of: metadata))
-    }
-    let now = state
+    let answers = metadata.templates.answers
+    let now = state(of: metadata)
     // swift-format-ignore: OnlyOneTrailingClosureArgument
     return await kept.find(key, known: { answers.answer($0, in: now) }) { question in
-      let asked = state
+      let asked = state(of: metadata)
       let answer = await traceAnswer(question.value, metadata)
       // What depends on other clients changes with them, too.
-      if let answer, asked == state, !Self.isAboutOthers(question.value), question.value.list?.first?.text != "query" {
+      if let answer, asked == state(of: metadata), !Self.isAboutOthers(question.value),
+        question.value.list?.first?.text != "query"
+      {
         answers.keep(answer, of: question, in: asked)
       }
       return answer
@@ -215,15 +169,8 @@ extension TemplateRenderer {
       switch word(0) {
       case "of":
         guard let scope = word(1), let field = word(2) else { return nil }
-        guard scope.isEmpty else {
-          return Self.answer(field, word(3), word(4), of: try await client(scope, metadata)).map { Self.digest($0) }
-        }
-        // Many templates ask the same of one client.
-        let state = TraceAnswers.State(repository: core.repositoryGeneration, client: serial(of: metadata))
-        if let known = metadata.traceAnswers.answer(question, in: state) { return known }
-        let answer = Self.answer(field, word(3), word(4), of: metadata).map { Self.digest($0) }
-        if let answer { metadata.traceAnswers.keep(answer, of: question) }
-        return answer
+        if scope.isEmpty { return answerNow(question, metadata) }
+        return Self.answer(field, word(3), word(4), of: try await client(scope, metadata)).map { Self.digest($0) }
       case "query":
         guard let name = word(1) else { return nil }
         return Self.digest(try await query(name, Array(words.dropFirst(2))))
@@ -234,12 +181,35 @@ extension TemplateRenderer {
         return [
           .int(Int(truncatingIfNeeded: core.repositoryGeneration)), .int(Int(truncatingIfNeeded: core.clientChanges)),
         ]
-      case "file": return word(1).map { .text(files.signature($0)) }
+      case "file": return answerNow(question, metadata)
       default: return nil
       }
     } catch {
       return nil
     }
+  }
+
+  /// The same of what is answered without waiting: questions about the client itself, and about files. nil also where the
+  /// others have to be asked.
+  func answerNow(_ question: TemplateValue, _ metadata: ClientMetadata) -> TemplateValue? {
+    let words = question.list ?? []
+    func word(_ index: Int) -> String? { index < words.count ? words[index].text : nil }
+    switch word(0) {
+    case "of":
+      guard let scope = word(1), scope.isEmpty, let field = word(2) else { return nil }
+      // Many templates ask the same of one client.
+      let answers = metadata.templates.answers
+      if let known = answers.answer(question, in: state(of: metadata)) { return known }
+      let answer = Self.answer(field, word(3), word(4), of: metadata).map { Self.digest($0) }
+      if let answer { answers.keep(answer, of: question) }
+      return answer
+    case "file": return word(1).map { .text(files.signature($0)) }
+    default: return nil
+    }
+  }
+
+  func state(of metadata: ClientMetadata) -> TraceAnswers.State {
+    TraceAnswers.State(repository: core.repositoryGeneration, client: serial(of: metadata))
   }
 
   private static func answer(
@@ -317,15 +287,6 @@ extension TemplateRenderer {
 }
 
 extension ClientMetadata {
-  /// What traces were answered of this client.
-  fileprivate var traceAnswers: TraceAnswers {
-    let key = ObjectIdentifier(TraceAnswers.self)
-    if let known = attachments[key] as? TraceAnswers { return known }
-    let made = TraceAnswers()
-    attachments[key] = made
-    return made
-  }
-
   /// The form of another client, which a renderer keeps no longer than the template that asked for it.
   fileprivate var templateFormWithSerial: TemplateValue {
     .record((templateForm.members ?? []) + [.init("data", .record([]))])

@@ -139,25 +139,19 @@ public final class TemplateRenderer {
   ///
   /// - Throws: `PluginExecutionError` with what is wrong with the template, with file and line.
   public func render(_ request: Request, _ metadata: ClientMetadata) async throws -> AnyObject {
-    if let ahead = metadata.renderedAhead?.take(request) { return try await ahead.value(metadata) }
+    beginStructures(metadata)
+    if let ahead = metadata.templates.ahead?.take(request) { return try await ahead.value(metadata) }
     let pending = PendingRendering(request)
     await run([pending], metadata)
     return try await pending.value(metadata)
   }
 
-  /// What `render` gives, where it was rendered ahead and is there already; nil: `render` has to be asked.
-  func finished(_ source: TemplateSource, entryName: String?, _ metadata: ClientMetadata) throws -> AnyObject? {
-    guard let result = metadata.renderedAhead?.takeFinished(source, entryName: entryName) else { return nil }
-    return try result.finishedValue(metadata)
-  }
-
   /// Begins to render templates that a configuration is going to need, in few messages; `render` then finds them.
   func renderAhead(_ requests: [Request], _ metadata: ClientMetadata) {
-    // What an earlier configuration with the same metadata did not take is old.
-    metadata.renderedAhead = nil
+    metadata.templates.ahead = nil
     guard requests.count > 1 else { return }
     let pending = requests.map { PendingRendering($0) }
-    metadata.renderedAhead = RenderedAhead(pending)
+    metadata.templates.ahead = RenderedAhead(pending)
     Task { await run(pending, metadata) }
   }
 

@@ -8,6 +8,10 @@ import XMLRPC
 public enum EntryBinder {
   /// Binds at once.
   case now((_ entry: Element, _ metadata: ClientMetadata) throws -> Void)
+  /// Binds at once where nothing has to be waited for; false, and the entry as it was, where `later` has to be asked.
+  case nowOrLater(
+    (_ entry: Element, _ metadata: ClientMetadata) throws -> Bool,
+    later: @MainActor (_ entry: Element, _ metadata: ClientMetadata) async throws -> Void)
   /// May wait, for a child process or the like.
   case later(@MainActor (_ entry: Element, _ metadata: ClientMetadata) async throws -> Void)
 }

@@ -70,6 +70,16 @@ public final class KeptRenderings {
     var isEmpty: Bool { result == nil && branches.isEmpty }
   }
 
+  /// The results of one template for one entry.
+  final class Tree {
+    let key: Key
+    fileprivate let root = Node(parent: nil, answer: .none)
+    /// Whether results are still sought and kept here.
+    fileprivate(set) var isCurrent = true
+
+    fileprivate init(_ key: Key) { self.key = key }
+  }
+
   fileprivate struct Branch {
     let question: Question
     var nodes: [TemplateValue: Node]
@@ -86,7 +96,7 @@ public final class KeptRenderings {
   public private(set) var count = 0
   /// How many times a kept result was used.
   public private(set) var used = 0
-  private var trees: [TemplateValue: [Key: Node]] = [:]
+  private var trees: [TemplateValue: [Key: Tree]] = [:]
   /// Those that branches have.
   private var questions: [TemplateValue: Question] = [:]
   private static var lastNumber = 0
@@ -103,18 +113,32 @@ public final class KeptRenderings {
   func find(
     _ key: Key, known: (Question) -> TemplateValue? = { _ in nil }, answer: (Question) async -> TemplateValue?
   ) async -> Result? {
-    guard let root = trees[key.path]?[key] else { return nil }
+    guard let root = tree(key)?.root else { return nil }
     let found: Result?
     switch Self.findNow(root, known) {
     case .found(let result): found = result
     case .nothing: found = nil
     case .unanswered: found = await Self.find(root, answer)
     }
-    guard let result = found else { return nil }
+    if let found { use(found) }
+    return found
+  }
+
+  /// The tree in which results are found; nil where none was kept. It is the same one as long as it is current.
+  func tree(_ key: Key) -> Tree? { trees[key.path]?[key] }
+
+  /// Finds a result as `find` does, where that takes no questions but known ones; nil where there is none, or where
+  /// `find` has to be asked.
+  func findNow(in tree: Tree, _ known: (Question) -> TemplateValue?) -> Result? {
+    guard case .found(let result) = Self.findNow(tree.root, known) else { return nil }
+    use(result)
+    return result
+  }
+
+  private func use(_ result: Result) {
     // It may have gone while questions were answered; then it is right all the same.
     if result.node?.result === result { touch(result) }
     used += 1
-    return result
   }
 
   /// What is found without asking anything.
@@ -158,8 +182,9 @@ public final class KeptRenderings {
       for other in known.keys where other.version != key.version { forget(known[other]) }
       trees[key.path] = known.filter { $0.key.version == key.version }
     }
-    var node = trees[key.path]?[key] ?? Node(parent: nil, answer: .none)
-    trees[key.path, default: [:]][key] = node
+    let tree = tree(key) ?? Tree(key)
+    trees[key.path, default: [:]][key] = tree
+    var node = tree.root
     for (question, answer) in trace {
       let index =
         node.branches.firstIndex { $0.question.value == question }
@@ -192,15 +217,20 @@ public final class KeptRenderings {
   public func forget(path: String) { forget(.text(path)) }
 
   private func forget(_ path: TemplateValue) {
-    for node in trees.removeValue(forKey: path)?.values ?? [:].values { forget(node) }
+    for tree in trees.removeValue(forKey: path)?.values ?? [:].values { forget(tree) }
   }
 
   public func removeAll() {
     for path in Array(trees.keys) { forget(path) }
   }
 
-  private func forget(_ node: Node?) {
-    guard let node else { return }
+  private func forget(_ tree: Tree?) {
+    guard let tree else { return }
+    tree.isCurrent = false
+    forget(tree.root)
+  }
+
+  private func forget(_ node: Node) {
     if let result = node.result { unlink(result) }
     for branch in node.branches {
       for next in branch.nodes.values { forget(next) }

@@ -30,6 +30,8 @@ public final class TemplateSource {
   /// Newest first: those that may be usable.
   public private(set) var versions: [Version] = []
   private var goodNumber: Int?
+  /// Where results of it were found last.
+  var keptTree: KeptRenderings.Tree?
 
   public init(path: String, kind: TemplateJob.Kind = .xml, isEncrypted: Bool = false, isTemplateIn13: Bool = true) {
     self.path = path

@@ -104,7 +104,8 @@ nonisolated extension TemplateValue {
     }
   }
 
-  fileprivate static func areSame(_ one: String, _ other: String) -> Bool {
+  /// Whether two texts have the same bytes.
+  static func areSame(_ one: String, _ other: String) -> Bool {
     guard one.utf8.count == other.utf8.count else { return false }
     let isSame = one.utf8.withContiguousStorageIfAvailable { one in
       other.utf8.withContiguousStorageIfAvailable { other in

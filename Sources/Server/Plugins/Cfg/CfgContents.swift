@@ -116,6 +116,11 @@ class CfgGenerator: CfgFile {
   /// What the file holds, without waiting.
   func immediateContents() throws -> CfgContents { fatalError("\(type(of: self)) has no contents of its own") }
 
+  /// The same for a client's entry; nil where `contents` has to be asked, which may wait.
+  func readyContents(_ entry: Element, _ metadata: ClientMetadata) throws -> CfgContents? {
+    isImmediate ? try immediateContents() : nil
+  }
+
   /// What the file gives an entry for a client.
   func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents { try immediateContents() }
 }

@@ -20,8 +20,9 @@ public final class CfgEntrySet: EntryFolder {
   private var infos: [CfgInfo] = []
   private var scripts: [CfgTestScript] = []
   private var certificates: [CfgSSLCertificateCreator] = []
-  /// True where nothing but test scripts waits.
+  /// Whether entries wait for nothing but test scripts and info.xml: always, or where their templates' results are there.
   private var isImmediate = true
+  private var mayBeImmediate = true
   /// True where a template is among the files.
   private var hasTemplates = false {
     didSet {
@@ -38,8 +39,9 @@ public final class CfgEntrySet: EntryFolder {
 
   /// How entries are bound: at once where nothing waits.
   public var binder: EntryBinder {
-    if isImmediate && (scripts.isEmpty || !validates) && (infos.first?.isImmediate ?? true) {
-      return .now { [self] in try bindNow($0, $1) }
+    if mayBeImmediate && (scripts.isEmpty || !validates) && (infos.first?.isImmediate ?? true) {
+      if isImmediate { return .now { [self] in try bindNow($0, $1) } }
+      return .nowOrLater({ [self] in try bindWhereReady($0, $1) }, later: { [self] in try await bind($0, $1) })
     }
     return .later { [self] in try await bind($0, $1) }
   }
@@ -132,7 +134,8 @@ public final class CfgEntrySet: EntryFolder {
     scripts = mostSpecificFirst(sorted.compactMap { $0 as? CfgTestScript })
     certificates = sorted.compactMap { $0 as? CfgSSLCertificateCreator }
     hasTemplates = generators.contains { $0 is CfgTemplateFile }
-    isImmediate = filters.isEmpty && creators.isEmpty && generators.allSatisfy(\.isImmediate)
+    mayBeImmediate = filters.isEmpty && creators.isEmpty
+    isImmediate = mayBeImmediate && generators.allSatisfy(\.isImmediate)
   }
 
   // MARK: Binding
@@ -149,6 +152,17 @@ public final class CfgEntrySet: EntryFolder {
     try inheritMode(entry, metadata, generator)
     let contents = try rendered(entry) { try generator.immediateContents() }
     try finish(entry, contents)
+  }
+
+  /// Binds where the contents, or what is wrong with them, are there; false where `bind` has to be asked.
+  private func bindWhereReady(_ entry: Element, _ metadata: ClientMetadata) throws -> Bool {
+    guard let generator = generator(for: metadata) else { return false }
+    let ready = Result { try generator.readyContents(entry, metadata) }
+    if case .success(nil) = ready { return false }
+    try bindInfo(entry, metadata)
+    try inheritMode(entry, metadata, generator)
+    try finish(entry, try rendered(entry) { try ready.get()! })
+    return true
   }
 
   /// The template that makes an entry for a client; nil where a file of another kind does.

@@ -38,14 +38,19 @@ final class CfgTemplateFile: CfgGenerator {
 
   override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
     if let loadError { throw PluginExecutionError(loadError) }
-    let name = entry["realname"] ?? entry.name ?? ""
-    let templates = plugin.core.templates
-    let made: AnyObject
-    if let ready = try templates.finished(source, entryName: name, metadata) {
-      made = ready
-    } else {
-      made = try await templates.render(request(for: name), metadata)
-    }
+    return try contents(try await plugin.core.templates.render(request(for: Self.name(of: entry)), metadata))
+  }
+
+  override func readyContents(_ entry: Element, _ metadata: ClientMetadata) throws -> CfgContents? {
+    if let loadError { throw PluginExecutionError(loadError) }
+    let made = try plugin.core.templates.ready(
+      kind, source, entryName: Self.name(of: entry), limitBytes: plugin.limitBytes, metadata)
+    return try made.map { try contents($0) }
+  }
+
+  private static func name(of entry: Element) -> String { entry["realname"] ?? entry.name ?? "" }
+
+  private func contents(_ made: AnyObject) throws -> CfgContents {
     guard let contents = made as? CfgContents else {
       throw PluginExecutionError("\(path): a result of another kind is kept")
     }

@@ -227,6 +227,7 @@ final class FileProbesPlugin: Plugin, Probing {
     do {
       switch binder {
       case .now(let bind): try bind(entry, metadata)
+      case .nowOrLater(let bind, let later): if try !bind(entry, metadata) { try await later(entry, metadata) }
       case .later(let bind): try await bind(entry, metadata)
       }
     } catch {
