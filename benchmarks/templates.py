@@ -10,6 +10,7 @@ read groups and the profile only, as most real ones do. Everything runs on one C
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -36,8 +37,24 @@ include /etc/roles/${role}.conf
 {% end %}\\
 """
 
+MEMBERSHIP = """{% python
+import os
+from genshi.template import TemplateError
+if 'base' not in metadata.groups:
+    raise TemplateError('not for this client')
+is_first = metadata.inGroup('os-1')
+short = os.path.basename(name)
+%}\\
+# $short{% if is_first %} of the first system{% end %}
+{% for role in ('role-1', 'role-2', 'role-3') %}\\
+{% if role in metadata.groups %}\\
+include /etc/roles/${role}.conf
+{% end %}\\
+{% end %}\\
+"""
 
-def make_templates(repo, count):
+
+def make_templates(repo, count, head=HEAD):
     """Turns so many of Cfg's entries, with all their variants, into templates; returns one that all clients get."""
     made = []
     for folder, _, files in sorted(os.walk(os.path.join(repo, "Cfg"))):
@@ -50,7 +67,7 @@ def make_templates(repo, count):
             with open(path, encoding="utf-8") as f:
                 text = f.read().replace("$", "$$")
             with open(path + ".genshi", "w", encoding="utf-8") as f:
-                f.write(HEAD + text)
+                f.write(head + text)
             os.unlink(path)
         if variants == [base]:
             made.append(os.path.join(folder, base + ".genshi"))
@@ -62,16 +79,30 @@ def make_templates(repo, count):
 class Ours(servers.Ours):
     """Our server with templates, and some [caching] and [templates]."""
 
-    def __init__(self, work, name, pki, cpu, clients, templates, sections):
+    def __init__(self, work, name, pki, cpu, clients, templates, sections, head=HEAD, site=()):
         self.name = name
-        super().__init__(work, "large", pki, cpu, ["--clients", str(clients)])
-        self.template, self.made = make_templates(self.repo, templates) if templates else (None, 0)
+        super().__init__(work, "large", pki, cpu, ["--clients", str(clients), *site])
+        self.template, self.made = make_templates(self.repo, templates, head) if templates else (None, 0)
         self.configure(sections)
 
     def configure(self, sections):
         with open(os.path.join(self.dir, "bcfg2.conf"), "a") as f:
             for section, options in sections.items():
                 f.write("[%s]\n%s\n" % (section, "\n".join("%s = %s" % item for item in options.items())))
+
+    def all_clients(self, options):
+        """Asks for each client once; the server's line of what it rendered."""
+        scenarios.load(self, options.load_cpu, "--requests", options.clients, "--lengths-vary", "--keep-alive", "--login",
+                       "uuid", "--rotate")
+        self.process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with open(os.path.join(self.dir, "output", "server.out")) as f:
+                lines = [line for line in f if "Templates:" in line]
+            if lines:
+                return lines[-1].strip()
+            time.sleep(0.1)
+        return None
 
     def renderers(self):
         """Resident memory of each renderer, in kB."""
@@ -177,15 +208,19 @@ def main():
         began = time.monotonic()
         scenarios.ask(warm, "GetConfig")
         figures["first_answer_ms"] = 1000 * (time.monotonic() - began)
-        scenarios.load(warm, options.load_cpu, "--requests", options.clients, "--lengths-vary", "--keep-alive", "--login",
-                       "uuid", "--rotate")
-        warm.process.send_signal(signal.SIGUSR1)
-        time.sleep(0.5)
-        with open(os.path.join(warm.dir, "output", "server.out")) as f:
-            lines = [line for line in f if "Templates:" in line]
-        figures["counters"] = lines[-1].strip() if lines else None
+        figures["counters"] = warm.all_clients(options)
         keeping = scenarios.first_answers(warm, options, options.builds)["cpu_ms_per_request"]
         figures["kept_answer_cpu_ms"] = keeping
+
+        # All clients of four profiles, with templates that ask for single groups only.
+        members = Ours(work, "members", *arguments, {}, head=MEMBERSHIP, site=("--profiles", "4"))
+        members.start()
+        members.wait_for_port()
+        scenarios.settled_config(members)
+        figures["counters_of_membership"] = members.all_clients(options)
+        rendered, used = map(int, re.search(r"(\d+) rendered, (\d+) kept", figures["counters_of_membership"]).groups())
+        figures["membership_rendered_share"] = rendered / (rendered + used)
+        members.stop()
 
         # An edit of a template to the first right answer, and a build without an edit.
         path = os.path.relpath(warm.template, warm.repo)
