@@ -29,6 +29,17 @@ import Testing
     try await attack("amplification.py", ["--megabytes", "64", "--milliseconds", "\(200 * Self.slowness)"])
   }
 
+  /// What a change costs on a processor grows with the clients, where the file is read and written whole: 100,000 take
+  /// over a second then.
+  @Test func aChangeOfOneClientOfManyCostsItsOwnSize() async throws {
+    try await attack(
+      "clients.py",
+      [
+        "--clients", "20000", "--changes", "5", "--milliseconds", "\(6 * Self.slowness)", "--pause",
+        "\(60 * Self.slowness)",
+      ])
+  }
+
   @Test func aBurstOfConfigurationsStartsAFewProgramsAtATime() async throws {
     try await attack("children.py", [])
   }

@@ -238,6 +238,28 @@ import XMLRPC
     }
   }
 
+  @Test func anIncludedFileThatCannotBeWrittenConcernsItsClientsAlone() async throws {
+    let main = "<Clients xmlns:xi=\"http://www.w3.org/2001/XInclude\">\n  <Client name=\"one\"/>\n"
+    try await CoreBench.run(files: [
+      "Metadata/groups.xml": Self.groups,
+      "Metadata/clients.xml": main + "  <xi:include href=\"more/a.xml\"/>\n</Clients>\n",
+      "Metadata/more/a.xml": "<Clients>\n  <Client name=\"inner\"/>\n</Clients>\n",
+    ]) { (bench: CoreBench) async throws in
+      let disk = HeldSynchronizer(isHolding: false)
+      disk.failure = ENOSPC
+      disk.failingFolder = bench.repository.file("Metadata/more")
+      bench.core.loop.fileWriter.synchronizer = disk
+      let plugin = try bench.plugin(MetadataPlugin.self)
+      let inner = Task { try await plugin.updateClient("inner", ["auth": "cert"]) }
+      let one = Task { try await plugin.updateClient("one", ["auth": "cert"]) }
+      try await one.value
+      let failure = await #expect(throws: MetadataRuntimeError.self) { try await inner.value }
+      #expect(failure.map { "\($0)".contains("No space left on device") } ?? false)
+      #expect(plugin.authentication(of: "one") == "cert" && plugin.authentication(of: "inner") != "cert")
+      #expect(try bench.text("Metadata/clients.xml").contains("<Client name=\"one\" auth=\"cert\"/>"))
+    }
+  }
+
   @Test func linksModesAndFailuresOfTheFile() async throws {
     try await CoreBench.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) {
       (bench: CoreBench) async throws in

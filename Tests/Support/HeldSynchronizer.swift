@@ -12,6 +12,8 @@ public final class HeldSynchronizer: FileSynchronizer {
   public var isHolding: Bool
   /// The error number of those that end from now on; 0: none.
   public var failure: Int32 = 0
+  /// The folder whose files fail; nil: all do.
+  public var failingFolder: String?
 
   public init(isHolding: Bool = true) { self.isHolding = isHolding }
 
@@ -22,14 +24,22 @@ public final class HeldSynchronizer: FileSynchronizer {
     begun += 1
     var status = stat()
     if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { begunFolders += 1 }
-    if isHolding { held.append((descriptor, completion)) } else { completion(failure) }
+    if isHolding { held.append((descriptor, completion)) } else { completion(failure(of: descriptor)) }
+  }
+
+  private func failure(of descriptor: Int32) -> Int32 {
+    guard failure != 0, let failingFolder else { return failure }
+    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let length = readlink("/proc/self/fd/\(descriptor)", &path, path.count)
+    return path.prefix(max(length, 0)).map(UInt8.init(bitPattern:)).starts(with: (failingFolder + "/").utf8)
+      ? failure : 0
   }
 
   /// Ends those that wait now.
   public func release() {
     let ending = held
     held = []
-    for (_, completion) in ending { completion(failure) }
+    for (descriptor, completion) in ending { completion(failure(of: descriptor)) }
   }
 
   public func close() {

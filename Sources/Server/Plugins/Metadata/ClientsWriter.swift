@@ -79,6 +79,10 @@ final class ClientsWriter {
     var outcomes: [(any Error)?]
     do {
       outcomes = try await write(batch.map(\.edit))
+    } catch  where batch.count > 1 && file.paths.count > 1 {
+      // One of the files cannot be written: that concerns the clients in it alone.
+      for item in batch { await write([item]) }
+      return
     } catch {
       let message = "Failed to write \(file.path): \(error)"
       plugin.logger.error("\(message)")
