@@ -180,7 +180,7 @@ import Testing
       #expect(result.status == 1 && result.error == [])
       #expect(bench.state() == before)
       let one = try await bench.run(["--check-templates", "--client", "b.example.com"])
-      #expect(one.out.contains("5 templates, 1 clients: ") && !one.out.contains("c.example.com"))
+      #expect(one.out.contains("5 templates, 1 client: ") && !one.out.contains("c.example.com"))
       for path in ["Bundler/x.xml", "Cfg/db/db.genshi", "Cfg/unused/unused.genshi"] {
         bench.folder.write(path.hasSuffix("xml") ? "<Bundle/>" : "x", to: "repo/" + path)
       }

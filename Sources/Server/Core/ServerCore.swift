@@ -258,6 +258,9 @@ open class ServerCore: FileEventHandler {
   /// repository and passes on what plugins keep in memory (`Replicated`).
   open var isChild: Bool { false }
 
+  /// True in a process whose children render templates: its own renderers are there for what they are needed for.
+  open var leavesRendering: Bool { false }
+
   /// The configuration of a client, as the document stands inside an XML-RPC string: the kept one where it is right.
   ///
   /// - Throws: as `buildConfiguration`.

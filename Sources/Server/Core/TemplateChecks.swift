@@ -73,6 +73,7 @@ final class TemplateChecks {
       for path in paths { fresh[path] = nil }
       await load(sources)
     }
+    if !isEnded, templates.core.leavesRendering { templates.pool.rest() }
   }
 
   private func load(_ sources: [TemplateSource]) async {

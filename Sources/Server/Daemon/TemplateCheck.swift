@@ -61,7 +61,7 @@ public enum TemplateCheck {
     }
     let count = findings.rendered.union(findings.failed).union(loaded).count
     print(
-      "\(count) templates, \(clients.count) clients: \(findings.rendered.subtracting(findings.failed).count) rendered, "
+      "\(count) templates, \(clients.count) client\(clients.count == 1 ? "" : "s"): \(findings.rendered.subtracting(findings.failed).count) rendered, "
         + "\(findings.failed.count) failed")
     return findings.failed.isEmpty && findings.problems == 0 ? 0 : 1
   }

@@ -17,6 +17,7 @@ public final class MultiprocessingCore: BuiltinCore {
   public var shutdownTimeout = Duration.seconds(10)
 
   public override var name: String { "MultiprocessingCore" }
+  public override var leavesRendering: Bool { true }
 
   /// Free memory that the parent does not give back to the kernel: what a few large answers take.
   private static let freeBytes = 8 << 20

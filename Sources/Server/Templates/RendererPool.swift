@@ -81,6 +81,11 @@ public final class RendererPool {
     endIdle()
   }
 
+  /// Ends processes that have nothing to do.
+  func rest() {
+    for process in processes where process.batchCount == 0 { process.kill("it is not needed", isWanted: true) }
+  }
+
   /// Ends what is not needed any more: beyond the processes that are wanted, and all where the pool is retired.
   private func endIdle() {
     if let apart, apart.batchCount == 0, waitingApart.isEmpty { apart.kill("it is not needed", isWanted: true) }
