@@ -110,7 +110,7 @@ class Ours(servers.Ours):
         for pid in servers.descendants(self.process.pid)[1:]:
             try:
                 with open("/proc/%d/comm" % pid) as f:
-                    if "python" not in f.read():
+                    if not f.read().startswith(("python", "bcfg2-renderer"[:15])):
                         continue
                 with open("/proc/%d/status" % pid) as f:
                     found.append(int(next(line for line in f if line.startswith("VmRSS")).split()[1]))

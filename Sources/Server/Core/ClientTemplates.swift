@@ -15,6 +15,7 @@ final class TraceAnswers {
   private var known: [TemplateValue: TemplateValue] = [:]
   /// The same, by the number of a kept question.
   private var numbered: [Int: TemplateValue] = [:]
+  private let lists = KeptRenderings.Memory()
 
   /// What answers are made from: files, and what is known of the client so far.
   struct State: Equatable {
@@ -30,6 +31,12 @@ final class TraceAnswers {
   func answer(_ question: KeptRenderings.Question, in state: State) -> TemplateValue? {
     enter(state)
     return numbered[question.number]
+  }
+
+  /// What was answered to whole lists of questions.
+  func lists(in state: State) -> KeptRenderings.Memory {
+    enter(state)
+    return lists
   }
 
   func keep(_ answer: TemplateValue, of question: TemplateValue) {
@@ -48,6 +55,7 @@ final class TraceAnswers {
     guard self.state != state else { return }
     known.removeAll()
     numbered.removeAll()
+    lists.removeAll()
     self.state = state
   }
 }
@@ -70,7 +78,7 @@ extension TemplateRenderer {
     else { return nil }
     let answers = templates.answers
     let state = state(of: metadata)
-    let found = kept.findNow(in: tree) { question in
+    let found = kept.findNow(in: tree, answers.lists(in: state)) { question in
       if let known = answers.answer(question, in: state) { return known }
       let answer = answerNow(question.value, metadata)
       if let answer { answers.keep(answer, of: question, in: state) }

@@ -1,8 +1,9 @@
 /// Results of templates, kept with the questions that they asked and the answers that they got.
 ///
-/// For each template a tree of questions: below a question a branch for each answer that it has had, at the end of a path the
-/// result. A result is found for anyone for whom every question on its path has the same answer as it had then, by asking no
-/// other questions. What was used least recently goes first.
+/// A result is found for anyone for whom every question has the same answer as it had then, in the order in which they were
+/// asked: where one has another answer, those behind it are not asked. Many templates ask the same: lists of questions are
+/// shared, with the answers that they have had, so that for one client each list is gone through once. What was used least
+/// recently goes first.
 public final class KeptRenderings {
   /// Which results can stand for each other where their questions have the same answers.
   struct Key: Hashable {
@@ -26,13 +27,84 @@ public final class KeptRenderings {
     public let value: TemplateValue
     /// Another one for each question that ever was.
     let number: Int
-    /// Branches that have it.
+    /// Lists that have it.
     fileprivate var uses = 0
 
     fileprivate init(_ value: TemplateValue, number: Int) {
       self.value = value
       self.number = number
     }
+  }
+
+  /// The questions of renderings, in their order, and the answers that they have had.
+  public final class QuestionList {
+    fileprivate let questions: [Question]
+    fileprivate let root = Answers(nil, .none)
+    /// Another one for each list that ever was.
+    let number: Int
+    /// Trees that have results by it.
+    fileprivate var uses = 0
+    /// Grows with each answer that there has not been.
+    fileprivate var version = 0
+
+    fileprivate init(_ questions: [Question], number: Int) {
+      self.questions = questions
+      self.number = number
+    }
+
+    /// What a client answers, as there have been such answers; `.other` where there have not.
+    fileprivate func find(_ known: (Question) -> TemplateValue?) -> Found {
+      var place = root
+      for question in questions {
+        guard let answer = known(question) else { return .unknown }
+        guard let next = place.next[answer] else { return .other }
+        place = next
+      }
+      return .answers(place)
+    }
+
+    fileprivate enum Found {
+      case answers(Answers)
+      case other
+      /// A question has to be asked.
+      case unknown
+    }
+
+    /// The same of who is asked what is not known; nil also where a question cannot be answered.
+    fileprivate func answers(_ answer: (Question) async -> TemplateValue?) async -> Answers? {
+      var place = root
+      for question in questions {
+        guard let found = await answer(question), let next = place.next[found] else { return nil }
+        place = next
+      }
+      return place
+    }
+  }
+
+  /// Answers to the first questions of a list, or to all of them.
+  public final class Answers {
+    /// Has this, as long as a result does.
+    fileprivate unowned(unsafe) let before: Answers?
+    fileprivate let answer: TemplateValue
+    fileprivate var next: [TemplateValue: Answers] = [:]
+    /// Results that have these.
+    fileprivate var uses = 0
+
+    fileprivate init(_ before: Answers?, _ answer: TemplateValue) {
+      self.before = before
+      self.answer = answer
+    }
+
+    /// Whether a result may have these; later ones that are the same are another object.
+    fileprivate var isCurrent: Bool { uses > 0 }
+  }
+
+  /// What one client answers to lists of questions, as long as it answers the same.
+  final class Memory {
+    /// By the number of the list: the answers, or nil where there had been none such in a version of the list.
+    fileprivate var known: [Int: (answers: Answers?, version: Int)] = [:]
+
+    func removeAll() { if !known.isEmpty { known.removeAll() } }
   }
 
   /// What was made of a template's output.
@@ -42,47 +114,41 @@ public final class KeptRenderings {
     let bytes: Int
     /// Whether it depends on clients other than the one that it was made for.
     let dependsOnOthers: Bool
-    /// Owns this; nil once it is dropped.
-    fileprivate weak var node: Node?
+    fileprivate unowned let group: Group
+    fileprivate let answers: Answers
+    fileprivate var isKept = true
     fileprivate unowned(unsafe) var newer: Result?
     fileprivate unowned(unsafe) var older: Result?
 
-    fileprivate init(_ value: AnyObject, bytes: Int, dependsOnOthers: Bool, node: Node) {
+    fileprivate init(_ value: AnyObject, bytes: Int, dependsOnOthers: Bool, _ group: Group, _ answers: Answers) {
       self.value = value
       self.bytes = bytes
       self.dependsOnOthers = dependsOnOthers
-      self.node = node
+      self.group = group
+      self.answers = answers
     }
-  }
-
-  fileprivate final class Node {
-    var branches: [Branch] = []
-    var result: Result?
-    /// Where it hangs; nil for the root of a template's tree.
-    unowned(unsafe) let parent: Node?
-    let answer: TemplateValue
-
-    init(parent: Node?, answer: TemplateValue) {
-      self.parent = parent
-      self.answer = answer
-    }
-
-    var isEmpty: Bool { result == nil && branches.isEmpty }
   }
 
   /// The results of one template for one entry.
   final class Tree {
     let key: Key
-    fileprivate let root = Node(parent: nil, answer: .none)
+    fileprivate var groups: [Group] = []
     /// Whether results are still sought and kept here.
     fileprivate(set) var isCurrent = true
 
     fileprivate init(_ key: Key) { self.key = key }
   }
 
-  fileprivate struct Branch {
-    let question: Question
-    var nodes: [TemplateValue: Node]
+  /// Those of them that asked the same.
+  fileprivate final class Group {
+    unowned let tree: Tree
+    let list: QuestionList
+    var results: [ObjectIdentifier: Result] = [:]
+
+    init(_ tree: Tree, _ list: QuestionList) {
+      self.tree = tree
+      self.list = list
+    }
   }
 
   /// What a result costs beside its output and its questions: measured, rounded up.
@@ -97,7 +163,8 @@ public final class KeptRenderings {
   /// How many times a kept result was used.
   public private(set) var used = 0
   private var trees: [TemplateValue: [Key: Tree]] = [:]
-  /// Those that branches have.
+  /// Those that lists have, and the lists that trees have, by the numbers of their questions.
+  private var lists: [[Int]: QuestionList] = [:]
   private var questions: [TemplateValue: Question] = [:]
   private static var lastNumber = 0
   private unowned(unsafe) var oldest: Result?
@@ -113,15 +180,20 @@ public final class KeptRenderings {
   func find(
     _ key: Key, known: (Question) -> TemplateValue? = { _ in nil }, answer: (Question) async -> TemplateValue?
   ) async -> Result? {
-    guard let root = tree(key)?.root else { return nil }
-    let found: Result?
-    switch Self.findNow(root, known) {
-    case .found(let result): found = result
-    case .nothing: found = nil
-    case .unanswered: found = await Self.find(root, answer)
+    guard let tree = tree(key) else { return nil }
+    var asked: [Int: TemplateValue] = [:]
+    for group in tree.groups {
+      let answers = await group.list.answers { question in
+        if let known = known(question) ?? asked[question.number] { return known }
+        let found = await answer(question)
+        asked[question.number] = found
+        return found
+      }
+      guard let answers, let result = group.results[ObjectIdentifier(answers)] else { continue }
+      use(result)
+      return result
     }
-    if let found { use(found) }
-    return found
+    return nil
   }
 
   /// The tree in which results are found; nil where none was kept. It is the same one as long as it is current.
@@ -129,46 +201,42 @@ public final class KeptRenderings {
 
   /// Finds a result as `find` does, where that takes no questions but known ones; nil where there is none, or where
   /// `find` has to be asked.
-  func findNow(in tree: Tree, _ known: (Question) -> TemplateValue?) -> Result? {
-    guard case .found(let result) = Self.findNow(tree.root, known) else { return nil }
-    use(result)
-    return result
+  ///
+  /// - Parameter memory: what the client answered to lists of questions; it is added to.
+  func findNow(in tree: Tree, _ memory: Memory, _ known: (Question) -> TemplateValue?) -> Result? {
+    for group in tree.groups {
+      guard let answers = answers(to: group.list, memory, known),
+        let result = group.results[ObjectIdentifier(answers)]
+      else { continue }
+      use(result)
+      return result
+    }
+    return nil
+  }
+
+  private func answers(
+    to list: QuestionList, _ memory: Memory, _ known: (Question) -> TemplateValue?
+  ) -> Answers? {
+    if let remembered = memory.known[list.number],
+      remembered.answers?.isCurrent ?? (remembered.version == list.version)
+    {
+      return remembered.answers
+    }
+    switch list.find(known) {
+    case .answers(let found):
+      memory.known[list.number] = (found, list.version)
+      return found
+    case .other:
+      memory.known[list.number] = (nil, list.version)
+      return nil
+    case .unknown: return nil
+    }
   }
 
   private func use(_ result: Result) {
     // It may have gone while questions were answered; then it is right all the same.
-    if result.node?.result === result { touch(result) }
+    if result.isKept { touch(result) }
     used += 1
-  }
-
-  /// What is found without asking anything.
-  private enum Search {
-    case found(Result)
-    case nothing
-    /// A question has to be asked.
-    case unanswered
-  }
-
-  private static func findNow(_ node: Node, _ known: (Question) -> TemplateValue?) -> Search {
-    if let result = node.result { return .found(result) }
-    for branch in node.branches {
-      guard let answer = known(branch.question) else { return .unanswered }
-      guard let next = branch.nodes[answer] else { continue }
-      switch findNow(next, known) {
-      case .nothing: continue
-      case let search: return search
-      }
-    }
-    return .nothing
-  }
-
-  private static func find(_ node: Node, _ answer: (Question) async -> TemplateValue?) async -> Result? {
-    if let result = node.result { return result }
-    for branch in node.branches {
-      guard let found = await answer(branch.question), let next = branch.nodes[found] else { continue }
-      if let result = await find(next, answer) { return result }
-    }
-    return nil
   }
 
   /// Keeps a result with what was asked for it, in order.
@@ -184,29 +252,29 @@ public final class KeptRenderings {
     }
     let tree = tree(key) ?? Tree(key)
     trees[key.path, default: [:]][key] = tree
-    var node = tree.root
-    for (question, answer) in trace {
-      let index =
-        node.branches.firstIndex { $0.question.value == question }
-        ?? {
-          node.branches.append(Branch(question: use(question), nodes: [:]))
-          return node.branches.count - 1
-        }()
-      if let next = node.branches[index].nodes[answer] {
-        node = next
+    let group = group(of: tree, trace.map(\.question))
+    var answers = group.list.root
+    for (_, answer) in trace {
+      if let next = answers.next[answer] {
+        answers = next
       } else {
-        let next = Node(parent: node, answer: answer)
-        node.branches[index].nodes[answer] = next
-        node = next
+        let next = Answers(answers, answer)
+        group.list.version += 1
+        answers.next[answer] = next
+        answers = next
       }
     }
-    // Its place in the tree is the new one's.
-    if let old = node.result { unlink(old) }
+    // Its place is the new one's.
+    answers.uses += 1
+    if let old = group.results[ObjectIdentifier(answers)] {
+      unlink(old)
+      answers.uses -= 1
+    }
     let bytes = trace.reduce(outputBytes + Self.resultBytes) {
       $0 + max(Self.questionBytes, $1.question.weight + $1.answer.weight)
     }
-    let result = Result(value, bytes: bytes, dependsOnOthers: dependsOnOthers, node: node)
-    node.result = result
+    let result = Result(value, bytes: bytes, dependsOnOthers: dependsOnOthers, group, answers)
+    group.results[ObjectIdentifier(answers)] = result
     append(result)
     heldBytes += bytes
     count += 1
@@ -227,33 +295,28 @@ public final class KeptRenderings {
   private func forget(_ tree: Tree?) {
     guard let tree else { return }
     tree.isCurrent = false
-    forget(tree.root)
-  }
-
-  private func forget(_ node: Node) {
-    if let result = node.result { unlink(result) }
-    for branch in node.branches {
-      for next in branch.nodes.values { forget(next) }
-      leave(branch.question)
+    for group in tree.groups {
+      for result in group.results.values { drop(result) }
     }
-    node.branches = []
   }
 
   private func shrink() {
     while heldBytes > limitBytes, let oldest { drop(oldest) }
   }
 
-  /// Takes a result out, with what only it hung on.
+  /// Takes a result out, with what only it had.
   private func drop(_ result: Result) {
-    guard var node = result.node else { return }
     unlink(result)
-    while node.isEmpty, let parent = node.parent {
-      for index in parent.branches.indices where parent.branches[index].nodes[node.answer] === node {
-        parent.branches[index].nodes[node.answer] = nil
-      }
-      for branch in parent.branches where branch.nodes.isEmpty { leave(branch.question) }
-      parent.branches.removeAll { $0.nodes.isEmpty }
-      node = parent
+    let group = result.group
+    var answers = result.answers
+    answers.uses -= 1
+    while answers.uses == 0, answers.next.isEmpty, let before = answers.before {
+      before.next[answers.answer] = nil
+      answers = before
+    }
+    if group.results.isEmpty {
+      group.tree.groups.removeAll { $0 === group }
+      leave(group.list)
     }
   }
 
@@ -262,22 +325,42 @@ public final class KeptRenderings {
   /// Different questions that are known.
   var questionCount: Int { questions.count }
 
-  private func use(_ value: TemplateValue) -> Question {
-    let question: Question
-    if let known = questions[value] {
-      question = known
+  private func group(of tree: Tree, _ values: [TemplateValue]) -> Group {
+    let asked = values.map { question($0) }
+    if let known = tree.groups.first(where: { $0.list.questions.elementsEqual(asked, by: ===) }) { return known }
+    let numbers = asked.map(\.number)
+    let list: QuestionList
+    if let known = lists[numbers] {
+      list = known
     } else {
       Self.lastNumber += 1
-      question = Question(value, number: Self.lastNumber)
-      questions[value] = question
+      list = QuestionList(asked, number: Self.lastNumber)
+      lists[numbers] = list
+      for question in asked {
+        question.uses += 1
+        questions[question.value] = question
+      }
     }
-    question.uses += 1
-    return question
+    list.uses += 1
+    let group = Group(tree, list)
+    tree.groups.append(group)
+    return group
   }
 
-  private func leave(_ question: Question) {
-    question.uses -= 1
-    if question.uses == 0 { questions[question.value] = nil }
+  private func question(_ value: TemplateValue) -> Question {
+    if let known = questions[value] { return known }
+    Self.lastNumber += 1
+    return Question(value, number: Self.lastNumber)
+  }
+
+  private func leave(_ list: QuestionList) {
+    list.uses -= 1
+    guard list.uses == 0 else { return }
+    lists[list.questions.map(\.number)] = nil
+    for question in list.questions {
+      question.uses -= 1
+      if question.uses == 0 { questions[question.value] = nil }
+    }
   }
 
   // MARK: Order of use
@@ -292,7 +375,8 @@ public final class KeptRenderings {
     detach(result)
     heldBytes -= result.bytes
     count -= 1
-    result.node?.result = nil
+    result.isKept = false
+    result.group.results[ObjectIdentifier(result.answers)] = nil
   }
 
   private func append(_ result: Result) {

@@ -75,6 +75,46 @@ import Testing
     #expect(kept.questionCount == 0, "what no result asks is not held")
   }
 
+  @Test func aClientsAnswersToAListAreFoundOnce() throws {
+    let kept = KeptRenderings(limitBytes: 1 << 20)
+    for number in 0..<50 { keep(kept, key("/t\(number)"), [("web?", true), ("host", "one")], "one") }
+    keep(kept, key("/other"), [("web?", true), ("host", "two")], "two")
+    var asked = 0
+    func text(_ path: String, _ memory: KeptRenderings.Memory, _ answers: [TemplateValue: TemplateValue]) -> String? {
+      guard let tree = kept.tree(key(path)) else { return nil }
+      let found = kept.findNow(in: tree, memory) { question in
+        asked += 1
+        return answers[question.value]
+      }
+      return (found?.value as? Value)?.text
+    }
+    let one = KeptRenderings.Memory()
+    let answers: [TemplateValue: TemplateValue] = ["web?": true, "host": "one"]
+    for number in 0..<50 { #expect(text("/t\(number)", one, answers) == "one") }
+    #expect(asked == 2 && kept.used == 50)
+    // The list has these answers, the template has no result for them.
+    #expect(text("/other", one, answers) == nil && asked == 2)
+    // That there were no such answers holds until there are.
+    let third = KeptRenderings.Memory()
+    let others: [TemplateValue: TemplateValue] = ["web?": false, "host": "three"]
+    #expect(text("/t1", third, others) == nil && text("/t2", third, others) == nil && asked == 3)
+    keep(kept, key("/t2"), [("web?", false), ("host", "three")], "three")
+    #expect(text("/t1", third, others) == nil)
+    #expect(text("/t2", third, others) == "three" && asked == 5)
+    // What cannot be answered yet is asked again.
+    let late = KeptRenderings.Memory()
+    #expect(text("/t1", late, ["web?": true]) == nil)
+    #expect(text("/t1", late, answers) == "one")
+    // A result that went and came again.
+    kept.forget(path: "/t2")
+    #expect(text("/t2", third, others) == nil)
+    keep(kept, key("/t2"), [("web?", false), ("host", "three")], "again")
+    #expect(text("/t2", third, others) == "again")
+    kept.removeAll()
+    #expect(kept.questionCount == 0 && kept.heldBytes == 0 && kept.count == 0)
+    #expect(text("/t1", one, answers) == nil)
+  }
+
   @Test func entriesAndVersionsAreKeptApart() async {
     let kept = KeptRenderings(limitBytes: 1 << 20)
     keep(kept, key(name: "/a"), [], "a")
