@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs the real Bcfg2 servers 1.3.4 and 1.4, beside which this one is measured and its conformance cases are recorded:
+# .build/reference/1.3.4/bin/bcfg2-server and .build/reference/1.4/bin/bcfg2-server, each with its tools and its client.
+#
+#   scripts/reference-servers.sh            needs a Python 2.7 (BCFG2_PYTHON27 names it) and the network
+#   BCFG2_SOURCE=DIR scripts/reference-servers.sh     takes 1.4 from a clone of https://github.com/Bcfg2/bcfg2
+set -eu
+cd "$(dirname "$0")/.."
+
+python=
+for candidate in "${BCFG2_PYTHON27:-}" python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python2.7; do
+  # A shim of a version switcher may be there without what it stands for.
+  if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' >/dev/null 2>&1; then
+    python=$candidate
+    break
+  fi
+done
+[ -n "$python" ] || {
+  echo "reference-servers: no Python 2.7 found; BCFG2_PYTHON27 may name one" >&2
+  exit 1
+}
+
+folder=.build/reference
+mkdir -p $folder
+[ -d $folder/virtualenv ] ||
+  "$python" -m pip install -q --disable-pip-version-check --target $folder/virtualenv 'virtualenv<20.22'
+
+# install VERSION PACKAGE...
+install() {
+  version=$1
+  shift
+  [ -x "$folder/$version/bin/python" ] || PYTHONPATH=$folder/virtualenv "$python" -m virtualenv -q "$folder/$version"
+  "$folder/$version/bin/pip" install -q --disable-pip-version-check \
+    lxml genshi 'Cheetah3<3.3' 'jinja2<3' 'PyYAML<6' pyinotify 'python-daemon<2' lockfile argparse "$@"
+}
+
+# 1.3.4 finds Django by itself and fails with one of today: it goes without.
+install 1.3.4 Bcfg2==1.3.4
+
+source=${BCFG2_SOURCE:-$folder/bcfg2}
+[ -d "$source" ] || git clone -q https://github.com/Bcfg2/bcfg2 "$source"
+install 1.4 'django<1.12' "$source"
+
+for version in 1.3.4 1.4; do
+  "$folder/$version/bin/python" -c 'import Bcfg2.version; print("Bcfg2 " + Bcfg2.version.__version__)'
+done
+echo "installed below $folder"
