@@ -44,7 +44,7 @@ extension CoreBench {
     }
     guard let request = requests.first else { return "no such template" }
     let made = try await core.templates.render(request, try await core.buildMetadata(client))
-    return (made as? CfgContents).map { String(decoding: $0.bytes, as: UTF8.self) } ?? "no contents"
+    return (made as? FileContents).map { String(decoding: $0.bytes, as: UTF8.self) } ?? "no contents"
   }
 
   /// The text of an entry; its failure where it failed.
