@@ -4,8 +4,7 @@ import Glibc
 /// Files that an administrator names, or that lie in a folder: read where they are regular files and refused where not.
 ///
 /// A FIFO would be waited for, a device may do things when it is opened, and a socket cannot be opened at all. So
-/// everything that the server reads, from bcfg2.conf to the files of the repository, is opened here: asked for its kind
-/// before it is opened, opened without waiting, and asked again.
+/// everything that is read is opened here: asked for its kind before it is opened, opened without waiting, and asked again.
 public nonisolated enum RegularFile {
   /// Opens a regular file for reading.
   ///

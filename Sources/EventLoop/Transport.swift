@@ -119,7 +119,7 @@ public protocol Transport: AnyObject {
   /// X509_V_OK (0) when the peer's certificate was verified or it sent none; otherwise OpenSSL's number.
   var verifyResult: Int { get }
 
-  /// The application protocol agreed by ALPN, such as `http/1.1`.
+  /// The application protocol agreed by ALPN.
   var applicationProtocol: String? { get }
 
   /// The protocol and cipher for a log line, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`.

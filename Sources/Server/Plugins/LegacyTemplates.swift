@@ -63,7 +63,7 @@ final class LegacyTemplateSet: EntrySet {
     let encoding = TextEncoding(plugin.core.settings.encoding)
     return TemplateRenderer.Request(
       kind: kind, source: file.source, entryName: name, limitBytes: 64 << 20
-    ) { CfgContents($0, encoding: encoding) }
+    ) { FileContents($0, encoding: encoding) }
   }
 
   private func bind(_ entry: Element, _ metadata: ClientMetadata) async throws {
@@ -81,14 +81,14 @@ final class LegacyTemplateSet: EntrySet {
     } catch {
       throw PluginExecutionError("\(plugin.name): template error: \(error)")
     }
-    guard let contents = made as? CfgContents else {
+    guard let contents = made as? FileContents else {
       throw PluginExecutionError("\(file.path): a result of another kind is kept")
     }
     guard !contents.bytes.isEmpty else {
       entry["empty"] = "true"
       return
     }
-    do throws(CfgTextError) {
+    do throws(FileTextError) {
       entry.content = .shared(entry["encoding"] == "base64" ? contents.base64() : try contents.text())
     } catch {
       throw PluginExecutionError("\(file.path): the output cannot be sent as text: \(error)")

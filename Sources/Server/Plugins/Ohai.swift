@@ -114,3 +114,7 @@ public struct OhaiData: ConnectorData {
   public let text: String
   public let value: JSONValue
 }
+
+extension OhaiData: TemplateReadable {
+  public var templateForm: TemplateValue { ["form": "json", "text": .text(text)] }
+}

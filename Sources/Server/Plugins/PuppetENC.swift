@@ -97,7 +97,13 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
       throw PluginExecutionError("'\(yaml.pythonTypeName)' object has no attribute 'get'")
     }
     switch yaml["classes"] ?? yaml["groups"] {
-    case .array(let groups): answer.groups += try groups.map { try $0.groupName() }
+    case .array(let groups):
+      for group in groups {
+        guard let name = group.nameText else {
+          throw PluginExecutionError("unhashable type: '\(group.pythonTypeName)'")
+        }
+        answer.groups.append(name)
+      }
     case .object(let classes):
       for group in classes {
         answer.groups.append(group.name)
@@ -135,4 +141,10 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
 /// `metadata.PuppetENC`: parameters by name.
 public struct PuppetENCData: ConnectorData {
   public let parameters: [JSONValue.Member]
+}
+
+extension PuppetENCData: TemplateReadable {
+  public var templateForm: TemplateValue {
+    ["form": "value", "value": JSONValue.object(parameters).templateValue]
+  }
 }

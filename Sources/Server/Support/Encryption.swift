@@ -24,12 +24,6 @@ public nonisolated struct Encryption: Sendable, Equatable {
     self.isLax = isLax
   }
 
-  /// What `[encryption]` of bcfg2.conf says.
-  public init(_ settings: Settings) {
-    self.init(
-      passphrases: settings.passphrases, algorithm: settings.encryptionAlgorithm, isLax: settings.decryptsLaxly)
-  }
-
   /// Whether bytes look encrypted: Base64 of something that begins with `Salted__`.
   public static func isEncrypted(_ data: [UInt8]) -> Bool {
     // The mark takes the first eleven digits; blanks may stand between them.

@@ -205,7 +205,7 @@ struct YAMLReader {
       } else {
         let place = line
         let key = try node(depth: depth + 1)
-        guard let name = try? key.groupName() else {
+        guard let name = key.nameText else {
           throw YAMLError(line: place, message: "found unhashable key")
         }
         try next()

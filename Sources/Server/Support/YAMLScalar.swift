@@ -199,17 +199,15 @@ extension JSONValue {
     }
   }
 
-  /// A scalar as Python shows it, where a name has to be.
-  ///
-  /// - Throws: `PluginExecutionError` for lists and mappings.
-  nonisolated func groupName() throws -> String {
+  /// A scalar as Python shows it, where a name has to be; nil for lists and mappings.
+  nonisolated var nameText: String? {
     switch self {
     case .null: "None"
     case .boolean(let flag): flag ? "True" : "False"
     case .integer(let number): String(number)
     case .number(let number): String(number)
     case .string(let text): text
-    case .array, .object: throw PluginExecutionError("unhashable type: '\(pythonTypeName)'")
+    case .array, .object: nil
     }
   }
 }

@@ -16,7 +16,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
 
   override func stopWatching() { file.stopWatching() }
 
-  override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
+  override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> FileContents {
     var lines: [String] = []
     try await file.prepare(metadata, by: plugin.core.xmlTemplateRenderer)
     for allow in try file.xmlMatch(metadata).children(tagged: "Allow") {
@@ -24,7 +24,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
       let line = options(allow).joined(separator: ",") + " " + key
       lines.append(line.trimmingBlanks)
     }
-    return CfgContents(Array(lines.joined(separator: "\n").utf8), encoding: .utf8)
+    return FileContents(Array(lines.joined(separator: "\n").utf8), encoding: .utf8)
   }
 
   private func options(_ allow: Element) -> [String] {

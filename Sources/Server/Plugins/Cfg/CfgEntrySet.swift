@@ -176,7 +176,7 @@ public final class CfgEntrySet: EntryFolder {
       try await info.prepare(metadata)
     }
     try bindInfo(entry, metadata)
-    var contents: CfgContents
+    var contents: FileContents
     if let generator = generator(for: metadata) {
       try inheritMode(entry, metadata, generator)
       do {
@@ -191,7 +191,7 @@ public final class CfgEntrySet: EntryFolder {
       if !fitting.isEmpty {
         var bytes = contents.bytes
         for filter in fitting { bytes = try await filter.modify(bytes, entry, metadata) }
-        contents = CfgContents(bytes, encoding: plugin.encoding)
+        contents = FileContents(bytes, encoding: plugin.encoding)
       }
     } else {
       contents = try await create(entry, metadata)
@@ -200,7 +200,7 @@ public final class CfgEntrySet: EntryFolder {
     try finish(entry, contents)
   }
 
-  private func rendered(_ entry: Element, _ body: () throws -> CfgContents) throws -> CfgContents {
+  private func rendered(_ entry: Element, _ body: () throws -> FileContents) throws -> FileContents {
     do {
       return try body()
     } catch {
@@ -261,7 +261,7 @@ public final class CfgEntrySet: EntryFolder {
     }
   }
 
-  private func finish(_ entry: Element, _ contents: CfgContents) throws {
+  private func finish(_ entry: Element, _ contents: FileContents) throws {
     guard !contents.bytes.isEmpty else {
       entry["empty"] = "true"
       return
@@ -271,7 +271,7 @@ public final class CfgEntrySet: EntryFolder {
       return
     }
     let name = entry.name ?? name
-    do throws(CfgTextError) {
+    do throws(FileTextError) {
       entry.content = .shared(try contents.text())
     } catch {
       let message: String
@@ -293,13 +293,13 @@ public final class CfgEntrySet: EntryFolder {
 
   /// Makes contents that nobody has yet, and keeps them as a file. One client at a time, so that clients of a group do
   /// not get different keys; who waited takes what the first one made.
-  private func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
+  private func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> FileContents {
     guard let creator = creators.first else { throw noMatch(metadata) }
     return try await creating.run {
       plugin.core.fileMonitor.processPending()
       if let generator = generator(for: metadata) { return try await generator.contents(entry, metadata) }
       do {
-        return CfgContents(try await creator.create(entry, metadata), encoding: plugin.encoding)
+        return FileContents(try await creator.create(entry, metadata), encoding: plugin.encoding)
       } catch {
         let message = "Cfg: Error creating data for \(entry.name ?? name)"
         throw PluginExecutionError(

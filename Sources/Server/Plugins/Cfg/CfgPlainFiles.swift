@@ -1,13 +1,13 @@
 /// A file that is sent as it is.
 final class CfgPlainFile: CfgGenerator {
-  private var current: CfgContents?
+  private var current: FileContents?
 
   override func load() {
     super.load()
-    current = data.map { CfgContents($0, encoding: plugin.encoding) }
+    current = data.map { FileContents($0, encoding: plugin.encoding) }
   }
 
-  override func immediateContents() throws -> CfgContents {
+  override func immediateContents() throws -> FileContents {
     if let current { return current }
     _ = try requireData()
     throw PluginExecutionError("Failed to read file \(path)")
@@ -16,7 +16,7 @@ final class CfgPlainFile: CfgGenerator {
 
 /// A `.crypt` file: decrypted when it is read, sent as the plain text.
 final class CfgEncryptedFile: CfgGenerator {
-  private var current: CfgContents?
+  private var current: FileContents?
 
   override func load() {
     super.load()
@@ -25,7 +25,7 @@ final class CfgEncryptedFile: CfgGenerator {
       return
     }
     do throws(EncryptionError) {
-      current = CfgContents(try plugin.encryption.decryptWithAny(data), encoding: plugin.encoding)
+      current = FileContents(try plugin.encryption.decryptWithAny(data), encoding: plugin.encoding)
     } catch {
       current = nil
       if plugin.encryption.isLax {
@@ -36,7 +36,7 @@ final class CfgEncryptedFile: CfgGenerator {
     }
   }
 
-  override func immediateContents() throws -> CfgContents {
+  override func immediateContents() throws -> FileContents {
     if let current { return current }
     throw PluginExecutionError(loadError ?? "Failed to decrypt \(path)")
   }

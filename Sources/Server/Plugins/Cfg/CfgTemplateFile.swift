@@ -33,15 +33,15 @@ final class CfgTemplateFile: CfgGenerator {
     let encoding = plugin.encoding
     return TemplateRenderer.Request(
       kind: kind, source: source, entryName: name, limitBytes: plugin.limitBytes, isEncrypted: isEncrypted
-    ) { CfgContents($0, encoding: encoding) }
+    ) { FileContents($0, encoding: encoding) }
   }
 
-  override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents {
+  override func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> FileContents {
     if let loadError { throw PluginExecutionError(loadError) }
     return try contents(try await plugin.core.templates.render(request(for: Self.name(of: entry)), metadata))
   }
 
-  override func readyContents(_ entry: Element, _ metadata: ClientMetadata) throws -> CfgContents? {
+  override func readyContents(_ entry: Element, _ metadata: ClientMetadata) throws -> FileContents? {
     if let loadError { throw PluginExecutionError(loadError) }
     let made = try plugin.core.templates.ready(
       kind, source, entryName: Self.name(of: entry), limitBytes: plugin.limitBytes, metadata)
@@ -50,8 +50,8 @@ final class CfgTemplateFile: CfgGenerator {
 
   private static func name(of entry: Element) -> String { entry["realname"] ?? entry.name ?? "" }
 
-  private func contents(_ made: AnyObject) throws -> CfgContents {
-    guard let contents = made as? CfgContents else {
+  private func contents(_ made: AnyObject) throws -> FileContents {
+    guard let contents = made as? FileContents else {
       throw PluginExecutionError("\(path): a result of another kind is kept")
     }
     return contents

@@ -113,3 +113,16 @@ struct ProbeReport {
     output += "  </Client>\n".utf8
   }
 }
+
+extension ProbeDataSet: TemplateReadable {
+  public var templateForm: TemplateValue {
+    [
+      "form": "probes", "timestamp": .text(timestamp),
+      "texts": .record(templateKeys.map { .init($0, .text(probes[$0]?.text ?? "")) }),
+    ]
+  }
+  public func templateItem(_ name: String) -> TemplateValue? {
+    name == "\0timestamp" ? .text(timestamp) : probes[name].map { .text($0.text) }
+  }
+  public var templateKeys: [String] { probes.keys.sorted() }
+}

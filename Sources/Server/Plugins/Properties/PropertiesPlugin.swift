@@ -154,3 +154,12 @@ public struct PropertiesData: ConnectorData {
 
   public subscript(_ name: String) -> PropertyContents? { files[name] }
 }
+
+extension PropertiesData: TemplateFileData {
+  public var templateForm: TemplateValue { ["form": "properties", "names": .texts(templateKeys)] }
+  public func templateItem(_ name: String) -> TemplateValue? {
+    sources[name].map { [.int($0.version), .bool($0.isMatched)] }
+  }
+  public var templateKeys: [String] { sources.keys.sorted() }
+  public func templateFile(_ name: String) -> TemplateFile? { sources[name] }
+}

@@ -195,3 +195,15 @@ extension SSHbasePlugin: FileEventHandler {
 public struct SSHbaseData: ConnectorData {
   public let publicKeys: [String: [UInt8]]
 }
+
+extension SSHbaseData: TemplateReadable {
+  public var templateForm: TemplateValue {
+    [
+      "form": "value",
+      "value": .record(
+        publicKeys.sorted { $0.key < $1.key }.map {
+          .init($0.key, .text(String(decoding: $0.value, as: UTF8.self)))
+        }),
+    ]
+  }
+}

@@ -1,60 +1,5 @@
 import EventLoop
 import Glibc
-import XMLRPC
-
-/// The bytes of a Cfg file, held once for all clients, and what is made of them for an answer, made at the first use.
-final class CfgContents {
-  /// As the file has them, or as it decrypts.
-  let bytes: [UInt8]
-  private let encoding: TextEncoding
-  private var decoded: Result<SharedText, CfgTextError>?
-  private var encoded: SharedText?
-
-  init(_ bytes: [UInt8], encoding: TextEncoding) {
-    self.bytes = bytes
-    self.encoding = encoding
-  }
-
-  /// The contents as text.
-  ///
-  /// - Throws: `CfgTextError` where they are no text of the encoding, or hold what XML cannot carry.
-  func text() throws(CfgTextError) -> SharedText {
-    if let decoded { return try decoded.get() }
-    let result = Result { () throws(CfgTextError) in try decode() }
-    decoded = result
-    return try result.get()
-  }
-
-  /// The contents in Base64, on one line.
-  func base64() -> SharedText {
-    if let encoded { return encoded }
-    let made = SharedText(utf8: Base64.encode(bytes))
-    encoded = made
-    return made
-  }
-
-  private func decode() throws(CfgTextError) -> SharedText {
-    let utf8: [UInt8]
-    do throws(TextEncodingError) {
-      utf8 = try encoding.decode(bytes)
-    } catch {
-      throw .encoding("\(error)")
-    }
-    switch XMLCharacters.firstFlaw(in: utf8) {
-    case nil: return SharedText(utf8: utf8)
-    case .malformed(let offset): throw .encoding("byte \(offset) is not UTF-8")
-    case .forbidden(let offset): throw .character("byte \(offset) is a character that XML cannot carry")
-    }
-  }
-}
-
-/// Contents that cannot be sent as text.
-enum CfgTextError: Error {
-  /// Not of `[components] encoding`.
-  case encoding(String)
-  /// Text with a character that XML cannot carry.
-  case character(String)
-}
 
 /// What every file of a Cfg folder has: its path, whom it is for, its bytes.
 class CfgFile {
@@ -114,15 +59,15 @@ class CfgGenerator: CfgFile {
   var isImmediate: Bool { true }
 
   /// What the file holds, without waiting.
-  func immediateContents() throws -> CfgContents { fatalError("\(type(of: self)) has no contents of its own") }
+  func immediateContents() throws -> FileContents { fatalError("\(type(of: self)) has no contents of its own") }
 
   /// The same for a client's entry; nil where `contents` has to be asked, which may wait.
-  func readyContents(_ entry: Element, _ metadata: ClientMetadata) throws -> CfgContents? {
+  func readyContents(_ entry: Element, _ metadata: ClientMetadata) throws -> FileContents? {
     isImmediate ? try immediateContents() : nil
   }
 
   /// What the file gives an entry for a client.
-  func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> CfgContents { try immediateContents() }
+  func contents(_ entry: Element, _ metadata: ClientMetadata) async throws -> FileContents { try immediateContents() }
 }
 
 /// A file that changes contents that another one made.
