@@ -8,6 +8,8 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("InferIsolatedConformances"),
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
   .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
 /// Targets that live on the event loop: one thread, so everything is the main actor's unless it says otherwise.
@@ -21,7 +23,9 @@ let fuzzTargets: [Target] =
   isFuzzing
   ? [
     .executableTarget(
-      name: "ServerFuzz", dependencies: ["Server"], path: "Tests/Fuzz/Server", swiftSettings: onLoop,
+      name: "ServerFuzz",
+      dependencies: [],
+      path: "Tests/Fuzz/Server", swiftSettings: onLoop,
       linkerSettings: [.unsafeFlags([Context.environment["BCFG2_FUZZ"] ?? "", "-lstdc++"])])
   ] : []
 
@@ -52,38 +56,185 @@ let package = Package(
       name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .yum(["libyaml-devel"])]),
     .target(
       name: "EventLoop",
-      dependencies: ["CLinux", "COpenSSL", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: onLoop),
-    .target(name: "XMLRPC", swiftSettings: strict + fuzzed),
-    .target(
-      name: "Server",
       dependencies: [
-        "CLinux", "COpenSSL", "CLibXML2", "CPCRE2", "CYAML", "EventLoop", "XMLRPC",
+        "CLinux", "COpenSSL",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "DequeModule", package: "swift-collections"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
+    .target(name: "XMLRPC", exclude: ["README.md"], swiftSettings: strict + fuzzed),
+    .target(
+      name: "Formats",
+      dependencies: ["CPCRE2", "CYAML", "XMLRPC", .product(name: "Logging", package: "swift-log")],
+      exclude: ["README.md"],
+      swiftSettings: onLoop + fuzzed),
+    .target(
+      name: "Identity",
+      dependencies: ["EventLoop", "XMLRPC"],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
+    .target(
+      name: "Repository",
+      dependencies: [
+        "CLinux", "COpenSSL", "CLibXML2", "EventLoop", "XMLRPC", "Formats",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "DequeModule", package: "swift-collections"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: onLoop + fuzzed),
+    .target(
+      name: "ServerSettings",
+      dependencies: ["CLinux", "EventLoop", "XMLRPC", "Formats", .product(name: "Logging", package: "swift-log")],
+      exclude: ["README.md"],
+      swiftSettings: onLoop + fuzzed),
+    .target(
+      name: "Templates",
+      dependencies: ["EventLoop", .product(name: "DequeModule", package: "swift-collections")],
+      exclude: ["README.md"],
+      // The program of the template renderers goes into the executable.
+      resources: rendererModules.map { .embedInCode("renderer/\($0).py") },
+      swiftSettings: onLoop + fuzzed),
+    .target(
+      name: "Core",
+      dependencies: [
+        "CLinux", "COpenSSL", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings",
+        "Templates",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
-      // The program of the template renderers goes into the executable.
-      resources: rendererModules.map { .embedInCode("Templates/renderer/\($0).py") },
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
+    .target(
+      name: "Plugins",
+      dependencies: [
+        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
+      exclude: ["README.md"],
       swiftSettings: onLoop + fuzzed),
+    .target(
+      name: "Network",
+      dependencies: [
+        "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "DequeModule", package: "swift-collections"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
+    .target(
+      name: "Server",
+      dependencies: [
+        "CLinux", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
+        "Plugins", "Network",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
     .executableTarget(
       name: "bcfg2-server",
-      dependencies: ["Server"],
+      dependencies: ["EventLoop", "ServerSettings", "Server", .product(name: "Logging", package: "swift-log")],
       swiftSettings: onLoop,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
     .target(
       name: "Support",
-      dependencies: ["EventLoop", "XMLRPC", "Server", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       path: "Tests/Support",
+      swiftSettings: onLoop),
+    .target(
+      name: "CoreSupport",
+      dependencies: [
+        "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Support",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
+      path: "Tests/CoreSupport",
       swiftSettings: onLoop),
     .executableTarget(
       name: "ExecutorProbe", dependencies: ["EventLoop"], path: "Tests/ExecutorProbe", swiftSettings: onLoop),
     .testTarget(
-      name: "EventLoopTests", dependencies: ["CLinux", "EventLoop", "ExecutorProbe", "Support"],
+      name: "CoreTests",
+      dependencies: [
+        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
+        "Plugins", "Support", "CoreSupport",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
       swiftSettings: onLoop),
-    .testTarget(name: "XMLRPCTests", dependencies: ["XMLRPC", "Support"], swiftSettings: strict),
-    .testTarget(name: "ServerTests", dependencies: ["Server", "Support"], swiftSettings: onLoop),
     .testTarget(
-      name: "ProcessTests", dependencies: ["Server", "Support", "bcfg2-server"], swiftSettings: onLoop),
+      name: "EventLoopTests",
+      dependencies: ["CLinux", "COpenSSL", "ExecutorProbe", "EventLoop", "Support"],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "FormatsTests",
+      dependencies: ["EventLoop", "XMLRPC", "Formats", "Support"],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "IdentityTests",
+      dependencies: ["Identity", "Support"],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "NetworkTests",
+      dependencies: [
+        "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings", "Network", "Support",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "PluginsTests",
+      dependencies: [
+        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
+        "Plugins", "Support", "CoreSupport",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "ProcessTests",
+      dependencies: [
+        "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Server",
+        "Support", "CoreSupport", "bcfg2-server",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "RepositoryTests",
+      dependencies: [
+        "EventLoop", "XMLRPC", "Formats", "Repository", "Support",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "ServerSettingsTests",
+      dependencies: [
+        "EventLoop", "Formats", "ServerSettings", "Support",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "ServerTests",
+      dependencies: [
+        "CLinux", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core", "Plugins",
+        "Network", "Server", "Support", "CoreSupport",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "TemplatesTests",
+      dependencies: ["Templates"],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "XMLRPCTests",
+      dependencies: ["XMLRPC"],
+      swiftSettings: strict),
   ] + fuzzTargets
 )

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fuzzes the parsers of untrusted bytes: scripts/fuzz.sh SECONDS [TARGET...]
 #
-# The targets of the module XMLRPC are files Tests/Fuzz/<Name>Fuzz.swift, those of the module Server are in
+# The targets of the module XMLRPC are files Tests/Fuzz/<Name>Fuzz.swift, those of the other modules are in
 # Tests/Fuzz/Server; the corpus of each is in Tests/Fuzz/Corpus/<target>. Built with address sanitizer, again only where
 # a source has changed. Inputs found on the way are kept in .build/fuzz; one that traps is written to
 # .build/fuzz/crashes: add it to the corpus and to a test.
@@ -24,13 +24,13 @@ export ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=64
 
 # Builds the target of one file together with the sources of XMLRPC.
 build_small() {
-  [ -x "$out/$1" ] && [ -z "$(find Sources/XMLRPC Tests/Fuzz -maxdepth 1 -name '*.swift' -newer "$out/$1")" ] && return
+  [ -x "$out/$1" ] && [ -z "$(find Sources/XMLRPC Tests/Fuzz/*.swift -name '*.swift' -newer "$out/$1")" ] && return
   swiftc -swift-version 6 -O -module-name Fuzz -sanitize=fuzzer,address -use-ld=lld -parse-as-library \
-    -enable-upcoming-feature NonisolatedNonsendingByDefault -o "$out/$1" \
-    Sources/XMLRPC/*.swift Tests/Fuzz/FuzzEntry.swift "Tests/Fuzz/$2.swift"
+    -enable-upcoming-feature NonisolatedNonsendingByDefault -package-name fuzz -o "$out/$1" \
+    Sources/XMLRPC/*/*.swift Tests/Fuzz/FuzzEntry.swift "Tests/Fuzz/$2.swift"
 }
 
-# Builds the program of the targets that need the module Server.
+# Builds the program of the targets that need more than XMLRPC.
 build_server() {
   [ -n "${built_server:-}" ] && return
   built_server=yes

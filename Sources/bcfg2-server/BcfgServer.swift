@@ -2,6 +2,7 @@ import EventLoop
 import Glibc
 import Logging
 import Server
+import ServerSettings
 
 /// `bcfg2-server`: reads the command line and bcfg2.conf, goes to the background where asked, and runs a core.
 @main

@@ -1,8 +1,7 @@
+import EventLoop
 import Glibc
 import Support
 import Testing
-
-@testable import EventLoop
 
 struct AtomicFileTests {
   private func status(_ path: String) -> stat {

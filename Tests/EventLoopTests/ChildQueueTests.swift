@@ -106,7 +106,8 @@ import Testing
     for number in 1...3 { await crowd.come(number) }
     crowd.queue.limit = 3
     while crowd.admitted.count < 3 { await Task.yield() }
-    #expect(crowd.admitted == [1, 2, 3])
+    // Both go at once; which of them runs first is not the queue's matter.
+    #expect(crowd.admitted.sorted() == [1, 2, 3])
   }
 
   @Test func aCrowdOfProgramsRunsAFewAtATime() async throws {

@@ -1,8 +1,7 @@
+import EventLoop
 import Glibc
 import Support
 import Testing
-
-@testable import EventLoop
 
 struct InotifyTests {
   /// One record as the kernel lays it out, with a stated name length.

@@ -1,7 +1,6 @@
+import EventLoop
 import Support
 import Testing
-
-@testable import EventLoop
 
 /// The order and the fairness of iterations, with the kernel played.
 struct IterationTests {

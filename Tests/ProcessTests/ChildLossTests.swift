@@ -1,8 +1,8 @@
+import Core
 import EventLoop
 import Glibc
 import Support
 import Testing
-import XMLRPC
 
 @testable import Server
 

@@ -1,10 +1,12 @@
 import EventLoop
 import Glibc
 import Logging
+import ServerSettings
 import Support
 import Testing
 import XMLRPC
 
+@testable import Core
 @testable import Server
 
 /// What reaches the children, and what comes back from them, besides configurations.

@@ -1,8 +1,9 @@
+import Core
 import EventLoop
 import Glibc
+import Repository
 import Support
 import Testing
-import XMLRPC
 
 @testable import Server
 

@@ -1,6 +1,12 @@
+import Core
+import CoreSupport
 import EventLoop
 import Glibc
+import Identity
 import Logging
+import Plugins
+import Repository
+import ServerSettings
 import Support
 import Testing
 import XMLRPC

@@ -1,5 +1,10 @@
+import Core
+import CoreSupport
 import EventLoop
 import Glibc
+import Identity
+import Repository
+import ServerSettings
 import Support
 import Testing
 import XMLRPC

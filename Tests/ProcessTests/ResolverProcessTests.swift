@@ -1,9 +1,9 @@
-import EventLoop
 import Glibc
 import Support
 import Testing
 
-@testable import Server
+@testable import EventLoop
+@testable import Repository
 
 struct ResolverProcessTests {
   @Test func theServersExecutableIsItsOwnHelper() async throws {

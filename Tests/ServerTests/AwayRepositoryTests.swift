@@ -1,10 +1,13 @@
+import Core
+import CoreSupport
 import EventLoop
 import Glibc
+import Plugins
+import Repository
+import ServerSettings
 import Support
 import Testing
 import XMLRPC
-
-@testable import Server
 
 /// A repository that is not there is not an empty repository.
 @Suite struct AwayRepositoryTests {

@@ -1,9 +1,16 @@
+import CoreSupport
 import EventLoop
 import Glibc
+import Identity
+import OrderedCollections
+import Repository
+import ServerSettings
 import Support
 import Testing
 import XMLRPC
 
+@testable import Core
+@testable import Plugins
 @testable import Server
 
 /// A repository that can be moved away, and a core that reads it under inotify.

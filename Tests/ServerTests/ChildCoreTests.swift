@@ -1,10 +1,17 @@
+import CoreSupport
 import EventLoop
 import Glibc
+import Identity
 import Logging
+import OrderedCollections
+import Plugins
+import Repository
+import ServerSettings
 import Support
 import Testing
 import XMLRPC
 
+@testable import Core
 @testable import Server
 
 /// A child's core in this process, with its parent's end of the pair in the hands of the test.

@@ -1,4 +1,8 @@
+import Core
 import EventLoop
+import Identity
+import Logging
+import Repository
 import Server
 import XMLRPC
 

@@ -1,9 +1,13 @@
+import CoreSupport
 import EventLoop
+import Identity
+import OrderedCollections
+import Plugins
+import ServerSettings
 import Support
 import Testing
-import XMLRPC
 
-@testable import Server
+@testable import Core
 
 /// Another core implementation, written by docs/core.md alone.
 @Suite struct ExampleCoreTests {

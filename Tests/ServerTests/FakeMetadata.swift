@@ -1,8 +1,14 @@
+import CoreSupport
 import EventLoop
+import Identity
 import OrderedCollections
+import Plugins
+import Repository
+import ServerSettings
 import Support
 import XMLRPC
 
+@testable import Core
 @testable import Server
 
 /// Another Metadata plugin than ours: it knows its clients by heart, and does nothing else until a test says what.

@@ -1,9 +1,17 @@
+import CoreSupport
 import EventLoop
 import Glibc
+import Identity
+import Network
+import OrderedCollections
+import Plugins
+import Repository
+import ServerSettings
 import Support
 import Testing
 import XMLRPC
 
+@testable import Core
 @testable import Server
 
 /// A site with a few clients, its core under inotify, and the means to ask for configurations.

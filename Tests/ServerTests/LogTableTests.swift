@@ -3,8 +3,6 @@ import Glibc
 import Support
 import Testing
 
-@testable import Server
-
 /// docs/logging.md lists the warnings and errors of the sources, no more and no fewer.
 @Suite struct LogTableTests {
   @Test func theTableOfMessagesIsThatOfTheSources() throws {
@@ -49,11 +47,9 @@ enum LogTable {
 
   static func markdown() throws -> String {
     var found: Set<String> = []
-    for folder in ["Server", "EventLoop"] {
-      for path in sources(below: "\(Project.root)/Sources/\(folder)") {
-        let text = String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 24), as: UTF8.self)
-        for row in rows(of: text) { found.insert("| \(row.level) | `\(row.message)` |\n") }
-      }
+    for path in sources(below: "\(Project.root)/Sources") {
+      let text = String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 24), as: UTF8.self)
+      for row in rows(of: text) { found.insert("| \(row.level) | `\(row.message)` |\n") }
     }
     return "| Level | Message |\n|---|---|\n" + found.sorted().joined()
   }

@@ -1,8 +1,14 @@
+import CoreSupport
 import EventLoop
+import Identity
+import Network
+import ServerSettings
 import Support
 import Testing
 import XMLRPC
 
+@testable import Core
+@testable import Plugins
 @testable import Server
 
 /// One attempt to come in.

@@ -1,9 +1,11 @@
-import EventLoop
+import Core
+import CoreSupport
+import Identity
+import OrderedCollections
+import Server
 import Support
 import Testing
 import XMLRPC
-
-@testable import Server
 
 /// The core with another Metadata plugin than ours, by its interface alone: a good one, and ones that throw, wait, or
 /// answer nonsense.

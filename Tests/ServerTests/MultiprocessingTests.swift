@@ -1,6 +1,8 @@
+import Core
 import EventLoop
 import Glibc
 import Logging
+import ServerSettings
 import Support
 import Testing
 import XMLRPC

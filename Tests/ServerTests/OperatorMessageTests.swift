@@ -1,12 +1,17 @@
+import CoreSupport
 import EventLoop
+import Formats
 import Glibc
 import Logging
+import Repository
+import Server
 import Support
 import Synchronization
 import Testing
-import XMLRPC
 
-@testable import Server
+@testable import Core
+@testable import Plugins
+@testable import ServerSettings
 
 /// What an administrator reads of mistakes: where, what, and what to do.
 @Suite struct OperatorMessageTests {

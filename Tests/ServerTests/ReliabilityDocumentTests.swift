@@ -1,8 +1,7 @@
 import EventLoop
+import ServerSettings
 import Testing
 import XMLRPC
-
-@testable import Server
 
 /// docs/reliability.md lists every limit as it is.
 @Suite struct ReliabilityDocumentTests {

@@ -6,6 +6,7 @@ import Synchronization
 import Testing
 
 @testable import Server
+@testable import ServerSettings
 
 /// Keeps the lines that a file would get.
 private nonisolated final class CapturedLog: LogSink {

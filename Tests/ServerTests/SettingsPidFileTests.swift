@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Server
+@testable import ServerSettings
 
 /// A pid file in a folder of its own.
 private nonisolated final class PidFolder {

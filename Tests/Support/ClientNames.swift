@@ -1,4 +1,4 @@
-public import Server
+public import Identity
 
 /// Tests name clients by literals; in the sources a name is made by its rules alone.
 extension ClientName: ExpressibleByStringInterpolation {

@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
-public import Server
+public import Repository
+import XMLRPC
 
 /// A file monitor that looks at the disk when it is asked: every difference to what it saw last is one event.
 public final class ComparingMonitor: FileMonitor {

@@ -1,5 +1,5 @@
 import Glibc
-public import Server
+public import Repository
 
 /// A file monitor that looks instead of being told: `processPending` compares folders with what it saw before.
 public final class ScanningMonitor: FileMonitor {

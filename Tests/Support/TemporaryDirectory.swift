@@ -1,4 +1,3 @@
-import EventLoop
 import Glibc
 
 /// A new directory, removed with all in it when its owner ends.
@@ -20,7 +19,7 @@ public final nonisolated class TemporaryDirectory: Sendable {
 
   /// Writes a file, with the folders that lead to it.
   @discardableResult
-  public func write(_ text: String, to name: String, mode: mode_t = 0o644) -> String {
+  public func write(_ text: String, to name: String, mode: UInt32 = 0o644) -> String {
     let path = file(name)
     var folder = self.path
     for part in name.split(separator: "/").dropLast() {

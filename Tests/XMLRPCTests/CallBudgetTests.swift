@@ -1,6 +1,5 @@
 import Testing
-
-@testable import XMLRPC
+import XMLRPC
 
 private func exceeded(_ body: String, bodyBytes: Int = 0) -> LimitExceeded? {
   do throws(MethodCallError) {

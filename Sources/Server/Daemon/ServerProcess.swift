@@ -1,7 +1,11 @@
 import CLinux
+import Core
 import EventLoop
 import Glibc
 import Logging
+import Plugins
+import Repository
+public import ServerSettings
 
 /// The version of this server.
 public nonisolated enum ServerVersion {

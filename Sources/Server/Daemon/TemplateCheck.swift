@@ -1,4 +1,9 @@
+import Core
 import EventLoop
+import Identity
+import Logging
+import Repository
+public import ServerSettings
 
 /// `bcfg2-server --check-templates`: renders all templates for one client of each profile, and tells what fails.
 ///

@@ -1,6 +1,12 @@
+import Core
 import EventLoop
 import Glibc
+import Identity
 import Logging
+import Plugins
+import Repository
+public import ServerSettings
+import Templates
 
 /// `bcfg2-server --render FILE --client NAME`: renders one template as the server would, and tells what it read.
 ///

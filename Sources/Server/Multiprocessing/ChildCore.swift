@@ -1,4 +1,10 @@
+import Core
 import EventLoop
+import Identity
+import Logging
+import OrderedCollections
+import Repository
+import ServerSettings
 import XMLRPC
 
 /// The core of a child process: complete, with a file monitor of its own, but without clients. It builds what its

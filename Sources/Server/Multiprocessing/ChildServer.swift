@@ -1,7 +1,12 @@
 import CLinux
+import Core
 import EventLoop
 import Glibc
 import Logging
+import Plugins
+import Repository
+import ServerSettings
+import Synchronization
 import XMLRPC
 
 /// The life of a child process of the multiprocessing core: from its hidden argument to the end of its parent's pair.

@@ -1,3 +1,5 @@
+import Core
+import ServerSettings
 import XMLRPC
 
 /// Settings on their way to a child: the texts of the files and what was typed, read there by the same code.

@@ -1,3 +1,4 @@
+import Core
 import EventLoop
 import Glibc
 import Logging

@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import ServerSettings
 import Synchronization
 import XMLRPC
 

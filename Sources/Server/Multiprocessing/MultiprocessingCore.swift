@@ -1,8 +1,13 @@
 import CLinux
+public import Core
 import EventLoop
 import Glibc
+public import Identity
 import Logging
-import XMLRPC
+import OrderedCollections
+import Repository
+public import ServerSettings
+public import XMLRPC
 
 /// The multiprocessing core: the builtin core, with child processes that build the configurations.
 ///
@@ -37,7 +42,7 @@ public final class MultiprocessingCore: BuiltinCore {
   public var childCount: Int { settings.children ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
   /// Process numbers of the children that run.
-  public var childProcesses: [pid_t] { pool.children.compactMap(\.processID) }
+  public var childProcesses: [Int32] { pool.children.compactMap(\.processID) }
 
   /// How many children can build.
   var readyChildren: Int { pool.children.count { $0.isReady } }
@@ -46,7 +51,7 @@ public final class MultiprocessingCore: BuiltinCore {
 
   // MARK: Life
 
-  override func repositoryLoaded() async throws {
+  public override func repositoryLoaded() async throws {
     takeSelection()
     let timeout = Duration.seconds(settings.value("server", "child_timeout")?.value.integer ?? 60)
     // A child reads what the parent has just read, but with others beside it.

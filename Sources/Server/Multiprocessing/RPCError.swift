@@ -1,3 +1,4 @@
+import Core
 import XMLRPC
 
 /// What ended a call to a child instead of its value.

@@ -1,4 +1,5 @@
-import EventLoop
+import Identity
+import ServerSettings
 import XMLRPC
 
 /// Calls to child processes: to one by its name, with an answer (`rpc`), or to all, without (`publish`).

@@ -1,3 +1,6 @@
+import Core
+import Identity
+import Repository
 import XMLRPC
 
 /// What makes a configuration one that the parent may keep: how it is cut, and the revision that it shows. A child sends

@@ -1,5 +1,3 @@
-@testable import Server
-
 /// Reads the bytes as bcfg2.conf and types every value: no trap, and an error names the file.
 func fuzzConfiguration(_ bytes: [UInt8]) {
   let file: INIFile

@@ -1,5 +1,3 @@
-@testable import Server
-
 /// Reads the bytes as a client's probe data, keeps them as Probes does and reads them back: no trap, and probed.xml
 /// says what the client said.
 func fuzzProbeData(_ bytes: [UInt8]) {

@@ -1,5 +1,3 @@
-@testable import Server
-
 /// Reads the bytes as the output of a probe, as both versions do: no trap, no line is lost, and the data names a group only
 /// where the whole line is kept.
 func fuzzProbeOutput(_ bytes: [UInt8]) {

@@ -1,5 +1,3 @@
-@testable import Server
-
 /// Reads the bytes as a renderer's messages, in pieces and at once: no trap, the same frames either way, and what was read
 /// is written and read again as the same.
 func fuzzRendererFrames(_ bytes: [UInt8]) {

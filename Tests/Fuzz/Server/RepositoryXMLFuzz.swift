@@ -1,5 +1,3 @@
-@testable import Server
-
 /// Reads the bytes as a file of the repository, matches it, writes it, edits it: no trap, what is written is read the
 /// same, and an edit either does what it says or is refused.
 func fuzzRepositoryXML(_ bytes: [UInt8]) {

@@ -1,5 +1,3 @@
-@testable import Server
-
 /// Reads the bytes as YAML: no trap, an error names a line, and no more values are made than the bound allows.
 func fuzzYAML(_ bytes: [UInt8]) {
   guard let text = String(validating: bytes, as: UTF8.self) else { return }

@@ -1,0 +1,371 @@
+import EventLoop
+import Glibc
+public import Identity
+import Logging
+import OrderedCollections
+public import Repository
+import XMLRPC
+
+/// The stages at which ClientRunHooks plugins are called.
+public enum ClientRunStage: String, Sendable {
+  case start = "start_client_run"
+  case end = "end_client_run"
+  case statistics = "end_statistics"
+
+  var statisticName: String {
+    switch self {
+    case .start: "client_run_hook:start_client_run"
+    case .end: "client_run_hook:end_client_run"
+    case .statistics: "client_run_hook:end_statistics"
+    }
+  }
+}
+
+extension ServerCore {
+  /// The literal configuration of a client: `<Configuration version revision>` with its bound structures.
+  ///
+  /// A failing entry carries `failure`; a failing structure is left out. An `<error type>` element where there is no
+  /// configuration to speak of.
+  ///
+  /// - Throws: `Fault` from building the metadata; `ValidationError` of a validator that refuses.
+  public func buildConfiguration(_ client: ClientName) async throws -> Element {
+    try await makeConfiguration(client).document
+  }
+
+  /// As `buildConfiguration`, with the metadata that it was made with; nil where it may not be kept for another time.
+  /// - Parameter hasStarted: the hooks of the run's start have been called already.
+  package func makeConfiguration(
+    _ client: ClientName, hasStarted: Bool = false
+  ) async throws -> (document: Element, keepable: ClientMetadata?) {
+    logger.debug("Building configuration for \(client)")
+    let start = MonotonicTime.now()
+    var hasStarted = hasStarted
+    let built = try await fromOneState { try await buildOnce(client, &hasStarted) }
+    guard let metadata = built.metadata else { return (built.document, nil) }
+    await clientRunHook(.end, metadata)
+    sortXML(built.document)
+    noteGenerated(client, MonotonicTime.now() - start)
+    return (built.document, built.isPure ? metadata : nil)
+  }
+
+  /// A configuration, and the metadata that it was made with; nil where there is none, but an error.
+  private struct BuiltConfiguration {
+    let document: Element
+    var metadata: ClientMetadata?
+    /// Whether nothing but files, settings and the client's own data decide what it is.
+    var isPure = false
+  }
+
+  private func buildOnce(_ client: ClientName, _ hasStarted: inout Bool) async throws -> BuiltConfiguration {
+    let metadata: ClientMetadata
+    do {
+      metadata = try await buildMetadata(client)
+    } catch is MetadataConsistencyError {
+      logger.error("Metadata consistency error for client \(client)")
+      return BuiltConfiguration(document: Element("error", ["type": "metadata error"]))
+    }
+    await updateRevisionIfNeeded()
+    let configuration = Element("Configuration", ["version": "2.0", "revision": revision])
+    if !hasStarted { await clientRunHook(.start, metadata) }
+    hasStarted = true
+    var structures: [Element]
+    do {
+      structures = try await getStructures(metadata)
+    } catch {
+      logger.error("Error in GetStructures: \(error)")
+      return BuiltConfiguration(document: Element("error", ["type": "structure error"]))
+    }
+    try await validateStructures(metadata, &structures)
+    checkAltsrcConsistency(structures)
+    await bindStructures(structures, metadata, configuration)
+    try await validateGoals(metadata, configuration)
+    if !isRevisionKnown {
+      // A commit meanwhile, of what the answer is made of.
+      await updateRevisionIfNeeded()
+      configuration["revision"] = revision
+    }
+    // Whatever happens from here on finds this made of older things.
+    let isPure = !metadata.dependsOnMore && plugins.values.allSatisfy { $0.keepsAnswers(for: metadata) }
+    return BuiltConfiguration(document: configuration, metadata: metadata, isPure: isPure)
+  }
+
+  package func noteGenerated(_ client: ClientName, _ duration: Duration) {
+    logger.info(Logger.Message(stringLiteral: Self.generatedLine(client.text, duration)))
+  }
+
+  /// `Generated config for NAME in 0.012 seconds`: one for each request, hence made of bytes.
+  static func generatedLine(_ client: String, _ duration: Duration) -> String {
+    let time = duration.threeDecimals
+    let parts = ("Generated config for " as StaticString, " in " as StaticString, " seconds" as StaticString)
+    let count = client.utf8.count + time.utf8.count + parts.0.utf8CodeUnitCount + parts.1.utf8CodeUnitCount
+    return String(unsafeUninitializedCapacity: count + parts.2.utf8CodeUnitCount) { buffer in
+      var end = 0
+      func add(_ text: StaticString) {
+        end += UnsafeMutableBufferPointer(rebasing: buffer[end...]).update(
+          fromContentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+      }
+      func add(_ text: String) {
+        var text = text
+        end += text.withUTF8 { UnsafeMutableBufferPointer(rebasing: buffer[end...]).update(fromContentsOf: $0) }
+      }
+      add(parts.0)
+      add(client)
+      add(parts.1)
+      add(time)
+      add(parts.2)
+      return end
+    }
+  }
+
+  /// The structures of every Structure plugin for a client. Bundles that no plugin has are logged.
+  public func getStructures(_ metadata: ClientMetadata) async throws -> [Element] {
+    logger.debug("Getting structures for \(metadata.hostname)")
+    return try await timed("GetStructures") {
+      var structures: [Element] = []
+      for plugin in interfaces.structures { structures += try await plugin.buildStructures(metadata) }
+      var missing = metadata.bundles
+      for structure in structures where structure.tag == "Bundle" || structure.tag == "Independent" {
+        if let name = structure.name { missing.remove(Name(name)) }
+      }
+      if !missing.isEmpty {
+        let names = missing.map(\.text).joined(separator: ":")
+        metadata.dependOnMore()
+        logger.error("Client \(metadata.hostname) configuration missing bundles: \(names)")
+      }
+      return structures
+    }
+  }
+
+  /// Runs the StructureValidator plugins over the abstract configuration.
+  public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
+    logger.debug("Validating structures for \(metadata.hostname)")
+    let start = MonotonicTime.now()
+    defer { noteTime("validate_structures", since: start) }
+    for plugin in interfaces.structureValidators {
+      do {
+        try await plugin.validateStructures(metadata, &structures)
+      } catch let error as ValidationError {
+        logger.error("Plugin \(plugin.name) structure validation failed: \(error)")
+        throw error
+      } catch {
+        logger.error("Plugin \(plugin.name): unexpected structure validation failure: \(error)")
+      }
+    }
+  }
+
+  /// Runs the GoalValidator plugins over the literal configuration.
+  public func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) async throws {
+    logger.debug("Validating goals for \(metadata.hostname)")
+    try await timed("validate_goals") {
+      for plugin in interfaces.goalValidators {
+        do {
+          try await plugin.validateGoals(metadata, configuration)
+        } catch let error as ValidationError {
+          logger.error("Plugin \(plugin.name) goal validation failed: \(error)")
+          throw error
+        } catch {
+          metadata.dependOnMore()
+          logger.error("Plugin \(plugin.name): unexpected goal validation failure: \(error)")
+        }
+      }
+    }
+  }
+
+  /// Two entries of one tag and name must have the same altsrc; what does not is logged.
+  private func checkAltsrcConsistency(_ structures: [Element]) {
+    guard structures.contains(where: { $0.children.contains { $0["altsrc"] != nil } }) else { return }
+    struct Key: Hashable {
+      let tag: Name
+      let name: Name?
+    }
+    var sources: [Key: String?] = [:]
+    for entry in structures.lazy.flatMap(\.children) {
+      let key = Key(tag: Name(entry.tag), name: entry.name.map { Name($0) })
+      if let known = sources[key] {
+        if known != entry["altsrc"] {
+          logger.error("Found inconsistent altsrc mapping for entry \(entry.tag):\(entry.name ?? "None")")
+        }
+      } else {
+        sources[key] = .some(entry["altsrc"])
+      }
+    }
+  }
+
+  /// Binds every structure and adds it to the configuration.
+  public func bindStructures(_ structures: [Element], _ metadata: ClientMetadata, _ configuration: Element) async {
+    logger.debug("Binding structures for \(metadata.hostname)")
+    await timed("BindStructures") {
+      // What an earlier configuration with the same metadata did not take is old.
+      let templates = interfaces.templateGenerators.contains(where: \.hasTemplates) ? metadata.templates : nil
+      templates?.ahead = nil
+      // The first template that has to be rendered takes those behind it along.
+      templates?.structures = structures[...]
+      defer { templates?.structures = nil }
+      for (index, structure) in structures.enumerated() {
+        if templates?.structures != nil { templates?.structures = structures[index...] }
+        do {
+          try await bindStructure(structure, metadata)
+          configuration.children.append(structure)
+        } catch {
+          metadata.dependOnMore()
+          logger.error("error in BindStructure: \(error)")
+        }
+      }
+    }
+  }
+
+  /// Binds every entry of a structure in place. An entry that fails carries `failure`; `Bound` entries need no generator.
+  ///
+  /// - Throws: `PluginExecutionError` for an entry whose tag is `Bound` and nothing more: the client gets none of the
+  ///   structure.
+  public func bindStructure(_ structure: Element, _ metadata: ClientMetadata) async throws {
+    logger.debug("Binding structure \(structure.name ?? "unknown") for \(metadata.hostname)")
+    try await timed("BindStructure") {
+      for entry in structure.children {
+        if entry.isBound {
+          guard entry.tag != "Bound" else {
+            throw PluginExecutionError("Empty tag name in \(structure.name ?? "None")")
+          }
+          entry.tag.removeFirst(5)
+          continue
+        }
+        do {
+          try await bind(entry, metadata)
+        } catch {
+          // The next attempt may do better, and who looks at the log is to see it fail each time.
+          metadata.dependOnMore()
+          if entry["failure"] == nil { entry["failure"] = "bind error: \(textForClients(error))" }
+          let message = error is PluginExecutionError ? "Failed to bind entry" : "Unexpected failure binding entry"
+          logger.error("\(message) \(entry.tag):\(entry.name ?? "None"): \(error)")
+        }
+      }
+    }
+  }
+
+  /// Binds one entry in place by the generator that has it, by its `altsrc` name first.
+  ///
+  /// - Throws: what the generator throws; `PluginExecutionError` where not exactly one generator has the entry.
+  public func bind(_ entry: Element, _ metadata: ClientMetadata) async throws {
+    if let source = entry["altsrc"] {
+      guard let name = entry.name else {
+        entry.name = source
+        throw PluginExecutionError("\(entry.tag) with altsrc \(source) has no name")
+      }
+      entry.name = source
+      entry["realname"] = name
+      entry["altsrc"] = nil
+      do {
+        try await bind(entry, metadata)
+        entry.name = name
+        entry["realname"] = nil
+        return
+      } catch {
+        logger.error(
+          "Failed binding entry \(entry.tag):\(name) with altsrc \(source): \(error)")
+        entry.name = name
+        logger.error("Falling back to \(entry.tag):\(name)")
+      }
+    }
+    let start = MonotonicTime.now()
+    let slot = bindStatistic(entry.tag)
+    defer { statistics.add(slot, MonotonicTime.now() - start) }
+    if let name = entry.name {
+      var found: EntryBinder?
+      var names: [String] = []
+      for generator in interfaces.generators {
+        guard let binder = generator.binder(tag: entry.tag, name: name) else { continue }
+        found = binder
+        names.append(generator.name)
+      }
+      if names.count == 1, let found {
+        switch found {
+        case .now(let bind): try bind(entry, metadata)
+        case .nowOrLater(let bind, let later): if try !bind(entry, metadata) { try await later(entry, metadata) }
+        case .later(let bind): try await bind(entry, metadata)
+        }
+        return
+      }
+      if names.count > 1 {
+        // The entry fails whatever the slow path would say, as in Bcfg2, where an error of its own ends the search here.
+        let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
+        logger.error("\(message)")
+        throw PluginExecutionError(message)
+      }
+    }
+    try await bindBySlowPath(entry, metadata)
+  }
+
+  private func bindBySlowPath(_ entry: Element, _ metadata: ClientMetadata) async throws {
+    var handler: (any Generator)?
+    var count = 0
+    for generator in interfaces.generators where try await generator.handlesEntry(entry, metadata) {
+      handler = generator
+      count += 1
+    }
+    guard count == 1, let handler else {
+      entry["failure"] = "no matching generator"
+      throw PluginExecutionError("No matching generator: \(entry.tag):\(entry.name ?? "None")")
+    }
+    try await handler.handleEntry(entry, metadata)
+  }
+
+  private func bindStatistic(_ tag: String) -> ExecutionStatistics.Slot {
+    // Few tags, with short names: compared faster than hashed.
+    for known in bindStatistics where known.tag == tag { return known.slot }
+    let slot = statistics.slot("\(name):Bind:\(tag)")
+    bindStatistics.append((tag, slot))
+    return slot
+  }
+}
+
+/// Sorts the children of an element, and theirs, by the bytes of their `name` attribute; those without one come first.
+/// The order of equal ones stays, so that the same configuration always has the same bytes.
+public func sortXML(_ element: Element) {
+  guard !element.children.isEmpty else { return }
+  let children = element.children
+  for child in children where !child.children.isEmpty { sortXML(child) }
+  guard children.count > 1 else { return }
+  // Names side by side, and numbers to sort: strings would be retained and released at every comparison.
+  var bytes: [UInt8] = []
+  var keys: [SortKey] = []
+  bytes.reserveCapacity(64 * children.count)
+  keys.reserveCapacity(children.count)
+  for (index, child) in children.enumerated() {
+    let start = bytes.count
+    let name = child.name
+    if let name { bytes.append(contentsOf: name.utf8) }
+    keys.append(SortKey(start: start, count: name == nil ? -1 : bytes.count - start, index: index))
+  }
+  let isChanged = bytes.withUnsafeBytes { names in
+    let isSorted = (1..<keys.count).allSatisfy { !keys[$0].isLess(than: keys[$0 - 1], names) }
+    if !isSorted { keys.sort { $0.isLess(than: $1, names) } }
+    return !isSorted
+  }
+  if isChanged { element.children = keys.map { children[$0.index] } }
+}
+
+/// Where the name of a child is among those of all; a count of -1 for one without.
+private struct SortKey {
+  let start: Int
+  let count: Int
+  let index: Int
+
+  func isLess(than other: SortKey, _ names: UnsafeRawBufferPointer) -> Bool {
+    let common = min(count, other.count)
+    if common > 0, let base = names.baseAddress {
+      let order = memcmp(base + start, base + other.start, common)
+      if order != 0 { return order < 0 }
+    }
+    return count == other.count ? index < other.index : count < other.count
+  }
+}
+
+extension Duration {
+  /// Seconds with three decimals, as log lines show them.
+  package var threeDecimals: String {
+    let milliseconds = components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+    let fraction = milliseconds % 1000
+    let zeros = fraction < 10 ? ".00" : fraction < 100 ? ".0" : "."
+    return "\(milliseconds / 1000)\(zeros)\(fraction)"
+  }
+}

@@ -1,0 +1,86 @@
+public import Identity
+import Logging
+import ServerSettings
+import XMLRPC
+
+extension ServerCore {
+  /// The metadata of a client: the Metadata plugin's, augmented by every Connector, or the cached object.
+  ///
+  /// - Throws: `Fault` where the metadata of the client contradicts itself; `MetadataRuntimeError` where it was not read.
+  public func buildMetadata(_ client: ClientName) async throws -> ClientMetadata {
+    try await timed("build_metadata") {
+      guard let source = self.metadata else { throw MetadataRuntimeError("Metadata not loaded yet") }
+      if metadataCacheMode != .initial, let cached = metadataCache[client], isCurrent(cached) {
+        logger.debug("Using cached metadata object for \(client)")
+        return cached
+      }
+      let repository = repositoryGeneration
+      logger.debug("Building metadata for \(client)")
+      let metadata: ClientMetadata
+      do {
+        metadata = try await source.initialMetadata(client)
+      } catch let error as MetadataConsistencyError {
+        throw criticalError("Client metadata resolution error for \(client): \(error)", cause: error)
+      }
+      // Under the canonical name: the client may have been asked for by an alias.
+      metadata.generation = AnswerGeneration(
+        repository: repository, client: generation(of: metadata.hostname).client)
+      for connector in interfaces.connectors {
+        let groups = try await connector.additionalGroups(metadata)
+        for case .defined(let group) in groups { define(group, by: connector.name) }
+        source.mergeAdditionalGroups(metadata, groups.map(\.name))
+      }
+      for connector in interfaces.connectors {
+        let data = try await connector.additionalData(metadata) ?? NoConnectorData()
+        source.mergeAdditionalData(metadata, source: connector.name, data: data)
+      }
+      if metadataCacheMode == .cautious || metadataCacheMode == .aggressive {
+        metadataCache[client] = metadata
+      }
+      return metadata
+    }
+  }
+
+  /// Whether nothing has changed since the metadata was made that it, or an answer made with it, is made from.
+  package func isCurrent(_ metadata: ClientMetadata) -> Bool {
+    metadata.generation == generation(of: metadata.hostname)
+  }
+
+  /// Adds a group that a connector defines, unless groups.xml or another connector has one of that name.
+  private func define(_ group: MetadataGroup, by connector: String) {
+    if let owner = dynamicGroups[group.name] {
+      if owner == connector {
+        guard metadata.groups[group.name] != group else { return }
+        metadata.groups[group.name] = group
+        repositoryChangedByAnswer()
+      } else {
+        logger.warning("Refusing to clobber dynamic group \(group.name) defined by \(owner)")
+      }
+    } else if metadata.groups[group.name] != nil {
+      logger.warning("Refusing to clobber predefined group \(group.name)")
+    } else {
+      metadata.groups[group.name] = group
+      dynamicGroups[group.name] = connector
+      // Other clients may be in a group of that name, which has a category now.
+      repositoryChangedByAnswer()
+    }
+  }
+
+  /// The metadata of the client that makes a call.
+  ///
+  /// - Throws: `Fault` where it cannot be built.
+  public func metadata(of caller: Caller) async throws -> ClientMetadata {
+    try await fromOneState { try await metadataOnce(of: caller) }
+  }
+
+  /// As `metadata(of:)`, within an answer that is made from one state of the repository.
+  func metadataOnce(of caller: Caller) async throws -> ClientMetadata {
+    do {
+      return try await buildMetadata(caller.client)
+    } catch let error as MetadataConsistencyError {
+      throw criticalError("Client metadata resolution error for \(caller.address.ip): \(error)", cause: error)
+    } catch let error as MetadataRuntimeError {
+      throw criticalError("Metadata system runtime failure for \(caller.address.ip): \(error)", cause: error)
+    }
+  }
+}

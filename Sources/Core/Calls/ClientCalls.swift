@@ -1,0 +1,167 @@
+public import Identity
+import Logging
+import OrderedCollections
+public import Repository
+import ServerSettings
+public import XMLRPC
+
+// The calls of a client's run, in their order.
+extension ServerCore {
+  /// Records the version of the client. It is on disk when this returns.
+  public func declareVersion(_ caller: Caller, _ version: String) async throws -> Value {
+    try await timed("DeclareVersion") {
+      let client = caller.client
+      logger.debug("\(client) is running Bcfg2 client version \(version.beginning(bytes: 64))")
+      do {
+        try settings.require(version.utf8.count, within: ClientDataOptions.standard.versionBytes)
+        try await metadata.setVersion(client, version)
+      } catch
+        where error is MetadataConsistencyError || error is MetadataRuntimeError || error is LimitExceeded
+      {
+        throw criticalError("Unable to set version for \(client): \(error)", cause: error)
+      }
+      return .bool(true)
+    }
+  }
+
+  /// The probes of every Probing plugin: `<probes>` with `<probe>` elements.
+  public func getProbes(_ caller: Caller) async throws -> Value {
+    try requireRepository()
+    let client = caller.client
+    return try await fromOneState {
+      let metadata = try await metadataOnce(of: caller)
+      logger.debug("Getting probes for \(client)")
+      let probes = Element("probes")
+      do {
+        for plugin in interfaces.probing { probes.children += try await plugin.getProbes(metadata) }
+      } catch {
+        throw criticalError("Error determining probes for \(client): \(error)", cause: error)
+      }
+      logger.debug("Sending probe list to \(client)")
+      return .escaped(keepProbes(probes, client, metadata))
+    }
+  }
+
+  /// Takes probe data: hands each plugin the elements whose `source` names it. It is on disk when this returns.
+  public func recvProbeData(_ caller: Caller, _ text: String) async throws -> Value {
+    let client = caller.client
+    let metadata = try await metadata(of: caller)
+    logger.debug("Receiving probe data from \(client)")
+    if metadataCacheMode == .cautious {
+      // This object must not be the one that is cached: it does not know the data that comes now.
+      metadataCache[client] = nil
+    }
+    let document: Element
+    do {
+      document = try ClientDocument.parse(text)
+    } catch {
+      throw criticalError("Failed to parse probe data from client \(client): \(error)", cause: error)
+    }
+    var sources: [String] = []
+    var seen = Set<String>()
+    var complaints = RequestComplaints()
+    for item in document.children {
+      let source = item["source"] ?? "None"
+      guard seen.insert(source).inserted else { continue }
+      guard plugins[source] != nil else {
+        if complaints.add() {
+          logger.warning("Failed to locate plugin \(source.beginning(bytes: RequestComplaints.nameBytes))")
+        }
+        continue
+      }
+      sources.append(source)
+    }
+    if complaints.untold > 0 { logger.warning("Failed to locate \(complaints.untold) more plugins") }
+    for source in sources {
+      do {
+        guard let plugin = plugins[source] as? any Probing else {
+          throw PluginExecutionError("'\(source)' object has no attribute 'ReceiveData'")
+        }
+        try await plugin.receiveData(metadata, document.children.filter { ($0["source"] ?? "None") == source })
+        if !plugin.reportsChanges { expireMetadataCache(client) }
+      } catch {
+        throw criticalError("Failed to process probe data from client \(client): \(error)", cause: error)
+      }
+    }
+    return .bool(true)
+  }
+
+  /// Sets the profile of the client. It is on disk when this returns.
+  public func assertProfile(_ caller: Caller, _ profile: String) async throws -> Value {
+    let client = caller.client
+    logger.debug("\(client) sets its profile to \(profile)")
+    do {
+      try await metadata.setProfile(
+        client, profile, address: caller.gaveName ? caller.address : nil, requirePublic: true)
+    } catch  where error is MetadataConsistencyError || error is MetadataRuntimeError {
+      throw criticalError("Unable to assert profile for \(client): \(error)", cause: error)
+    }
+    return .bool(true)
+  }
+
+  /// The configuration of the client.
+  public func getConfig(_ caller: Caller) async throws -> Value {
+    try requireRepository()
+    let client = caller.client
+    do {
+      return .escaped(try await renderConfiguration(client))
+    } catch let error as MetadataConsistencyError {
+      throw criticalError("Metadata consistency failure for \(client)", cause: error)
+    } catch let error as MetadataRuntimeError {
+      throw criticalError("Metadata system runtime failure for \(caller.address.ip): \(error)", cause: error)
+    }
+  }
+
+  /// Takes the statistics of a run.
+  public func recvStats(_ caller: Caller, _ text: String) async throws -> Value {
+    _ = try await metadata(of: caller)
+    try await processStatistics(caller.client, ClientDocument.parse(text))
+    return .bool(true)
+  }
+
+  /// Hands statistics to every Statistics plugin, says what state the client reported, and runs the hooks.
+  public func processStatistics(_ client: ClientName, _ document: Element) async throws {
+    logger.debug("Processing statistics for \(client)")
+    let metadata = try await buildMetadata(client)
+    guard let state = document.descendants(tagged: "Statistics").first else {
+      throw ParameterError("'NoneType' object has no attribute 'get'")
+    }
+    if let version = state["version"], version >= "2.0" {
+      for plugin in interfaces.statistics {
+        do {
+          try await plugin.processStatistics(metadata, document)
+        } catch {
+          logger.error("Plugin \(plugin.name) failed to process stats from \(metadata.hostname): \(error)")
+        }
+      }
+    }
+    logger.info("Client \(client) reported state \((state["state"] ?? "None").beginning(bytes: 64))")
+    await clientRunHook(.statistics, metadata)
+  }
+
+  /// The decision list of the client: what it may (whitelist) or may not (blacklist) install.
+  public func getDecisionList(_ caller: Caller, mode: String) async throws -> Value {
+    try requireRepository()
+    return try await fromOneState {
+      let metadata = try await metadataOnce(of: caller)
+      return .array(
+        await getDecisions(metadata, mode: mode).map { pair in
+          .array([pair.tag, pair.name].map { $0.map { .string($0) } ?? .nil })
+        })
+    }
+  }
+
+  /// The decisions of every Decision plugin. A failing one is logged.
+  public func getDecisions(_ metadata: ClientMetadata, mode: String) async -> [(tag: String?, name: String?)] {
+    logger.debug("Getting decision list for \(metadata.hostname)")
+    var decisions: [(tag: String?, name: String?)] = []
+    for plugin in interfaces.decisions {
+      do {
+        decisions += try await plugin.getDecisions(metadata, mode: mode)
+      } catch {
+        logger.error("Plugin: \(plugin.name) failed to generate decision list: \(error)")
+      }
+    }
+    return decisions
+  }
+}

@@ -1,0 +1,36 @@
+import EventLoop
+import Repository
+import ServerSettings
+
+extension ServerCore {
+  /// What a client gets to read of an error: a file by its path in the repository and the reason, no folder of this
+  /// machine and no system call. The log has the whole of it.
+  ///
+  /// Errors of reading files keep their paths, as in Bcfg2, whose clients show them.
+  public func textForClients(_ error: any Error) -> String {
+    switch error {
+    case FileWriteError.changed(let path): "\(pathForClients(path)) was changed by somebody else meanwhile"
+    case FileWriteError.system(let error): text(error)
+    case let error as SystemError: text(error)
+    case let error as PluginExecutionError: error.textForClients ?? error.description
+    case let error as MetadataRuntimeError: error.textForClients ?? error.description
+    default: "\(error)"
+    }
+  }
+
+  /// As `textForClients(_:)`, of a file that could not be written, which is named whatever the error is.
+  public func textForClients(_ error: any Error, writing path: String) -> String {
+    if error is FileWriteError || error is SystemError { return textForClients(error) }
+    return "\(pathForClients(path)): \(textForClients(error))"
+  }
+
+  /// A path relative to the repository; of a path outside of it the last part.
+  public func pathForClients(_ path: String) -> String {
+    let folder = settings.repository + "/"
+    return path.hasPrefix(folder) ? String(path.dropFirst(folder.count)) : RepositoryPath.name(of: path)
+  }
+
+  private func text(_ error: SystemError) -> String {
+    error.detail.contains("/") ? "\(pathForClients(error.detail)): \(error.reason)" : error.reason
+  }
+}

@@ -1,0 +1,62 @@
+public import Identity
+import Repository
+
+/// What `bcfg2-admin pull` and `minestruct` do with the PullSource and PullTarget plugins: a client's own version of an
+/// entry becomes that of the repository. No call of a client comes here; the tools run a core in their own process.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Admin.py, Pull and Minestruct.
+extension ServerCore {
+  /// Entries that a client has and nobody asked for, of every PullSource, each once, in their order.
+  ///
+  /// - Throws: what a source throws.
+  public func extraEntries(of client: ClientName) async throws -> [(tag: String, name: String)] {
+    var found: [(tag: String, name: String)] = []
+    for source in plugins(of: (any PullSource).self) {
+      for entry in try await source.getExtra(client) where !found.contains(where: { $0 == entry }) {
+        found.append(entry)
+      }
+    }
+    return found
+  }
+
+  /// Takes an entry as a client has it into the repository, by the one generator that binds it.
+  ///
+  /// - Parameter choose: picks one of the variants that could take it, the most specific first; nil for none of them.
+  /// - Returns: the variant's path; nil where none was picked.
+  /// - Throws: `PluginExecutionError` where no source has the entry, not exactly one generator has it, or that takes
+  ///   none; anything else that a plugin throws.
+  public func pull(
+    _ client: ClientName, tag: String, name: String, choosing choose: ([String]) -> String? = { $0.first }
+  ) async throws -> String? {
+    let entry = try await currentEntry(client, tag: tag, name: name)
+    let metadata = try await buildMetadata(client)
+    let generators = interfaces.generators.filter { $0.binder(tag: tag, name: name) != nil }
+    guard generators.count == 1 else {
+      let names = generators.map(\.name).joined(separator: ", ")
+      throw PluginExecutionError("Got wrong numbers of matching generators for entry:[\(names)]")
+    }
+    let generator = generators[0]
+    let refusal = "Configuration upload not supported by plugin \(generator.name)"
+    guard let target = generator as? any PullTarget else { throw PluginExecutionError(refusal) }
+    do {
+      guard let path = choose(try target.acceptChoices(entry, metadata)) else { return nil }
+      try await target.acceptPullData(specificTo: path, entry)
+      return path
+    } catch let error as PluginExecutionError {
+      throw PluginExecutionError("\(refusal): \(error)")
+    }
+  }
+
+  /// The entry as the first source that knows it has it.
+  private func currentEntry(_ client: ClientName, tag: String, name: String) async throws -> Element {
+    var failure = "Unable to build entry"
+    for source in plugins(of: (any PullSource).self) {
+      do {
+        return try await source.getCurrentEntry(client, tag: tag, name: name)
+      } catch let error as PluginExecutionError {
+        failure = "Pull Source failure; could not fetch current state: \(error)"
+      }
+    }
+    throw PluginExecutionError(failure)
+  }
+}

@@ -1,0 +1,134 @@
+import EventLoop
+public import Logging
+import ServerSettings
+public import XMLRPC
+
+/// The base of every plugin: a name, a folder of the repository, a logger, and methods that administrators may call.
+///
+/// A plugin class also conforms to the interfaces (`Generator`, `Structure`, `Connector` ...) of what it does; the core
+/// finds it by them. It reaches other plugins only through the core's interfaces.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/base.py.
+open class Plugin {
+  /// The name in `[server] plugins`, of the folder in the repository and in RMI names.
+  open class var name: String { fatalError("\(self) must name itself") }
+  /// True: loading it is logged, its interfaces may change.
+  open class var isExperimental: Bool { false }
+  /// True: loading it is logged, it will be removed.
+  open class var isDeprecated: Bool { false }
+  /// Names of plugins that are unloaded when this one is loaded after them.
+  open class var conflicts: [String] { [] }
+  /// True: the plugin's folder is created where it does not exist.
+  open class var createsFolder: Bool { true }
+
+  /// Plugins of one interface are asked in ascending order of this, then of their names.
+  open var sortOrder: Int { 500 }
+
+  /// The core that loaded the plugin; it outlives it.
+  public final unowned let core: ServerCore
+  public final let logger: Logger
+  /// The plugin's folder: `<repository>/<name>`.
+  public final let folder: String
+  /// State of the `toggle_debug`, `set_debug` family.
+  public final private(set) var isDebugging: Bool
+
+  public var name: String { type(of: self).name }
+
+  /// Creates the plugin. A subclass adds its file monitors here: when `init` returns, the repository has been read.
+  ///
+  /// - Throws: `PluginInitError` where the plugin cannot work; the server then runs without it.
+  public required init(core: ServerCore) throws {
+    self.core = core
+    let name = Self.name
+    logger = Logger(label: name)
+    folder = core.settings.repository + "/" + name
+    isDebugging = core.isDebugging
+    // A child of the multiprocessing core never writes: its parent has made the folder, or it is away.
+    if Self.createsFolder, !core.isChild, !fileExists(folder) {
+      logger.warning("\(name): \(folder) does not exist, creating")
+      try makeFolders(folder)
+    }
+  }
+
+  /// The methods that the plugin exposes over XML-RPC as `NAME.method`. A subclass adds its own to `super.rmi`.
+  open var rmi: [String: RemoteMethod] {
+    [
+      "toggle_debug": RemoteMethod { [unowned self] arguments in
+        try arguments.require(0, of: "toggle_debug")
+        return .bool(setDebug(!isDebugging))
+      },
+      // The answer is what was sent, as Bcfg2's is.
+      "set_debug": RemoteMethod { [unowned self] arguments in
+        try arguments.require(1, of: "set_debug")
+        setDebug(arguments[0].isTruthy)
+        return arguments[0]
+      },
+    ]
+  }
+
+  /// Methods of `rmi` that a core of several processes passes on to its children, for each the method that is called
+  /// there: Bcfg2's `__child_rmi__`.
+  open var childRMI: [String: String] { ["toggle_debug": "toggle_debug", "set_debug": "set_debug"] }
+
+  /// Turns debug messages of this plugin on or off. Returns the new state.
+  @discardableResult
+  open func setDebug(_ flag: Bool) -> Bool {
+    isDebugging = flag
+    debugLog("\(name): debug = \(flag ? "True" : "False")", force: true)
+    return flag
+  }
+
+  /// Logs where debugging is on. Goes out at error level, as in Bcfg2, so that it is seen whatever the log level.
+  public func debugLog(_ message: @autoclosure () -> String, force: Bool = false) {
+    if isDebugging || force { logger.error("\(message())") }
+  }
+
+  /// Runs once, when the core shuts down.
+  open func shutdown() {
+    debugLog("Shutting down \(name) plugin")
+  }
+
+  /// Whether the answers to a client may be given again until files, settings or the client's own data change.
+  ///
+  /// False: what the plugin adds to this client's metadata or configuration depends on more (a program, a name server,
+  /// the time, other clients), so that nothing is kept for it. Where that holds for some entries only, the plugin says so
+  /// while it makes them, by `ClientMetadata.dependOnMore`.
+  open func keepsAnswers(for metadata: ClientMetadata) -> Bool { true }
+
+  /// True: the plugin says itself, by `ServerCore.clientChanged` and `repositoryChanged`, when what it got (probe data,
+  /// files that it watches) is new. Otherwise everything that it gets counts as new.
+  open var reportsChanges: Bool { false }
+
+  /// Settings may have changed (SIGHUP, or bcfg2.conf was edited): what was taken from them is to be taken again.
+  open func settingsChanged() {}
+}
+
+/// A method that a plugin or the file monitor exposes over XML-RPC. The caller's address is not passed.
+public struct RemoteMethod {
+  /// Whether `listMethods` names it. What Bcfg2 does not have is not named: programs compare the list.
+  public let isListed: Bool
+  /// Called with the parameters of the call.
+  public let call: @MainActor ([Value]) async throws -> Value
+
+  public init(isListed: Bool = true, _ call: @escaping @MainActor ([Value]) async throws -> Value) {
+    self.isListed = isListed
+    self.call = call
+  }
+}
+
+/// The parameters of a call do not fit its method. Shown to the caller as a fault of code 1.
+public struct ParameterError: Error, CustomStringConvertible {
+  public let description: String
+  public init(_ message: String) { description = message }
+}
+
+extension [Value] {
+  /// Checks the number of parameters of a plugin's or the file monitor's method.
+  ///
+  /// - Throws: `ParameterError` in the words of the Python server, which counts the object itself.
+  public func require(_ expected: Int, of method: String) throws {
+    guard count != expected else { return }
+    let noun = expected == 0 ? "argument" : "arguments"
+    throw ParameterError("\(method)() takes exactly \(expected + 1) \(noun) (\(count + 1) given)")
+  }
+}

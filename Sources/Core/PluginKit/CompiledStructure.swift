@@ -1,0 +1,193 @@
+import Identity
+public import Repository
+import XMLRPC
+
+/// A document with conditions, ready to be matched against clients.
+///
+/// Immutable. Parts that hold no condition are copied whole; conditions look up one name in the client's groups.
+public final class CompiledStructure {
+  /// Group and Client: what every structure file decides by.
+  public static let standardConditions: Set<String> = ["Group", "Client"]
+
+  /// The file, for messages.
+  public let path: String
+  /// The root with everything below.
+  public let root: Node
+
+  /// - Parameter conditionTags: elements with these tags are conditions on what they hold. `Group`, `Client` and `Path`
+  ///   are known.
+  public init(_ root: Element, path: String, conditionTags: Set<String> = standardConditions) {
+    self.path = path
+    self.root = Node(root, conditionTags)
+  }
+
+  /// An element that is not a condition.
+  public final class Node {
+    /// Tag, attributes, text and line; its children are those of the file.
+    public let source: Element
+    /// Elements and conditions below, in document order.
+    public let parts: [Part]
+    /// True where nothing below depends on the client.
+    public let isPlain: Bool
+
+    init(_ element: Element, _ conditionTags: Set<String>) {
+      source = element
+      parts = element.children.map { Part($0, conditionTags) }
+      isPlain = parts.allSatisfy {
+        if case .element(let node) = $0 { node.isPlain } else { false }
+      }
+    }
+
+    /// The element alone, without what is below.
+    func header() -> Element {
+      Element(source.tag, source.attributes, content: source.content, line: source.line)
+    }
+  }
+
+  /// What stands below an element.
+  public enum Part {
+    case element(Node)
+    case condition(Condition, [Part])
+
+    init(_ element: Element, _ conditionTags: Set<String>) {
+      if conditionTags.contains(element.tag) {
+        self = .condition(Condition(element), element.children.map { Part($0, conditionTags) })
+      } else {
+        self = .element(Node(element, conditionTags))
+      }
+    }
+  }
+
+  /// `<Group name= negate=>` and the like.
+  public struct Condition {
+    enum Kind {
+      case group, client, path
+    }
+
+    let kind: Kind
+    let name: String?
+    let isNegated: Bool
+    /// Text of the condition, which `xmlMatch` moves to the parent.
+    let text: String?
+
+    package init(_ element: Element) {
+      kind = element.tag == "Group" ? .group : element.tag == "Client" ? .client : .path
+      name = element.name
+      isNegated = element.isTrue("negate")
+      text = element.text
+    }
+
+    /// Whether what the condition holds applies.
+    /// - Parameter entry: the entry that a `Path` condition is about.
+    public func holds(_ metadata: ClientMetadata, entry: Element? = nil) -> Bool {
+      let isTrue: Bool
+      switch kind {
+      case .group: isTrue = name.map { metadata.groups.contains($0) } ?? false
+      case .client: isTrue = name.map { metadata.hostname.isSame(as: $0) } ?? false
+      case .path: isTrue = entry.map { Self.isSame($0["realname"] ?? $0.name, name) } ?? false
+      }
+      return isTrue != isNegated
+    }
+
+    private static func isSame(_ one: String?, _ other: String?) -> Bool {
+      guard let one, let other else { return one == nil && other == nil }
+      return Name.areSame(one, other)
+    }
+  }
+
+  /// Elements below the root that apply, in document order; nothing is copied.
+  public func select(_ metadata: ClientMetadata, entry: Element? = nil) -> [Node] {
+    var found: [Node] = []
+    Self.select(root.parts, metadata, entry, into: &found)
+    return found
+  }
+
+  /// Copies of the elements below the root that apply, conditions inside them resolved in place.
+  public func match(_ metadata: ClientMetadata, entry: Element? = nil) -> [Element] {
+    select(metadata, entry: entry).map { Self.matched($0, metadata, entry) }
+  }
+
+  /// A copy of the document without conditions: unconditional children first, then what conditions hold.
+  public func xmlMatch(_ metadata: ClientMetadata, entry: Element? = nil) -> Element {
+    Self.xmlMatched(root, metadata, entry)
+  }
+
+  /// A copy of one element, conditions inside resolved as `xmlMatch` does.
+  public static func xmlMatched(_ node: Node, _ metadata: ClientMetadata, _ entry: Element? = nil) -> Element {
+    if node.isPlain { return node.source.deepCopy() }
+    let element = node.header()
+    for case .element(let child) in node.parts { element.children.append(xmlMatched(child, metadata, entry)) }
+    for case .condition(let condition, let parts) in node.parts where condition.holds(metadata, entry: entry) {
+      moveUp(parts, condition, to: element, metadata, entry)
+    }
+    return element
+  }
+
+  private static func moveUp(
+    _ parts: [Part], _ condition: Condition, to element: Element, _ metadata: ClientMetadata, _ entry: Element?
+  ) {
+    for part in parts {
+      switch part {
+      case .element(let child): element.children.append(xmlMatched(child, metadata, entry))
+      case .condition(let inner, let parts):
+        if inner.holds(metadata, entry: entry) { moveUp(parts, inner, to: element, metadata, entry) }
+      }
+    }
+    if let text = condition.text, !text.isEmpty { element.text = (element.text ?? "") + text }
+  }
+
+  private static func matched(_ node: Node, _ metadata: ClientMetadata, _ entry: Element?) -> Element {
+    if node.isPlain { return node.source.deepCopy() }
+    let element = node.header()
+    var children: [Node] = []
+    select(node.parts, metadata, entry, into: &children)
+    element.children = children.map { matched($0, metadata, entry) }
+    return element
+  }
+
+  private static func select(
+    _ parts: [Part], _ metadata: ClientMetadata, _ entry: Element?, into found: inout [Node]
+  ) {
+    for part in parts {
+      switch part {
+      case .element(let node): found.append(node)
+      case .condition(let condition, let parts):
+        if condition.holds(metadata, entry: entry) { select(parts, metadata, entry, into: &found) }
+      }
+    }
+  }
+
+  /// Every element of the document below the root, at any depth, with the conditions that all have to hold for it.
+  public func forEachElement(_ body: (_ node: Node, _ conditions: [Condition]) -> Void) {
+    Self.forEachElement(root.parts, [], body)
+  }
+
+  /// Every element that only conditions stand around, with these. Elements come before what the conditions beside them
+  /// hold.
+  func forEachOuterElement(_ body: (_ node: Node, _ conditions: [Condition]) -> Void) {
+    Self.forEachOuterElement(root.parts, [], body)
+  }
+
+  private static func forEachOuterElement(
+    _ parts: [Part], _ conditions: [Condition], _ body: (Node, [Condition]) -> Void
+  ) {
+    for case .element(let node) in parts { body(node, conditions) }
+    for case .condition(let condition, let parts) in parts {
+      forEachOuterElement(parts, conditions + [condition], body)
+    }
+  }
+
+  private static func forEachElement(
+    _ parts: [Part], _ conditions: [Condition], _ body: (Node, [Condition]) -> Void
+  ) {
+    for part in parts {
+      switch part {
+      case .element(let node):
+        body(node, conditions)
+        forEachElement(node.parts, conditions, body)
+      case .condition(let condition, let parts):
+        forEachElement(parts, conditions + [condition], body)
+      }
+    }
+  }
+}

@@ -1,0 +1,236 @@
+import EventLoop
+public import Logging
+public import Repository
+public import ServerSettings
+public import XMLRPC
+
+/// One file of an `EntrySet`: its contents, and whom it is for.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, SpecificData.
+open class SpecificData {
+  /// Absolute path of the file.
+  public let path: String
+  public let specificity: Specificity
+  public let logger: Logger
+  /// The contents; nil where they could not be read.
+  public private(set) var data: [UInt8]?
+
+  public required init(path: String, specificity: Specificity, logger: Logger) {
+    self.path = path
+    self.specificity = specificity
+    self.logger = logger
+  }
+
+  /// Reads the file. A file that cannot be read keeps its contents, is logged, and is read once that is possible.
+  public func load(monitor: any FileMonitor) {
+    do throws(SystemError) {
+      data = try AtomicFile.readFile(path, limitBytes: FileBacked.fileLimitBytes)
+    } catch {
+      logger.error("Failed to read file \(path): \(error)")
+      monitor.couldNotRead(path, error)
+      return
+    }
+    index()
+  }
+
+  /// Called when `data` is new.
+  open func index() {}
+
+  /// Binds an entry with this file, after its info was set.
+  open func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {}
+}
+
+/// The variants of one thing in one folder (`name`, `name.G10_group`, `name.H_host`) and its info.xml.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, EntrySet.
+open class EntrySet: EntryFolder {
+  /// The base name that every file of the set begins with.
+  public let baseName: String
+  /// Absolute path of the folder.
+  public let folder: String
+  public let monitor: any FileMonitor
+  public let logger: Logger
+  /// `[mdata]`.
+  public var defaults: Settings.PathDefaults
+  /// Which Bcfg2 info files are read as.
+  public let compatibility: Compatibility
+  /// Files by name.
+  public private(set) var entries: NameTable<SpecificData> = [:]
+  /// The folder's info.xml; nil where there is none.
+  public private(set) var infoXML: InfoXML?
+  /// What `info` and `:info` say, with 1.3.
+  private var legacyInfo: [(name: String, value: String)] = []
+  /// The files by specificity, then by name: made when needed.
+  private var ordered: [SpecificData]?
+  private let makeEntry: (String, Specificity) -> SpecificData
+
+  public init(
+    baseName: String, folder: String, defaults: Settings.PathDefaults,
+    compatibility: Compatibility = .bcfg214, monitor: any FileMonitor, logger: Logger,
+    makeEntry: @escaping (_ path: String, _ specificity: Specificity) -> SpecificData
+  ) {
+    self.baseName = baseName
+    self.folder = folder
+    self.defaults = defaults
+    self.compatibility = compatibility
+    self.monitor = monitor
+    self.logger = logger
+    self.makeEntry = makeEntry
+  }
+
+  /// Names of editors' files, which are nobody's mistake.
+  public static func isIgnored(_ name: String) -> Bool {
+    name.hasPrefix(".#") || name.hasSuffix("~") || name.hasSuffix(".genshi_include")
+      || (name.hasPrefix(".") && (name.hasSuffix(".sws") || name.hasSuffix(".swp") || name.hasSuffix(".swx")))
+  }
+
+  /// One event of a file in the folder.
+  open func handleEvent(_ event: FileEvent) {
+    let name = event.fileName
+    if name == "info.xml" {
+      infoEvent(event)
+      return
+    }
+    if compatibility == .bcfg213, LegacyInfo.fileNames.contains(name) {
+      legacyInfoEvent(event)
+      return
+    }
+    if event.action == .deleted {
+      if entries.removeValue(forKey: name) == nil, specificity(ofFileNamed: name) != nil {
+        logger.warning("Got deleted event for unknown file \(event.path)")
+      }
+      ordered = nil
+      return
+    }
+    if let known = entries[name] {
+      known.load(monitor: monitor)
+      return
+    }
+    guard let specificity = specificity(ofFileNamed: name) else {
+      if !Self.isIgnored(name) { logger.error("Could not process filename \(event.path); ignoring") }
+      return
+    }
+    let entry = makeEntry(event.path, specificity)
+    entries[name] = entry
+    ordered = nil
+    entry.load(monitor: monitor)
+  }
+
+  private func infoEvent(_ event: FileEvent) {
+    if event.action == .deleted {
+      infoXML?.stopWatching()
+      infoXML = nil
+      return
+    }
+    let info = infoXML ?? InfoXML(fileInfo: event.path, monitor: monitor, logger: logger)
+    infoXML = info
+    info.handleEvent(event)
+    info.changesApplied()
+  }
+
+  /// Attributes add up over the files and their versions, as in 1.3, until one of the files is gone.
+  private func legacyInfoEvent(_ event: FileEvent) {
+    if event.action == .deleted {
+      legacyInfo = []
+      return
+    }
+    do throws(SystemError) {
+      let bytes = try AtomicFile.readFile(event.path, limitBytes: FileBacked.fileLimitBytes)
+      LegacyInfo.read(bytes, path: event.path, into: &legacyInfo, logger: logger)
+    } catch {
+      logger.error("Failed to read file \(event.path): \(error)")
+      monitor.couldNotRead(event.path, error)
+    }
+  }
+
+  /// Whom a file is for; nil for a file that is not of this set.
+  open func specificity(ofFileNamed name: String) -> Specificity? {
+    Specificity(fileName: name, baseName: baseName)
+  }
+
+  /// Every file that is for a client, the most specific first; of equal ones by name.
+  public func matching(_ metadata: ClientMetadata) -> [SpecificData] {
+    inOrder().filter { $0.specificity.matches(metadata) }
+  }
+
+  /// The most specific file for a client.
+  ///
+  /// - Throws: `PluginExecutionError` where there is none.
+  public func bestMatching(_ metadata: ClientMetadata) throws -> SpecificData {
+    guard let best = inOrder().first(where: { $0.specificity.matches(metadata) }) else {
+      throw PluginExecutionError("No matching entries available for \(folder) for \(metadata.hostname)")
+    }
+    return best
+  }
+
+  private func inOrder() -> [SpecificData] {
+    if let ordered { return ordered }
+    let sorted = entries.sorted().map(\.value)
+    let made = sorted.enumerated().sorted { a, b in
+      a.element.specificity < b.element.specificity
+        || (!(b.element.specificity < a.element.specificity) && a.offset < b.offset)
+    }.map(\.element)
+    ordered = made
+    return made
+  }
+
+  /// Sets the default attributes and those of info.xml.
+  ///
+  /// - Throws: `PluginExecutionError` where info.xml has nothing for the client.
+  public func bindInfo(to entry: Element, _ metadata: ClientMetadata) throws {
+    defaults.apply(to: entry)
+    try bindInfoFiles(to: entry, metadata)
+  }
+
+  /// Sets the attributes of info.xml, and with 1.3 of `info`.
+  ///
+  /// - Throws: `PluginExecutionError` where info.xml has nothing for the client.
+  public func bindInfoFiles(to entry: Element, _ metadata: ClientMetadata) throws {
+    guard compatibility == .bcfg213 else {
+      try infoXML?.bindEntry(entry, metadata)
+      return
+    }
+    if !legacyInfo.isEmpty {
+      var values = legacyInfo
+      if let mode = entry["mode"], !values.contains(where: { $0.name == "mode" }) { values.append(("mode", mode)) }
+      LegacyInfo.completeMode(in: &values)
+      for (name, value) in values { entry[name] = value }
+    }
+    try infoXML?.bindEntry13(entry, metadata)
+  }
+
+  /// Binds at once, unless info.xml has to be rendered first.
+  open var binder: EntryBinder {
+    guard let infoXML, infoXML.isTemplate else { return .now { [self] in try bindEntry($0, $1) } }
+    return .later { [self] in
+      defaults.apply(to: $0)
+      try await prepareInfo($1)
+      try bindEntry($0, $1)
+    }
+  }
+
+  /// Renders info.xml for a client where it is a template: before `bindInfo`.
+  public func prepareInfo(_ metadata: ClientMetadata) async throws {
+    try await infoXML?.prepare(metadata, by: renderer?())
+  }
+
+  /// What renders info.xml where it is a template.
+  public var renderer: (() -> (any XMLTemplateRenderer)?)?
+
+  /// The folder is gone.
+  open func stopWatching() { infoXML?.stopWatching() }
+
+  /// Binds an entry: info, then the most specific file.
+  open func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {
+    try bindInfo(to: entry, metadata)
+    try bestMatching(metadata).bindEntry(entry, metadata)
+  }
+}
+
+extension Element {
+  /// The bytes that the text of a bound entry stands for: decoded where it is Base64.
+  package var contentBytes: [UInt8] {
+    let bytes = Array((text ?? "").utf8)
+    return self["encoding"] == "base64" ? Base64.decode(bytes) ?? [] : bytes
+  }
+}

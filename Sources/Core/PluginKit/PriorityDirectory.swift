@@ -1,0 +1,256 @@
+public import Logging
+public import Repository
+public import ServerSettings
+import XMLRPC
+
+/// A structure file with a priority on its root element.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, PriorityStructFile.
+public final class PriorityStructFile: StructFile {
+  /// The last priority that could be read; -1 before the first. Bcfg2 too uses a file whose priority is bogus.
+  public private(set) var priority = -1
+
+  public override func compile(_ document: RepositoryDocument) throws {
+    try super.compile(document)
+    let text = document.root["priority"]
+    if let new = text.flatMap({ Self.integer($0) }) {
+      priority = new
+    } else {
+      let error = XMLFileError(
+        path: path, line: Int(document.root.line), message: "Got bogus priority \(text ?? "None") for file \(path)")
+      logger.error("\(error)")
+    }
+  }
+
+  /// A number as Python's int() reads it: white space around it, a sign, single underscores between digits.
+  private static func integer(_ text: String) -> Int? {
+    let digits = text.utf8.drop { $0.isXMLSpace }
+    var kept = Array(digits)
+    while let last = kept.last, last.isXMLSpace { kept.removeLast() }
+    let underscore = UInt8(ascii: "_")
+    guard kept.first != underscore, kept.last != underscore else { return nil }
+    if zip(kept, kept.dropFirst()).contains(where: { $0 == underscore && $1 == underscore }) { return nil }
+    return Int(String(decoding: kept.filter { $0 != underscore }, as: UTF8.self))
+  }
+}
+
+/// A folder of rule files: finds what they say of an entry, and gives it to it.
+///
+/// What names fit an entry is looked up by tag and name, and remembered; for a client only conditions are evaluated.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, PrioDir, and Plugins/Rules.py.
+public final class PriorityDirectory {
+  /// Names in rules may be regular expressions.
+  public var usesRegex: Bool {
+    didSet { if usesRegex != oldValue { rebuild() } }
+  }
+  /// `%{name}` in attributes of rules stands for the entry's name.
+  public var replacesName: Bool
+  /// Decrypts elements with an `encrypted` attribute. Setting it reads the files again.
+  public var encryption: Encryption? {
+    didSet {
+      for file in directory.children {
+        file.encryption = encryption
+        file.load()
+      }
+    }
+  }
+  /// Renders files that are templates.
+  public weak var renderer: (any XMLTemplateRenderer)?
+
+  private let directory: DirectoryBacked<PriorityStructFile>
+  private let compatibility: Compatibility
+  private let logger: Logger
+  private var sources: [Source] = []
+  /// Names of the unconditional rules, by tag; with 1.3 of all.
+  private var names: NameTable<NameSet> = [:]
+  /// Indexes of what templates gave, by the structure: one that is kept is indexed once.
+  private var rendered: [ObjectIdentifier: (structure: CompiledStructure, index: CandidateIndex)] = [:]
+  /// Bound of `rendered`; beyond it all of it is forgotten.
+  private static let renderedLimit = 256
+
+  private struct Source {
+    let file: PriorityStructFile
+    let version: UInt64
+    /// Nil for a template.
+    var index: CandidateIndex?
+  }
+
+  /// What the templates of the folder gave for one client, by path.
+  private final class Prepared {
+    let version: UInt64
+    let indexes: [String: CandidateIndex]
+
+    init(_ version: UInt64, _ indexes: [String: CandidateIndex]) {
+      self.version = version
+      self.indexes = indexes
+    }
+  }
+
+  /// Grows with each change of the folder.
+  private var version: UInt64 = 0
+
+  /// Reads the folder and watches it.
+  public init(
+    folder: String, rootTags: Set<String>, monitor: any FileMonitor, logger: Logger, compatibility: Compatibility,
+    usesRegex: Bool,
+    replacesName: Bool, encryption: Encryption? = nil, renderer: (any XMLTemplateRenderer)? = nil
+  ) {
+    self.usesRegex = usesRegex
+    self.replacesName = replacesName
+    self.encryption = encryption
+    self.renderer = renderer
+    self.compatibility = compatibility
+    self.logger = logger
+    directory = DirectoryBacked(
+      folder: folder, monitor: monitor, logger: logger, fits: DirectoryBacked<PriorityStructFile>.isXMLName
+    ) {
+      let file = PriorityStructFile(path: $0, monitor: monitor, logger: logger)
+      file.encryption = encryption
+      file.rootTags = rootTags
+      return file
+    }
+    directory.onChange = { [unowned self] in update() }
+    directory.watch()
+  }
+
+  /// True where a file is a template: `prepare` has to run before a client's entries are looked up.
+  public private(set) var hasTemplates = false
+
+  /// Indexes again what changed.
+  private func update() {
+    var known: [String: Source] = [:]
+    for source in sources { known[source.file.path] = source }
+    sources = directory.children.compactMap { file in
+      guard let compiled = file.compiled else { return nil }
+      if let source = known[file.path], source.file === file, source.version == file.version { return source }
+      let index = file.isTemplate ? nil : makeIndex(compiled)
+      return Source(file: file, version: file.version, index: index)
+    }
+    hasTemplates = sources.contains { $0.file.isTemplate }
+    version += 1
+    rendered = [:]
+    names = [:]
+    for source in sources {
+      guard let compiled = source.file.compiled else { continue }
+      compiled.forEachOuterElement { node, conditions in
+        guard conditions.isEmpty || compatibility == .bcfg213, let name = node.source.name else { return }
+        names[node.source.tag, default: []].insert(name)
+      }
+    }
+  }
+
+  private func makeIndex(_ compiled: CompiledStructure) -> CandidateIndex {
+    CandidateIndex(compiled, usesRegex: usesRegex, compatibility: compatibility, logger: logger)
+  }
+
+  private func rebuild() {
+    sources = []
+    update()
+  }
+
+  /// Renders templates for a client, unless they were.
+  ///
+  /// A template that fails is logged and left out.
+  public func prepare(_ metadata: ClientMetadata) async {
+    guard hasTemplates, prepared(metadata)?.version != version else { return }
+    let start = version
+    var indexes: [String: CandidateIndex] = [:]
+    for source in sources where source.file.isTemplate {
+      do {
+        indexes[source.file.path] = index(of: try await source.file.resolved(metadata, by: renderer))
+      } catch {
+        metadata.dependOnMore()
+        logger.error("Failed to render template \(source.file.path): \(error)")
+      }
+    }
+    metadata.attachments[ObjectIdentifier(self)] = Prepared(start, indexes)
+  }
+
+  private func prepared(_ metadata: ClientMetadata) -> Prepared? {
+    metadata.attachments[ObjectIdentifier(self)] as? Prepared
+  }
+
+  private func index(of structure: CompiledStructure) -> CandidateIndex {
+    if let known = rendered[ObjectIdentifier(structure)] { return known.index }
+    if rendered.count >= Self.renderedLimit { rendered = [:] }
+    let index = makeIndex(structure)
+    rendered[ObjectIdentifier(structure)] = (structure, index)
+    return index
+  }
+
+  /// The rules of a file for a client; nil for a template that was not rendered.
+  private func index(of source: Source, _ metadata: ClientMetadata) -> CandidateIndex? {
+    source.index ?? prepared(metadata)?.indexes[source.file.path]
+  }
+
+  /// Whether an unconditional rule, with 1.3 any rule, has this tag and exactly this name.
+  public func hasEntry(tag: String, name: String) -> Bool { names[tag]?.contains(name) ?? false }
+
+  /// Names of unconditional rules of a tag, with 1.3 of all rules, sorted.
+  public func entryNames(tag: String) -> [String] { names[tag]?.sorted() ?? [] }
+
+  /// Whether any rule fits an entry for a client, with 1.3 for whatever client.
+  public func handles(_ entry: Element, _ metadata: ClientMetadata) -> Bool {
+    for source in sources {
+      guard let index = index(of: source, metadata) else { continue }
+      let candidates = index.candidates(tag: entry.tag, name: entry.name)
+      if compatibility == .bcfg213 ? !candidates.isEmpty : candidates.contains(where: { $0.holds(metadata) }) {
+        return true
+      }
+    }
+    return false
+  }
+
+  /// Gives an entry the text, the children and those attributes that it has not of the rule with the highest priority.
+  ///
+  /// - Throws: `PluginExecutionError` where no rule fits, or several of the highest priority.
+  public func bind(_ entry: Element, _ metadata: ClientMetadata) throws {
+    var best: (file: PriorityStructFile, candidate: CandidateIndex.Candidate)?
+    var isTied = false
+    let (tag, name) = (entry.tag, entry.name)
+    for source in sources {
+      guard let index = index(of: source, metadata) else { continue }
+      for candidate in index.contenders(tag: tag, name: name, metadata) where candidate.holds(metadata) {
+        guard let known = best, known.file.priority >= source.file.priority else {
+          best = (source.file, candidate)
+          isTied = false
+          continue
+        }
+        if known.file.priority == source.file.priority { isTied = true }
+      }
+    }
+    guard let best else {
+      throw PluginExecutionError(
+        "No matching source for entry when retrieving attributes for \(entry.tag):\(entry.name ?? "None")")
+    }
+    if isTied {
+      let message =
+        "Found conflicting sources with same priority (\(best.file.priority)) for \(entry.tag):"
+        + "\(entry.name ?? "None") for \(metadata.hostname)"
+      logger.error("\(message)")
+      let files = sources.flatMap { source in
+        (index(of: source, metadata)?.contenders(tag: tag, name: name, metadata) ?? []).filter { $0.holds(metadata) }
+          .map { _ in source.file.path }
+      }
+      logger.error("\(files.joined(separator: ", "))")
+      throw PluginExecutionError(message)
+    }
+    apply(best.candidate.node, to: entry, metadata)
+  }
+
+  private func apply(_ node: CompiledStructure.Node, to entry: Element, _ metadata: ClientMetadata) {
+    // 1.3 takes a rule as it stands: blank text, and conditions within as elements.
+    let is13 = compatibility == .bcfg213
+    let isSource = node.isPlain || is13
+    let data = isSource ? node.source : CompiledStructure.xmlMatched(node, metadata)
+    if let text = data.text, is13 ? !text.isEmpty : !text.utf8.allSatisfy(\.isXMLSpace) {
+      entry.content = data.content
+    }
+    for child in data.children { entry.children.append(isSource ? child.deepCopy() : child) }
+    entry.attributes.reserveCapacity(entry.attributes.count + data.attributes.count)
+    for (name, value) in data.attributes where entry[name] == nil {
+      entry[name] = replacesName ? NameTemplate.substitute(value, name: entry.name ?? "None") : value
+    }
+  }
+}

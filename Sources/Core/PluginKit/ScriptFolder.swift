@@ -1,0 +1,56 @@
+package import EventLoop
+package import Repository
+import XMLRPC
+
+/// The programs in a folder of the repository: every file below it, by its path.
+///
+/// Nothing of them is kept but their names: each run takes the file as it is then.
+package final class ScriptFolder: FileEventHandler {
+  /// Absolute path of the folder.
+  let folder: String
+  /// Paths below the folder.
+  private var names: NameSet = []
+
+  package var handlerName: String { "ScriptFolder: \(folder)" }
+
+  /// Watches the folder.
+  package init(_ folder: String, monitor: any FileMonitor) {
+    self.folder = folder
+    monitor.add(folder, recursive: true, handler: self)
+  }
+
+  /// Names of the programs, sorted.
+  package var scripts: [String] { names.sorted() }
+
+  /// The absolute path of a program.
+  package func path(of name: String) -> String { "\(folder)/\(name)" }
+
+  package func handleEvent(_ event: FileEvent) {
+    if event.action == .deleted {
+      let name = event.relativePath
+      names = names.filter { !RepositoryPath.isSameOrBelow($0, name) }
+    } else if !event.isDirectory {
+      names.insert(event.relativePath)
+    }
+  }
+}
+
+extension ChildProcess.Output {
+  /// What a failed program is reported with; nil where it succeeded. The words are those of 1.4's `Executor`.
+  package nonisolated var failure: String? {
+    let code: Int32 =
+      switch status {
+      case .exited(let code): code
+      case .signaled(let signal): -signal
+      }
+    guard code != 0 else { return nil }
+    if !standardError.isEmpty { return "\(errorText) (rv: \(code))" }
+    if !standardOutput.isEmpty { return "\(outputText) (rv: \(code))" }
+    return "No output or error; return value \(code)"
+  }
+
+  /// Standard output as text; bytes that are no UTF-8 are replaced.
+  package nonisolated var outputText: String { String(decoding: standardOutput, as: UTF8.self) }
+  /// Standard error as text; bytes that are no UTF-8 are replaced.
+  package nonisolated var errorText: String { String(decoding: standardError, as: UTF8.self) }
+}

@@ -1,0 +1,137 @@
+import EventLoop
+import Logging
+public import Repository
+public import Templates
+
+/// An XML file with Group and Client conditions around its contents.
+///
+/// Compiled when it is read: `match` and `xmlMatch` select and copy.
+///
+/// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, StructFile.
+open class StructFile: XMLFileBacked {
+  /// The last good version, compiled; nil before the first.
+  public private(set) var compiled: CompiledStructure?
+  /// Grows with each version that was taken.
+  public private(set) var version: UInt64 = 0
+
+  /// What decides, beside Group and Client: `Path` for info.xml.
+  open var conditionTags: Set<String> { CompiledStructure.standardConditions }
+
+  /// The text of a file that is a Genshi template: named `*.genshi`, or with the prefix `py` bound to Genshi's namespace
+  /// on the root element, and with something to replace in it. nil for other files.
+  public private(set) var templateSource: TemplateSource?
+  public var isTemplate: Bool { templateSource != nil }
+
+  /// Whether a file of this kind is rendered by 1.3.4 too: there only bundles and GroupLogic are.
+  open var isTemplateIn13: Bool { false }
+
+  /// Decrypts elements with `encrypted="<passphrase name>"`; nil leaves them as they are.
+  public var encryption: Encryption?
+
+  open override func compile(_ document: RepositoryDocument) throws {
+    if let encryption { try decrypt(document.root, encryption) }
+    try findTemplate(document)
+    compiled = compileContents(document.root)
+    version += 1
+  }
+
+  /// The root of a document, the file's own or what its template gave, ready to be matched.
+  open func compileContents(_ root: Element) -> CompiledStructure {
+    CompiledStructure(root, path: path, conditionTags: conditionTags)
+  }
+
+  private func findTemplate(_ document: RepositoryDocument) throws {
+    guard path.hasSuffix(".genshi") || document.namespaces["py"] == GenshiText.namespace else {
+      templateSource = nil
+      return
+    }
+    let bytes = try AtomicFile.readFile(path, limitBytes: RepositoryXML.fileLimitBytes)
+    guard GenshiText.hasDirectives(bytes) else {
+      templateSource = nil
+      return
+    }
+    let source = templateSource ?? TemplateSource(path: path, isTemplateIn13: isTemplateIn13)
+    source.update(bytes)
+    templateSource = source
+  }
+
+  // MARK: Matching
+
+  /// Renders the file for a client where it is a template: `match` and `xmlMatch` then take what it gave.
+  ///
+  /// - Throws: what is wrong with the template, with file and line.
+  public func prepare(_ metadata: ClientMetadata, by renderer: (any XMLTemplateRenderer)?) async throws {
+    guard isTemplate else { return }
+    metadata.attachments[ObjectIdentifier(self)] = try await resolved(metadata, by: renderer)
+  }
+
+  /// The document for a client: the file's own, or what `prepare` rendered; nil where it was never good, or is a template
+  /// that was not rendered.
+  public func structure(for metadata: ClientMetadata) -> CompiledStructure? {
+    guard isTemplate else { return compiled }
+    if let rendered = metadata.attachments[ObjectIdentifier(self)] as? CompiledStructure { return rendered }
+    reportProblem("\(path) is a template that was not rendered")
+    return nil
+  }
+
+  /// - Throws: `XMLFileError` where an element cannot be decrypted, unless the document or bcfg2.conf are lax about it.
+  private func decrypt(_ root: Element, _ encryption: Encryption) throws {
+    let isLax = root["lax_decryption"].map { $0.lowercased() == "true" } ?? encryption.isLax
+    var encrypted = root["encrypted"] == nil ? [] : [root]
+    root.forEachDescendant { if $0["encrypted"] != nil { encrypted.append($0) } }
+    for element in encrypted {
+      guard let name = element["encrypted"], let text = element.text, !text.utf8.allSatisfy({ $0 <= 0x20 }) else {
+        continue
+      }
+      do throws(EncryptionError) {
+        let plain = try encryption.decrypt(Array(text.utf8), named: name)
+        if let decoded = String(validating: plain, as: UTF8.self) {
+          element.text = decoded
+        } else {
+          logger.info("\(path): Decrypted \(element.tag) to gibberish, skipping")
+        }
+      } catch {
+        let message = "Failed to decrypt \(element.tag) element in \(path)"
+        guard isLax else { throw XMLFileError(path: path, line: Int(element.line), message: "\(message): \(error)") }
+        logger.debug("\(message)")
+      }
+    }
+  }
+
+  /// The elements that apply to a client, in document order, conditions resolved; copies.
+  public func match(_ metadata: ClientMetadata) -> [Element] {
+    structure(for: metadata)?.match(metadata) ?? []
+  }
+
+  /// The whole document as it applies to a client, a copy without conditions: at each level the unconditional children
+  /// come first, then what conditions hold.
+  ///
+  /// - Throws: `PluginExecutionError` where the file has never been good.
+  public func xmlMatch(_ metadata: ClientMetadata) throws -> Element {
+    guard let structure = structure(for: metadata) else { throw PluginExecutionError("\(path) has no data") }
+    return structure.xmlMatch(metadata)
+  }
+}
+
+/// What of a text is Genshi's to replace.
+package enum GenshiText {
+  package static let namespace = "http://genshi.edgewall.org/"
+
+  /// Whether a document has more of Genshi than a declared prefix: nothing else needs to be rendered.
+  static func hasDirectives(_ bytes: [UInt8]) -> Bool {
+    if bytes.contains(UInt8(ascii: "$")) || contains(bytes, "<?python") || contains(bytes, "XInclude") { return true }
+    // A second declaration is another prefix.
+    return count(bytes, "py:") > 0 || count(bytes, namespace) > 1
+  }
+
+  private static func contains(_ bytes: [UInt8], _ word: String) -> Bool { count(bytes, word) > 0 }
+
+  private static func count(_ bytes: [UInt8], _ word: String) -> Int {
+    let word = Array(word.utf8)
+    guard bytes.count >= word.count else { return 0 }
+    return (0...(bytes.count - word.count)).count { start in
+      // The first byte first: most places are done with it.
+      bytes[start] == word[0] && bytes[start..<(start + word.count)].elementsEqual(word)
+    }
+  }
+}

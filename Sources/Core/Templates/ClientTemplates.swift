@@ -1,0 +1,144 @@
+import Repository
+package import Templates
+
+/// What templates of one client's configuration have: what is rendered ahead, and what traces were answered.
+final class ClientTemplates {
+  /// Templates that are being rendered for the configuration that is built, or were.
+  var ahead: RenderedAhead?
+  /// Structures whose entries are bound next, as long as none of their templates had to be rendered.
+  var structures: ArraySlice<Element>?
+  let answers = TraceAnswers()
+}
+
+/// Answers about one client in one state of the repository.
+final class TraceAnswers {
+  /// Questions, at most; beyond it all of them are forgotten.
+  private static let limit = 1000
+  private var state = State(repository: 0, client: 0)
+  private var known: [TemplateValue: TemplateValue] = [:]
+  /// The same, by the number of a kept question.
+  private var numbered: [Int: TemplateValue] = [:]
+  private let lists = KeptRenderings.Memory()
+
+  /// What answers are made from: files, and what is known of the client so far.
+  struct State: Equatable {
+    let repository: UInt64
+    let client: UInt64
+  }
+
+  func answer(_ question: TemplateValue, in state: State) -> TemplateValue? {
+    enter(state)
+    return known[question]
+  }
+
+  func answer(_ question: KeptRenderings.Question, in state: State) -> TemplateValue? {
+    enter(state)
+    return numbered[question.number]
+  }
+
+  /// What was answered to whole lists of questions.
+  func lists(in state: State) -> KeptRenderings.Memory {
+    enter(state)
+    return lists
+  }
+
+  func keep(_ answer: TemplateValue, of question: TemplateValue) {
+    if known.count >= Self.limit { known.removeAll() }
+    known[question] = answer
+  }
+
+  /// - Parameter state: the one in which the question was asked; nothing is kept where it is over.
+  func keep(_ answer: TemplateValue, of question: KeptRenderings.Question, in state: State) {
+    guard self.state == state else { return }
+    if numbered.count >= Self.limit { numbered.removeAll() }
+    numbered[question.number] = answer
+  }
+
+  private func enter(_ state: State) {
+    guard self.state != state else { return }
+    known.removeAll()
+    numbered.removeAll()
+    lists.removeAll()
+    self.state = state
+  }
+}
+
+extension TemplateRenderer {
+  /// What `render` gives, where it is there: rendered ahead, or kept. nil where `render` has to be asked.
+  ///
+  /// - Throws: as `render` does.
+  package func ready(
+    _ kind: TemplateJob.Kind, _ source: TemplateSource, entryName: String, limitBytes: Int, _ metadata: ClientMetadata
+  ) throws -> AnyObject? {
+    let templates = metadata.templates
+    switch templates.ahead?.takeFinished(source, entryName: entryName) {
+    case .taken(let pending): return try pending.finishedValue(metadata)
+    case .waiting: return nil
+    case nil, .some(.none): break
+    }
+    guard settings.isTraced, onReport == nil, core.interfaces.templatesShareVariables,
+      let tree = keptTree(kind, source, entryName, limitBytes)
+    else { return nil }
+    let answers = templates.answers
+    let state = state(of: metadata)
+    let found = kept.findNow(in: tree, answers.lists(in: state)) { question in
+      if let known = answers.answer(question, in: state) { return known }
+      let answer = answerNow(question.value, metadata)
+      if let answer { answers.keep(answer, of: question, in: state) }
+      return answer
+    }
+    guard let found else { return nil }
+    if found.dependsOnOthers { metadata.dependOnMore() }
+    return found.value
+  }
+
+  private func keptTree(
+    _ kind: TemplateJob.Kind, _ source: TemplateSource, _ entryName: String, _ limitBytes: Int
+  ) -> KeptRenderings.Tree? {
+    guard let version = source.versions.first?.number else { return nil }
+    if let tree = source.keptTree, tree.isCurrent, tree.key.version == version, tree.key.limitBytes == limitBytes,
+      tree.key.kind == kind, let name = tree.key.name.text, TemplateValue.areSame(name, entryName)
+    {
+      return tree
+    }
+    let variables = core.interfaces.templateDataProviders.map { TemplateJob.Provider(name: $0.name, values: nil) }
+    let key = KeptRenderings.Key(
+      kind: kind, path: .text(source.path), version: version, name: .text(entryName), variables: variables,
+      limitBytes: limitBytes)
+    source.keptTree = kept.tree(key)
+    return source.keptTree
+  }
+
+  /// Begins to render the templates of all entries that are bound next, so that they go to the renderers together: once,
+  /// when the first one has to be rendered.
+  func beginStructures(_ metadata: ClientMetadata) {
+    let templates = metadata.templates
+    guard let structures = templates.structures else { return }
+    templates.structures = nil
+    let generators = core.interfaces.templateGenerators.filter(\.hasTemplates)
+    var requests: [Request] = []
+    for entry in structures.lazy.flatMap(\.children) where !entry.isBound {
+      guard let name = entry.name else { continue }
+      // An entry that is being bound has the name in altsrc.
+      let realName = entry["realname"] ?? name
+      for generator in generators {
+        let looked = entry["altsrc"] ?? name
+        if let request = generator.templateRequest(tag: entry.tag, name: looked, realName: realName, metadata) {
+          requests.append(request)
+        }
+      }
+    }
+    renderAhead(requests, metadata)
+  }
+}
+
+extension ClientMetadata {
+  /// What its templates have.
+  var templates: ClientTemplates {
+    let key = ObjectIdentifier(ClientTemplates.self)
+    if let known = attachments[key] { return unsafeDowncast(known, to: ClientTemplates.self) }
+    let made = ClientTemplates()
+    attachments[key] = made
+    return made
+  }
+}

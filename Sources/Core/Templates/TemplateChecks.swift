@@ -1,0 +1,157 @@
+import EventLoop
+import Logging
+import ServerSettings
+import Templates
+
+/// Loads templates when they were read, at the start and after an edit, in a renderer and without rendering them: what is
+/// wrong with one, or missing for it, is in the log before a client asks.
+package final class TemplateChecks {
+  /// Templates that are loaded in one message, so that clients have their turn.
+  private static let batchCount = 20
+
+  private struct Fresh {
+    weak var source: TemplateSource?
+  }
+
+  private unowned let templates: TemplateRenderer
+  /// Templates that have a version that was not loaded yet, by path.
+  private var fresh: [String: Fresh] = [:]
+  /// Libraries that are missing, as they were told of.
+  private var missing: Set<String> = []
+  private var hasBegun = false
+  private var isRunning = false
+  private var isEnded = false
+
+  init(_ templates: TemplateRenderer) { self.templates = templates }
+
+  /// Notes templates that are read from now on.
+  package func gather() {
+    TemplateSource.observers[ObjectIdentifier(self)] = { [weak self] in self?.note($0) }
+  }
+
+  /// Loads those that were noted, and what is read from now on.
+  func begin() {
+    hasBegun = true
+    runLater()
+  }
+
+  func end() {
+    isEnded = true
+    TemplateSource.observers[ObjectIdentifier(self)] = nil
+    fresh = [:]
+  }
+
+  /// Loads what was noted, but for some paths. Returns the paths of what was loaded.
+  package func load(except paths: Set<String>) async -> [String] {
+    for path in paths { fresh[path] = nil }
+    let all = fresh.keys.sorted()
+    await run()
+    return all
+  }
+
+  private func note(_ source: TemplateSource) {
+    let core = templates.core
+    guard source.path.hasPrefix(core.settings.repository + "/") else { return }
+    guard source.isTemplateIn13 || core.settings.compatibility != .bcfg213 else { return }
+    fresh[source.path] = Fresh(source: source)
+    runLater()
+  }
+
+  private func runLater() {
+    guard hasBegun, !isRunning, !isEnded, !fresh.isEmpty else { return }
+    isRunning = true
+    // What comes in the same turn of the loop goes together.
+    templates.core.loop.post { [weak self] in
+      Task {
+        await self?.run()
+        self?.isRunning = false
+      }
+    }
+  }
+
+  private func run() async {
+    while !isEnded, !fresh.isEmpty {
+      let paths = fresh.keys.sorted().prefix(Self.batchCount)
+      let sources = paths.compactMap { fresh[$0]?.source }
+      for path in paths { fresh[path] = nil }
+      await load(sources)
+    }
+    if !isEnded, templates.core.leavesRendering { templates.pool.rest() }
+  }
+
+  private func load(_ sources: [TemplateSource]) async {
+    let jobs = sources.compactMap { source -> (source: TemplateSource, job: TemplateJob)? in
+      guard let version = source.versions.first else { return nil }
+      var job = TemplateJob(kind: source.kind, path: source.path, version: version, name: nil, limitBytes: 0)
+      job.isEncrypted = source.isEncrypted
+      job.onlyLoads = true
+      return (source, job)
+    }
+    guard !jobs.isEmpty else { return }
+    TemplateRenderer.lastSerial += 1
+    let batch = templates.pool.render(
+      jobs.map(\.job), client: (TemplateRenderer.lastSerial, Self.nobody),
+      generation: Int(truncatingIfNeeded: templates.core.repositoryGeneration), helperSerial: nil, parent: nil)
+    await take(batch, jobs)
+  }
+
+  private func take(_ batch: RenderBatch, _ jobs: [(source: TemplateSource, job: TemplateJob)]) async {
+    while let event = await batch.next() {
+      switch event {
+      case .question(let question): batch.answer(answer(question.list ?? [], jobs))
+      case .log(let line): templates.log(line)
+      case .continued(let rest, let index): await take(rest, Array(jobs[index...]))
+      case .result(_, .rendered): break
+      case .result(let index, .unusable(let reason)):
+        if jobs[index].source.isBad(jobs[index].job.version) { tell(jobs[index].job.path, reason) }
+      case .result(let index, .failed(let failure)):
+        if failure.isMissingLibrary {
+          tellOfLibrary(jobs[index].job.path, failure.description)
+        } else if !isEnded {
+          tell(jobs[index].job.path, failure.description)
+        }
+      }
+    }
+  }
+
+  private func tell(_ path: String, _ reason: String) {
+    templates.logger.error("\(path): Failed to load template: \(reason)")
+    templates.onFailed?(path, reason)
+  }
+
+  /// Once for each library: a thousand templates may need it.
+  private func tellOfLibrary(_ path: String, _ reason: String) {
+    templates.onFailed?(path, reason)
+    guard missing.insert(reason).inserted else { return }
+    templates.logger.warning("\(path) and others like it cannot be rendered: \(reason)")
+  }
+
+  /// What loading may ask for: texts. Of clients it asks nothing.
+  private func answer(
+    _ words: [TemplateValue], _ jobs: [(source: TemplateSource, job: TemplateJob)]
+  ) -> Result<TemplateValue, TemplateQuestionError> {
+    guard words.count > 1, let path = words[1].text else { return .failure(Self.noClient) }
+    switch words[0].text {
+    case "source":
+      guard let job = jobs.first(where: { $0.job.path == path && words.last?.int == $0.job.version })?.job else {
+        return .failure(TemplateQuestionError("\(path) is not to be loaded in this version"))
+      }
+      return .success(.bytes(job.source))
+    case "decrypt":
+      guard jobs.contains(where: { $0.job.isEncrypted }) else { return .failure(Self.noClient) }
+      do {
+        return .success(.bytes(try templates.core.decryptedFile(path)))
+      } catch {
+        return .failure(TemplateQuestionError("\(error)"))
+      }
+    default: return .failure(Self.noClient)
+    }
+  }
+
+  private static let noClient = TemplateQuestionError("a template that is only loaded has no client")
+
+  private static let nobody: TemplateValue = [
+    "hostname": "", "profile": .none, "groups": .list([]), "bundles": .list([]), "aliases": .list([]),
+    "addresses": .list([]), "categories": .record([]), "uuid": .none, "version": .none, "connectors": .list([]),
+  ]
+}

@@ -1,0 +1,70 @@
+public import Templates
+
+/// A connector's data that consists of files: Properties.
+public protocol TemplateFileData: TemplateReadable {
+  /// A file by its name; nil where there is none.
+  func templateFile(_ name: String) -> TemplateFile?
+}
+
+/// A file of data for templates, in its last good version.
+public struct TemplateFile {
+  /// Absolute path.
+  public let path: String
+  /// Another number for each version of whatever file.
+  public let version: Int
+  /// `xml`, `json` or `yaml`.
+  public let kind: String
+  public let bytes: [UInt8]
+  /// Whether templates get what applies to their client in place of the file.
+  public let isMatched: Bool
+  /// Whether what applies is rendered first.
+  public let isTemplate: Bool
+
+  public init(
+    path: String, version: Int, kind: String, bytes: [UInt8], isMatched: Bool = false, isTemplate: Bool = false
+  ) {
+    self.path = path
+    self.version = version
+    self.kind = kind
+    self.bytes = bytes
+    self.isMatched = isMatched
+    self.isTemplate = isTemplate
+  }
+
+  /// What a renderer gets that has this version, or another, or none.
+  func form(known: Int?) -> TemplateValue {
+    guard known != version else { return ["version": .int(version)] }
+    return [
+      "version": .int(version), "kind": .text(kind), "path": .text(path), "data": .bytes(bytes),
+      "matches": .bool(isMatched), "is_template": .bool(isTemplate),
+    ]
+  }
+}
+
+/// A plugin whose files templates may write: Properties.
+public protocol TemplateFileWriter: Plugin {
+  /// Replaces a file. It is on disk when this returns.
+  func writeTemplateFile(_ bytes: [UInt8], to name: String) async throws
+}
+
+/// The plugin with modules in Python for templates: TemplateHelper.
+public protocol HelperModules: Plugin {
+  /// Another number after each change of a module.
+  var helperSerial: Int { get }
+  /// What a renderer gets that has these versions of modules, by name.
+  func helperForm(known: TemplateValue?) -> TemplateValue
+}
+
+/// A generator whose entries are templates in part: they are rendered ahead, many in one message.
+public protocol TemplateGenerator: Generator {
+  /// False where none of its entries is a template.
+  var hasTemplates: Bool { get }
+  /// How an entry would be rendered for a client; nil where it is no template, or not this generator's.
+  /// - Parameters:
+  ///   - name: the name that is looked up: that of altsrc, where there is one.
+  ///   - realName: the name that the entry has on the client.
+  func templateRequest(tag: String, name: String, realName: String, _ metadata: ClientMetadata)
+    -> TemplateRenderer.Request?
+  /// How a file would be rendered, for whichever client; nil where it is no template of this generator's.
+  func templateRequest(path: String) -> TemplateRenderer.Request?
+}

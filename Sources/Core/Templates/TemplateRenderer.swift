@@ -1,0 +1,372 @@
+import Identity
+package import Logging
+import Repository
+public import Templates
+
+/// Renders the repository's templates: text templates of Cfg, structure files in XML.
+///
+/// Renderer processes do the rendering. Results are kept with what they were made from, and used again, also for other
+/// clients, where what the template read is the same.
+public final class TemplateRenderer {
+  /// One template for one entry.
+  public struct Request {
+    public let kind: TemplateJob.Kind
+    public let source: TemplateSource
+    /// The name of the entry; nil for structure files.
+    public let entryName: String?
+    /// Most bytes of the result.
+    public let limitBytes: Int
+    /// Whether the file is encrypted, and so what it includes.
+    public var isEncrypted = false
+    /// What becomes of the output; it is kept in its place.
+    public let make: ([UInt8]) throws -> AnyObject
+
+    public init(
+      kind: TemplateJob.Kind, source: TemplateSource, entryName: String?, limitBytes: Int, isEncrypted: Bool = false,
+      make: @escaping ([UInt8]) throws -> AnyObject
+    ) {
+      self.kind = kind
+      self.source = source
+      self.entryName = entryName
+      self.limitBytes = limitBytes
+      self.isEncrypted = isEncrypted
+      self.make = make
+    }
+
+    /// The same, of which something else is made.
+    package func making(_ make: @escaping ([UInt8]) throws -> AnyObject) -> Request {
+      Request(
+        kind: kind, source: source, entryName: entryName, limitBytes: limitBytes, isEncrypted: isEncrypted, make: make)
+    }
+  }
+
+  /// What a rendering read, for who wants to know why it is, or is not, used again.
+  public struct Report {
+    public let questions: [TemplateValue]
+    public let files: [String]
+    /// Why it is not.
+    public let reasons: [String]
+    public let isRepeatable: Bool
+  }
+
+  /// The batch whose question is being answered by this task.
+  @TaskLocal static var asking: RenderBatch?
+
+  unowned let core: ServerCore
+  package var logger = Logger(label: "Templates")
+  let kept: KeptRenderings
+  /// Files that templates read beside the repository's watched ones.
+  private(set) lazy var files = TemplateFiles(core: core)
+  /// Answers about several clients, and what they were made from.
+  var answers = QueryAnswers()
+  /// Called with what each rendering read.
+  public var onReport: ((_ path: String, Report) -> Void)?
+  /// Called with each template that failed for a client, or cannot be loaded, and why.
+  package var onFailed: ((_ path: String, _ reason: String) -> Void)?
+  /// Loads templates when they were read.
+  package private(set) lazy var checks = TemplateChecks(self)
+  /// Whether `[templates] user` does not count: for who starts renderers as what they are.
+  package var keepsUser = false
+  /// Whether files that templates write are left as they are: for who only wants to see.
+  public var dropsWrites = false
+
+  private(set) var settings: RendererSettings
+  /// Templates that were rendered without an error.
+  private var renderedCount = 0
+  private var current: RendererPool?
+  private var retired: [RendererPool] = []
+  private var loggedOnce: Set<String> = []
+  static var lastSerial: UInt64 = 0
+  /// Bytes of a line that a template logs, at most.
+  private static let logLineBytes = 4096
+  /// Bytes of what is recorded of one rendering, at most: one that read more is not kept. renderer/trace.py stops sooner.
+  private static let traceBytes = 1 << 20
+
+  init(core: ServerCore) {
+    self.core = core
+    settings = RendererSettings(core.settings, isChild: core.isChild)
+    kept = KeptRenderings(limitBytes: core.settings.keptTemplateBytes)
+  }
+
+  /// The processes; started when the first template needs one.
+  var pool: RendererPool {
+    if let current { return current }
+    var settings = settings
+    if keepsUser { settings.user = nil }
+    let pool = RendererPool(settings, on: core.loop)
+    pool.onFailure = { [logger] process, template, reason in
+      let place = (process == 0 ? "" : "renderer \(process): ") + (template.map { "\($0): " } ?? "")
+      logger.error("\(place)\(reason)")
+    }
+    current = pool
+    return pool
+  }
+
+  /// Numbers of the renderer processes that are there.
+  public var processIDs: [Int32] { current?.processIDs ?? [] }
+  /// Results that are kept, and how many times one was used.
+  public var keptCount: (results: Int, used: Int) { (kept.count, kept.used) }
+
+  /// One line of what was rendered so far; nil where nothing was.
+  package var counters: String? {
+    guard renderedCount > 0 || kept.used > 0 else { return nil }
+    return "Templates: \(renderedCount) rendered, \(kept.used) kept results used, \(kept.count) kept now in "
+      + "\(kept.heldBytes) bytes, \(processIDs.count) renderers"
+  }
+
+  func settingsChanged() {
+    let new = RendererSettings(core.settings, isChild: core.isChild)
+    kept.limitBytes = core.settings.keptTemplateBytes
+    kept.removeAll()
+    guard new != settings else { return }
+    settings = new
+    if let current {
+      // What it renders is rendered to its end.
+      current.retire { [weak self, unowned current] in self?.retired.removeAll { $0 === current } }
+      if current.count > 0 { retired.append(current) }
+    }
+    current = nil
+  }
+
+  func shutdown() {
+    checks.end()
+    for pool in retired { pool.close() }
+    current?.close()
+    current = nil
+  }
+
+  // MARK: Rendering
+
+  /// Renders a template for a client, or finds the result of an earlier rendering.
+  ///
+  /// - Throws: `PluginExecutionError` with what is wrong with the template, with file and line.
+  public func render(_ request: Request, _ metadata: ClientMetadata) async throws -> AnyObject {
+    beginStructures(metadata)
+    if let ahead = metadata.templates.ahead?.take(request) { return try await ahead.value(metadata) }
+    let pending = PendingRendering(request)
+    await run([pending], metadata)
+    return try await pending.value(metadata)
+  }
+
+  /// Begins to render templates that a configuration is going to need, in few messages; `render` then finds them.
+  func renderAhead(_ requests: [Request], _ metadata: ClientMetadata) {
+    metadata.templates.ahead = nil
+    guard requests.count > 1 else { return }
+    let pending = requests.map { PendingRendering($0) }
+    metadata.templates.ahead = RenderedAhead(pending)
+    Task { await run(pending, metadata) }
+  }
+
+  /// Gives each of them its result: a kept one, or a new one.
+  private func run(_ all: [PendingRendering], _ metadata: ClientMetadata) async {
+    var rest: [PendingRendering] = []
+    for pending in all {
+      guard let version = pending.request.source.versions.first else {
+        pending.finish(.failure(noTemplate(pending.request.source.path)))
+        continue
+      }
+      pending.version = version
+      do {
+        pending.variables = try variables(of: pending.request, metadata)
+      } catch {
+        pending.finish(.failure(error))
+        continue
+      }
+      if await useKept(pending, metadata) { continue }
+      rest.append(pending)
+    }
+    while !rest.isEmpty {
+      let alone = takeSuspects(&rest, metadata)
+      // Enough for a message each that it is worth another process.
+      let share = max(8, (rest.count + pool.idleCount - 1) / pool.idleCount)
+      let parts =
+        stride(from: 0, to: rest.count, by: share).map { Array(rest[$0..<min($0 + share, rest.count)]) }
+        + alone.map { [$0] }
+      var unusable = parts.count == 1 ? await render(parts[0], metadata) : []
+      if parts.count > 1 {
+        let tasks = parts.map { part in Task { await render(part, metadata) } }
+        for task in tasks { unusable += await task.value }
+      }
+      // With the version before, where there is one.
+      rest = unusable.filter { pending in
+        guard let version = pending.request.source.versions.first else {
+          pending.finish(.failure(noTemplate(pending.request.source.path)))
+          return false
+        }
+        pending.version = version
+        return true
+      }
+    }
+  }
+
+  /// Takes out the templates that are known to cost their process, or its time: those that nobody is to wait for. What is
+  /// not to be tried yet fails.
+  private func takeSuspects(_ rest: inout [PendingRendering], _ metadata: ClientMetadata) -> [PendingRendering] {
+    guard !pool.suspects.isEmpty else { return [] }
+    let generation = Int(truncatingIfNeeded: core.repositoryGeneration)
+    let client = metadata.hostname.text
+    var alone: [PendingRendering] = []
+    rest.removeAll { pending in
+      let job = pending.job
+      if let refusal = pool.suspects.refusal(of: job, client, generation: generation) {
+        metadata.dependOnMore()
+        pending.finish(.failure(TemplateFailure(RenderFailure(refusal))))
+        return true
+      }
+      guard pool.suspects.isSuspect(job, client) || pool.suspects.isSlow(job) else { return false }
+      alone.append(pending)
+      return true
+    }
+    return alone
+  }
+
+  private func noTemplate(_ path: String) -> PluginExecutionError {
+    PluginExecutionError("Failed to load template \(path)")
+  }
+
+  /// Renders in one process; returns those whose version could not be used.
+  private func render(_ all: [PendingRendering], _ metadata: ClientMetadata) async -> [PendingRendering] {
+    let batch = pool.render(
+      all.map(\.job), client: client(metadata), generation: Int(truncatingIfNeeded: core.repositoryGeneration),
+      helperSerial: core.interfaces.helperModules?.helperSerial, parent: Self.asking)
+    return await takeEvents(of: batch, all, metadata)
+  }
+
+  private func takeEvents(
+    of batch: RenderBatch, _ all: [PendingRendering], _ metadata: ClientMetadata
+  ) async -> [PendingRendering] {
+    var unusable: [PendingRendering] = []
+    var others: [Task<[PendingRendering], Never>] = []
+    while let event = await batch.next() {
+      switch event {
+      case .question(let question):
+        let requests = all.map { ($0.request, $0.version) }
+        batch.answer(
+          await Self.$asking.withValue(batch) { await answer(question, metadata, requests) })
+      case .log(let line): log(line)
+      case .continued(let rest, let index):
+        others.append(Task { await takeEvents(of: rest, Array(all[index...]), metadata) })
+      case .result(let index, .unusable(let reason)):
+        let pending = all[index]
+        if pending.request.source.isBad(pending.version.number) {
+          logger.error("\(pending.request.source.path): Failed to load template: \(reason)")
+          onFailed?(pending.request.source.path, reason)
+        }
+        unusable.append(pending)
+      case .result(let index, .failed(let failure)):
+        metadata.dependOnMore()
+        onFailed?(all[index].request.source.path, failure.description)
+        all[index].finish(.failure(TemplateFailure(failure)))
+      case .result(let index, .rendered(let rendering)):
+        await take(rendering, all[index], metadata)
+      }
+    }
+    for other in others { unusable += await other.value }
+    return unusable
+  }
+
+  private func take(_ rendering: Rendering, _ pending: PendingRendering, _ metadata: ClientMetadata) async {
+    pending.request.source.isGood(pending.version.number)
+    renderedCount += 1
+    let value: AnyObject
+    do {
+      value = try pending.request.make(rendering.output)
+    } catch {
+      return pending.finish(.failure(error))
+    }
+    // The watch comes before the comparison: what changes from now on is told.
+    let isWatched = rendering.files.allSatisfy { files.watch($0.path) && files.signature($0.path) == $0.signature }
+    let questions = (rendering.questions ?? []) + rendering.files.map { ["file", .text($0.path)] }
+    let isRepeatable = settings.isTraced && rendering.questions != nil && rendering.reasons.isEmpty
+    onReport?(
+      pending.request.source.path,
+      Report(
+        questions: questions, files: rendering.files.map(\.path), reasons: rendering.reasons, isRepeatable: isRepeatable
+      ))
+    guard isRepeatable, isWatched, questions.reduce(0, { $0 + $1.weight }) <= Self.traceBytes else {
+      pending.dependsOnMore = true
+      return pending.finish(.success(value))
+    }
+    var trace: [(question: TemplateValue, answer: TemplateValue)] = []
+    for question in questions {
+      guard let answer = await traceAnswer(question, metadata) else {
+        pending.dependsOnMore = true
+        return pending.finish(.success(value))
+      }
+      trace.append((question, answer))
+    }
+    let dependsOnOthers = questions.contains { Self.isAboutOthers($0) }
+    kept.keep(
+      pending.key, trace, value, outputBytes: rendering.output.count, dependsOnOthers: dependsOnOthers)
+    pending.dependsOnMore = dependsOnOthers
+    pending.finish(.success(value))
+  }
+
+  private func useKept(_ pending: PendingRendering, _ metadata: ClientMetadata) async -> Bool {
+    guard settings.isTraced, onReport == nil else { return false }
+    guard let found = await find(pending.key, metadata) else { return false }
+    pending.dependsOnMore = found.dependsOnOthers
+    pending.finish(.success(found.value))
+    return true
+  }
+
+  // MARK: What renderers are told
+
+  private func client(_ metadata: ClientMetadata) -> (serial: UInt64, form: TemplateValue) {
+    (serial(of: metadata), metadata.templateForm)
+  }
+
+  /// A number that is the same as long as what is known of a client is.
+  func serial(of metadata: ClientMetadata) -> UInt64 {
+    if let serial = metadata.templateSerial { return serial }
+    Self.lastSerial += 1
+    metadata.templateSerial = Self.lastSerial
+    return Self.lastSerial
+  }
+
+  private func variables(of request: Request, _ metadata: ClientMetadata) throws -> [TemplateJob.Provider] {
+    let path = request.source.path
+    return try core.interfaces.templateDataProviders.compactMap { provider in
+      if provider is any HelperModules { return request.kind == .xml ? nil : .init(name: provider.name, values: nil) }
+      let values: [String: any ConnectorData]
+      if request.kind == .xml {
+        values = try provider.xmlTemplateData(path: path, metadata: metadata)
+      } else {
+        let entry = Element("Path", ["name": request.entryName ?? ""])
+        values = try provider.templateData(entry: entry, metadata: metadata, template: path)
+      }
+      guard !values.isEmpty else { return nil }
+      let members = values.sorted { $0.key < $1.key }.map { name, value in
+        TemplateValue.Member(name, (value as? any TemplateReadable)?.templateForm["value"] ?? .record([]))
+      }
+      return .init(name: provider.name, values: members)
+    }
+  }
+
+  func log(_ line: TemplateValue) {
+    guard let whole = line["text"]?.text else { return }
+    let text = String(decoding: whole.utf8.prefix(Self.logLineBytes), as: UTF8.self)
+    if let once = line["once"]?.text {
+      // Bounded by what the repository's helper modules can say; forgotten all at once.
+      if loggedOnce.count > 10_000 { loggedOnce.removeAll() }
+      guard loggedOnce.insert("\(once.utf8.count > 4096 ? "" : once) \(text)").inserted else { return }
+    }
+    switch line["level"]?.text {
+    case "error": logger.error("\(text)")
+    case "warning": logger.warning("\(text)")
+    default: logger.info("\(text)")
+    }
+  }
+}
+
+/// A rendering that failed, as the error of its entry.
+package struct TemplateFailure: Error, CustomStringConvertible {
+  package let description: String
+  /// Genshi's TemplateError: the template is wrong, or says on purpose that it is not for this client.
+  package let isTemplateError: Bool
+
+  init(_ failure: RenderFailure) {
+    description = failure.description
+    isTemplateError = failure.isTemplateError
+  }
+}

@@ -1,0 +1,111 @@
+import EventLoop
+import ServerSettings
+
+/// Failed authentications by address: who has too many gets its refusals later, others notice nothing.
+///
+/// Each password is looked at, whatever its address did before, and a right one is let in: clients behind one address
+/// with someone who guesses are served. What waits are the refusals, and, while `limitWaiting` of an address wait, the
+/// look at its further passwords: they get their turns one after the other, `lookInterval` apart. So an address has
+/// 20 guesses a second at most, and a right password among guesses waits for the turns of those that came before it, which
+/// `unauthenticated_per_address` bounds (6.4 s with its default). Who shows a certificate guesses nothing and never waits.
+/// A refusal that has waited for its turn is not delayed again.
+///
+/// A refusal that waits keeps its connection's place among the unauthenticated, whether the peer stays or not. The table
+/// is bounded, too.
+struct AuthenticationThrottle {
+  /// Most addresses that are remembered; the one that failed longest ago goes first.
+  static let limitAddresses = 4096
+  /// Most refusals of one address that wait at a time; while they do, looks at further passwords have turns.
+  static let limitWaiting = 16
+  /// Between two looks at passwords of such an address.
+  static let lookInterval: Duration = .milliseconds(50)
+  /// The first delay; each further failure doubles it.
+  static let firstDelay: Duration = .milliseconds(250)
+
+  private struct Record {
+    var failures: Int
+    /// When the last failure was forgotten or added.
+    var changed: MonotonicTime
+    var waiting = 0
+    /// When the last turn that was given is.
+    var lastTurn: MonotonicTime?
+  }
+
+  /// Failures without a delay.
+  private var free: Int
+  private var longest: Duration
+  /// The time that forgets one failure.
+  private var decay: Duration
+  private var records: [SocketAddress: Record] = [:]
+
+  init(_ limits: NetworkLimits) {
+    free = limits[.authenticationFailures]
+    longest = limits.duration(.authenticationDelay)
+    decay = limits.duration(.authenticationDecay)
+  }
+
+  /// Addresses that are remembered.
+  var count: Int { records.count }
+
+  /// Takes other limits; what was counted stays.
+  mutating func take(_ limits: NetworkLimits) { self = AuthenticationThrottle(limits, records) }
+
+  private init(_ limits: NetworkLimits, _ records: [SocketAddress: Record]) {
+    self.init(limits)
+    self.records = records
+  }
+
+  /// How long the look at a password of the address waits for its turn; zero where so few of its refusals wait that there
+  /// are no turns.
+  mutating func turn(of address: SocketAddress, now: MonotonicTime) -> Duration {
+    guard var record = records[address], record.waiting >= Self.limitWaiting else { return .zero }
+    let turn = max(record.lastTurn ?? now, now) + Self.lookInterval
+    record.lastTurn = turn
+    records[address] = record
+    return turn - now
+  }
+
+  /// Counts a failure. Returns how long its answer waits; zero for at once, also where so many wait that the look has
+  /// waited. Where it waits, `endWait` must follow.
+  mutating func noteFailure(of address: SocketAddress, now: MonotonicTime) -> Duration {
+    if records[address] == nil { makeRoom(now) }
+    var record = records[address] ?? Record(failures: 0, changed: now)
+    forget(&record, now)
+    // More than the longest delay needs count no more, so that they do not take ever longer to be forgotten.
+    record.failures = min(record.failures + 1, free + 16)
+    let over = record.failures - free
+    var delay = Duration.zero
+    if over > 0, longest > .zero, record.waiting < Self.limitWaiting {
+      delay = Self.firstDelay
+      for _ in 1..<over where delay < longest { delay += delay }
+      delay = min(delay, longest)
+      record.waiting += 1
+    }
+    records[address] = record
+    return delay
+  }
+
+  /// A refusal of the address has waited, or its connection has ended.
+  mutating func endWait(of address: SocketAddress) {
+    records[address]?.waiting -= 1
+  }
+
+  private func forget(_ record: inout Record, _ now: MonotonicTime) {
+    let passed = Int((now - record.changed) / decay)
+    record.failures = max(0, record.failures - passed)
+    record.changed = record.failures == 0 ? now : record.changed + decay * passed
+  }
+
+  private mutating func makeRoom(_ now: MonotonicTime) {
+    guard records.count >= Self.limitAddresses else { return }
+    for (address, var record) in records where record.waiting == 0 {
+      forget(&record, now)
+      if record.failures == 0 { records[address] = nil }
+    }
+    while records.count >= Self.limitAddresses,
+      let oldest = records.filter({ $0.value.waiting == 0 }).min(by: { $0.value.changed < $1.value.changed })
+    {
+      records[oldest.key] = nil
+    }
+  }
+}

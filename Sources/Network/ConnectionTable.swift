@@ -1,0 +1,343 @@
+import CLinux
+public import EventLoop
+import Glibc
+public import Logging
+public import ServerSettings
+import XMLRPC
+
+/// The live connections: admission, caps, what they share, and the end of all of them.
+@MainActor public final class ConnectionTable {
+  /// Bytes read from a transport at once: one TLS record.
+  static let scratchBytes = 16 * 1024
+  /// Bytes given to a transport at once: what it gathers for one send.
+  static let stageBytes = 64 * 1024
+  /// How often the same limit of connections is reported when it is reached again and again.
+  static let droppedReportInterval: Duration = .seconds(60)
+  /// A burst of at least so many connections gives its memory back afterwards.
+  static let burstConnections = 64
+
+  public let loop: EventLoop
+  /// May change while there are connections: these keep the bounds of what they have begun.
+  public var limits: NetworkLimits {
+    didSet {
+      throttle.take(limits)
+      overload.take(limits)
+      handshakes.take(limits[.handshakesPerTurn])
+    }
+  }
+  public let handler: any RequestHandler
+  public var logger = Logger(label: "Connection")
+  /// What was met since start.
+  public internal(set) var counters = NetworkCounters()
+  /// Whether nothing new is taken.
+  public private(set) var isDraining = false
+
+  let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.scratchBytes, alignment: 64)
+  let stage = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.stageBytes, alignment: 64)
+  /// Requests that the handler is answering.
+  var requestsInProgress = 0
+  /// Lines about peers that were refused. The core's, where there is one.
+  public lazy var refusals = RefusalLog(on: loop, logger: logger)
+  private var throttle: AuthenticationThrottle
+  private var overload: Overload
+  /// Bytes of all bodies that are being read or answered.
+  private(set) var heldBodyBytes = 0
+  private let clock: () -> MonotonicTime
+  private let makeTransport: (Int32) -> any Transport
+  private var connections: [ObjectIdentifier: Connection] = [:]
+  private var byAddress: [SocketAddress: Share] = [:]
+  private var unauthenticated = 0
+  private var refused = 0
+  private var peak = 0
+  private(set) var handshakes: HandshakeTurns
+  private var isTurnEndExpected = false
+  private var lastDropReport: MonotonicTime?
+  private var cachedDate: (second: time_t, text: String) = (-1, "")
+  private var drainTimer: Timer?
+  private var drainCompletion: (() -> Void)?
+
+  /// What one address has.
+  private struct Share {
+    var connections = 0
+    var unauthenticated = 0
+  }
+
+  /// - Parameters:
+  ///   - handler: answers the requests of all connections.
+  ///   - clock: tells how late the requests of an iteration are, against the loop's own time.
+  ///   - makeTransport: a transport over a descriptor that stays the connection's.
+  public init(
+    on loop: EventLoop, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(),
+    clock: @escaping () -> MonotonicTime = MonotonicTime.now, makeTransport: @escaping (Int32) -> any Transport
+  ) {
+    self.loop = loop
+    self.handler = handler
+    self.limits = limits
+    self.clock = clock
+    throttle = AuthenticationThrottle(limits)
+    overload = Overload(limits)
+    handshakes = HandshakeTurns(limits[.handshakesPerTurn])
+    self.makeTransport = makeTransport
+  }
+
+  /// A table whose connections speak TLS with this context, also after its reload.
+  public convenience init(
+    on loop: EventLoop, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(), context: TLSContext
+  ) {
+    self.init(on: loop, handler: handler, limits: limits) { TLSTransport(context: context, descriptor: $0) }
+  }
+
+  isolated deinit {
+    drainTimer?.cancel()
+    scratch.deallocate()
+    stage.deallocate()
+  }
+
+  /// Connections that are open, the refused ones included.
+  public var count: Int { connections.count }
+
+  /// Those of them whose peer has not authenticated.
+  public var unauthenticatedCount: Int { unauthenticated }
+
+  /// Takes a connection that a listener has accepted; its descriptor is nonblocking.
+  public func admit(_ descriptor: consuming FileDescriptor, from address: SocketAddress) {
+    counters.accepted += 1
+    let exceeded = exceededLimit(by: address)
+    if let exceeded, refused >= limits[.refusedConnections] {
+      counters.dropped += 1
+      counters.reached[exceeded, default: 0] += 1
+      reportDrop(exceeded, address)
+      return
+    }
+    if isDraining { return }
+    let raw = descriptor.rawValue
+    let connection = Connection(
+      descriptor: descriptor, transport: makeTransport(raw), address: address, table: self, exceededLimit: exceeded)
+    add(connection)
+    do throws(SystemError) {
+      try connection.start()
+    } catch {
+      logger.error("\(address): the connection cannot be watched: \(error)")
+      connection.close()
+    }
+  }
+
+  /// Stops taking requests: idle connections end, what is being answered is finished within the limit
+  /// `drain_timeout`, and `completion` is called once when nothing is left. The caller has closed its listener.
+  public func drain(_ completion: @escaping () -> Void) {
+    precondition(!isDraining, "drained twice")
+    isDraining = true
+    drainCompletion = completion
+    for connection in Array(connections.values) { connection.handle(.drain) }
+    if connections.isEmpty {
+      finishDrain()
+      return
+    }
+    drainTimer = loop.schedule(after: limits.duration(.drainSeconds)) { [weak self] in self?.abandonRest() }
+  }
+
+  private func abandonRest() {
+    note(.drainSeconds, at: nil, "\(connections.count) connections are given up")
+    for connection in Array(connections.values) { connection.handle(.abandon) }
+  }
+
+  private func finishDrain() {
+    drainTimer?.cancel()
+    guard let completion = drainCompletion else { return }
+    drainCompletion = nil
+    // Not inside of the last connection's turn.
+    loop.post(completion)
+  }
+
+  // MARK: - For connections
+
+  /// Whether a handshake may advance now. One that may not gets `handshakeTurn` in one of the next iterations.
+  func takeHandshakeTurn(for connection: Connection) -> Bool {
+    expectTurnEnd()
+    return handshakes.take(connection, isKnown: overload.isKnown(shareKey(connection.address)))
+  }
+
+  /// The turn found a peer that has gone, which costs nothing: those who are there need not wait for those who are not.
+  func giveBackHandshakeTurn(of connection: Connection) { handshakes.giveBack(connection) }
+
+  private func expectTurnEnd() {
+    if isTurnEndExpected { return }
+    isTurnEndExpected = true
+    loop.atEndOfIteration { [weak self] in self?.endHandshakeTurns() }
+  }
+
+  /// The next iteration has new turns, and the loop does not wait before it while somebody waits for one.
+  private func endHandshakeTurns() {
+    isTurnEndExpected = false
+    handshakes.endTurn()
+    guard handshakes.isAnyWaiting else { return }
+    loop.post { [weak self] in
+      self?.expectTurnEnd()
+      while let next = self?.handshakes.next() { next.handle(.handshakeTurn) }
+    }
+  }
+
+  /// The Date header of this second.
+  var httpDate: String {
+    let now = time(nil)
+    if now != cachedDate.second { cachedDate = (now, HTTPDate.format(secondsSince1970: Int64(now))) }
+    return cachedDate.text
+  }
+
+  /// Counts a limit that was reached, and says so in one line.
+  func note(_ limit: NetworkLimit, at address: SocketAddress?, _ detail: String) {
+    counters.reached[limit, default: 0] += 1
+    let definition = NetworkLimits.definition(of: limit)
+    if let address, !refusals.mayWrite(address.host) { return }
+    let place = address.map { "\($0): " } ?? ""
+    logger.notice(
+      "\(place)limit \(limit.rawValue) = \(limits[limit]) \(definition.unit.rawValue) reached: \(detail)")
+  }
+
+  /// The bound that one more request is over.
+  func exceededLimit(byRequestOf connection: Connection) -> NetworkLimit? {
+    if requestsInProgress >= limits[.requests] { return .requests }
+    let lag = clock() - loop.now
+    guard overload.isLate(lag) else { return nil }
+    return overload.refuses(shareKey(connection.address), lag: lag, now: loop.now) ? .overloadSeconds : nil
+  }
+
+  /// How long the look at a connection's password waits for its turn.
+  func lookDelay(of connection: Connection) -> Duration {
+    if throttle.count == 0 || connection.isAuthenticated || connection.peer.certificateCommonName != nil {
+      return .zero
+    }
+    let delay = throttle.turn(of: shareKey(connection.address), now: loop.now)
+    if delay > .zero { counters.delayedLooks += 1 }
+    return delay
+  }
+
+  /// Counts that a listener has run out of descriptors or memory.
+  public func noteExhausted() { counters.exhausted += 1 }
+
+  func noteAnswer(to address: SocketAddress) { overload.noteAnswer(to: shareKey(address), now: loop.now) }
+
+  /// Counts a failed authentication; returns how long its answer waits.
+  ///
+  /// This machine is not made to wait: who guesses here has other ways, and a proxy or tunnel speaks for many.
+  func noteFailedAuthentication(of connection: Connection) -> Duration {
+    counters.failedAuthentications += 1
+    if connection.address.isLoopback { return .zero }
+    let delay = throttle.noteFailure(of: shareKey(connection.address), now: loop.now)
+    if delay > .zero {
+      counters.delayedRefusals += 1
+      note(.authenticationFailures, at: connection.address, "the refusal waits \(delay)")
+    }
+    return delay
+  }
+
+  func endDelay(of connection: Connection) { throttle.endWait(of: shareKey(connection.address)) }
+
+  /// Sets the bytes of a connection's body in the sum of all.
+  func hold(_ byteCount: Int, of connection: Connection) {
+    heldBodyBytes += byteCount - connection.heldBytes
+    connection.heldBytes = byteCount
+  }
+
+  /// Whether the bodies together are more than they may be.
+  var isOverBodies: Bool { heldBodyBytes > limits[.bodiesBytes] }
+
+  func noteAuthenticated(_ connection: Connection) {
+    guard connection.exceededLimit == nil else { return }
+    unauthenticated -= 1
+    byAddress[shareKey(connection.address)]?.unauthenticated -= 1
+  }
+
+  func remove(_ connection: Connection) {
+    guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+    if connection.exceededLimit != nil {
+      refused -= 1
+    } else {
+      let key = shareKey(connection.address)
+      if !connection.isAuthenticated { unauthenticated -= 1 }
+      if var share = byAddress[key] {
+        share.connections -= 1
+        if !connection.isAuthenticated { share.unauthenticated -= 1 }
+        byAddress[key] = share.connections == 0 ? nil : share
+      }
+    }
+    trimAfterBurst()
+    if connections.isEmpty, isDraining { finishDrain() }
+  }
+
+  // MARK: - Admission
+
+  private func add(_ connection: Connection) {
+    connections[ObjectIdentifier(connection)] = connection
+    peak = max(peak, connections.count)
+    if connection.exceededLimit != nil {
+      refused += 1
+      return
+    }
+    unauthenticated += 1
+    byAddress[shareKey(connection.address), default: Share()].connections += 1
+    byAddress[shareKey(connection.address), default: Share()].unauthenticated += 1
+  }
+
+  private func exceededLimit(by address: SocketAddress) -> NetworkLimit? {
+    if connections.count - refused >= limits[.connections] { return .connections }
+    if unauthenticated >= unauthenticatedPlaces(for: address) { return .unauthenticatedConnections }
+    // A proxy or a tunnel on this machine speaks for many.
+    if address.isLoopback { return nil }
+    let share = byAddress[shareKey(address)] ?? Share()
+    if share.connections >= limits[.connectionsPerAddress] { return .connectionsPerAddress }
+    if share.unauthenticated >= limits[.unauthenticatedPerAddress] { return .unauthenticatedPerAddress }
+    return nil
+  }
+
+  /// Places for connections whose peer has not authenticated. An address that was answered before has a quarter more, so
+  /// that strangers who say nothing cannot take all of them.
+  private func unauthenticatedPlaces(for address: SocketAddress) -> Int {
+    let places = limits[.unauthenticatedConnections]
+    return overload.isKnown(shareKey(address)) ? places + (places + 3) / 4 : places
+  }
+
+  /// What counts as one address: an IPv4 address, or the network of an IPv6 address, all of which one host may use.
+  private func shareKey(_ address: SocketAddress) -> SocketAddress {
+    switch address.unmapped {
+    case .ipv4(let host, _): .ipv4(host, port: 0)
+    case .ipv6(let high, let low, _, _): .ipv6(high: high, low: high == 0 ? low : 0, port: 0)
+    case .unix: .unix("")
+    }
+  }
+
+  private func reportDrop(_ limit: NetworkLimit, _ address: SocketAddress) {
+    if let last = lastDropReport, loop.now - last < ConnectionTable.droppedReportInterval { return }
+    lastDropReport = loop.now
+    logger.notice(
+      "\(address): limit \(limit.rawValue) = \(limits[limit]) connections reached, and refused_connections, too: closed"
+    )
+  }
+
+  /// Bounds what the kernel keeps of answers that the peer does not read: without it the send buffer grows to
+  /// /proc/sys/net/ipv4/tcp_wmem, 4 MiB of memory for each peer that stops.
+  func boundUnsent(of connection: Connection) {
+    setOption(
+      TCP_NOTSENT_LOWAT, "TCP_NOTSENT_LOWAT", to: Int32(limits[.unsentBytes]), connection.transport.descriptor,
+      connection.address)
+  }
+
+  private func setOption(
+    _ option: Int32, _ name: String, to value: Int32, _ descriptor: Int32, _ address: SocketAddress
+  ) {
+    if address.family == AF_UNIX { return }
+    var value = value
+    if setsockopt(descriptor, Int32(IPPROTO_TCP), option, &value, socklen_t(MemoryLayout<Int32>.size)) != 0 {
+      let code = errno
+      // The peer has gone already, which the first read tells.
+      logger.debug("\(address): setsockopt \(name): \(String(cString: strerror(code)))")
+    }
+  }
+
+  /// Without it the resident memory of a burst stays with the process.
+  private func trimAfterBurst() {
+    guard peak >= ConnectionTable.burstConnections, connections.count <= peak / 4 else { return }
+    peak = connections.count
+    loop.atEndOfIteration { _ = clinux_malloc_trim(0) }
+  }
+}

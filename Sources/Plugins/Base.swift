@@ -1,0 +1,31 @@
+import Core
+import Repository
+
+/// Entries that belong to no bundle: all files in Base make one `<Independent>` structure.
+///
+/// Source of the behaviour: 1.3.4's Server/Plugins/Base.py; 1.4 has it no more.
+final class BasePlugin: Plugin, Structure {
+  override class var name: String { "Base" }
+  override class var isDeprecated: Bool { true }
+
+  private var files: DirectoryBacked<StructFile>!
+
+  required init(core: ServerCore) throws {
+    try super.init(core: core)
+    let monitor = core.fileMonitor
+    files = DirectoryBacked(
+      folder: folder, monitor: monitor, logger: logger, fits: DirectoryBacked<StructFile>.isXMLName
+    ) { [logger] in
+      let file = StructFile(path: $0, monitor: monitor, logger: logger)
+      file.rootTags = ["Base"]
+      return file
+    }
+    files.watch()
+  }
+
+  func buildStructures(_ metadata: ClientMetadata) -> [Element] {
+    let structure = Element("Independent", ["version": "2.0"])
+    for file in files.children { structure.children += file.match(metadata) }
+    return [structure]
+  }
+}

@@ -1,0 +1,204 @@
+public import Core
+import Logging
+import OrderedCollections
+public import Repository
+import ServerSettings
+import XMLRPC
+
+/// Bundler: structures from the files of its folder, one bundle a file, named as the file.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Bundler.py.
+public final class BundlerPlugin: Plugin, Structure, StructureValidator {
+  public override class var name: String { "Bundler" }
+
+  private static let inheritsFrom = Bcfg2Version("1.4.0pre2")
+
+  // Made once the plugin's folder exists, which `super.init` sees to.
+  private var files: DirectoryBacked<BundleFile>!
+  /// Bundles by name.
+  private var bundles: NameTable<BundleFile> = [:]
+
+  public required init(core: ServerCore) throws {
+    try super.init(core: core)
+    let logger = logger
+    let monitor = core.fileMonitor
+    files = DirectoryBacked(
+      folder: folder, monitor: monitor, logger: logger, fits: { BundleFile.name(ofFile: $0) != nil },
+      makeChild: { [unowned core] in
+        let file = BundleFile(path: $0, monitor: monitor, logger: logger)
+        file.encryption = Encryption(core.settings)
+        file.rootTags = ["Bundle"]
+        return file
+      })
+    files.onChange = { [unowned self] in indexBundles() }
+    files.watch()
+  }
+
+  public override func settingsChanged() {
+    super.settingsChanged()
+    for file in files.children {
+      file.encryption = Encryption(core.settings)
+      file.load()
+    }
+  }
+
+  /// Names of the bundles that exist, sorted.
+  public var bundleNames: [String] { bundles.keys.sorted() }
+
+  private func indexBundles() {
+    var found: NameTable<BundleFile> = [:]
+    for file in files.children {
+      if let other = found[file.bundleName] {
+        logger.warning("Bundler: Bundle \(file.bundleName) is in \(other.path) and in \(file.path), using the latter")
+      }
+      found[file.bundleName] = file
+    }
+    bundles = found
+  }
+
+  // MARK: Structure
+
+  public func buildStructures(_ metadata: ClientMetadata) async -> [Element] {
+    let is13 = core.settings.compatibility == .bcfg213
+    var structures: [Element] = []
+    var names = metadata.bundles
+    var next = 0
+    core.xmlTemplateRenderer?.begin(names.compactMap { bundles[$0.text] }, metadata)
+    while next < names.count {
+      let name = names[next].text
+      next += 1
+      guard let bundle = bundles[name] else {
+        logger.error("Bundler: Bundle \(name) does not exist")
+        continue
+      }
+      do {
+        let compiled = try await bundle.resolved(metadata, by: core.xmlTemplateRenderer)
+        if is13 {
+          let structure = Element("Bundle", ["name": name])
+          structure.children = compiled.match(metadata)
+          structures.append(structure)
+          continue
+        }
+        let structure = compiled.xmlMatch(metadata)
+        if structure.isTrue("independent") {
+          structure.tag = "Independent"
+          structure["independent"] = nil
+        }
+        structure.name = name
+        flatten(structure, bundle)
+        for required in takeRequiredBundles(of: structure, bundle, metadata) { names.append(Name(required)) }
+        structures.append(structure)
+      } catch {
+        if bundle.isTemplate {
+          let isTemplateError = (error as? TemplateFailure)?.isTemplateError ?? true
+          logger.error(
+            isTemplateError
+              ? "Bundler: Failed to render templated bundle \(name): \(error)"
+              : "Bundler: Unexpected bundler error for \(name): \(error)")
+        } else {
+          logger.error("Bundler: Bundle \(name) is left out, there is no good version of it: \(error)")
+        }
+      }
+    }
+    return structures
+  }
+
+  /// Puts the entries of XIncluded bundles in place of their `<Bundle>` element.
+  private func flatten(_ structure: Element, _ file: BundleFile) {
+    guard structure.firstChild(tagged: "Bundle") != nil else { return }
+    var entries: [Element] = []
+    for child in structure.children(tagged: "Bundle") {
+      if child.children.isEmpty {
+        file.warnOnce("Bundler: Useless empty Bundle tag in \(file.path)")
+      } else if child.name != nil {
+        file.warnOnce(
+          "Bundler: In file XIncluded from \(file.path): Explicitly specifying bundle names is deprecated")
+      }
+      entries += child.children
+    }
+    structure.children.removeAll { $0.tag == "Bundle" }
+    structure.children += entries
+  }
+
+  /// Takes `<RequiredBundle>` elements out; one that inherits modifications leaves a `<Bundle name>` for the client.
+  ///
+  /// - Returns: names of the bundles that the client needs too.
+  private func takeRequiredBundles(of structure: Element, _ file: BundleFile, _ metadata: ClientMetadata) -> [String] {
+    guard structure.firstChild(tagged: "RequiredBundle") != nil else { return [] }
+    let required = structure.children(tagged: "RequiredBundle")
+    structure.children.removeAll { $0.tag == "RequiredBundle" }
+    var names: [String] = []
+    for element in required {
+      guard let name = element.name, !name.isEmpty else {
+        file.warnOnce("Bundler: Missing required name in RequiredBundle tag in \(file.path)")
+        continue
+      }
+      names.append(name)
+      guard element["inherit_modification"] == "true" else { continue }
+      if let version = metadata.versionInfo, let first = Self.inheritsFrom, version >= first {
+        structure.append("Bundle", ["name": name])
+      } else {
+        file.warnOnce(
+          "Bundler: \(file.path): inherit_modification=\"true\" is only supported for clients starting 1.4.0pre2")
+      }
+    }
+    return names
+  }
+
+  // MARK: StructureValidator
+
+  /// Replaces `<Path glob>` by a `<Path name>` for each path of any generator that fits.
+  public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) {
+    guard core.settings.compatibility != .bcfg213 else { return }
+    for structure in structures { expandGlobs(structure) }
+  }
+
+  private func expandGlobs(_ parent: Element) {
+    var added: [Element] = []
+    var hasGlobs = false
+    for child in parent.children {
+      guard child.tag == "Path", let pattern = child["glob"] else {
+        if !child.children.isEmpty { expandGlobs(child) }
+        continue
+      }
+      hasGlobs = true
+      let glob = Glob(pattern)
+      for generator in core.interfaces.generators {
+        for name in generator.entryNames(tag: "Path") where glob.matches(name) {
+          added.append(Element("Path", ["name": name], line: child.line))
+        }
+      }
+    }
+    guard hasGlobs else { return }
+    parent.children.removeAll { $0.tag == "Path" && $0["glob"] != nil }
+    parent.children += added
+  }
+}
+
+/// The file of one bundle.
+public final class BundleFile: StructFile {
+  public override var isTemplateIn13: Bool { true }
+
+  /// The file's name without `.xml` or `.genshi`.
+  public var bundleName: String { Self.name(ofFile: RepositoryPath.name(of: path)) ?? "" }
+
+  /// The name of the bundle in a file of this name; nil for files that are no bundles.
+  static func name(ofFile file: String) -> String? {
+    for suffix in [".xml", ".genshi"] where file.hasSuffix(suffix) { return String(file.dropLast(suffix.utf8.count)) }
+    return nil
+  }
+
+  public override func compile(_ document: RepositoryDocument) throws {
+    try super.compile(document)
+    if document.root.name?.isEmpty == false {
+      warnOnce("Bundler: \(path): Explicitly specifying bundle names is deprecated")
+    }
+    if path.hasSuffix(".genshi") {
+      warnOnce(
+        """
+        Bundler: \(path): Bundle filenames ending with .genshi are deprecated; add the Genshi XML namespace to a .xml \
+        bundle instead
+        """)
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import EventLoop
+import Repository
+
+/// Changes to clients.xml, ready to be written.
+struct ClientsDraft {
+  /// For each change why it is not made; nil where it is.
+  let outcomes: [(any Error)?]
+  /// The files that say something new.
+  let files: [FileWrite]
+  /// Called when the files are in their places.
+  var taken: () -> Void = {}
+}
+
+/// Where clients are in the files of clients.xml, as they were read last or as the server has written them since.
+final class ClientPlaces {
+  private let file: MetadataFile
+  private var places: [String: ElementPlaces]?
+  /// The reading of the file that `places` are of.
+  private var reading = 0
+  /// How often the text of a file was walked through.
+  private(set) var walks = 0
+
+  init(_ file: MetadataFile) { self.file = file }
+
+  /// By path; nil where places do not say all about the files, or they change just now.
+  func current() -> [String: ElementPlaces]? {
+    if let places, reading == file.readings { return places }
+    places = nil
+    guard let contents = file.unchangedContents() else { return nil }
+    var found: [String: ElementPlaces] = [:]
+    for (path, content) in contents {
+      walks += 1
+      guard let places = ElementPlaces(content.bytes, tag: "Client", key: "name") else { return nil }
+      found[path] = places
+    }
+    places = found
+    reading = file.readings
+    return found
+  }
+
+  /// Forgets them: a file was written whole.
+  func forget() { places = nil }
+
+  /// Takes over what was written to a file.
+  func took(_ changes: [FileWrite.Change], _ addition: ElementPlaces.Addition, in path: String) {
+    places?[path]?.took(changes, addition)
+  }
+}

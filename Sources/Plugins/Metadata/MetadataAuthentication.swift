@@ -1,0 +1,198 @@
+// Who may come in. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, AuthenticateConnection of 1.4. Unlike
+// there, what clients.xml demands of a client (its own password, a certificate) holds whichever of its names it uses.
+
+import Core
+public import Identity
+import Logging
+import ServerSettings
+import XMLRPC
+
+extension MetadataPlugin {
+  /// How a request says whose it is.
+  private enum Identification {
+    case certificate, address, name
+  }
+
+  public func authenticateConnection(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) async -> AuthenticationDecision {
+    if let answer = authenticateNow(certificate: certificate, user: user, password: password, address: address) {
+      return answer
+    }
+    // Name service has to be asked: for the client behind an address, or whether a certificate comes from its host.
+    if let certificate {
+      guard let client = name(certificate, of: "certificate", address) else { return .refused }
+      let isValid = await isNamed(client, address)
+      return decide(.certificate, client, user: user, password, address, hasValidAddress: isValid) ?? .refused
+    }
+    do {
+      let client = try await resolveClient(address)
+      return decide(.address, client, user: user, password, address) ?? .refused
+    } catch {
+      refused(address, "Client \(address.ip) failed to resolve: \(error)")
+      return .refused
+    }
+  }
+
+  public func authenticateNow(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) -> AuthenticationDecision? {
+    if let certificate {
+      guard !certificate.isEmpty else {
+        refused(address, "Certificate of \(address.ip) has no common name")
+        return .refused
+      }
+      guard let client = name(certificate, of: "certificate", address) else { return .refused }
+      debugLog("Got cN \(client); using as client name")
+      return decide(.certificate, client, user: user, password, address)
+    }
+    if Self.isRoot(user) {
+      guard let client = clients.onlyClient(at: address.ip)?.name else { return nil }
+      return decide(.address, client, user: user, password, address)
+    }
+    if let client = clients.client(ofUUID: user)?.name {
+      return decide(.name, client, user: user, password, address)
+    }
+    guard let client = name(user, of: "user", address) else { return .refused }
+    return decide(.name, client, user: user, password, address)
+  }
+
+  /// The name that a peer gives for its client; nil, and a line in the log that says why, where it is none.
+  private func name(_ text: String, of source: String, _ address: ClientAddress) -> ClientName? {
+    do throws(ClientNameError) {
+      return try givenName(text)
+    } catch {
+      core.refusals.write(
+        .error, of: address.ip, to: core.logger,
+        "Client \(address.ip) gives a name by its \(source) that is no client's name: \(error): \(text)")
+      return nil
+    }
+  }
+
+  static func isThisMachine(_ ip: String) -> Bool { ip.utf8.starts(with: "127.".utf8) || ip == "::1" }
+
+  /// Whether a client that says who it is may come in.
+  ///
+  /// - Parameter hasValidAddress: what name service says of a certificate's address; nil before it was asked.
+  /// - Returns: nil where it has to be asked first.
+  private func decide(
+    _ identification: Identification, _ client: ClientName, user: String, _ password: String, _ address: ClientAddress,
+    hasValidAddress: Bool? = nil
+  ) -> AuthenticationDecision? {
+    debugLog("Authenticating client \(client)")
+    if HostNames.isThisMachine(client.text), !Self.isThisMachine(address.ip) {
+      // ACLs trust some of these names, and everybody takes them for itself.
+      refused(address, "Client \(address.ip) claims to be \(client), which only this machine may")
+      return .refused
+    }
+    let record = record(of: client)
+    let mode = record?.authentication ?? core.settings.authentication
+    if mode == "cert", identification != .certificate {
+      refused(address, "Client \(client) does not provide a cert, but only cert auth is allowed")
+      return .refused
+    }
+    let caller = Caller(record?.name ?? client, at: address, gaveName: !Self.isRoot(user))
+    switch identification {
+    case .certificate:
+      guard let isValid = hasValidAddress ?? isKnownAddress(client, address) else { return nil }
+      guard isValid else { return .refused }
+      if mode != "cert+password" {
+        logger.debug("Client \(client) certificate validates")
+        return .admitted(Caller(caller.client, at: address))
+      }
+    case .address: guard isKnownAddress(client, address) != false else { return .refused }
+    case .name: break
+    }
+    guard isAllowed(password, for: record, address) else { return .refused }
+    logger.debug("Client \(client) authenticated successfully")
+    return .admitted(caller)
+  }
+
+  /// True where the user of the credentials is that of clients which do not say who they are.
+  private static func isRoot(_ user: String) -> Bool { Name.areSame(user, "root") }
+
+  /// `cert`, `bootstrap` or `cert+password`: of clients.xml, else of bcfg2.conf.
+  func authentication(of client: ClientName) -> String {
+    record(of: client)?.authentication ?? core.settings.authentication
+  }
+
+  /// Says why somebody is not let in, as often as `RefusalLog` allows.
+  private func refused(_ address: ClientAddress, _ message: @autoclosure () -> Logger.Message) {
+    core.refusals.write(.error, of: address.ip, to: logger, message())
+  }
+
+  /// Whether name service has the client's name for an address.
+  private func isNamed(_ client: ClientName, _ address: ClientAddress) async -> Bool {
+    do {
+      let resolved = try await resolveClient(address)
+      if resolved.lowercased == client.lowercased {
+        logger.debug("Client \(client) address validates")
+        return true
+      }
+      refused(address, "Got request for \(client) from incorrect address \(address.ip)")
+      refused(address, "Resolved to \(resolved)")
+    } catch {
+      refused(address, "Client \(address.ip) failed to resolve: \(error)")
+    }
+    return false
+  }
+
+  /// What clients.xml says of client and address; nil where it does not say. As in Bcfg2 the name of a certificate has
+  /// to be in lower case for that.
+  private func isKnownAddress(_ client: ClientName, _ address: ClientAddress) -> Bool? {
+    if clients.client(named: client)?.isFloating == true {
+      debugLog("Client \(client) is floating")
+      return true
+    }
+    let owners = clients.clients(at: address.ip)
+    guard !owners.isEmpty else { return nil }
+    if owners.contains(where: { $0.name == client }) {
+      debugLog("Client \(client) matches address \(address.ip)")
+      return true
+    }
+    refused(address, "Got request for non-float client \(client) from \(address.ip)")
+    return false
+  }
+
+  private func isAllowed(_ password: String, for record: ClientRecord?, _ address: ClientAddress) -> Bool {
+    if let record, record.isSecure {
+      guard let own = record.password else {
+        refused(address, "Client \(address.ip) in secure mode but has no password")
+        return false
+      }
+      guard Self.isEqual(password, own) else {
+        refused(address, "Client \(address.ip) failed to use client password in secure mode")
+        return false
+      }
+      return true
+    }
+    // Both are compared, whichever fits, so that the time says nothing.
+    let isShared = core.settings.password.map { Self.isEqual(password, $0) } ?? false
+    let isOwn = record?.password.map { Self.isEqual(password, $0) } ?? false
+    let isAllowed = isShared || isOwn
+    if !isAllowed {
+      let isMissing = core.settings.password == nil && record?.password == nil
+      let hint = isMissing ? ": neither [communication] password nor clients.xml has one" : ""
+      refused(address, "Client \(address.ip) failed to use an allowed password\(hint)")
+    }
+    return isAllowed
+  }
+
+  /// Compares in a time that depends on the given text's length only.
+  static func isEqual(_ given: String, _ expected: String) -> Bool {
+    var given = given
+    var expected = expected
+    return given.withUTF8 { given in
+      expected.withUTF8 { expected in
+        var difference: Int = given.count ^ expected.count
+        var index = 0
+        for byte in given {
+          difference |= Int(byte ^ (expected.isEmpty ? 0 : expected[index]))
+          index += 1
+          if index >= expected.count { index = 0 }
+        }
+        return difference == 0
+      }
+    }
+  }
+}

@@ -1,0 +1,408 @@
+public import Core
+import EventLoop
+public import Identity
+import Logging
+import OrderedCollections
+public import Repository
+import ServerSettings
+public import XMLRPC
+
+/// Metadata: the clients of clients.xml, the groups of groups.xml, and who is in which.
+///
+/// Both files, with all that they include, are compiled when they change; a file that cannot be read leaves what was
+/// known before. Requests look clients up by name, alias, address or uuid and try those rules of groups.xml that can
+/// hold for them: what one costs does not depend on the number of clients.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py.
+public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
+  public override class var name: String { "Metadata" }
+
+  /// Every group: declared in groups.xml, or by a connector through the core.
+  public var groups: NameTable<MetadataGroup> = [:]
+  /// groups.xml as it was last read without errors.
+  private(set) var rules = GroupRules()
+  /// clients.xml as it was last read without errors.
+  var clients = ClientsTable()
+  /// Clients by group that a category kept them out of: logged once for each reading of the files.
+  var suppressions: NameTable<Set<ClientName>> = [:]
+  /// Metadata before connectors add to it, where `[caching] client_metadata = initial`.
+  private var initialCache: [ClientName: ClientMetadata] = [:]
+  private(set) var groupsFile: MetadataFile!
+  private(set) var clientsFile: MetadataFile!
+  private(set) var writer: ClientsWriter!
+
+  public var stages: Set<ClientRunStage> { [.statistics] }
+
+  /// The files are compared by their bytes: a write of our own is none that anybody has to know of.
+  public override var reportsChanges: Bool { true }
+
+  /// Questions about all clients, for templates.
+  public var query: MetadataQuery { MetadataQuery(metadata: self) }
+
+  public required init(core: ServerCore) throws {
+    try super.init(core: core)
+    guard !core.settings.metadataUsesDatabase else {
+      throw PluginInitError("[metadata] use_database: clients are kept in clients.xml only")
+    }
+    groupsFile = try MetadataFile(plugin: self, name: "groups.xml", rootTag: "Groups", mode: .ordinary)
+    clientsFile = try MetadataFile(plugin: self, name: "clients.xml", rootTag: "Clients", mode: .secret)
+    writer = ClientsWriter(plugin: self, file: clientsFile)
+    core.fileMonitor.add(folder, recursive: true, handler: self)
+  }
+
+  public override var rmi: [String: RemoteMethod] {
+    var methods = super.rmi
+    methods["list_clients"] = RemoteMethod { [unowned self] arguments in
+      try arguments.require(0, of: "list_clients")
+      return .array(await listClients().map { .string($0.text) })
+    }
+    methods["remove_client"] = RemoteMethod { [unowned self] arguments in
+      try arguments.require(1, of: "remove_client")
+      try await removeClient(named: arguments[0].pythonName())
+      return .nil
+    }
+    return methods
+  }
+
+  // MARK: The files
+
+  /// Reads again what changed on disk. Returns false where a file cannot be used as it is now.
+  @discardableResult
+  func refresh() -> Bool {
+    let groupsAreRead = refreshGroups()
+    return refreshClients() && groupsAreRead
+  }
+
+  private func refreshGroups() -> Bool {
+    switch groupsFile.refresh() {
+    case .same: return true
+    case .broken: return false
+    case .changed(let root):
+      rules = GroupRules(root: root) { [groupsFile] line, message in groupsFile?.complain(line, message) }
+      groups = rules.groups
+      forget()
+      return true
+    }
+  }
+
+  /// Reads clients.xml again where it changed. Returns false where it cannot be used as it is now.
+  @discardableResult
+  func refreshClients() -> Bool {
+    switch clientsFile.refresh() {
+    case .same: return true
+    case .broken: return false
+    case .changed(let root):
+      clients = ClientsTable(root: root) { [clientsFile] line, message in clientsFile?.complain(line, message) }
+      if groupsFile.isRead { checkProfiles() }
+      forget()
+      return true
+    }
+  }
+
+  private func checkProfiles() {
+    for client in clients.ordered {
+      for profile in client.profiles {
+        guard let group = profile.flatMap({ groups[$0] }) else {
+          logger.warning("\(name): \(client.name) has nonexistent profile group \(profile ?? "None")")
+          continue
+        }
+        if !group.isProfile {
+          logger.warning("\(name): \(group.name) set as profile for \(client.name), but is not a profile group")
+        }
+      }
+    }
+  }
+
+  private func forget() {
+    suppressions.removeAll()
+    initialCache.removeAll()
+    core.expireMetadataCache()
+  }
+
+  public func expireCache(key: ClientName?) {
+    if let key { initialCache[key] = nil } else { initialCache.removeAll() }
+    core.expireMetadataCache(key)
+  }
+
+  private func requireRead() throws {
+    guard groupsFile.isRead, clientsFile.isRead else { throw MetadataRuntimeError("Metadata has not been read yet") }
+  }
+
+  // MARK: Clients
+
+  /// The name that clients.xml has for a client: of an alias its client's, in lower case.
+  func canonicalName(_ client: ClientName) -> ClientName {
+    let name = client.lowercased
+    return clients.client(ofAlias: name)?.name ?? name
+  }
+
+  /// What clients.xml says of a client; nil where it does not know it.
+  func record(of client: ClientName) -> ClientRecord? { clients.client(named: canonicalName(client)) }
+
+  public func listClients() async -> [ClientName] { clients.ordered.map(\.name) }
+
+  public func knowsClient(_ name: ClientName) -> Bool { record(of: name) != nil }
+
+  public var knownGroups: NameSet { MetadataQuery(metadata: self).allGroups() }
+
+  public func updateClientList() async { refreshClients() }
+
+  /// The name that somebody gave for a client: one by the rules, or one that clients.xml has with these very bytes.
+  ///
+  /// - Throws: why it is none.
+  func givenName(_ text: String) throws(ClientNameError) -> ClientName {
+    do throws(ClientNameError) {
+      return try ClientName(text)
+    } catch {
+      guard clients.hasName(text) else { throw error }
+      return try ClientName(recorded: text)
+    }
+  }
+
+  public func resolveClient(_ address: ClientAddress) async throws -> ClientName {
+    if let client = clients.onlyClient(at: address.ip)?.name { return client }
+    guard clients.clients(at: address.ip).isEmpty else {
+      throw inconsistency(address, "Address \(address.ip) has multiple reverse assignments; a uuid must be used")
+    }
+    guard let text = await core.resolver.name(ofPeer: address.ip) else {
+      throw inconsistency(address, "Address resolution error for \(address.ip): [Errno -2] Name or service not known")
+    }
+    let name: ClientName
+    do throws(ClientNameError) {
+      name = try givenName(text).lowercased
+    } catch {
+      throw inconsistency(
+        address, "Name service has \(text) for \(address.ip), which is no client's name: \(error)")
+    }
+    return clients.client(ofAlias: name)?.name ?? name
+  }
+
+  public func setProfile(
+    _ client: ClientName, _ profile: String, address: ClientAddress?, requirePublic: Bool
+  ) async throws {
+    logger.info("Asserting client \(client) profile to \(profile)")
+    try requireRead()
+    guard let group = groups[profile] else {
+      throw inconsistency("Profile group \(profile) does not exist")
+    }
+    guard group.isPublic || !requirePublic else {
+      throw inconsistency("Cannot set client \(client) to private group \(profile)")
+    }
+    if let record = record(of: client) {
+      let present = try await core.buildMetadata(record.name).profile
+      guard present != profile else {
+        logger.debug("Ignoring \(client) request to change profile from \(profile) to \(profile)")
+        return
+      }
+      logger.info("Changing \(client) profile from \(present ?? "None") to \(profile)")
+      try await updateClient(record.name, ["profile": profile])
+      return
+    }
+    try requireRoom(for: client, from: address, besides: clients.count)
+    logger.info("Creating new client: \(client), profile \(profile)")
+    var attributes: Attributes = ["profile": profile]
+    if let address {
+      attributes["uuid"] = client.text
+      if await !isOfAnotherClient(address, than: client) { attributes["address"] = address.ip }
+    }
+    try await writer.commit(.add(name: client, attributes))
+  }
+
+  /// Refuses a client that would add itself to as many clients as `[metadata] clients` allows, or more.
+  func requireRoom(
+    for client: ClientName, from address: ClientAddress? = nil, besides count: Int
+  ) throws(MetadataConsistencyError) {
+    do throws(LimitExceeded) {
+      try core.settings.require(count + 1, within: ClientDataOptions.standard.clients)
+    } catch {
+      let message = "Cannot add new client \(client): \(error)"
+      core.refusals.write(.error, of: address?.ip ?? client.text, to: logger, "\(message)")
+      throw MetadataConsistencyError(message)
+    }
+  }
+
+  /// Whether clients.xml gives an address to another client, or name service gives it the name of one.
+  ///
+  /// Bcfg2 records whatever address a new client comes from: then another client of that address would be taken for the
+  /// new one, or for nobody. A loopback address is recorded all the same: a tunnel speaks for many, and who it is has to
+  /// be said then.
+  private func isOfAnotherClient(_ address: ClientAddress, than client: ClientName) async -> Bool {
+    if Self.isThisMachine(address.ip) { return false }
+    // `ClientsWriter` asks again, of the clients by then.
+    guard clients.clients(at: address.ip).isEmpty else { return false }
+    guard let text = await core.resolver.name(ofPeer: address.ip), let name = try? givenName(text),
+      let owner = record(of: name)?.name, owner != client.lowercased
+    else { return false }
+    core.refusals.write(
+      .warning, of: address.ip, to: logger,
+      "\(address.ip) is \(owner), and so not recorded as the address of \(client)")
+    return true
+  }
+
+  public func setVersion(_ client: ClientName, _ version: String) async throws {
+    if record(of: client) == nil { _ = try await initialMetadata(client) }
+    let name = canonicalName(client)
+    guard clients.client(named: name)?.version != version else { return }
+    logger.info("Setting client \(client) version to \(version)")
+    try await updateClient(name, ["version": version])
+  }
+
+  /// Sets attributes of a client in clients.xml. They are on disk when this returns.
+  ///
+  /// - Throws: `MetadataConsistencyError` where there is no such client, `MetadataRuntimeError` where it cannot be written.
+  public func updateClient(_ client: ClientName, _ attributes: Attributes) async throws {
+    try await writer.commit(.update(name: canonicalName(client), attributes))
+  }
+
+  /// Removes a client from clients.xml. It is gone from disk when this returns.
+  ///
+  /// - Throws: as `updateClient`.
+  public func removeClient(_ client: ClientName) async throws {
+    try await writer.commit(.remove(name: client.lowercased))
+  }
+
+  /// As `removeClient`, for who has a text.
+  private func removeClient(named text: String) async throws {
+    let name: ClientName
+    do throws(ClientNameError) {
+      name = try ClientName(recorded: text)
+    } catch {
+      throw inconsistency("Client \"\(text)\" does not exist")
+    }
+    try await removeClient(name)
+  }
+
+  /// Takes over changes that were written to clients.xml: the table becomes what parsing the file would make it.
+  func take(_ edits: [ClientsEdit]) {
+    for edit in edits { take(edit) }
+    if clients.isWorthReadingAgain { clientsFile.invalidate() }
+    refreshClients()
+  }
+
+  private func take(_ edit: ClientsEdit) {
+    switch edit {
+    case .add(let name, let attributes):
+      if record(of: name) == nil { clients.add(name: name.text, attributes: attributes) }
+      expireCache(key: name.lowercased)
+    case .update(let name, let attributes):
+      if let record = clients.client(named: name), attributes.allSatisfy({ ClientsTable.canUpdate($0.name) }) {
+        clients.update(record, attributes)
+      } else {
+        clientsFile.invalidate()
+      }
+      expireCache(key: name)
+    case .remove(let name):
+      if let record = clients.client(named: name), record.hasOneElement {
+        clients.remove(record)
+      } else {
+        clientsFile.invalidate()
+      }
+      expireCache(key: name)
+    }
+  }
+
+  /// Logs why an address has no client, as often as `RefusalLog` allows, and makes the error for it.
+  private func inconsistency(_ address: ClientAddress, _ message: String) -> MetadataConsistencyError {
+    core.refusals.write(.error, of: address.ip, to: logger, "\(message)")
+    return MetadataConsistencyError(message)
+  }
+
+  /// Logs what is inconsistent and makes the error for it.
+  func inconsistency(_ message: String) -> MetadataConsistencyError {
+    logger.error("\(message)")
+    return MetadataConsistencyError(message)
+  }
+
+  // MARK: Metadata of a client
+
+  public func initialMetadata(_ client: ClientName) async throws -> ClientMetadata {
+    try requireRead()
+    let name = canonicalName(client)
+    if let cached = initialCache[name] { return cached.copy() }
+    if clients.client(named: name) == nil {
+      guard let profile = rules.defaultGroup else {
+        throw MetadataConsistencyError("Cannot add new client \(name); no default group set")
+      }
+      debugLog("\(self.name): Adding new client with default profile \(profile)")
+      try await setProfile(name, profile, address: nil, requirePublic: false)
+    }
+    let record = clients.client(named: name)
+    var membership = GroupMembership(client: name)
+    var profile: String?
+    for group in record?.profiles ?? [] {
+      guard let group, !membership.groups.contains(group), addGroup(group, to: &membership) else { continue }
+      if profile == nil, groups[group]?.isProfile == true { profile = group }
+    }
+    mergeGroups(&membership)
+    // As in Bcfg2 a client of clients.xml without a profile attribute does not get the default profile.
+    let isWithoutProfile = record?.profiles.contains(nil) ?? false
+    if membership.groups.isEmpty, !isWithoutProfile, let fallback = rules.defaultGroup {
+      if addGroup(fallback, to: &membership), groups[fallback]?.isProfile == true { profile = fallback }
+      mergeGroups(&membership)
+    }
+    var bundles: OrderedSet<Name> = []
+    for group in membership.added {
+      if let group = groups[group] {
+        bundles.append(contentsOf: group.bundles.lazy.map { Name($0) })
+      } else if record?.profiles.contains(group) != true {
+        logger.warning("\(self.name): \(name) is a member of undefined group \(group)")
+      }
+    }
+    let metadata = ClientMetadata(
+      hostname: name, profile: profile ?? membership.added.first { groups[$0]?.isProfile == true },
+      groups: membership.groups, bundles: bundles, aliases: Set(record?.aliases ?? []),
+      addresses: NameSet(record?.addresses ?? []), categories: membership.categories, uuid: record?.uuid,
+      password: record?.password, version: record?.version)
+    guard core.metadataCacheMode == .initial else { return metadata }
+    initialCache[name] = metadata
+    return metadata.copy()
+  }
+
+  public func mergeAdditionalGroups(_ metadata: ClientMetadata, _ groups: [String]) {
+    var membership = GroupMembership(
+      client: metadata.hostname, groups: metadata.groups, categories: metadata.categories)
+    for group in groups where !membership.groups.contains(group) { addGroup(group, to: &membership) }
+    mergeGroups(&membership)
+    metadata.groups = membership.groups
+    metadata.categories = membership.categories
+    for group in membership.added {
+      if let group = self.groups[group] { metadata.bundles.append(contentsOf: group.bundles.lazy.map { Name($0) }) }
+    }
+    // A connector may have defined a group that the client was in before.
+    for group in groups {
+      if metadata.groups.contains(group), let group = self.groups[group] {
+        metadata.bundles.append(contentsOf: group.bundles.lazy.map { Name($0) })
+      }
+    }
+    guard metadata.profile == nil else { return }
+    metadata.profile = groups.first { self.groups[$0]?.isProfile == true } ?? rules.defaultGroup
+  }
+
+  public func mergeAdditionalData(_ metadata: ClientMetadata, source: String, data: any ConnectorData) {
+    metadata.addData(data, of: source)
+  }
+
+  public func endStatistics(_ metadata: ClientMetadata) async throws {
+    guard authentication(of: metadata.hostname) == "bootstrap" else { return }
+    try await updateClient(metadata.hostname, ["auth": "cert"])
+  }
+}
+
+extension MetadataPlugin: FileEventHandler {
+  public var handlerName: String { name }
+
+  public func handleEvent(_ event: FileEvent) {
+    groupsFile.note(event)
+    clientsFile.note(event)
+  }
+
+  public func changesApplied() {
+    refresh()
+    guard isDebugging else { return }
+    for client in clients.ordered {
+      for case let group? in client.profiles where groups[group] == nil {
+        debugLog("Client \(client.name) set as nonexistent group \(group)")
+      }
+    }
+  }
+}

@@ -1,0 +1,171 @@
+public import Core
+import EventLoop
+import Logging
+public import Repository
+import ServerSettings
+public import Templates
+public import XMLRPC
+
+/// Properties: files of data for templates, as `metadata.Properties`.
+///
+/// `*.xml` may hold Group and Client conditions, which `[properties] automatch` or the root's `automatch` attribute has
+/// resolved for each client; `*.json`, `*.yaml` and `*.yml` are data as they are. Schemas (`*.xsd`) are not data.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Properties.py.
+public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
+  public override class var name: String { "Properties" }
+
+  private var files: PropertiesFolder!
+  /// What every client gets until a file changes.
+  private var data = PropertiesData(files: [:], sources: [:])
+
+  public required init(core: ServerCore) throws {
+    try super.init(core: core)
+    let monitor = core.fileMonitor
+    let logger = logger
+    files = PropertiesFolder(
+      folder: folder, monitor: monitor, logger: logger,
+      fits: { name in ["xml", "json", "yaml", "yml", "xsd"].contains { name.hasSuffix(".\($0)") } },
+      makeChild: { [unowned core] path in
+        if path.hasSuffix(".xml") {
+          let file = XMLPropertyFile(path: path, monitor: monitor, logger: logger)
+          file.encryption = Encryption(core.settings)
+          return file
+        }
+        if path.hasSuffix(".json") { return JSONPropertyFile(path: path, monitor: monitor, logger: logger) }
+        if path.hasSuffix(".xsd") { return FileBacked(path: path, monitor: monitor, logger: logger) }
+        return YAMLPropertyFile(path: path, monitor: monitor, logger: logger)
+      })
+    files.onChange = { [unowned self] in
+      collect()
+      // Which tells of the change, too.
+      self.core.expireMetadataCache()
+    }
+    files.watch()
+    collect()
+  }
+
+  private func collect() {
+    var contents: NameTable<PropertyContents> = [:]
+    var sources: NameTable<TemplateFile> = [:]
+    for (name, file) in files.entries {
+      guard let file = file as? any PropertyFile else { continue }
+      contents[name] = file.contents(matches: core.settings.propertiesAutomatch)
+      sources[name] = file.source(
+        matches: core.settings.propertiesAutomatch, rendersTemplates: core.settings.compatibility != .bcfg213)
+    }
+    data = PropertiesData(files: contents, sources: sources)
+  }
+
+  public override func settingsChanged() {
+    for case let file as XMLPropertyFile in files.children {
+      file.encryption = Encryption(core.settings)
+      file.load()
+    }
+    collect()
+  }
+
+  public func additionalData(_ metadata: ClientMetadata) async throws -> (any ConnectorData)? { data }
+
+  /// Replaces a file by what a template made of its data. It is on disk when this returns.
+  ///
+  /// - Throws: `PluginExecutionError` where `[properties] writes_enabled` is off, there is no such file, or it cannot be
+  ///   written.
+  public func writeTemplateFile(_ bytes: [UInt8], to name: String) async throws {
+    guard core.settings.propertiesWritesEnabled else {
+      throw PluginExecutionError("Properties files write-back is disabled in the configuration")
+    }
+    guard let file = files.entries[name], file is any PropertyFile else {
+      throw PluginExecutionError("\(name) is no file of Properties")
+    }
+    do {
+      if file is XMLPropertyFile { _ = try RepositoryXML.parse(bytes, path: file.path) }
+      try await overwrite(file, name, with: bytes)
+    } catch {
+      throw PluginExecutionError("Failed to write \(file.path): \(error)")
+    }
+  }
+
+  /// Replaces an XML file by what a template made of its data. It is on disk when this returns.
+  ///
+  /// - Parameter name: path below the plugin's folder.
+  /// - Throws: `PluginExecutionError` where `[properties] writes_enabled` is off, there is no such file, or it cannot be
+  ///   written.
+  public func write(_ root: Element, to name: String) async throws {
+    guard core.settings.propertiesWritesEnabled else {
+      throw PluginExecutionError("Properties files write-back is disabled in the configuration")
+    }
+    guard let file = files.entries[name] as? XMLPropertyFile else {
+      throw PluginExecutionError("\(name) is no XML file of Properties")
+    }
+    let bytes = WireWriter.xml(root, isPretty: true)
+    do {
+      _ = try RepositoryXML.parse(bytes, path: file.path)
+      try await overwrite(file, name, with: bytes)
+    } catch {
+      let message = "Failed to write \(file.path): \(error)"
+      logger.error("\(message)")
+      throw PluginExecutionError(
+        message, forClients: "Failed to write \(core.textForClients(error, writing: file.path))")
+    }
+  }
+}
+
+extension PropertiesPlugin {
+  /// Replaces a file and takes it in. Later answers are made with it; that in whose making it is written goes on with what
+  /// it began with, and is not overtaken by it.
+  private func overwrite(_ file: FileBacked, _ name: String, with bytes: [UInt8]) async throws(FileWriteError) {
+    let answer = ChangesOfAnAnswer.current
+    try await core.loop.fileWriter.overwrite(
+      file.path, with: bytes, mode: .ordinary, limitBytes: FileBacked.fileLimitBytes
+    ) { [self] in
+      core.take(for: answer) { files.takeWritten(bytes, to: name) }
+    }
+  }
+}
+
+/// The folder of the plugin, which knows what the server itself wrote there: the file monitor tells nothing new of it.
+private final class PropertiesFolder: DirectoryBacked<FileBacked> {
+  /// By path below the folder, what was written there last; forgotten with the next edit.
+  private var written: NameTable<[UInt8]> = [:]
+
+  /// The plugin says what has changed, by `onChange`.
+  override var reportsChanges: Bool { true }
+
+  func takeWritten(_ bytes: [UInt8], to name: String) {
+    written[name] = nil
+    let path = folder + "/" + name
+    super.handleEvent(FileEvent(action: .changed, path: path, relativePath: name, isDirectory: false))
+    changesApplied()
+    written[name] = bytes
+  }
+
+  override func handleEvent(_ event: FileEvent) {
+    if let bytes = written[event.relativePath] {
+      let isOurs =
+        event.action != .deleted
+        && (try? AtomicFile.readFile(event.path, limitBytes: FileBacked.fileLimitBytes)) == bytes
+      if isOurs { return }
+    }
+    for name in written.keys where RepositoryPath.isSameOrBelow(name, event.relativePath) { written[name] = nil }
+    super.handleEvent(event)
+  }
+}
+
+/// All Properties files by their path below the plugin's folder.
+public struct PropertiesData: ConnectorData {
+  public let files: NameTable<PropertyContents>
+  /// The same as templates get them.
+  public let sources: NameTable<TemplateFile>
+
+  public subscript(_ name: String) -> PropertyContents? { files[name] }
+}
+
+extension PropertiesData: TemplateFileData {
+  public var templateForm: TemplateValue { ["form": "properties", "names": .texts(templateKeys)] }
+  public func templateItem(_ name: String) -> TemplateValue? {
+    sources[name].map { [.int($0.version), .bool($0.isMatched)] }
+  }
+  public var templateKeys: [String] { sources.keys.sorted() }
+  public func templateFile(_ name: String) -> TemplateFile? { sources[name] }
+}

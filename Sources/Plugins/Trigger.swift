@@ -1,0 +1,58 @@
+import Core
+import EventLoop
+import Identity
+import Logging
+import XMLRPC
+
+/// Runs the programs in Trigger after each configuration, with the client's name, profile and groups. Nobody waits for
+/// them: they run in the order of the configurations, so many at once as `[server] programs` leaves them, and no longer
+/// than `[server] program_timeout`.
+///
+/// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Trigger.py.
+final class TriggerPlugin: Plugin, ClientRunHooks {
+  override class var name: String { "Trigger" }
+
+  /// How much a program may write before it is killed.
+  private static let outputLimitBytes = 1 << 20
+
+  private var scripts: ScriptFolder!
+  /// Runs that have not ended, or not begun.
+  private(set) var running = 0
+
+  var stages: Set<ClientRunStage> { [.end] }
+
+  required init(core: ServerCore) throws {
+    try super.init(core: core)
+    scripts = ScriptFolder(folder, monitor: core.fileMonitor)
+  }
+
+  func endClientRun(_ metadata: ClientMetadata) {
+    let groups = metadata.groups.sorted().joined(separator: ":")
+    let arguments = [metadata.hostname.text, "-p", metadata.profile ?? "", "-g", groups]
+    for script in scripts.scripts {
+      let command = [scripts.path(of: script)] + arguments
+      running += 1
+      // A plugin does not own its core: the run does, and so outlives neither.
+      Task { [core] in
+        await run(command)
+        running -= 1
+        withExtendedLifetime(core) {}
+      }
+    }
+  }
+
+  private func run(_ command: [String]) async {
+    debugLog("Running \(command.joined(separator: " "))")
+    do {
+      let output = try await ChildProcess.run(
+        command, outputLimitBytes: Self.outputLimitBytes, urgency: .background, on: core.loop)
+      if let failure = output.failure {
+        logger.error("Trigger: Error running \(command[0]): \(failure)")
+      } else if !output.standardError.isEmpty {
+        debugLog("Trigger: Error: \(output.errorText)")
+      }
+    } catch {
+      logger.error("Trigger: Error running \(command[0]): \(error)")
+    }
+  }
+}

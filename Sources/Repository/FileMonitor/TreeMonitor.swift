@@ -1,0 +1,193 @@
+public import EventLoop
+import Glibc
+public import Logging
+
+/// What the file monitors share: handlers, the trees that they monitor, and the delivery of change sets.
+open class TreeMonitor: FileMonitor {
+  open var name: String { fatalError("\(type(of: self)) must name itself") }
+  public private(set) var generation: UInt64 = 0
+  /// The label that the monitors log under.
+  public nonisolated static let logLabel = "FileMonitor"
+
+  let logger: Logger
+  let context: TreeContext
+  private(set) var trees: [MonitoredTree] = []
+  /// While the model is compared or handlers are called: neither begins inside of itself.
+  private var isBusy = false
+  private var wantsRescan = false
+  private(set) var isShutDown = false
+  /// While true nothing is compared and nothing delivered.
+  public var isHeld = false {
+    didSet {
+      guard oldValue, !isHeld else { return }
+      processPending()
+      if wantsRescan { update {} }
+    }
+  }
+
+  init(ignored: IgnoreList, source: (any WatchSource)?, logger: Logger) {
+    self.logger = logger
+    context = TreeContext(watches: WatchTable(source: source, logger: logger), ignored: ignored, logger: logger)
+  }
+
+  public var isDebugging: Bool {
+    get { context.isDebugging }
+    set { context.isDebugging = newValue }
+  }
+
+  public var repository: String? {
+    get { context.repository }
+    set { context.repository = newValue.map(TreeMonitor.absolute) }
+  }
+
+  public var troubles: [RepositoryTrouble] { context.troubles.all }
+
+  /// The level of the lines that tell what is away or cannot be read.
+  public var troubleLogLevel: Logger.Level {
+    get { context.troubles.logLevel }
+    set { context.troubles.logLevel = newValue }
+  }
+
+  public func couldNotRead(_ path: String, _ error: SystemError) {
+    // What is gone is told by an event; what is too large, or no file, is not read better the next time.
+    let isSettled = [ENOENT, ENOTDIR, EISDIR, EINVAL, EFBIG].contains(error.errno)
+    for tree in trees where !isSettled { tree.couldNotRead(path, error.errno) }
+  }
+
+  public func add(_ path: String, recursive: Bool, handler: any FileEventHandler) {
+    if isShutDown { return }
+    let path = TreeMonitor.absolute(path)
+    if trees.contains(where: { $0.path == path && $0.handler === handler }) { return }
+    let tree = MonitoredTree(path: path, isRecursive: recursive, handler: handler, context: context)
+    trees.append(tree)
+    tree.begin()
+    deliver([tree], isFirstScan: true)
+  }
+
+  public func remove(_ path: String?, handler: any FileEventHandler) {
+    let path = path.map(TreeMonitor.absolute)
+    let gone = trees.filter { $0.handler === handler && (path == nil || $0.path == path) }
+    trees.removeAll { tree in gone.contains { $0 === tree } }
+    for tree in gone { tree.end() }
+  }
+
+  @discardableResult
+  open func processPending() -> Int { 0 }
+
+  open var hasPending: Bool { false }
+
+  public func rescan() {
+    wantsRescan = true
+    update {}
+  }
+
+  open func shutdown() {
+    if isShutDown { return }
+    context.debugLog("Shutting down \(name) file monitor")
+    isShutDown = true
+    context.troubles.isEnding = true
+    for tree in trees { tree.end() }
+    trees = []
+  }
+
+  public func listEventHandlers() -> [(path: String, handler: String)] {
+    trees.map { ($0.path, $0.handler.handlerName) }
+  }
+
+  /// Called with true before changes are delivered, and with false behind that.
+  public final var onDelivery: ((_ begins: Bool) -> Void)?
+
+  public func listWatches() -> [String] { context.watches.all.filter(\.isMonitored).map(\.path).sorted() }
+
+  public func listPaths() -> [String] { trees.map(\.path) }
+
+  /// Asks for a fresh scan at the end of this, or the next, update.
+  func requestRescan() { wantsRescan = true }
+
+  /// Whether an update would do anything: not from within a handler, not while held, nor after the end.
+  var takesUpdates: Bool { !isBusy && !isShutDown && !isHeld }
+
+  /// Whether a fresh scan was asked for and not yet made.
+  var hasRequestedRescan: Bool { wantsRescan }
+
+  /// Lets the body compare the model with the file system, then delivers what differs.
+  ///
+  /// - Returns: the number of events; 0 from within a handler, whose change set is not yet at its end.
+  @discardableResult
+  func update(_ body: () -> Void) -> Int {
+    guard takesUpdates else { return 0 }
+    isBusy = true
+    body()
+    if wantsRescan {
+      wantsRescan = false
+      for tree in trees { tree.reconcile(tree.root, .scan) }
+    }
+    let count = deliver(trees, isFirstScan: false)
+    isBusy = false
+    return count
+  }
+
+  /// Delivers the changes of the trees as one set: each handler's deletions, then the rest of its events, then the end.
+  @discardableResult
+  private func deliver(_ trees: [MonitoredTree], isFirstScan: Bool) -> Int {
+    onDelivery?(true)
+    defer { onDelivery?(false) }
+    let start = MonotonicTime.now()
+    var deliveries: [(tree: MonitoredTree, deleted: [FileEvent], present: [FileEvent])] = []
+    for tree in trees where !tree.changes.isEmpty {
+      var (deleted, present) = tree.changes.take(root: tree.path, isFirstScan: isFirstScan)
+      deleted.removeAll { isIgnored($0, tree.handler) }
+      present.removeAll { isIgnored($0, tree.handler) }
+      if !deleted.isEmpty || !present.isEmpty { deliveries.append((tree, deleted, present)) }
+    }
+    if deliveries.isEmpty {
+      // The first scan has an end even where it finds nothing.
+      if isFirstScan { for tree in trees { tree.handler.changesApplied() } }
+      return 0
+    }
+    if deliveries.contains(where: { !$0.tree.handler.reportsChanges }) { generation += 1 }
+    var count = 0
+    func send(_ events: [FileEvent], of tree: MonitoredTree) {
+      // A handler may end its monitors, or others'.
+      for event in events where tree.root.isAttached {
+        context.debugLog("Dispatching event \(event.action) \(event.path) to obj \(tree.handler.handlerName)")
+        tree.handler.handleEvent(event)
+        count += 1
+      }
+    }
+    while let handler = deliveries.first?.tree.handler {
+      let own = deliveries.filter { $0.tree.handler === handler }
+      deliveries.removeAll { $0.tree.handler === handler }
+      for delivery in own { send(delivery.deleted, of: delivery.tree) }
+      for delivery in own { send(delivery.present, of: delivery.tree) }
+      if own.contains(where: { $0.tree.root.isAttached }) { handler.changesApplied() }
+    }
+    report(count, since: start)
+    return count
+  }
+
+  private func isIgnored(_ event: FileEvent, _ handler: any FileEventHandler) -> Bool {
+    guard handler.followsRepository, event.relativePath.isEmpty, context.ignored.matches(path: event.path) else {
+      return false
+    }
+    context.debugLog("Ignoring \(event.path) \(event.action)")
+    return true
+  }
+
+  private func report(_ count: Int, since start: MonotonicTime) {
+    let milliseconds = (MonotonicTime.now() - start).wholeNanoseconds / 1_000_000
+    let fraction = String(milliseconds % 1000 + 1000).dropFirst()
+    logger.info("Handled \(count) events in \(milliseconds / 1000).\(fraction)s")
+  }
+
+  /// The path from the root, without a slash at its end.
+  private static func absolute(_ path: String) -> String {
+    var bytes = Substring(path).utf8
+    while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+    if bytes.first == UInt8(ascii: "/") { return String(Substring(bytes)) }
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+      let folder = getcwd(buffer.baseAddress, buffer.count).map { String(cString: $0) } ?? ""
+      return folder + "/" + String(Substring(bytes))
+    }
+  }
+}

@@ -1,0 +1,136 @@
+public import EventLoop
+import Glibc
+import Logging
+
+/// Where watches are placed and records come from: the kernel's inotify, or a test's.
+public protocol WatchSource: AnyObject {
+  /// Readable while records wait.
+  var descriptor: Int32 { get }
+  /// Watches a folder; the number is the same for the same folder by any path.
+  func add(_ path: String, _ mask: InotifyMask) throws(SystemError) -> Int32
+  func remove(_ watch: Int32)
+  /// The next records; empty when none wait.
+  func read() -> [InotifyRecord]
+}
+
+extension Inotify: WatchSource {}
+
+/// One watched folder, and who wants to know of it.
+final class Watch {
+  /// Somebody whose path leads through a name in the folder.
+  final class NameSubscription {
+    let node: FileNode
+    /// Whether the name is the end of the path: then writes count, and not only what it leads to.
+    var isLast: Bool
+
+    init(_ node: FileNode, isLast: Bool) {
+      self.node = node
+      self.isLast = isLast
+    }
+  }
+
+  let number: Int32
+  /// The path that it was first placed by.
+  let path: String
+  /// False once the kernel has ended it.
+  fileprivate(set) var isAlive = true
+  /// Nodes whose children are the folder's.
+  fileprivate(set) var folders: [ObjectIdentifier: FileNode] = [:]
+  fileprivate(set) var names: [[UInt8]: [NameSubscription]] = [:]
+
+  fileprivate init(number: Int32, path: String) {
+    self.number = number
+    self.path = path
+  }
+
+  fileprivate var isUnused: Bool { folders.isEmpty && names.isEmpty }
+
+  /// Whether the folder's contents are what somebody monitors, and not only a step on the way.
+  var isMonitored: Bool {
+    !folders.isEmpty || names.values.contains { $0.contains { $0.isLast && !$0.node.isFolder } }
+  }
+
+  var subscribers: [FileNode] { Array(folders.values) + names.values.flatMap { $0.map(\.node) } }
+}
+
+/// All watches of an inotify instance. Each is shared by everyone who needs its folder, and removed after the last.
+final class WatchTable {
+  /// For a folder on the way to something: names only.
+  static let nameMask: InotifyMask = [
+    .create, .delete, .movedFrom, .movedTo, .attributes, .deleteSelf, .moveSelf, .onlyDirectory, .maskAdd,
+  ]
+  /// For a folder whose files matter.
+  static let fileMask: InotifyMask = nameMask.union([.closeWrite, .modify])
+
+  private let source: (any WatchSource)?
+  private let logger: Logger
+  private var watches: [Int32: Watch] = [:]
+  private var refusalsLogged: Set<Int32> = []
+
+  /// - Parameter source: nil where nothing is watched.
+  init(source: (any WatchSource)?, logger: Logger) {
+    self.source = source
+    self.logger = logger
+  }
+
+  subscript(number: Int32) -> Watch? { watches[number] }
+
+  var all: [Watch] { Array(watches.values) }
+
+  /// Watches a folder; nil where that is not possible, and the folder must be looked at instead.
+  ///
+  /// The caller subscribes, or calls `release`.
+  func watch(_ path: String, _ mask: InotifyMask) -> Watch? {
+    guard let source else { return nil }
+    do throws(SystemError) {
+      let number = try source.add(path, mask)
+      if let watch = watches[number] { return watch }
+      let watch = Watch(number: number, path: path)
+      watches[number] = watch
+      return watch
+    } catch {
+      report(error, path)
+      return nil
+    }
+  }
+
+  /// Limits of the system are an administrator's to raise: said once each. What has gone in between, or may not be
+  /// read, is the caller's affair.
+  private func report(_ error: SystemError, _ path: String) {
+    guard error.errno == ENOSPC || error.errno == ENOMEM, refusalsLogged.insert(error.errno).inserted else { return }
+    let remedy = error.errno == ENOSPC ? "raise fs.inotify.max_user_watches (sysctl)" : "the kernel has no memory"
+    logger.error(
+      "Cannot watch \(path): \(error.reason): \(remedy). Folders without a watch are compared at every request")
+  }
+
+  func subscribe(_ watch: Watch, folder node: FileNode) { watch.folders[ObjectIdentifier(node)] = node }
+
+  func unsubscribe(_ watch: Watch, folder node: FileNode) {
+    watch.folders[ObjectIdentifier(node)] = nil
+    release(watch)
+  }
+
+  func subscribe(_ watch: Watch, name: [UInt8], _ subscription: Watch.NameSubscription) {
+    watch.names[name, default: []].append(subscription)
+  }
+
+  func unsubscribe(_ watch: Watch, name: [UInt8], _ subscription: Watch.NameSubscription) {
+    var list = watch.names[name] ?? []
+    list.removeAll { $0 === subscription }
+    watch.names[name] = list.isEmpty ? nil : list
+    release(watch)
+  }
+
+  /// Ends a watch that nobody uses.
+  func release(_ watch: Watch) {
+    guard watch.isUnused, watch.isAlive else { return }
+    end(watch)
+    source?.remove(watch.number)
+  }
+
+  /// The kernel has ended it.
+  func end(_ watch: Watch) {
+    watch.isAlive = false
+    watches[watch.number] = nil
+  }
+}

@@ -1,0 +1,279 @@
+public import XMLRPC
+
+/// Writes elements as XML: as `lxml.etree.tostring` writes them, ASCII with decimal references, no declaration.
+///
+/// This is the hot path of an answer: bytes by runs into one buffer that is used again for the next, escaped for the
+/// XML-RPC string around the document in the same pass; long text that answers share goes in as its own segment,
+/// uncopied.
+///
+/// Characters that XML forbids cannot be written. lxml refuses them when a text is set, which fails the entry; here the
+/// entry fails when it is written: it keeps its attributes, loses text and children, and its `failure` says why. Above
+/// the entries, U+FFFD stands for such a character.
+public enum WireWriter {
+  /// Shared text of at least this many wire bytes is a segment of its own.
+  static let sharedSegmentBytes = 512
+  /// A buffer larger than this is not used again.
+  static let keptBufferBytes = 256 << 10
+
+  /// The buffer of the last answer, for the next.
+  private static var spare: StructureDraft?
+
+  /// The document as it stands inside an XML-RPC string.
+  public static func document(_ element: Element) -> ByteSegments {
+    var sink = Sink(isNested: true, takeDraft())
+    sink.write(element, depth: 0)
+    let draft = sink.finish()
+    var segments = ByteSegments()
+    for segment in draft.segments() { segments.append(segment) }
+    give(draft)
+    return segments
+  }
+
+  /// A configuration as it stands inside an XML-RPC string, each structure as a run of its own.
+  ///
+  /// - Parameter known: finds the run with the same bytes that is there already.
+  package static func configuration(
+    _ root: Element, like known: (borrowing StructureDraft) -> SharedSegments?
+  ) -> ByteSegments {
+    guard !root.children.isEmpty else { return document(root) }
+    var segments = ByteSegments()
+    segments.reserveCapacity(root.children.count + 2)
+    var sink = Sink(isNested: true, takeDraft())
+    sink.writeStart(root)
+    segments.append(sink.draft.buffer.withBytes { Array($0) })
+    sink.draft.removeAll()
+    for structure in root.children {
+      sink.write(structure, depth: 1)
+      segments.append(known(sink.draft) ?? sink.draft.shared())
+      sink.draft.removeAll()
+    }
+    sink.writeEnd(root)
+    segments.append(sink.draft.buffer.withBytes { Array($0) })
+    var draft = sink.finish()
+    draft.removeAll()
+    give(draft)
+    return segments
+  }
+
+  /// The document as text of its own: for files, or to be put into other values.
+  ///
+  /// - Parameter isPretty: children on lines of their own, two spaces a level, a newline at the end, as lxml's
+  ///   `pretty_print`; an element with text is left as it is.
+  public static func xml(_ element: Element, isPretty: Bool = false) -> [UInt8] {
+    var sink = Sink(isNested: false, takeDraft())
+    sink.isPretty = isPretty
+    sink.write(element, depth: 0)
+    if isPretty { sink.newline() }
+    let draft = sink.finish()
+    let bytes = draft.buffer.withBytes { Array($0) }
+    give(draft)
+    return bytes
+  }
+
+  /// Entries that `document` would fail for forbidden characters, for the log.
+  public static func flawedEntries(_ document: Element) -> [Element] {
+    document.children.flatMap { $0.children.filter { Sink.isFlawed($0) } }
+  }
+
+  private static func takeDraft() -> StructureDraft {
+    guard var draft = spare.take() else { return StructureDraft() }
+    draft.removeAll()
+    return draft
+  }
+
+  private static func give(_ draft: consuming StructureDraft) {
+    if draft.buffer.count <= keptBufferBytes { spare = consume draft }
+  }
+}
+
+/// The document being written.
+private struct Sink: ~Copyable {
+  /// `bind error: ` and the words of the error that lxml raises.
+  static let failure =
+    "bind error: All strings must be XML compatible: Unicode or ASCII, no NULL bytes or control characters"
+  private static let xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+
+  var isPretty = false
+  var draft: StructureDraft
+  private let isNested: Bool
+  private let textContext: XMLEscape.Context
+  private let attributeContext: XMLEscape.Context
+  private let opening: StaticString
+  private let endOpening: StaticString
+  private let closing: StaticString
+  private let emptyClosing: StaticString
+
+  init(isNested: Bool, _ draft: consuming StructureDraft) {
+    self.draft = draft
+    self.isNested = isNested
+    textContext = isNested ? .nestedText : .text
+    attributeContext = isNested ? .nestedAttribute : .attribute
+    opening = isNested ? "&lt;" : "<"
+    endOpening = isNested ? "&lt;/" : "</"
+    closing = isNested ? "&gt;" : ">"
+    emptyClosing = isNested ? "/&gt;" : "/>"
+  }
+
+  consuming func finish() -> StructureDraft { draft }
+
+  mutating func write(_ element: Element, depth: Int) {
+    guard depth == 2 else {
+      writeWhole(element, depth: depth)
+      return
+    }
+    // Flaws are rare: the entry is written, and taken back where one was met.
+    let start = draft.buffer.count
+    let cuts = draft.cuts.count
+    draft.buffer.sawForbidden = element.tag.isEmpty
+    if !element.tag.isEmpty { writeWhole(element, depth: depth) }
+    guard draft.buffer.sawForbidden else { return }
+    draft.buffer.truncate(to: start)
+    draft.cuts.removeLast(draft.cuts.count - cuts)
+    writeWhole(Self.failed(element), depth: 3)
+  }
+
+  private mutating func writeWhole(_ element: Element, depth: Int) {
+    if case .none = element.content, element.children.isEmpty {
+      writeTag(element)
+      append(emptyClosing)
+      return
+    }
+    writeStart(element)
+    write(element.content)
+    var hasText = false
+    if case .none = element.content {} else { hasText = true }
+    let isIndented = isPretty && !hasText && !element.children.isEmpty
+    for child in element.children {
+      if isIndented { newline(indent: depth + 1) }
+      write(child, depth: isPretty && !isIndented ? Int.min / 2 : depth + 1)
+    }
+    if isIndented { newline(indent: depth) }
+    writeEnd(element)
+  }
+
+  mutating func writeStart(_ element: Element) {
+    writeTag(element)
+    append(closing)
+  }
+
+  mutating func writeEnd(_ element: Element) {
+    append(endOpening)
+    append(name(element.tag).text)
+    append(closing)
+  }
+
+  private mutating func writeTag(_ element: Element) {
+    append(opening)
+    let tag = name(element.tag)
+    append(tag.text)
+    if element.tag.isEmpty { draft.buffer.sawForbidden = true }
+    if let uri = tag.uri { declare("ns0", uri) }
+    var prefixes = tag.uri == nil ? 0 : 1
+    for (key, value) in element.attributes {
+      if key.utf8.first == UInt8(ascii: "{") {
+        attribute(namespaced: key, value, tagURI: tag.uri, &prefixes)
+      } else {
+        append(" " as StaticString)
+        append(key)
+        append("=\"" as StaticString)
+        XMLEscape.append(value, to: &draft.buffer, as: attributeContext, encoding: .ascii)
+        append("\"" as StaticString)
+      }
+    }
+  }
+
+  mutating func newline(indent: Int = 0) {
+    append("\n" as StaticString)
+    for _ in 0..<max(indent, 0) { append("  " as StaticString) }
+  }
+
+  private mutating func write(_ content: Element.Content) {
+    switch content {
+    case .none: break
+    case .string(let string):
+      XMLEscape.append(string, to: &draft.buffer, as: textContext, encoding: .ascii)
+    case .shared(let shared):
+      if !isNested {
+        shared.utf8.withUnsafeBytes { XMLEscape.append($0, to: &draft.buffer, as: .text, encoding: .ascii) }
+      } else if shared.wire.count >= WireWriter.sharedSegmentBytes {
+        draft.cuts.append((draft.buffer.count, shared.wire))
+      } else {
+        draft.buffer.append(shared.wire)
+      }
+    }
+  }
+
+  private mutating func append(_ text: StaticString) { draft.buffer.append(text) }
+
+  /// A name, which needs no escape.
+  private mutating func append(_ name: String) { draft.buffer.append(name) }
+
+  // MARK: Namespaces
+
+  /// `{uri}local` as `ns0:local` with the URI to declare; `xml:` names as such.
+  private func name(_ name: String) -> (text: String, uri: Substring?) {
+    guard let (uri, local) = Self.split(name) else { return (name, nil) }
+    return uri == Self.xmlNamespace ? ("xml:\(local)", nil) : ("ns0:\(local)", uri)
+  }
+
+  /// At the last brace: a URI may hold one, a name may not.
+  private static func split(_ name: String) -> (uri: Substring, local: Substring)? {
+    guard name.utf8.first == UInt8(ascii: "{"), let end = name.utf8.lastIndex(of: UInt8(ascii: "}")) else {
+      return nil
+    }
+    return (name[name.utf8.index(after: name.startIndex)..<end], name[name.utf8.index(after: end)...])
+  }
+
+  private mutating func declare(_ prefix: String, _ uri: Substring) {
+    append(" xmlns:" as StaticString)
+    append(prefix)
+    append("=\"" as StaticString)
+    XMLEscape.append(String(uri), to: &draft.buffer, as: attributeContext, encoding: .ascii)
+    append("\"" as StaticString)
+  }
+
+  private mutating func attribute(namespaced key: String, _ value: String, tagURI: Substring?, _ prefixes: inout Int) {
+    guard let (uri, local) = Self.split(key) else { return }
+    var prefix = "xml"
+    if uri == tagURI {
+      prefix = "ns0"
+    } else if uri != Self.xmlNamespace {
+      prefix = "ns\(prefixes)"
+      prefixes += 1
+      declare(prefix, uri)
+    }
+    append(" \(prefix):\(local)=\"")
+    XMLEscape.append(value, to: &draft.buffer, as: attributeContext, encoding: .ascii)
+    append("\"" as StaticString)
+  }
+
+  // MARK: What cannot be written
+
+  /// Whether an entry has a character that XML forbids, or a tag that is none.
+  static func isFlawed(_ element: Element) -> Bool {
+    if element.tag.isEmpty { return true }
+    for (_, value) in element.attributes where isForbidden(value) { return true }
+    if case .string(let text) = element.content, isForbidden(text) { return true }
+    for child in element.children where isFlawed(child) { return true }
+    return false
+  }
+
+  private static func isForbidden(_ text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { bytes in
+      // Nearly all text has nothing below a space but line ends and tabs, and no byte 0xEF, which begins U+FFFE.
+      var suspects = 0
+      for byte in bytes { suspects += (byte < 0x20 ? 1 : 0) + (byte == 0xEF ? 1 : 0) }
+      if suspects == 0 { return false }
+      return XMLCharacters.firstFlaw(in: UnsafeRawBufferPointer(bytes)) != nil
+    }
+  }
+
+  /// What is left of an entry that cannot be written.
+  private static func failed(_ element: Element) -> Element {
+    let failed = Element(element.tag.isEmpty ? "Entry" : element.tag, line: element.line)
+    for (name, value) in element.attributes where !isForbidden(value) { failed[name] = value }
+    failed["failure"] = failure
+    return failed
+  }
+}

@@ -1,0 +1,233 @@
+import Core
+import EventLoop
+import Glibc
+import Logging
+public import Network
+import Repository
+public import ServerSettings
+public import XMLRPC
+
+/// The builtin core: the loop's own listeners, TLS connections and HTTP in front of the base core.
+///
+/// A run is `open`, which takes the sockets and reads key and certificate, then (privileges dropped) `run`, which loads
+/// the repository and begins to serve, then `stop`.
+public class BuiltinCore: NetworkCore, CoreImplementation {
+  public override var name: String { "BuiltinCore" }
+
+  /// The live connections; set by `open`.
+  public private(set) var connections: ConnectionTable!
+  private var tls: TLSContext!
+  private var listeners: [Listener] = []
+  private var sockets: [SocketAddress] = []
+  private var lastExhaustedReport: MonotonicTime?
+  private var isStopping = false
+  private var isServing = false
+  private var isReloading = false
+  private var expiry: ExpiryWatch?
+  /// Whether the process gave up its privileges after `open`: what it cannot read then, root perhaps could.
+  public var hasDroppedPrivileges = false
+
+  /// Binds the addresses of `[components] bcfg2` (all of both families with `[server] listen_all`) and reads key,
+  /// certificate and CA. Needs the privileges that the server may drop afterwards.
+  ///
+  /// - Throws: `TLSContextError`, `SystemError`, `CoreInitError` where no address can be had.
+  public func open() throws {
+    tls = try Self.makeTLS(settings)
+    fileStamps = Self.stamps(of: Self.tlsRules(settings).files)
+    warnOfOldProtocols()
+    expiry = ExpiryWatch(on: loop, logger: logger) { [unowned self] in tls.validities }
+    var limits = NetworkLimits(settings)
+    if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
+    connections = ConnectionTable(on: loop, handler: self, limits: limits, context: tls)
+    connections.refusals = refusals
+    for address in try listenAddresses() { try listen(address) }
+    guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
+  }
+
+  /// Begins to accept connections. Those that came while the repository was read wait in the kernel's queue.
+  public override func serve() async throws {
+    isServing = true
+    for listener in listeners { listener.resume() }
+    for address in sockets { logger.info("service available at https://\(address)") }
+    logger.info("serving bcfg2-server at https://\(settings.location.host):\(settings.location.port)")
+    logger.info("serve_forever() [start]")
+  }
+
+  /// Stops accepting, finishes what is being answered (bounded by `[server] drain_timeout`), shuts the core down and
+  /// calls `completion`. A second call ends at once.
+  public func stop(_ completion: @escaping () -> Void) {
+    expiry?.cancel()
+    if !listeners.isEmpty {
+      if isServing { logger.info("serve_forever() [stop]") }
+      for listener in listeners { listener.close() }
+      listeners = []
+      if isServing { logger.info("server_close()") }
+    }
+    guard !isStopping, connections != nil else {
+      shutdown()
+      completion()
+      return
+    }
+    isStopping = true
+    connections.drain { [self] in
+      shutdown()
+      completion()
+    }
+  }
+
+  /// SIGHUP: reads bcfg2.conf, certificates and the whole repository again, and reopens the log.
+  ///
+  /// What is bad is logged and leaves the old in use.
+  public func reload() {
+    Log.reopen()
+    logger.notice("Reading configuration, certificates and repository again")
+    isReloading = true
+    reloadSettings()
+    isReloading = false
+    reloadCertificates()
+    fileMonitor.rescan()
+  }
+
+  /// Takes what may change while the server runs; `Settings.fixed` has what may not.
+  public override func settingsChanged(_ settings: Settings) {
+    let old = self.settings
+    super.settingsChanged(settings)
+    guard let connections else { return }
+    if !isReloading, Self.tlsRules(old) != Self.tlsRules(settings) { reloadCertificates() }
+    var limits = NetworkLimits(settings)
+    if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
+    if limits != connections.limits { connections.limits = limits }
+  }
+
+  /// Reads key, certificate and CA that the settings name; where one is bad, all stay as they were.
+  private func reloadCertificates() {
+    let rules = Self.tlsRules(settings)
+    do {
+      try tls.reload(files: rules.files, floor: rules.floor, givesTickets: rules.givesTickets)
+    } catch {
+      if hasDroppedPrivileges, error.isUnreadable, fileStamps == Self.stamps(of: rules.files) {
+        logger.info("The certificates stay as they are: their files have not changed")
+        return
+      }
+      let why = hasDroppedPrivileges && error.isUnreadable ? "; privileges were given up at the start: restart" : ""
+      logger.error("The certificates stay as they are: \(error)\(why)")
+      return
+    }
+    fileStamps = Self.stamps(of: rules.files)
+    warnOfOldProtocols()
+    expiry?.report()
+  }
+
+  /// What can be seen of a file that may not be read.
+  private struct FileStamp: Equatable {
+    let inode: ino_t
+    let bytes: off_t
+    let seconds: time_t
+    let nanoseconds: Int
+  }
+
+  /// Key, certificate and CA as they were when they were read.
+  private var fileStamps: [FileStamp?] = []
+
+  private static func stamps(of files: TLSContext.Files) -> [FileStamp?] {
+    [files.certificate, files.key, files.authority].map { path in
+      var status = stat()
+      guard let path, stat(path, &status) == 0 else { return nil }
+      return FileStamp(
+        inode: status.st_ino, bytes: status.st_size, seconds: status.st_mtim.tv_sec,
+        nanoseconds: status.st_mtim.tv_nsec)
+    }
+  }
+
+  private func warnOfOldProtocols() {
+    guard tls.floor == .tls10 else { return }
+    logger.warning(
+      "protocol = xmlrpc/tlsv1 allows TLS 1.0 and 1.1 and weak ciphers; set protocol = xmlrpc/ssl for TLS 1.2 and later"
+    )
+  }
+
+  public override var httpLimits: HTTPLimits { connections?.limits.http ?? NetworkLimits(settings).http }
+
+  /// SIGUSR1: writes what the network side has counted since the start to the log.
+  public func logCounters() {
+    guard let connections else { return }
+    logger.notice("Network: \(connections.count) connections now, \(connections.unauthenticatedCount) unauthenticated")
+    for line in connections.counters.report { logger.notice("\(line)") }
+    if let line = templates.counters { logger.notice("\(line)") }
+  }
+
+  /// Connections accepted per iteration.
+  private static let acceptBudget = 128
+
+  private struct TLSRules: Equatable {
+    let files: TLSContext.Files
+    let floor: TLSContext.ProtocolFloor
+    let givesTickets: Bool
+  }
+
+  private static func tlsRules(_ settings: Settings) -> TLSRules {
+    TLSRules(
+      files: TLSContext.Files(
+        certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority),
+      floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10,
+      givesTickets: settings.value("server", "session_tickets")?.value.boolean ?? true)
+  }
+
+  private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
+    let rules = tlsRules(settings)
+    return try TLSContext(
+      files: rules.files, floor: rules.floor, applicationProtocols: ["http/1.1"], givesTickets: rules.givesTickets)
+  }
+
+  private func listenAddresses() throws -> [SocketAddress] {
+    let port = settings.location.port
+    if settings.listensOnAll {
+      return [.ipv6(high: 0, low: 0, port: port), .ipv4(0, port: port)]
+    }
+    let found: [SocketAddress]
+    do {
+      found = try SocketAddress.resolve(host: settings.location.host, port: port)
+    } catch {
+      let origin = settings.origin(of: "components", "bcfg2")
+      throw CoreInitError("\(origin): [components] bcfg2 = \(settings.location): \(error)")
+    }
+    guard let first = found.first else {
+      throw CoreInitError("Failed to bind to socket: \(settings.location.host) has no address")
+    }
+    // A name with addresses of both families serves both; Python serves the first only.
+    return [first] + found.dropFirst().filter { $0.family != first.family }.prefix(1)
+  }
+
+  private func listen(_ address: SocketAddress) throws(SystemError) {
+    let listener: Listener
+    do throws(SystemError) {
+      // Accepting costs little beside a handshake, of which there are few per iteration: nobody waits for long in the
+      // kernel's queue behind a storm, unseen.
+      listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) {
+        [unowned self] descriptor, peer in
+        connections.admit(descriptor, from: peer)
+      }
+    } catch {
+      if error.errno == EADDRINUSE {
+        throw SystemError(
+          call: error.call, errno: error.errno, detail: error.detail,
+          explanation: "\(error.reason): another program has the port, perhaps another bcfg2-server (ss -ltnp shows it)"
+        )
+      }
+      guard error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL else { throw error }
+      // A machine without IPv6 (or IPv4) serves the other family.
+      logger.info("Not listening on \(address): \(error)")
+      return
+    }
+    listener.pause()
+    listener.onExhausted = { [unowned self] error in
+      connections.noteExhausted()
+      // It looks again each second, and finds them still used up.
+      if let last = lastExhaustedReport, loop.now - last < .seconds(60) { return }
+      lastExhaustedReport = loop.now
+      logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
+    }
+    listeners.append(listener)
+    sockets.append(address)
+  }
+}

@@ -1,0 +1,163 @@
+import CLinux
+public import EventLoop
+import Glibc
+
+/// The process in the background, as python-daemon's DaemonContext makes it, with one more promise: the command that
+/// started it ends when the server is ready or has failed, and its exit status says which.
+public nonisolated enum Daemonize {
+  /// Puts the process into the background: two forks, a session of its own, `/` as working folder, the umask,
+  /// /dev/null on the standard descriptors, no core dumps, which would hold keys and passwords.
+  ///
+  /// Call it while there is one thread and no event loop: epoll descriptors and locks do not survive it. It returns in
+  /// the daemon only; the process that called it waits for `StartReport` and exits.
+  ///
+  /// - Parameter umask: for files that the daemon creates.
+  public static func detach(umask mask: UInt32) throws(SystemError) -> StartReport {
+    var ends: [Int32] = [-1, -1]
+    guard pipe(&ends) == 0 else { throw SystemError(call: "pipe", errno: errno) }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    let child = clinux_fork()
+    guard child >= 0 else {
+      let code = errno
+      for end in ends { close(end) }
+      throw SystemError(call: "fork", errno: code)
+    }
+    if child > 0 {
+      close(ends[1])
+      StartReport.relay(from: ends[0], child: child)
+    }
+    close(ends[0])
+    let report = StartReport(descriptor: ends[1])
+    // From here on there is nobody to throw to but the report.
+    if setsid() < 0 { report.exit(SystemError(call: "setsid", errno: errno)) }
+    let daemon = clinux_fork()
+    if daemon < 0 { report.exit(SystemError(call: "fork", errno: errno)) }
+    // Without being the session's leader the daemon can never get a terminal.
+    if daemon > 0 { _exit(0) }
+    umask(mask)
+    var none = rlimit(rlim_cur: 0, rlim_max: 0)
+    if setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none) != 0 {
+      report.exit(SystemError(call: "setrlimit", errno: errno))
+    }
+    if chdir("/") != 0 { report.exit(SystemError(call: "chdir", errno: errno, detail: "/")) }
+    let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+    if null < 0 { report.exit(SystemError(call: "open", errno: errno, detail: "/dev/null")) }
+    for standard in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where null != standard {
+      if dup2(null, standard) < 0 { report.exit(SystemError(call: "dup2", errno: errno, detail: "\(standard)")) }
+    }
+    if null > STDERR_FILENO { close(null) }
+    closeInherited()
+    return report
+  }
+
+  /// Closes what the command that started the server left open: somebody may wait for the end of such a pipe. All that
+  /// the server itself opened closes on exec, so everything else was inherited.
+  private static func closeInherited() {
+    guard let folder = opendir("/proc/self/fd") else { return }
+    var inherited: [Int32] = []
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard let descriptor = Int32(name), descriptor > STDERR_FILENO else { continue }
+      let flags = fcntl(descriptor, F_GETFD)
+      if flags >= 0, flags & FD_CLOEXEC == 0 { inherited.append(descriptor) }
+    }
+    closedir(folder)
+    for descriptor in inherited { close(descriptor) }
+  }
+
+  /// Creates the folder of the pid file, those above it, too, and gives it to the daemon's user, mode 0755: many
+  /// systems empty /run at every boot. A folder that exists is left as it is.
+  ///
+  /// - Returns: the folder, where it was created.
+  @discardableResult
+  public static func makeFolder(ofPidFile path: String, user: UInt32, group: UInt32) throws(SystemError) -> String? {
+    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return nil }
+    let folder = String(path[..<slash])
+    if access(folder, F_OK) == 0 { return nil }
+    try makeParents(folder)
+    if mkdir(folder, 0o755) != 0 {
+      let code = errno
+      if code == EEXIST { return nil }
+      throw SystemError(call: "mkdir", errno: code, detail: folder)
+    }
+    if geteuid() == 0, chown(folder, user, group) != 0 {
+      throw SystemError(call: "chown", errno: errno, detail: folder)
+    }
+    // The umask may have taken bits away.
+    if chmod(folder, 0o755) != 0 { throw SystemError(call: "chmod", errno: errno, detail: folder) }
+    return folder
+  }
+
+  private static func makeParents(_ folder: String) throws(SystemError) {
+    guard let slash = folder.lastIndex(of: "/"), slash != folder.startIndex else { return }
+    let parent = String(folder[..<slash])
+    if access(parent, F_OK) == 0 { return }
+    try makeParents(parent)
+    if mkdir(parent, 0o755) != 0 {
+      let code = errno
+      if code != EEXIST { throw SystemError(call: "mkdir", errno: code, detail: parent) }
+    }
+  }
+}
+
+/// The daemon's one message to the command that started it: ready, or why not.
+public nonisolated final class StartReport {
+  private var descriptor: Int32
+
+  fileprivate init(descriptor: Int32) { self.descriptor = descriptor }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// The server listens: the command that started it exits with status 0.
+  public func ready() { send([0]) }
+
+  /// The server cannot start: the command prints `reason` on standard error and exits with status 1. The daemon goes on
+  /// to end itself.
+  public func failed(_ reason: String) {
+    send([1] + Array(reason.utf8.prefix(StartReport.limitBytes)))
+  }
+
+  /// Reports a failure and ends this process, in the middle between the two.
+  fileprivate func exit(_ error: SystemError) -> Never {
+    failed("Failed to daemonize: \(error)")
+    _exit(1)
+  }
+
+  /// What fits into a pipe at once, whatever the reader does (PIPE_BUF less the first byte).
+  private static let limitBytes = 4095
+
+  private func send(_ bytes: [UInt8]) {
+    guard descriptor >= 0 else { return }
+    // Who started the daemon may be gone; that is no reason to die.
+    let before = signal(SIGPIPE, SIG_IGN)
+    while write(descriptor, bytes, bytes.count) < 0, errno == EINTR {}
+    signal(SIGPIPE, before)
+    close(descriptor)
+    descriptor = -1
+  }
+
+  /// In the process that stays in the foreground: waits for the report, prints a failure, exits.
+  fileprivate static func relay(from descriptor: Int32, child: pid_t) -> Never {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 512)
+    while bytes.count <= limitBytes {
+      let count = read(descriptor, &chunk, chunk.count)
+      if count > 0 {
+        bytes += chunk[..<count]
+      } else if count == 0 || errno != EINTR {
+        break
+      }
+    }
+    // The child is the one between; it ended long before the daemon reported.
+    while waitpid(child, nil, 0) < 0, errno == EINTR {}
+    if bytes.first == 0 { _exit(0) }
+    let reason =
+      bytes.isEmpty
+      ? "The server ended before it was ready" : String(decoding: bytes.dropFirst(), as: UTF8.self)
+    let line = Array("\(reason)\n".utf8)
+    _ = write(STDERR_FILENO, line, line.count)
+    _exit(1)
+  }
+}

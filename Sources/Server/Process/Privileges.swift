@@ -1,0 +1,42 @@
+import CLinux
+public import EventLoop
+import Glibc
+import ServerSettings
+
+/// Becoming another user for good.
+public nonisolated enum Privileges {
+  /// Takes on user and group with the user's further groups, gives up every way back, and checks that there is none.
+  ///
+  /// A process that is not root and is asked to stay what it is, or asked for the default 0, stays what it is. HOME
+  /// becomes the user's home, as in Bcfg2.
+  ///
+  /// - Throws: if any step failed; the caller must not go on.
+  public static func drop(user: UInt32, group: UInt32) throws(SystemError) {
+    let entry = Accounts.entry(of: user)
+    if geteuid() != 0 {
+      guard (user == 0 || user == geteuid()) && (group == 0 || group == getegid()) else {
+        throw SystemError(call: "setuid", errno: EPERM, detail: "to user \(user), group \(group) without being root")
+      }
+      return
+    }
+    if let entry, user != 0 {
+      guard initgroups(entry.name, group) == 0 else {
+        throw SystemError(call: "initgroups", errno: errno, detail: entry.name)
+      }
+    } else if user != 0 || group != 0 {
+      var groups = [group]
+      guard setgroups(1, &groups) == 0 else { throw SystemError(call: "setgroups", errno: errno, detail: "\(group)") }
+    }
+    guard setgid(group) == 0 else { throw SystemError(call: "setgid", errno: errno, detail: "\(group)") }
+    guard setuid(user) == 0 else { throw SystemError(call: "setuid", errno: errno, detail: "\(user)") }
+    guard clinux_process_owner_is(user, group) == 1 else {
+      throw SystemError(call: "getresuid", errno: EPERM, detail: "privileges were not dropped completely")
+    }
+    if user != 0 {
+      guard setuid(0) != 0, seteuid(0) != 0 else {
+        throw SystemError(call: "setuid", errno: EPERM, detail: "privileges could be taken back")
+      }
+    }
+    if let entry { setenv("HOME", entry.home, 1) }
+  }
+}

@@ -1,0 +1,110 @@
+import EventLoop
+
+/// Templates that cost their process: they used up their time or memory, or ended it.
+///
+/// Such a template fails at once for a while, which doubles each time, and is then tried apart from the others. A version
+/// that was rendered before fails so for the client alone for which it went wrong: what that client sends may be the cause.
+/// One that never was fails for all; they are let in sooner than that client, which would fail once more. A new version of
+/// a template is under no suspicion. A change of another file, which it may have read, has it tried at once; after the
+/// third failure only its own.
+package struct SuspectTemplates {
+  /// Templates, and clients of each, at most; beyond it all are forgotten.
+  private static let limit = 1000
+  /// Failures after which changes of other files count no more.
+  private static let changesCount = 3
+
+  /// How long a template fails at once after its first failure, and at most.
+  var firstPause = Duration.seconds(30)
+  var longestPause = Duration.seconds(600)
+
+  private struct Failure {
+    var count = 0
+    var until = MonotonicTime.now()
+    var generation = 0
+    var reason = ""
+  }
+
+  private struct Suspicion {
+    let source: [UInt8]
+    var clients: [String: Failure] = [:]
+    /// Failures since it was rendered last, for whichever client.
+    var all: Failure?
+  }
+
+  private var suspicions: [String: Suspicion] = [:]
+  private var slow: [String: Int] = [:]
+
+  /// Whether there is nothing to ask.
+  package var isEmpty: Bool { suspicions.isEmpty && slow.isEmpty }
+
+  /// A template ended its process, or was ended with it. Returns what is told.
+  mutating func failed(_ job: TemplateJob, _ client: String, generation: Int, _ reason: String) -> String {
+    if suspicions.count >= Self.limit { suspicions.removeAll() }
+    var suspicion = current(job) ?? Suspicion(source: job.source)
+    if suspicion.clients.count >= Self.limit { suspicion.clients.removeAll() }
+    // A second client's failure says more than a rendering of long ago.
+    let isForAll = !job.isProven || suspicion.all != nil || suspicion.clients.keys.contains { $0 != client }
+    var own = suspicion.clients[client] ?? Failure()
+    note(&own, reason, generation, pauses: isForAll ? 2 : 1)
+    suspicion.clients[client] = own
+    var pause = pause(own.count, pauses: isForAll ? 2 : 1)
+    if isForAll {
+      var all = suspicion.all ?? Failure()
+      note(&all, reason, generation, pauses: 1)
+      suspicion.all = all
+      pause = self.pause(all.count, pauses: 1)
+    }
+    suspicions[job.path] = suspicion
+    return "\(reason); it is tried again after \(pause.components.seconds) s"
+  }
+
+  /// A template came to its end, with a result or an error.
+  mutating func ended(_ job: TemplateJob, _ client: String) {
+    guard var suspicion = current(job) else { return }
+    suspicion.clients[client] = nil
+    suspicion.all = nil
+    suspicions[job.path] = suspicion.clients.isEmpty ? nil : suspicion
+  }
+
+  /// Why a template fails at once; nil where it is to be rendered.
+  package func refusal(of job: TemplateJob, _ client: String, generation: Int) -> String? {
+    guard let suspicion = current(job) else { return nil }
+    let now = MonotonicTime.now()
+    for (failure, pauses) in [(suspicion.all, 1), (suspicion.clients[client], suspicion.all == nil ? 1 : 2)] {
+      guard let failure, now < failure.until else { continue }
+      if failure.generation != generation, failure.count < Self.changesCount { continue }
+      return "\(failure.reason); it is tried again after \(pause(failure.count, pauses: pauses).components.seconds) s"
+    }
+    return nil
+  }
+
+  /// Whether a template is to be rendered apart from the others.
+  package func isSuspect(_ job: TemplateJob, _ client: String) -> Bool {
+    guard let suspicion = current(job) else { return false }
+    return suspicion.all != nil || suspicion.clients[client] != nil
+  }
+
+  /// A template takes long, though it may come to its end: nothing is to be put behind it.
+  mutating func noteSlow(_ job: TemplateJob) {
+    if slow.count >= Self.limit { slow.removeAll() }
+    slow[job.path] = job.version
+  }
+
+  package func isSlow(_ job: TemplateJob) -> Bool { slow[job.path] == job.version }
+
+  private func current(_ job: TemplateJob) -> Suspicion? {
+    guard let suspicion = suspicions[job.path], suspicion.source == job.source else { return nil }
+    return suspicion
+  }
+
+  private func note(_ failure: inout Failure, _ reason: String, _ generation: Int, pauses: Int) {
+    failure.count += 1
+    failure.until = MonotonicTime.now() + pause(failure.count, pauses: pauses)
+    failure.generation = generation
+    failure.reason = reason
+  }
+
+  private func pause(_ count: Int, pauses: Int) -> Duration {
+    min(firstPause * pauses * (1 << min(count - 1, 16)), longestPause)
+  }
+}

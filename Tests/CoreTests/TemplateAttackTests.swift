@@ -1,0 +1,142 @@
+import Core
+import CoreSupport
+import EventLoop
+import Glibc
+import Repository
+import Support
+import Testing
+
+/// What a hostile template does costs its own entry, and gets it nothing of the server's.
+@Suite(.serialized) struct TemplateAttackTests {
+  /// Renders one template between two others by one process; returns its text or failure. The others are as ever.
+  private func attack(
+    _ code: String, conf: String = "", times: Int = 1
+  ) async throws -> String {
+    var text = ""
+    try await TemplateBench.run(
+      [
+        "a": "a $name\n", "m": "{% python\n\(code)\n%}\\\nend",
+        "z": "{% python import os, re, json %}z ${os.sep} $name\n",
+      ],
+      conf: "[templates]\nprocesses = 1\n\(conf)"
+    ) { bench async throws in
+      for _ in 0..<times {
+        let entries = try await bench.configuration(of: "one.example.com").children.flatMap(\.children)
+        let others = entries.filter { $0.name != "/m" }.map { $0["failure"] ?? $0.text ?? "" }
+        #expect(others == ["a /a\n", "z / /z\n"], "\(code)")
+        let own = try #require(entries.first { $0.name == "/m" })
+        text = own["failure"] ?? own.text ?? ""
+      }
+    }
+    return text
+  }
+
+  private static let frame =
+    "import os, struct, marshal\ndef frame(kind, request, value):\n    data = marshal.dumps(value, 2)\n    os.write(3, struct.pack('<IB3xQ', len(data), kind, request) + data)\n"
+
+  @Test func whatIsNoMessageEndsTheProcess() async throws {
+    let table = [
+      ("import os\nos.write(3, b'x' * 100)", "it sent a message that makes no sense"),
+      (
+        "import os, struct\nos.write(3, struct.pack('<IB3xQ', 0xFFFFFFFF, 18, 1))",
+        "it sent a message that makes no sense"
+      ),
+      (
+        "import os, struct\nos.write(3, struct.pack('<IB3xQ', 1 << 27, 18, 1))",
+        "it sent a message of 134217728 bytes"
+      ),
+      ("\(Self.frame)frame(18, 999, {'ok': True, 'index': 0, 'output': b''})", "it answered what was not asked"),
+      ("\(Self.frame)frame(16, 0, {})", "it was ready twice"),
+      ("\(Self.frame)frame(1, 1, {})", "it sent a message of another kind"),
+      ("\(Self.frame)frame(18, 1, [[]] * 300000)", "more than 262144 values"),
+      (
+        "\(Self.frame)import sys\nr = sys._getframe()\nwhile 'request' not in r.f_locals: r = r.f_back\nfor i in range(300): frame(19, r.f_locals['request'], {'level': 'info', 'text': 'x'})",
+        "it logs more than 200 lines"
+      ),
+    ]
+    for (code, reason) in table {
+      let text = try await attack(code)
+      #expect(text.contains(reason), "\(code): \(text)")
+    }
+  }
+
+  @Test func aCrashInCEndsTheProcess() async throws {
+    let text = try await attack("import ctypes\nctypes.string_at(0)")
+    #expect(text.contains("signal 11 (Segmentation fault), with [templates] memory of 512 MiB;"), "\(text)")
+  }
+
+  @Test func modulesAndStreamsAreThereForTheNextOne() async throws {
+    for code in [
+      "import sys\nfor n in list(sys.modules):\n    if n in ('os', 're', 'json', 'genshi', 'genshi.template'): del sys.modules[n]",
+      "import sys\nsys.modules['os'] = sys.modules['re'] = None",
+      "import sys\nsys.modules.clear()", "import sys, os\nsys.path[:] = []\nos.chdir('/tmp')\nsys.stdout = None",
+      "import os\nfor n in (0, 1, 2): os.close(n)",
+    ] {
+      // Twice: what the first one leaves behind must not be there for the second.
+      let text = try await attack(code, times: 2)
+      #expect(text == "end" || text.hasPrefix("bind error"), "\(code): \(text)")
+    }
+  }
+
+  @Test func processesThatAreLeftBehindEnd() async throws {
+    // The second branch of a fork goes on as if it were the renderer.
+    #expect(try await attack("import os\nos.fork()") == "end")
+    let code = "import os, time\npid = os.fork()\nwhile pid == 0: time.sleep(60)"
+    try await TemplateBench.run(["t": "{% python\n\(code)\n%}\\\n${pid}"]) { bench async throws in
+      let pid = try #require(pid_t(try await bench.rendered("/t")))
+      // It was killed together with the process that made it; it may not have been reaped.
+      for _ in 0..<500 where Self.isAlive(pid) { try await bench.core.loop.sleep(for: .milliseconds(10)) }
+      #expect(!Self.isAlive(pid))
+    }
+    let sessions = try await attack("import os\nos.setsid()")
+    #expect(sessions.contains("PermissionError"), "\(sessions)")
+    let group = try await attack("import subprocess\nsubprocess.call(['/bin/true'], start_new_session=True)")
+    #expect(group.contains("PermissionError"), "\(group)")
+    #expect(try await attack("import subprocess\nassert subprocess.call('true; true', shell=True) == 0") == "end")
+  }
+
+  private static func isAlive(_ process: pid_t) -> Bool {
+    guard let text = try? AtomicFile.readFile("/proc/\(process)/stat", limitBytes: 4096) else { return false }
+    return !String(decoding: text, as: UTF8.self).contains(") Z ")
+  }
+
+  @Test func filesThatTemplatesWriteAreBounded() async throws {
+    let text = try await attack(
+      "import tempfile\nwith tempfile.TemporaryFile() as f:\n    for i in range(1024): f.write(b'x' * (1 << 20))")
+    #expect(text.contains("File too large"), "\(text)")
+  }
+
+  @Test(.enabled(if: Confinement.canConfineWrites, "this kernel has no Landlock"))
+  func theServersProcessIsOutOfReach() async throws {
+    for code in [
+      "import os\nopen('/proc/%d/environ' % os.getppid()).read()", "import os\nopen('/proc/%d/mem' % os.getppid())",
+      "import os\nos.readlink('/proc/%d/fd/0' % os.getppid())",
+    ] {
+      let text = try await attack(code)
+      #expect(text.contains("PermissionError"), "\(code): \(text)")
+    }
+    guard Confinement.canConfineSignals else { return }
+    let text = try await attack("import os\nos.kill(os.getppid(), 0)")
+    #expect(text.contains("PermissionError"), "\(text)")
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "only root can give a process to another user"))
+  func anotherUsersRendererReadsNoKey() async throws {
+    let folder = TemporaryDirectory()
+    chmod(folder.path, 0o755)
+    let key = folder.write("secret", to: "key", mode: 0o600)
+    let text = try await attack("open('\(key)').read()", conf: "user = 65534\ngroup = 65534\n")
+    #expect(text.contains("PermissionError"), "\(text)")
+  }
+
+  @Test func whatIsRecordedIsBounded() async throws {
+    try await TemplateBench.run(["t": "${len([i for i in range(20000) if 'group-%d' % i in metadata.groups])}"]) {
+      bench async throws in
+      var reasons: [String] = []
+      bench.core.templates.onReport = { _, report in reasons = report.reasons }
+      #expect(try await bench.rendered("/t") == "0")
+      #expect(reasons == ["reads more than is recorded"])
+      #expect(bench.core.templates.keptCount.results == 0)
+    }
+  }
+}

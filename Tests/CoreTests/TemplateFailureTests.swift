@@ -1,0 +1,267 @@
+import CoreSupport
+import EventLoop
+import Glibc
+import Repository
+import Support
+import Templates
+import Testing
+
+@testable import Core
+@testable import ServerSettings
+
+/// What a template does to itself, and to nobody else.
+@Suite(.serialized) struct TemplateFailureTests {
+  private let prefix = "failed: bind error: Cfg: Error rendering "
+
+  @Test func errorsHaveBcfg2sWordsAndThePlace() async throws {
+    let templates = [
+      "undefined": "one\n${nosuch}\n",
+      "block": "{% python\na = 1\n%}\n{% python\n\ny = {}['k']\n%}\n",
+      "purpose": "{% python\nfrom genshi.template import TemplateError\nraise TemplateError('Missing group')\n%}\n",
+      "expression": "x\n{% if True %}\n${1 / 0}\n{% end %}\n",
+      "cheetah.cheetah": "a\n$nosuch\n", "jinja.jinja2": "a\n{{ nosuch.x }}\n", "good": "good\n",
+    ]
+    try await TemplateBench.run(templates) { bench async throws in
+      let table = [
+        "undefined":
+          "UndefinedError: \"nosuch\" not defined at '<Expression 'nosuch'>' (REPO/Cfg/undefined/undefined.genshi, line 2)",
+        "block": "KeyError: 'k' at 'y = {}['k']' (REPO/Cfg/block/block.genshi, line 6)",
+        "purpose":
+          "TemplateError: Missing group at 'raise TemplateError('Missing group')' (REPO/Cfg/purpose/purpose.genshi, line 3)",
+        "expression":
+          "ZeroDivisionError: integer division or modulo by zero at '${1 / 0}' (REPO/Cfg/expression/expression.genshi, line 3)",
+        "cheetah": "cannot find 'nosuch' (REPO/Cfg/cheetah/cheetah.cheetah, line 2)",
+        "jinja": "'nosuch' is undefined (REPO/Cfg/jinja/jinja.jinja2, line 2)",
+      ]
+      for (name, text) in table { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      #expect(try await bench.rendered("/good") == "good\n")
+    }
+  }
+
+  @Test func syntaxErrorsHaveTheLineAndNoMore() async throws {
+    let markup = "<a xmlns:py='http://genshi.edgewall.org/'>\n"
+    let templates = [
+      "block": "one\ntwo\n{% python\nx = 1\ny = = 2\n%}\n", "line": "one\n{% python x = = 2 %}\n",
+      "return": "one\n{% python\nx = 1\nreturn\n%}\n", "expression": "one\n\n${1 +}\n",
+      "directive": "one\n{% nosuch x %}\n", "jinja.jinja2": "a\nb\n{{ a b }}\n",
+    ]
+    let table = [
+      "block": "invalid syntax (REPO/Cfg/block/block.genshi, line 5)",
+      "line": "invalid syntax (REPO/Cfg/line/line.genshi, line 2)",
+      "return": "'return' outside function (REPO/Cfg/return/return.genshi, line 4)",
+      "expression": "invalid syntax (REPO/Cfg/expression/expression.genshi, line 3)",
+      "directive": "bad directive \"nosuch\" (REPO/Cfg/directive/directive.genshi, line 2)",
+      "jinja": "expected token 'end of print statement', got 'b' (REPO/Cfg/jinja/jinja.jinja2, line 3)",
+    ]
+    let failing = [
+      "if": "one\n{% if 1 + %}\nx\n{% end %}\n", "parse.cheetah": "a\n#if 1\nx\n",
+      "code.cheetah": "a\nb\n#if 1 +\nx\n#end if\n", "set.cheetah": "a\n#set x = = 1\nx\n",
+    ]
+    let failures = [
+      "if":
+        "TemplateSyntaxError: invalid syntax in expression \"1 +\" of \"if\" directive (REPO/Cfg/if/if.genshi, line 2)",
+      "parse":
+        "Some #directives are missing their corresponding #end ___ tag: if (REPO/Cfg/parse/parse.cheetah, line 3)",
+      "code": "invalid syntax (REPO/Cfg/code/code.cheetah, line 3)",
+      "set": "invalid syntax (REPO/Cfg/set/set.cheetah, line 2)",
+    ]
+    try await TemplateBench.run(templates.merging(failing) { $1 }) { bench async throws in
+      let log = CapturedLines(bench.core)
+      for (name, text) in failures { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      // Once more: the same words.
+      for (name, text) in failures { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      let lines = log.lines.map { $0.replacing(bench.repository.path, with: "REPO") }
+      for (_, text) in table { #expect(lines.contains { $0.hasSuffix("Failed to load template: \(text)") }, "\(text)") }
+      bench.repository.write(markup + "<?python\nx = 1\ny = = 2\n?>\n</a>\n", to: "a.xml")
+      _ = try? await bench.core.templates.render(
+        path: bench.repository.file("a.xml"), try await bench.core.buildMetadata("one.example.com"))
+      #expect(log.lines.contains { $0.hasSuffix("invalid syntax (\(bench.repository.path)/a.xml, line 4)") })
+    }
+  }
+
+  @Test func aMessageIsTheSameEachTime() async throws {
+    let text = "{% python\nraise ValueError(object())\n%}\n"
+    try await TemplateBench.run(["a": text]) { bench async throws in
+      #expect(try await bench.rendered("/a").contains("ValueError: <object object> at 'raise"))
+    }
+  }
+
+  @Test func aSyntaxErrorKeepsTheLastGoodVersion() async throws {
+    try await TemplateBench.run(["a": "first\n", "b": "${1 +}\n"]) { bench async throws in
+      #expect(try await bench.rendered("/a") == "first\n")
+      let failed = try await bench.rendered("/b")
+      #expect(failed == "\(prefix)/b: Failed to load template REPO/Cfg/b/b.genshi")
+      bench.edit("Cfg/a/a.genshi", "{% python\nx = = 1\n%}\n")
+      bench.edit("Cfg/b/b.genshi", "mended\n")
+      #expect(try await bench.rendered("/a") == "first\n")
+      #expect(try await bench.rendered("/b") == "mended\n")
+      bench.edit("Cfg/a/a.genshi", "third\n")
+      #expect(try await bench.rendered("/a") == "third\n")
+    }
+  }
+
+  @Test func aTemplateThatHangsCostsItsEntryAlone() async throws {
+    let templates = ["a": "a $name\n", "hang": "{% python\nwhile True:\n    pass\n%}\n", "z": "z $name\n"]
+    try await TemplateBench.run(templates, conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") { bench async throws in
+      #expect(try await bench.rendered("/a") == "a /a\n")
+      #expect(
+        try await bench.rendered("/hang")
+          == "\(prefix)/hang: the template took longer than 0.5 s ([templates] timeout); it is tried again after 30 s")
+      #expect(try await bench.rendered("/z") == "z /z\n")
+      #expect(bench.core.templates.pool.startCount > 1, "another process is there")
+    }
+  }
+
+  @Test func theClockRunsForAProcessThatWasIdle() async throws {
+    let hang = "{% python\nwhile metadata.hostname == 'two.example.com': pass\n%}\\\nfine"
+    try await TemplateBench.run(["hang": hang], conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
+      bench async throws in
+      #expect(try await bench.rendered("/hang") == "fine")
+      // It has the template already, and asks nothing.
+      #expect(try await bench.rendered("/hang", of: "two.example.com").contains("took longer than 0.5 s"))
+    }
+  }
+
+  @Test func aTemplateThatEndsItsProcessCostsItsEntryAlone() async throws {
+    let templates = [
+      "a": "a\n", "kill": "{% python\nimport os\nos.kill(os.getpid(), 9)\n%}\n",
+      "quit": "{% python\nimport os\nos._exit(3)\n%}\n",
+      "exit": "{% python\nimport sys\nsys.exit(4)\n%}\n", "close": "{% python\nimport os\nos.close(3)\n%}\n",
+      "z": "z\n",
+    ]
+    try await TemplateBench.run(templates, conf: "[templates]\nprocesses = 1\n") { bench async throws in
+      let configuration = try await bench.configuration(of: "one.example.com")
+      let entries = configuration.children.flatMap(\.children)
+      let failed = entries.filter { $0["failure"] != nil }.compactMap(\.name).sorted()
+      #expect(failed == ["/close", "/exit", "/kill", "/quit"])
+      #expect(
+        entries.first { $0.name == "/kill" }?["failure"]?
+          .contains("signal 9 (Killed), with [templates] memory of 512 MiB; it is tried again") == true)
+      #expect(entries.first { $0.name == "/quit" }?["failure"]?.contains("exit status 3;") == true)
+      #expect(entries.first { $0.name == "/z" }?.text == "z\n")
+    }
+  }
+
+  @Test func aTemplateThatEatsMemoryCostsItsEntryAlone() async throws {
+    let templates = ["eat": "{% python\nx = 'x' * (1 << 31)\n%}\n", "a": "a\n", "z": "z\n"]
+    try await TemplateBench.run(templates, conf: "[templates]\nmemory = 256m\nprocesses = 1\n") { bench async throws in
+      #expect(
+        try await bench.rendered("/eat")
+          == "\(prefix)/eat: the template needs more memory than 256 MiB ([templates] memory); it is tried again after 30 s"
+      )
+      #expect(try await bench.rendered("/a") == "a\n")
+      #expect(try await bench.rendered("/z") == "z\n")
+    }
+  }
+
+  @Test func outputIsBounded() async throws {
+    let templates = [
+      "a": "{% for i in range(100000) %}0123456789{% end %}",
+      "b.jinja2": "{% for i in range(100000) %}0123456789{% endfor %}",
+      "c": "small\n",
+    ]
+    try await TemplateBench.run(templates, conf: "[cfg]\nmax_file_size = 100k\n") { bench async throws in
+      for name in ["a", "b"] {
+        #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): the output is larger than 102400 bytes")
+      }
+      #expect(try await bench.rendered("/c") == "small\n")
+    }
+  }
+
+  @Test func whatIsNotInstalledIsNamed() async throws {
+    let wrapper = TemporaryDirectory()
+    // Without site, none of the system's packages is found.
+    let python = wrapper.write("#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n", to: "python", mode: 0o755)
+    try await TemplateBench.run(
+      ["g": "x", "c.cheetah": "x", "j.jinja2": "x"], conf: "[templates]\npython = \(python)\n"
+    ) { bench async throws in
+      for (name, library, package) in [
+        ("g", "Genshi", "genshi"), ("c", "Cheetah", "cheetah"), ("j", "Jinja2", "jinja2"),
+      ] {
+        let text = try await bench.rendered("/\(name)")
+        #expect(
+          text.hasPrefix("\(prefix)/\(name): \(library) is not available: install the package python3-\(package)"))
+      }
+    }
+    try await TemplateBench.run(["g": "x"], conf: "[templates]\npython = /nonexistent/python\n") { bench async throws in
+      let text = try await bench.rendered("/g")
+      #expect(text.contains("no renderer could be started") && text.contains("/nonexistent/python"))
+    }
+    let broken = wrapper.write("#!/bin/sh\nexit 5\n", to: "broken", mode: 0o755)
+    try await TemplateBench.run(["g": "x"], conf: "[templates]\npython = \(broken)\n") { bench async throws in
+      let text = try await bench.rendered("/g")
+      #expect(text.contains("no renderer could be started: \(broken): it ended: exit status 5"))
+    }
+  }
+}
+
+/// What a renderer may not do.
+@Suite(.serialized) struct TemplateIsolationTests {
+  @Test func aRendererHasNothingOfTheServers() async throws {
+    let files = "{% python import os %}${sorted(int(n) for n in os.listdir('/proc/self/fd'))}"
+    let words = "{% python import os %}${' '.join(sorted(os.environ))}"
+    try await TemplateBench.run(["files": files, "words": words]) { bench async throws in
+      // 3 is the socket, 4 the bell, 5 the folder that is listed.
+      #expect(try await bench.rendered("/files") == "012345")
+      let names = try await bench.rendered("/words").split(separator: " ").map(String.init)
+      let known = ["HOME", "LANG", "LC_CTYPE", "PATH", "PYTHONHASHSEED", "PYTHONUTF8", "TMPDIR", "TZ"]
+      #expect(Set(names).isSubset(of: known), "\(names)")
+    }
+  }
+
+  @Test(.enabled(if: Confinement.canConfineWrites, "this kernel has no Landlock"))
+  func theRepositoryIsReadOnly() async throws {
+    let write = "{% python\nopen(repo + '/Cfg/new', 'w').write('x')\n%}\n"
+    let scratch = "{% python\nimport tempfile\nwith tempfile.TemporaryFile() as f:\n    f.write(b'x')\n%}\nfine"
+    try await TemplateBench.run(["write": write, "scratch": scratch]) { bench async throws in
+      #expect(try await bench.rendered("/write").contains("PermissionError"))
+      #expect(access(bench.repository.file("Cfg/new"), F_OK) != 0)
+      #expect(try await bench.rendered("/scratch") == "\nfine")
+    }
+  }
+
+  @Test func theNetworkIsClosedWhereItIsNotAllowed() async throws {
+    let open = "{% python\nimport socket\nsocket.socket().close()\n%}\nopen"
+    try await TemplateBench.run(["open": open]) { bench async throws in
+      #expect(try await bench.rendered("/open") == "\nopen")
+    }
+    try await TemplateBench.run(["open": open], conf: "[templates]\nnetwork = no\n") { bench async throws in
+      #expect(try await bench.rendered("/open").contains("PermissionError"))
+    }
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "only root can give a process to another user"))
+  func aRendererRunsAsTheUserThatIsWanted() async throws {
+    let who = "{% python import os %}${os.getuid()} ${os.getgid()} ${os.getgroups()}"
+    try await TemplateBench.run(["who": who], conf: "[templates]\nuser = 65534\ngroup = 65534\n") {
+      bench async throws in
+      chmod(bench.repository.path, 0o755)
+      #expect(try await bench.rendered("/who") == "65534 65534 ")
+    }
+  }
+
+  @Test func signalsToAllProcessesOfAServiceEndNoRenderer() async throws {
+    let text =
+      "{% python\nimport os, subprocess\nfor n in (1, 2, 10, 12, 15): os.kill(os.getpid(), n)\n"
+      + "status = subprocess.call(['/bin/sh', '-c', 'kill -TERM $$; exit 3'])\n%}\\\n$status"
+    try await TemplateBench.run(["a": text]) { bench async throws in
+      #expect(try await bench.rendered("/a") == "-15")
+      #expect(bench.core.templates.pool.startCount == 1)
+      let process = try #require(bench.core.templates.processIDs.first)
+      let title = try INIFile.contents(path: "/proc/\(process)/cmdline")
+      #expect(String(decoding: title.prefix { $0 != 0 }, as: UTF8.self) == "bcfg2-renderer")
+      #expect(try INIFile.contents(path: "/proc/\(process)/comm") == Array("bcfg2-renderer\n".utf8))
+    }
+  }
+
+  @Test func aRendererEndsWithItsSocket() async throws {
+    try await TemplateBench.run(["a": "a"]) { bench async throws in
+      #expect(try await bench.rendered("/a") == "a")
+      let process = try #require(bench.core.templates.processIDs.first)
+      bench.core.templates.shutdown()
+      #expect(bench.core.templates.processIDs.isEmpty)
+      // The process was killed; nobody of that number is a child of ours any more.
+      #expect(kill(process, 0) == 0 || errno == ESRCH)
+    }
+  }
+}

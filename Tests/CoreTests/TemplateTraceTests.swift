@@ -1,0 +1,298 @@
+import Core
+import CoreSupport
+import Formats
+import Glibc
+import Identity
+import Repository
+import Support
+import Testing
+
+/// Results are used again exactly where everything that the template read is the same.
+@Suite(.serialized) struct TemplateTraceTests {
+  /// Why a template's result is not used again; empty where it is.
+  private func reasons(_ text: String, files: [String: String] = [:], conf: String = "") async throws -> [String] {
+    var found: [String]?
+    try await TemplateBench.run(["t": text], files: files, plugins: ["Probes", "Properties"], conf: conf) {
+      bench async throws in
+      bench.core.templates.onReport = { _, report in
+        found = report.reasons.map { $0.replacing(bench.repository.path, with: "REPO") }
+      }
+      let rendered = try await bench.rendered("/t")
+      #expect(!rendered.hasPrefix("failed"), "\(rendered)")
+    }
+    return try #require(found)
+  }
+
+  @Test func whatIsTheSameForAllIsRenderedOnce() async throws {
+    try await TemplateBench.run([
+      "t": "${'web' in metadata.groups and 'w' or 'n'} ${metadata.group_in_category('os')}\n"
+    ]) {
+      bench async throws in
+      #expect(try await bench.rendered("/t") == "w \n")
+      #expect(bench.core.templates.keptCount.results == 1)
+      #expect(try await bench.rendered("/t", of: "two.example.com") == "n \n")
+      #expect(bench.core.templates.keptCount == (2, 0))
+      // Another client of the same groups: nothing is rendered.
+      bench.edit(
+        "Metadata/clients.xml",
+        """
+        <Clients version="3.0"><Client name="one.example.com" profile="base"/>
+        <Client name="two.example.com" profile="other"/><Client name="three.example.com" profile="base"/></Clients>
+        """)
+      #expect(try await bench.rendered("/t", of: "three.example.com") == "w \n")
+      #expect(bench.core.templates.keptCount == (2, 1))
+    }
+  }
+
+  @Test func anAnswerWithRepeatableTemplatesIsKept() async throws {
+    let templates = [
+      "a": "${metadata.hostname} ${metadata.profile} ${sorted(metadata.groups)}\n",
+      "b.jinja2": "{{ metadata.hostname }}\n", "c.cheetah": "$metadata.hostname\n",
+    ]
+    let bundle = "<Bundle xmlns:py='http://genshi.edgewall.org/'><BoundPackage name='p-${metadata.profile}'/></Bundle>"
+    try await TemplateBench.run(templates, files: ["Bundler/t.xml": bundle]) { bench async throws in
+      let (_, keepable) = try await bench.core.makeConfiguration("one.example.com")
+      #expect(keepable != nil)
+    }
+    try await TemplateBench.run(["a": "${__import__('time').time() > 0}"]) { bench async throws in
+      let (_, keepable) = try await bench.core.makeConfiguration("one.example.com")
+      #expect(keepable == nil, "the time was read")
+    }
+    try await TemplateBench.run(templates, conf: "[templates]\ncache = never\n") { bench async throws in
+      let (_, keepable) = try await bench.core.makeConfiguration("one.example.com")
+      #expect(keepable == nil && bench.core.templates.keptCount.results == 0)
+    }
+  }
+
+  @Test func anEditOfAnythingThatWasReadCounts() async throws {
+    let template = """
+      {% python
+      import os, sys
+      if repo + '/lib' not in sys.path:
+          sys.path.insert(0, repo + '/lib')
+      from site_module import word
+      %}\\
+      {% include part.genshi_include %}\\
+      ${open(repo + '/Data/hosts').read().strip()} ${word()} ${sorted(os.listdir(repo + '/Data/d'))} \\
+      ${os.path.exists(repo + '/Data/flag')}
+      """
+    let files = [
+      "Cfg/t/part.genshi_include": "part 1 ", "Data/hosts": "hosts 1\n", "Data/d/one": "", "Data/d/two": "",
+      "lib/site_module.py": "from site_other import X\ndef word():\n    return X\n", "lib/site_other.py": "X = 'x1'\n",
+    ]
+    try await TemplateBench.run(["t": template], files: files) { bench async throws in
+      #expect(try await bench.rendered("/t") == "part 1 hosts 1 x1 onetwo False")
+      #expect(try await bench.rendered("/t") == "part 1 hosts 1 x1 onetwo False")
+      #expect(bench.core.templates.keptCount.used == 1)
+      for (file, text, expected) in [
+        ("Cfg/t/part.genshi_include", "part 2 ", "part 2 hosts 1 x1 onetwo False"),
+        ("Data/hosts", "hosts 2, longer\n", "part 2 hosts 2, longer x1 onetwo False"),
+        ("lib/site_other.py", "X = 'changed'\n", "part 2 hosts 2, longer changed onetwo False"),
+        ("Data/d/three", "", "part 2 hosts 2, longer changed onethreetwo False"),
+        ("Data/flag", "", "part 2 hosts 2, longer changed onethreetwo True"),
+      ] {
+        let before = bench.core.repositoryGeneration
+        bench.edit(file, text)
+        #expect(bench.core.repositoryGeneration != before, "the server was not told of \(file)")
+        #expect(try await bench.rendered("/t") == expected)
+      }
+    }
+  }
+
+  @Test func whatIsUnrepeatableIsSaid() async throws {
+    let table: [(String, String)] = [
+      ("{% python import time %}${time.time() and ''}", "reads the time (time.time)"),
+      ("{% python import time %}${time.strftime('%Y') and ''}", "reads the time (time.strftime)"),
+      ("{% python import datetime %}${datetime.datetime.now() and ''}", "calls now (REPO/Cfg/t/t.genshi)"),
+      ("{% python import random %}${random.choice([1])}", "takes random numbers (random.choice)"),
+      ("{% python import random %}${random.Random().random() and ''}", "takes random numbers (random.Random)"),
+      ("{% python import uuid %}${uuid.uuid4() and ''}", "takes random numbers (os.urandom)"),
+      ("{% python import os %}${os.environ.get('PATH') and ''}", "reads the environment (PATH)"),
+      ("{% python import os %}${os.getenv('HOME') and ''}", "reads the environment (HOME)"),
+      ("${open('/etc/hostname').read() and ''}", "reads /etc/hostname"),
+      ("{% python import os %}${os.path.exists('/etc/hosts')}", "reads /etc/hosts"),
+      ("{% python import socket %}${socket.gethostbyname('localhost')}", "uses the network (socket.gethostbyname)"),
+      ("{% python import subprocess %}${subprocess.call(['/bin/true'])}", "runs a program (subprocess.Popen)"),
+      ("{% python import os %}${os.system('true')}", "runs a program (os.system)"),
+      ("{% python import pwd %}${pwd.getpwuid(0).pw_name}", "asks for users or groups (getpwuid)"),
+    ]
+    for (text, reason) in table {
+      let found = try await reasons(text)
+      #expect(found.contains(reason), "\(text): \(found)")
+    }
+  }
+
+  @Test func whatIsRepeatableIsSaidToBe() async throws {
+    let files = ["Data/x.xml": "<a/>", "Data/t.txt": "x"]
+    for text in [
+      "{% python import os, re, json, hashlib, socket, datetime, random %}${os.path.join('a', 'b')}",
+      "{% python import random\nrandom.seed(metadata.hostname)\n%}${random.randint(0, 9)} ${random.choice('ab')}",
+      "{% python import random %}${random.Random(7).random()}",
+      "{% python import hashlib %}${hashlib.md5(b'x').hexdigest()}",
+      "{% python import time %}${time.strftime('%Y', time.gmtime(0))}",
+      "{% python import uuid %}${uuid.uuid5(uuid.NAMESPACE_DNS, metadata.hostname)}",
+      "{% python import lxml.etree %}${lxml.etree.parse(repo + '/Data/x.xml').getroot().tag}",
+      "{% python import glob %}${[open(n).read() for n in glob.glob(repo + '/Data/*.txt')]}",
+      "{% python exec(open(repo + '/Data/t.txt').read().replace('x', 'y = 1')) %}${y}",
+      "${metadata.Probes.get('none')} ${len(metadata.query.all_groups())}",
+    ] {
+      #expect(try await reasons(text, files: files) == [], "\(text)")
+    }
+  }
+
+  @Test func otherClientsDataIsNotMissed() async throws {
+    try await TemplateBench.run(["t": "${sorted(metadata.query.names_by_groups(['web']))}\n"]) { bench async throws in
+      #expect(try await bench.rendered("/t", of: "two.example.com") == "one.example.com\n")
+      #expect(try await bench.rendered("/t", of: "two.example.com") == "one.example.com\n")
+      #expect(bench.core.templates.keptCount.used == 1)
+      let (_, keepable) = try await bench.core.makeConfiguration("two.example.com")
+      #expect(keepable == nil, "an answer that others change is not kept as a whole")
+      bench.edit(
+        "Metadata/clients.xml",
+        """
+        <Clients version="3.0"><Client name="one.example.com" profile="base"/>
+        <Client name="two.example.com" profile="other"/><Client name="three.example.com" profile="base"/></Clients>
+        """)
+      #expect(try await bench.rendered("/t", of: "two.example.com") == "one.example.comthree.example.com\n")
+    }
+  }
+}
+
+/// What templates have in hand beyond what the recorded cases show.
+@Suite(.serialized) struct TemplateObjectTests {
+  @Test func setsIterateInOrderAndAreSets() async throws {
+    let template = """
+      {% for g in metadata.groups %}$g {% end %}${isinstance(metadata.groups, set)} ${len(metadata.groups)} \\
+      ${metadata.groups == set(['base', 'web'])} ${metadata.groups | set(['x'])} ${set(['web', 'z']) - metadata.groups} \\
+      ${set(metadata.groups) ^ metadata.groups} ${metadata.groups.union(['a'])} ${repr(metadata.groups)}
+      """
+    try await TemplateBench.run(["t": template]) { bench async throws in
+      #expect(try await bench.rendered("/t") == "base web True 2 True basewebx z  abaseweb {'base', 'web'}")
+    }
+  }
+
+  @Test func askingForAnUnknownClientMakesNone() async throws {
+    try await TemplateBench.run(["t": "${metadata.query.by_name('nobody.example.com').profile}"]) {
+      bench async throws in
+      #expect(try await bench.rendered("/t").contains("there is no client nobody.example.com"))
+      #expect(await !bench.core.metadata.listClients().map(\.text).contains("nobody.example.com"))
+    }
+  }
+
+  @Test func propertiesAreWrittenBack() async throws {
+    let template = """
+      {% python
+      p = metadata.Properties['p.xml']
+      p.xdata.find('n').text = str(int(p.xdata.find('n').text) + 1)
+      p.write()
+      j = metadata.Properties['p.json']
+      j.json['n'] += 1
+      j.write()
+      %}done
+      """
+    let files = ["Properties/p.xml": "<P><n>1</n></P>", "Properties/p.json": "{\"n\": 1}"]
+    try await TemplateBench.run(["t": template], files: files, plugins: ["Properties"]) { bench async throws in
+      for number in 2...3 {
+        #expect(try await bench.rendered("/t") == "done")
+        #expect(try bench.text("Properties/p.xml") == "<P>\n  <n>\(number)</n>\n</P>\n")
+        #expect(try bench.text("Properties/p.json") == "{\"n\": \(number)}")
+      }
+    }
+    try await TemplateBench.run(
+      ["t": template], files: files, plugins: ["Properties"], conf: "[properties]\nwrites_enabled = false\n"
+    ) { bench async throws in
+      #expect(try await bench.rendered("/t").contains("Properties files write-back is disabled in the configuration"))
+      #expect(try bench.text("Properties/p.xml") == "<P><n>1</n></P>")
+    }
+  }
+
+  @Test func whatATemplateWritesDoesNotOvertakeItsOwnAnswer() async throws {
+    let template = "{% python\nj = metadata.Properties['p.json']\nj.json.append(1)\nj.write()\n%}\\\n${len(j.json)}"
+    try await TemplateBench.run(["t": template], files: ["Properties/p.json": "[]"], plugins: ["Properties"]) {
+      bench async throws in
+      // Each rendering adds one: an answer that is built again would show.
+      bench.core.templates.onReport = { _, _ in bench.monitor.processPending() }
+      for number in 1...3 {
+        #expect(try await bench.rendered("/t") == "\(number)")
+        #expect(
+          try JSONValue(json: bench.text("Properties/p.json")) == .array(Array(repeating: .integer(1), count: number)))
+      }
+      // An edit by somebody else counts.
+      bench.edit("Properties/p.json", "[1, 1, 1, 1, 1, 1]")
+      #expect(try await bench.rendered("/t") == "7")
+      bench.edit("Properties/p.json", "[1, 1, 1, 1, 1, 1, 1]")
+      #expect(try await bench.rendered("/t") == "8")
+    }
+  }
+
+  @Test func yamlIsReadAndMissingKeysFail() async throws {
+    let files = ["Properties/y.yaml": "a: [1, 2]\nb: {c: x}\n"]
+    try await TemplateBench.run(
+      ["t": "${metadata.Properties['y.yaml'].yaml['a'][1]} ${metadata.Properties['y.yaml'].yaml['b']['c']}"],
+      files: files, plugins: ["Properties"]
+    ) { bench async throws in
+      #expect(try await bench.rendered("/t") == "2 x")
+    }
+  }
+
+  @Test func templatesAskForEachOtherWithoutEnd() async throws {
+    // Each client's groups ask for all clients' groups: the second asking gets none.
+    let logic = """
+      <GroupLogic xmlns:py="http://genshi.edgewall.org/">
+        <Group name="peers-${len(metadata.query.names_by_groups(['web']))}"/>
+      </GroupLogic>
+      """
+    try await TemplateBench.run(
+      ["t": "${sorted(metadata.groups)}"], files: ["GroupLogic/groups.xml": logic], plugins: ["GroupLogic"],
+      conf: "[templates]\nprocesses = 1\n"
+    ) { bench async throws in
+      #expect(try await bench.rendered("/t") == "basepeers-1web")
+      #expect(try await bench.rendered("/t", of: "two.example.com") == "otherpeers-1")
+    }
+  }
+
+  @Test func integersDivideAsInPython2() async throws {
+    let template = """
+      {% python
+      half = 7 / 2
+      half2 = 9
+      half2 /= 2
+      true = 7 / 2.0
+      %}${half} ${half2} ${true} ${1 / 2} ${[n / 2 for n in (4, 5)]}
+      """
+    try await TemplateBench.run(
+      ["t": template, "c.cheetah": "${7 / 2}\n", "h": "${metadata.TemplateHelper['h'].half(5)}"],
+      files: ["TemplateHelper/h.py": "__export__ = ['half']\ndef half(n):\n    return n / 2\n"],
+      plugins: ["TemplateHelper"]
+    ) { bench async throws in
+      #expect(try await bench.rendered("/t") == "3 4 3.5 0 22")
+      #expect(try await bench.rendered("/c") == "3\n")
+      #expect(try await bench.rendered("/h") == "2")
+    }
+  }
+
+  @Test func encryptedTemplatesIncludeEncryptedFiles() async throws {
+    let conf = "[encryption]\ndefault = secret\n"
+    let encryption = Encryption(try TemplateBench.settings(conf))
+    let template = try encryption.encrypt(
+      Array("{% include part.genshi_include %}of ${metadata.hostname}\n".utf8), with: "secret")
+    let part = try encryption.encrypt(Array("part ".utf8), with: "secret")
+    for ending in ["genshi.crypt", "crypt.genshi"] {
+      try await TemplateBench.run(
+        ["t.\(ending)": String(decoding: template, as: UTF8.self)],
+        files: ["Cfg/t/part.genshi_include": String(decoding: part, as: UTF8.self)], conf: conf
+      ) { bench async throws in
+        #expect(try await bench.rendered("/t") == "part of one.example.com\n")
+      }
+    }
+    try await TemplateBench.run(
+      [
+        "t.cheetah.crypt": String(
+          decoding: try encryption.encrypt(Array("c $name\n".utf8), with: "secret"), as: UTF8.self)
+      ],
+      conf: conf
+    ) { bench async throws in
+      #expect(try await bench.rendered("/t") == "c /t\n")
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import Core
+import CoreSupport
+import Repository
+import Support
+import Testing
+
+/// Genshi's text templates, of which the renderer does in its own way what most consist of.
+@Suite(.serialized) struct TextTemplateTests {
+  @Test func theLanguageIsGenshis() async throws {
+    let table: [(name: String, text: String, expected: String)] = [
+      ("loop", "{% for a in [1, 2] %}${a}$a,{% end %}", "11,22,"),
+      ("pairs", "{% for a, (b, c) in [(1, (2, 3))] %}$a$b$c{% end %}", "123"),
+      ("nothing", "{% for a in metadata.uuid or [] %}$a{% end %}${None}.", "."),
+      ("values", "${4.5} ${True} ${[1, 'b']} ${('a' + x for x in 'bc')}", "4.5 True 1b abac"),
+      ("conditions", "{% if 1 %}y{% if 0 %}n{% end %}{% end %}", "y"),
+      ("choose", "{% choose 1 %}{% when 1 %}w{% end %}{% otherwise %}o{% end %}{% end %}", "w"),
+      ("functions", "{% def f(q) %}<$q{% if q %}${f(q - 1)}{% end %}>{% end %}${f(2)}", "<2<1<0>>>"),
+      ("with", "{% with z=3; y=z+1 %}$z$y{% end %}", "34"),
+      ("shadowed", "{% python\nlen = 5\nz = len\n%}$z ${len + 1}", "5 6"),
+      ("rebound", "{% python\nx = sorted\n%}${x([2, 1])[0]} ${len('abc')}", "1 3"),
+      ("inLoop", "{% for i in range(2) %}{% python\nlen = i\nz = len\n%}$z{% end %}", "01"),
+      ("scopes", "{% python\ny = 2\ndef f():\n    return [y for _ in 'ab']\n%}${f()}", "22"),
+      ("handler", "{% python\ntry:\n    1 / 0\nexcept ZeroDivisionError as e:\n    w = str(e)[:7]\n%}$w", "integer"),
+      ("deleted", "{% python\na = b = 1\ndel a\n%}${defined('a')} ${defined('b')} ${value_of('q', 7)}", "False True 7"),
+      ("imports", "{% python import datetime %}${datetime.date(2024, 3, 1).strftime('%j')}", "061"),
+      ("nested", "${[y for y in 'ab' if y in 'b']} ${(lambda q: q + metadata.hostname[:1])('s')}", "b so"),
+    ]
+    try await TemplateBench.run(Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
+      bench async throws in
+      for (name, text, expected) in table {
+        let rendered = try await bench.rendered("/\(name)")
+        #expect(rendered == expected, "\(text)")
+      }
+    }
+  }
+
+  @Test func errorsNameTheirPlace() async throws {
+    let table: [(name: String, text: String, expected: String)] = [
+      ("a", "a\nb\n${nope}\n", "\"nope\" not defined at '<Expression 'nope'>' (REPO/Cfg/a/a.genshi, line 3)"),
+      ("b", "a\n{% python\nx = 1\ny = x/0\n%}\n", "at 'y = x/0' (REPO/Cfg/b/b.genshi, line 4)"),
+      ("c", "{% python\ndef f():\n    return nope\n%}\n${f()}\n", "at 'return nope' (REPO/Cfg/c/c.genshi, line 3)"),
+      ("d", "\n\n${1/0}\n", "at '${1/0}' (REPO/Cfg/d/d.genshi, line 3)"),
+      // The same expression in another place.
+      ("e", "${1/0}\n", "at '${1/0}' (REPO/Cfg/e/e.genshi, line 1)"),
+      ("f", "{% for a in [1] %}\n${a + nope}\n{% end %}", "at '<Expression 'a + nope'>' (REPO/Cfg/f/f.genshi, line 2)"),
+    ]
+    try await TemplateBench.run(Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
+      bench async throws in
+      for (name, text, expected) in table {
+        let rendered = try await bench.rendered("/\(name)")
+        #expect(rendered.hasSuffix(expected), "\(text): \(rendered)")
+      }
+    }
+  }
+
+  @Test func templatesOfAllBundlesAreRenderedOnceForAnAnswer() async throws {
+    let bundles = 4
+    var files: [String: String] = [:]
+    for number in 0..<bundles {
+      files["Bundler/b\(number).xml"] = "<Bundle><Path name='/x\(number)'/><Path name='/y\(number)'/></Bundle>"
+      files["Cfg/x\(number)/x\(number).genshi"] = "${metadata.hostname}"
+      files["Cfg/y\(number)/y\(number).genshi"] = "${1/0}"
+    }
+    let names = (0..<bundles).map { "<Bundle name='b\($0)'/>" }.joined()
+    files["Metadata/groups.xml"] = "<Groups><Group name='base' profile='true'>\(names)</Group></Groups>"
+    try await TemplateBench.run([:], files: files) { bench async throws in
+      var reports: [String: Int] = [:]
+      bench.core.templates.onReport = { path, _ in reports[path, default: 0] += 1 }
+      let log = try await bench.configuration(of: "one.example.com")
+      #expect(log.children.count == bundles)
+      #expect(reports.count == bundles && reports.values.allSatisfy { $0 == 1 }, "\(reports)")
+      bench.core.templates.onReport = nil
+      #expect(bench.core.templates.keptCount.used == 0)
+      // What is kept is bound without a message.
+      bench.edit("Cfg/x0/x0.genshi", "edited")
+      #expect(try await bench.rendered("/x0") == "edited")
+      #expect(bench.core.templates.keptCount.used == bundles - 1)
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import Core
+import EventLoop
+import Glibc
+import Repository
+import Support
+import Testing
+import XMLRPC
+
+@testable import Plugins
+
+private let compatibility13 = "[server]\ncompatibility = 1.3\n"
+
+@Test func catFilterAppendsAndRemovesLines() {
+  let table: [(String, String, String)] = [
+    ("alpha\nbeta\ngamma\n", "-beta\n+delta\n", "alpha\ngamma\ndelta\n"), ("\n\nalpha\n\n", "+end", "alpha\nend\n"),
+    ("a\na\n", "-a\n-absent\nnoise\n", "a\n"), ("", "+only\n", "\nonly\n"), ("a", "+  spaced", "a\n  spaced\n"),
+  ]
+  for (text, changes, result) in table {
+    #expect(String(decoding: CfgCatFilter.apply(Array(changes.utf8), to: Array(text.utf8)), as: UTF8.self) == result)
+  }
+}
+
+@Test func filtersAreAppliedWhereTheyAreSpecificEnough() async throws {
+  try await LoopDriver.withLoop { loop in
+    let diff = "--- a\n+++ b\n@@ -1,3 +1,4 @@\n one\n-two\n+TWO\n three\n+four\n"
+    let repository = try CfgRepository(
+      [
+        "c/c": "alpha\n", "c/c.cat": "+for all\n", "c/c.G10_web": "web\n", "c/c.G20_web.cat": "+higher\n",
+        "d/d": "one\ntwo\nthree\n", "d/d.G10_web.diff": diff, "bad/bad": "nothing alike\n", "bad/bad.diff": diff,
+      ], conf: compatibility13, on: loop)
+    #expect(await repository.text("/c") == "alpha\nfor all\n")
+    #expect(await repository.text("/c", client(groups: ["web"])) == "web\nhigher\n")
+    #expect(await repository.text("/d") == "one\ntwo\nthree\n")
+    #expect(await repository.text("/d", client(groups: ["web"])) == "one\nTWO\nthree\nfour\n")
+    let failure = await repository.text("/bad")
+    #expect(failure.hasPrefix("failed: Error applying diff \(repository.directory.path)/Cfg/bad/bad.diff: "))
+    #expect(failure.contains("FAILED"))
+  }
+}
+
+@Test func testScriptsRefuseContents() async throws {
+  try await LoopDriver.withLoop { loop in
+    let repository = try CfgRepository(["v/v": "good\n", "v/v.G10_web": "bad\n", "x/x": "x"], on: loop)
+    repository.write("#!/bin/sh\ngrep good || { echo not good >&2; exit 1; }\n", "v/:test", mode: 0o755)
+    repository.write("no program\n", "x/:test")
+    #expect(await repository.text("/v") == "good\n")
+    #expect(
+      await repository.text("/v", client(groups: ["web"]))
+        == "failed: Failed to verify /v for one.example.com: not good")
+    #expect(
+      await repository.text("/x").hasPrefix("failed: Failed to verify /x for one.example.com: Cannot execute "))
+    // Not executable: by the program that its first line names.
+    repository.write("#!/bin/sh -e\ntrue\n", "x/:test", mode: 0o644)
+    #expect(await repository.text("/x") == "x")
+    repository.write("#!/bin/sh\nexit 3\n", "x/:test.G10_web")
+    #expect(await repository.text("/x", client(groups: ["web"])).hasSuffix("Non-zero return value 3"))
+    repository.delete("v/:test")
+    #expect(await repository.text("/v", client(groups: ["web"])) == "bad\n")
+  }
+}
+
+@Test func testScriptsAreLeftAloneWithoutValidation() async throws {
+  let repository = try CfgRepository(
+    ["v/v": "text\n", "v/:test": "#!/bin/false\n"], conf: "[cfg]\nvalidation = no\n", on: try EventLoop())
+  #expect(await repository.text("/v") == "text\n")
+}
+
+@Test func wordsAreSplitAsAShellDoes() {
+  let table: [(String, [String]?)] = [
+    ("/bin/sh -e", ["/bin/sh", "-e"]), ("  ", []),
+    ("a 'b c' \"d \\\" \\e\" f\\ g ''", ["a", "b c", "d \" \\e", "f g", ""]),
+    ("open 'quote", nil), ("end\\", nil),
+  ]
+  for (text, words) in table { #expect(ShellWords.split(text) == words, "\(text)") }
+}
+
+@Test func authorizedKeysAreGatheredFromOtherEntries() async throws {
+  let allow = """
+    <AuthorizedKeys><Allow from='/k'/><Group name='web'><Allow from='/w'/></Group><Allow> inline </Allow><Allow/>
+    <Allow from='/k'><Option name='command' value='/bin/true'/><Option name='no-pty'/></Allow>
+    <Allow from='/g' group='linux'/><Allow from='/absent'/><Allow from='/auth'/><Allow from='/empty'/>
+    <Allow from='/k' category='none'/></AuthorizedKeys>
+    """
+  let repository = try CfgRepository(
+    ["auth/authorizedkeys.xml": allow, "k/k": "key k\n", "w/w": "key w", "g/g.G10_linux": "key g", "empty/empty": ""],
+    on: try EventLoop())
+  let common = "key k\ninline\ncommand=/bin/true,no-pty key k\nkey g"
+  #expect(await repository.text("/auth") == common)
+  #expect(await repository.text("/auth", client(groups: ["web"])) == common + "\nkey w")
+}
+
+@Test func cryptFilesAreDecrypted() async throws {
+  let encryption = Encryption(passphrases: [:])
+  let repository = try CfgRepository(conf: "[encryption]\nmine = sesame\nother = else\n", on: try EventLoop())
+  try repository.write(bytes: encryption.encrypt(Array("secret\n".utf8), with: "sesame"), "a/a.crypt")
+  try repository.write(bytes: encryption.encrypt(Array("host\n".utf8), with: "else"), "a/a.H_two.crypt")
+  // With another salt one in 256 wrong passphrases would seem to fit.
+  let salt: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
+  try repository.write(bytes: encryption.encrypt([0xFF], with: "unknown", salt: salt), "b/b.crypt")
+  repository.write("not encrypted", "c/c.crypt")
+  #expect(await repository.text("/a") == "secret\n")
+  #expect(await repository.text("/a", client("two")) == "host\n")
+  for name in ["b", "c"] {
+    #expect(await repository.text("/\(name)").contains("Failed to decrypt \(repository.directory.path)/Cfg/\(name)/"))
+  }
+}
+
+@Test func keyPairIsMadeOnceForAGroup() async throws {
+  try await LoopDriver.withLoop { loop in
+    let repository = try CfgRepository(
+      [
+        "id/privkey.xml": "<PrivateKey category='pool' priority='7'><Params type='ed25519'/></PrivateKey>",
+        "id.pub/pubkey.xml": "<PublicKey/>",
+      ], conf: "[encryption]\nmine = sesame\n[sshkeys]\npassphrase = mine\n", on: loop)
+    let clients = ["one", "two"].map { client($0, groups: ["red"], categories: ["pool": "red"]) }
+    async let first = repository.text("/id", clients[0])
+    async let second = repository.text("/id", clients[1])
+    async let publicKey = repository.text("/id.pub", clients[0])
+    let (a, b, pub) = await (first, second, publicKey)
+    #expect(a.hasPrefix("-----BEGIN OPENSSH PRIVATE KEY-----") && a == b)
+    #expect(repository.directory.names(in: "Cfg/id") == ["id.G07_red.crypt", "privkey.xml"])
+    let path = "Cfg/id.pub/id.pub.G07_red"
+    #expect(pub.hasPrefix("ssh-ed25519 ") && pub.hasSuffix(" \(repository.directory.file(path))\n"))
+    #expect(try repository.read("id.pub/id.pub.G07_red") == pub)
+    #expect(await repository.text("/id", clients[1]) == a)
+    // A client without a group of the category has a key of its own.
+    let own = await repository.text("/id", client("three"))
+    #expect(own != a && repository.directory.names(in: "Cfg/id").contains("id.H_three.crypt"))
+    // The public key of a key that was there before.
+    #expect(unlink(repository.directory.file(path)) == 0)
+    repository.core.fileMonitor.processPending()
+    #expect(
+      await repository.text("/id.pub", clients[0]).hasPrefix(pub.split(separator: " ")[..<2].joined(separator: " ")))
+  }
+}
+
+@Test func keyThatCannotBeMadeFailsItsEntry() async throws {
+  try await LoopDriver.withLoop { loop in
+    let repository = try CfgRepository(
+      [
+        "id/privkey.xml": "<PrivateKey><Params type='no-such-type'/></PrivateKey>", "x/pubkey.xml": "<PublicKey/>",
+        "k/sslkey.xml": "<KeyInfo><Key type='odd'/></KeyInfo>", "none/privkey.xml": "<PrivateKey",
+      ], on: loop)
+    #expect(await repository.text("/id").hasPrefix("failed: Cfg: Error creating data for /id: Cfg: Failed to generate"))
+    #expect(await repository.text("/x").contains("Filename does not end in .pub"))
+    #expect(await repository.text("/k").contains("unknown type of key odd"))
+    #expect(await repository.text("/none").contains("has no data"))
+  }
+}
+
+@Test func certificateIsMadeByTheAuthorityAndVerified() async throws {
+  try await LoopDriver.withLoop { loop in
+    let authority = try await TestAuthority(on: loop)
+    let repository = try CfgRepository(
+      [
+        "key/sslkey.xml": "<KeyInfo perhost='true'><Key bits='1024'/></KeyInfo>",
+        "crt/sslcert.xml": """
+        <CertInfo><subjectAltName>www.example.com</subjectAltName><Cert key='/key' ca='test' C='US' O='Example'/></CertInfo>
+        """,
+      ], conf: authority.settings, on: loop)
+    let certificate = await repository.text("/crt")
+    #expect(certificate.contains("DNS:www.example.com, DNS:one.example.com"), "\(certificate)")
+    #expect(repository.directory.names(in: "Cfg/crt") == ["crt.H_one.example.com", "sslcert.xml"])
+    #expect(repository.directory.names(in: "Cfg/key") == ["key.H_one.example.com", "sslkey.xml"])
+    #expect(await repository.text("/crt") == certificate)
+    // Another key does not fit the certificate.
+    repository.delete("key/key.H_one.example.com")
+    #expect(await repository.text("/crt").contains("/crt failed verification against key /key"))
+  }
+}

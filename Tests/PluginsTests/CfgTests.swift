@@ -1,0 +1,274 @@
+import Core
+import EventLoop
+import Formats
+import Glibc
+import Repository
+import ServerSettings
+import Support
+import Templates
+import Testing
+import XMLRPC
+
+@testable import Plugins
+
+@Test func nameOfACfgFileSaysWhatItIs() {
+  let table: [(String, CfgFileName, CfgFileName?)] = [
+    // Name, kind with 1.4, kind with 1.3 where it differs.
+    ("motd", .plain(.all), nil),
+    ("motd.H_a.example.com", .plain(.host("a.example.com")), nil),
+    ("motd.G07_web", .plain(.group("web", priority: 7)), nil),
+    ("motd.G100_a.b", .plain(.group("a.b", priority: 100)), nil),
+    ("motd.G99999999999999999999_web", .plain(.group("web", priority: .max)), nil),
+    ("motd.G10_", .unknown, nil), ("motd.H_", .unknown, nil), ("motd.G_web", .unknown, nil),
+    ("motd.H_a b", .unknown, nil), ("motd~", .unknown, nil), ("motdx", .unknown, nil), ("other", .unknown, nil),
+    ("motd.crypt", .encrypted(.all), nil),
+    ("motd.H_a.crypt", .encrypted(.host("a")), nil),
+    ("motd.genshi", .template(.all, kind: .genshi, isEncrypted: false), nil),
+    ("motd.G10_web.crypt.cheetah", .template(.group("web", priority: 10), kind: .cheetah, isEncrypted: true), nil),
+    ("motd.jinja2.crypt", .template(.all, kind: .jinja2, isEncrypted: true), .unknown),
+    ("part.genshi_include", .ignored, nil),
+    ("info.xml", .infoXML, nil),
+    (":test", .test(.all), nil), (":test.G10_web", .test(.group("web", priority: 10)), nil),
+    ("authorizedkeys.xml", .authorizedKeys, nil), ("authorized_keys.xml", .authorizedKeys, nil),
+    ("privkey.xml", .privateKey, nil), ("pubkey.xml", .publicKey, nil),
+    ("sslkey.xml", .sslKey, .unknown), ("sslcert.xml", .sslCertificate, .unknown),
+    (":info", .unknown, .legacyInfo), ("info", .unknown, .legacyInfo),
+    ("motd.cat", .unknown, .cat(.all)), ("motd.H_a.diff", .plain(.host("a.diff")), .diff(.host("a"))),
+  ]
+  for (name, kind, old) in table {
+    #expect(CfgFileName(name, base: "motd", handlers: CfgHandler.all(.bcfg214)) == kind, "\(name)")
+    #expect(CfgFileName(name, base: "motd", handlers: CfgHandler.all(.bcfg213)) == old ?? kind, "\(name)")
+  }
+  #expect(CfgFileName("info", base: "info", handlers: CfgHandler.all(.bcfg214)) == .plain(.all))
+  #expect(CfgFileName("x.genshi", base: "x.genshi", handlers: CfgHandler.all(.bcfg214)) == .plain(.all))
+}
+
+@Test func mostSpecificFileWins() async throws {
+  let repository = try CfgRepository(
+    [
+      "etc/motd/motd": "all", "etc/motd/motd.G10_linux": "linux", "etc/motd/motd.G9_base": "base",
+      "etc/motd/motd.G50_web": "web", "etc/motd/motd.H_one.example.com": "host", "etc/none/none.H_two": "two",
+      "etc/tie/tie.G10_b": "b", "etc/tie/tie.G10_a": "a",
+    ], on: try EventLoop())
+  let table: [(ClientMetadata, String)] = [
+    (client(), "host"), (client("two"), "all"), (client("two", groups: ["base"]), "base"),
+    (client("two", groups: ["base", "linux"]), "linux"), (client("two", groups: ["linux", "web"]), "web"),
+  ]
+  for (metadata, text) in table { #expect(await repository.text("/etc/motd", metadata) == text) }
+  #expect(await repository.text("/etc/tie", client("x", groups: ["a", "b"])) == "a")
+  #expect(await repository.text("/etc/none").hasPrefix("failed: No matching entries available for"))
+  #expect(repository.cfg.binder(tag: "Path", name: "/etc/absent") == nil)
+  #expect(repository.cfg.binder(tag: "Package", name: "/etc/motd") == nil)
+  #expect(repository.cfg.entryNames(tag: "Path") == ["/etc/motd", "/etc/none", "/etc/tie"])
+}
+
+@Test func cfgKnowsWhetherAnEntryHasATemplate() throws {
+  let repository = try CfgRepository(["etc/motd/motd": "text"], on: try EventLoop())
+  #expect(!repository.cfg.hasTemplates)
+  repository.write("${name}", "etc/motd/motd.G10_web.genshi")
+  repository.write("$name", "etc/issue/issue.cheetah")
+  #expect(repository.cfg.hasTemplates)
+  repository.delete("etc/motd/motd.G10_web.genshi")
+  #expect(repository.cfg.hasTemplates)
+  repository.delete("etc/issue/issue.cheetah")
+  #expect(!repository.cfg.hasTemplates)
+  repository.write("$name", "etc/issue/issue.cheetah")
+  #expect(repository.cfg.hasTemplates)
+  // Also where the folder goes as a whole.
+  #expect(rename(repository.directory.file("Cfg/etc/issue"), repository.directory.file("issue.away")) == 0)
+  repository.core.fileMonitor.processPending()
+  #expect(!repository.cfg.hasTemplates)
+}
+
+@Test func contentsAreSentAsTextOrBase64OrRefused() async throws {
+  let repository = try CfgRepository(
+    ["b/empty/empty": "", "b/markup/markup": "<a> & \r\n ]]>", "b/base/base": "text\n", "b/zero/zero": ""],
+    on: try EventLoop())
+  for folder in ["b/base", "b/zero", "b/nul64"] {
+    repository.write("<FileInfo><Info encoding='base64'/></FileInfo>", "\(folder)/info.xml")
+  }
+  try repository.write(bytes: [0x63, 0xE9], "b/latin/latin")
+  try repository.write(bytes: [0x61, 0x00], "b/nul/nul")
+  try repository.write(bytes: [0x00, 0x01, 0xFF], "b/nul64/nul64")
+  #expect(await repository.text("/b/markup") == "<a> & \r\n ]]>")
+  #expect(await repository.text("/b/base") == "dGV4dAo=")
+  #expect(await repository.text("/b/nul64") == "AAH/")
+  for name in ["/b/empty", "/b/zero"] {
+    let entry = try await repository.bind(name)
+    #expect(entry["empty"] == "true" && entry.text == nil)
+  }
+  #expect(await repository.text("/b/latin") == "failed: Failed to decode /b/latin: byte 1 is not UTF-8")
+  #expect(
+    await repository.text("/b/nul")
+      == "failed: Error in specification for /b/nul: byte 1 is a character that XML cannot carry")
+}
+
+@Test func equalContentsAreHeldOnce() async throws {
+  let repository = try CfgRepository(["a/a": "text"], on: try EventLoop())
+  let entries = [try await repository.bind("/a"), try await repository.bind("/a", client("two"))]
+  guard case .shared(let first) = entries[0].content, case .shared(let second) = entries[1].content else {
+    Issue.record("contents are not shared")
+    return
+  }
+  #expect(first === second)
+}
+
+@Test func encodingOfTheRepositoryIsDecoded() throws {
+  let table: [(String, [UInt8], [UInt8]?)] = [
+    ("UTF-8", [0xC3, 0xA9], [0xC3, 0xA9]), ("latin-1", [0xE9, 0x41], [0xC3, 0xA9, 0x41]),
+    ("iso8859-15", [0xA4], [0xE2, 0x82, 0xAC]), ("cp1252", [0x80], [0xE2, 0x82, 0xAC]),
+    ("ascii", [0xE9], nil), ("no-such-encoding", [0x41], nil),
+    ("utf-16le", [0xE9, 0x00], [0xC3, 0xA9]),
+    ("iso2022_jp", [0x1B, 0x24, 0x42, 0x46, 0x7C, 0x1B, 0x28, 0x42], Array("日".utf8)),
+  ]
+  for (name, bytes, text) in table {
+    let encoding = TextEncoding(name)
+    if let text {
+      #expect(try encoding.decode(bytes) == text, "\(name)")
+      #expect(try encoding.encode(text) == bytes, "\(name)")
+    } else {
+      #expect((try? encoding.decode(bytes)) == nil, "\(name)")
+    }
+  }
+  let long = [UInt8](repeating: 0xA4, count: 200_000)
+  #expect(try TextEncoding("iso8859-15").decode(long).count == 600_000)
+}
+
+@Test func infoXMLSetsAttributesOverTheDefaults() async throws {
+  let conf = "[mdata]\nowner = bin\nmode = 0600\n"
+  let repository = try CfgRepository(
+    [
+      "a/a": "a",
+      "a/info.xml": """
+      <FileInfo><Group name='web'><Info owner='www'><ACL type='access'/></Info></Group>
+      <Client name='two'><Path name='/a'><Info mode='0640' encoding='ascii'/></Path></Client></FileInfo>
+      """,
+    ], conf: conf, on: try EventLoop())
+  let web = try await repository.bind("/a", client(groups: ["web"]))
+  #expect(web["owner"] == "www" && web["mode"] == "0600" && web["group"] == "root" && web["type"] == "file")
+  #expect(web.children.isEmpty)
+  let two = try await repository.bind("/a", client("two"))
+  #expect(two["owner"] == "bin" && two["mode"] == "0640")
+  let failing = Element("Path", ["name": "/a"])
+  await #expect(throws: PluginExecutionError.self) { try await repository.core.bind(failing, client()) }
+  #expect(failing["owner"] == "bin" && failing["type"] == nil)
+}
+
+@Test func oldInfoFilesCountWithCompatibility13Only() async throws {
+  let files = [
+    "a/a": "a\n", "a/:info": "owner: alice\ngroup:bob  trailing\nmode: 640\nperms: 0600\n  paranoid: false\nmtime: 7\n",
+    "b/b": "b\n",
+    "b/info.xml":
+      "<FileInfo><Info mode='inherit'><ACL/></Info><Info owner='last' mode='inherit'><ACL/></Info></FileInfo>",
+  ]
+  let old = try CfgRepository(files, conf: "[server]\ncompatibility = 1.3\n", on: try EventLoop())
+  let a = try await old.bind("/a")
+  #expect(a["owner"] == "alice" && a["group"] == "bob" && a["mode"] == "0640" && a["mtime"] == "7")
+  #expect(a["paranoid"] == "true")
+  old.write("b2\n", "b/b", mode: 0o750)
+  let b = try await old.bind("/b")
+  #expect(b["mode"] == "0750" && b["owner"] == "last" && b.children.map(\.tag) == ["ACL"])
+  let new = try CfgRepository(files, on: try EventLoop())
+  #expect(try await new.bind("/a")["owner"] == "root")
+  #expect(try await new.bind("/b")["mode"] == "inherit")
+}
+
+@Test func deepestInfoWinsWithCompatibility13() async throws {
+  let info = """
+    <FileInfo><Group name='web'><Group name='deep'><Info owner='deep'/></Group><Info owner='web'/></Group>
+    <Info owner='all' group='all'/></FileInfo>
+    """
+  let table: [(NameSet, String)] = [([], "all"), (["web"], "web"), (["web", "deep"], "deep")]
+  let old = try CfgRepository(
+    ["a/a": "a", "a/info.xml": info], conf: "[server]\ncompatibility = 1.3\n", on: try EventLoop())
+  let new = try CfgRepository(["a/a": "a", "a/info.xml": info], on: try EventLoop())
+  for (groups, owner) in table {
+    let entry = try await old.bind("/a", client(groups: groups))
+    #expect(entry["owner"] == owner && entry["group"] == (owner == "all" ? "all" : "root"))
+    // 1.4 takes the first one in the file.
+    #expect(try await new.bind("/a", client(groups: groups))["owner"] == owner)
+  }
+}
+
+@Test func editsAreServed() async throws {
+  let repository = try CfgRepository(["f/one/one": "first\n"], on: try EventLoop())
+  #expect(await repository.text("/f/one") == "first\n")
+  repository.write("changed\n", "f/one/one")
+  #expect(await repository.text("/f/one") == "changed\n")
+  repository.write("host\n", "f/one/one.H_one.example.com")
+  #expect(await repository.text("/f/one") == "host\n")
+  repository.delete("f/one/one.H_one.example.com")
+  #expect(await repository.text("/f/one") == "changed\n")
+  repository.write("<FileInfo><Info mode='0601'/></FileInfo>", "f/one/info.xml")
+  #expect(try await repository.bind("/f/one")["mode"] == "0601")
+  repository.write("<FileInfo><Info mode='0602'", "f/one/info.xml")
+  #expect(try await repository.bind("/f/one")["mode"] == "0601")
+  repository.delete("f/one/info.xml")
+  #expect(try await repository.bind("/f/one")["mode"] == "644")
+  repository.delete("f/one/one")
+  #expect(await repository.text("/f/one").hasPrefix("failed: No matching entries"))
+  repository.write("back\n", "f/one/one")
+  #expect(await repository.text("/f/one") == "back\n")
+  repository.delete("f/one/one")
+  repository.delete("f/one")
+  #expect(repository.cfg.binder(tag: "Path", name: "/f/one") == nil)
+  repository.write("new\n", "g/two/two")
+  #expect(await repository.text("/g/two") == "new\n")
+}
+
+@Test func handlersThatAreNotListedAreNotKnown() async throws {
+  let repository = try CfgRepository(
+    [
+      "a/a": "a", "a/:test": "no program", "a/a.H_x.genshi": "template",
+      "a/info.xml": "<FileInfo><Info mode='0600'/></FileInfo>",
+    ],
+    conf: "[cfg]\nhandlers = CfgPlaintextGenerator, Bcfg2.Server.Plugins.Cfg.CfgInfoXML, CfgNoSuch\n",
+    on: try EventLoop())
+  #expect(await repository.text("/a") == "a")
+  #expect(await repository.text("/a", client("x.genshi")) == "template")
+  #expect(try await repository.bind("/a")["mode"] == "0600")
+}
+
+@Test func changedSettingsReadTheFilesAgain() async throws {
+  let repository = try CfgRepository(
+    ["a/a": "a\n", "a/a.G10_web.cat": "+b\n", "a/:info": "mode: 0600\n"], on: try EventLoop())
+  try repository.write(bytes: [0xE9], "l/l")
+  #expect(await repository.text("/l").hasPrefix("failed: Failed to decode /l"))
+  #expect(try await repository.bind("/a")["mode"] == "644")
+  var settings = repository.core.settings
+  settings.encoding = "ISO-8859-1"
+  settings.compatibility = .bcfg213
+  repository.core.settingsChanged(settings)
+  #expect(await repository.text("/l") == "é")
+  #expect(try await repository.bind("/a")["mode"] == "0600")
+  #expect(await repository.text("/a", client(groups: ["web"])) == "a\nb\n")
+}
+
+@Test func fileOverTheLimitFailsItsEntryAlone() async throws {
+  let repository = try CfgRepository(
+    ["a/a": "12345678", "b/b": "123456789"], conf: "[cfg]\nmax_file_size = 8\n", on: try EventLoop())
+  #expect(await repository.text("/a") == "12345678")
+  #expect(await repository.text("/b").hasSuffix("is larger than the limit of [cfg] max_file_size, 8 bytes"))
+  repository.write("short", "b/b")
+  #expect(await repository.text("/b") == "short")
+}
+
+@Test func pulledVersionBecomesAFile() async throws {
+  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    let repository = try CfgRepository(["a/a": "plain"], on: loop)
+    let entry = Element("Path", ["name": "/a"])
+    let choices = try repository.cfg.acceptChoices(entry, client())
+    let folder = repository.directory.file("Cfg/a")
+    #expect(choices == ["\(folder)/a", "\(folder)/a.H_one.example.com"])
+    entry.text = "pulled\n"
+    entry["mode"] = "0600"
+    entry["owner"] = "<&>"
+    try await repository.cfg.acceptPullData(specificTo: choices[1], entry)
+    let bound = try await repository.bind("/a")
+    #expect(bound.text == "pulled\n" && bound["mode"] == "0600" && bound["owner"] == "<&>")
+    #expect(await repository.text("/a", client("two")) == "plain")
+    await #expect(throws: PluginExecutionError.self) {
+      try await repository.cfg.acceptPullData(specificTo: "/etc/passwd", entry)
+    }
+  }
+}

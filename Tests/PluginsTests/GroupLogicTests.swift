@@ -1,0 +1,30 @@
+import Core
+import CoreSupport
+import Support
+import Testing
+import XMLRPC
+
+@Test func leavesAreGroupsAndOthersConditions() async throws {
+  let files = PluginRepository.files([
+    "GroupLogic/groups.xml": """
+    <GroupLogic xmlns:py="http://genshi.edgewall.org/">
+      <Group name="web"><Group name="from-web"/><Group name="red" category="colour"/></Group>
+      <Client name="two.example.com"><Group name="from-two"/></Client>
+    </GroupLogic>
+    """
+  ])
+  try await CoreBench.run(files: files, settings: PluginRepository.settings("GroupLogic")) { bench async throws in
+    let one = try await bench.metadata()
+    #expect(one.groups == ["base", "web", "from-web", "red"] && one.categories == ["colour": "red"])
+    #expect(try await bench.metadata("two.example.com").groups == ["other", "from-two"])
+    bench.edit("GroupLogic/groups.xml", "<GroupLogic><Group name=\"edited\"/></GroupLogic>")
+    #expect(try await bench.metadata("two.example.com").groups == ["other", "edited"])
+    // Without Genshi's namespace it is no template.
+    bench.edit("GroupLogic/groups.xml", "<GroupLogic><Group name=\"${metadata.hostname}\"/></GroupLogic>")
+    #expect(try await bench.metadata("two.example.com").groups == ["other", "${metadata.hostname}"])
+    bench.edit(
+      "GroupLogic/groups.xml",
+      "<GroupLogic xmlns:py=\"http://genshi.edgewall.org/\"><Group name=\"${metadata.hostname}\"/></GroupLogic>")
+    #expect(try await bench.metadata("two.example.com").groups == ["other", "two.example.com"])
+  }
+}

@@ -1,0 +1,23 @@
+import CoreSupport
+import Testing
+import XMLRPC
+
+@Test func memoryIsReported() async throws {
+  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Guppy")) {
+    bench async throws in
+    #expect(try await bench.call("Guppy.Disable") == .nil)
+    #expect(try await bench.call("Guppy.Enable") == .nil)
+    guard case .structure(let figures) = try await bench.call("Guppy.Report") else {
+      Issue.record("no structure")
+      return
+    }
+    for name in ["VmRSS", "Threads", "Descriptors", "CachedMetadata"] {
+      let figure = figures.first { $0.name == name }
+      guard case .int(let value)? = figure?.value else {
+        Issue.record("\(name) is missing")
+        continue
+      }
+      #expect(value > 0 || name == "CachedMetadata", "\(name)")
+    }
+  }
+}

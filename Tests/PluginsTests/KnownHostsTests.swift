@@ -1,0 +1,326 @@
+import Core
+import CoreSupport
+import EventLoop
+import Identity
+import Repository
+import ServerSettings
+import Support
+import Testing
+import XMLRPC
+
+@testable import Plugins
+
+/// A name service that counts what it is asked, and answers some questions when the test says so.
+private final class CountedResolver: AddressResolver {
+  /// Addresses by name, and names by address.
+  var table: [String: [String]] = [:]
+  /// Names that are not answered before `release`.
+  var held: (String) -> Bool = { _ in false }
+  private(set) var asked: [String] = []
+  private(set) var waiting: [(name: String, continuation: CheckedContinuation<Void, Never>)] = []
+
+  func name(of address: String) async -> String? { table[address]?.first }
+
+  func addresses(of name: String) async -> [String] {
+    asked.append(name)
+    if held(name) { await withCheckedContinuation { waiting.append((name, $0)) } }
+    return table[name] ?? []
+  }
+
+  /// Answers what waits.
+  func release() {
+    let ending = waiting
+    waiting = []
+    for (_, continuation) in ending { continuation.resume() }
+  }
+}
+
+@Suite struct KnownHostsTests {
+  private static let path = "/etc/ssh/ssh_known_hosts"
+  private static let groups = """
+    <Groups><Group name="base" profile="true" public="true" default="true"><Bundle name="all"/></Group></Groups>
+    """
+  private static let clients = """
+    <Clients>
+      <Client name="db.example.com" profile="base" address="10.0.0.5"><Alias name="store.example.com"/></Client>
+      <Client name="web.example.com" profile="base"/>
+      <Client name="10.0.0.7" profile="base" address="10.0.0.7" uuid="10.0.0.7"/>
+    </Clients>
+    """
+  private static let files = [
+    "Metadata/clients.xml": clients, "Metadata/groups.xml": groups,
+    "Bundler/all.xml": "<Bundle><Path name=\"\(path)\"/></Bundle>",
+    "SSHbase/ssh_host_rsa_key.pub.H_db.example.com": "ssh-rsa DB",
+    "SSHbase/ssh_host_rsa_key.pub.H_web.example.com": "ssh-rsa WEB",
+    "SSHbase/ssh_host_rsa_key.pub.H_10.0.0.7": "ssh-rsa SEVEN",
+  ]
+
+  private static var settings: Settings {
+    var settings = CoreBench.settings
+    settings.plugins = ["Bundler", "Metadata", "SSHbase"]
+    return settings
+  }
+
+  /// Names by key, of the lines that are for everybody.
+  private func lines(_ bench: CoreBench, of client: ClientName = "db.example.com") async throws -> [String: String] {
+    let text = try #require(try await bench.entry(Self.path, of: client)?.text)
+    var found: [String: String] = [:]
+    for line in text.split(separator: "\n") where !line.hasPrefix("localhost,") {
+      let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
+      found[parts[1]] = parts[0]
+    }
+    return found
+  }
+
+  /// Who knows the common password may register what is free; other hosts' names are not.
+  @Test func aNameOfItsOwnChoiceGivesNobodyTheNameOfAnotherHost() async throws {
+    let hostile: [(name: ClientName, listed: [String])] = [
+      ("10.0.0.5", []), ("10.5", []), ("167772165", []), ("0x0a000005", []), ("::ffff:10.0.0.5", []), ("::5", []),
+      ("0:0:0:0:0:ffff:a00:5", []), ("012.0.0.5", []), ("10.0.0.5.", []), ("10.0.0.99", []), ("db", []),
+      ("db.example.com.", []), ("db.", []), ("store.example.com.", []), ("web.", []), ("localhost", []),
+      ("localhost.", []), ("localhost.localdomain.", []), ("ip6-loopback", []), ("localhost6", []), ("x.localhost", []),
+      ("store", []), ("web", []),
+      ("db.evil.example", ["db.evil.example"]), ("store.evil.example", ["store.evil.example"]),
+      ("web.evil.example", ["web.evil.example"]), ("localhost.evil.example", ["localhost.evil.example"]),
+      ("10.evil.example", ["10.evil.example"]), ("mallory.evil.example", ["mallory", "mallory.evil.example"]),
+      ("loop.evil.example", ["loop", "loop.evil.example"]),
+      ("other.example", ["192.0.2.9", "other", "other.example"]),
+    ]
+    let resolver = CountedResolver()
+    resolver.table = [
+      "mallory.evil.example": ["10.0.0.5", "192.0.2.8"], "10.0.0.5": ["db.example.com"], "192.0.2.8": ["10.0.0.99"],
+      "db": ["10.0.0.5"], "web": ["192.0.2.7"], "web.example.com": ["192.0.2.7"], "192.0.2.7": ["localhost"],
+      "other.example": ["192.0.2.9"],
+      "loop.evil.example": ["127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "::ffff:10.0.0.5"],
+    ]
+    try await CoreBench.run(files: Self.files, resolver: resolver, settings: Self.settings) { bench async throws in
+      let honest = [
+        "ssh-rsa DB": "10.0.0.5,db,db.example.com,store,store.example.com", "ssh-rsa SEVEN": "10.0.0.7",
+        "ssh-rsa WEB": "192.0.2.7,web,web.example.com",
+      ]
+      #expect(try await lines(bench) == honest)
+      for (number, row) in hostile.enumerated() {
+        let caller = Caller(row.name, at: ClientAddress(ip: "10.0.1.\(number)", port: 9), gaveName: true)
+        #expect(try await bench.core.assertProfile(caller, "base") == .bool(true))
+        bench.edit("SSHbase/ssh_host_rsa_key.pub.H_\(row.name)", "ssh-rsa EVIL\(number)")
+        // Its own answer waits for its own names.
+        _ = try await lines(bench, of: row.name)
+      }
+      var found = try await lines(bench)
+      for (key, names) in honest { #expect(found.removeValue(forKey: key) == names, "\(key)") }
+      #expect(found.count == hostile.count)
+      for (number, row) in hostile.enumerated() {
+        let names = try #require(found["ssh-rsa EVIL\(number)"]).split(separator: ",").map(String.init)
+        var expected = ["10.0.1.\(number)"] + row.listed
+        if row.name == "mallory.evil.example" { expected.append("192.0.2.8") }
+        #expect(names == expected.sorted(), "\(row.name)")
+      }
+      // As it is after a restart, when everybody is in clients.xml.
+      try bench.plugin(SSHbasePlugin.self).expireCache(key: nil)
+      #expect(try await lines(bench)["ssh-rsa DB"] == honest["ssh-rsa DB"])
+    }
+  }
+
+  /// Names that nobody knows hold up no answer after a restart either, when they are in clients.xml from the beginning:
+  /// one is asked for at a time, whoever waits for its own first.
+  @Test func namesOfStrangersHoldUpNobodyAfterARestart() async throws {
+    let strangers = (0..<50).map { "<Client name=\"new\($0)\" profile=\"base\" uuid=\"new\($0)\"/>" }.joined()
+    let files = Self.files.merging([
+      "Metadata/clients.xml": Self.clients.replacing("</Clients>", with: "\(strangers)</Clients>")
+    ]) { $1 }
+    let resolver = CountedResolver()
+    resolver.held = { $0.hasPrefix("new") }
+    try await CoreBench.run(files: files, resolver: resolver, settings: Self.settings) { bench async throws in
+      #expect(try await lines(bench)["ssh-rsa DB"] == "10.0.0.5,db,db.example.com,store,store.example.com")
+      let others = ["db.example.com", "store.example.com", "web.example.com"]
+      while resolver.asked.count < 4 { await Task.yield() }
+      #expect(Set(resolver.asked) == Set(others + ["new0"]) && resolver.waiting.count == 1)
+      // Who asks itself is the next one.
+      let own = Task { try await lines(bench, of: "new40") }
+      for _ in 0..<100 { await Task.yield() }
+      resolver.release()
+      while resolver.waiting.isEmpty { await Task.yield() }
+      #expect(resolver.asked.count == 5 && resolver.asked.last == "new40")
+      resolver.held = { _ in false }
+      resolver.release()
+      _ = try await own.value
+      // All are asked for in the end.
+      while resolver.asked.count < 53 { await Task.yield() }
+      _ = try await lines(bench, of: ClientName(stringLiteral: resolver.asked[52]))
+    }
+  }
+
+  /// A new name costs one look-up, and whoever is not it does not wait for that.
+  @Test func namesOfStrangersHoldUpNobody() async throws {
+    let resolver = CountedResolver()
+    resolver.held = { $0.hasPrefix("new") }
+    resolver.table = ["web.example.com": ["192.0.2.7"]]
+    try await CoreBench.run(files: Self.files, resolver: resolver, settings: Self.settings) { bench async throws in
+      #expect(try await lines(bench).count == 3)
+      // A number that has registered itself is not looked up.
+      #expect(resolver.asked.sorted() == ["db.example.com", "store.example.com", "web.example.com"])
+      for number in 0..<50 {
+        _ = try await bench.core.assertProfile(Caller("new\(number)", ip: "10.0.1.\(number)"), "base")
+        bench.edit("SSHbase/ssh_host_rsa_key.pub.H_new\(number)", "ssh-rsa NEW\(number)")
+      }
+      for client: ClientName in ["db.example.com", "web.example.com"] {
+        let found = try await lines(bench, of: client)
+        #expect(found["ssh-rsa WEB"] == "192.0.2.7,web,web.example.com" && found["ssh-rsa NEW7"] == "new7")
+      }
+      while resolver.waiting.isEmpty { await Task.yield() }
+      #expect(resolver.asked.count == 4 && resolver.waiting.count == 1)
+      for number in 0..<50 {
+        resolver.table["new\(number)"] = number < 25 ? ["192.0.3.\(number)"] : []
+        while resolver.waiting.isEmpty { await Task.yield() }
+        resolver.release()
+      }
+      while try await lines(bench)["ssh-rsa NEW24"] != "192.0.3.24,new24" { await Task.yield() }
+      // Each was asked for once, and what was not found is not asked for again.
+      for _ in 0..<3 { _ = try await lines(bench) }
+      #expect(resolver.asked.count == 53 && Set(resolver.asked).count == 53)
+      // An administrator's record is waited for: its line is whole when it is first sent.
+      resolver.held = { _ in false }
+      resolver.table["late.example.com"] = ["192.0.2.20"]
+      bench.edit("SSHbase/ssh_host_rsa_key.pub.H_late.example.com", "ssh-rsa LATE")
+      let clients = try bench.text("Metadata/clients.xml")
+      bench.edit(
+        "Metadata/clients.xml",
+        clients.replacing(
+          "</Clients>", with: "<Client name=\"late.example.com\" profile=\"base\" address=\"10.0.0.20\"/></Clients>"))
+      #expect(try await lines(bench)["ssh-rsa LATE"] == "10.0.0.20,192.0.2.20,late,late.example.com")
+      #expect(resolver.asked.count == 54)
+    }
+  }
+
+  /// A client whose metadata cannot be built, and one that is gone, cost their own lines.
+  @Test func aKeyOfAGroupHasItsMembers() async throws {
+    let files = Self.files.merging([
+      "Metadata/groups.xml": """
+      <Groups><Group name="base" profile="true" public="true" default="true"><Bundle name="all"/></Group>
+      <Client name="db.example.com"><Group name="red"/></Client><Client name="new"><Group name="red"/></Client></Groups>
+      """, "SSHbase/ssh_host_rsa_key.pub.G10_red": "ssh-rsa RED", "SSHbase/ssh_host_rsa_key.pub.G10_blue": "ssh-rsa B",
+    ]) { $1 }
+    try await CoreBench.run(files: files, settings: Self.settings) { bench async throws in
+      let db = "10.0.0.5,db,db.example.com,store,store.example.com"
+      #expect(try await lines(bench)["ssh-rsa RED"] == db)
+      _ = try await bench.core.assertProfile(Caller("new", ip: "10.0.1.1"), "base")
+      #expect(try await lines(bench)["ssh-rsa RED"] == "\(db),new")
+      try await bench.plugin(MetadataPlugin.self).removeClient("new")
+      let found = try await lines(bench)
+      #expect(found["ssh-rsa RED"] == db && found["ssh-rsa B"] == nil)
+    }
+  }
+
+  @Test func aNameHasOneOwnerAmongThoseWhoRegisteredThemselves() {
+    var hosts = HostNames()
+    func names(_ client: ClientName) -> String { hosts.names(of: client) { _ in }.joined(separator: ",") }
+    func own(_ name: ClientName) -> KnownClient { KnownClient(name, isSelfRegistered: true) }
+    hosts.set(own("www.b"), order: 2, lookedUp: ["192.0.2.1"])
+    hosts.set(own("www.c"), order: 3, lookedUp: ["192.0.2.1", "x.a"])
+    #expect(names("www.b") == "192.0.2.1,www,www.b" && names("www.c") == "www.c,x.a")
+    // The first one in clients.xml is the owner, whenever it is taken in; what is looked up counts least.
+    hosts.set(own("www.a"), order: 1, lookedUp: [])
+    hosts.set(own("x.a"), order: 4, lookedUp: [])
+    #expect(names("www.a") == "www,www.a" && names("www.b") == "192.0.2.1,www.b")
+    #expect(names("x.a") == "x,x.a" && names("www.c") == "www.c")
+    // Records of the administrator share, and the others have what is left.
+    hosts.set(KnownClient("www.d"), order: 5, lookedUp: ["192.0.2.1"])
+    hosts.set(KnownClient("www.e", addresses: ["192.0.2.1"]), order: 6, lookedUp: ["localhost"])
+    #expect(names("www.d") == "192.0.2.1,www,www.d" && names("www.e") == "192.0.2.1,localhost,www,www.e")
+    #expect(names("www.a") == "www.a" && names("www.b") == "www.b")
+    // With them gone the first one has it again, with that one gone the next.
+    hosts.remove("www.d")
+    #expect(names("www.a") == "www.a")
+    hosts.remove("www.e")
+    #expect(names("www.a") == "www,www.a" && names("www.b") == "192.0.2.1,www.b")
+    hosts.remove("www.a")
+    #expect(names("www.b") == "192.0.2.1,www,www.b" && names("www.a") == "")
+  }
+
+  /// Nobody gets a certificate for another client's name, which all that trust the authority would believe.
+  @Test func noCertificateVouchesForTheNameOfAnotherHost() async throws {
+    let (db, web) = (KnownClient("db.example.com", aliases: ["mail.example.com"]), own("web.example.com"))
+    let table: [(client: KnownClient, isOwn: Bool)] = [
+      (own("db"), false), (own("mail"), false), (own("web"), false), (own("db.evil.example"), true), (own("x"), true),
+      (own("db."), false), (own("db.example.com."), false), (own("mail.example.com."), false),
+      (own("web.example.com."), false),
+      (own("10.0.0.5."), false), (own("::ffff:a00:5"), false), (own("db.example.org"), true),
+      (KnownClient("0:0::ffff:a00:5", addresses: ["10.0.0.5"], isSelfRegistered: true), true),
+      (own("10.0.0.5"), false), (own("10.5"), false), (KnownClient("db"), true), (KnownClient("10.0.0.5"), true),
+      (KnownClient("10.0.0.5", addresses: ["10.0.0.5"], isSelfRegistered: true), true),
+    ]
+    for (client, isOwn) in table {
+      #expect(HostNames.isOwn(client.name, among: [db, web, client]) == isOwn, "\(client)")
+      #expect(HostNames.isOwn("db.example.com", among: [client, db]) && HostNames.isOwn("unknown", among: [db]))
+    }
+    // The first of two that registered themselves has the name.
+    #expect(HostNames.isOwn("web", among: [own("web"), web]))
+
+    var settings = try Settings(INIFile(bytes: Array("[sslca_default]\nroot_ca = no\n".utf8), path: "test.conf"))
+    settings.plugins = ["Bundler", "Cfg", "Metadata", "SSLCA"]
+    settings.password = "foobat"
+    let files = Self.files.merging([
+      "Bundler/all.xml": "<Bundle><Path name='/c'/><Path name='/d'/></Bundle>",
+      "SSLCA/k/k": "x", "SSLCA/k/key.xml": "<KeyInfo><Key/></KeyInfo>",
+      "SSLCA/c/cert.xml":
+        "<CertInfo><Cert key='/k' ca='default'/></CertInfo>",
+      "Cfg/d/sslcert.xml": "<CertInfo><Cert key='/l' ca='default'/></CertInfo>",
+    ]) { $1 }
+    try await CoreBench.run(files: files, settings: settings) { bench async throws in
+      for client: ClientName in ["db", "fresh"] {
+        _ = try await bench.core.assertProfile(Caller(client), "base")
+        let failures = try await bench.configuration(of: client).children.flatMap(\.children).map {
+          $0["failure"] ?? ""
+        }
+        #expect(failures.count { $0.contains("registered itself under a name of another") } == (client == "db" ? 2 : 0))
+      }
+      #expect(bench.repository.names(in: "SSLCA/c") == ["cert.xml"])
+    }
+  }
+
+  private func own(_ name: ClientName) -> KnownClient { KnownClient(name, isSelfRegistered: true) }
+
+  /// Keys that are made for one client do not make the others' kept answers worthless.
+  @Test func aKeyThatIsMadeConcernsItsClientAlone() async throws {
+    let files = Self.files.merging([
+      "Bundler/all.xml": "<Bundle><Path name='/etc/ssh/ssh_host_ed25519_key'/></Bundle>"
+    ]) { $1 }
+    try await CoreBench.run(files: files, settings: Self.settings) { bench async throws in
+      _ = try await bench.configuration(of: "db.example.com")
+      bench.monitor.processPending()
+      let generation = bench.core.generation(of: "db.example.com")
+      for number in 0..<3 {
+        _ = try await bench.configuration(of: "new\(number)")
+        bench.monitor.processPending()
+        #expect(fileExists(bench.repository.file("SSHbase/ssh_host_ed25519_key.H_new\(number)")))
+      }
+      #expect(bench.core.generation(of: "db.example.com") == generation)
+      bench.edit("SSHbase/ssh_host_ed25519_key.pub.H_new1", "ssh-ed25519 EDITED\n")
+      #expect(bench.core.generation(of: "db.example.com") != generation)
+    }
+  }
+
+  /// What the server writes for a client that registers itself is told from what an administrator writes.
+  @Test func recordsTellWhoMadeThem() async throws {
+    let clients = """
+      <Clients><Client name="a" profile="base"/><Client name="b" profile="base" uuid="b" address="10.0.0.1"/>
+      <Client name="C" profile="base" uuid="C" address="10.0.0.3" version="1.4"/>
+      <Client name="d" profile="base" address="10.0.0.2"/><Client name="e" profile="base" uuid="other"/>
+      <Client name="f" profile="base" password="x"/><Client name="g" profile="base" auth="cert"/>
+      <Client name="h" profile="base" secure="true"/><Client name="i" profile="base" location="floating"/>
+      <Client name="j" profile="base"><Alias name="k"/></Client><Client name="l" profile="base" uuid="l"/></Clients>
+      """
+    try await CoreBench.run(files: Self.files.merging(["Metadata/clients.xml": clients]) { $1 }) { bench async throws in
+      let known = await bench.core.metadata.listKnownClients()
+      // The last one may have come from an address that is another client's.
+      #expect(known.filter(\.isSelfRegistered).map(\.name) == ["a", "b", "c", "l"])
+      let caller = Caller("m", at: ClientAddress(ip: "10.0.0.4", port: 9), gaveName: true)
+      _ = try await bench.core.assertProfile(caller, "base")
+      _ = try await bench.core.buildMetadata("n")
+      _ = try await bench.core.declareVersion(Caller("n"), "1.4.0")
+      let new = await bench.core.metadata.listKnownClients().suffix(2)
+      #expect(new.map(\.name) == ["m", "n"] && new.allSatisfy { $0.isSelfRegistered })
+      #expect(new.first?.addresses == ["10.0.0.4"])
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import Core
+import CoreSupport
+import Formats
+import Plugins
+import Repository
+import ServerSettings
+import Support
+import Testing
+import XMLRPC
+
+@Suite struct PropertiesTests {
+  private static let files = [
+    "Metadata/groups.xml": "<Groups><Group name=\"web\" profile=\"true\"/></Groups>",
+    "Metadata/clients.xml": "<Clients><Client name=\"one\" profile=\"web\"/></Clients>",
+    "Properties/a.xml": "<P><x/><Group name=\"web\"><y/></Group><Group name=\"db\"><z/></Group></P>",
+    "Properties/b.xml": "<P automatch=\"TRUE\"><Group name=\"web\"><y/></Group></P>",
+    "Properties/c.json": "{\"a\": [1, 2.5, null]}",
+    "Properties/d.yaml": "a: 1\n",
+    "Properties/a.xsd": "<schema/>",
+  ]
+  private static var settings: Settings {
+    var settings = CoreBench.settings
+    settings.plugins = ["Metadata", "Properties"]
+    return settings
+  }
+
+  private func tags(_ bench: CoreBench, _ name: String) async throws -> [String] {
+    let metadata = try await bench.core.buildMetadata("one")
+    guard case .xml(let xml)? = (metadata[connector: "Properties"] as? PropertiesData)?[name] else { return [] }
+    return xml.element(for: metadata).children.map(\.tag)
+  }
+
+  @Test func filesAreDataOfTheClient() async throws {
+    try await CoreBench.run(files: Self.files, settings: Self.settings) { (bench: CoreBench) async throws in
+      #expect(try await tags(bench, "a.xml") == ["x", "Group", "Group"])
+      #expect(try await tags(bench, "b.xml") == ["y"])
+      let data = try await bench.core.buildMetadata("one")[connector: "Properties"] as? PropertiesData
+      #expect(data?.files.keys.sorted() == ["a.xml", "b.xml", "c.json", "d.yaml"])
+      guard case .json(let json)? = data?["c.json"], case .yaml(let yaml)? = data?["d.yaml"] else {
+        Issue.record("no JSON or YAML")
+        return
+      }
+      #expect(json["a"] == .array([.integer(1), .number(2.5), .null]))
+      #expect(yaml == "a: 1\n")
+    }
+  }
+
+  @Test func automatchIsTheDefaultWhereItIsSet() async throws {
+    var settings = Self.settings
+    settings.propertiesAutomatch = true
+    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
+      #expect(try await tags(bench, "a.xml") == ["x", "y"])
+    }
+  }
+
+  @Test func brokenFilesKeepTheLastGoodVersion() async throws {
+    try await CoreBench.run(files: Self.files, settings: Self.settings) { (bench: CoreBench) async throws in
+      bench.edit("Properties/b.xml", "<P")
+      bench.edit("Properties/c.json", "{\"a\": ")
+      bench.edit("Properties/d.yaml", "a: [1\n")
+      #expect(try await tags(bench, "b.xml") == ["y"])
+      bench.edit("Properties/b.xml", "<P><n/></P>")
+      #expect(try await tags(bench, "b.xml") == ["n"])
+      let data = try await bench.core.buildMetadata("one")[connector: "Properties"] as? PropertiesData
+      guard case .json? = data?["c.json"], case .yaml(let yaml)? = data?["d.yaml"] else {
+        Issue.record("no JSON or YAML")
+        return
+      }
+      #expect(yaml == "a: 1\n")
+    }
+  }
+
+  @Test func writesGoToTheFileWhereTheyAreEnabled() async throws {
+    try await CoreBench.run(files: Self.files, settings: Self.settings) { (bench: CoreBench) async throws in
+      let root = Element("P", ["a": "1"])
+      root.append("new")
+      try await bench.plugin(PropertiesPlugin.self).write(root, to: "a.xml")
+      bench.monitor.processPending()
+      #expect(try await tags(bench, "a.xml") == ["new"])
+      await #expect(throws: PluginExecutionError.self) {
+        try await bench.plugin(PropertiesPlugin.self).write(root, to: "../Metadata/clients.xml")
+      }
+    }
+    var settings = Self.settings
+    settings.propertiesWritesEnabled = false
+    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
+      await #expect(throws: PluginExecutionError.self) {
+        try await bench.plugin(PropertiesPlugin.self).write(Element("P"), to: "a.xml")
+      }
+    }
+  }
+
+  @Test func encryptedElementsAreReadWithTheirPassphrase() async throws {
+    var settings = Self.settings
+    settings.passphrases = ["one": "sesame"]
+    let crypted = String(
+      decoding: try Encryption(passphrases: ["one": "sesame"]).encrypt(Array("secret".utf8), with: "sesame"),
+      as: UTF8.self)
+    var files = Self.files
+    files["Properties/e.xml"] = "<P><pw encrypted=\"one\">\(crypted)</pw></P>"
+    try await CoreBench.run(files: files, settings: settings) { (bench: CoreBench) async throws in
+      let metadata = try await bench.core.buildMetadata("one")
+      let data = metadata[connector: "Properties"] as? PropertiesData
+      guard case .xml(let property)? = data?["e.xml"] else {
+        Issue.record("no e.xml")
+        return
+      }
+      #expect(property.element(for: metadata).firstChild(tagged: "pw")?.text == "secret")
+    }
+  }
+
+  @Test func textsThatAreJSON() throws {
+    let cases: [(String, JSONValue)] = [
+      ("null", .null), (" true\n", .boolean(true)), ("-0", .integer(0)), ("12", .integer(12)), ("1e2", .number(100)),
+      ("123456789012345678901", .number(123_456_789_012_345_683_968)), ("-Infinity", .number(-.infinity)),
+      ("\"a\\n\\u00e9\\ud83d\\ude00/\\/\"", .string("a\né😀//")), ("[]", .array([])), ("{}", .object([])),
+      ("[[1],{\"a\":false}]", .array([.array([.integer(1)]), .object([.init("a", .boolean(false))])])),
+    ]
+    for (text, value) in cases { #expect(try JSONValue(json: text) == value, "\(text)") }
+    #expect(try JSONValue(json: "{\"a\":1,\"a\":2}")["a"] == .integer(2))
+  }
+
+  @Test func textsThatAreNot() {
+    let deep = String(repeating: "[", count: 100_000)
+    for text in [
+      "", "nul", "01", "1.", "+1", "'a'", "\"a", "\"\\x\"", "\"\n\"", "[1,]", "{\"a\"}", "{a:1}", "1 2",
+      "\"\\u+123\"", "-", deep,
+    ] {
+      #expect(throws: JSONError.self, "\(text.prefix(20))") { try JSONValue(json: text) }
+    }
+    let error = #expect(throws: JSONError.self) { try JSONValue(json: "[\n1\n2]") }
+    #expect(error?.description.contains("line 3") == true, "\(String(describing: error))")
+  }
+}

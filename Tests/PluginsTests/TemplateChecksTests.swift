@@ -1,0 +1,83 @@
+import CoreSupport
+import EventLoop
+import Plugins
+import Support
+import Testing
+
+@testable import Core
+
+/// Templates that are loaded when they are read.
+@Suite(.serialized) struct TemplateChecksTests {
+  /// As the parent of the multiprocessing core.
+  private final class Parent: ServerCore {
+    override var leavesRendering: Bool { true }
+  }
+
+  @Test func whatIsWrongWithAnEditIsLoggedBeforeAnybodyAsks() async throws {
+    let templates = ["a": "first\n", "c.cheetah": "x\n", "j.jinja2": "x\n", "good": "x\n"]
+    try await TemplateBench.run(templates) { bench async throws in
+      let log = CapturedLines(bench.core)
+      let checks = bench.core.templates.checks
+      checks.gather()
+      bench.edit("Cfg/a/a.genshi", "one\n{% python\nx = = 1\n%}\n")
+      bench.edit("Cfg/c/c.cheetah", "a\n#if 1\n")
+      bench.edit("Cfg/j/j.jinja2", "a\n{{ a b }}\n")
+      bench.edit("Cfg/good/good.genshi", "${undefined}\n")
+      bench.edit(
+        "Bundler/b.xml", "<Bundle xmlns:py='http://genshi.edgewall.org/'>\n<P py:if='1 +' name='a'/>\n</Bundle>")
+      let loaded = await checks.load(except: [])
+      #expect(loaded.count == 5)
+      let lines = log.lines.filter { $0.contains("Failed to load template") }
+        .map { $0.replacing(bench.repository.path + "/", with: "") }.sorted()
+      #expect(
+        lines == [
+          "error Bundler/b.xml: Failed to load template: TemplateSyntaxError: invalid syntax in expression \"1 +\" of "
+            + "\"if\" directive (Bundler/b.xml, line 2)",
+          "error Cfg/a/a.genshi: Failed to load template: invalid syntax (Cfg/a/a.genshi, line 3)",
+          "error Cfg/c/c.cheetah: Failed to load template: Some #directives are missing their corresponding #end ___ tag: "
+            + "if (Cfg/c/c.cheetah, line 2)",
+          "error Cfg/j/j.jinja2: Failed to load template: expected token 'end of print statement', got 'b' "
+            + "(Cfg/j/j.jinja2, line 2)",
+        ])
+      // Nothing was rendered, and a request finds the last good version, without a word.
+      #expect(bench.core.templates.counters == nil)
+      #expect(try await bench.rendered("/a") == "first\n")
+      #expect(log.lines.filter { $0.contains("a.genshi: Failed to load template") }.count == 1)
+    }
+  }
+
+  @Test func aMissingLibraryIsToldOfOnce() async throws {
+    let wrapper = TemporaryDirectory()
+    let python = wrapper.write("#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n", to: "python", mode: 0o755)
+    try await TemplateBench.run(["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") { bench async throws in
+      let log = CapturedLines(bench.core)
+      bench.core.templates.checks.gather()
+      bench.edit("Cfg/a/a.genshi", "y")
+      bench.edit("Cfg/b/b.genshi", "y")
+      _ = await bench.core.templates.checks.load(except: [])
+      let lines = log.lines.filter { $0.hasPrefix("warning ") }
+      #expect(lines.count == 1)
+      #expect(lines.first?.contains("Genshi is not available: install the package python3-genshi for") == true)
+    }
+  }
+
+  @Test func aServerLoadsWhatItFindsAndWhatIsEdited() async throws {
+    try await TemplateBench.run(["a": "x = $\u{7B}\n"]) { bench async throws in
+      let core = Parent(
+        settings: bench.core.settings, loop: bench.core.loop, fileMonitor: bench.monitor,
+        resolver: FixedResolver([:]), registry: .standard)
+      let log = CapturedLines(core)
+      try await core.run()
+      func wait(for text: String) async {
+        while !log.lines.contains(where: { $0.contains(text) }) { await Task.yield() }
+      }
+      await wait(for: "a.genshi: Failed to load template: ")
+      bench.edit("Cfg/a/a.genshi", "a\n\n${1 +}\n")
+      await wait(
+        for: "a.genshi: Failed to load template: invalid syntax (\(bench.repository.path)/Cfg/a/a.genshi, line 3)")
+      // Nothing is rendered here: no process stays.
+      while !core.templates.processIDs.isEmpty { await Task.yield() }
+      core.shutdown()
+    }
+  }
+}

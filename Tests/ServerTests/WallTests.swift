@@ -1,0 +1,207 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+/// The house's inner walls: which module may know which, and which folder does. Docs: INTERNALS.md, "The modules".
+@Suite struct WallTests {
+  /// What each module may import of the others. The compiler holds each file to Package.swift, this test Package.swift.
+  static let mayImport: [String: Set<String>] = [
+    "EventLoop": [],
+    "XMLRPC": [],
+    "Formats": ["XMLRPC"],
+    "Identity": ["EventLoop", "XMLRPC"],
+    "Repository": ["EventLoop", "XMLRPC", "Formats"],
+    "ServerSettings": ["EventLoop", "XMLRPC", "Formats"],
+    "Templates": ["EventLoop", "XMLRPC"],
+    "Network": ["EventLoop", "XMLRPC", "Identity", "ServerSettings"],
+    "Core": ["EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates"],
+    "Plugins": ["EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core"],
+    "Server": [
+      "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Network", "Core",
+      "Plugins",
+    ],
+    "bcfg2-server": ["EventLoop", "ServerSettings", "Server"],
+  ]
+
+  /// Folders of one module that know each other, as one group each. A new circle is a mistake, or belongs here with a
+  /// reason.
+  static let circles: Set<Set<String>> = [
+    // The loop has a queue of children and a writer of files, which run on the loop.
+    ["EventLoop/Files", "EventLoop/Loop", "EventLoop/Processes"],
+    // A plugin is given the core, the core calls plugins, and asks what is in the kit to render templates.
+    ["Core/Build", "Core/Cache", "Core/Plugin", "Core/PluginKit", "Core/Templates"],
+  ]
+
+  @Test func modulesImportWhatTheyMay() throws {
+    for source in try Source.all {
+      let module = source.module
+      let allowed = try #require(Self.mayImport[module], "\(source.path)")
+      let wrong = source.imports.filter { Self.mayImport[$0] != nil && !allowed.contains($0) }
+      #expect(wrong.isEmpty, "\(source.path)")
+    }
+  }
+
+  @Test func foldersHaveNoNewCircles() throws {
+    let references = try References(Source.all)
+    print(references.matrix)
+    #expect(references.circles == Self.circles)
+  }
+
+  @Test func noPluginKnowsAnother() throws {
+    let references = try References(Source.all)
+    for (from, targets) in references.table where from.hasPrefix("Plugins/") && from != "Plugins/StandardPlugins" {
+      let others = targets.keys.filter { $0.hasPrefix("Plugins/") && $0 != from }
+      #expect(others.isEmpty, "\(from)")
+    }
+  }
+}
+
+/// A file of Sources.
+private struct Source {
+  /// Below Sources.
+  let path: String
+  let text: [UInt8]
+
+  var module: String { String(path.prefix { $0 != "/" }) }
+
+  /// `Module/Folder`; for a plugin of one file its name.
+  var folder: String {
+    let parts = path.split(separator: "/")
+    if parts.count == 2, parts[0] == "Plugins" { return "Plugins/\(parts[1].dropLast(6))" }
+    return parts.dropLast().joined(separator: "/")
+  }
+
+  /// Modules that the file imports.
+  var imports: [String] {
+    lines.compactMap { line in
+      let words = line.split(separator: " ")
+      guard let place = words.firstIndex(of: "import"), place + 1 < words.count else { return nil }
+      return words[..<place].allSatisfy { $0.hasPrefix("@") || $0 == "public" || $0 == "package" }
+        ? String(words[place + 1]) : nil
+    }
+  }
+
+  private var lines: [Substring] { String(decoding: text, as: UTF8.self).split(separator: "\n") }
+
+  /// Names of the types that the file declares for others, nested ones left out.
+  var types: [String] {
+    lines.compactMap { line in
+      guard let first = line.first, first.isLetter || first == "@", !line.hasPrefix("private ") else { return nil }
+      return Self.declared(line)
+    }
+  }
+
+  /// Names that mean something else in this file: nested types, generic parameters.
+  private var ownNames: Set<String> {
+    var found: Set<String> = []
+    for line in lines where Self.declared(line) != nil || line.contains("func ") {
+      if line.first == " ", let name = Self.declared(line) { found.insert(name) }
+      for part in line.split(separator: "<").dropFirst() {
+        let parameters = part.prefix { $0 != ">" && $0 != "(" }
+        for parameter in parameters.split(separator: ",") {
+          found.insert(String(parameter.drop { $0 == " " }.prefix { $0.isLetter || $0.isNumber }))
+        }
+      }
+    }
+    return found
+  }
+
+  /// The name of the type that a line declares.
+  private static func declared(_ line: Substring) -> String? {
+    let kinds: Set<Substring> = ["class", "struct", "enum", "protocol", "typealias"]
+    let words = line.split(separator: " ")
+    if words.first?.hasPrefix("//") ?? true { return nil }
+    guard let place = words.firstIndex(where: kinds.contains), place + 1 < words.count else { return nil }
+    let name = words[place + 1].prefix { $0.isLetter || $0.isNumber }
+    return name.first?.isUppercase == true ? String(name) : nil
+  }
+
+  /// Words of the code that begin with a capital letter, without those of comments, texts, and members' names.
+  var capitalWords: Set<String> {
+    var found: Set<String> = []
+    for line in lines {
+      let code = line.drop { $0 == " " }
+      if code.hasPrefix("//") { continue }
+      for (index, part) in code.split(separator: "\"", omittingEmptySubsequences: false).enumerated()
+      where index.isMultiple(of: 2) {
+        for word in part.split(whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "_" && $0 != "." }) {
+          if word.first?.isUppercase == true { found.insert(String(word.prefix { $0 != "." })) }
+        }
+      }
+    }
+    return found.subtracting(ownNames)
+  }
+
+  static var all: [Source] {
+    get throws { try below("") }
+  }
+
+  private static func below(_ folder: String) throws -> [Source] {
+    guard let directory = opendir("\(Project.root)/Sources\(folder)") else { return [] }
+    defer { closedir(directory) }
+    var found: [Source] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name.hasPrefix(".") { continue }
+      let path = "\(folder)/\(name)"
+      if name.hasSuffix(".swift") {
+        let text = try AtomicFile.readFile("\(Project.root)/Sources\(path)", limitBytes: 1 << 20)
+        found.append(Source(path: String(path.dropFirst()), text: text))
+      } else {
+        found += try below(path)
+      }
+    }
+    return found
+  }
+}
+
+/// Which folder names types of which other folder, and how many.
+private struct References {
+  var table: [String: [String: Int]] = [:]
+
+  init(_ sources: [Source]) {
+    var home: [String: String] = [:]
+    var twice: Set<String> = []
+    for source in sources {
+      for name in source.types where home.updateValue(source.folder, forKey: name) != nil { twice.insert(name) }
+    }
+    for source in sources {
+      let known = source.imports + [source.module]
+      for word in source.capitalWords where !twice.contains(word) {
+        guard let target = home[word], target != source.folder, known.contains(where: { module(target) == $0 })
+        else { continue }
+        table[source.folder, default: [:]][target, default: 0] += 1
+      }
+    }
+  }
+
+  private func module(_ folder: String) -> String { String(folder.prefix { $0 != "/" }) }
+
+  /// One line a folder: what it knows, with the number of names.
+  var matrix: String {
+    table.sorted { $0.key < $1.key }.map { from, targets in
+      "\(from): " + targets.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    }.joined(separator: "\n")
+  }
+
+  /// Folders that reach each other.
+  var circles: Set<Set<String>> {
+    var reach: [String: Set<String>] = [:]
+    for folder in table.keys {
+      var seen: Set<String> = []
+      var waiting = Array(table[folder, default: [:]].keys)
+      while let next = waiting.popLast() {
+        if seen.insert(next).inserted { waiting += table[next, default: [:]].keys }
+      }
+      reach[folder] = seen
+    }
+    var found: Set<Set<String>> = []
+    for (folder, seen) in reach where seen.contains(folder) {
+      found.insert(seen.filter { reach[$0]?.contains(folder) ?? false })
+    }
+    return found
+  }
+}
