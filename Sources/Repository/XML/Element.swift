@@ -4,20 +4,17 @@ import XMLRPC
 ///
 /// What lxml's `_Element` is to a Bcfg2 plugin: mutable, shared by reference, children in document order. Comments and
 /// processing instructions are not kept, but for the fact that there are some, nor is text that follows a child (no client reads it).
-///
-/// Its fields are read and written for each entry of each configuration, by whole statements of one thread. So Swift's
-/// check at run time that no two accesses of a field overlap, a tenth of the price of a configuration, is off.
 public final class Element {
   /// The tag; without namespace for Bcfg2's own elements, `{uri}local` for others.
-  @exclusivity(unchecked) public var tag: String
+  public var tag: String
   /// Attributes in document order.
-  @exclusivity(unchecked) public var attributes: Attributes
+  public var attributes: Attributes
   /// The text before the first child.
-  @exclusivity(unchecked) public var content: Content
+  public var content: Content
   /// Child elements in document order.
-  @exclusivity(unchecked) public var children: [Element]
+  public var children: [Element]
   /// True where a comment or a processing instruction was read directly below the element.
-  @exclusivity(unchecked) public internal(set) var hasComments = false
+  public internal(set) var hasComments = false
   /// Where the element was read: the line in its file, 0 for an element that was made.
   public let line: Int32
 
