@@ -27,7 +27,10 @@ let fuzzTargets: [Target] =
   ? [
     .executableTarget(
       name: "ServerFuzz",
-      dependencies: [],
+      dependencies: [
+        "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core", "Plugins", "Server",
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
       path: "Tests/Fuzz/Server", swiftSettings: onLoop,
       linkerSettings: [.unsafeFlags([Context.environment["BCFG2_FUZZ"] ?? "", "-lstdc++"])])
   ] : []

@@ -1,3 +1,6 @@
+@testable import ServerSettings
+@testable import XMLRPC
+
 /// Reads the bytes as bcfg2.conf and types every value: no trap, and an error names the file.
 func fuzzConfiguration(_ bytes: [UInt8]) {
   let file: INIFile

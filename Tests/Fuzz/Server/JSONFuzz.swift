@@ -1,3 +1,6 @@
+@testable import Formats
+@testable import XMLRPC
+
 /// Reads the bytes as JSON: no trap, and what a value holds is within what was charged for it.
 func fuzzJSON(_ bytes: [UInt8]) {
   let budget = RequestBudget(bodyBytes: bytes.count)

@@ -1,3 +1,10 @@
+@testable import Core
+@testable import Formats
+@testable import Identity
+@testable import Plugins
+@testable import Repository
+@testable import XMLRPC
+
 /// Reads the bytes as a client's probe data, keeps them as Probes does and reads them back: no trap, and probed.xml
 /// says what the client said.
 func fuzzProbeData(_ bytes: [UInt8]) {

@@ -1,3 +1,8 @@
+@testable import Formats
+@testable import Plugins
+@testable import ServerSettings
+@testable import XMLRPC
+
 /// Reads the bytes as the output of a probe, as both versions do: no trap, no line is lost, and the data names a group only
 /// where the whole line is kept.
 func fuzzProbeOutput(_ bytes: [UInt8]) {

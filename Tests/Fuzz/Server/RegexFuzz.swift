@@ -1,3 +1,6 @@
+@testable import Formats
+@testable import XMLRPC
+
 /// The first line is a pattern, the rest a text: no trap, what was found lies within the text, and a pattern that is
 /// cleared when it is read is never too slow for a text of its length. libFuzzer's time limit sees the rest.
 func fuzzRegex(_ bytes: [UInt8]) {

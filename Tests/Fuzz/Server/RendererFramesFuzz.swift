@@ -1,3 +1,6 @@
+@testable import Server
+@testable import Templates
+
 /// Reads the bytes as a renderer's messages, in pieces and at once: no trap, the same frames either way, and what was read
 /// is written and read again as the same.
 func fuzzRendererFrames(_ bytes: [UInt8]) {

@@ -1,3 +1,10 @@
+import OrderedCollections
+
+@testable import Core
+@testable import Identity
+@testable import Repository
+@testable import XMLRPC
+
 /// Reads the bytes as a file of the repository, matches it, writes it, edits it: no trap, what is written is read the
 /// same, and an edit either does what it says or is refused.
 func fuzzRepositoryXML(_ bytes: [UInt8]) {

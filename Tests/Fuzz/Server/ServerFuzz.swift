@@ -1,6 +1,6 @@
 import Glibc
 
-// The targets that need the module Server: one program, whose first argument names the target. Built by scripts/fuzz.sh.
+// The targets that need more than the module XMLRPC: one program, whose first argument names the target. Built by scripts/fuzz.sh.
 
 /// libFuzzer's own main function, given the target's.
 @_silgen_name("LLVMFuzzerRunDriver")

@@ -1,3 +1,6 @@
+@testable import Formats
+@testable import XMLRPC
+
 /// Reads the bytes as YAML: no trap, an error names a line, and no more values are made than the bound allows.
 func fuzzYAML(_ bytes: [UInt8]) {
   guard let text = String(validating: bytes, as: UTF8.self) else { return }
