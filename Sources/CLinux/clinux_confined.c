@@ -91,32 +91,139 @@ static int make_ruleset(const clinux_confinement *confinement) {
   return ruleset;
 }
 
-/* Refuses what the confinement does not allow. */
-static int filter_calls(int denies_sockets, int keeps_group) {
 #ifdef NATIVE_ARCHITECTURE
-  enum { ALLOW = 0x7fff }; /* of no use as a number of a call: that call is allowed anyway */
-  uint32_t socket_call = denies_sockets ? SYS_socket : ALLOW, ring_call = denies_sockets ? SYS_io_uring_setup : ALLOW;
-  uint32_t session_call = keeps_group ? SYS_setsid : ALLOW, group_call = keeps_group ? SYS_setpgid : ALLOW;
-  struct sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCHITECTURE, 1, 0),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-#if defined(__x86_64__)
-      /* The x32 way to the same calls. */
-      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 5, 0),
+/* A call that is refused: always, or where one of its arguments has, or has not, a value. */
+struct refusal {
+  long call;
+  enum { ALWAYS, WHERE_IT_IS, WHERE_IT_IS_NOT } condition;
+  unsigned argument;
+  uint32_t value;
+  int code;
+};
+
+/* Where the part of an argument lies that the kernel looks at: each that is asked for here is an int. */
+static uint32_t argument_offset(unsigned number) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  const uint32_t low = 4;
+#else
+  const uint32_t low = 0;
 #endif
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, socket_call, 4, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ring_call, 3, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, session_call, 3, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, group_call, 2, 0),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+  return (uint32_t)(offsetof(struct seccomp_data, args) + number * sizeof(uint64_t) + low);
+}
+
+enum { PROGRAM_LIMIT = 512 };
+
+struct program {
+  struct sock_filter code[PROGRAM_LIMIT];
+  unsigned short count;
+};
+
+static void add(struct program *program, struct sock_filter instruction) {
+  if (program->count < PROGRAM_LIMIT) program->code[program->count++] = instruction;
+}
+
+static void add_refusal(struct program *program, const struct refusal *refusal) {
+  struct sock_filter answer = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refusal->code);
+  if (refusal->condition == ALWAYS) {
+    add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->call, 0, 1));
+    add(program, answer);
+    return;
+  }
+  const unsigned is = refusal->condition == WHERE_IT_IS;
+  add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->call, 0, 4));
+  add(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument_offset(refusal->argument)));
+  add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refusal->value, !is, is));
+  add(program, answer);
+  add(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
+}
+
+/* What a process that may only end with its parent does not do to others: their limits, priorities, processors, memory and
+   signals. Each call is allowed for the process itself, named by 0, where anybody needs it for that. */
+static void add_process_refusals(struct program *program, pid_t parent) {
+  const struct refusal refusals[] = {
+      {SYS_setsid, ALWAYS, 0, 0, EPERM},
+      {SYS_setpgid, ALWAYS, 0, 0, EPERM},
+      {SYS_prlimit64, WHERE_IT_IS_NOT, 0, 0, EPERM},
+      /* Priorities of all processes of a user (PRIO_USER), and of others. */
+      {SYS_setpriority, WHERE_IT_IS, 0, 2, EPERM},
+      {SYS_setpriority, WHERE_IT_IS_NOT, 1, 0, EPERM},
+      {SYS_ioprio_set, WHERE_IT_IS, 0, 3, EPERM},
+      {SYS_ioprio_set, WHERE_IT_IS_NOT, 1, 0, EPERM},
+      {SYS_sched_setparam, WHERE_IT_IS_NOT, 0, 0, EPERM},
+      {SYS_sched_setscheduler, WHERE_IT_IS_NOT, 0, 0, EPERM},
+      {SYS_sched_setaffinity, WHERE_IT_IS_NOT, 0, 0, EPERM},
+      {SYS_sched_setattr, WHERE_IT_IS_NOT, 0, 0, EPERM},
+      {SYS_migrate_pages, WHERE_IT_IS_NOT, 0, 0, EPERM},
+      {SYS_move_pages, WHERE_IT_IS_NOT, 0, 0, EPERM},
+      {SYS_ptrace, ALWAYS, 0, 0, EPERM},
+      {SYS_process_vm_readv, ALWAYS, 0, 0, EPERM},
+      {SYS_process_vm_writev, ALWAYS, 0, 0, EPERM},
+      {SYS_kcmp, ALWAYS, 0, 0, EPERM},
+      {SYS_perf_event_open, ALWAYS, 0, 0, EPERM},
+      {SYS_bpf, ALWAYS, 0, 0, EPERM},
+      {SYS_userfaultfd, ALWAYS, 0, 0, EPERM},
+      {SYS_keyctl, ALWAYS, 0, 0, EPERM},
+      {SYS_add_key, ALWAYS, 0, 0, EPERM},
+      {SYS_request_key, ALWAYS, 0, 0, EPERM},
+      {SYS_setns, ALWAYS, 0, 0, EPERM},
+      {SYS_unshare, ALWAYS, 0, 0, EPERM},
+#ifdef SYS_pidfd_getfd
+      {SYS_pidfd_getfd, ALWAYS, 0, 0, EPERM},
+#endif
+#ifdef SYS_pidfd_send_signal
+      {SYS_pidfd_send_signal, ALWAYS, 0, 0, EPERM},
+#endif
+#ifdef SYS_process_madvise
+      {SYS_process_madvise, ALWAYS, 0, 0, EPERM},
+#endif
+#ifdef SYS_process_mrelease
+      {SYS_process_mrelease, ALWAYS, 0, 0, EPERM},
+#endif
+      /* Signals to the parent, its group, and everybody; to others they are the kernel's to refuse. */
+      {SYS_kill, WHERE_IT_IS, 0, (uint32_t)parent, EPERM},
+      {SYS_kill, WHERE_IT_IS, 0, (uint32_t)-getpgid(parent), EPERM},
+      {SYS_kill, WHERE_IT_IS, 0, (uint32_t)-1, EPERM},
+      {SYS_tkill, WHERE_IT_IS, 0, (uint32_t)parent, EPERM},
+      {SYS_tgkill, WHERE_IT_IS, 0, (uint32_t)parent, EPERM},
+      {SYS_rt_sigqueueinfo, WHERE_IT_IS, 0, (uint32_t)parent, EPERM},
+      {SYS_rt_tgsigqueueinfo, WHERE_IT_IS, 0, (uint32_t)parent, EPERM},
+      /* Signals that a descriptor sends: F_SETOWN, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP. */
+      {SYS_fcntl, WHERE_IT_IS, 1, F_SETOWN, EPERM},
+      {SYS_fcntl, WHERE_IT_IS, 1, F_SETOWN_EX, EPERM},
+      {SYS_ioctl, WHERE_IT_IS, 1, 0x8901, EPERM},
+      {SYS_ioctl, WHERE_IT_IS, 1, 0x8902, EPERM},
   };
-  struct sock_fprog filter = {.len = sizeof program / sizeof program[0], .filter = program};
+  for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) add_refusal(program, &refusals[i]);
+}
+#endif
+
+/* Refuses what the confinement does not allow. */
+static int filter_calls(int denies_sockets, int keeps_group, pid_t parent) {
+#ifdef NATIVE_ARCHITECTURE
+  struct program program = {.count = 0};
+  add(&program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)));
+  add(&program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCHITECTURE, 1, 0));
+  add(&program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+  add(&program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
+#if defined(__x86_64__)
+  /* The x32 way to the same calls. */
+  add(&program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1));
+  add(&program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
+#endif
+  if (denies_sockets) {
+    add_refusal(&program, &(struct refusal){SYS_socket, ALWAYS, 0, 0, EACCES});
+    add_refusal(&program, &(struct refusal){SYS_io_uring_setup, ALWAYS, 0, 0, EACCES});
+  }
+  if (keeps_group) add_process_refusals(&program, parent);
+  add(&program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  if (program.count == PROGRAM_LIMIT) {
+    errno = E2BIG;
+    return -1;
+  }
+  struct sock_fprog filter = {.len = program.count, .filter = program.code};
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
 #else
+  (void)denies_sockets, (void)keeps_group, (void)parent;
   errno = ENOSYS;
   return -1;
 #endif
@@ -193,11 +300,13 @@ static void become(int report, pid_t parent, const char *path, char *const argv[
   /* After the change of the user, which would undo it. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail(report, PRCTL);
   if (getppid() != parent) _exit(127);
+  /* What it starts stays among its children, also where a process between them ends: it can look for them. */
+  if (confinement->keeps_group && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) fail(report, PRCTL);
   if (ruleset >= 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) fail(report, LANDLOCK);
   if (working_directory != NULL && chdir(working_directory) != 0) fail(report, CHDIR);
   if (confinement->denies_sockets || confinement->keeps_group) {
     /* Where the filter cannot be made, only what somebody asked for is worth a failure. */
-    if (filter_calls(confinement->denies_sockets, confinement->keeps_group) != 0 && confinement->denies_sockets)
+    if (filter_calls(confinement->denies_sockets, confinement->keeps_group, parent) != 0 && confinement->denies_sockets)
       fail(report, SECCOMP);
   }
   /* Everything above the named descriptors closes: the report too, when the program begins. */

@@ -115,9 +115,42 @@ import Testing
       let text = try await attack(code)
       #expect(text.contains("PermissionError"), "\(code): \(text)")
     }
-    guard Confinement.canConfineSignals else { return }
-    let text = try await attack("import os\nos.kill(os.getppid(), 0)")
-    #expect(text.contains("PermissionError"), "\(text)")
+  }
+
+  @Test func otherProcessesKeepTheirLimitsAndPriorities() async throws {
+    // Each changes nothing where it is allowed.
+    for code in [
+      "resource.prlimit(p, resource.RLIMIT_NOFILE)", "os.setpriority(os.PRIO_PROCESS, p, os.getpriority(0, p))",
+      "os.setpriority(os.PRIO_USER, 0, os.getpriority(0, 0))", "os.sched_setaffinity(p, os.sched_getaffinity(p))",
+      "os.sched_setscheduler(p, os.sched_getscheduler(p), os.sched_getparam(p))", "os.kill(p, 0)", "os.kill(-1, 0)",
+      "fcntl.fcntl(0, 8, p)",
+    ] {
+      let text = try await attack("import fcntl, os, resource\np = os.getppid()\n\(code)")
+      #expect(text.contains("PermissionError"), "\(code): \(text)")
+    }
+    let own =
+      "import os, resource\nresource.setrlimit(resource.RLIMIT_CPU, (9, 9))\nos.nice(1)\nos.kill(os.getpid(), 0)"
+    #expect(try await attack(own) == "end")
+  }
+
+  @Test func whatHasLeftItsParentEndsWithTheRendering() async throws {
+    let code = """
+      import os, time
+      r, w = os.pipe()
+      if os.fork() == 0:
+          pid = os.fork()
+          if pid == 0:
+              while True: time.sleep(60)
+          os.write(w, b'%d ' % pid)
+          os._exit(0)
+      pid = os.read(r, 20).decode()
+      os.wait()
+      """
+    try await TemplateBench.run(["t": "{% python\n\(code)\n%}\\\n${pid.strip()}"]) { bench async throws in
+      let pid = try #require(pid_t(try await bench.rendered("/t")))
+      for _ in 0..<500 where Self.isAlive(pid) { try await bench.core.loop.sleep(for: .milliseconds(10)) }
+      #expect(!Self.isAlive(pid))
+    }
   }
 
   @Test(.enabled(if: geteuid() == 0, "only root can give a process to another user"))

@@ -19,8 +19,9 @@ typedef struct clinux_confinement {
   uint64_t file_bytes;
   /// RLIMIT_NPROC, which counts all processes of the user and does not bind root; 0: unchanged.
   uint64_t processes;
-  /// 1: setsid(2) and setpgid(2) fail with EPERM (seccomp), so that what it starts stays in its process group, and its
-  /// own memory is the first that the kernel takes back.
+  /// 1: setsid(2) and setpgid(2) fail with EPERM (seccomp), so that what it starts stays in its process group, and becomes
+  /// its child where a process between them ends; so do calls that change other processes, or look into them. Its memory
+  /// is the first that the kernel takes back.
   int keeps_group;
   /// 1: socket(2) fails with EACCES (seccomp): no network, no Unix sockets.
   int denies_sockets;

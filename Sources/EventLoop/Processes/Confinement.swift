@@ -15,8 +15,8 @@ public nonisolated struct Confinement: Hashable, Sendable {
   public var fileBytes: Int?
   /// Processes of its user, of which it may start no more once there are so many; root is not bound. nil: no bound.
   public var processCount: Int?
-  /// Whether what it starts stays in its process group, so that it ends with it, and whether its memory is the first that
-  /// the kernel takes back.
+  /// Whether what it starts stays in its process group, so that it ends with it, whether other processes keep their limits,
+  /// priorities and memory, and whether its own memory is the first that the kernel takes back.
   public var keepsGroup = false
   /// Whether it may make sockets: without them neither network nor name service.
   public var allowsSockets = true
