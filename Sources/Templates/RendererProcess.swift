@@ -45,6 +45,8 @@ final class RendererProcess {
   /// Its later templates were given to others: it ends with the one that it renders.
   private var isStripped = false
   private var isWanted = false
+  /// It has told that it renders nothing more, though there is more: nobody is to blame for its end.
+  private var isBetweenTemplates = false
 
   private let loop: EventLoop
   private let settings: RendererSettings
@@ -59,16 +61,47 @@ final class RendererProcess {
   private var queue: Deque<RenderBatch> = []
   /// What is rendered now; on top of it what its question has led to.
   private var running: [RenderBatch] = []
-  /// How much of its time each of `running` has left.
-  private var timeLeft: [ObjectIdentifier: Duration] = [:]
+  /// What each of `running` has left for the template that it renders.
+  private var left: [ObjectIdentifier: Left] = [:]
   private var clockStart: MonotonicTime?
-  /// When what it does now has to be done; nil while it waits for the server.
+  /// When what it does now, or what it waits for, has to be done.
   private var deadline: MonotonicTime?
   /// Lines that were logged since the last result.
   private var loggedLines = 0
   private var sentClients: [UInt64] = []
   /// Versions of templates whose text it has.
   private var sentSources: [SourceKey: Int] = [:]
+
+  /// Time and questions of one template.
+  private struct Left {
+    var rendering: Duration
+    /// For the server to answer.
+    var answering: Duration
+    var questions = RendererSettings.questionLimit
+    /// Which of both is running out.
+    var isAnswering = false
+    /// How often a question or an answer came when its time was over. Some may be the fault of a loop that was late itself.
+    var lateCount = 0
+
+    /// Beyond so many it is the template's.
+    static let lateLimit = 100
+
+    init(_ timeout: Duration) {
+      rendering = timeout
+      answering = timeout
+    }
+
+    /// What the clock counts down.
+    var current: Duration {
+      get { isAnswering ? answering : rendering }
+      set { if isAnswering { answering = newValue } else { rendering = newValue } }
+    }
+
+    mutating func spend(_ time: Duration) {
+      if current <= time { lateCount += 1 }
+      current = max(current - time, .milliseconds(1))
+    }
+  }
 
   private struct SourceKey: Hashable {
     let kind: TemplateJob.Kind
@@ -209,7 +242,9 @@ final class RendererProcess {
     if channel?.send(.answer, request: batch.request, form) == false {
       channel?.send(.answer, request: batch.request, ["error": "the answer is too large", "class": "plugin"])
     }
-    if running.last === batch { startClock() }
+    guard running.last === batch else { return }
+    pauseClock()
+    startClock()
   }
 
   /// The template that is rendered, if one is.
@@ -260,7 +295,9 @@ final class RendererProcess {
     case .question:
       guard running.last === batch, !batch.isAsking else { return kill("it asked out of its turn") }
       pauseClock()
+      guard takeQuestion(of: batch) else { return }
       batch.ask(frame.value)
+      startClock()
     case .result: takeResult(frame.value, of: batch)
     case .log:
       loggedLines += 1
@@ -268,6 +305,16 @@ final class RendererProcess {
       batch.log(frame.value)
     default: kill("it sent a message of another kind")
     }
+  }
+
+  /// Counts a question; false where the process was ended for it.
+  private func takeQuestion(of batch: RenderBatch) -> Bool {
+    let key = ObjectIdentifier(batch)
+    left[key, default: Left(settings.timeout)].questions -= 1
+    guard left[key]!.questions < 0 else { return true }
+    isGuiltUncertain = false
+    kill("the template asks more than \(RendererSettings.questionLimit) questions")
+    return false
   }
 
   private func takeResult(_ value: TemplateValue, of batch: RenderBatch) {
@@ -279,7 +326,7 @@ final class RendererProcess {
       isGuiltUncertain = hasRendered
       return kill("the template needs more memory than \(settings.memoryBytes >> 20) MiB ([templates] memory)")
     }
-    timeLeft[ObjectIdentifier(batch)] = nil
+    left[ObjectIdentifier(batch)] = nil
     stopClock()
     loggedLines = 0
     isSlow = false
@@ -291,6 +338,11 @@ final class RendererProcess {
       running.removeLast()
     }
     batch.finish(result)
+    if let spentReason, running.count == 1, running[0] === batch {
+      // It renders nothing more of what it has.
+      isBetweenTemplates = true
+      return kill(spentReason)
+    }
     guard running.isEmpty else { return startClock() }
     if let spentReason { return kill(spentReason) }
     if isStripped { return kill("what it had was given to others", isWanted: true) }
@@ -312,20 +364,22 @@ final class RendererProcess {
   // MARK: Time
 
   private func startClock() {
-    guard isReady, let batch = running.last, !batch.isAsking else { return }
-    let left = timeLeft[ObjectIdentifier(batch)] ?? settings.timeout
-    timeLeft[ObjectIdentifier(batch)] = left
+    guard isReady, let batch = running.last else { return }
+    let key = ObjectIdentifier(batch)
+    left[key, default: Left(settings.timeout)].isAnswering = batch.isAsking
+    guard left[key]!.lateCount <= Left.lateLimit else { return timeIsUp() }
+    let time = left[key]!.current
     // Not the loop's time: it may be that of a turn long ago.
     let now = MonotonicTime.now()
     clockStart = now
-    deadline = now + left
-    timer?.rearm(at: min(now + left, now + Self.lookInterval))
+    deadline = now + time
+    timer?.rearm(at: min(now + time, now + Self.lookInterval))
   }
 
   private func pauseClock() {
     guard let start = clockStart, let batch = running.last else { return }
-    timeLeft[ObjectIdentifier(batch)] = max(
-      (timeLeft[ObjectIdentifier(batch)] ?? settings.timeout) - (MonotonicTime.now() - start), .milliseconds(1))
+    let key = ObjectIdentifier(batch)
+    left[key, default: Left(settings.timeout)].spend(MonotonicTime.now() - start)
     stopClock()
   }
 
@@ -349,11 +403,20 @@ final class RendererProcess {
       }
       return
     }
+    guard isReady else {
+      isGuiltUncertain = false
+      return kill("it was not ready within \(RendererSettings.startTimeout.seconds) s")
+    }
+    timeIsUp()
+  }
+
+  private func timeIsUp() {
     isGuiltUncertain = false
+    let limit = "\(settings.timeout.seconds) s ([templates] timeout)"
     kill(
-      isReady
-        ? "the template took longer than \(settings.timeout.seconds) s ([templates] timeout)"
-        : "it was not ready within \(RendererSettings.startTimeout.seconds) s")
+      running.last?.isAsking == true
+        ? "the answers to the template's questions took longer than \(limit)" : "the template took longer than \(limit)"
+    )
   }
 
   // MARK: End
@@ -392,7 +455,7 @@ final class RendererProcess {
     folder = nil
     // The innermost first: it is the one that was rendered.
     let unfinished = running.reversed() + Array(queue)
-    let hasCulprit = isReady && !running.isEmpty
+    let hasCulprit = isReady && !running.isEmpty && !isBetweenTemplates
     running = []
     queue = []
     batches = [:]

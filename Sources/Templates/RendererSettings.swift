@@ -7,7 +7,7 @@ public struct RendererSettings: Hashable {
   public var python = "/usr/bin/python3"
   /// Renderer processes, at most.
   public var processes = 1
-  /// How long one template may take, without what the server takes to answer its questions.
+  /// How long one template may take, and as long again the answers to its questions.
   public var timeout = Duration.seconds(30)
   /// How long one template may take before what waits behind it is given to another process.
   public var slowAfter: Duration { min(.seconds(1), timeout / 2) }
@@ -30,6 +30,8 @@ public struct RendererSettings: Hashable {
 
   /// Descriptors that a process may have open.
   static let descriptorLimit = 256
+  /// Questions that one template may ask: each costs the server a turn.
+  package static var questionLimit = 50_000
   /// Bytes of a file that a template writes, at most.
   static let fileBytes = 64 << 20
   /// Processes of the renderers' user beyond which templates start no more of them.

@@ -12,6 +12,8 @@ KEPT_CLIENTS = 8
 # Lines that one rendering may print or log.
 LOG_LINES = 50
 LINE_LIMIT = 2000
+# Characters of an error's text that are told.
+ERROR_LIMIT = 1 << 20
 # Data that stays here of files of Properties.
 KEPT_PROPERTIES = 200
 
@@ -44,10 +46,13 @@ class Render(object):
     # The server
 
     def ask(self, question):
-        """The server's answer; raises what it says that is wrong."""
-        self.session.channel.send(wire.QUESTION, self.request, question)
+        """The server's answer; raises what it says that is wrong, and Unsendable where it cannot be asked."""
+        self.session.channel.send(wire.QUESTION, self.request, wire.plain(question))
         answer = self.session.answer(self.request)
         if 'error' in answer:
+            # That there is no such client is an answer like others.
+            if question[0] != 'client' or answer.get('class') != 'metadata':
+                self.trace.mark('was refused an answer')
             error = {'metadata': MetadataConsistencyError}.get(answer.get('class'), PluginExecutionError)
             raise error(answer['error'])
         return answer.get('value')
@@ -59,7 +64,7 @@ class Render(object):
         message = {'level': level, 'text': text[:LINE_LIMIT]}
         if once is not None:
             message['once'] = once
-        self.session.channel.send(wire.LOG, self.request, message, is_urgent=False)
+        self.session.channel.send(wire.LOG, self.request, wire.plain(message), is_urgent=False)
 
     def note_reasons(self, reasons):
         for reason in reasons:
@@ -139,7 +144,7 @@ class Render(object):
         return result
 
     def _failure(self, error):
-        text = errors.describe(self, error, sys.exc_info()[2])
+        text = errors.describe(self, error, sys.exc_info()[2])[:ERROR_LIMIT]
         is_template_error = any(kind.__name__ == 'TemplateError' for kind in type(error).__mro__)
         return {'ok': False, 'error': text, 'is_template_error': is_template_error}
 
@@ -245,12 +250,25 @@ class Session(object):
                 self.current = earlier
             result['index'] = index
             is_last = index + 1 == len(templates)
+            spent = None
             if earlier is None:
                 SYSTEM.restore()
-                spent = SYSTEM.look_over() if is_last else None
+                spent = SYSTEM.threads() or (SYSTEM.look_over() if is_last else None)
                 if spent:
-                    result.setdefault('spent', spent)
-            self.channel.send(wire.RESULT, request, result, is_urgent=is_last)
+                    result['spent'] = spent
+            self._send_result(request, result, is_last or spent is not None)
+            if spent and not is_last:
+                # The server ends this process, and has the others rendered by another one.
+                SYSTEM.wait()
+
+    def _send_result(self, request, result, is_urgent):
+        """Sends what became of a template: that it failed where the result itself cannot be sent."""
+        try:
+            data = wire.dump(result)
+        except ValueError as error:
+            kept = dict((name, result[name]) for name in ('index', 'spent') if name in result)
+            data = wire.dump(dict(kept, ok=False, error=u'what it gave cannot be sent: %s' % (error,)))
+        self.channel.send_data(wire.RESULT, request, data, is_urgent)
 
     def run(self):
         self.channel.send(wire.READY, 0, {'python': list(sys.version_info[:3])})

@@ -1,11 +1,14 @@
 """What a template may have left behind in the process that renders the next one, and puts back what can be put back."""
 import os
 import sys
+import time
 
 from bcfg2_renderer.trace import RECORDER
 
 _waitpid = os.waitpid
 _getcwd = os.getcwd
+_frames = sys._current_frames
+_sleep = time.sleep
 
 
 # Looked at after each template, whose number of modules may be the same; all others after each message.
@@ -46,6 +49,15 @@ class System(object):
         sys.stdout, sys.stderr = self.streams
         if _getcwd() != '/':
             os.chdir('/')
+
+    def threads(self):
+        """After each template: why the process is of no further use, where threads go on in it; None else."""
+        return 'a template left a thread behind' if len(_frames()) > 1 else None
+
+    def wait(self):
+        """Does nothing until the server ends the process."""
+        while True:
+            _sleep(3600)
 
     def look_over(self):
         """After the templates of a message. Why the process is of no further use, where it is not; None else."""

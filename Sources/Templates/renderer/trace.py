@@ -8,6 +8,8 @@ import os
 import re
 import sys
 
+from bcfg2_renderer.wire import Unsendable, plain
+
 try:
     import builtins
 except ImportError:
@@ -36,6 +38,8 @@ def signature(path):
 
 # Characters of all questions and files of one rendering, some 4,000 of them; the server has a bound of its own.
 LIMIT = 1 << 18
+# Characters of a reason.
+REASON = 1000
 
 
 class Trace(object):
@@ -52,6 +56,14 @@ class Trace(object):
 
     def ask(self, *question):
         if question not in self.questions:
+            for word in question:
+                if type(word) is not str:
+                    # A probe's output, text of an engine's own kind, a list: what is recorded is plain.
+                    try:
+                        question = plain(question)
+                    except Unsendable as error:
+                        return self.mark('asks with %s' % (error,))
+                    break
             last = question[-1]
             # Beside the last word all are short: the scope is a client's name.
             self.left -= 60 + len(last) if type(last) is str else 40 + _size(question)
@@ -75,11 +87,11 @@ class Trace(object):
 
     def mark(self, reason):
         if len(self.reasons) < 16:
-            self.reasons.setdefault(reason)
+            self.reasons.setdefault((str.__str__(reason) if isinstance(reason, str) else reason)[:REASON])
 
 
 def _size(part):
-    if isinstance(part, str):
+    if isinstance(part, (str, bytes)):
         return len(part)
     return 8 + sum([_size(item) for item in part]) if isinstance(part, tuple) else 8
 
@@ -150,8 +162,7 @@ class Recorder(object):
             path = os.fspath(path)
         except TypeError:
             return
-        if isinstance(path, bytes):
-            path = os.fsdecode(path)
+        path = os.fsdecode(path) if isinstance(path, bytes) else str.__str__(path)
         if not path.startswith('/'):
             path = os.getcwd() + '/' + path
         if '/.' in path or '//' in path:

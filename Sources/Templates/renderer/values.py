@@ -443,10 +443,10 @@ class MetadataQuery(object):
         return [ClientMetadata(self._render, base, base['hostname'], shares_trace=False) for base in bases]
 
     def by_name(self, name):
-        name = str(name)
-        base = self._render.ask(['client', name])
-        # Under the name that was asked for: it may be an alias.
+        name = str.__str__(str(name))
+        # Under the name that was asked for: it may be an alias. That there is none is an answer, too.
         self._render.trace.ask('client', name)
+        base = self._render.ask(['client', name])
         return ClientMetadata(self._render, base, name)
 
     def names_by_groups(self, groups):

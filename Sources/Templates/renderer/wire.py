@@ -24,6 +24,11 @@ READY, QUESTION, RESULT, LOG = 16, 17, 18, 19
 # The most bytes of a payload, in both directions.
 LIMIT = 1 << 28
 HEADER = struct.Struct('<IB3xQ')
+# Values of one question, and characters of its texts: the server refuses messages that have many more.
+VALUES = 100000
+CHARACTERS = 1 << 21
+# Lists in lists.
+DEPTH = 32
 # So much is written at most before the bell is rung: less than the kernel keeps of a socket's bytes.
 QUIET_BYTES = 1 << 16
 # Seconds after which the bell is rung even where more is about to come.
@@ -37,6 +42,57 @@ _VERSION = 0 if PY2 else 2
 
 class Closed(BaseException):
     """The server is gone. Not an Exception, so that no template's handler catches it."""
+
+
+class Unsendable(ValueError):
+    """A value that no message carries."""
+
+
+_TEXTS = (str, type(u''))
+_EXACT = frozenset(_TEXTS + (bytes, bool, float, type(None)))
+_INTEGERS = (int,) if not PY2 else (int, long)
+
+
+class _Plain(object):
+    """Makes values that have the types of messages themselves, and no subclass of them: marshal refuses those, and their
+    methods are not to be called once they are recorded."""
+
+    def __init__(self):
+        self.values = VALUES
+        self.characters = CHARACTERS
+
+    def take(self, value, depth=0):
+        self.values -= 1
+        kind = type(value)
+        if isinstance(value, _TEXTS):
+            self.characters -= len(value)
+            if kind not in _EXACT and kind is not Bytes:
+                value = (str if isinstance(value, str) else _TEXTS[1]).__str__(value)
+        elif isinstance(value, (bytes, bytearray)):
+            value = value if kind is bytes else bytes(bytearray(value))
+        elif isinstance(value, _INTEGERS):
+            if kind is not bool:
+                value = int.__int__(value) if isinstance(value, int) else value
+                if not -1 << 63 < value < 1 << 63:
+                    raise Unsendable('an integer beyond 64 bits')
+        elif isinstance(value, float):
+            value = float.__float__(value)
+        elif isinstance(value, (list, tuple, dict)) and depth < DEPTH:
+            if isinstance(value, dict):
+                value = dict((self.take(key, DEPTH), self.take(item, depth + 1)) for key, item in dict.items(value))
+            else:
+                make = tuple if isinstance(value, tuple) else list
+                value = make([self.take(item, depth + 1) for item in value])
+        elif value is not None:
+            raise Unsendable('a value of type %s, or lists in lists' % kind.__name__)
+        if self.values < 0 or self.characters < 0:
+            raise Unsendable('more than a message may have')
+        return value
+
+
+def plain(value):
+    """The same value in the types that messages have; raises Unsendable where there is none."""
+    return _Plain().take(value)
 
 
 if PY2:
@@ -112,7 +168,10 @@ class Channel(object):
                 raise Closed()
 
     def send(self, kind, request, value, is_urgent=True):
-        payload = dump(value)
+        self.send_data(kind, request, dump(value), is_urgent)
+
+    def send_data(self, kind, request, payload, is_urgent):
+        """Sends what `dump` made."""
         if len(payload) > LIMIT:
             raise ValueError('a message of %d bytes is too large' % len(payload))
         data = HEADER.pack(len(payload), kind, request) + payload
