@@ -12,6 +12,8 @@ public final class RendererPool {
   private static let depth = 2
   /// How often a batch is given to a new process because the one before it ended while starting.
   private static let startAttempts = 2
+  /// Batches that wait for the process apart: one more fails. Each may wait for a template that takes all of its time.
+  private static let apartLimit = 1000
   /// After a failed start templates fail at once for so long.
   private static let startPause = Duration.seconds(2)
 
@@ -119,7 +121,11 @@ public final class RendererPool {
   }
 
   private func enqueue(_ batch: RenderBatch) {
-    if batch.isApart { waitingApart.append(batch) } else { waiting.append(batch) }
+    guard batch.isApart else { return waiting.append(batch) }
+    guard waitingApart.count < Self.apartLimit else {
+      return fail(batch, "more than \(Self.apartLimit) templates wait for the process that renders what failed before")
+    }
+    waitingApart.append(batch)
   }
 
   private func pump() {
@@ -245,7 +251,7 @@ public final class RendererPool {
       if let rest = first.splitRest() { waiting.append(rest) }
       first.isSecondAttempt = true
       first.isApart = true
-      waitingApart.append(first)
+      enqueue(first)
       return 1
     }
     let reason = suspects.failed(first.job, first.clientName, generation: first.generation, end.reason)

@@ -3,9 +3,9 @@ import EventLoop
 /// Templates that cost their process: they used up their time or memory, or ended it.
 ///
 /// Such a template fails at once for a while, which doubles each time, and is then tried apart from the others. A version
-/// that was rendered before fails so for the client alone for which it went wrong: what that client sends may be the cause.
-/// One that never was fails for all; they are let in sooner than that client, which would fail once more. A new version of
-/// a template is under no suspicion. A change of another file, which it may have read, has it tried at once; after the
+/// that was rendered before fails so for the clients alone for which it went wrong: what they send may be the cause. Where
+/// a second one was among them, the others have it rendered apart. One that never was rendered fails for all; they are let
+/// in sooner than that client, which would fail once more. A new version of a template is under no suspicion. A change of another file, which it may have read, has it tried at once; after the
 /// third failure only its own.
 package struct SuspectTemplates {
   /// Templates, and clients of each, at most; beyond it all are forgotten.
@@ -26,13 +26,15 @@ package struct SuspectTemplates {
 
   private struct Suspicion {
     let source: [UInt8]
-    var clients: [String: Failure] = [:]
+    /// By the client's name.
+    var clients: [TemplateValue: Failure] = [:]
     /// Failures since it was rendered last, for whichever client.
     var all: Failure?
   }
 
-  private var suspicions: [String: Suspicion] = [:]
-  private var slow: [String: Int] = [:]
+  /// By the template's path: a text, which is compared by its bytes.
+  private var suspicions: [TemplateValue: Suspicion] = [:]
+  private var slow: [TemplateValue: Int] = [:]
 
   /// Whether there is nothing to ask.
   package var isEmpty: Bool { suspicions.isEmpty && slow.isEmpty }
@@ -42,35 +44,37 @@ package struct SuspectTemplates {
     if suspicions.count >= Self.limit { suspicions.removeAll() }
     var suspicion = current(job) ?? Suspicion(source: job.source)
     if suspicion.clients.count >= Self.limit { suspicion.clients.removeAll() }
-    // A second client's failure says more than a rendering of long ago.
-    let isForAll = !job.isProven || suspicion.all != nil || suspicion.clients.keys.contains { $0 != client }
-    var own = suspicion.clients[client] ?? Failure()
-    note(&own, reason, generation, pauses: isForAll ? 2 : 1)
-    suspicion.clients[client] = own
-    var pause = pause(own.count, pauses: isForAll ? 2 : 1)
+    // What was never rendered fails for all; what was is tried apart for all once it failed for two.
+    let failsForAll = !job.isProven
+    let isForAll = failsForAll || suspicion.all != nil || suspicion.clients.keys.contains { $0 != .text(client) }
+    var own = suspicion.clients[.text(client)] ?? Failure()
+    note(&own, reason, generation, pauses: failsForAll ? 2 : 1)
+    suspicion.clients[.text(client)] = own
+    var pause = pause(own.count, pauses: 1)
     if isForAll {
       var all = suspicion.all ?? Failure()
       note(&all, reason, generation, pauses: 1)
       suspicion.all = all
-      pause = self.pause(all.count, pauses: 1)
+      if failsForAll { pause = self.pause(all.count, pauses: 1) }
     }
-    suspicions[job.path] = suspicion
+    suspicions[.text(job.path)] = suspicion
     return "\(reason); it is tried again after \(pause.components.seconds) s"
   }
 
   /// A template came to its end, with a result or an error.
   mutating func ended(_ job: TemplateJob, _ client: String) {
     guard var suspicion = current(job) else { return }
-    suspicion.clients[client] = nil
+    suspicion.clients[.text(client)] = nil
     suspicion.all = nil
-    suspicions[job.path] = suspicion.clients.isEmpty ? nil : suspicion
+    suspicions[.text(job.path)] = suspicion.clients.isEmpty ? nil : suspicion
   }
 
   /// Why a template fails at once; nil where it is to be rendered.
   package func refusal(of job: TemplateJob, _ client: String, generation: Int) -> String? {
     guard let suspicion = current(job) else { return nil }
     let now = MonotonicTime.now()
-    for (failure, pauses) in [(suspicion.all, 1), (suspicion.clients[client], suspicion.all == nil ? 1 : 2)] {
+    let all = job.isProven ? nil : suspicion.all
+    for (failure, pauses) in [(all, 1), (suspicion.clients[.text(client)], all == nil ? 1 : 2)] {
       guard let failure, now < failure.until else { continue }
       if failure.generation != generation, failure.count < Self.changesCount { continue }
       return "\(failure.reason); it is tried again after \(pause(failure.count, pauses: pauses).components.seconds) s"
@@ -81,19 +85,19 @@ package struct SuspectTemplates {
   /// Whether a template is to be rendered apart from the others.
   package func isSuspect(_ job: TemplateJob, _ client: String) -> Bool {
     guard let suspicion = current(job) else { return false }
-    return suspicion.all != nil || suspicion.clients[client] != nil
+    return suspicion.all != nil || suspicion.clients[.text(client)] != nil
   }
 
   /// A template takes long, though it may come to its end: nothing is to be put behind it.
   mutating func noteSlow(_ job: TemplateJob) {
     if slow.count >= Self.limit { slow.removeAll() }
-    slow[job.path] = job.version
+    slow[.text(job.path)] = job.version
   }
 
-  package func isSlow(_ job: TemplateJob) -> Bool { slow[job.path] == job.version }
+  package func isSlow(_ job: TemplateJob) -> Bool { slow[.text(job.path)] == job.version }
 
   private func current(_ job: TemplateJob) -> Suspicion? {
-    guard let suspicion = suspicions[job.path], suspicion.source == job.source else { return nil }
+    guard let suspicion = suspicions[.text(job.path)], suspicion.source == job.source else { return nil }
     return suspicion
   }
 
