@@ -2,6 +2,7 @@ public import Core
 import Logging
 import Repository
 public import Templates
+import XMLRPC
 
 /// TemplateHelper: modules in Python whose exports templates find in `metadata.TemplateHelper`, and whose `__default__`
 /// names are variables of text templates.
@@ -14,7 +15,7 @@ public final class TemplateHelperPlugin: Plugin, Connector, TemplateDataProvider
 
   private var files: DirectoryBacked<HelperFile>!
   /// Modules by name: of two files with one name the last one counts, by path.
-  private var modules: [String: HelperFile] = [:]
+  private var modules: NameTable<HelperFile> = [:]
   public private(set) var helperSerial = 0
 
   public required init(core: ServerCore) throws {
@@ -33,17 +34,19 @@ public final class TemplateHelperPlugin: Plugin, Connector, TemplateDataProvider
   }
 
   private func collect() {
-    modules = [:]
+    modules.removeAll()
     for file in files.children where !file.versions.isEmpty { modules[file.moduleName] = file }
     helperSerial = TemplateSource.nextNumber()
   }
 
   public func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {
-    HelperData(versions: modules.mapValues { $0.versions.last?.number ?? 0 })
+    var versions: NameTable<Int> = [:]
+    for (name, file) in modules { versions[name] = file.versions.last?.number ?? 0 }
+    return HelperData(versions: versions)
   }
 
   public func helperForm(known: TemplateValue?) -> TemplateValue {
-    let items = modules.sorted { $0.key < $1.key }.map { name, file -> TemplateValue in
+    let items = modules.sorted().map { name, file -> TemplateValue in
       var members: [TemplateValue.Member] = [.init("name", .text(name)), .init("path", .text(file.path))]
       let newest = known?[name]?.int ?? -1
       let newer = file.versions.filter { $0.number > newest }
@@ -78,9 +81,9 @@ final class HelperFile: FileBacked {
 
 /// `metadata.TemplateHelper`: modules by name, with their versions.
 public struct HelperData: TemplateReadable {
-  let versions: [String: Int]
+  let versions: NameTable<Int>
 
   public var templateForm: TemplateValue { ["form": "helpers"] }
   public func templateItem(_ name: String) -> TemplateValue? { versions[name].map { .int($0) } }
-  public var templateKeys: [String] { versions.keys.sorted() }
+  public var templateKeys: [String] { versions.sorted().map(\.key) }
 }

@@ -6,6 +6,7 @@ import Identity
 import Repository
 import ServerSettings
 import Support
+import Templates
 import Testing
 import XMLRPC
 
@@ -94,6 +95,15 @@ import XMLRPC
       let data = now[connector: "Probes"] as? ProbeDataSet
       #expect(data?["p"]?.text == rest)
     }
+  }
+
+  @Test func probesWhoseNamesLookTheSameAreTwo() {
+    let report = ProbeReport(timestamp: "1", probes: [("Kernel", "own"), ("\u{212A}ernel", "other")], groups: [])
+    let data = ProbeDataSet(timestamp: report.timestamp, body: report.body)
+    #expect(data["Kernel"]?.text == "own" && data["\u{212A}ernel"]?.text == "other")
+    #expect(data.templateItem("Kernel") == "own" && data.templateKeys.count == 2)
+    let alone = ProbeReport(timestamp: "1", probes: [("\u{212A}ernel", "other")], groups: [])
+    #expect(ProbeDataSet(timestamp: "1", body: alone.body).templateItem("Kernel") == nil)
   }
 
   @Test func secondColonEndsAGroupWithTheOlderServer() async throws {

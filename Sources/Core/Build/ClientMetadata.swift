@@ -41,7 +41,7 @@ public final class ClientMetadata {
   /// it is not kept.
   public private(set) var dependsOnMore = false
 
-  private var data: [String: any ConnectorData] = [:]
+  private var data: NameTable<any ConnectorData> = [:]
   /// The number under which renderers know this state of it; nil before they do.
   var templateSerial: UInt64?
   /// What is made for the configuration that is built with it: templates that are rendered ahead, rules.

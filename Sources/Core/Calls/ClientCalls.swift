@@ -58,7 +58,7 @@ extension ServerCore {
       throw criticalError("Failed to parse probe data from client \(client): \(error)", cause: error)
     }
     var sources: [String] = []
-    var seen = Set<String>()
+    var seen = NameSet()
     var complaints = RequestComplaints()
     for item in document.children {
       let source = item["source"] ?? "None"
@@ -77,7 +77,8 @@ extension ServerCore {
         guard let plugin = plugins[source] as? any Probing else {
           throw PluginExecutionError("'\(source)' object has no attribute 'ReceiveData'")
         }
-        try await plugin.receiveData(metadata, document.children.filter { ($0["source"] ?? "None") == source })
+        try await plugin.receiveData(
+          metadata, document.children.filter { Name.areSame($0["source"] ?? "None", source) })
         if !plugin.reportsChanges { expireMetadataCache(client) }
       } catch {
         throw criticalError("Failed to process probe data from client \(client): \(error)", cause: error)

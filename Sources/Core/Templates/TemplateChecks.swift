@@ -2,6 +2,7 @@ import EventLoop
 import Logging
 import ServerSettings
 import Templates
+import XMLRPC
 
 /// Loads templates when they were read, at the start and after an edit, in a renderer and without rendering them: what is
 /// wrong with one, or missing for it, is in the log before a client asks.
@@ -15,9 +16,9 @@ package final class TemplateChecks {
 
   private unowned let templates: TemplateRenderer
   /// Templates that have a version that was not loaded yet, by path.
-  private var fresh: [String: Fresh] = [:]
+  private var fresh: NameTable<Fresh> = [:]
   /// Libraries that are missing, as they were told of.
-  private var missing: Set<String> = []
+  private var missing: NameSet = []
   private var hasBegun = false
   private var isRunning = false
   private var isEnded = false
@@ -44,7 +45,7 @@ package final class TemplateChecks {
   /// Loads what was noted, but for some paths. Returns the paths of what was loaded.
   package func load(except paths: Set<String>) async -> [String] {
     for path in paths { fresh[path] = nil }
-    let all = fresh.keys.sorted()
+    let all = fresh.sorted().map(\.key)
     await run()
     return all
   }
@@ -71,7 +72,7 @@ package final class TemplateChecks {
 
   private func run() async {
     while !isEnded, !fresh.isEmpty {
-      let paths = fresh.keys.sorted().prefix(Self.batchCount)
+      let paths = fresh.sorted().prefix(Self.batchCount).map(\.key)
       let sources = paths.compactMap { fresh[$0]?.source }
       for path in paths { fresh[path] = nil }
       await load(sources)
@@ -133,7 +134,8 @@ package final class TemplateChecks {
     guard words.count > 1, let path = words[1].text else { return .failure(Self.noClient) }
     switch words[0].text {
     case "source":
-      guard let job = jobs.first(where: { $0.job.path == path && words.last?.int == $0.job.version })?.job else {
+      guard let job = jobs.first(where: { Name.areSame($0.job.path, path) && words.last?.int == $0.job.version })?.job
+      else {
         return .failure(TemplateQuestionError("\(path) is not to be loaded in this version"))
       }
       return .success(.bytes(job.source))

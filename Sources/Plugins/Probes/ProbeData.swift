@@ -2,7 +2,7 @@ public import Core
 import Identity
 public import Repository
 public import Templates
-import XMLRPC
+public import XMLRPC
 
 /// What one probe of a client said.
 public final class ProbeData {
@@ -23,8 +23,8 @@ public final class ProbeDataSet: ConnectorData {
   private let body: [UInt8]
 
   /// Data by the probe's name.
-  public private(set) lazy var probes: [String: ProbeData] = {
-    var probes: [String: ProbeData] = [:]
+  public private(set) lazy var probes: NameTable<ProbeData> = {
+    var probes: NameTable<ProbeData> = [:]
     let document = Array("<Client>".utf8) + body + Array("</Client>".utf8)
     do {
       for probe in try ProbedFile.parse(document).children(tagged: "Probe") {
@@ -57,7 +57,7 @@ struct ProbeReport {
   /// - Parameter probes: outputs by name.
   init(timestamp: String, probes: [(name: String, text: String)], groups: [String]) {
     var body: [UInt8] = []
-    for (name, text) in probes.sorted(by: { $0.name < $1.name }) {
+    for (name, text) in probes.sorted(by: { Name.isOrdered($0.name, before: $1.name) }) {
       body += "    <Probe name=\"".utf8
       XMLEscape.append(name, to: &body, as: .attribute)
       body += "\" value=\"".utf8
@@ -126,7 +126,7 @@ extension ProbeDataSet: TemplateReadable {
     ]
   }
   public func templateItem(_ name: String) -> TemplateValue? {
-    name == "\0timestamp" ? .text(timestamp) : probes[name].map { .text($0.text) }
+    Name.areSame(name, "\0timestamp") ? .text(timestamp) : probes[name].map { .text($0.text) }
   }
-  public var templateKeys: [String] { probes.keys.sorted() }
+  public var templateKeys: [String] { probes.sorted().map(\.key) }
 }

@@ -166,6 +166,6 @@ extension PropertiesData: TemplateFileData {
   public func templateItem(_ name: String) -> TemplateValue? {
     sources[name].map { [.int($0.version), .bool($0.isMatched)] }
   }
-  public var templateKeys: [String] { sources.keys.sorted() }
+  public var templateKeys: [String] { sources.sorted().map(\.key) }
   public func templateFile(_ name: String) -> TemplateFile? { sources[name] }
 }

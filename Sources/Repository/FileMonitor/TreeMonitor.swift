@@ -1,6 +1,7 @@
 public import EventLoop
 import Glibc
 public import Logging
+import XMLRPC
 
 /// What the file monitors share: handlers, the trees that they monitor, and the delivery of change sets.
 open class TreeMonitor: FileMonitor {
@@ -57,7 +58,7 @@ open class TreeMonitor: FileMonitor {
   public func add(_ path: String, recursive: Bool, handler: any FileEventHandler) {
     if isShutDown { return }
     let path = TreeMonitor.absolute(path)
-    if trees.contains(where: { $0.path == path && $0.handler === handler }) { return }
+    if trees.contains(where: { $0.handler === handler && Name.areSame($0.path, path) }) { return }
     let tree = MonitoredTree(path: path, isRecursive: recursive, handler: handler, context: context)
     trees.append(tree)
     tree.begin()
@@ -66,8 +67,9 @@ open class TreeMonitor: FileMonitor {
 
   public func remove(_ path: String?, handler: any FileEventHandler) {
     let path = path.map(TreeMonitor.absolute)
-    let gone = trees.filter { $0.handler === handler && (path == nil || $0.path == path) }
-    trees.removeAll { tree in gone.contains { $0 === tree } }
+    let gone = trees.filter { tree in tree.handler === handler && path.map { Name.areSame(tree.path, $0) } ?? true }
+    let identifiers = Set(gone.map { ObjectIdentifier($0) })
+    trees.removeAll { identifiers.contains(ObjectIdentifier($0)) }
     for tree in gone { tree.end() }
   }
 
