@@ -306,6 +306,14 @@ public final class KeptRenderings {
     for path in Array(trees.keys) { forget(path) }
   }
 
+  /// Forgets the results that any question of some kind was asked for.
+  package func forget(where isMeant: (TemplateValue) -> Bool) {
+    let meant = trees.values.flatMap(\.values).flatMap(\.groups).filter { group in
+      group.list.questions.contains { isMeant($0.value) }
+    }
+    for result in meant.flatMap(\.results.values) { drop(result) }
+  }
+
   private func forget(_ tree: Tree?) {
     guard let tree else { return }
     tree.isCurrent = false

@@ -140,6 +140,54 @@ import Testing
     }
   }
 
+  @Test func textsOfOtherKindsAreRecordedAsTexts() async throws {
+    let template = """
+      {% python
+      class S(str):
+          pass
+      class N(int):
+          pass
+      %}\\
+      ${metadata.inGroup(S('web'))} ${S('os') in metadata.categories} ${S('a.json') in metadata.Properties} \\
+      ${sorted(metadata.groups.intersection([S('web')]))} ${len(metadata.query.names_by_groups([S('web')]))} \\
+      ${metadata.query.names_by_groups([N(7)])} ${metadata.query.by_name(S('one.example.com')).profile} \\
+      ${'\\ud800' in metadata.groups} ${open(S(repo + '/Data/x')).read()}
+      """
+    let jinja2 = "{{ ('web'|e) in metadata.groups }}"
+    try await TemplateBench.run(
+      ["t": template, "j.jinja2": jinja2], files: ["Properties/a.json": "[]", "Data/x": "x"], plugins: ["Properties"]
+    ) { bench async throws in
+      for _ in 0..<2 {
+        #expect(try await bench.rendered("/t") == "True False True web 1  base False x")
+        #expect(try await bench.rendered("/j") == "True")
+      }
+      #expect(bench.core.templates.keptCount.used >= 2)
+    }
+  }
+
+  @Test func theAbsenceOfAClientIsRecorded() async throws {
+    let template = """
+      {% python
+      try:
+          who = metadata.query.by_name('late.example.com').hostname
+      except Exception:
+          who = 'nobody'
+      %}\\
+      $who
+      """
+    try await TemplateBench.run(["t": template]) { bench async throws in
+      for _ in 0..<2 { #expect(try await bench.rendered("/t") == "nobody") }
+      #expect(bench.core.templates.keptCount.used == 1)
+      bench.edit(
+        "Metadata/clients.xml",
+        """
+        <Clients version="3.0"><Client name="one.example.com" profile="base"/>
+        <Client name="late.example.com" profile="other"/></Clients>
+        """)
+      #expect(try await bench.rendered("/t") == "late.example.com")
+    }
+  }
+
   @Test func otherClientsDataIsNotMissed() async throws {
     try await TemplateBench.run(["t": "${sorted(metadata.query.names_by_groups(['web']))}\n"]) { bench async throws in
       #expect(try await bench.rendered("/t", of: "two.example.com") == "one.example.com\n")

@@ -102,9 +102,10 @@ extension ClientMetadata {
     func optional(_ text: String?) -> TemplateValue { text.map { .text($0) } ?? .none }
     return [
       "hostname": .text(hostname.text), "profile": optional(profile), "groups": .texts(groups.sorted()),
-      "bundles": .texts(bundles.map(\.text).sorted()), "aliases": .texts(aliases.map(\.text).sorted()),
+      "bundles": .texts(TemplateRenderer.inOrder(bundles.map(\.text))),
+      "aliases": .texts(TemplateRenderer.inOrder(aliases.map(\.text))),
       "addresses": .texts(addresses.sorted()),
-      "categories": .record(categories.sorted { $0.key < $1.key }.map { .init($0.key, .text($0.value)) }),
+      "categories": .record(categories.sorted().map { .init($0.key, .text($0.value)) }),
       "uuid": optional(uuid), "version": optional(version), "connectors": .texts(connectors),
     ]
   }

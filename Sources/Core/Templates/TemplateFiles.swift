@@ -1,14 +1,19 @@
 import Glibc
 import Repository
+import Templates
+import XMLRPC
 
 /// Files of the repository that templates have read: watched, so that a change makes what was built with them old.
 final class TemplateFiles: FileEventHandler {
-  /// The most files that are watched for templates; a template that reads more is rendered each time.
-  static let limit = 20_000
+  /// The most files that are watched for templates; where there are more, all are forgotten, with the results that look at
+  /// them: the names may have come from clients.
+  static var limit = 20_000
 
   private unowned let core: ServerCore
-  private var watched: Set<String> = []
-  private var signatures: [String: (generation: UInt64, signature: String)] = [:]
+  private var watched: NameSet = []
+  private var signatures: NameTable<(generation: UInt64, signature: String)> = [:]
+  /// Grows when they are forgotten: what was watched before is not any more.
+  private(set) var forgottenCount = 0
 
   init(core: ServerCore) { self.core = core }
 
@@ -16,18 +21,35 @@ final class TemplateFiles: FileEventHandler {
   /// What exists when a watch is placed is no change.
   var reportsChanges: Bool { true }
 
-  /// Watches a file or a folder, existing or not. False where there are too many.
-  func watch(_ path: String) -> Bool {
-    if watched.contains(path) { return true }
-    guard watched.count < Self.limit else { return false }
-    watched.insert(path)
-    core.fileMonitor.add(path, recursive: false, handler: self)
+  /// Watches files and folders, existing or not. False where they are too many at once.
+  func watch(_ paths: [String]) -> Bool {
+    let new = NameSet(paths.filter { !watched.contains($0) })
+    if watched.count + new.count > Self.limit { forgetAll() }
+    let missing = NameSet(paths.filter { !watched.contains($0) })
+    guard watched.count + missing.count <= Self.limit else { return false }
+    for path in missing {
+      watched.insert(path)
+      // It may have been looked up while nobody would have told of a change.
+      signatures[path] = nil
+      core.fileMonitor.add(path, recursive: false, handler: self)
+    }
     return true
+  }
+
+  /// Answers that are kept as a whole were made with the results that go: they are made anew.
+  private func forgetAll() {
+    guard !watched.isEmpty else { return }
+    forgottenCount += 1
+    core.fileMonitor.remove(nil, handler: self)
+    watched.removeAll()
+    signatures.removeAll()
+    core.templates.kept.forget { $0.list?.first?.text == "file" }
+    core.repositoryChanged()
   }
 
   func handleEvent(_ event: FileEvent) {
     guard event.action != .exists else { return }
-    signatures.removeAll(keepingCapacity: true)
+    signatures.removeAll()
     core.repositoryChanged()
   }
 
@@ -42,6 +64,8 @@ final class TemplateFiles: FileEventHandler {
       let time = status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
       text = "\(time) \(status.st_size) \(status.st_ino) \(status.st_mode)"
     }
+    // Those of results that went stay no longer than what is watched.
+    if signatures.count >= Self.limit { signatures.removeAll() }
     signatures[path] = (generation, text)
     return text
   }

@@ -55,12 +55,13 @@ extension TemplateRenderer {
     switch try word(0) {
     case "source":
       let path = try word(1)
-      for (request, version) in requests where request.source.path == path && words.last?.int == version.number {
+      for (request, version) in requests
+      where Name.areSame(request.source.path, path) && words.last?.int == version.number {
         return .bytes(version.bytes)
       }
       throw TemplateQuestionError("\(path) is not to be rendered in this version")
     case "query": return try await query(try word(1), Array(words.dropFirst(2)))
-    case "clients": return try await clients(try word(1), words.count > 2 ? words[2].texts : [])
+    case "clients": return try await clients(try word(1), words.count > 2 ? words[2] : .none)
     case "client": return try await client(named: try word(1)).templateFormWithSerial
     case "password":
       return try await client(try word(1), metadata).password.map { .text($0) } ?? .none
@@ -115,27 +116,32 @@ extension TemplateRenderer {
     case "all_groups": answer = .texts(core.metadata.knownGroups.sorted())
     case "all_groups_in_category":
       let category = arguments.first?.text
-      answer = .texts(core.metadata.groups.values.filter { $0.category == category }.map(\.name).sorted())
+      let groups = core.metadata.groups.values.filter { group in
+        group.category.map { one in category.map { Name.areSame(one, $0) } ?? false } ?? (category == nil)
+      }
+      answer = .texts(Self.inOrder(groups.map(\.name)))
     case "names_by_groups", "names_by_profiles":
-      answer = .texts(try await matching(name, arguments.first?.texts ?? []).map(\.hostname.text))
+      answer = .texts(try await matching(name, arguments.first ?? .none).map(\.hostname.text))
     default: throw Self.nonsense
     }
     answers.keep(answer, of: question)
     return answer
   }
 
-  private func clients(_ name: String, _ names: [String]) async throws -> TemplateValue {
+  private func clients(_ name: String, _ names: TemplateValue) async throws -> TemplateValue {
     .list(try await matching(name, names).map(\.templateFormWithSerial))
   }
 
-  private func matching(_ question: String, _ names: [String]) async throws -> [ClientMetadata] {
-    let wanted = Set(names)
+  private func matching(_ question: String, _ names: TemplateValue) async throws -> [ClientMetadata] {
+    let wanted = NameSet(names.texts)
+    // What is no text is the name of no group.
+    let areNames = names.texts.count == names.list?.count ?? 0
     var found: [ClientMetadata] = []
     for name in await core.metadata.listClients() {
       let client = try await core.buildMetadata(name)
       let fits =
         switch question {
-        case "names_by_groups", "by_groups": client.groups.isSuperset(of: wanted)
+        case "names_by_groups", "by_groups": areNames && client.groups.isSuperset(of: wanted)
         case "names_by_profiles", "by_profiles": client.profile.map { wanted.contains($0) } ?? false
         default: true
         }
@@ -179,6 +185,10 @@ extension TemplateRenderer {
         return Self.digest(try await query(name, Array(words.dropFirst(2))))
       case "client":
         guard let name = word(1) else { return nil }
+        // That there is none is an answer: a result that was made without it goes when the client comes.
+        guard let known = try? ClientName(recorded: name), core.metadata.knowsClient(known) else {
+          return TemplateValue.none
+        }
         return .text(try await client(named: name).hostname.text)
       case "clients":
         return [
@@ -222,8 +232,8 @@ extension TemplateRenderer {
     func set(_ name: String?) -> [String]? {
       switch name {
       case "groups": client.groups.sorted()
-      case "bundles": client.bundles.map(\.text)
-      case "aliases": client.aliases.map(\.text)
+      case "bundles": inOrder(client.bundles.map(\.text))
+      case "aliases": inOrder(client.aliases.map(\.text))
       case "addresses": client.addresses.sorted()
       default: nil
       }
@@ -237,7 +247,7 @@ extension TemplateRenderer {
     case "connectors": return .texts(client.connectors)
     case "category": return first.map { optional(client.categories[$0]) }
     case "categories":
-      return .list(client.categories.sorted { $0.key < $1.key }.map { [.text($0.key), .text($0.value)] })
+      return .list(client.categories.sorted().map { [.text($0.key), .text($0.value)] })
     case "in":
       guard let second else { return nil }
       switch first {
@@ -256,9 +266,12 @@ extension TemplateRenderer {
       case "keys": return .texts(readable.templateKeys)
       default: return second.map { readable.templateItem($0) ?? .none }
       }
-    default: return set(field).map { .texts($0.sorted()) }
+    default: return set(field).map { .texts($0) }
     }
   }
+
+  /// Names in the order of their bytes, which is Python's.
+  static func inOrder(_ names: [String]) -> [String] { names.map { Name($0) }.sorted().map(\.text) }
 
   /// A short value is its own answer, of a long one its digest.
   private static func digest(_ value: TemplateValue) -> TemplateValue {

@@ -2,6 +2,7 @@ import Identity
 package import Logging
 import Repository
 public import Templates
+import XMLRPC
 
 /// Renders the repository's templates: text templates of Cfg, structure files in XML.
 ///
@@ -75,7 +76,7 @@ public final class TemplateRenderer {
   private var renderedCount = 0
   private var current: RendererPool?
   private var retired: [RendererPool] = []
-  private var loggedOnce: Set<String> = []
+  private var loggedOnce: NameSet = []
   static var lastSerial: UInt64 = 0
   /// Bytes of a line that a template logs, at most.
   private static let logLineBytes = 4096
@@ -229,11 +230,12 @@ public final class TemplateRenderer {
     let batch = pool.render(
       all.map(\.job), client: client(metadata), generation: Int(truncatingIfNeeded: core.repositoryGeneration),
       helperSerial: core.interfaces.helperModules?.helperSerial, parent: Self.asking)
-    return await takeEvents(of: batch, all, metadata)
+    return await takeEvents(of: batch, all, metadata, askedIn: stateOfAll)
   }
 
+  /// - Parameter asked: the state in which the first question may have been asked.
   private func takeEvents(
-    of batch: RenderBatch, _ all: [PendingRendering], _ metadata: ClientMetadata
+    of batch: RenderBatch, _ all: [PendingRendering], _ metadata: ClientMetadata, askedIn asked: StateOfAll
   ) async -> [PendingRendering] {
     var unusable: [PendingRendering] = []
     var others: [Task<[PendingRendering], Never>] = []
@@ -245,7 +247,7 @@ public final class TemplateRenderer {
           await Self.$asking.withValue(batch) { await answer(question, metadata, requests) })
       case .log(let line): log(line)
       case .continued(let rest, let index):
-        others.append(Task { await takeEvents(of: rest, Array(all[index...]), metadata) })
+        others.append(Task { await takeEvents(of: rest, Array(all[index...]), metadata, askedIn: asked) })
       case .result(let index, .unusable(let reason)):
         let pending = all[index]
         if pending.request.source.isBad(pending.version.number) {
@@ -258,14 +260,17 @@ public final class TemplateRenderer {
         onFailed?(all[index].request.source.path, failure.description)
         all[index].finish(.failure(TemplateFailure(failure)))
       case .result(let index, .rendered(let rendering)):
-        await take(rendering, all[index], metadata)
+        await take(rendering, all[index], metadata, askedIn: asked)
       }
     }
     for other in others { unusable += await other.value }
     return unusable
   }
 
-  private func take(_ rendering: Rendering, _ pending: PendingRendering, _ metadata: ClientMetadata) async {
+  /// - Parameter asked: the state in which the template asked about other clients, or one before.
+  private func take(
+    _ rendering: Rendering, _ pending: PendingRendering, _ metadata: ClientMetadata, askedIn asked: StateOfAll
+  ) async {
     pending.request.source.isGood(pending.version.number)
     renderedCount += 1
     let value: AnyObject
@@ -275,7 +280,10 @@ public final class TemplateRenderer {
       return pending.finish(.failure(error))
     }
     // The watch comes before the comparison: what changes from now on is told.
-    let isWatched = rendering.files.allSatisfy { files.watch($0.path) && files.signature($0.path) == $0.signature }
+    let isWatched =
+      files.watch(rendering.files.map(\.path))
+      && rendering.files.allSatisfy { Name.areSame(files.signature($0.path), $0.signature) }
+    let forgotten = files.forgottenCount
     let questions = (rendering.questions ?? []) + rendering.files.map { ["file", .text($0.path)] }
     let isRepeatable = settings.isTraced && rendering.questions != nil && rendering.reasons.isEmpty
     onReport?(
@@ -296,6 +304,11 @@ public final class TemplateRenderer {
       trace.append((question, answer))
     }
     let dependsOnOthers = questions.contains { Self.isAboutOthers($0) }
+    // The answers are those of now: others than the template got, where others have changed, and files may be unwatched.
+    guard !dependsOnOthers || asked == stateOfAll, forgotten == files.forgottenCount else {
+      pending.dependsOnMore = true
+      return pending.finish(.success(value))
+    }
     kept.keep(
       pending.key, trace, value, outputBytes: rendering.output.count, dependsOnOthers: dependsOnOthers)
     pending.dependsOnMore = dependsOnOthers
@@ -308,6 +321,16 @@ public final class TemplateRenderer {
     pending.dependsOnMore = found.dependsOnOthers
     pending.finish(.success(found.value))
     return true
+  }
+
+  /// What answers about other clients are made from.
+  private struct StateOfAll: Equatable {
+    let repository: UInt64
+    let clients: UInt64
+  }
+
+  private var stateOfAll: StateOfAll {
+    StateOfAll(repository: core.repositoryGeneration, clients: core.clientChanges)
   }
 
   // MARK: What renderers are told

@@ -1,0 +1,100 @@
+import CoreSupport
+import Glibc
+import Repository
+import Support
+import Testing
+
+@testable import Core
+@testable import Templates
+
+/// Bounds on what a template may ask, watch and leave behind: reaching one costs nobody else anything.
+@Suite(.serialized) struct TemplateBoundsTests {
+  private let one = "[templates]\nprocesses = 1\n"
+
+  @Test func whatCannotBeSentFailsItsTemplateAlone() async throws {
+    for (argument, reason) in [
+      ("[1 << 80]", "an integer beyond 64 bits"), ("[str(i) for i in range(300000)]", "more than a message may have"),
+      ("[frozenset()]", "a value of type frozenset"), ("['x' * (3 << 20)]", "more than a message may have"),
+    ] {
+      let text = "${len(metadata.query.names_by_groups(\(argument)))}"
+      try await TemplateBench.run(["a": "a", "t": text, "z": "z"], conf: one) { bench async throws in
+        let failure = try await bench.rendered("/t")
+        #expect(failure.contains(reason), "\(argument): \(failure)")
+        #expect(try await bench.rendered("/z") == "z")
+        #expect(bench.core.templates.pool.startCount == 1 && bench.core.templates.pool.suspects.isEmpty)
+      }
+    }
+  }
+
+  @Test func questionsAreBounded() async throws {
+    let limit = RendererSettings.questionLimit
+    defer { RendererSettings.questionLimit = limit }
+    RendererSettings.questionLimit = 100
+    let text = "${[metadata.query.all_groups() for i in range(%d)] and 'fine'}"
+    try await TemplateBench.run(
+      ["few": text.replacing("%d", with: "100"), "many": text.replacing("%d", with: "101")], conf: one
+    ) { bench async throws in
+      #expect(try await bench.rendered("/many").contains("the template asks more than 100 questions"))
+      #expect(try await bench.rendered("/few") == "fine")
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func theTimeOfAnswersIsBounded() async throws {
+    try await TemplateBench.run([:], conf: one + "timeout = 0.5\n") { bench async throws in
+      let metadata = try await bench.core.buildMetadata("one.example.com")
+      let version = TemplateSource.Version(number: 1, bytes: Array("${metadata.query.all_groups()}".utf8))
+      let job = TemplateJob(kind: .genshi, path: "/t", version: version, name: "/t", limitBytes: 100)
+      let batch = bench.core.templates.pool.render(
+        [job], client: (1, metadata.templateForm), generation: 1, helperSerial: nil, parent: nil)
+      var failure: String?
+      while let event = await batch.next() {
+        // Its question is not answered.
+        if case .result(_, .failed(let failed)) = event { failure = failed.description }
+      }
+      #expect(
+        failure?.hasPrefix("the answers to the template's questions took longer than 0.5 s ([templates] timeout)")
+          == true,
+        "\(failure ?? "no failure")")
+    }
+  }
+
+  @Test func aProcessWithAThreadIsReplaced() async throws {
+    let thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
+    try await TemplateBench.run(
+      ["a": "{% python\n\(thread)\n%}\\\na", "z": "${__import__('time').time() and 'z'}"], conf: one
+    ) {
+      bench async throws in
+      for count in 1...2 {
+        let entries = try await bench.configuration(of: "one.example.com").children.flatMap(\.children)
+        #expect(entries.compactMap { $0["failure"] ?? $0.text } == ["a", "z"])
+        // One that left a thread, one that rendered what was behind it and is used again.
+        #expect(bench.core.templates.pool.startCount == count + 1)
+      }
+      #expect(bench.core.templates.pool.suspects.isEmpty)
+    }
+  }
+
+  @Test func whereTooManyFilesAreWatchedAllAreForgotten() async throws {
+    let limit = TemplateFiles.limit
+    defer { TemplateFiles.limit = limit }
+    TemplateFiles.limit = 8
+    let text = "{% python\nimport os\n%}${os.path.exists(repo + '/Data/%s')}"
+    var templates = ["plain": "${metadata.profile}"]
+    for number in 0..<12 { templates["t\(number)"] = text.replacing("%s", with: "\(number)") }
+    try await TemplateBench.run(templates, conf: one) { bench async throws in
+      for number in 0..<12 {
+        #expect(try await bench.rendered(template: "Cfg/t\(number)/t\(number).genshi") == "False")
+        // What reads no files stays.
+        if number == 0 { #expect(try await bench.rendered(template: "Cfg/plain/plain.genshi") == "base") }
+      }
+      #expect(bench.core.templates.keptCount == (5, 0))
+      #expect(try await bench.rendered(template: "Cfg/t11/t11.genshi") == "False")
+      #expect(try await bench.rendered(template: "Cfg/plain/plain.genshi") == "base")
+      #expect(bench.core.templates.keptCount == (5, 2))
+      bench.edit("Data/11", "")
+      #expect(try await bench.rendered(template: "Cfg/t11/t11.genshi") == "True")
+      bench.edit("Data/3", "")
+      #expect(try await bench.rendered(template: "Cfg/t3/t3.genshi") == "True")
+    }
+  }
+}
