@@ -114,6 +114,7 @@ import Testing
       ("{% python import socket %}${socket.gethostbyname('localhost')}", "uses the network (socket.gethostbyname)"),
       ("{% python import subprocess %}${subprocess.call(['/bin/true'])}", "runs a program (subprocess.Popen)"),
       ("{% python import os %}${os.system('true')}", "runs a program (os.system)"),
+      ("{% python import _thread %}${_thread.start_new_thread(len, ('',)) and ''}", "starts a thread"),
       ("{% python import pwd %}${pwd.getpwuid(0).pw_name}", "asks for users or groups (getpwuid)"),
     ]
     for (text, reason) in table {

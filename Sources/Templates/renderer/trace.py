@@ -320,7 +320,8 @@ _PROGRAMS = frozenset((
     'subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn', 'os.spawn', 'os.fork', 'os.forkpty', 'pty.spawn'))
 _OTHERS = frozenset((
     'os.getxattr', 'os.listxattr', 'os.putenv', 'os.unsetenv', 'os.kill', 'mmap.__new__', 'syslog.syslog',
-    '_thread.start_new_thread', 'signal.pthread_kill', 'fcntl.ioctl', 'shutil.copyfile'))
+    '_thread.start_new_thread', '_thread.start_joinable_thread', 'signal.pthread_kill', 'fcntl.ioctl',
+    'shutil.copyfile'))
 _CHANGES = frozenset((
     'os.remove', 'os.rename', 'os.rmdir', 'os.mkdir', 'os.chmod', 'os.chown', 'os.link', 'os.symlink', 'os.truncate',
     'os.utime', 'os.mknod', 'os.mkfifo', 'tempfile.mkstemp', 'tempfile.mkdtemp'))
@@ -335,6 +336,7 @@ def install():
     _wrap_clocks()
     _wrap_randomness()
     _wrap_environment()
+    _wrap_threads()
     sys.addaudithook(_hook)
 
 
@@ -517,6 +519,22 @@ def _wrap_randomness():
 
     Random.__module__ = 'random'
     random.Random = Random
+
+
+def _wrap_threads():
+    """Python 3.11 has no audit event of them."""
+    import _thread
+    recorder = RECORDER
+    original = _thread.start_new_thread
+
+    def start_new_thread(*arguments, **named):
+        recorder.mark('starts a thread')
+        return original(*arguments, **named)
+
+    _thread.start_new_thread = start_new_thread
+    loaded = sys.modules.get('threading')
+    if loaded is not None and hasattr(loaded, '_start_new_thread'):
+        loaded._start_new_thread = start_new_thread
 
 
 def _wrap_environment():
