@@ -84,7 +84,9 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
     // A file of our own: what was taken once is read again.
     let budget = RequestBudget(limits: HTTPLimits().withoutRequestBounds, bodyBytes: 0)
     let stored = read(metadata.hostname, budget)
-    guard stored != nil || isFolder(folder) else { throw PluginExecutionError("\(folder) is not there") }
+    guard stored != nil || core.onlyLooks || isFolder(folder) else {
+      throw PluginExecutionError("\(folder) is not there")
+    }
     let data = stored ?? OhaiData(text: "{}", value: .object([]))
     keep(data, of: metadata.hostname, bytes: budget.heldBytes)
     return data

@@ -37,6 +37,7 @@ public final class TemplateHelperPlugin: Plugin, Connector, TemplateDataProvider
     modules.removeAll()
     for file in files.children where !file.versions.isEmpty { modules[file.moduleName] = file }
     helperSerial = TemplateSource.nextNumber()
+    if !modules.isEmpty { core.templates.checks.helpersChanged() }
   }
 
   public func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? {

@@ -11,6 +11,8 @@ public struct TemplateJob: Hashable, Sendable {
     case genshiXML = "genshi-xml"
     /// A structure file: a bundle, rules.
     case xml
+    /// No template: the modules of TemplateHelper, which are only loaded.
+    case helpers
   }
 
   public var kind: Kind
@@ -97,6 +99,8 @@ public struct RenderFailure: Error, Sendable, CustomStringConvertible {
   public var isTemplateError = false
   /// Python lacks a library.
   public var isMissingLibrary = false
+  /// There is no renderer: nothing is known of the template.
+  public var isWithoutRenderer = false
 
   public init(_ description: String, isTemplateError: Bool = false, isMissingLibrary: Bool = false) {
     self.description = description

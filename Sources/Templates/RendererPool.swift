@@ -192,7 +192,7 @@ public final class RendererPool {
   }
 
   private func noteFailedStart(_ error: any Error) -> String {
-    let reason = "no renderer could be started: \(error)"
+    let reason = "no renderer could be started: [templates] python \(settings.python): \(error)"
     failedStart = (MonotonicTime.now() + Self.startPause, reason)
     onFailure(0, nil, reason)
     return reason
@@ -228,7 +228,7 @@ public final class RendererPool {
   private func ended(_ process: RendererProcess, _ end: RendererProcess.End) {
     if apart === process { apart = nil } else { processes.removeAll { $0 === process } }
     var rest = end.unfinished
-    if !isClosed && !end.isWanted {
+    if !isClosed && !end.isWanted && process.isReady {
       onFailure(process.processID, end.hasCulprit ? rest.first?.job.path : nil, end.reason)
     }
     if isClosed {
@@ -266,8 +266,11 @@ public final class RendererPool {
   }
 
   private func failedToStart(_ batches: [RenderBatch], _ reason: String) {
-    let reason = "no renderer could be started: \(settings.python): \(reason)"
+    let reason = "no renderer could be started: [templates] python \(settings.python): \(reason)"
     failedStart = (MonotonicTime.now() + Self.startPause, reason)
+    if batches.isEmpty || batches.contains(where: { $0.attempts + 1 >= Self.startAttempts }) {
+      onFailure(0, nil, reason)
+    }
     for batch in batches {
       batch.attempts += 1
       if batch.attempts >= Self.startAttempts {
@@ -288,7 +291,9 @@ public final class RendererPool {
   }
 
   private func fail(_ batch: RenderBatch, _ reason: String) {
-    while !batch.isFinished { batch.finish(.failed(RenderFailure(reason))) }
+    var failure = RenderFailure(reason)
+    failure.isWithoutRenderer = reason == failedStart?.reason
+    while !batch.isFinished { batch.finish(.failed(failure)) }
   }
 }
 

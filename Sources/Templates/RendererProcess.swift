@@ -423,7 +423,7 @@ final class RendererProcess {
 
   private func exited(_ status: ChildProcess.ExitStatus) {
     guard !isEnded else { return }
-    let reason = "it ended: \(status)" + (isHardEnd(status) ? memoryHint : "")
+    let reason = "the renderer ended: \(status)" + (isHardEnd(status) ? memoryHint : "")
     verdict = verdict ?? reason
     // What it rendered before is there.
     channel?.receive()

@@ -16,6 +16,8 @@ package struct SuspectTemplates {
   /// How long a template fails at once after its first failure, and at most.
   var firstPause = Duration.seconds(30)
   var longestPause = Duration.seconds(600)
+  /// Whether messages say when a template is tried again: not where nobody waits for that.
+  package var tellsPause = true
 
   private struct Failure {
     var count = 0
@@ -58,7 +60,7 @@ package struct SuspectTemplates {
       if failsForAll { pause = self.pause(all.count, pauses: 1) }
     }
     suspicions[.text(job.path)] = suspicion
-    return "\(reason); it is tried again after \(pause.components.seconds) s"
+    return told(reason, pause)
   }
 
   /// A template came to its end, with a result or an error.
@@ -77,9 +79,13 @@ package struct SuspectTemplates {
     for (failure, pauses) in [(all, 1), (suspicion.clients[.text(client)], all == nil ? 1 : 2)] {
       guard let failure, now < failure.until else { continue }
       if failure.generation != generation, failure.count < Self.changesCount { continue }
-      return "\(failure.reason); it is tried again after \(pause(failure.count, pauses: pauses).components.seconds) s"
+      return told(failure.reason, pause(failure.count, pauses: pauses))
     }
     return nil
+  }
+
+  private func told(_ reason: String, _ pause: Duration) -> String {
+    tellsPause ? "\(reason); it is tried again after \(pause.components.seconds) s" : reason
   }
 
   /// Whether a template is to be rendered apart from the others.

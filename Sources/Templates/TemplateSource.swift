@@ -29,6 +29,8 @@ public final class TemplateSource {
   public let isTemplateIn13: Bool
   /// Newest first: those that may be usable.
   public private(set) var versions: [Version] = []
+  /// What was wrong with the version that was found unusable last; nil where a later one is there.
+  public private(set) var problem: String?
   private var goodNumber: Int?
   /// Where results of it were found last.
   package var keptTree: KeptRenderings.Tree?
@@ -49,6 +51,7 @@ public final class TemplateSource {
   /// Takes a new version; nothing happens where it is the newest one.
   public func update(_ bytes: [UInt8]) {
     if let newest = versions.first, newest.bytes == bytes { return }
+    problem = nil
     versions.insert(Version(number: Self.nextNumber(), bytes: bytes), at: 0)
     let untried = versions.prefix { $0.number != goodNumber }.count
     if untried > Self.limit { versions.remove(at: untried - 1) }
@@ -65,9 +68,10 @@ public final class TemplateSource {
     versions.removeLast(versions.count - index - 1)
   }
 
-  /// A renderer could not use a version. Returns true the first time.
-  public func isBad(_ number: Int) -> Bool {
+  /// A renderer could not use a version, for a reason. Returns true the first time.
+  public func isBad(_ number: Int, _ reason: String) -> Bool {
     guard let index = versions.firstIndex(where: { $0.number == number }) else { return false }
+    if index == 0 { problem = reason }
     versions.remove(at: index)
     return true
   }

@@ -10,14 +10,36 @@ import Testing
 
   @Test func anotherUserNeedsAServerThatIsRoot() throws {
     let conf = "[server]\nuser = 7\n[templates]\nuser = 9\n"
-    let error = #expect(throws: SettingsError.self) { try settings(conf).requireRendererUser(startedAs: 0) }
+    let error = #expect(throws: SettingsError.self) { try settings(conf).requireRenderers(startedAs: 0) }
     #expect(error?.description.hasPrefix("bcfg2.conf:4") == true || "\(error!)".contains("line 4"), "\(error!)")
     #expect(throws: SettingsError.self) {
-      try settings("[templates]\nuser = 9\n").requireRendererUser(startedAs: 7)
+      try settings("[templates]\nuser = 9\n").requireRenderers(startedAs: 7)
     }
-    try settings("[templates]\nuser = 9\n").requireRendererUser(startedAs: 0)
-    try settings("[templates]\nuser = 9\n").requireRendererUser(startedAs: 9)
-    try settings("[server]\nuser = 7\n[templates]\nuser = 7\n").requireRendererUser(startedAs: 0)
+    try settings("[templates]\nuser = 9\n").requireRenderers(startedAs: 0)
+    try settings("[templates]\nuser = 9\n").requireRenderers(startedAs: 9)
+    try settings("[server]\nuser = 7\n[templates]\nuser = 7\n").requireRenderers(startedAs: 0)
+  }
+
+  @Test func usersAreNamed() throws {
+    let error = #expect(throws: SettingsError.self) {
+      try settings("[server]\nuser = 65534\n[templates]\nuser = 1\n").requireRenderers(startedAs: 0)
+    }
+    #expect("\(error!)".contains("'daemon'") && "\(error!)".contains("own user, nobody"), "\(error!)")
+  }
+
+  @Test func tooLittleMemoryForPythonIsRefused() throws {
+    let error = #expect(throws: SettingsError.self) {
+      try settings("[templates]\nmemory = 64m\n").requireRenderers(startedAs: 0)
+    }
+    #expect("\(error!)".contains("bcfg2.conf:2") && "\(error!)".contains("96m or more"), "\(error!)")
+    try settings("[templates]\nmemory = 96m\n").requireRenderers(startedAs: 0)
+  }
+
+  @Test func anInterpreterWithoutASlashIsFoundInPATH() throws {
+    let found = try settings("[templates]\npython = sh\n").value("templates", "python")?.value.text
+    #expect(found?.hasSuffix("/sh") == true && found?.hasPrefix("/") == true)
+    let error = #expect(throws: SettingsError.self) { try settings("[templates]\npython = nosuchpython\n") }
+    #expect("\(error!)".contains("bcfg2.conf:2") && "\(error!)".contains("nosuchpython"), "\(error!)")
   }
 
   @Test func anEncodingThatIsUnknownIsRefused() throws {

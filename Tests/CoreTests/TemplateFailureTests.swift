@@ -86,6 +86,87 @@ import Testing
     }
   }
 
+  @Test func aSyntaxErrorInCheetahKeepsTheLastGoodVersion() async throws {
+    let templates = ["c.cheetah": "first $name\n", "b.cheetah": "#if $x ==\n#end if\n"]
+    try await TemplateBench.run(templates) { bench async throws in
+      #expect(try await bench.rendered("/c") == "first /c\n")
+      #expect(try await bench.rendered("/b").hasSuffix("invalid syntax (REPO/Cfg/b/b.cheetah, line 1)"))
+      let log = CapturedLines(bench.core)
+      for text in ["#if $x ==\n#end if\n", "#if 1\n", "#set x = = 1\n"] {
+        bench.edit("Cfg/c/c.cheetah", text)
+        #expect(try await bench.rendered("/c") == "first /c\n")
+        #expect(try await bench.rendered("/c", of: "two.example.com") == "first /c\n")
+      }
+      #expect(log.lines.count { $0.contains("c.cheetah: Failed to load template: ") } == 3)
+      bench.edit("Cfg/c/c.cheetah", "third\n")
+      bench.edit("Cfg/b/b.cheetah", "mended\n")
+      #expect(try await bench.rendered("/c") == "third\n")
+      #expect(try await bench.rendered("/b") == "mended\n")
+    }
+  }
+
+  @Test func aModuleThatACheetahTemplateImportsCanBeMended() async throws {
+    let template = "#import sys\n#import m14_of_cheetah\n$m14_of_cheetah.value\n"
+    try await TemplateBench.run(["path": "{% python\nimport sys\nsys.path.insert(0, repo)\n%}", "z.cheetah": template])
+    {
+      bench async throws in
+      bench.edit("m14_of_cheetah.py", "value = =\n")
+      _ = try await bench.rendered("/path")
+      #expect(try await bench.rendered("/z").hasPrefix("failed: "))
+      bench.edit("m14_of_cheetah.py", "value = 14\n")
+      _ = try await bench.rendered("/path")
+      #expect(try await !bench.rendered("/z").contains("Failed to load template"))
+    }
+  }
+
+  @Test func anIncludedFileThatCannotBeReadIsAnError() async throws {
+    let templates = ["g": "x{% include b.inc %}y", "j.jinja2": "x{% include 'b.inc' ignore missing %}y"]
+    try await TemplateBench.run(templates) { bench async throws in
+      for (name, file) in [("g", "g.genshi"), ("j", "j.jinja2")] {
+        #expect(try await bench.rendered("/\(name)") == "xy")
+        // Another version: a link that leads nowhere is to the server what no file is, and the result is kept.
+        bench.edit("Cfg/\(name)/\(file)", templates[file == "g.genshi" ? "g" : file]! + "z")
+        // Root may read whatever there is, but a link to itself.
+        let path = bench.repository.file("Cfg/\(name)/b.inc")
+        #expect(symlink(path, path) == 0)
+        let text = try await bench.rendered("/\(name)")
+        #expect(text.contains("Too many levels of symbolic links: 'REPO/Cfg/\(name)/b.inc'"), "\(text)")
+      }
+    }
+  }
+
+  @Test func aMessageWithLineFeedsIsOneLine() async throws {
+    try await TemplateBench.run(["a": "{% python\nraise ValueError('one\\n  two\\r\\nthree')\n%}\n"]) {
+      bench async throws in
+      #expect(try await bench.rendered("/a").contains("ValueError: one two three at "))
+    }
+  }
+
+  @Test func whatCouldNotBeReadSaysSo() async throws {
+    let files = [
+      "TemplateHelper/bad.py": "import nosuch_module\n", "Properties/p.json": "{", "Properties/p.xml": "<P>",
+    ]
+    let templates = [
+      "g": "${metadata.TemplateHelper['bad'].f(1)}", "c.cheetah": "$metadata.TemplateHelper['bad'].f(1)",
+      "j.jinja2": "{{ metadata.TemplateHelper['bad'].f(1) }}", "json": "${metadata.Properties['p.json'].json}",
+      "xml": "${metadata.Properties['p.xml'].xdata}", "none": "${metadata.Properties.get('p.xml')}",
+    ]
+    try await TemplateBench.run(templates, files: files, plugins: ["TemplateHelper", "Properties"]) {
+      bench async throws in
+      let reason =
+        "TemplateHelper bad could not be imported: ModuleNotFoundError: No module named 'nosuch_module' "
+        + "(REPO/TemplateHelper/bad.py, line 1)"
+      for name in ["g", "c", "j"] {
+        let text = try await bench.rendered("/\(name)")
+        #expect(text.contains(reason), "\(text)")
+      }
+      for name in ["json", "xml"] {
+        let text = try await bench.rendered("/\(name)")
+        #expect(text.contains("the file of Properties could not be read: REPO/Properties/p.\(name)"), "\(text)")
+      }
+    }
+  }
+
   @Test func aSyntaxErrorKeepsTheLastGoodVersion() async throws {
     try await TemplateBench.run(["a": "first\n", "b": "${1 +}\n"]) { bench async throws in
       #expect(try await bench.rendered("/a") == "first\n")
@@ -190,7 +271,8 @@ import Testing
     let broken = wrapper.write("#!/bin/sh\nexit 5\n", to: "broken", mode: 0o755)
     try await TemplateBench.run(["g": "x"], conf: "[templates]\npython = \(broken)\n") { bench async throws in
       let text = try await bench.rendered("/g")
-      #expect(text.contains("no renderer could be started: \(broken): it ended: exit status 5"))
+      #expect(
+        text.contains("no renderer could be started: [templates] python \(broken): the renderer ended: exit status 5"))
     }
   }
 }

@@ -61,6 +61,69 @@ import Testing
     }
   }
 
+  @Test func aMissingInterpreterIsToldOfOnce() async throws {
+    try await TemplateBench.run(["a": "x", "b": "x"], conf: "[templates]\npython = /nonexistent/python\n") {
+      bench async throws in
+      let log = CapturedLines(bench.core)
+      bench.core.templates.checks.gather()
+      for text in ["y", "z"] {
+        for name in ["a", "b"] { bench.edit("Cfg/\(name)/\(name).genshi", text) }
+        _ = await bench.core.templates.checks.load(except: [])
+      }
+      let lines = log.lines.filter { $0.hasPrefix("error ") }
+      #expect(
+        lines == [
+          "error bcfg2.conf:2: [templates] python = /nonexistent/python: No such file or directory: templates cannot be "
+            + "rendered"
+        ])
+    }
+  }
+
+  @Test func aRendererThatDoesNotStartIsToldOfOnce() async throws {
+    let folder = TemporaryDirectory()
+    let python = folder.write("#!/bin/sh\nexit 3\n", to: "python", mode: 0o755)
+    try await TemplateBench.run(["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") { bench async throws in
+      let log = CapturedLines(bench.core)
+      bench.core.templates.checks.gather()
+      for name in ["a", "b"] { bench.edit("Cfg/\(name)/\(name).genshi", "y") }
+      _ = await bench.core.templates.checks.load(except: [])
+      let lines = log.lines.filter { $0.hasPrefix("error ") }
+      #expect(
+        lines == [
+          "error no renderer could be started: [templates] python \(python): the renderer ended: exit status 3"
+        ])
+    }
+  }
+
+  @Test func whatIsWrongWithAModuleIsLoggedWhenItIsRead() async throws {
+    let files = [
+      "TemplateHelper/bad.py": "x = 1\ny = = 2\n", "TemplateHelper/less.py": "__export__ = ['nosuch']\n",
+      "TemplateHelper/good.py": "__export__ = ['x']\nx = 1\n",
+    ]
+    try await TemplateBench.run(["a": "x"], files: files, plugins: ["TemplateHelper"]) { bench async throws in
+      let log = CapturedLines(bench.core)
+      let checks = bench.core.templates.checks
+      checks.gather()
+      let folder = bench.repository.path + "/"
+      func told() -> [String] {
+        log.lines.filter { $0.contains("TemplateHelper: ") }.map { $0.replacing(folder, with: "") }.sorted()
+      }
+      _ = await checks.load(except: [])
+      let first = [
+        "error TemplateHelper: Failed to import TemplateHelper/bad.py: SyntaxError: invalid syntax "
+          + "(TemplateHelper/bad.py, line 2)",
+        "warning TemplateHelper: TemplateHelper/less.py exports nosuch, but has no such attribute",
+      ]
+      #expect(told() == first)
+      bench.edit("TemplateHelper/good.py", "import nosuch_module\n")
+      _ = await checks.load(except: [])
+      let second =
+        "error TemplateHelper: Failed to import TemplateHelper/good.py: ModuleNotFoundError: No module named "
+        + "'nosuch_module' (TemplateHelper/good.py, line 1)"
+      #expect(told() == (first + [second]).sorted())
+    }
+  }
+
   @Test func aServerLoadsWhatItFindsAndWhatIsEdited() async throws {
     try await TemplateBench.run(["a": "x = $\u{7B}\n"]) { bench async throws in
       let core = Parent(

@@ -188,6 +188,84 @@ import Testing
     }
   }
 
+  private static let more = "[server]\nplugins = Bundler, Cfg, Metadata, Ohai, Properties, TemplateHelper\n"
+
+  @Test func filesThatCannotBeUsedFailTheCheck() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = Bench(
+        [
+          "Bundler/broken.xml": "<Bundle>\n<Path", "Bundler/b.xml": "<Bundle><Path name='/t'/></Bundle>",
+          "TemplateHelper/bad.py": "x = 1\ny = = 2\n", "TemplateHelper/less.py": "__export__ = ['nosuch']\n",
+          "Properties/p.json": "{", "Cfg/t/t.genshi": "${metadata.TemplateHelper['less']}",
+        ], conf: Self.more, on: loop)
+      let before = bench.state()
+      let result = try await bench.run(["--check-templates"])
+      let lines = result.out.replacing(bench.folder.file("repo"), with: "REPO").split(separator: "\n").map(String.init)
+      #expect(result.status == 1)
+      #expect(lines.contains { $0.hasPrefix("REPO/Bundler/broken.xml:2: ") }, "\(lines)")
+      #expect(
+        lines.contains { $0.contains("SyntaxError: invalid syntax (REPO/TemplateHelper/bad.py, line 2)") }, "\(lines)")
+      #expect(lines.contains { $0.contains("REPO/TemplateHelper/less.py exports nosuch") }, "\(lines)")
+      #expect(lines.contains { $0.contains("REPO/Properties/p.json") }, "\(lines)")
+      #expect(
+        lines.last == "1 templates, 1 client: 1 rendered, 0 failed, 4 other files cannot be used" && lines.count == 5,
+        "\(lines)")
+      #expect(bench.state() == before)
+    }
+  }
+
+  @Test func aRepositoryBeforeTheFirstStartIsChecked() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = Bench(
+        ["Bundler/b.xml": "<Bundle><Path name='/t'/></Bundle>", "Cfg/t/t.genshi": "${metadata.Ohai}"], conf: Self.more,
+        on: loop)
+      let known = try await bench.run(["--check-templates"])
+      #expect(known.status == 0 && known.out == "1 templates, 1 client: 1 rendered, 0 failed\n", "\(known)")
+      unlink(bench.folder.file("repo/Metadata/clients.xml"))
+      let before = bench.state()
+      let result = try await bench.run(["--check-templates"])
+      #expect(
+        result.status == 0 && result.out.hasSuffix("\n1 templates, 0 clients: 0 rendered, 0 failed\n"), "\(result)")
+      #expect(bench.state() == before)
+    }
+  }
+
+  @Test func settingsWithWhichNoServerStartsAreRefused() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = Bench(["Cfg/t/t.genshi": "x"], conf: "user = daemon\n[server]\nuser = nobody\n", on: loop)
+      let result = try await bench.run(["--check-templates"])
+      #expect(result.status != 0 && result.out == "")
+      #expect(result.error.count == 1 && result.error[0].contains("own user, nobody"), "\(result.error)")
+    }
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "only root can become another user"))
+  func rootRendersAsTheServersUser() async throws {
+    try await LoopDriver.withLoop { loop in
+      let template = "{% python import os %}${os.getuid()} ${os.getgid()}"
+      let bench = Bench(
+        [
+          "Cfg/t/t.genshi": template, "Bundler/b.xml": "<Bundle><Path name='/t'/></Bundle>",
+          "Cfg/t/info.xml": "<FileInfo/>",
+        ],
+        conf: "processes = 1\n[server]\nuser = 65534\ngroup = 65534\n", on: loop)
+      chmod(bench.folder.path, 0o755)
+      let result = try await bench.render("Cfg/t/t.genshi")
+      #expect(result.out == "65534 65534" && result.status == 0, "\(result)")
+      bench.folder.write("{% python import os %}${1 / (os.getuid() - 65534)}", to: "repo/Cfg/t/t.genshi")
+      #expect(try await bench.run(["--check-templates"]).out.contains("ZeroDivisionError"))
+    }
+  }
+
+  @Test func aCheckDoesNotSayWhenATemplateIsTriedAgain() async throws {
+    try await LoopDriver.withLoop { loop in
+      let bench = Bench(["Cfg/t/t.genshi": "{% python\nwhile True: pass\n%}"], conf: "timeout = 0.5", on: loop)
+      let result = try await bench.render("Cfg/t/t.genshi")
+      #expect(result.status == 1)
+      #expect(result.error.contains { $0.hasSuffix("took longer than 0.5 s ([templates] timeout)") }, "\(result.error)")
+    }
+  }
+
   @Test func theRepositoryIsLeftAsItIs() async throws {
     try await LoopDriver.withLoop { loop in
       let template = """

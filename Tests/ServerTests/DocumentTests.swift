@@ -202,6 +202,7 @@ enum ConfigurationTable {
     case .secret: "secret text"
     case .macroText: "text, `<repository>` is replaced"
     case .path: "path"
+    case .program: "path, or a name in PATH"
     case .boolean, .enabled: "boolean"
     case .integer(let range): "number, \(range.lowerBound) to \(range.upperBound)"
     case .seconds: "seconds"

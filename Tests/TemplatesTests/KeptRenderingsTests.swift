@@ -188,8 +188,8 @@ import Testing
     source.update([2])
     #expect(source.versions.map(\.bytes) == [[2], [1]])
     let second = source.versions[0].number
-    #expect(source.isBad(second))
-    #expect(!source.isBad(second), "it is told once")
+    #expect(source.isBad(second, "wrong"))
+    #expect(!source.isBad(second, "wrong"), "it is told once")
     #expect(source.versions.map(\.bytes) == [[1]])
     source.update([3])
     source.isGood(source.versions[0].number)

@@ -261,6 +261,9 @@ open class ServerCore: FileEventHandler {
   /// repository and passes on what plugins keep in memory (`Replicated`).
   open var isChild: Bool { false }
 
+  /// True in a process that looks at a repository and makes nothing in it: what a server would make counts as empty.
+  open var onlyLooks: Bool { false }
+
   /// True in a process whose children render templates: its own renderers are there for what they are needed for.
   open var leavesRendering: Bool { false }
 

@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import Logging
 import ServerSettings
 import Templates
@@ -19,6 +20,12 @@ package final class TemplateChecks {
   private var fresh: NameTable<Fresh> = [:]
   /// Libraries that are missing, as they were told of.
   private var missing: NameSet = []
+  /// Whether modules of TemplateHelper were not loaded yet as they are now.
+  private var hasFreshHelpers = false
+  /// What was told of an interpreter that is not there.
+  private var toldOfPython: String?
+  /// Whether there was ever anything to load.
+  private var hasNoted = false
   private var hasBegun = false
   private var isRunning = false
   private var isEnded = false
@@ -50,16 +57,62 @@ package final class TemplateChecks {
     return all
   }
 
+  /// The modules of TemplateHelper were read.
+  package func helpersChanged() {
+    hasFreshHelpers = true
+    runLater()
+  }
+
+  /// Loads the modules of TemplateHelper, where they were not loaded yet.
+  package func loadHelpers() async {
+    guard hasFreshHelpers else { return }
+    hasFreshHelpers = false
+    guard let modules = templates.core.interfaces.helperModules else { return }
+    let folder = "\(templates.core.settings.repository)/\(modules.name)"
+    var job = TemplateJob(
+      kind: .helpers, path: folder, version: .init(number: modules.helperSerial, bytes: []), name: nil, limitBytes: 0)
+    job.onlyLoads = true
+    await load([Load(source: nil, job: job)])
+  }
+
+  /// `[templates] python` is another one: what could not be loaded may be now.
+  func pythonChanged() {
+    toldOfPython = nil
+    if hasBegun, !hasPython() { return }
+    runLater()
+  }
+
+  /// What keeps `[templates] python` from being started, where anything is to be loaded; nil where it is there.
+  package var pythonProblem: String? {
+    let python = templates.settings.python
+    guard hasNoted, access(python, X_OK) != 0 else { return nil }
+    let reason = String(cString: strerror(errno))
+    let origin = templates.core.settings.origin(of: "templates", "python")
+    return "\(origin): [templates] python = \(python): \(reason): templates cannot be rendered"
+  }
+
+  /// Whether there is a Python; says once where not.
+  private func hasPython() -> Bool {
+    guard let problem = pythonProblem else {
+      toldOfPython = nil
+      return true
+    }
+    if toldOfPython != problem { templates.logger.error("\(problem)") }
+    toldOfPython = problem
+    return false
+  }
+
   private func note(_ source: TemplateSource) {
     let core = templates.core
     guard source.path.hasPrefix(core.settings.repository + "/") else { return }
     guard source.isTemplateIn13 || core.settings.compatibility != .bcfg213 else { return }
+    hasNoted = true
     fresh[source.path] = Fresh(source: source)
     runLater()
   }
 
   private func runLater() {
-    guard hasBegun, !isRunning, !isEnded, !fresh.isEmpty else { return }
+    guard hasBegun, !isRunning, !isEnded, !fresh.isEmpty || hasFreshHelpers else { return }
     isRunning = true
     // What comes in the same turn of the loop goes together.
     templates.core.loop.post { [weak self] in
@@ -71,7 +124,10 @@ package final class TemplateChecks {
   }
 
   private func run() async {
-    while !isEnded, !fresh.isEmpty {
+    // What was not loaded is when there is another Python.
+    guard hasPython() else { return }
+    while !isEnded, !fresh.isEmpty || hasFreshHelpers {
+      await loadHelpers()
       let paths = fresh.sorted().prefix(Self.batchCount).map(\.key)
       let sources = paths.compactMap { fresh[$0]?.source }
       for path in paths { fresh[path] = nil }
@@ -81,22 +137,32 @@ package final class TemplateChecks {
   }
 
   private func load(_ sources: [TemplateSource]) async {
-    let jobs = sources.compactMap { source -> (source: TemplateSource, job: TemplateJob)? in
+    let loads = sources.compactMap { source -> Load? in
       guard let version = source.versions.first else { return nil }
       var job = TemplateJob(kind: source.kind, path: source.path, version: version, name: nil, limitBytes: 0)
       job.isEncrypted = source.isEncrypted
       job.onlyLoads = true
-      return (source, job)
+      return Load(source: source, job: job)
     }
-    guard !jobs.isEmpty else { return }
+    if !loads.isEmpty { await load(loads) }
+  }
+
+  private struct Load {
+    /// nil for modules of TemplateHelper.
+    let source: TemplateSource?
+    let job: TemplateJob
+  }
+
+  private func load(_ jobs: [Load]) async {
     TemplateRenderer.lastSerial += 1
     let batch = templates.pool.render(
       jobs.map(\.job), client: (TemplateRenderer.lastSerial, Self.nobody),
-      generation: Int(truncatingIfNeeded: templates.core.repositoryGeneration), helperSerial: nil, parent: nil)
+      generation: Int(truncatingIfNeeded: templates.core.repositoryGeneration),
+      helperSerial: templates.core.interfaces.helperModules?.helperSerial, parent: nil)
     await take(batch, jobs)
   }
 
-  private func take(_ batch: RenderBatch, _ jobs: [(source: TemplateSource, job: TemplateJob)]) async {
+  private func take(_ batch: RenderBatch, _ jobs: [Load]) async {
     while let event = await batch.next() {
       switch event {
       case .question(let question): batch.answer(answer(question.list ?? [], jobs))
@@ -104,9 +170,13 @@ package final class TemplateChecks {
       case .continued(let rest, let index): await take(rest, Array(jobs[index...]))
       case .result(_, .rendered): break
       case .result(let index, .unusable(let reason)):
-        if jobs[index].source.isBad(jobs[index].job.version) { tell(jobs[index].job.path, reason) }
+        let isFirst = jobs[index].source?.isBad(jobs[index].job.version, reason) ?? true
+        if isFirst { tell(jobs[index].job.path, reason) }
       case .result(let index, .failed(let failure)):
-        if failure.isMissingLibrary {
+        if failure.isWithoutRenderer {
+          // The log has a line for the renderer.
+          templates.onFailed?(jobs[index].job.path, failure.description)
+        } else if failure.isMissingLibrary {
           tellOfLibrary(jobs[index].job.path, failure.description)
         } else if !isEnded {
           tell(jobs[index].job.path, failure.description)
@@ -129,8 +199,11 @@ package final class TemplateChecks {
 
   /// What loading may ask for: texts. Of clients it asks nothing.
   private func answer(
-    _ words: [TemplateValue], _ jobs: [(source: TemplateSource, job: TemplateJob)]
+    _ words: [TemplateValue], _ jobs: [Load]
   ) -> Result<TemplateValue, TemplateQuestionError> {
+    if words.first?.text == "helpers", let modules = templates.core.interfaces.helperModules {
+      return .success(modules.helperForm(known: words.last))
+    }
     guard words.count > 1, let path = words[1].text else { return .failure(Self.noClient) }
     switch words[0].text {
     case "source":

@@ -70,6 +70,8 @@ public final class TemplateRenderer {
   package var keepsUser = false
   /// Whether files that templates write are left as they are: for who only wants to see.
   public var dropsWrites = false
+  /// For tools that render once: a failure's message does not say when the template is tried again.
+  package var rendersOnce = false
 
   private(set) var settings: RendererSettings
   /// Templates that were rendered without an error.
@@ -95,6 +97,7 @@ public final class TemplateRenderer {
     var settings = settings
     if keepsUser { settings.user = nil }
     let pool = RendererPool(settings, on: core.loop)
+    pool.suspects.tellsPause = !rendersOnce
     pool.onFailure = { [logger] process, template, reason in
       let place = (process == 0 ? "" : "renderer \(process): ") + (template.map { "\($0): " } ?? "")
       logger.error("\(place)\(reason)")
@@ -120,7 +123,9 @@ public final class TemplateRenderer {
     kept.limitBytes = core.settings.keptTemplateBytes
     kept.removeAll()
     guard new != settings else { return }
+    let hasOtherPython = new.python != settings.python
     settings = new
+    defer { if hasOtherPython { checks.pythonChanged() } }
     if let current {
       // What it renders is rendered to its end.
       current.retire { [weak self, unowned current] in self?.retired.removeAll { $0 === current } }
@@ -163,7 +168,7 @@ public final class TemplateRenderer {
     var rest: [PendingRendering] = []
     for pending in all {
       guard let version = pending.request.source.versions.first else {
-        pending.finish(.failure(noTemplate(pending.request.source.path)))
+        pending.finish(.failure(noTemplate(pending.request)))
         continue
       }
       pending.version = version
@@ -191,7 +196,7 @@ public final class TemplateRenderer {
       // With the version before, where there is one.
       rest = unusable.filter { pending in
         guard let version = pending.request.source.versions.first else {
-          pending.finish(.failure(noTemplate(pending.request.source.path)))
+          pending.finish(.failure(noTemplate(pending.request)))
           return false
         }
         pending.version = version
@@ -221,8 +226,12 @@ public final class TemplateRenderer {
     return alone
   }
 
-  private func noTemplate(_ path: String) -> PluginExecutionError {
-    PluginExecutionError("Failed to load template \(path)")
+  /// Bcfg2's words: of Cheetah, which compiles a template when it is rendered, what is wrong with it.
+  private func noTemplate(_ request: Request) -> any Error {
+    if request.kind == .cheetah, let problem = request.source.problem {
+      return TemplateFailure(RenderFailure(problem))
+    }
+    return PluginExecutionError("Failed to load template \(request.source.path)")
   }
 
   /// Renders in one process; returns those whose version could not be used.
@@ -250,7 +259,7 @@ public final class TemplateRenderer {
         others.append(Task { await takeEvents(of: rest, Array(all[index...]), metadata, askedIn: asked) })
       case .result(let index, .unusable(let reason)):
         let pending = all[index]
-        if pending.request.source.isBad(pending.version.number) {
+        if pending.request.source.isBad(pending.version.number, reason) {
           logger.error("\(pending.request.source.path): Failed to load template: \(reason)")
           onFailed?(pending.request.source.path, reason)
         }
@@ -369,6 +378,7 @@ public final class TemplateRenderer {
   func log(_ line: TemplateValue) {
     guard let whole = line["text"]?.text else { return }
     let text = String(decoding: whole.utf8.prefix(Self.logLineBytes), as: UTF8.self)
+    if let path = line["broken"]?.text { onFailed?(path, text) }
     if let once = line["once"]?.text {
       // Bounded by what the repository's helper modules can say; forgotten all at once.
       if loggedOnce.count > 10_000 { loggedOnce.removeAll() }

@@ -4,15 +4,25 @@ package import ServerSettings
 import Templates
 
 extension Settings {
-  /// Looks whether renderers can be given to `[templates] user`, by a process of a user that may give up its privileges.
+  /// Least `[templates] memory`: with less, Python with its libraries does not start.
+  package static let leastRendererBytes = 96 << 20
+
+  /// Looks whether renderers can be started: as `[templates] user`, by a process of a user that may give up its privileges,
+  /// and within `memory`.
   ///
-  /// - Throws: `SettingsError` where that needs root, and the server runs as another user.
-  package func requireRendererUser(startedAs user: UInt32 = geteuid()) throws(SettingsError) {
+  /// - Throws: `SettingsError` where that needs root, and the server runs as another user; where memory is too small.
+  package func requireRenderers(startedAs user: UInt32 = geteuid()) throws(SettingsError) {
+    if let bytes = value("templates", "memory")?.value.integer, bytes < Self.leastRendererBytes {
+      throw wrongValue(
+        "templates", "memory", value: "\(bytes)",
+        allowed: "\(Self.leastRendererBytes >> 20)m or more: Python does not start with less")
+    }
     let own = user == 0 ? self.user : user
     guard own != 0, let wanted = value("templates", "user")?.value.integer, wanted != Int(own) else { return }
     throw wrongValue(
-      "templates", "user", value: "\(wanted)",
-      allowed: "nothing but the server's own user, \(own): only a server that runs as root can start others' processes")
+      "templates", "user", value: Accounts.names(of: uid_t(wanted), 0).user,
+      allowed: "nothing but the server's own user, \(Accounts.names(of: own, 0).user): only a server that runs as root "
+        + "can start others' processes")
   }
 
   /// `[templates] cache_size`; 0 where results are not kept.

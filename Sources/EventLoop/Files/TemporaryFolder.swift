@@ -1,16 +1,35 @@
 import Glibc
 
 /// A folder of its own for the files of one child process, mode 0700, removed with what is in it.
+///
+/// Its process holds a lock of it (flock) as long as it lives: what a killed process has left is known by that, and removed
+/// by `removeLeftovers`.
 @MainActor public final class TemporaryFolder {
+  /// What names begin with; six letters or digits follow.
+  private static let prefix = "bcfg2-server-"
+  /// Folders within each other that are removed, at most.
+  private static let depthLimit = 100
+  /// Folders that are there.
+  private static var paths: Set<String> = []
+
   /// Absolute path.
   public let path: String
+  /// Holds the lock.
+  private let lock: FileDescriptor
 
   /// - Throws: `SystemError` of mkdtemp. `TMPDIR` is honoured, /tmp otherwise.
   public init() throws(SystemError) {
-    let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(base)/bcfg2-XXXXXX".utf8CString)
-    guard let made = mkdtemp(&template) else { throw SystemError(call: "mkdtemp", errno: errno, detail: base) }
-    path = String(cString: made)
+    while true {
+      var template = Array("\(Self.base)/\(Self.prefix)XXXXXX".utf8CString)
+      guard let made = mkdtemp(&template) else { throw SystemError(call: "mkdtemp", errno: errno, detail: Self.base) }
+      let path = String(cString: made)
+      // Another process may take a folder without a lock for a leftover; then this one is not used.
+      guard let lock = Self.lockFolder(path) else { continue }
+      self.path = path
+      self.lock = lock
+      Self.paths.insert(path)
+      return
+    }
   }
 
   /// A folder that belongs to another user, for a child that runs as that one; nil: this process's.
@@ -21,7 +40,10 @@ import Glibc
     }
   }
 
-  isolated deinit { Self.remove(path) }
+  isolated deinit {
+    Self.remove(path)
+    Self.paths.remove(path)
+  }
 
   /// Writes a file that only this user can read, and returns its path.
   public func write(_ bytes: [UInt8], _ name: String) throws(SystemError) -> String {
@@ -35,19 +57,68 @@ import Glibc
     try AtomicFile.readFile("\(path)/\(name)", limitBytes: limitBytes)
   }
 
+  /// Removes all folders of this process: for one that ends.
+  public static func removeAll() {
+    for path in paths { remove(path) }
+    paths = []
+  }
+
+  /// Removes folders that processes of this user, or of `owner`, have left when they were killed.
+  public static func removeLeftovers(of owner: UInt32? = nil) {
+    guard let folder = opendir(base) else { return }
+    var found: [String] = []
+    while let entry = readdir(folder) {
+      let name = name(of: entry)
+      if name.hasPrefix(prefix), name.utf8.count == prefix.utf8.count + 6 { found.append("\(base)/\(name)") }
+    }
+    closedir(folder)
+    for path in found where !paths.contains(path) {
+      var status = stat()
+      guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
+        status.st_uid == geteuid() || status.st_uid == owner, let lock = lockFolder(path)
+      else { continue }
+      remove(path)
+      _ = consume lock
+    }
+  }
+
+  private static var base: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
+
+  /// A descriptor that holds the folder's lock; nil where another process has it, or the folder is gone.
+  private static func lockFolder(_ path: String) -> FileDescriptor? {
+    let raw = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard raw >= 0 else { return nil }
+    let descriptor = FileDescriptor(owning: raw)
+    var status = stat()
+    guard flock(raw, LOCK_EX | LOCK_NB) == 0, fstat(raw, &status) == 0, status.st_nlink > 0 else { return nil }
+    return descriptor
+  }
+
   /// Children leave plain files and folders of them; what cannot be removed stays for the system to clean.
   private static func remove(_ path: String) {
-    if let stream = opendir(path) {
-      while let entry = readdir(stream) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        if name == "." || name == ".." { continue }
-        let child = "\(path)/\(name)"
-        if entry.pointee.d_type == UInt8(DT_DIR) { remove(child) } else { unlink(child) }
-      }
-      closedir(stream)
-    }
+    removeContents(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), depth: 0)
     rmdir(path)
+  }
+
+  /// By descriptors: a link that a child puts in a folder's place leads nowhere.
+  private static func removeContents(_ raw: Int32, depth: Int) {
+    guard raw >= 0 else { return }
+    guard depth < depthLimit, let stream = fdopendir(raw) else {
+      close(raw)
+      return
+    }
+    while let entry = readdir(stream) {
+      let name = name(of: entry)
+      if name == "." || name == ".." || unlinkat(raw, name, 0) == 0 { continue }
+      removeContents(openat(raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), depth: depth + 1)
+      unlinkat(raw, name, AT_REMOVEDIR)
+    }
+    closedir(stream)
+  }
+
+  private static func name(of entry: UnsafeMutablePointer<dirent>) -> String {
+    withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    }
   }
 }

@@ -52,7 +52,7 @@ final class MetadataFile {
     self.plugin = plugin
     self.rootTag = rootTag
     path = plugin.folder + "/" + name
-    guard !fileExists(path) else { return }
+    guard !fileExists(path), !plugin.core.onlyLooks else { return }
     plugin.logger.warning("\(path) does not exist, creating")
     try AtomicFile.write(FileWrite(Array("<\(rootTag)/>\n".utf8), to: path, replacing: .missing, mode: mode))
   }
@@ -73,6 +73,11 @@ final class MetadataFile {
   /// Compares with the disk and reads again what differs.
   func refresh() -> Outcome {
     guard mustParse || !isAsItWasRead() else { return isBroken ? .broken : .same }
+    if plugin.core.onlyLooks, !fileExists(path) {
+      isRead = true
+      mustParse = false
+      return .changed(Element(rootTag))
+    }
     var present = currentVersions(of: paths)
     for _ in 0..<Self.attempts {
       readings += 1
@@ -96,6 +101,7 @@ final class MetadataFile {
       case .failure(let error):
         isBroken = true
         plugin.logger.error("Failed to parse \(RepositoryPath.name(of: path)): \(error)")
+        FileBacked.onProblem?(path, "\(error)")
         if let cause = error.cause { plugin.core.fileMonitor.couldNotRead(error.path, cause) }
         return .broken
       }

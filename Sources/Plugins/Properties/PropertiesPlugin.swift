@@ -17,7 +17,7 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
 
   private var files: PropertiesFolder!
   /// What every client gets until a file changes.
-  private var data = PropertiesData(files: [:], sources: [:])
+  private var data = PropertiesData(files: [:], sources: [:], problems: [])
 
   public required init(core: ServerCore) throws {
     try super.init(core: core)
@@ -48,13 +48,15 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
   private func collect() {
     var contents: NameTable<PropertyContents> = [:]
     var sources: NameTable<TemplateFile> = [:]
+    var problems: [(name: String, problem: String)] = []
     for (name, file) in files.entries {
       guard let file = file as? any PropertyFile else { continue }
       contents[name] = file.contents(matches: core.settings.propertiesAutomatch)
       sources[name] = file.source(
         matches: core.settings.propertiesAutomatch, rendersTemplates: core.settings.compatibility != .bcfg213)
+      if sources[name] == nil, let problem = file.lastProblem { problems.append((name, problem)) }
     }
-    data = PropertiesData(files: contents, sources: sources)
+    data = PropertiesData(files: contents, sources: sources, problems: problems)
   }
 
   public override func settingsChanged() {
@@ -157,12 +159,20 @@ public struct PropertiesData: ConnectorData {
   public let files: NameTable<PropertyContents>
   /// The same as templates get them.
   public let sources: NameTable<TemplateFile>
+  /// Files that had no good version yet, and what is wrong with each.
+  let problems: [(name: String, problem: String)]
 
   public subscript(_ name: String) -> PropertyContents? { files[name] }
 }
 
 extension PropertiesData: TemplateFileData {
-  public var templateForm: TemplateValue { ["form": "properties", "names": .texts(templateKeys)] }
+  public var templateForm: TemplateValue {
+    guard !problems.isEmpty else { return ["form": "properties", "names": .texts(templateKeys)] }
+    let broken = problems.map {
+      TemplateValue.Member($0.name, .text("the file of Properties could not be read: \($0.problem)"))
+    }
+    return ["form": "properties", "names": .texts(templateKeys), "broken": .record(broken)]
+  }
   public func templateItem(_ name: String) -> TemplateValue? {
     sources[name].map { [.int($0.version), .bool($0.isMatched)] }
   }

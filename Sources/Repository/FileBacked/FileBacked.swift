@@ -17,8 +17,11 @@ open class FileBacked: FileEventHandler {
   public let logger: Logger
   /// Called whenever new contents were taken.
   public var onChange: (() -> Void)?
+  /// Called with whatever is wrong with a file that was read: for tools that look at a whole repository.
+  package static var onProblem: ((_ path: String, _ problem: String) -> Void)?
   private var isStale = false
-  private var lastProblem: String?
+  /// What is wrong with the contents that were read last; nil where they were taken.
+  public private(set) var lastProblem: String?
   /// What `warnOnce` has said of these contents.
   private var toldWarnings: Set<String> = []
 
@@ -91,6 +94,7 @@ open class FileBacked: FileEventHandler {
   public func reportProblem(_ problem: String) {
     guard problem != lastProblem else { return }
     lastProblem = problem
+    Self.onProblem?(path, problem)
     logger.error("\(problem)")
   }
 }

@@ -42,7 +42,7 @@ public final class ServerProcess {
       throw settings.wrongValue(
         "server", "backend", value: settings.backend, allowed: "builtin, multiprocessing, best; CherryPy is Python's")
     }
-    try settings.requireRendererUser()
+    try settings.requireRenderers()
   }
 
   /// Runs until a signal ends the server. Returns the exit status.
@@ -66,6 +66,7 @@ public final class ServerProcess {
         }
         return status
       }
+      TemporaryFolder.removeAll()
       pidFile?.remove()
       return result
     } catch {
@@ -137,7 +138,7 @@ public final class ServerProcess {
     let core = makeCore(loop, first, resolver)
     core.readSettings = { [options] in
       let fresh = try Settings.load(options)
-      try fresh.requireRendererUser()
+      try fresh.requireRenderers()
       return fresh
     }
     core.onSettingsTaken = { [unowned self, unowned core] in take($1, insteadOf: $0, core) }
@@ -156,6 +157,7 @@ public final class ServerProcess {
     logger.debug("Dropped privileges to \(getuid()):\(getgid()).")
     Log.router.checkReopening()
     loop.fileWriter.synchronizer = SyncHelpers(on: loop)
+    TemporaryFolder.removeLeftovers(of: settings.value("templates", "user")?.value.integer.map { UInt32($0) })
     for path in AtomicFile.removeLeftovers(below: settings.repository) {
       logger.notice("Removed \(path), which a write that was cut off has left")
     }

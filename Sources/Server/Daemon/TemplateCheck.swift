@@ -17,25 +17,44 @@ public enum TemplateCheck {
     var lines: [String] = []
     var told: Set<String> = []
     var problems = 0
+    /// Files that could not be read.
+    var brokenFiles: Set<String> = []
 
     func fail(_ path: String, _ reason: String, for client: String?) {
+      if brokenFiles.contains(path) { return }
       failed.insert(path)
+      // That is wrong for all of them.
+      if reason.hasPrefix("no renderer could be started") {
+        if told.insert(reason).inserted { lines.append(reason) }
+        return
+      }
       guard told.insert("\(path)\n\(reason)").inserted else { return }
       lines.append("\(path): \(reason)" + (client.map { " (for \($0))" } ?? ""))
     }
+
+    /// A file that is no template, or is not read far enough to be one.
+    func cannotRead(_ path: String, _ problem: String) {
+      brokenFiles.insert(path)
+      let line = problem.contains(path) ? problem : "\(path): \(problem)"
+      if told.insert(line).inserted { lines.append(line) }
+    }
   }
 
-  /// Prints a line for each failure, and one at the end. Returns the exit status: 0, or 1 where a template failed.
+  /// Prints a line for each failure, and one at the end. Returns the exit status: 0, or 1 where a template failed, or a file
+  /// of the repository could not be read.
   ///
   /// - Throws: `SettingsError`.
   public static func run(_ options: CommandLineOptions) throws -> Int32 {
     let settings = try TemplateTool.settings(options)
     let level = LogSetup.level(settings)
     Log.router.configure([(ConsoleLog(), level == .warning ? .critical : level)], standard: .critical)
+    let findings = Findings()
+    FileBacked.onProblem = { findings.cannotRead($0, $1) }
+    defer { FileBacked.onProblem = nil }
     return try EventLoop.runAsMain { loop in
       do {
         return try await TemplateTool.withCore(settings, on: loop) { core in
-          try await check(core, only: options.renderClient)
+          try await check(core, findings, only: options.renderClient)
         }
       } catch {
         TemplateTool.say("bcfg2-server: \(error)")
@@ -44,8 +63,10 @@ public enum TemplateCheck {
     }
   }
 
-  private static func check(_ core: ServerCore, only client: String?) async throws -> Int32 {
-    let findings = Findings()
+  private static func check(_ core: ServerCore, _ findings: Findings, only client: String?) async throws -> Int32 {
+    if let problem = core.templates.checks.pythonProblem { throw PluginExecutionError(problem) }
+    core.templates.onFailed = { path, reason in findings.cannotRead(path, reason) }
+    await core.templates.checks.loadHelpers()
     core.templates.onReport = { path, _ in findings.rendered.insert(path) }
     let clients =
       if let client { [try TemplateTool.client(client, core)] } else { await oneOfEachProfile(core, findings) }
@@ -67,8 +88,9 @@ public enum TemplateCheck {
     let count = findings.rendered.union(findings.failed).union(loaded).count
     print(
       "\(count) templates, \(clients.count) client\(clients.count == 1 ? "" : "s"): \(findings.rendered.subtracting(findings.failed).count) rendered, "
-        + "\(findings.failed.count) failed")
-    return findings.failed.isEmpty && findings.problems == 0 ? 0 : 1
+        + "\(findings.failed.count) failed"
+        + (findings.brokenFiles.isEmpty ? "" : ", \(findings.brokenFiles.count) other files cannot be used"))
+    return findings.failed.isEmpty && findings.brokenFiles.isEmpty && findings.problems == 0 ? 0 : 1
   }
 
   /// The first client of each profile, by name.

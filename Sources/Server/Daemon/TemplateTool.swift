@@ -16,6 +16,7 @@ public enum TemplateTool {
   private final class ReadingCore: ServerCore {
     override var name: String { "TemplateTool" }
     override var isChild: Bool { true }
+    override var onlyLooks: Bool { true }
   }
 
   /// What concerns the template: what it logs and prints, and warnings that name its file.
@@ -60,9 +61,12 @@ public enum TemplateTool {
 
   /// The settings of a process that only reads, and a log on standard error.
   ///
-  /// - Throws: `SettingsError`; `SystemError` where there can be no log.
+  /// - Throws: `SettingsError`, also where a server would not start because of its renderers; `SystemError` where there can
+  ///   be no log.
   static func settings(_ options: CommandLineOptions) throws -> Settings {
     var settings = try Settings.load(options)
+    // Root starts the server, whoever looks here.
+    try settings.requireRenderers(startedAs: 0)
     settings.logPath = nil
     settings.logsToSyslog = false
     settings.pidFile = nil
@@ -71,24 +75,33 @@ public enum TemplateTool {
     return settings
   }
 
-  /// Has a core with the repository read, as long as the body takes.
+  /// Has a core with the repository read, as long as the body takes; as the server's user, where root asks.
   ///
-  /// - Throws: `CoreInitError`; what the body throws.
+  /// - Throws: `SystemError` where privileges cannot be given up; `CoreInitError`; what the body throws.
   static func withCore<Result>(
     _ settings: Settings, on loop: EventLoop, _ body: (ServerCore) async throws -> Result
   ) async throws -> Result {
+    if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
+    TemporaryFolder.removeLeftovers(of: settings.value("templates", "user")?.value.integer.map { UInt32($0) })
     guard let monitor = FileMonitorFactory.make("pseudo", ignoring: settings.ignoredFiles, on: loop) else {
       throw CoreInitError("Failed to instantiate fam driver pseudo")
     }
     let resolver = HostResolver(on: loop)
     let core = ReadingCore(
       settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
+    let signals = try Signals([SIGINT, SIGTERM], on: loop) { event in
+      core.shutdown()
+      TemporaryFolder.removeAll()
+      exit(128 + event.signal)
+    }
     defer {
       core.shutdown()
       resolver.shutdown()
+      signals.close()
     }
     core.templates.checks.gather()
     core.templates.dropsWrites = true
+    core.templates.rendersOnce = true
     // An administrator who is not root sees what the template gives to an own process.
     core.templates.keepsUser = geteuid() != 0
     try core.loadPlugins()

@@ -48,6 +48,13 @@ nonisolated enum Paths {
     return root + parts.joined(separator: "/")
   }
 
+  /// Where a program of a name is, by PATH; nil where it is not.
+  static func ofProgram(_ name: String) -> String? {
+    let folders = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
+    let paths = folders.split(separator: ":").filter { $0.hasPrefix("/") }.map { "\($0)/\(name)" }
+    return name.isEmpty ? nil : paths.first { access($0, X_OK) == 0 }
+  }
+
   private static func expandingHome(_ path: String) -> String {
     guard path.hasPrefix("~") else { return path }
     let end = path.firstIndex(of: "/") ?? path.endIndex

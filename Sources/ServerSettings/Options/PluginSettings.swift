@@ -18,7 +18,8 @@ nonisolated extension SettingRegistry {
     .init("cfg", "category", .text, .only14, help: "Group category that created data is specific to"),
     .init("cfg", "passphrase", .text, .only14, help: "Name of the passphrase that encrypts created data"),
     .init("cfg", "handlers", .commaList, .only14, help: "Kinds of Cfg files to support; default: all"),
-    .init("templates", "python", .path, default: "/usr/bin/python3", .ours, help: "Interpreter that renders templates"),
+    .init(
+      "templates", "python", .program, default: "/usr/bin/python3", .ours, help: "Interpreter that renders templates"),
     .init(
       "templates", "processes", .integer(1...1024), .ours,
       help: "Renderer processes, at most; default: processors, shared by the children of the multiprocessing core"),
@@ -26,7 +27,7 @@ nonisolated extension SettingRegistry {
       "templates", "timeout", .seconds, default: "30", .ours,
       help: "Seconds that one template may take before its process is replaced; 0 allows none"),
     .init(
-      "templates", "memory", .size, default: "512m", .ours, help: "Address space of a renderer process"),
+      "templates", "memory", .size, default: "512m", .ours, help: "Address space of a renderer process; 96m or more"),
     .init(
       "templates", "cache", .choice(["traced", "never"]), default: "traced", .ours,
       help: "Whether results are used again for as long as what the template read is the same"),

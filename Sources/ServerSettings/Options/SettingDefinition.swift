@@ -10,6 +10,8 @@ public nonisolated enum SettingKind: Sendable, Hashable {
   case macroText
   /// A path: `<repository>` and `~` are expanded, and it is made absolute and normal.
   case path
+  /// A program: a path, or a name without a slash, which is looked up in PATH.
+  case program
   /// 1, yes, true, on, 0, no, false, off in any case.
   case boolean
   /// As `boolean`, and also `enabled` and `disabled`, as in `[packages]`.

@@ -90,6 +90,7 @@ nonisolated extension SettingKind {
     switch self {
     case .text, .secret, .macroText: "any text"
     case .path: "a path"
+    case .program: "a path, or the name of a program that is found in PATH"
     case .boolean: "yes, no, true, false, on, off, 1, 0"
     case .enabled: "yes, no, true, false, on, off, 1, 0, enabled, disabled"
     case .integer(let range):
@@ -119,6 +120,9 @@ nonisolated extension SettingKind {
     case .text, .secret: return .text(text)
     case .macroText: return .text(text.replacing("<repository>", with: repository))
     case .path: return .text(Paths.absolute(text.replacing("<repository>", with: repository)))
+    case .program:
+      guard text.contains("/") || text.hasPrefix("~") else { return Paths.ofProgram(text).map { .text($0) } }
+      return .text(Paths.absolute(text))
     case .boolean: return Self.boolean(text).map { .boolean($0) }
     case .enabled:
       if text == "enabled" { return .boolean(true) }

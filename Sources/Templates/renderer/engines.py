@@ -1,4 +1,5 @@
 """Genshi, Cheetah and Jinja2 as Bcfg2 uses them: how a template is loaded, what it sees, what it gives."""
+import errno
 import os
 import sys
 from collections import OrderedDict
@@ -14,6 +15,8 @@ from bcfg2_renderer.wire import PY2
 
 # Loaded templates that are kept; the least recently used goes first.
 KEPT_TEMPLATES = 400
+# What tells that there is no such file: an include may do without.
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
 class LoadError(Exception):
@@ -50,6 +53,16 @@ class _Kept(object):
 KEPT = _Kept()
 
 
+def _require_absence(path):
+    """Raises what keeps a file from being read, unless it is that there is none."""
+    try:
+        with open(path, 'rb'):
+            pass
+    except (IOError, OSError) as error:
+        if error.errno not in ABSENT:
+            raise
+
+
 def encoded(render, text):
     data = text.encode(render.session.settings['encoding'], 'replace') if not isinstance(text, bytes) else text
     if len(data) > render.limit:
@@ -73,6 +86,7 @@ def genshi():
             import genshi.template.eval
             from genshi.core import COMMENT
             from genshi.template import MarkupTemplate, NewTextTemplate, OldTextTemplate, TemplateError, TemplateLoader
+            from genshi.template import TemplateNotFound
         except ImportError:
             raise Missing('Genshi', 'python3-genshi')
         if not PY2:
@@ -100,6 +114,14 @@ def genshi():
                 finally:
                     if Lines is not None:
                         Lines.end()
+
+            def load(self, filename, relative_to=None, cls=None, encoding=None):
+                try:
+                    return TemplateLoader.load(self, filename, relative_to, cls, encoding)
+                except TemplateNotFound:
+                    # Genshi takes a file that may not be read for one that is not there, which an include may do without.
+                    _require_absence(os.path.join(os.path.dirname(relative_to or '/'), filename))
+                    raise
 
             def contents(self, fileobj, filepath):
                 return fileobj.read()
@@ -250,20 +272,42 @@ def cheetah():
 
 def _cheetah_code(render, path, source):
     parts = cheetah()
-    text = source['data'].decode(render.session.settings['encoding'])
+    try:
+        text = source['data'].decode(render.session.settings['encoding'])
+    except UnicodeDecodeError as error:
+        raise LoadError('%s (%s)' % (error, path))
     found = KEPT.get(('cheetah', path), source['version'])
     settings = {'useStackFrames': False}
     if found is None:
         # Compiled anew for each rendering, as in Bcfg2, would cost more than the rendering: the code is kept, and what a
         # template sets in its class is not, because each rendering runs the code anew.
-        made = parts['Template'].compile(
-            source=text, compilerSettings=settings, cacheCompilationResults=False, useCache=False)
-        code = made._CHEETAH_generatedModuleCode
-        name = made.__name__
-        sys.modules.pop(made.__module__, None)
-        found = (compile_code(code, path), name, code.splitlines(), RECORDER.source(text, path))
+        try:
+            made = parts['Template'].compile(
+                source=text, compilerSettings=settings, cacheCompilationResults=False, useCache=False)
+            code = made._CHEETAH_generatedModuleCode
+            name = made.__name__
+            sys.modules.pop(made.__module__, None)
+            found = (compile_code(code, path), name, code.splitlines(), RECORDER.source(text, path))
+        except Exception as error:
+            if isinstance(error, MemoryError) or not _is_cheetah_fault(parts, text, settings):
+                raise
+            raise LoadError(errors.describe_cheetah(error, path, source['data']))
         KEPT.put(('cheetah', path), source['version'], found)
     return found
+
+
+def _is_cheetah_fault(parts, text, settings):
+    """Whether a template that was not compiled has an error itself: compiling runs its imports, too, and what is wrong with
+    a module is mended without an edit of the template."""
+    try:
+        code = parts['Template'].compile(
+            source=text, compilerSettings=settings, cacheCompilationResults=False, useCache=False, returnAClass=False)
+        compile(code.encode('utf-8') if isinstance(code, type(u'')) else code, '<template>', 'exec')
+    except MemoryError:
+        raise
+    except Exception:
+        return True
+    return False
 
 
 def _cheetah(render, path, source):
@@ -325,8 +369,10 @@ def jinja2():
                 with open(template, 'rb') as file:
                     data = file.read()
                 stamp = os.path.getmtime(template)
-            except (IOError, OSError):
-                raise TemplateNotFound(template)
+            except (IOError, OSError) as error:
+                if error.errno in ABSENT:
+                    raise TemplateNotFound(template)
+                raise
             if render.is_encrypted:
                 data = render.session.decrypted(template)
             text = data.decode(encoding)
@@ -384,6 +430,7 @@ def _load_genshi(name):
 
 # What finds the errors that a template has for whichever client.
 LOADS = {
+    'helpers': lambda render, path, source: render.session.helpers.current(render),
     'genshi': _load_genshi('NewTextTemplate'), 'old-genshi': _load_genshi('OldTextTemplate'),
     'genshi-xml': _load_genshi('MarkupTemplate'), 'xml': _load_genshi('MarkupTemplate'), 'cheetah': _cheetah_code,
     'jinja2': lambda render, path, source: _jinja2(render, path, source, only_loads=True),

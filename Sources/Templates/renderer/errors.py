@@ -21,6 +21,11 @@ def _text(error):
     return _ADDRESS.sub('', text)
 
 
+def one_line(text):
+    """A message as one line of the log: line feeds become blanks."""
+    return u' '.join(part.strip() for part in text.splitlines() if part.strip())
+
+
 def _chain(error):
     while error is not None:
         yield error
@@ -108,6 +113,16 @@ def describe(render, error, trace):
         if line:
             text += " at '%s'" % line
     return _located(text, [(frame[0], frame[1]) for frame in inner])
+
+
+def describe_import(error, path, trace):
+    """The text of an error that keeps a module from being imported: `CLASS: MESSAGE (FILE, line N)`."""
+    if isinstance(error, SyntaxError):
+        text, places = error.msg, [(error.filename or path, error.lineno)]
+    else:
+        text = _text(error)
+        places = [frame[:2] for frame in traceback.extract_tb(trace) if frame[0] == path]
+    return one_line(_located(u'%s: %s' % (type(error).__name__, text), places))
 
 
 def _located(text, places):

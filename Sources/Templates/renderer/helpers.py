@@ -2,7 +2,9 @@
 import sys
 
 from bcfg2_renderer.division import compile_code
+from bcfg2_renderer.errors import describe_import
 from bcfg2_renderer.trace import RECORDER, SILENT, Trace
+from bcfg2_renderer.values import PluginExecutionError
 from bcfg2_renderer.wire import Closed
 
 _RESERVED_DEFAULTS = frozenset(('name', 'metadata', 'source_path', 'repo', 'path'))
@@ -22,6 +24,15 @@ class HelperModule(object):
         # The version that was read last, and what the reading depended on.
         self._version = None
         self._trace = None
+        # Why the newest version could not be imported.
+        self._failure = None
+
+    def __getattr__(self, name):
+        """A name that nothing has: where the module could not be imported, that is why."""
+        failure = self.__dict__.get('_failure')
+        if failure is None or name.startswith('_'):
+            raise AttributeError(name)
+        raise PluginExecutionError('TemplateHelper %s could not be imported: %s' % (self._module_name, failure))
 
     def HandleEvent(self, event=None):
         pass
@@ -47,7 +58,8 @@ class HelperModule(object):
             if symbol in exported:
                 continue
             if symbol not in self._attrs and hasattr(self, symbol):
-                log('warning', 'TemplateHelper: %s: %s is a reserved keyword, skipping export' % (self.name, symbol))
+                log('warning', 'TemplateHelper: %s: %s is a reserved keyword, skipping export' % (self.name, symbol),
+                    is_broken=False)
                 continue
             try:
                 setattr(self, symbol, getattr(module, symbol))
@@ -62,7 +74,7 @@ class HelperModule(object):
         for symbol in defaults:
             if symbol in _RESERVED_DEFAULTS:
                 log('warning', 'TemplateHelper: %s: %s is a reserved keyword, not adding as default'
-                    % (self.name, symbol))
+                    % (self.name, symbol), is_broken=False)
             if hasattr(self, symbol):
                 self.defaults.append(symbol)
         return True
@@ -121,8 +133,10 @@ class Helpers(object):
             made = sys.modules[name] = type(sys)(name)
             made.__file__ = item['path']
         for version, data in item['versions']:
-            def log(level, text):
-                render.log(level, text, once='%s %d' % (item['path'], version))
+            def log(level, text, is_broken=True):
+                broken = item['path'] if is_broken else None
+                render.log(level, text, once='%s %d' % (item['path'], version), broken=broken)
+            module._failure = None
             trace = Trace()
             earlier, RECORDER.trace = RECORDER.trace, trace
             try:
@@ -130,7 +144,8 @@ class Helpers(object):
             except BaseException as error:
                 if isinstance(error, (MemoryError, Closed)):
                     raise
-                log('error', 'TemplateHelper: Failed to import %s: %s' % (item['path'], error))
+                module._failure = describe_import(error, item['path'], sys.exc_info()[2])
+                log('error', 'TemplateHelper: Failed to import %s: %s' % (item['path'], module._failure))
                 continue
             finally:
                 RECORDER.trace = earlier
@@ -140,3 +155,5 @@ class Helpers(object):
                 trace.mark(reason)
             if module.take(made, log):
                 module._trace = trace
+            elif not module._attrs:
+                module._failure = 'it has no __export__ list'

@@ -57,13 +57,16 @@ class Render(object):
             raise error(answer['error'])
         return answer.get('value')
 
-    def log(self, level, text, once=None):
+    def log(self, level, text, once=None, broken=None):
+        # broken: the file that a line says cannot be used as it is.
         self.log_lines += 1
         if self.log_lines > LOG_LINES:
             return
         message = {'level': level, 'text': text[:LINE_LIMIT]}
         if once is not None:
             message['once'] = once
+        if broken is not None:
+            message['broken'] = broken
         self.session.channel.send(wire.LOG, self.request, wire.plain(message), is_urgent=False)
 
     def note_reasons(self, reasons):
@@ -118,7 +121,7 @@ class Render(object):
         except wire.Closed:
             raise
         except engines.LoadError as error:
-            return {'ok': False, 'load': True, 'error': u'%s' % (error,)}
+            return {'ok': False, 'load': True, 'error': errors.one_line(u'%s' % (error,))}
         except engines.Missing as error:
             return {'ok': False, 'error': u'%s' % (error,), 'missing': True}
         except engines.OutputLimit as error:
@@ -144,7 +147,7 @@ class Render(object):
         return result
 
     def _failure(self, error):
-        text = errors.describe(self, error, sys.exc_info()[2])[:ERROR_LIMIT]
+        text = errors.one_line(errors.describe(self, error, sys.exc_info()[2]))[:ERROR_LIMIT]
         is_template_error = any(kind.__name__ == 'TemplateError' for kind in type(error).__mro__)
         return {'ok': False, 'error': text, 'is_template_error': is_template_error}
 

@@ -215,11 +215,13 @@ def _plain(other):
 class TracedDict(MutableMapping):
     """A dictionary whose values are made when they are asked for; each key that is asked for is recorded."""
 
-    def __init__(self, keys, make, record, record_keys):
+    def __init__(self, keys, make, record, record_keys, broken=None):
         self._keys = keys
         self._make = make
         self._record = record
         self._record_keys = record_keys
+        # What is wrong with keys that would be there.
+        self._broken = broken or {}
         self._known = {}
 
     __class__ = property(lambda self: dict)
@@ -230,6 +232,8 @@ class TracedDict(MutableMapping):
         if isinstance(key, str) or PY2:
             self._record(key)
         if key not in self._keys:
+            if key in self._broken:
+                raise PluginExecutionError(self._broken[key])
             raise KeyError(key)
         value = self._known[key] = self._make(key)
         return value
@@ -612,7 +616,7 @@ def _properties(metadata, name, data):
     from bcfg2_renderer.properties import property_for
     return TracedDict(
         data['names'], lambda key: property_for(metadata, name, key), lambda key: metadata._record('item', name, key),
-        lambda: metadata._record('keys', name))
+        lambda: metadata._record('keys', name), data.get('broken'))
 
 
 def _helpers(metadata, name, data):
