@@ -29,9 +29,6 @@ public nonisolated struct Confinement: Hashable, Sendable {
   /// Whether the kernel can make everything but some paths read-only for a process.
   public static var canConfineWrites: Bool { clinux_landlock_version() > 0 }
 
-  /// Whether it can keep a process from sending signals to others.
-  public static var canConfineSignals: Bool { clinux_landlock_version() >= 6 }
-
   /// Passes what C takes, while the body runs.
   func withForm<Result>(_ body: (UnsafePointer<clinux_confinement>) -> Result) -> Result {
     let paths = CStringArray(writablePaths ?? [])

@@ -118,8 +118,6 @@ class Recorder(object):
         self.trace = SILENT
         self.root = None
         self.prefixes = ()
-        # Installed: files of Python itself, which change with the packages of the system.
-        self.installed = ()
         # Module name to its file, of modules of the repository; and what each of them imported.
         self.modules = {}
         self.imported_by = {}
@@ -133,10 +131,6 @@ class Recorder(object):
         self.root = repository
         real = os.path.realpath(repository)
         self.prefixes = tuple(sorted(set((repository + '/', real + '/'))))
-        # Kept apart: a folder of the repository on sys.path is no installation.
-        self.installed = tuple(
-            path + '/' for path in set(map(os.path.realpath, sys.path)) | set(sys.path)
-            if path and not (path + '/').startswith(self.prefixes))
 
     def is_below(self, path):
         return path.startswith(self.prefixes)
