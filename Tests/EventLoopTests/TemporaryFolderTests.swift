@@ -6,10 +6,14 @@ import Testing
 
 /// Folders for children's files.
 @MainActor @Suite struct TemporaryFolderTests {
+  private var base: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
+
+  /// A folder with a name as the server's have, that nobody holds.
   private func make() throws -> String {
-    let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(base)/bcfg2-server-XXXXXX".utf8CString)
-    return String(cString: try #require(mkdtemp(&template)))
+    let letters = String((0..<6).map { _ in "abcdefghijklmnopqrstuvwxyz".randomElement() ?? "a" })
+    let path = "\(base)/bcfg2-server-\(letters)"
+    try #require(mkdir(path, 0o700) == 0)
+    return path
   }
 
   @Test func whatAKilledProcessHasLeftIsRemoved() throws {
@@ -33,6 +37,18 @@ import Testing
     close(lock)
     TemporaryFolder.removeLeftovers()
     #expect(access(held, F_OK) != 0)
+  }
+
+  @Test func aFolderThatCannotBeLockedIsAnError() throws {
+    // No descriptor is left for the lock.
+    var limit = rlimit()
+    #expect(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+    var none = rlimit(rlim_cur: 0, rlim_max: limit.rlim_max)
+    #expect(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &none) == 0)
+    var failure: SystemError?
+    do throws(SystemError) { _ = try TemporaryFolder() } catch { failure = error }
+    #expect(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+    #expect(failure?.errno == EMFILE && failure?.call == "flock")
   }
 
   @Test func aFolderGoesWithItsOwner() throws {

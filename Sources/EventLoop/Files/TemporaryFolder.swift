@@ -5,8 +5,11 @@ import Glibc
 /// Its process holds a lock of it (flock) as long as it lives: what a killed process has left is known by that, and removed
 /// by `removeLeftovers`.
 @MainActor public final class TemporaryFolder {
-  /// What names begin with; six letters or digits follow.
+  /// What names begin with, and how many letters and digits follow.
   private static let prefix = "bcfg2-server-"
+  private static let suffixCount = 6
+  /// How often a folder is made before the last reason why it cannot be locked is told.
+  private static let attempts = 5
   /// Folders within each other that are removed, at most.
   private static let depthLimit = 100
   /// Folders that are there.
@@ -17,19 +20,26 @@ import Glibc
   /// Holds the lock.
   private let lock: FileDescriptor
 
-  /// - Throws: `SystemError` of mkdtemp. `TMPDIR` is honoured, /tmp otherwise.
+  /// - Throws: `SystemError` of mkdtemp, or of the lock. `TMPDIR` is honoured, /tmp otherwise.
   public init() throws(SystemError) {
-    while true {
-      var template = Array("\(Self.base)/\(Self.prefix)XXXXXX".utf8CString)
+    var reason: Int32 = 0
+    for _ in 0..<Self.attempts {
+      let name = Self.prefix + String(repeating: "X", count: Self.suffixCount)
+      var template = Array("\(Self.base)/\(name)".utf8CString)
       guard let made = mkdtemp(&template) else { throw SystemError(call: "mkdtemp", errno: errno, detail: Self.base) }
       let path = String(cString: made)
       // Another process may take a folder without a lock for a leftover; then this one is not used.
-      guard let lock = Self.lockFolder(path) else { continue }
+      guard let lock = Self.lockFolder(path) else {
+        reason = errno
+        rmdir(path)
+        continue
+      }
       self.path = path
       self.lock = lock
       Self.paths.insert(path)
       return
     }
+    throw SystemError(call: "flock", errno: reason, detail: Self.base)
   }
 
   /// A folder that belongs to another user, for a child that runs as that one; nil: this process's.
@@ -69,7 +79,7 @@ import Glibc
     var found: [String] = []
     while let entry = readdir(folder) {
       let name = name(of: entry)
-      if name.hasPrefix(prefix), name.utf8.count == prefix.utf8.count + 6 { found.append("\(base)/\(name)") }
+      if name.hasPrefix(prefix), name.utf8.count == prefix.utf8.count + suffixCount { found.append("\(base)/\(name)") }
     }
     closedir(folder)
     for path in found where !paths.contains(path) {
