@@ -12,7 +12,7 @@ import XMLRPC
 final class Connection {
   let address: SocketAddress
   let transport: any Transport
-  let loop: EventLoop
+  let loop: Reactor
   /// They have each other until the connection is closed.
   let table: ConnectionTable
   /// The bound that this connection is over: its request is answered with 503, whatever it is.
@@ -22,7 +22,7 @@ final class Connection {
   var wanted = Interest.read
   var parser: HTTPRequestParser
   /// Bytes beyond the request that is being answered.
-  var pending: ByteBuffer
+  var pending: BoundedBuffer
   var peer: PeerIdentity
   var isAuthenticated = false
   var answeredRequests = 0
@@ -64,7 +64,7 @@ final class Connection {
     self.exceededLimit = exceededLimit
     loop = table.loop
     parser = HTTPRequestParser(limits: table.limits.http)
-    pending = ByteBuffer(limitBytes: ConnectionTable.scratchBytes)
+    pending = BoundedBuffer(limitBytes: ConnectionTable.scratchBytes)
     peer = PeerIdentity(address: address)
     self.descriptor = consume descriptor
   }

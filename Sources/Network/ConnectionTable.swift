@@ -16,7 +16,7 @@ import XMLRPC
   /// A burst of at least so many connections gives its memory back afterwards.
   static let burstConnections = 64
 
-  public let loop: EventLoop
+  public let loop: Reactor
   /// May change while there are connections: these keep the bounds of what they have begun.
   public var limits: NetworkLimits {
     didSet {
@@ -67,7 +67,7 @@ import XMLRPC
   ///   - clock: tells how late the requests of an iteration are, against the loop's own time.
   ///   - makeTransport: a transport over a descriptor that stays the connection's.
   public init(
-    on loop: EventLoop, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(),
+    on loop: Reactor, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(),
     clock: @escaping () -> MonotonicTime = MonotonicTime.now, makeTransport: @escaping (Int32) -> any Transport
   ) {
     self.loop = loop
@@ -82,7 +82,7 @@ import XMLRPC
 
   /// A table whose connections speak TLS with this context, also after its reload.
   public convenience init(
-    on loop: EventLoop, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(), context: TLSContext
+    on loop: Reactor, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(), context: TLSContext
   ) {
     self.init(on: loop, handler: handler, limits: limits) { TLSTransport(context: context, descriptor: $0) }
   }

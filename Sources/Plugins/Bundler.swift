@@ -59,7 +59,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
   // MARK: Structure
 
   public func buildStructures(_ metadata: ClientMetadata) async -> [Element] {
-    let is13 = core.settings.compatibility == .bcfg213
+    let is13 = core.settings.compatibility == .v1_3
     var structures: [Element] = []
     var names = metadata.bundles
     var next = 0
@@ -149,7 +149,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
 
   /// Replaces `<Path glob>` by a `<Path name>` for each path of any generator that fits.
   public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) {
-    guard core.settings.compatibility != .bcfg213 else { return }
+    guard core.settings.compatibility != .v1_3 else { return }
     for structure in structures { expandGlobs(structure) }
   }
 

@@ -23,7 +23,7 @@ public final class DecisionsPlugin: Plugin, Decision, FileEventHandler {
 
   public required init(core: ServerCore) throws {
     try super.init(core: core)
-    if core.settings.compatibility == .bcfg213 {
+    if core.settings.compatibility == .v1_3 {
       for mode in Self.modes {
         let set = EntrySet(
           baseName: mode, folder: folder, defaults: core.settings.pathDefaults, monitor: core.fileMonitor,

@@ -17,7 +17,7 @@ final class NagiosGenPlugin: Plugin, Generator {
   private static let limitBytes = 64 << 20
 
   private var config: StructFile!
-  private var is13: Bool { core.settings.compatibility == .bcfg213 }
+  private var is13: Bool { core.settings.compatibility == .v1_3 }
   private var serverPath: String { is13 ? "/etc/nagios/nagiosgen.cfg" : "/etc/nagios/conf.d/bcfg2.cfg" }
 
   required init(core: ServerCore) throws {
@@ -38,7 +38,7 @@ final class NagiosGenPlugin: Plugin, Generator {
 
   private func bindHost(_ entry: Element, _ metadata: ClientMetadata) async throws {
     // Name service, and files that nobody watches.
-    metadata.dependOnMore()
+    metadata.markUncacheable()
     try requireFolder()
     guard let address = await address(of: metadata.hostname.text) else {
       throw PluginExecutionError("Failed to find IP address for \(metadata.hostname)")
@@ -69,7 +69,7 @@ final class NagiosGenPlugin: Plugin, Generator {
 
   private func bindServer(_ entry: Element, _ metadata: ClientMetadata) async throws {
     // What was made for other clients.
-    metadata.dependOnMore()
+    metadata.markUncacheable()
     try requireFolder()
     let hosts = try RepositoryPath.glob("\(folder)/*-host.cfg").map(read)
     var used: Set<Substring> = is13 ? [] : ["default"]

@@ -38,7 +38,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
   var stages: Set<ClientRunStage> { [.end, .statistics] }
 
   /// The programs may print something else the next time.
-  override func keepsAnswers(for metadata: ClientMetadata) -> Bool { scripts.scripts.isEmpty }
+  override func allowsCaching(for metadata: ClientMetadata) -> Bool { scripts.scripts.isEmpty }
 
   required init(core: ServerCore) throws {
     try super.init(core: core)
@@ -76,7 +76,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
       throw failure("PuppetENC: Error running ENC \(script) for \(client): \(error)")
     }
     if let error = output.failure {
-      guard core.settings.compatibility == .bcfg213 else {
+      guard core.settings.compatibility == .v1_3 else {
         throw failure("PuppetENC: Error running ENC \(script) for \(client): \(error)")
       }
       throw failure(

@@ -24,7 +24,7 @@ final class RendererChannel {
   /// Bytes that the kernel has not taken yet.
   private(set) var queuedBytes = 0
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let descriptor: Int32
   private var owner: FileDescriptor?
   private var watcher: Watcher?
@@ -35,7 +35,7 @@ final class RendererChannel {
   private var parser = RendererFrameParser()
 
   /// - Parameter descriptor: a connected stream socket.
-  init(_ descriptor: consuming FileDescriptor, on loop: EventLoop) throws(SystemError) {
+  init(_ descriptor: consuming FileDescriptor, on loop: Reactor) throws(SystemError) {
     self.loop = loop
     self.descriptor = descriptor.rawValue
     try descriptor.setNonblocking()

@@ -28,7 +28,7 @@ public final class RendererPool {
   /// Templates that cost their process.
   package var suspects = SuspectTemplates()
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let settings: RendererSettings
   private var processes: [RendererProcess] = []
   /// The process for what may cost its process, one at a time; it is there as long as there is such a template.
@@ -40,7 +40,7 @@ public final class RendererPool {
   private var onEmpty: (() -> Void)?
   private var failedStart: (until: MonotonicTime, reason: String)?
 
-  public init(_ settings: RendererSettings, on loop: EventLoop) {
+  public init(_ settings: RendererSettings, on loop: Reactor) {
     self.settings = settings
     self.loop = loop
   }

@@ -48,7 +48,7 @@ final class RendererProcess {
   /// It has told that it renders nothing more, though there is more: nobody is to blame for its end.
   private var isBetweenTemplates = false
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let settings: RendererSettings
   private var child: ChildProcess?
   private var channel: RendererChannel?
@@ -120,7 +120,7 @@ final class RendererProcess {
   /// Starts a process.
   ///
   /// - Throws: `SystemError` of what could not be done: the interpreter is not there, no descriptors.
-  init(_ settings: RendererSettings, on loop: EventLoop) throws {
+  init(_ settings: RendererSettings, on loop: Reactor) throws {
     self.loop = loop
     self.settings = settings
     if let user = settings.user, user != geteuid(), geteuid() != 0 {

@@ -33,7 +33,7 @@ public final class TemplateSource {
   public private(set) var problem: String?
   private var goodNumber: Int?
   /// Where results of it were found last.
-  package var keptTree: KeptRenderings.Tree?
+  package var keptTree: RenderingCache.Tree?
 
   public init(path: String, kind: TemplateJob.Kind = .xml, isEncrypted: Bool = false, isTemplateIn13: Bool = true) {
     self.path = path

@@ -216,17 +216,17 @@ package final class OtherFakePlugin: FakePlugin {
 }
 
 /// A core with Metadata, two clients and the fake plugins.
-package final class FakeBench {
-  package let bench: CoreBench
+package final class FakePluginFixture {
+  package let fixture: RepositoryFixture
   package let log: CapturedLines
-  package var core: ServerCore { bench.core }
+  package var core: ServerCore { fixture.core }
   package let fake: FakePlugin
 
-  private init(_ bench: CoreBench) throws {
-    self.bench = bench
-    log = CapturedLines(bench.core)
-    bench.core.initPlugin(FakePlugin.self)
-    fake = try bench.plugin(FakePlugin.self)
+  private init(_ fixture: RepositoryFixture) throws {
+    self.fixture = fixture
+    log = CapturedLines(fixture.core)
+    fixture.core.initPlugin(FakePlugin.self)
+    fake = try fixture.plugin(FakePlugin.self)
     fake.binders["Path:/fast"] = .now { entry, _ in entry["by"] = "fast" }
     fake.structures = { _ in [Self.bundle("b", ["/fast"])] }
   }
@@ -238,15 +238,16 @@ package final class FakeBench {
   ]
 
   package static func run(
-    settings change: (inout Settings) -> Void = { _ in }, _ body: (FakeBench) async throws -> Void
+    settings change: (inout Settings) -> Void = { _ in }, _ body: (FakePluginFixture) async throws -> Void
   )
     async throws
   {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     change(&settings)
     let names = ["10.0.0.1": "one", "10.0.0.2": "two", "127.0.0.1": "one"]
-    try await CoreBench.run(files: metadata, names: names, settings: settings) { (bench: CoreBench) async throws in
-      try await body(FakeBench(bench))
+    try await RepositoryFixture.run(files: metadata, names: names, settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      try await body(FakePluginFixture(fixture))
     }
   }
 

@@ -27,15 +27,15 @@ package enum PluginRepository {
   }
 
   /// Settings with Bundler, Metadata and these plugins.
-  package static func settings(_ plugins: String..., compatibility: Compatibility = .bcfg214) -> Settings {
-    var settings = CoreBench.settings
+  package static func settings(_ plugins: String..., compatibility: Compatibility = .v1_4) -> Settings {
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Bundler", "Metadata"] + plugins
     settings.compatibility = compatibility
     return settings
   }
 }
 
-extension CoreBench {
+extension RepositoryFixture {
   /// The entries of all structures in a client's configuration, as `Tag:name`, with `!` where they failed.
   package func entries(of client: ClientName = "one.example.com") async throws -> [String] {
     try await configuration(of: client).children.flatMap(\.children).map { entry in

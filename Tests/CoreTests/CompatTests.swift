@@ -15,9 +15,9 @@ import XMLRPC
     ("2.0.0.1", true),
   ] as [(String?, Bool)])
 func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throws {
-  try await CoreBench.run(
+  try await RepositoryFixture.run(
     files: PluginRepository.files(), settings: PluginRepository.settings("POSIXCompat", "ServiceCompat")
-  ) { bench async throws in
+  ) { fixture async throws in
     let metadata = ClientMetadata(
       hostname: "h", profile: nil, groups: [], bundles: [], aliases: [], addresses: [], categories: [:], uuid: nil,
       password: nil, version: version)
@@ -29,7 +29,7 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
       (["restart": "false", "install": "FALSE"], "manual"), (["restart": "interactive", "install": "false"], "manual"),
     ]
     let entries = services.map { bundle.append("Service", $0.attributes) }
-    try await bench.core.validateGoals(metadata, configuration)
+    try await fixture.core.validateGoals(metadata, configuration)
     #expect(path["perms"] == (isOld ? "0644" : nil))
     for (entry, service) in zip(entries, services) { #expect(entry["mode"] == (isOld ? service.mode : nil)) }
   }
@@ -42,12 +42,13 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
       "SEModules/plain.pp/plain.pp": "all", "SEModules/plain.pp/plain.pp.G5_web": "web",
       "SEModules/with.pp/with.pp": "with", "SEModules/with.pp/info.xml": "<FileInfo><Info mode=\"0600\"/></FileInfo>",
     ])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("SEModules")) { bench async throws in
-    #expect(try await bench.entry("plain")?.text == "d2Vi")
-    #expect(try await bench.entry("plain", of: "two.example.com")?.text == "YWxs")
-    let with = try #require(try await bench.entry("with"))
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("SEModules")) {
+    fixture async throws in
+    #expect(try await fixture.entry("plain")?.text == "d2Vi")
+    #expect(try await fixture.entry("plain", of: "two.example.com")?.text == "YWxs")
+    let with = try #require(try await fixture.entry("with"))
     #expect(with["mode"] == "0600" && with["owner"] == "root" && with["encoding"] == "base64")
-    #expect(try await bench.entry("none")?["failure"] != nil)
+    #expect(try await fixture.entry("none")?["failure"] != nil)
   }
 }
 
@@ -56,12 +57,12 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
     "Base/a.xml": "<Base><BoundPackage name=\"all\"/><Group name=\"web\"><BoundPackage name=\"web\"/></Group></Base>"
   ])
   // Loading a name that is gone must not keep the others from being loaded.
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Hostbase", "Nonsense", "Base")) {
-    bench async throws in
-    #expect(bench.core.plugins.keys == ["Bundler", "Metadata", "Base", "DefaultACL"])
-    #expect(try await bench.entries() == ["Package:all", "Package:web"])
-    #expect(try await bench.entries(of: "two.example.com") == ["Package:all"])
-    #expect(try await bench.configuration(of: "one.example.com").children.first?["version"] == "2.0")
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Hostbase", "Nonsense", "Base")) {
+    fixture async throws in
+    #expect(fixture.core.plugins.keys == ["Bundler", "Metadata", "Base", "DefaultACL"])
+    #expect(try await fixture.entries() == ["Package:all", "Package:web"])
+    #expect(try await fixture.entries(of: "two.example.com") == ["Package:all"])
+    #expect(try await fixture.configuration(of: "one.example.com").children.first?["version"] == "2.0")
   }
   let registry = PluginRegistry.standard
   for name in registry.retired.keys { #expect(registry.type(named: name) == nil, "\(name)") }

@@ -42,10 +42,10 @@ private final class UnstartablePlugin: Plugin {
 @Suite struct CoreRunTests {
   /// A core of its own, not yet loaded.
   private func run(
-    files: [String: String] = FakeBench.metadata, plugins: [String] = ["Metadata"], isDeferred: Bool = false,
+    files: [String: String] = FakePluginFixture.metadata, plugins: [String] = ["Metadata"], isDeferred: Bool = false,
     _ body: (ServerCore, CapturedLines, TemporaryDirectory) async throws -> Void
   ) async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
       for (name, text) in files { folder.write(text, to: name) }
       var settings = Settings()
@@ -132,7 +132,7 @@ private final class UnstartablePlugin: Plugin {
     ("else", "error Unexpected instantiation failure for plugin Unstartable: boom"),
   ])
   func aPluginThatCannotStartIsLeftOut(file: String, line: String) async throws {
-    try await run(files: FakeBench.metadata.merging([file: ""]) { $1 }) { core, log, _ in
+    try await run(files: FakePluginFixture.metadata.merging([file: ""]) { $1 }) { core, log, _ in
       core.initPlugin(UnstartablePlugin.self)
       try await core.run()
       #expect(core.plugins["Unstartable"] == nil && log.lines.contains { $0.hasPrefix(line) })
@@ -179,15 +179,16 @@ private final class UnstartablePlugin: Plugin {
       // Nothing was awaited since `begin` read the first path.
       #expect(core.fileMonitor.listPaths().contains(core.settings.configurationFile))
       for _ in 0..<10 where core.fileMonitor.hasPending { await core.loop.nextIteration() }
-      #expect(FakeBench.text(await core.dispatch(call, from: address)) == "<probes/>")
+      #expect(FakePluginFixture.text(await core.dispatch(call, from: address)) == "<probes/>")
     }
     try await run(isDeferred: true) { core, _, _ in
       try core.loadPlugins()
       let address = ClientAddress(ip: "10.0.0.1", port: 1)
       let call = MethodCall(method: "GetProbes", params: [])
-      #expect(FakeBench.text(await core.dispatch(call, from: address)).contains("Metadata has not been read yet"))
+      #expect(
+        FakePluginFixture.text(await core.dispatch(call, from: address)).contains("Metadata has not been read yet"))
       core.blockForFileEvents(handlesEvents: true)
-      #expect(FakeBench.text(await core.dispatch(call, from: address)) == "<probes/>")
+      #expect(FakePluginFixture.text(await core.dispatch(call, from: address)) == "<probes/>")
     }
   }
 
@@ -203,7 +204,7 @@ private final class UnstartablePlugin: Plugin {
       try await core.run()
       let local = Caller("localhost")
       @MainActor func ask(_ method: String, _ parameters: [Value] = []) async -> String {
-        FakeBench.text(await core.dispatch(MethodCall(method: method, params: parameters), from: local))
+        FakePluginFixture.text(await core.dispatch(MethodCall(method: method, params: parameters), from: local))
       }
       #expect(await ask("toggle_debug") == "true")
       #expect(core.isDebugging && core.fileMonitor.isDebugging && core.plugins["Fake"]?.isDebugging == true)

@@ -38,7 +38,7 @@ extension ServerCore {
 }
 
 @Test func theMostSpecificFileOfAFolderBindsItsEntry() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let folder = TemporaryDirectory()
     for name in ["file", "file.G10_a", "file.G90_b", "file.H_one.example.com", "file~", "other"] {
       folder.write(name, to: "Contents/etc/x/\(name)")

@@ -11,32 +11,33 @@ import XMLRPC
 @Suite struct ExamplePluginTests {
   @Test func theExampleDoesWhatItsPageSays() async throws {
     let files = [
-      "Metadata/groups.xml": FakeBench.metadata["Metadata/groups.xml"]!,
-      "Metadata/clients.xml": FakeBench.metadata["Metadata/clients.xml"]!,
+      "Metadata/groups.xml": FakePluginFixture.metadata["Metadata/groups.xml"]!,
+      "Metadata/clients.xml": FakePluginFixture.metadata["Metadata/clients.xml"]!,
       "Notices/notices.xml": """
       <Notices><Notice>All</Notice><Client name="one"><Notice>Reboot &amp; rest</Notice></Client>
       <Group name="absent"><Notice>Nobody</Notice></Group></Notices>
       """,
     ]
-    try await CoreBench.run(files: files, names: ["10.0.0.1": "one"]) { (bench: CoreBench) async throws in
-      bench.core.initPlugin(NoticesPlugin.self)
-      let metadata = try await bench.core.buildMetadata("one")
+    try await RepositoryFixture.run(files: files, names: ["10.0.0.1": "one"]) {
+      (fixture: RepositoryFixture) async throws in
+      fixture.core.initPlugin(NoticesPlugin.self)
+      let metadata = try await fixture.core.buildMetadata("one")
       #expect((metadata[connector: "Notices"] as? Notices)?.texts == ["All", "Reboot & rest"])
       let entry = Element("Path", ["name": "/etc/motd.d/notices"])
-      try await bench.core.bind(entry, metadata)
+      try await fixture.core.bind(entry, metadata)
       #expect(
         text(of: entry)
           == "<Path name=\"/etc/motd.d/notices\" type=\"file\" owner=\"root\" group=\"root\" mode=\"0644\">"
           + "All\nReboot &amp; rest\n</Path>")
-      bench.edit("Notices/notices.xml", "<Notices><Notice")
-      #expect(try await bench.core.buildMetadata("one")[connector: "Notices"] is Notices)
-      bench.edit("Notices/notices.xml", "<Notices/>")
+      fixture.edit("Notices/notices.xml", "<Notices><Notice")
+      #expect(try await fixture.core.buildMetadata("one")[connector: "Notices"] is Notices)
+      fixture.edit("Notices/notices.xml", "<Notices/>")
       await #expect(throws: PluginExecutionError.self) {
-        try await bench.core.bind(Element("Path", ["name": "/etc/motd.d/notices"]), metadata)
+        try await fixture.core.bind(Element("Path", ["name": "/etc/motd.d/notices"]), metadata)
       }
       let local = Caller("localhost")
-      let outcome = await bench.core.dispatch(MethodCall(method: "Notices.Show", params: ["two"]), from: local)
-      #expect(FakeBench.text(outcome) == "[]")
+      let outcome = await fixture.core.dispatch(MethodCall(method: "Notices.Show", params: ["two"]), from: local)
+      #expect(FakePluginFixture.text(outcome) == "[]")
     }
   }
 }

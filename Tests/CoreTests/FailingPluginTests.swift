@@ -95,17 +95,17 @@ import XMLRPC
 
   @Test func aPluginThatThrowsFailsWhatItsInterfaceFails() async throws {
     for given in Self.cases {
-      try await FakeBench.run { (bench: FakeBench) async throws in
-        bench.fake.failures[given.requirement] = given.error
-        if given.requirement == "checkACL metadata" { bench.fake.decision = .undecided }
-        let answer = await bench.ask(given.call, given.parameters)
+      try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+        fixture.fake.failures[given.requirement] = given.error
+        if given.requirement == "checkACL metadata" { fixture.fake.decision = .undecided }
+        let answer = await fixture.ask(given.call, given.parameters)
         #expect(answer == given.answer, "\(given.requirement)")
-        if let line = given.line { #expect(bench.log.has(line), "\(line) in \(bench.log.lines)") }
+        if let line = given.line { #expect(fixture.log.has(line), "\(line) in \(fixture.log.lines)") }
         // Nothing lasts.
-        bench.fake.failures = [:]
-        bench.fake.decision = .allow
-        bench.core.revisionMayHaveChanged()
-        #expect(await bench.ask("GetConfig") == Self.whole, "\(given.requirement)")
+        fixture.fake.failures = [:]
+        fixture.fake.decision = .allow
+        fixture.core.revisionMayHaveChanged()
+        #expect(await fixture.ask("GetConfig") == Self.whole, "\(given.requirement)")
       }
     }
   }
@@ -132,10 +132,10 @@ import XMLRPC
     ]
     struct Slow: Error, CustomStringConvertible { let description = "slow" }
     for (name, failure, line) in cases {
-      try await FakeBench.run { (bench: FakeBench) async throws in
-        bench.core.initPlugin(OtherFakePlugin.self)
-        let other = try bench.bench.plugin(OtherFakePlugin.self)
-        let fake = bench.fake
+      try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+        fixture.core.initPlugin(OtherFakePlugin.self)
+        let other = try fixture.fixture.plugin(OtherFakePlugin.self)
+        let fake = fixture.fake
         fake.binders["Path:/plugin"] = .later { _, _ in throw PluginExecutionError("sorry") }
         fake.binders["Path:/boom"] = .now { _, _ in throw Boom() }
         fake.binders["Path:/own"] = .now { entry, _ in
@@ -146,32 +146,32 @@ import XMLRPC
         for plugin in [fake, other] { plugin.binders["Path:/two"] = .now { _, _ in } }
         fake.handled = ["Path:/slow"]
         fake.failures["handleEntry"] = Slow()
-        fake.structures = { _ in [FakeBench.bundle("b", ["/fast", name])] }
-        let answer = await bench.ask("GetConfig")
+        fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast", name])] }
+        let answer = await fixture.ask("GetConfig")
         #expect(answer.contains("<Path name=\"/fast\" by=\"fast\"/>"), "\(name)")
         #expect(answer.contains("<Path name=\"\(name)\" failure=\"\(failure)\"/>"), "\(name): \(answer)")
-        #expect(bench.log.has(line), "\(line) in \(bench.log.lines)")
+        #expect(fixture.log.has(line), "\(line) in \(fixture.log.lines)")
       }
     }
   }
 
   @Test func anAlternativeSourceThatFailsFallsBack() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      let bundle = FakeBench.bundle("b", ["/fast"])
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      let bundle = FakePluginFixture.bundle("b", ["/fast"])
       bundle.children[0]["altsrc"] = "/absent"
-      bench.fake.structures = { _ in [bundle] }
-      let answer = await bench.ask("GetConfig")
+      fixture.fake.structures = { _ in [bundle] }
+      let answer = await fixture.ask("GetConfig")
       #expect(answer.contains("name=\"/fast\"") && answer.contains("by=\"fast\""), "\(answer)")
       #expect(
-        bench.log.has(
+        fixture.log.has(
           "error Failed binding entry Path:/fast with altsrc /absent: No matching generator: Path:/absent"))
-      #expect(bench.log.has("error Falling back to Path:/fast"))
+      #expect(fixture.log.has("error Falling back to Path:/fast"))
     }
   }
 
   @Test func nonsenseIsSentOnOrLeftOut() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      let fake = bench.fake
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      let fake = fixture.fake
       // Groups that nobody defines, and one that groups.xml has.
       fake.groups = [.named(""), .defined(MetadataGroup(name: "base", bundles: ["hostile"])), .named("unknown")]
       // A structure without a name, an entry without a name, an entry that only says that it is bound.
@@ -185,29 +185,29 @@ import XMLRPC
       fake.revision = ""
       fake.decisions = [(tag: "", name: nil)]
       fake.probes = [Element("probe")]
-      let answer = await bench.ask("GetConfig")
+      let answer = await fixture.ask("GetConfig")
       #expect(
         answer
           == "<Configuration version=\"2.0\" revision=\"\"><Bundle><Path failure=\"no matching generator\"/>"
           + "<Path name=\"/b\"/></Bundle><Odd name=\"odd\"/></Configuration>")
-      #expect(bench.log.has("warning Refusing to clobber predefined group base"))
-      #expect(bench.log.lines.contains { $0.hasPrefix("error error in BindStructure") })
-      #expect(try await !bench.core.buildMetadata("one").bundles.contains("hostile"))
-      #expect(await bench.ask("GetDecisionList", ["blacklist"]) == "[[, nil]]")
-      #expect(await bench.ask("GetProbes") == "<probes><probe/></probes>")
+      #expect(fixture.log.has("warning Refusing to clobber predefined group base"))
+      #expect(fixture.log.lines.contains { $0.hasPrefix("error error in BindStructure") })
+      #expect(try await !fixture.core.buildMetadata("one").bundles.contains("hostile"))
+      #expect(await fixture.ask("GetDecisionList", ["blacklist"]) == "[[, nil]]")
+      #expect(await fixture.ask("GetProbes") == "<probes><probe/></probes>")
     }
   }
 
   @Test func onlyOneConnectorDefinesAGroup() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      bench.core.initPlugin(OtherFakePlugin.self)
-      let other = try bench.bench.plugin(OtherFakePlugin.self)
-      bench.fake.groups = [.defined(MetadataGroup(name: "made", bundles: ["mine"]))]
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      fixture.core.initPlugin(OtherFakePlugin.self)
+      let other = try fixture.fixture.plugin(OtherFakePlugin.self)
+      fixture.fake.groups = [.defined(MetadataGroup(name: "made", bundles: ["mine"]))]
       other.groups = [.defined(MetadataGroup(name: "made", bundles: ["theirs"]))]
-      #expect(try await bench.core.buildMetadata("one").bundles.contains("mine"))
-      #expect(bench.log.has("warning Refusing to clobber dynamic group made defined by Fake"))
-      bench.fake.groups = [.defined(MetadataGroup(name: "made", bundles: ["new"]))]
-      let again = try await bench.core.buildMetadata("two")
+      #expect(try await fixture.core.buildMetadata("one").bundles.contains("mine"))
+      #expect(fixture.log.has("warning Refusing to clobber dynamic group made defined by Fake"))
+      fixture.fake.groups = [.defined(MetadataGroup(name: "made", bundles: ["new"]))]
+      let again = try await fixture.core.buildMetadata("two")
       #expect(again.bundles.contains("new") && !again.bundles.contains("theirs"))
     }
   }

@@ -51,7 +51,7 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
     """
 
   private static var settings: Settings {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = [
       "Bundler", "Cfg", "FileProbes", "Metadata", "NagiosGen", "Ohai", "Probes", "SSHbase",
     ]
@@ -69,8 +69,8 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
     let addresses = Dictionary(
       uniqueKeysWithValues: hostileNames.enumerated().map { ("192.0.2.\($0 + 1)", $1.text) }
         + [("192.0.2.99", "good.example.com")])
-    try await CoreBench.run(files: files, names: addresses, settings: Self.settings) { bench async throws in
-      let before = CoreTests.files(bench.repository)
+    try await RepositoryFixture.run(files: files, names: addresses, settings: Self.settings) { fixture async throws in
+      let before = CoreTests.files(fixture.repository)
       let contents = String(decoding: Base64.encode(Array("probed\n".utf8)), as: UTF8.self)
       let report = """
         <probe-data><probe-data name="Ohai" source="Ohai">{"a": 1}</probe-data><probe-data name="/etc/probed" \
@@ -80,8 +80,8 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
       var expected = before.union(["Cfg/etc/probed/info.xml", "Probes/probed.xml"])
       for client in hostileNames + ["good.example.com"] {
         let caller = Caller(client)
-        #expect(try await bench.core.recvProbeData(caller, report) == .bool(true))
-        let configuration = try await bench.configuration(of: client)
+        #expect(try await fixture.core.recvProbeData(caller, report) == .bool(true))
+        let configuration = try await fixture.configuration(of: client)
         let failed = configuration.children.flatMap(\.children).filter { $0["failure"] != nil }.compactMap(\.name)
         #expect(failed == (isNagiosName(client) ? [] : ["/etc/nagiosgen.status"]), "\(client)")
         expected.formUnion([
@@ -92,12 +92,12 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
       }
       // Files of another layout of probe data have names of their own, in the folder of Probes.
       let isOfOthers = { (file: Name) in !file.text.hasPrefix("Probes/") }
-      let after = CoreTests.files(bench.repository).filter(isOfOthers)
+      let after = CoreTests.files(fixture.repository).filter(isOfOthers)
       expected = expected.filter(isOfOthers)
       let (strange, missing) = (after.subtracting(expected), expected.subtracting(after))
       #expect(strange.isEmpty && missing.isEmpty, "\(strange.sorted()) \(missing.sorted())")
       // Each line of the known hosts is of names that are names to ssh, too.
-      let hosts = try #require(try await bench.entry("/etc/ssh/ssh_known_hosts", of: "good.example.com")?.text)
+      let hosts = try #require(try await fixture.entry("/etc/ssh/ssh_known_hosts", of: "good.example.com")?.text)
       let lines = hosts.split(separator: "\n")
       #expect(lines.contains { $0.contains("192.0.2.99,good,good.example.com ssh-ed25519 ") }, "\(hosts)")
       for line in lines {
@@ -116,13 +116,14 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
       "NagiosGen/good-group.cfg": "good\n", "NagiosGen/a;b-group.cfg": "bad\n", "NagiosGen/a,b-group.cfg": "bad\n",
       "outside-group.cfg": "outside\n",
     ]
-    try await CoreBench.run(files: files, names: ["192.0.2.1": "one"], settings: Self.settings) { bench async throws in
+    try await RepositoryFixture.run(files: files, names: ["192.0.2.1": "one"], settings: Self.settings) {
+      fixture async throws in
       let groups = ["good", "a;b", "a,b", "../outside", "..", "/etc/passwd", String(repeating: "x", count: 300)]
       let output = groups.map { "group:\($0)" }.joined(separator: "\n")
-      _ = try await bench.core.recvProbeData(
+      _ = try await fixture.core.recvProbeData(
         Caller("one"), "<p><probe-data name=\"p\" source=\"Probes\">\(output)</probe-data></p>")
-      #expect(try await bench.metadata("one").groups.isSuperset(of: groups))
-      let text = try #require(try await bench.entry("/etc/nagiosgen.status", of: "one")?.text)
+      #expect(try await fixture.metadata("one").groups.isSuperset(of: groups))
+      let text = try #require(try await fixture.entry("/etc/nagiosgen.status", of: "one")?.text)
       let line = text.split(separator: "\n").first { $0.contains("hostgroups") }
       #expect(line?.split(whereSeparator: { $0 == " " || $0 == "\t" }) == ["hostgroups", "good"], "\(text)")
     }
@@ -146,26 +147,26 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
       "Bundler/\(composed).xml": "<Bundle><Service name=\"bundle\"/></Bundle>",
       "Cfg/etc/x/x": "all", "Cfg/etc/x/x.H_\(composed)": "composed",
     ]
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Bundler", "Cfg", "Metadata", "Probes"]
-    try await CoreBench.run(files: files, settings: settings) { bench async throws in
+    try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
       // The other files, whose paths are the same as strings.
-      bench.edit("Bundler/\(decomposed).xml", "<Bundle><Service name=\"other\"/></Bundle>")
-      bench.edit("Cfg/etc/x/x.H_\(decomposed)", "decomposed")
+      fixture.edit("Bundler/\(decomposed).xml", "<Bundle><Service name=\"other\"/></Bundle>")
+      fixture.edit("Cfg/etc/x/x.H_\(decomposed)", "decomposed")
       for (client, group) in [(composed, decomposed), (decomposed, composed)] {
         let name = ClientName(stringLiteral: client)
-        _ = try await bench.core.recvProbeData(
+        _ = try await fixture.core.recvProbeData(
           Caller(name), "<p><probe-data name=\"p\" source=\"Probes\">group:\(group)</probe-data></p>")
-        let metadata = try await bench.metadata(name)
+        let metadata = try await fixture.metadata(name)
         #expect(metadata.groups == ["base", group] && metadata.groups != ["base", client])
         #expect(metadata.bundles.contains(Name(group)) && !metadata.bundles.contains(Name(client)))
-        let entries = try await bench.configuration(of: name).children.flatMap(\.children)
+        let entries = try await fixture.configuration(of: name).children.flatMap(\.children)
         #expect(
           entries.first { $0.tag == "Path" }?.text == (Name.areSame(client, composed) ? "composed" : "decomposed"))
       }
-      let own = try await bench.entries(of: ClientName(stringLiteral: composed))
+      let own = try await fixture.entries(of: ClientName(stringLiteral: composed))
       #expect(own == ["Path:/etc/x", "Service:other!", "Service:own!"])
-      let other = try await bench.entries(of: ClientName(stringLiteral: decomposed))
+      let other = try await fixture.entries(of: ClientName(stringLiteral: decomposed))
       #expect(other == ["Path:/etc/x", "Service:bundle!", "Service:composed!"])
     }
   }
@@ -189,7 +190,7 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
     for path in ["../x", "/etc/../../x", "a/./b", "/..", "a/\u{1}/b"] {
       #expect(throws: NamedFileError.self, "\(path)") { try NamedFile.folder(path, below: inside) }
     }
-    let handlers = CfgHandler.all(.bcfg214)
+    let handlers = CfgHandler.all(.v1_4)
     for specificity in [Specificity.group("../x", priority: 5), .group("a/b", priority: 50), .host("../x")] {
       #expect(throws: NamedFileError.self) {
         try CfgCreator.createdPath(in: inside, specificity, handlers: handlers)
@@ -214,28 +215,28 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
       "Cfg/etc/key/privkey.xml": "<PrivateKey><Params type=\"ed25519\"/></PrivateKey>",
       "Cfg/etc/key.pub/pubkey.xml": "<PublicKey/>",
     ]
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Bundler", "Cfg", "FileProbes", "Metadata", "SSHbase"]
-    try await CoreBench.run(files: files, settings: settings) { bench async throws in
+    try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
       for client in clients {
         let upload = """
           <p><probe-data name="/etc/probed" source="FileProbes">&lt;ProbedFileData name='/etc/probed'&gt;eAo=\
           &lt;/ProbedFileData&gt;</probe-data></p>
           """
         let isMisread = !["cat", "diff"].contains { client.text.hasSuffix($0) }
-        let outcome = try? await bench.core.recvProbeData(Caller(client), upload)
+        let outcome = try? await fixture.core.recvProbeData(Caller(client), upload)
         #expect((outcome == nil) == isMisread, "\(client)")
-        let entries = try await bench.configuration(of: client).children.flatMap(\.children)
+        let entries = try await fixture.configuration(of: client).children.flatMap(\.children)
         let failures = entries.compactMap { $0["failure"] }
         let own = client.text.hasSuffix(".crypt")
         #expect(failures.count == (isMisread ? own ? 4 : 3 : 0), "\(client) \(failures)")
         #expect(failures.count { $0.contains("read it as that of") } == (isMisread ? own ? 3 : 2 : 0), "\(failures)")
       }
       // Nothing of all that is the victim's.
-      for entry in try await bench.configuration(of: "victim").children.flatMap(\.children) {
+      for entry in try await fixture.configuration(of: "victim").children.flatMap(\.children) {
         if entry.name == "/etc/probed" { #expect(entry["failure"] != nil) } else { #expect(entry["failure"] == nil) }
       }
-      let made = CoreTests.files(bench.repository).map(\.text).filter { $0.contains("H_victim.") }
+      let made = CoreTests.files(fixture.repository).map(\.text).filter { $0.contains("H_victim.") }
       #expect(made.allSatisfy { !$0.hasSuffix(".crypt") && !$0.contains("Cfg/etc/probed/probed.H_victim.genshi") })
     }
   }
@@ -273,7 +274,7 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
     let subject = TLSCredentials.Subject(
       name: "one.example.com", alternativeNames: ["*.example.com", "uno"],
       fields: [("O", odd), ("OU", " padded "), ("L", "")])
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
       folder.write(try subject.requestConfiguration(), to: "request.cnf")
       let output = try await ChildProcess.run(

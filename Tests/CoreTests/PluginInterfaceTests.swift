@@ -16,8 +16,8 @@ import XMLRPC
   }
 
   @Test func aConfigurationGoesThroughEveryInterfaceInOrder() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      let fake = bench.fake
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      let fake = fixture.fake
       fake.handled = ["Path:/slow"]
       fake.binders["Path:/later"] = .later { [fake] entry, metadata in
         await fake.core.loop.nextIteration()
@@ -28,11 +28,11 @@ import XMLRPC
       fake.structures = { metadata in
         #expect(metadata.groups == ["base", "wanted", "made"])
         #expect((metadata[connector: "Fake"] as? FakeData)?.text == "x")
-        return [FakeBench.bundle("b", ["/slow", "/later", "/fast"])]
+        return [FakePluginFixture.bundle("b", ["/slow", "/later", "/fast"])]
       }
       fake.validate = { $0[0].children.append(Element("BoundAction", ["name": "added"])) }
       fake.goal = { $0.children[0]["goal"] = "met" }
-      let answer = await bench.ask("GetConfig")
+      let answer = await fixture.ask("GetConfig")
       #expect(
         answer
           == Self.configuration(
@@ -45,53 +45,53 @@ import XMLRPC
           "additionalGroups one", "additionalData one", "getRevision", "startClientRun one", "buildStructures one",
           "validateStructures one", "handlesEntry one", "handleEntry one", "validateGoals one", "endClientRun one",
         ])
-      #expect(bench.log.has("error Client one configuration missing bundles: missing"))
+      #expect(fixture.log.has("error Client one configuration missing bundles: missing"))
       #expect(
-        bench.log.lines.contains { $0.hasPrefix("info Generated config for one in ") && $0.hasSuffix("seconds") })
+        fixture.log.lines.contains { $0.hasPrefix("info Generated config for one in ") && $0.hasSuffix("seconds") })
       #expect(fake.entryNames(tag: "Path") == ["/fast", "/later"])
     }
   }
 
   @Test func pluginsAreAskedBySortOrderThenByName() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      bench.core.initPlugin(OtherFakePlugin.self)
-      bench.core.initPlugin(EarlyFakePlugin.self)
-      #expect(bench.core.plugins(of: (any Decision).self).map(\.name) == ["Early", "Fake", "Other"])
-      for plugin in bench.core.plugins.values {
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      fixture.core.initPlugin(OtherFakePlugin.self)
+      fixture.core.initPlugin(EarlyFakePlugin.self)
+      #expect(fixture.core.plugins(of: (any Decision).self).map(\.name) == ["Early", "Fake", "Other"])
+      for plugin in fixture.core.plugins.values {
         (plugin as? FakePlugin)?.decisions = [(tag: "Package", name: plugin.name)]
       }
       #expect(
-        await bench.ask("GetDecisionList", ["whitelist"])
+        await fixture.ask("GetDecisionList", ["whitelist"])
           == "[[Package, whitelist Early], [Package, whitelist Fake], [Package, whitelist Other]]")
     }
   }
 
   @Test func probesGoOutAndTheirDataComesBack() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
       let probe = Element("probe", ["name": "p", "source": "Fake", "interpreter": "/bin/sh"])
       probe.text = "uname & date"
-      bench.fake.probes = [probe]
+      fixture.fake.probes = [probe]
       #expect(
-        await bench.ask("GetProbes")
+        await fixture.ask("GetProbes")
           == "<probes><probe name=\"p\" source=\"Fake\" interpreter=\"/bin/sh\">uname &amp; date</probe></probes>")
       let report =
         "<ProbeData><probe-data name=\"p\" source=\"Fake\">Linux</probe-data><probe-data name=\"q\" source=\"No\"/></ProbeData>"
-      #expect(await bench.ask("RecvProbeData", [.string(report)]) == "true")
-      #expect(bench.fake.received.map(\.text) == ["Linux"])
-      #expect(bench.log.has("warning Failed to locate plugin No"))
+      #expect(await fixture.ask("RecvProbeData", [.string(report)]) == "true")
+      #expect(fixture.fake.received.map(\.text) == ["Linux"])
+      #expect(fixture.log.has("warning Failed to locate plugin No"))
     }
   }
 
   @Test func statisticsGoToPluginsAndTheStateToTheLog() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
       let report =
         "<upload-statistics><Node name=\"one\"><Statistics state=\"dirty\" version=\"2.0\"/></Node></upload-statistics>"
-      #expect(await bench.ask("RecvStats", [.string(report)]) == "true")
-      #expect(bench.fake.received.count == 1 && bench.fake.calls.last == "endStatistics one")
-      #expect(bench.log.has("info Client one reported state dirty"))
+      #expect(await fixture.ask("RecvStats", [.string(report)]) == "true")
+      #expect(fixture.fake.received.count == 1 && fixture.fake.calls.last == "endStatistics one")
+      #expect(fixture.log.has("info Client one reported state dirty"))
       // Statistics of an old client are not for plugins.
-      #expect(await bench.ask("RecvStats", [.string(report.replacing("2.0", with: "1.0"))]) == "true")
-      #expect(bench.fake.received.count == 1)
+      #expect(await fixture.ask("RecvStats", [.string(report.replacing("2.0", with: "1.0"))]) == "true")
+      #expect(fixture.fake.received.count == 1)
     }
   }
 
@@ -100,49 +100,49 @@ import XMLRPC
       (.allow, false, .allow, "[]"), (.deny, true, .allow, "denied"), (.undecided, true, .allow, "[]"),
       (.undecided, false, .allow, "denied"), (.allow, true, .deny, "denied"), (.undecided, true, .deny, "denied"),
     ]
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      bench.core.initPlugin(OtherFakePlugin.self)
-      let other = try bench.bench.plugin(OtherFakePlugin.self)
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      fixture.core.initPlugin(OtherFakePlugin.self)
+      let other = try fixture.fixture.plugin(OtherFakePlugin.self)
       for (address, metadata, second, expected) in cases {
-        bench.fake.decision = address
-        bench.fake.isAllowedByMetadata = metadata
+        fixture.fake.decision = address
+        fixture.fake.isAllowedByMetadata = metadata
         other.decision = second
-        #expect(await bench.ask("GetDecisionList", ["blacklist"]) == expected, "\(address) \(metadata) \(second)")
+        #expect(await fixture.ask("GetDecisionList", ["blacklist"]) == expected, "\(address) \(metadata) \(second)")
       }
-      #expect(bench.log.has("warning Client one failed metadata ACL checks for GetDecisionList"))
-      #expect(bench.log.has("warning Client 10.0.0.1 failed IP-based ACL checks for GetDecisionList"))
+      #expect(fixture.log.has("warning Client one failed metadata ACL checks for GetDecisionList"))
+      #expect(fixture.log.has("warning Client 10.0.0.1 failed IP-based ACL checks for GetDecisionList"))
     }
   }
 
   @Test func methodsOfPluginsGetNoAddressAndAreNotForEverybody() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      #expect(await bench.ask("Fake.Ask", ["x"]) == "denied")
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      #expect(await fixture.ask("Fake.Ask", ["x"]) == "denied")
       let local = ClientAddress(ip: "127.0.0.1", port: 1)
-      let outcome = await bench.core.dispatch(MethodCall(method: "Fake.Ask", params: ["x"]), from: local)
-      #expect(FakeBench.text(outcome) == "[x]")
-      let none = await bench.core.dispatch(MethodCall(method: "Fake.Nothing", params: []), from: local)
-      #expect(FakeBench.text(none) == "fault -32601 Unknown method Fake.Nothing")
-      let wrong = await bench.core.dispatch(MethodCall(method: "Fake.Ask", params: []), from: local)
-      #expect(FakeBench.text(wrong) == "fault 1 Ask() takes exactly 2 arguments (1 given)")
+      let outcome = await fixture.core.dispatch(MethodCall(method: "Fake.Ask", params: ["x"]), from: local)
+      #expect(FakePluginFixture.text(outcome) == "[x]")
+      let none = await fixture.core.dispatch(MethodCall(method: "Fake.Nothing", params: []), from: local)
+      #expect(FakePluginFixture.text(none) == "fault -32601 Unknown method Fake.Nothing")
+      let wrong = await fixture.core.dispatch(MethodCall(method: "Fake.Ask", params: []), from: local)
+      #expect(FakePluginFixture.text(wrong) == "fault 1 Ask() takes exactly 2 arguments (1 given)")
     }
   }
 
   @Test func cachesExpireByKind() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      bench.core.expireCaches(of: (any Connector).self, key: "one")
-      bench.core.expireCaches(of: (any Metadata).self)
-      bench.core.expireCaches(of: (any Generator).self)
-      #expect(bench.fake.expired == ["one", nil])
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      fixture.core.expireCaches(of: (any Connector).self, key: "one")
+      fixture.core.expireCaches(of: (any Metadata).self)
+      fixture.core.expireCaches(of: (any Generator).self)
+      #expect(fixture.fake.expired == ["one", nil])
     }
   }
 
   @Test func whatAClientHasIsPulledIntoTheRepository() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      let core = bench.core
-      let fake = bench.fake
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      let core = fixture.core
+      let fake = fixture.fake
       fake.binders["Path:/extra"] = .now { _, _ in }
       core.initPlugin(OtherFakePlugin.self)
-      let other = try bench.bench.plugin(OtherFakePlugin.self)
+      let other = try fixture.fixture.plugin(OtherFakePlugin.self)
       let extra = try await core.extraEntries(of: "one")
       #expect(extra.map(\.name) == ["/extra"])
       @MainActor func pull(_ name: String = "/extra", _ choose: ([String]) -> String? = { $0.first }) async -> String {
@@ -181,31 +181,32 @@ import XMLRPC
       fake.failures = [:]
       fake.gates["getCurrentEntry"] = gate
       let held = Task { await pull() }
-      #expect(await bench.wait { gate.count == 1 })
-      #expect(await bench.ask("GetConfig", client: 2).hasPrefix("<Configuration"))
+      #expect(await fixture.wait { gate.count == 1 })
+      #expect(await fixture.ask("GetConfig", client: 2).hasPrefix("<Configuration"))
       gate.open()
       #expect(await held.value == "H_one")
     }
   }
 
   @Test func aPullEndsInCfg() async throws {
-    let files = FakeBench.metadata.merging(["Cfg/extra/extra": "old\n", "Rules/r.xml": "<Rules priority='1'/>"]) { $1 }
-    var settings = CoreBench.settings
+    let files = FakePluginFixture.metadata.merging(["Cfg/extra/extra": "old\n", "Rules/r.xml": "<Rules priority='1'/>"])
+    { $1 }
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "Cfg", "Rules"]
-    try await CoreBench.run(files: files, settings: settings) { (bench: CoreBench) async throws in
+    try await RepositoryFixture.run(files: files, settings: settings) { (fixture: RepositoryFixture) async throws in
       await #expect(throws: PluginExecutionError.self) {
-        _ = try await bench.core.pull("one", tag: "Path", name: "/extra")
+        _ = try await fixture.core.pull("one", tag: "Path", name: "/extra")
       }
-      bench.core.initPlugin(FakePlugin.self)
-      try bench.plugin(FakePlugin.self).pulled = { $0.text = "pulled\n" }
-      let path = try await bench.core.pull("one", tag: "Path", name: "/extra") { $0.last }
-      #expect(path == bench.repository.file("Cfg/extra/extra.H_one"))
+      fixture.core.initPlugin(FakePlugin.self)
+      try fixture.plugin(FakePlugin.self).pulled = { $0.text = "pulled\n" }
+      let path = try await fixture.core.pull("one", tag: "Path", name: "/extra") { $0.last }
+      #expect(path == fixture.repository.file("Cfg/extra/extra.H_one"))
       let entry = Element("Path", ["name": "/extra"])
-      try await bench.core.bind(entry, try await bench.core.buildMetadata("one"))
+      try await fixture.core.bind(entry, try await fixture.core.buildMetadata("one"))
       #expect(entry.text == "pulled\n")
-      bench.edit("Rules/r.xml", "<Rules priority='1'><Path name='/ruled'/></Rules>")
+      fixture.edit("Rules/r.xml", "<Rules priority='1'><Path name='/ruled'/></Rules>")
       do {
-        _ = try await bench.core.pull("one", tag: "Path", name: "/ruled")
+        _ = try await fixture.core.pull("one", tag: "Path", name: "/ruled")
         Issue.record("Rules takes nothing")
       } catch {
         #expect("\(error)" == "Configuration upload not supported by plugin Rules")
@@ -214,8 +215,8 @@ import XMLRPC
   }
 
   @Test func templatesGetTheVariablesOfEveryProvider() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      let core = bench.core
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      let core = fixture.core
       let metadata = try await core.buildMetadata("one")
       let entry = Element("Path", ["name": "/t"])
       @MainActor func text(_ variables: [String: any ConnectorData]) -> String? {
@@ -227,9 +228,9 @@ import XMLRPC
       let variables = try core.templateData(
         entry: entry, metadata: metadata, template: "t", reserved: ["metadata", "Fake"])
       #expect(text(variables) == "Early /t t" && variables.keys.sorted() == ["Early", "fake"])
-      #expect(bench.log.has("warning Duplicate template variable fake provided by both Fake and Early"))
-      #expect(bench.log.has("warning Duplicate template variable Fake provided by both Fake and the renderer"))
-      for name in ["templateData", "xmlTemplateData"] { bench.fake.failures[name] = Boom() }
+      #expect(fixture.log.has("warning Duplicate template variable fake provided by both Fake and Early"))
+      #expect(fixture.log.has("warning Duplicate template variable Fake provided by both Fake and the renderer"))
+      for name in ["templateData", "xmlTemplateData"] { fixture.fake.failures[name] = Boom() }
       #expect(throws: Boom.self) { try core.templateData(entry: entry, metadata: metadata, template: "t") }
       #expect(throws: Boom.self) { try core.xmlTemplateData(path: "p", metadata: metadata) }
     }
@@ -252,26 +253,27 @@ import XMLRPC
       bundle: "<BoundPath name='/plain'/>",
       ["Bundler/t.xml": "<Bundle xmlns:py='http://genshi.edgewall.org/' name='${x}'/>"])
     let groups = files["Metadata/groups.xml"]!.replacing("<Group name=\"web\"/>", with: "<Bundle name=\"t\"/>")
-    try await CoreBench.run(
+    try await RepositoryFixture.run(
       files: files.merging(["Metadata/groups.xml": groups]) { $1 }, settings: PluginRepository.settings()
-    ) { (bench: CoreBench) async throws in
-      bench.core.initPlugin(FakePlugin.self)
-      let renderer = Renderer(bench.core)
-      bench.core.xmlTemplateRenderer = renderer
-      #expect(try await bench.entry("/v")?["keys"] == "Fake fake")
-      try bench.plugin(FakePlugin.self).failures["xmlTemplateData"] = Boom()
-      #expect(try await bench.entries() == ["Path:/plain"])
+    ) { (fixture: RepositoryFixture) async throws in
+      fixture.core.initPlugin(FakePlugin.self)
+      let renderer = Renderer(fixture.core)
+      fixture.core.xmlTemplateRenderer = renderer
+      #expect(try await fixture.entry("/v")?["keys"] == "Fake fake")
+      try fixture.plugin(FakePlugin.self).failures["xmlTemplateData"] = Boom()
+      #expect(try await fixture.entries() == ["Path:/plain"])
     }
   }
 
   @Test func aRevisionIsAskedForAgainAfterAChange() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
-      _ = await bench.ask("GetConfig")
-      _ = await bench.ask("GetConfig")
-      #expect(bench.fake.calls.filter { $0 == "getRevision" }.count == 1)
-      bench.fake.revision = "8"
-      bench.bench.edit("Metadata/groups.xml", FakeBench.metadata["Metadata/groups.xml"]! + "<!-- edited -->")
-      #expect(await bench.ask("GetConfig").contains("revision=\"8\""))
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      _ = await fixture.ask("GetConfig")
+      _ = await fixture.ask("GetConfig")
+      #expect(fixture.fake.calls.filter { $0 == "getRevision" }.count == 1)
+      fixture.fake.revision = "8"
+      fixture.fixture.edit(
+        "Metadata/groups.xml", FakePluginFixture.metadata["Metadata/groups.xml"]! + "<!-- edited -->")
+      #expect(await fixture.ask("GetConfig").contains("revision=\"8\""))
     }
   }
 }

@@ -9,17 +9,17 @@ import XMLRPC
 /// A plugin that waits for long holds up its own request and nobody else's.
 @Suite struct SuspendedPluginTests {
   @Test func aThousandAreAnsweredWhileOneWaits() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
       let gate = Gate()
-      bench.fake.binders["Path:/held"] = .later { entry, metadata in
+      fixture.fake.binders["Path:/held"] = .later { entry, metadata in
         if metadata.hostname == "one" { await gate.wait() }
         entry["by"] = "held"
       }
-      bench.fake.structures = { _ in [FakeBench.bundle("b", ["/fast", "/held"])] }
+      fixture.fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast", "/held"])] }
       var first: String?
-      let held = Task { first = await bench.ask("GetConfig") }
-      #expect(await bench.wait { gate.count == 1 })
-      let others = (0..<1000).map { _ in Task { await bench.ask("GetConfig", client: 2) } }
+      let held = Task { first = await fixture.ask("GetConfig") }
+      #expect(await fixture.wait { gate.count == 1 })
+      let others = (0..<1000).map { _ in Task { await fixture.ask("GetConfig", client: 2) } }
       var answers: Set<String> = []
       for other in others { answers.insert(await other.value) }
       #expect(answers.count == 1 && answers.first?.contains("by=\"held\"") == true)
@@ -42,39 +42,39 @@ import XMLRPC
       ("getDecisions", "GetDecisionList", ["whitelist"]), ("Ask", "Fake.Ask", ["x"]),
     ]
     for (requirement, call, parameters) in cases {
-      try await FakeBench.run { (bench: FakeBench) async throws in
-        bench.fake.handled = ["Path:/slow"]
-        bench.fake.structures = { _ in [FakeBench.bundle("b", ["/fast", "/slow"])] }
+      try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+        fixture.fake.handled = ["Path:/slow"]
+        fixture.fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast", "/slow"])] }
         let gate = Gate()
-        bench.fake.gates[requirement] = gate
+        fixture.fake.gates[requirement] = gate
         let caller = ClientAddress(ip: "127.0.0.1", port: 9)
         var answer: String?
         let held = Task {
-          let outcome = await bench.core.dispatch(MethodCall(method: call, params: parameters), from: caller)
-          answer = FakeBench.text(outcome)
+          let outcome = await fixture.core.dispatch(MethodCall(method: call, params: parameters), from: caller)
+          answer = FakePluginFixture.text(outcome)
         }
-        #expect(await bench.wait { gate.count == 1 }, "\(requirement)")
-        #expect(await bench.ask("GetConfig", client: 2).contains("by=\"Fake slowly\""), "\(requirement)")
+        #expect(await fixture.wait { gate.count == 1 }, "\(requirement)")
+        #expect(await fixture.ask("GetConfig", client: 2).contains("by=\"Fake slowly\""), "\(requirement)")
         #expect(answer == nil, "\(requirement)")
         gate.open()
         await held.value
-        bench.fake.gates = [:]
-        let outcome = await bench.core.dispatch(MethodCall(method: call, params: parameters), from: caller)
-        let again = FakeBench.text(outcome)
+        fixture.fake.gates = [:]
+        let outcome = await fixture.core.dispatch(MethodCall(method: call, params: parameters), from: caller)
+        let again = FakePluginFixture.text(outcome)
         #expect(answer == again, "\(requirement)")
       }
     }
   }
 
   @Test func aShutdownWaitsForNoPlugin() async throws {
-    try await FakeBench.run { (bench: FakeBench) async throws in
+    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
       let gate = Gate()
-      bench.fake.gates["buildStructures"] = gate
+      fixture.fake.gates["buildStructures"] = gate
       var answer: String?
-      let held = Task { answer = await bench.ask("GetConfig") }
-      #expect(await bench.wait { gate.count == 1 })
-      bench.core.shutdown()
-      #expect(bench.log.lines.last == "info Core: All plugins shut down" && answer == nil)
+      let held = Task { answer = await fixture.ask("GetConfig") }
+      #expect(await fixture.wait { gate.count == 1 })
+      fixture.core.shutdown()
+      #expect(fixture.log.lines.last == "info Core: All plugins shut down" && answer == nil)
       gate.open()
       await held.value
       #expect(answer?.hasPrefix("<Configuration") == true)

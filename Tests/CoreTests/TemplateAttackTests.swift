@@ -13,15 +13,15 @@ import Testing
     _ code: String, conf: String = "", times: Int = 1
   ) async throws -> String {
     var text = ""
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       [
         "a": "a $name\n", "m": "{% python\n\(code)\n%}\\\nend",
         "z": "{% python import os, re, json %}z ${os.sep} $name\n",
       ],
       conf: "[templates]\nprocesses = 1\n\(conf)"
-    ) { bench async throws in
+    ) { fixture async throws in
       for _ in 0..<times {
-        let entries = try await bench.configuration(of: "one.example.com").children.flatMap(\.children)
+        let entries = try await fixture.configuration(of: "one.example.com").children.flatMap(\.children)
         let others = entries.filter { $0.name != "/m" }.map { $0["failure"] ?? $0.text ?? "" }
         #expect(others == ["a /a\n", "z / /z\n"], "\(code)")
         let own = try #require(entries.first { $0.name == "/m" })
@@ -82,10 +82,10 @@ import Testing
     // The second branch of a fork goes on as if it were the renderer.
     #expect(try await attack("import os\nos.fork()") == "end")
     let code = "import os, time\npid = os.fork()\nwhile pid == 0: time.sleep(60)"
-    try await TemplateBench.run(["t": "{% python\n\(code)\n%}\\\n${pid}"]) { bench async throws in
-      let pid = try #require(pid_t(try await bench.rendered("/t")))
+    try await TemplateFixture.run(["t": "{% python\n\(code)\n%}\\\n${pid}"]) { fixture async throws in
+      let pid = try #require(pid_t(try await fixture.rendered("/t")))
       // It was killed together with the process that made it; it may not have been reaped.
-      for _ in 0..<500 where Self.isAlive(pid) { try await bench.core.loop.sleep(for: .milliseconds(10)) }
+      for _ in 0..<500 where Self.isAlive(pid) { try await fixture.core.loop.sleep(for: .milliseconds(10)) }
       #expect(!Self.isAlive(pid))
     }
     let sessions = try await attack("import os\nos.setsid()")
@@ -146,9 +146,9 @@ import Testing
       pid = os.read(r, 20).decode()
       os.wait()
       """
-    try await TemplateBench.run(["t": "{% python\n\(code)\n%}\\\n${pid.strip()}"]) { bench async throws in
-      let pid = try #require(pid_t(try await bench.rendered("/t")))
-      for _ in 0..<500 where Self.isAlive(pid) { try await bench.core.loop.sleep(for: .milliseconds(10)) }
+    try await TemplateFixture.run(["t": "{% python\n\(code)\n%}\\\n${pid.strip()}"]) { fixture async throws in
+      let pid = try #require(pid_t(try await fixture.rendered("/t")))
+      for _ in 0..<500 where Self.isAlive(pid) { try await fixture.core.loop.sleep(for: .milliseconds(10)) }
       #expect(!Self.isAlive(pid))
     }
   }
@@ -163,13 +163,13 @@ import Testing
   }
 
   @Test func whatIsRecordedIsBounded() async throws {
-    try await TemplateBench.run(["t": "${len([i for i in range(20000) if 'group-%d' % i in metadata.groups])}"]) {
-      bench async throws in
+    try await TemplateFixture.run(["t": "${len([i for i in range(20000) if 'group-%d' % i in metadata.groups])}"]) {
+      fixture async throws in
       var reasons: [String] = []
-      bench.core.templates.onReport = { _, report in reasons = report.reasons }
-      #expect(try await bench.rendered("/t") == "0")
+      fixture.core.templates.onReport = { _, report in reasons = report.reasons }
+      #expect(try await fixture.rendered("/t") == "0")
       #expect(reasons == ["reads more than is recorded"])
-      #expect(bench.core.templates.keptCount.results == 0)
+      #expect(fixture.core.templates.cacheCount.results == 0)
     }
   }
 }

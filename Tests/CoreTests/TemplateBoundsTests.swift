@@ -17,11 +17,11 @@ import Testing
       ("[frozenset()]", "a value of type frozenset"), ("['x' * (3 << 20)]", "more than a message may have"),
     ] {
       let text = "${len(metadata.query.names_by_groups(\(argument)))}"
-      try await TemplateBench.run(["a": "a", "t": text, "z": "z"], conf: one) { bench async throws in
-        let failure = try await bench.rendered("/t")
+      try await TemplateFixture.run(["a": "a", "t": text, "z": "z"], conf: one) { fixture async throws in
+        let failure = try await fixture.rendered("/t")
         #expect(failure.contains(reason), "\(argument): \(failure)")
-        #expect(try await bench.rendered("/z") == "z")
-        #expect(bench.core.templates.pool.startCount == 1 && bench.core.templates.pool.suspects.isEmpty)
+        #expect(try await fixture.rendered("/z") == "z")
+        #expect(fixture.core.templates.pool.startCount == 1 && fixture.core.templates.pool.suspects.isEmpty)
       }
     }
   }
@@ -31,20 +31,20 @@ import Testing
     defer { RendererSettings.questionLimit = limit }
     RendererSettings.questionLimit = 100
     let text = "${[metadata.query.all_groups() for i in range(%d)] and 'fine'}"
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["few": text.replacing("%d", with: "100"), "many": text.replacing("%d", with: "101")], conf: one
-    ) { bench async throws in
-      #expect(try await bench.rendered("/many").contains("the template asks more than 100 questions"))
-      #expect(try await bench.rendered("/few") == "fine")
+    ) { fixture async throws in
+      #expect(try await fixture.rendered("/many").contains("the template asks more than 100 questions"))
+      #expect(try await fixture.rendered("/few") == "fine")
     }
   }
 
   @Test(.timeLimit(.minutes(1))) func theTimeOfAnswersIsBounded() async throws {
-    try await TemplateBench.run([:], conf: one + "timeout = 0.5\n") { bench async throws in
-      let metadata = try await bench.core.buildMetadata("one.example.com")
+    try await TemplateFixture.run([:], conf: one + "timeout = 0.5\n") { fixture async throws in
+      let metadata = try await fixture.core.buildMetadata("one.example.com")
       let version = TemplateSource.Version(number: 1, bytes: Array("${metadata.query.all_groups()}".utf8))
       let job = TemplateJob(kind: .genshi, path: "/t", version: version, name: "/t", limitBytes: 100)
-      let batch = bench.core.templates.pool.render(
+      let batch = fixture.core.templates.pool.render(
         [job], client: (1, metadata.templateForm), generation: 1, helperSerial: nil, parent: nil)
       var failure: String?
       while let event = await batch.next() {
@@ -60,17 +60,17 @@ import Testing
 
   @Test func aProcessWithAThreadIsReplaced() async throws {
     let thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["a": "{% python\n\(thread)\n%}\\\na", "z": "${__import__('time').time() and 'z'}"], conf: one
     ) {
-      bench async throws in
+      fixture async throws in
       for count in 1...2 {
-        let entries = try await bench.configuration(of: "one.example.com").children.flatMap(\.children)
+        let entries = try await fixture.configuration(of: "one.example.com").children.flatMap(\.children)
         #expect(entries.compactMap { $0["failure"] ?? $0.text } == ["a", "z"])
         // One that left a thread, one that rendered what was behind it and is used again.
-        #expect(bench.core.templates.pool.startCount == count + 1)
+        #expect(fixture.core.templates.pool.startCount == count + 1)
       }
-      #expect(bench.core.templates.pool.suspects.isEmpty)
+      #expect(fixture.core.templates.pool.suspects.isEmpty)
     }
   }
 
@@ -81,20 +81,20 @@ import Testing
     let text = "{% python\nimport os\n%}${os.path.exists(repo + '/Data/%s')}"
     var templates = ["plain": "${metadata.profile}"]
     for number in 0..<12 { templates["t\(number)"] = text.replacing("%s", with: "\(number)") }
-    try await TemplateBench.run(templates, conf: one) { bench async throws in
+    try await TemplateFixture.run(templates, conf: one) { fixture async throws in
       for number in 0..<12 {
-        #expect(try await bench.rendered(template: "Cfg/t\(number)/t\(number).genshi") == "False")
+        #expect(try await fixture.rendered(template: "Cfg/t\(number)/t\(number).genshi") == "False")
         // What reads no files stays.
-        if number == 0 { #expect(try await bench.rendered(template: "Cfg/plain/plain.genshi") == "base") }
+        if number == 0 { #expect(try await fixture.rendered(template: "Cfg/plain/plain.genshi") == "base") }
       }
-      #expect(bench.core.templates.keptCount == (5, 0))
-      #expect(try await bench.rendered(template: "Cfg/t11/t11.genshi") == "False")
-      #expect(try await bench.rendered(template: "Cfg/plain/plain.genshi") == "base")
-      #expect(bench.core.templates.keptCount == (5, 2))
-      bench.edit("Data/11", "")
-      #expect(try await bench.rendered(template: "Cfg/t11/t11.genshi") == "True")
-      bench.edit("Data/3", "")
-      #expect(try await bench.rendered(template: "Cfg/t3/t3.genshi") == "True")
+      #expect(fixture.core.templates.cacheCount == (5, 0))
+      #expect(try await fixture.rendered(template: "Cfg/t11/t11.genshi") == "False")
+      #expect(try await fixture.rendered(template: "Cfg/plain/plain.genshi") == "base")
+      #expect(fixture.core.templates.cacheCount == (5, 2))
+      fixture.edit("Data/11", "")
+      #expect(try await fixture.rendered(template: "Cfg/t11/t11.genshi") == "True")
+      fixture.edit("Data/3", "")
+      #expect(try await fixture.rendered(template: "Cfg/t3/t3.genshi") == "True")
     }
   }
 }

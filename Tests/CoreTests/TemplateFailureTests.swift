@@ -21,7 +21,7 @@ import Testing
       "expression": "x\n{% if True %}\n${1 / 0}\n{% end %}\n",
       "cheetah.cheetah": "a\n$nosuch\n", "jinja.jinja2": "a\n{{ nosuch.x }}\n", "good": "good\n",
     ]
-    try await TemplateBench.run(templates) { bench async throws in
+    try await TemplateFixture.run(templates) { fixture async throws in
       let table = [
         "undefined":
           "UndefinedError: \"nosuch\" not defined at '<Expression 'nosuch'>' (REPO/Cfg/undefined/undefined.genshi, line 2)",
@@ -33,8 +33,8 @@ import Testing
         "cheetah": "cannot find 'nosuch' (REPO/Cfg/cheetah/cheetah.cheetah, line 2)",
         "jinja": "'nosuch' is undefined (REPO/Cfg/jinja/jinja.jinja2, line 2)",
       ]
-      for (name, text) in table { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
-      #expect(try await bench.rendered("/good") == "good\n")
+      for (name, text) in table { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      #expect(try await fixture.rendered("/good") == "good\n")
     }
   }
 
@@ -65,80 +65,81 @@ import Testing
       "code": "invalid syntax (REPO/Cfg/code/code.cheetah, line 3)",
       "set": "invalid syntax (REPO/Cfg/set/set.cheetah, line 2)",
     ]
-    try await TemplateBench.run(templates.merging(failing) { $1 }) { bench async throws in
-      let log = CapturedLines(bench.core)
-      for (name, text) in failures { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+    try await TemplateFixture.run(templates.merging(failing) { $1 }) { fixture async throws in
+      let log = CapturedLines(fixture.core)
+      for (name, text) in failures { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
       // Once more: the same words.
-      for (name, text) in failures { #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
-      let lines = log.lines.map { $0.replacing(bench.repository.path, with: "REPO") }
+      for (name, text) in failures { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      let lines = log.lines.map { $0.replacing(fixture.repository.path, with: "REPO") }
       for (_, text) in table { #expect(lines.contains { $0.hasSuffix("Failed to load template: \(text)") }, "\(text)") }
-      bench.repository.write(markup + "<?python\nx = 1\ny = = 2\n?>\n</a>\n", to: "a.xml")
-      _ = try? await bench.core.templates.render(
-        path: bench.repository.file("a.xml"), try await bench.core.buildMetadata("one.example.com"))
-      #expect(log.lines.contains { $0.hasSuffix("invalid syntax (\(bench.repository.path)/a.xml, line 4)") })
+      fixture.repository.write(markup + "<?python\nx = 1\ny = = 2\n?>\n</a>\n", to: "a.xml")
+      _ = try? await fixture.core.templates.render(
+        path: fixture.repository.file("a.xml"), try await fixture.core.buildMetadata("one.example.com"))
+      #expect(log.lines.contains { $0.hasSuffix("invalid syntax (\(fixture.repository.path)/a.xml, line 4)") })
     }
   }
 
   @Test func aMessageIsTheSameEachTime() async throws {
     let text = "{% python\nraise ValueError(object())\n%}\n"
-    try await TemplateBench.run(["a": text]) { bench async throws in
-      #expect(try await bench.rendered("/a").contains("ValueError: <object object> at 'raise"))
+    try await TemplateFixture.run(["a": text]) { fixture async throws in
+      #expect(try await fixture.rendered("/a").contains("ValueError: <object object> at 'raise"))
     }
   }
 
   @Test func aSyntaxErrorInCheetahKeepsTheLastGoodVersion() async throws {
     let templates = ["c.cheetah": "first $name\n", "b.cheetah": "#if $x ==\n#end if\n"]
-    try await TemplateBench.run(templates) { bench async throws in
-      #expect(try await bench.rendered("/c") == "first /c\n")
-      #expect(try await bench.rendered("/b").hasSuffix("invalid syntax (REPO/Cfg/b/b.cheetah, line 1)"))
-      let log = CapturedLines(bench.core)
+    try await TemplateFixture.run(templates) { fixture async throws in
+      #expect(try await fixture.rendered("/c") == "first /c\n")
+      #expect(try await fixture.rendered("/b").hasSuffix("invalid syntax (REPO/Cfg/b/b.cheetah, line 1)"))
+      let log = CapturedLines(fixture.core)
       for text in ["#if $x ==\n#end if\n", "#if 1\n", "#set x = = 1\n"] {
-        bench.edit("Cfg/c/c.cheetah", text)
-        #expect(try await bench.rendered("/c") == "first /c\n")
-        #expect(try await bench.rendered("/c", of: "two.example.com") == "first /c\n")
+        fixture.edit("Cfg/c/c.cheetah", text)
+        #expect(try await fixture.rendered("/c") == "first /c\n")
+        #expect(try await fixture.rendered("/c", of: "two.example.com") == "first /c\n")
       }
       #expect(log.lines.count { $0.contains("c.cheetah: Failed to load template: ") } == 3)
-      bench.edit("Cfg/c/c.cheetah", "third\n")
-      bench.edit("Cfg/b/b.cheetah", "mended\n")
-      #expect(try await bench.rendered("/c") == "third\n")
-      #expect(try await bench.rendered("/b") == "mended\n")
+      fixture.edit("Cfg/c/c.cheetah", "third\n")
+      fixture.edit("Cfg/b/b.cheetah", "mended\n")
+      #expect(try await fixture.rendered("/c") == "third\n")
+      #expect(try await fixture.rendered("/b") == "mended\n")
     }
   }
 
   @Test func aModuleThatACheetahTemplateImportsCanBeMended() async throws {
     let template = "#import sys\n#import m14_of_cheetah\n$m14_of_cheetah.value\n"
-    try await TemplateBench.run(["path": "{% python\nimport sys\nsys.path.insert(0, repo)\n%}", "z.cheetah": template])
-    {
-      bench async throws in
-      bench.edit("m14_of_cheetah.py", "value = =\n")
-      _ = try await bench.rendered("/path")
-      #expect(try await bench.rendered("/z").hasPrefix("failed: "))
-      bench.edit("m14_of_cheetah.py", "value = 14\n")
-      _ = try await bench.rendered("/path")
-      #expect(try await !bench.rendered("/z").contains("Failed to load template"))
+    try await TemplateFixture.run([
+      "path": "{% python\nimport sys\nsys.path.insert(0, repo)\n%}", "z.cheetah": template,
+    ]) {
+      fixture async throws in
+      fixture.edit("m14_of_cheetah.py", "value = =\n")
+      _ = try await fixture.rendered("/path")
+      #expect(try await fixture.rendered("/z").hasPrefix("failed: "))
+      fixture.edit("m14_of_cheetah.py", "value = 14\n")
+      _ = try await fixture.rendered("/path")
+      #expect(try await !fixture.rendered("/z").contains("Failed to load template"))
     }
   }
 
   @Test func anIncludedFileThatCannotBeReadIsAnError() async throws {
     let templates = ["g": "x{% include b.inc %}y", "j.jinja2": "x{% include 'b.inc' ignore missing %}y"]
-    try await TemplateBench.run(templates) { bench async throws in
+    try await TemplateFixture.run(templates) { fixture async throws in
       for (name, file) in [("g", "g.genshi"), ("j", "j.jinja2")] {
-        #expect(try await bench.rendered("/\(name)") == "xy")
+        #expect(try await fixture.rendered("/\(name)") == "xy")
         // Another version: a link that leads nowhere is to the server what no file is, and the result is kept.
-        bench.edit("Cfg/\(name)/\(file)", templates[file == "g.genshi" ? "g" : file]! + "z")
+        fixture.edit("Cfg/\(name)/\(file)", templates[file == "g.genshi" ? "g" : file]! + "z")
         // Root may read whatever there is, but a link to itself.
-        let path = bench.repository.file("Cfg/\(name)/b.inc")
+        let path = fixture.repository.file("Cfg/\(name)/b.inc")
         #expect(symlink(path, path) == 0)
-        let text = try await bench.rendered("/\(name)")
+        let text = try await fixture.rendered("/\(name)")
         #expect(text.contains("Too many levels of symbolic links: 'REPO/Cfg/\(name)/b.inc'"), "\(text)")
       }
     }
   }
 
   @Test func aMessageWithLineFeedsIsOneLine() async throws {
-    try await TemplateBench.run(["a": "{% python\nraise ValueError('one\\n  two\\r\\nthree')\n%}\n"]) {
-      bench async throws in
-      #expect(try await bench.rendered("/a").contains("ValueError: one two three at "))
+    try await TemplateFixture.run(["a": "{% python\nraise ValueError('one\\n  two\\r\\nthree')\n%}\n"]) {
+      fixture async throws in
+      #expect(try await fixture.rendered("/a").contains("ValueError: one two three at "))
     }
   }
 
@@ -151,55 +152,56 @@ import Testing
       "j.jinja2": "{{ metadata.TemplateHelper['bad'].f(1) }}", "json": "${metadata.Properties['p.json'].json}",
       "xml": "${metadata.Properties['p.xml'].xdata}", "none": "${metadata.Properties.get('p.xml')}",
     ]
-    try await TemplateBench.run(templates, files: files, plugins: ["TemplateHelper", "Properties"]) {
-      bench async throws in
+    try await TemplateFixture.run(templates, files: files, plugins: ["TemplateHelper", "Properties"]) {
+      fixture async throws in
       let reason =
         "TemplateHelper bad could not be imported: ModuleNotFoundError: No module named 'nosuch_module' "
         + "(REPO/TemplateHelper/bad.py, line 1)"
       for name in ["g", "c", "j"] {
-        let text = try await bench.rendered("/\(name)")
+        let text = try await fixture.rendered("/\(name)")
         #expect(text.contains(reason), "\(text)")
       }
       for name in ["json", "xml"] {
-        let text = try await bench.rendered("/\(name)")
+        let text = try await fixture.rendered("/\(name)")
         #expect(text.contains("the file of Properties could not be read: REPO/Properties/p.\(name)"), "\(text)")
       }
     }
   }
 
   @Test func aSyntaxErrorKeepsTheLastGoodVersion() async throws {
-    try await TemplateBench.run(["a": "first\n", "b": "${1 +}\n"]) { bench async throws in
-      #expect(try await bench.rendered("/a") == "first\n")
-      let failed = try await bench.rendered("/b")
+    try await TemplateFixture.run(["a": "first\n", "b": "${1 +}\n"]) { fixture async throws in
+      #expect(try await fixture.rendered("/a") == "first\n")
+      let failed = try await fixture.rendered("/b")
       #expect(failed == "\(prefix)/b: Failed to load template REPO/Cfg/b/b.genshi")
-      bench.edit("Cfg/a/a.genshi", "{% python\nx = = 1\n%}\n")
-      bench.edit("Cfg/b/b.genshi", "mended\n")
-      #expect(try await bench.rendered("/a") == "first\n")
-      #expect(try await bench.rendered("/b") == "mended\n")
-      bench.edit("Cfg/a/a.genshi", "third\n")
-      #expect(try await bench.rendered("/a") == "third\n")
+      fixture.edit("Cfg/a/a.genshi", "{% python\nx = = 1\n%}\n")
+      fixture.edit("Cfg/b/b.genshi", "mended\n")
+      #expect(try await fixture.rendered("/a") == "first\n")
+      #expect(try await fixture.rendered("/b") == "mended\n")
+      fixture.edit("Cfg/a/a.genshi", "third\n")
+      #expect(try await fixture.rendered("/a") == "third\n")
     }
   }
 
   @Test func aTemplateThatHangsCostsItsEntryAlone() async throws {
     let templates = ["a": "a $name\n", "hang": "{% python\nwhile True:\n    pass\n%}\n", "z": "z $name\n"]
-    try await TemplateBench.run(templates, conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") { bench async throws in
-      #expect(try await bench.rendered("/a") == "a /a\n")
+    try await TemplateFixture.run(templates, conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
+      fixture async throws in
+      #expect(try await fixture.rendered("/a") == "a /a\n")
       #expect(
-        try await bench.rendered("/hang")
+        try await fixture.rendered("/hang")
           == "\(prefix)/hang: the template took longer than 0.5 s ([templates] timeout); it is tried again after 30 s")
-      #expect(try await bench.rendered("/z") == "z /z\n")
-      #expect(bench.core.templates.pool.startCount > 1, "another process is there")
+      #expect(try await fixture.rendered("/z") == "z /z\n")
+      #expect(fixture.core.templates.pool.startCount > 1, "another process is there")
     }
   }
 
   @Test func theClockRunsForAProcessThatWasIdle() async throws {
     let hang = "{% python\nwhile metadata.hostname == 'two.example.com': pass\n%}\\\nfine"
-    try await TemplateBench.run(["hang": hang], conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
-      bench async throws in
-      #expect(try await bench.rendered("/hang") == "fine")
+    try await TemplateFixture.run(["hang": hang], conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
+      fixture async throws in
+      #expect(try await fixture.rendered("/hang") == "fine")
       // It has the template already, and asks nothing.
-      #expect(try await bench.rendered("/hang", of: "two.example.com").contains("took longer than 0.5 s"))
+      #expect(try await fixture.rendered("/hang", of: "two.example.com").contains("took longer than 0.5 s"))
     }
   }
 
@@ -210,8 +212,8 @@ import Testing
       "exit": "{% python\nimport sys\nsys.exit(4)\n%}\n", "close": "{% python\nimport os\nos.close(3)\n%}\n",
       "z": "z\n",
     ]
-    try await TemplateBench.run(templates, conf: "[templates]\nprocesses = 1\n") { bench async throws in
-      let configuration = try await bench.configuration(of: "one.example.com")
+    try await TemplateFixture.run(templates, conf: "[templates]\nprocesses = 1\n") { fixture async throws in
+      let configuration = try await fixture.configuration(of: "one.example.com")
       let entries = configuration.children.flatMap(\.children)
       let failed = entries.filter { $0["failure"] != nil }.compactMap(\.name).sorted()
       #expect(failed == ["/close", "/exit", "/kill", "/quit"])
@@ -225,13 +227,14 @@ import Testing
 
   @Test func aTemplateThatEatsMemoryCostsItsEntryAlone() async throws {
     let templates = ["eat": "{% python\nx = 'x' * (1 << 31)\n%}\n", "a": "a\n", "z": "z\n"]
-    try await TemplateBench.run(templates, conf: "[templates]\nmemory = 256m\nprocesses = 1\n") { bench async throws in
+    try await TemplateFixture.run(templates, conf: "[templates]\nmemory = 256m\nprocesses = 1\n") {
+      fixture async throws in
       #expect(
-        try await bench.rendered("/eat")
+        try await fixture.rendered("/eat")
           == "\(prefix)/eat: the template needs more memory than 256 MiB ([templates] memory); it is tried again after 30 s"
       )
-      #expect(try await bench.rendered("/a") == "a\n")
-      #expect(try await bench.rendered("/z") == "z\n")
+      #expect(try await fixture.rendered("/a") == "a\n")
+      #expect(try await fixture.rendered("/z") == "z\n")
     }
   }
 
@@ -241,11 +244,11 @@ import Testing
       "b.jinja2": "{% for i in range(100000) %}0123456789{% endfor %}",
       "c": "small\n",
     ]
-    try await TemplateBench.run(templates, conf: "[cfg]\nmax_file_size = 100k\n") { bench async throws in
+    try await TemplateFixture.run(templates, conf: "[cfg]\nmax_file_size = 100k\n") { fixture async throws in
       for name in ["a", "b"] {
-        #expect(try await bench.rendered("/\(name)") == "\(prefix)/\(name): the output is larger than 102400 bytes")
+        #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): the output is larger than 102400 bytes")
       }
-      #expect(try await bench.rendered("/c") == "small\n")
+      #expect(try await fixture.rendered("/c") == "small\n")
     }
   }
 
@@ -253,24 +256,25 @@ import Testing
     let wrapper = TemporaryDirectory()
     // Without site, none of the system's packages is found.
     let python = wrapper.write("#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n", to: "python", mode: 0o755)
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["g": "x", "c.cheetah": "x", "j.jinja2": "x"], conf: "[templates]\npython = \(python)\n"
-    ) { bench async throws in
+    ) { fixture async throws in
       for (name, library, package) in [
         ("g", "Genshi", "genshi"), ("c", "Cheetah", "cheetah"), ("j", "Jinja2", "jinja2"),
       ] {
-        let text = try await bench.rendered("/\(name)")
+        let text = try await fixture.rendered("/\(name)")
         #expect(
           text.hasPrefix("\(prefix)/\(name): \(library) is not available: install the package python3-\(package)"))
       }
     }
-    try await TemplateBench.run(["g": "x"], conf: "[templates]\npython = /nonexistent/python\n") { bench async throws in
-      let text = try await bench.rendered("/g")
+    try await TemplateFixture.run(["g": "x"], conf: "[templates]\npython = /nonexistent/python\n") {
+      fixture async throws in
+      let text = try await fixture.rendered("/g")
       #expect(text.contains("no renderer could be started") && text.contains("/nonexistent/python"))
     }
     let broken = wrapper.write("#!/bin/sh\nexit 5\n", to: "broken", mode: 0o755)
-    try await TemplateBench.run(["g": "x"], conf: "[templates]\npython = \(broken)\n") { bench async throws in
-      let text = try await bench.rendered("/g")
+    try await TemplateFixture.run(["g": "x"], conf: "[templates]\npython = \(broken)\n") { fixture async throws in
+      let text = try await fixture.rendered("/g")
       #expect(
         text.contains("no renderer could be started: [templates] python \(broken): the renderer ended: exit status 5"))
     }
@@ -282,10 +286,10 @@ import Testing
   @Test func aRendererHasNothingOfTheServers() async throws {
     let files = "{% python import os %}${sorted(int(n) for n in os.listdir('/proc/self/fd'))}"
     let words = "{% python import os %}${' '.join(sorted(os.environ))}"
-    try await TemplateBench.run(["files": files, "words": words]) { bench async throws in
+    try await TemplateFixture.run(["files": files, "words": words]) { fixture async throws in
       // 3 is the socket, 4 the bell, 5 the folder that is listed.
-      #expect(try await bench.rendered("/files") == "012345")
-      let names = try await bench.rendered("/words").split(separator: " ").map(String.init)
+      #expect(try await fixture.rendered("/files") == "012345")
+      let names = try await fixture.rendered("/words").split(separator: " ").map(String.init)
       let known = ["HOME", "LANG", "LC_CTYPE", "PATH", "PYTHONHASHSEED", "PYTHONUTF8", "TMPDIR", "TZ"]
       #expect(Set(names).isSubset(of: known), "\(names)")
     }
@@ -295,30 +299,30 @@ import Testing
   func theRepositoryIsReadOnly() async throws {
     let write = "{% python\nopen(repo + '/Cfg/new', 'w').write('x')\n%}\n"
     let scratch = "{% python\nimport tempfile\nwith tempfile.TemporaryFile() as f:\n    f.write(b'x')\n%}\nfine"
-    try await TemplateBench.run(["write": write, "scratch": scratch]) { bench async throws in
-      #expect(try await bench.rendered("/write").contains("PermissionError"))
-      #expect(access(bench.repository.file("Cfg/new"), F_OK) != 0)
-      #expect(try await bench.rendered("/scratch") == "\nfine")
+    try await TemplateFixture.run(["write": write, "scratch": scratch]) { fixture async throws in
+      #expect(try await fixture.rendered("/write").contains("PermissionError"))
+      #expect(access(fixture.repository.file("Cfg/new"), F_OK) != 0)
+      #expect(try await fixture.rendered("/scratch") == "\nfine")
     }
   }
 
   @Test func theNetworkIsClosedWhereItIsNotAllowed() async throws {
     let open = "{% python\nimport socket\nsocket.socket().close()\n%}\nopen"
-    try await TemplateBench.run(["open": open]) { bench async throws in
-      #expect(try await bench.rendered("/open") == "\nopen")
+    try await TemplateFixture.run(["open": open]) { fixture async throws in
+      #expect(try await fixture.rendered("/open") == "\nopen")
     }
-    try await TemplateBench.run(["open": open], conf: "[templates]\nnetwork = no\n") { bench async throws in
-      #expect(try await bench.rendered("/open").contains("PermissionError"))
+    try await TemplateFixture.run(["open": open], conf: "[templates]\nnetwork = no\n") { fixture async throws in
+      #expect(try await fixture.rendered("/open").contains("PermissionError"))
     }
   }
 
   @Test(.enabled(if: geteuid() == 0, "only root can give a process to another user"))
   func aRendererRunsAsTheUserThatIsWanted() async throws {
     let who = "{% python import os %}${os.getuid()} ${os.getgid()} ${os.getgroups()}"
-    try await TemplateBench.run(["who": who], conf: "[templates]\nuser = 65534\ngroup = 65534\n") {
-      bench async throws in
-      chmod(bench.repository.path, 0o755)
-      #expect(try await bench.rendered("/who") == "65534 65534 ")
+    try await TemplateFixture.run(["who": who], conf: "[templates]\nuser = 65534\ngroup = 65534\n") {
+      fixture async throws in
+      chmod(fixture.repository.path, 0o755)
+      #expect(try await fixture.rendered("/who") == "65534 65534 ")
     }
   }
 
@@ -326,10 +330,10 @@ import Testing
     let text =
       "{% python\nimport os, subprocess\nfor n in (1, 2, 10, 12, 15): os.kill(os.getpid(), n)\n"
       + "status = subprocess.call(['/bin/sh', '-c', 'kill -TERM $$; exit 3'])\n%}\\\n$status"
-    try await TemplateBench.run(["a": text]) { bench async throws in
-      #expect(try await bench.rendered("/a") == "-15")
-      #expect(bench.core.templates.pool.startCount == 1)
-      let process = try #require(bench.core.templates.processIDs.first)
+    try await TemplateFixture.run(["a": text]) { fixture async throws in
+      #expect(try await fixture.rendered("/a") == "-15")
+      #expect(fixture.core.templates.pool.startCount == 1)
+      let process = try #require(fixture.core.templates.processIDs.first)
       let title = try INIFile.contents(path: "/proc/\(process)/cmdline")
       #expect(String(decoding: title.prefix { $0 != 0 }, as: UTF8.self) == "bcfg2-renderer")
       #expect(try INIFile.contents(path: "/proc/\(process)/comm") == Array("bcfg2-renderer\n".utf8))
@@ -337,11 +341,11 @@ import Testing
   }
 
   @Test func aRendererEndsWithItsSocket() async throws {
-    try await TemplateBench.run(["a": "a"]) { bench async throws in
-      #expect(try await bench.rendered("/a") == "a")
-      let process = try #require(bench.core.templates.processIDs.first)
-      bench.core.templates.shutdown()
-      #expect(bench.core.templates.processIDs.isEmpty)
+    try await TemplateFixture.run(["a": "a"]) { fixture async throws in
+      #expect(try await fixture.rendered("/a") == "a")
+      let process = try #require(fixture.core.templates.processIDs.first)
+      fixture.core.templates.shutdown()
+      #expect(fixture.core.templates.processIDs.isEmpty)
       // The process was killed; nobody of that number is a child of ours any more.
       #expect(kill(process, 0) == 0 || errno == ESRCH)
     }

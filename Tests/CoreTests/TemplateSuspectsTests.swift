@@ -14,71 +14,71 @@ import Testing
   private let short = "[templates]\nprocesses = 1\ntimeout = 0.5\n"
 
   @Test func aTemplateThatUsedUpItsTimeFailsAtOnceThen() async throws {
-    try await TemplateBench.run(["hang": endless], conf: short) { bench async throws in
-      let first = try await bench.rendered("/hang")
+    try await TemplateFixture.run(["hang": endless], conf: short) { fixture async throws in
+      let first = try await fixture.rendered("/hang")
       #expect(first.hasSuffix("took longer than 0.5 s ([templates] timeout); it is tried again after 30 s"))
-      let started = bench.core.templates.pool.startCount
-      #expect(try await bench.rendered("/hang") == first)
-      #expect(try await bench.rendered("/hang", of: "two.example.com") == first)
-      #expect(bench.core.templates.pool.startCount == started, "nothing was rendered")
+      let started = fixture.core.templates.pool.startCount
+      #expect(try await fixture.rendered("/hang") == first)
+      #expect(try await fixture.rendered("/hang", of: "two.example.com") == first)
+      #expect(fixture.core.templates.pool.startCount == started, "nothing was rendered")
     }
   }
 
   @Test func anEditEndsTheSuspicion() async throws {
     let props = "{% python\nwhile 'wait' in metadata.Properties['a.json'].json: pass\n%}\nfine"
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["hang": endless, "props": props], files: ["Properties/a.json": "[\"wait\"]"], plugins: ["Properties"],
       conf: short
-    ) { bench async throws in
-      #expect(try await bench.rendered("/hang").contains("took longer"))
-      bench.edit("Cfg/hang/hang.genshi", "fine")
-      #expect(try await bench.rendered("/hang") == "fine")
-      #expect(try await bench.rendered("/props").contains("took longer"))
-      bench.edit("Properties/a.json", "[]")
-      #expect(try await bench.rendered("/props") == "\nfine")
-      #expect(bench.core.templates.pool.suspects.refusal(of: job("/x"), "one", generation: 0) == nil)
+    ) { fixture async throws in
+      #expect(try await fixture.rendered("/hang").contains("took longer"))
+      fixture.edit("Cfg/hang/hang.genshi", "fine")
+      #expect(try await fixture.rendered("/hang") == "fine")
+      #expect(try await fixture.rendered("/props").contains("took longer"))
+      fixture.edit("Properties/a.json", "[]")
+      #expect(try await fixture.rendered("/props") == "\nfine")
+      #expect(fixture.core.templates.pool.suspects.refusal(of: job("/x"), "one", generation: 0) == nil)
     }
   }
 
   @Test func aTemplateThatHangsForOneClientIsRenderedForOthers() async throws {
     // Process numbers: no result is used again.
     let text = "{% python\nimport os\nos.getpid()\nwhile metadata.hostname == 'two.example.com': pass\n%}\\\nfine"
-    try await TemplateBench.run(["hang": text], conf: short) { bench async throws in
-      #expect(try await bench.rendered("/hang") == "fine")
-      #expect(try await bench.rendered("/hang", of: "two.example.com").contains("it is tried again after 30 s"))
-      #expect(try await bench.rendered("/hang") == "fine")
-      let started = bench.core.templates.pool.startCount
-      #expect(try await bench.rendered("/hang", of: "two.example.com").contains("it is tried again after 30 s"))
-      #expect(bench.core.templates.pool.startCount == started)
+    try await TemplateFixture.run(["hang": text], conf: short) { fixture async throws in
+      #expect(try await fixture.rendered("/hang") == "fine")
+      #expect(try await fixture.rendered("/hang", of: "two.example.com").contains("it is tried again after 30 s"))
+      #expect(try await fixture.rendered("/hang") == "fine")
+      let started = fixture.core.templates.pool.startCount
+      #expect(try await fixture.rendered("/hang", of: "two.example.com").contains("it is tried again after 30 s"))
+      #expect(fixture.core.templates.pool.startCount == started)
     }
   }
 
   @Test func whatWaitsBehindASlowTemplateIsGivenToAnotherProcess() async throws {
     let signal = TemporaryDirectory()
     let wait = "{% python\nimport os\nwhile not os.path.exists('\(signal.path)/go'): pass\n%}\\\nwaited"
-    try await TemplateBench.run(["a": "a", "wait": wait, "z": "z"], conf: one) { bench async throws in
+    try await TemplateFixture.run(["a": "a", "wait": wait, "z": "z"], conf: one) { fixture async throws in
       // The slow one ends when the one behind it is done: with one process for both it never would.
-      bench.core.templates.onReport = { path, _ in if path.hasSuffix("/z.genshi") { _ = signal.write("", to: "go") } }
-      let configuration = try await bench.configuration(of: "one.example.com")
+      fixture.core.templates.onReport = { path, _ in if path.hasSuffix("/z.genshi") { _ = signal.write("", to: "go") } }
+      let configuration = try await fixture.configuration(of: "one.example.com")
       let entries = configuration.children.flatMap(\.children)
       #expect(entries.compactMap { $0["failure"] } == [])
       #expect(Set(entries.compactMap(\.text)) == ["a", "waited", "z"])
       // From now on nothing is put behind it.
-      let started = bench.core.templates.pool.startCount
-      #expect(try await bench.rendered("/wait", of: "two.example.com") == "waited")
-      #expect(try await bench.rendered("/z", of: "two.example.com") == "z")
-      #expect(bench.core.templates.pool.startCount == started)
-      #expect(bench.core.templates.processIDs.count == 1, "the spare process is gone")
+      let started = fixture.core.templates.pool.startCount
+      #expect(try await fixture.rendered("/wait", of: "two.example.com") == "waited")
+      #expect(try await fixture.rendered("/z", of: "two.example.com") == "z")
+      #expect(fixture.core.templates.pool.startCount == started)
+      #expect(fixture.core.templates.processIDs.count == 1, "the spare process is gone")
     }
   }
 
   @Test func otherClientsDoNotWaitForASlowTemplate() async throws {
     let signal = TemporaryDirectory()
     let wait = "{% python\nimport os\nwhile not os.path.exists('\(signal.path)/go'): pass\n%}\\\nwaited"
-    try await TemplateBench.run(["wait": wait, "z": "z"], conf: one) { bench async throws in
-      let slow = Task { try await bench.rendered(template: "Cfg/wait/wait.genshi") }
-      while bench.core.templates.pool.processIDs.isEmpty { await Task.yield() }
-      let other = try await bench.rendered(template: "Cfg/z/z.genshi", of: "two.example.com")
+    try await TemplateFixture.run(["wait": wait, "z": "z"], conf: one) { fixture async throws in
+      let slow = Task { try await fixture.rendered(template: "Cfg/wait/wait.genshi") }
+      while fixture.core.templates.pool.processIDs.isEmpty { await Task.yield() }
+      let other = try await fixture.rendered(template: "Cfg/z/z.genshi", of: "two.example.com")
       #expect(other == "z")
       _ = signal.write("", to: "go")
       #expect(try await slow.value == "waited")
@@ -88,23 +88,23 @@ import Testing
   @Test func aTemplateThatEatsMemoryCostsNoOtherAnything() async throws {
     var templates = ["eat": "{% python\nx = 'x' * (1 << 31)\n%}\n"]
     for name in ["a", "b", "x", "y", "z"] { templates[name] = name }
-    try await TemplateBench.run(templates, conf: one + "memory = 256m\n") { bench async throws in
-      let configuration = try await bench.configuration(of: "one.example.com")
+    try await TemplateFixture.run(templates, conf: one + "memory = 256m\n") { fixture async throws in
+      let configuration = try await fixture.configuration(of: "one.example.com")
       let failed = configuration.children.flatMap(\.children).filter { $0["failure"] != nil }
       #expect(failed.compactMap(\.name) == ["/eat"])
-      let started = bench.core.templates.pool.startCount
-      #expect(try await bench.rendered("/eat", of: "two.example.com").contains("more memory than 256 MiB"))
-      #expect(bench.core.templates.pool.startCount == started)
+      let started = fixture.core.templates.pool.startCount
+      #expect(try await fixture.rendered("/eat", of: "two.example.com").contains("more memory than 256 MiB"))
+      #expect(fixture.core.templates.pool.startCount == started)
     }
   }
 
   @Test func aTemplateIsNotBlamedForTheMemoryThatAnotherHolds() async throws {
     let leak = "{% python\nimport builtins\nbuiltins.held = bytearray(200 << 20)\n%}\\\nleak"
     let need = "{% python\nx = bytearray(200 << 20)\n%}\\\nneed"
-    try await TemplateBench.run(["leak": leak, "need": need], conf: one + "memory = 400m\n") { bench async throws in
-      #expect(try await bench.rendered("/leak") == "leak")
-      #expect(try await bench.rendered("/need") == "need")
-      #expect(bench.core.templates.pool.suspects.isEmpty)
+    try await TemplateFixture.run(["leak": leak, "need": need], conf: one + "memory = 400m\n") { fixture async throws in
+      #expect(try await fixture.rendered("/leak") == "leak")
+      #expect(try await fixture.rendered("/need") == "need")
+      #expect(fixture.core.templates.pool.suspects.isEmpty)
     }
   }
 

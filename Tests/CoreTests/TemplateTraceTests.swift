@@ -12,35 +12,35 @@ import Testing
   /// Why a template's result is not used again; empty where it is.
   private func reasons(_ text: String, files: [String: String] = [:], conf: String = "") async throws -> [String] {
     var found: [String]?
-    try await TemplateBench.run(["t": text], files: files, plugins: ["Probes", "Properties"], conf: conf) {
-      bench async throws in
-      bench.core.templates.onReport = { _, report in
-        found = report.reasons.map { $0.replacing(bench.repository.path, with: "REPO") }
+    try await TemplateFixture.run(["t": text], files: files, plugins: ["Probes", "Properties"], conf: conf) {
+      fixture async throws in
+      fixture.core.templates.onReport = { _, report in
+        found = report.reasons.map { $0.replacing(fixture.repository.path, with: "REPO") }
       }
-      let rendered = try await bench.rendered("/t")
+      let rendered = try await fixture.rendered("/t")
       #expect(!rendered.hasPrefix("failed"), "\(rendered)")
     }
     return try #require(found)
   }
 
   @Test func whatIsTheSameForAllIsRenderedOnce() async throws {
-    try await TemplateBench.run([
+    try await TemplateFixture.run([
       "t": "${'web' in metadata.groups and 'w' or 'n'} ${metadata.group_in_category('os')}\n"
     ]) {
-      bench async throws in
-      #expect(try await bench.rendered("/t") == "w \n")
-      #expect(bench.core.templates.keptCount.results == 1)
-      #expect(try await bench.rendered("/t", of: "two.example.com") == "n \n")
-      #expect(bench.core.templates.keptCount == (2, 0))
+      fixture async throws in
+      #expect(try await fixture.rendered("/t") == "w \n")
+      #expect(fixture.core.templates.cacheCount.results == 1)
+      #expect(try await fixture.rendered("/t", of: "two.example.com") == "n \n")
+      #expect(fixture.core.templates.cacheCount == (2, 0))
       // Another client of the same groups: nothing is rendered.
-      bench.edit(
+      fixture.edit(
         "Metadata/clients.xml",
         """
         <Clients version="3.0"><Client name="one.example.com" profile="base"/>
         <Client name="two.example.com" profile="other"/><Client name="three.example.com" profile="base"/></Clients>
         """)
-      #expect(try await bench.rendered("/t", of: "three.example.com") == "w \n")
-      #expect(bench.core.templates.keptCount == (2, 1))
+      #expect(try await fixture.rendered("/t", of: "three.example.com") == "w \n")
+      #expect(fixture.core.templates.cacheCount == (2, 1))
     }
   }
 
@@ -50,17 +50,17 @@ import Testing
       "b.jinja2": "{{ metadata.hostname }}\n", "c.cheetah": "$metadata.hostname\n",
     ]
     let bundle = "<Bundle xmlns:py='http://genshi.edgewall.org/'><BoundPackage name='p-${metadata.profile}'/></Bundle>"
-    try await TemplateBench.run(templates, files: ["Bundler/t.xml": bundle]) { bench async throws in
-      let (_, keepable) = try await bench.core.makeConfiguration("one.example.com")
+    try await TemplateFixture.run(templates, files: ["Bundler/t.xml": bundle]) { fixture async throws in
+      let (_, keepable) = try await fixture.core.makeConfiguration("one.example.com")
       #expect(keepable != nil)
     }
-    try await TemplateBench.run(["a": "${__import__('time').time() > 0}"]) { bench async throws in
-      let (_, keepable) = try await bench.core.makeConfiguration("one.example.com")
+    try await TemplateFixture.run(["a": "${__import__('time').time() > 0}"]) { fixture async throws in
+      let (_, keepable) = try await fixture.core.makeConfiguration("one.example.com")
       #expect(keepable == nil, "the time was read")
     }
-    try await TemplateBench.run(templates, conf: "[templates]\ncache = never\n") { bench async throws in
-      let (_, keepable) = try await bench.core.makeConfiguration("one.example.com")
-      #expect(keepable == nil && bench.core.templates.keptCount.results == 0)
+    try await TemplateFixture.run(templates, conf: "[templates]\ncache = never\n") { fixture async throws in
+      let (_, keepable) = try await fixture.core.makeConfiguration("one.example.com")
+      #expect(keepable == nil && fixture.core.templates.cacheCount.results == 0)
     }
   }
 
@@ -80,10 +80,10 @@ import Testing
       "Cfg/t/part.genshi_include": "part 1 ", "Data/hosts": "hosts 1\n", "Data/d/one": "", "Data/d/two": "",
       "lib/site_module.py": "from site_other import X\ndef word():\n    return X\n", "lib/site_other.py": "X = 'x1'\n",
     ]
-    try await TemplateBench.run(["t": template], files: files) { bench async throws in
-      #expect(try await bench.rendered("/t") == "part 1 hosts 1 x1 onetwo False")
-      #expect(try await bench.rendered("/t") == "part 1 hosts 1 x1 onetwo False")
-      #expect(bench.core.templates.keptCount.used == 1)
+    try await TemplateFixture.run(["t": template], files: files) { fixture async throws in
+      #expect(try await fixture.rendered("/t") == "part 1 hosts 1 x1 onetwo False")
+      #expect(try await fixture.rendered("/t") == "part 1 hosts 1 x1 onetwo False")
+      #expect(fixture.core.templates.cacheCount.used == 1)
       for (file, text, expected) in [
         ("Cfg/t/part.genshi_include", "part 2 ", "part 2 hosts 1 x1 onetwo False"),
         ("Data/hosts", "hosts 2, longer\n", "part 2 hosts 2, longer x1 onetwo False"),
@@ -91,10 +91,10 @@ import Testing
         ("Data/d/three", "", "part 2 hosts 2, longer changed onethreetwo False"),
         ("Data/flag", "", "part 2 hosts 2, longer changed onethreetwo True"),
       ] {
-        let before = bench.core.repositoryGeneration
-        bench.edit(file, text)
-        #expect(bench.core.repositoryGeneration != before, "the server was not told of \(file)")
-        #expect(try await bench.rendered("/t") == expected)
+        let before = fixture.core.repositoryGeneration
+        fixture.edit(file, text)
+        #expect(fixture.core.repositoryGeneration != before, "the server was not told of \(file)")
+        #expect(try await fixture.rendered("/t") == expected)
       }
     }
   }
@@ -155,14 +155,14 @@ import Testing
       ${'\\ud800' in metadata.groups} ${open(S(repo + '/Data/x')).read()}
       """
     let jinja2 = "{{ ('web'|e) in metadata.groups }}"
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["t": template, "j.jinja2": jinja2], files: ["Properties/a.json": "[]", "Data/x": "x"], plugins: ["Properties"]
-    ) { bench async throws in
+    ) { fixture async throws in
       for _ in 0..<2 {
-        #expect(try await bench.rendered("/t") == "True False True web 1  base False x")
-        #expect(try await bench.rendered("/j") == "True")
+        #expect(try await fixture.rendered("/t") == "True False True web 1  base False x")
+        #expect(try await fixture.rendered("/j") == "True")
       }
-      #expect(bench.core.templates.keptCount.used >= 2)
+      #expect(fixture.core.templates.cacheCount.used >= 2)
     }
   }
 
@@ -176,33 +176,34 @@ import Testing
       %}\\
       $who
       """
-    try await TemplateBench.run(["t": template]) { bench async throws in
-      for _ in 0..<2 { #expect(try await bench.rendered("/t") == "nobody") }
-      #expect(bench.core.templates.keptCount.used == 1)
-      bench.edit(
+    try await TemplateFixture.run(["t": template]) { fixture async throws in
+      for _ in 0..<2 { #expect(try await fixture.rendered("/t") == "nobody") }
+      #expect(fixture.core.templates.cacheCount.used == 1)
+      fixture.edit(
         "Metadata/clients.xml",
         """
         <Clients version="3.0"><Client name="one.example.com" profile="base"/>
         <Client name="late.example.com" profile="other"/></Clients>
         """)
-      #expect(try await bench.rendered("/t") == "late.example.com")
+      #expect(try await fixture.rendered("/t") == "late.example.com")
     }
   }
 
   @Test func otherClientsDataIsNotMissed() async throws {
-    try await TemplateBench.run(["t": "${sorted(metadata.query.names_by_groups(['web']))}\n"]) { bench async throws in
-      #expect(try await bench.rendered("/t", of: "two.example.com") == "one.example.com\n")
-      #expect(try await bench.rendered("/t", of: "two.example.com") == "one.example.com\n")
-      #expect(bench.core.templates.keptCount.used == 1)
-      let (_, keepable) = try await bench.core.makeConfiguration("two.example.com")
+    try await TemplateFixture.run(["t": "${sorted(metadata.query.names_by_groups(['web']))}\n"]) {
+      fixture async throws in
+      #expect(try await fixture.rendered("/t", of: "two.example.com") == "one.example.com\n")
+      #expect(try await fixture.rendered("/t", of: "two.example.com") == "one.example.com\n")
+      #expect(fixture.core.templates.cacheCount.used == 1)
+      let (_, keepable) = try await fixture.core.makeConfiguration("two.example.com")
       #expect(keepable == nil, "an answer that others change is not kept as a whole")
-      bench.edit(
+      fixture.edit(
         "Metadata/clients.xml",
         """
         <Clients version="3.0"><Client name="one.example.com" profile="base"/>
         <Client name="two.example.com" profile="other"/><Client name="three.example.com" profile="base"/></Clients>
         """)
-      #expect(try await bench.rendered("/t", of: "two.example.com") == "one.example.comthree.example.com\n")
+      #expect(try await fixture.rendered("/t", of: "two.example.com") == "one.example.comthree.example.com\n")
     }
   }
 }
@@ -215,16 +216,16 @@ import Testing
       ${metadata.groups == set(['base', 'web'])} ${metadata.groups | set(['x'])} ${set(['web', 'z']) - metadata.groups} \\
       ${set(metadata.groups) ^ metadata.groups} ${metadata.groups.union(['a'])} ${repr(metadata.groups)}
       """
-    try await TemplateBench.run(["t": template]) { bench async throws in
-      #expect(try await bench.rendered("/t") == "base web True 2 True basewebx z  abaseweb {'base', 'web'}")
+    try await TemplateFixture.run(["t": template]) { fixture async throws in
+      #expect(try await fixture.rendered("/t") == "base web True 2 True basewebx z  abaseweb {'base', 'web'}")
     }
   }
 
   @Test func askingForAnUnknownClientMakesNone() async throws {
-    try await TemplateBench.run(["t": "${metadata.query.by_name('nobody.example.com').profile}"]) {
-      bench async throws in
-      #expect(try await bench.rendered("/t").contains("there is no client nobody.example.com"))
-      #expect(await !bench.core.metadata.listClients().map(\.text).contains("nobody.example.com"))
+    try await TemplateFixture.run(["t": "${metadata.query.by_name('nobody.example.com').profile}"]) {
+      fixture async throws in
+      #expect(try await fixture.rendered("/t").contains("there is no client nobody.example.com"))
+      #expect(await !fixture.core.metadata.listClients().map(\.text).contains("nobody.example.com"))
     }
   }
 
@@ -240,47 +241,48 @@ import Testing
       %}done
       """
     let files = ["Properties/p.xml": "<P><n>1</n></P>", "Properties/p.json": "{\"n\": 1}"]
-    try await TemplateBench.run(["t": template], files: files, plugins: ["Properties"]) { bench async throws in
+    try await TemplateFixture.run(["t": template], files: files, plugins: ["Properties"]) { fixture async throws in
       for number in 2...3 {
-        #expect(try await bench.rendered("/t") == "done")
-        #expect(try bench.text("Properties/p.xml") == "<P>\n  <n>\(number)</n>\n</P>\n")
-        #expect(try bench.text("Properties/p.json") == "{\"n\": \(number)}")
+        #expect(try await fixture.rendered("/t") == "done")
+        #expect(try fixture.text("Properties/p.xml") == "<P>\n  <n>\(number)</n>\n</P>\n")
+        #expect(try fixture.text("Properties/p.json") == "{\"n\": \(number)}")
       }
     }
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["t": template], files: files, plugins: ["Properties"], conf: "[properties]\nwrites_enabled = false\n"
-    ) { bench async throws in
-      #expect(try await bench.rendered("/t").contains("Properties files write-back is disabled in the configuration"))
-      #expect(try bench.text("Properties/p.xml") == "<P><n>1</n></P>")
+    ) { fixture async throws in
+      #expect(try await fixture.rendered("/t").contains("Properties files write-back is disabled in the configuration"))
+      #expect(try fixture.text("Properties/p.xml") == "<P><n>1</n></P>")
     }
   }
 
   @Test func whatATemplateWritesDoesNotOvertakeItsOwnAnswer() async throws {
     let template = "{% python\nj = metadata.Properties['p.json']\nj.json.append(1)\nj.write()\n%}\\\n${len(j.json)}"
-    try await TemplateBench.run(["t": template], files: ["Properties/p.json": "[]"], plugins: ["Properties"]) {
-      bench async throws in
+    try await TemplateFixture.run(["t": template], files: ["Properties/p.json": "[]"], plugins: ["Properties"]) {
+      fixture async throws in
       // Each rendering adds one: an answer that is built again would show.
-      bench.core.templates.onReport = { _, _ in bench.monitor.processPending() }
+      fixture.core.templates.onReport = { _, _ in fixture.monitor.processPending() }
       for number in 1...3 {
-        #expect(try await bench.rendered("/t") == "\(number)")
+        #expect(try await fixture.rendered("/t") == "\(number)")
         #expect(
-          try JSONValue(json: bench.text("Properties/p.json")) == .array(Array(repeating: .integer(1), count: number)))
+          try JSONValue(json: fixture.text("Properties/p.json")) == .array(Array(repeating: .integer(1), count: number))
+        )
       }
       // An edit by somebody else counts.
-      bench.edit("Properties/p.json", "[1, 1, 1, 1, 1, 1]")
-      #expect(try await bench.rendered("/t") == "7")
-      bench.edit("Properties/p.json", "[1, 1, 1, 1, 1, 1, 1]")
-      #expect(try await bench.rendered("/t") == "8")
+      fixture.edit("Properties/p.json", "[1, 1, 1, 1, 1, 1]")
+      #expect(try await fixture.rendered("/t") == "7")
+      fixture.edit("Properties/p.json", "[1, 1, 1, 1, 1, 1, 1]")
+      #expect(try await fixture.rendered("/t") == "8")
     }
   }
 
   @Test func yamlIsReadAndMissingKeysFail() async throws {
     let files = ["Properties/y.yaml": "a: [1, 2]\nb: {c: x}\n"]
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["t": "${metadata.Properties['y.yaml'].yaml['a'][1]} ${metadata.Properties['y.yaml'].yaml['b']['c']}"],
       files: files, plugins: ["Properties"]
-    ) { bench async throws in
-      #expect(try await bench.rendered("/t") == "2 x")
+    ) { fixture async throws in
+      #expect(try await fixture.rendered("/t") == "2 x")
     }
   }
 
@@ -291,12 +293,12 @@ import Testing
         <Group name="peers-${len(metadata.query.names_by_groups(['web']))}"/>
       </GroupLogic>
       """
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["t": "${sorted(metadata.groups)}"], files: ["GroupLogic/groups.xml": logic], plugins: ["GroupLogic"],
       conf: "[templates]\nprocesses = 1\n"
-    ) { bench async throws in
-      #expect(try await bench.rendered("/t") == "basepeers-1web")
-      #expect(try await bench.rendered("/t", of: "two.example.com") == "otherpeers-1")
+    ) { fixture async throws in
+      #expect(try await fixture.rendered("/t") == "basepeers-1web")
+      #expect(try await fixture.rendered("/t", of: "two.example.com") == "otherpeers-1")
     }
   }
 
@@ -309,39 +311,39 @@ import Testing
       true = 7 / 2.0
       %}${half} ${half2} ${true} ${1 / 2} ${[n / 2 for n in (4, 5)]}
       """
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       ["t": template, "c.cheetah": "${7 / 2}\n", "h": "${metadata.TemplateHelper['h'].half(5)}"],
       files: ["TemplateHelper/h.py": "__export__ = ['half']\ndef half(n):\n    return n / 2\n"],
       plugins: ["TemplateHelper"]
-    ) { bench async throws in
-      #expect(try await bench.rendered("/t") == "3 4 3.5 0 22")
-      #expect(try await bench.rendered("/c") == "3\n")
-      #expect(try await bench.rendered("/h") == "2")
+    ) { fixture async throws in
+      #expect(try await fixture.rendered("/t") == "3 4 3.5 0 22")
+      #expect(try await fixture.rendered("/c") == "3\n")
+      #expect(try await fixture.rendered("/h") == "2")
     }
   }
 
   @Test func encryptedTemplatesIncludeEncryptedFiles() async throws {
     let conf = "[encryption]\ndefault = secret\n"
-    let encryption = Encryption(try TemplateBench.settings(conf))
+    let encryption = Encryption(try TemplateFixture.settings(conf))
     let template = try encryption.encrypt(
       Array("{% include part.genshi_include %}of ${metadata.hostname}\n".utf8), with: "secret")
     let part = try encryption.encrypt(Array("part ".utf8), with: "secret")
     for ending in ["genshi.crypt", "crypt.genshi"] {
-      try await TemplateBench.run(
+      try await TemplateFixture.run(
         ["t.\(ending)": String(decoding: template, as: UTF8.self)],
         files: ["Cfg/t/part.genshi_include": String(decoding: part, as: UTF8.self)], conf: conf
-      ) { bench async throws in
-        #expect(try await bench.rendered("/t") == "part of one.example.com\n")
+      ) { fixture async throws in
+        #expect(try await fixture.rendered("/t") == "part of one.example.com\n")
       }
     }
-    try await TemplateBench.run(
+    try await TemplateFixture.run(
       [
         "t.cheetah.crypt": String(
           decoding: try encryption.encrypt(Array("c $name\n".utf8), with: "secret"), as: UTF8.self)
       ],
       conf: conf
-    ) { bench async throws in
-      #expect(try await bench.rendered("/t") == "c /t\n")
+    ) { fixture async throws in
+      #expect(try await fixture.rendered("/t") == "c /t\n")
     }
   }
 }

@@ -25,10 +25,10 @@ import Testing
       ("imports", "{% python import datetime %}${datetime.date(2024, 3, 1).strftime('%j')}", "061"),
       ("nested", "${[y for y in 'ab' if y in 'b']} ${(lambda q: q + metadata.hostname[:1])('s')}", "b so"),
     ]
-    try await TemplateBench.run(Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
-      bench async throws in
+    try await TemplateFixture.run(Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
+      fixture async throws in
       for (name, text, expected) in table {
-        let rendered = try await bench.rendered("/\(name)")
+        let rendered = try await fixture.rendered("/\(name)")
         #expect(rendered == expected, "\(text)")
       }
     }
@@ -44,10 +44,10 @@ import Testing
       ("e", "${1/0}\n", "at '${1/0}' (REPO/Cfg/e/e.genshi, line 1)"),
       ("f", "{% for a in [1] %}\n${a + nope}\n{% end %}", "at '<Expression 'a + nope'>' (REPO/Cfg/f/f.genshi, line 2)"),
     ]
-    try await TemplateBench.run(Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
-      bench async throws in
+    try await TemplateFixture.run(Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
+      fixture async throws in
       for (name, text, expected) in table {
-        let rendered = try await bench.rendered("/\(name)")
+        let rendered = try await fixture.rendered("/\(name)")
         #expect(rendered.hasSuffix(expected), "\(text): \(rendered)")
       }
     }
@@ -63,18 +63,18 @@ import Testing
     }
     let names = (0..<bundles).map { "<Bundle name='b\($0)'/>" }.joined()
     files["Metadata/groups.xml"] = "<Groups><Group name='base' profile='true'>\(names)</Group></Groups>"
-    try await TemplateBench.run([:], files: files) { bench async throws in
+    try await TemplateFixture.run([:], files: files) { fixture async throws in
       var reports: [String: Int] = [:]
-      bench.core.templates.onReport = { path, _ in reports[path, default: 0] += 1 }
-      let log = try await bench.configuration(of: "one.example.com")
+      fixture.core.templates.onReport = { path, _ in reports[path, default: 0] += 1 }
+      let log = try await fixture.configuration(of: "one.example.com")
       #expect(log.children.count == bundles)
       #expect(reports.count == bundles && reports.values.allSatisfy { $0 == 1 }, "\(reports)")
-      bench.core.templates.onReport = nil
-      #expect(bench.core.templates.keptCount.used == 0)
+      fixture.core.templates.onReport = nil
+      #expect(fixture.core.templates.cacheCount.used == 0)
       // What is kept is bound without a message.
-      bench.edit("Cfg/x0/x0.genshi", "edited")
-      #expect(try await bench.rendered("/x0") == "edited")
-      #expect(bench.core.templates.keptCount.used == bundles - 1)
+      fixture.edit("Cfg/x0/x0.genshi", "edited")
+      #expect(try await fixture.rendered("/x0") == "edited")
+      #expect(fixture.core.templates.cacheCount.used == bundles - 1)
     }
   }
 }

@@ -61,7 +61,7 @@ struct ChildProcessTests {
   }
 
   @Test func aLoopThatEndsBeforeItsChildrenLeavesNoWatcher() async throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let child = try ChildProcess(ChildProcess.Configuration(["/bin/sleep", "600"]), on: loop)
     let run = Task {
       do throws(ChildProcess.RunError) {
@@ -118,7 +118,7 @@ struct ChildProcessTests {
 
   @Test func aChildThatEndedInTimeIsNotLateWhereTheLoopIs() async throws {
     var now = MonotonicTime.now()
-    let loop = EventLoop(poller: try EpollPoller(), clock: { now })
+    let loop = Reactor(poller: try EpollPoller(), clock: { now })
     let task = Task {
       try await ChildProcess.run(
         ["/bin/sh", "-c", "echo said"], timeout: .seconds(5), outputLimitBytes: 100, on: loop)

@@ -30,7 +30,7 @@ struct EpollTests {
       }
       return clinux_epoll_wait(epoll, events, count, timeout)
     })
-    let loop = EventLoop(poller: poller)
+    let loop = Reactor(poller: poller)
     let pipe = try Pipe()
     var seen: Readiness = []
     let watcher = try loop.register(pipe.read, interest: .read) { seen = $0 }
@@ -47,7 +47,7 @@ struct EpollTests {
   }
 
   @Test func readinessIsLevelTriggeredAndFollowsTheInterest() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let pipe = try Pipe()
     var seen: [Readiness] = []
     let watcher = try loop.register(pipe.read, interest: .read) { seen.append($0) }
@@ -70,7 +70,7 @@ struct EpollTests {
   }
 
   @Test func aDescriptorClosesAtTheEndOfTheIteration() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let pipe = try Pipe()
     var wasOpen = false
     var observed = 0
@@ -86,7 +86,7 @@ struct EpollTests {
   }
 
   @Test func aRegularFileCannotBeWatched() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let folder = TemporaryDirectory()
     let file = try FileDescriptor.open(folder.write("x", to: "file"), O_RDONLY)
     let error = #expect(throws: SystemError.self) { _ = try loop.register(file.rawValue, interest: .read) { _ in } }
@@ -101,7 +101,7 @@ struct EpollTests {
   }
 
   @Test func anotherThreadWakesTheLoop() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     var woken = 0
     let wakeup = try Wakeup(on: loop) { woken += 1 }
     DispatchQueue.global().async { wakeup.signal() }
@@ -117,7 +117,7 @@ struct EpollTests {
   }
 
   @Test func aSignalIsAnEvent() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     var seen: [Int32] = []
     var before = sigset_t()
     pthread_sigmask(SIG_BLOCK, nil, &before)

@@ -56,7 +56,7 @@ struct FileChangesTests {
   }
 
   @Test func aLargeFileIsWrittenInTurnsOfTheLoop() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let size = 3 * FileWriter.turnBytes
       folder.write(String(repeating: "x", count: size), to: "file")
       let path = folder.file("file")

@@ -6,14 +6,14 @@ import Testing
 
 struct FileWriterTests {
   /// A loop whose disk a test holds, and a folder.
-  private final class Bench {
+  private final class Fixture {
     let folder = TemporaryDirectory()
     let disk = HeldSynchronizer()
-    let loop: EventLoop
+    let loop: Reactor
     /// Ends of writes, in their order.
     private(set) var ended: [String: Result<Void, FileWriteError>] = [:]
 
-    init(_ loop: EventLoop) {
+    init(_ loop: Reactor) {
       self.loop = loop
       loop.fileWriter.synchronizer = disk
     }
@@ -47,203 +47,204 @@ struct FileWriterTests {
     }
   }
 
-  private func run(_ body: (Bench) async throws -> Void) async throws {
+  private func run(_ body: (Fixture) async throws -> Void) async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = Bench(loop)
-      try await body(bench)
+      let fixture = Fixture(loop)
+      try await body(fixture)
       loop.fileWriter.close()
     }
   }
 
   @Test func aWriteEndsWhenFileAndFolderAreOnDisk() async throws {
-    try await run { (bench: Bench) async throws in
-      bench.write("new", to: "file")
-      await bench.wait { bench.disk.heldCount == 1 }
+    try await run { (fixture: Fixture) async throws in
+      fixture.write("new", to: "file")
+      await fixture.wait { fixture.disk.heldCount == 1 }
       // Not there before the disk has it.
-      #expect(bench.text("file") == nil && bench.disk.begunFolders == 0)
-      bench.disk.release()
-      await bench.wait { bench.disk.heldCount == 1 }
-      #expect(bench.text("file") == "new" && bench.disk.begunFolders == 1 && bench.ended.isEmpty)
-      bench.disk.release()
-      await bench.wait { bench.ended.count == 1 }
-      #expect(bench.has("file", nil))
-      #expect(bench.folder.names() == ["file"])
+      #expect(fixture.text("file") == nil && fixture.disk.begunFolders == 0)
+      fixture.disk.release()
+      await fixture.wait { fixture.disk.heldCount == 1 }
+      #expect(fixture.text("file") == "new" && fixture.disk.begunFolders == 1 && fixture.ended.isEmpty)
+      fixture.disk.release()
+      await fixture.wait { fixture.ended.count == 1 }
+      #expect(fixture.has("file", nil))
+      #expect(fixture.folder.names() == ["file"])
     }
   }
 
   @Test func filesOfOneIterationShareTheirFoldersSynchronization() async throws {
-    try await run { (bench: Bench) async throws in
-      for number in 0..<20 { bench.write("\(number)", to: "file\(number)") }
-      await bench.wait { bench.disk.heldCount == 20 }
-      bench.disk.release()
-      await bench.wait { bench.disk.heldCount == 1 }
+    try await run { (fixture: Fixture) async throws in
+      for number in 0..<20 { fixture.write("\(number)", to: "file\(number)") }
+      await fixture.wait { fixture.disk.heldCount == 20 }
+      fixture.disk.release()
+      await fixture.wait { fixture.disk.heldCount == 1 }
       // What comes to the folder now has to wait for the next synchronization: it may be too late for this one.
-      bench.write("late", to: "late")
-      await bench.wait { bench.disk.begun == 22 }
-      bench.disk.release()
-      await bench.wait { bench.ended.count == 20 }
-      #expect(bench.disk.heldCount == 1 && bench.disk.begunFolders == 2)
-      bench.disk.release()
-      await bench.wait { bench.ended.count == 21 }
-      #expect(bench.folder.names().count == 21)
+      fixture.write("late", to: "late")
+      await fixture.wait { fixture.disk.begun == 22 }
+      fixture.disk.release()
+      await fixture.wait { fixture.ended.count == 20 }
+      #expect(fixture.disk.heldCount == 1 && fixture.disk.begunFolders == 2)
+      fixture.disk.release()
+      await fixture.wait { fixture.ended.count == 21 }
+      #expect(fixture.folder.names().count == 21)
     }
   }
 
   @Test func anEditWhileTheDiskIsWaitedForIsNotReplaced() async throws {
-    try await run { (bench: Bench) async throws in
-      let path = bench.folder.write("read", to: "file")
-      bench.write("ours", to: "file", replacing: try AtomicFile.version(of: path, limitBytes: 10))
-      bench.write("ours", to: "new")
-      await bench.wait { bench.disk.heldCount == 2 }
-      bench.folder.write("edit", to: "file")
-      bench.folder.write("theirs", to: "new")
-      bench.disk.release()
-      await bench.wait { bench.ended.count == 2 }
-      #expect(bench.has("file", .changed(path: path)) && bench.has("new", .changed(path: bench.folder.file("new"))))
-      #expect(bench.text("file") == "edit" && bench.text("new") == "theirs")
-      #expect(bench.folder.names() == ["file", "new"])
+    try await run { (fixture: Fixture) async throws in
+      let path = fixture.folder.write("read", to: "file")
+      fixture.write("ours", to: "file", replacing: try AtomicFile.version(of: path, limitBytes: 10))
+      fixture.write("ours", to: "new")
+      await fixture.wait { fixture.disk.heldCount == 2 }
+      fixture.folder.write("edit", to: "file")
+      fixture.folder.write("theirs", to: "new")
+      fixture.disk.release()
+      await fixture.wait { fixture.ended.count == 2 }
+      #expect(
+        fixture.has("file", .changed(path: path)) && fixture.has("new", .changed(path: fixture.folder.file("new"))))
+      #expect(fixture.text("file") == "edit" && fixture.text("new") == "theirs")
+      #expect(fixture.folder.names() == ["file", "new"])
     }
   }
 
   @Test func overwritingLooksAgainAtWhatChangedMeanwhile() async throws {
-    try await run { (bench: Bench) async throws in
-      let path = bench.folder.write("old", to: "file")
+    try await run { (fixture: Fixture) async throws in
+      let path = fixture.folder.write("old", to: "file")
       let task = Task {
-        try await bench.loop.fileWriter.overwrite(path, with: Array("ours".utf8), mode: .ordinary, limitBytes: 100)
+        try await fixture.loop.fileWriter.overwrite(path, with: Array("ours".utf8), mode: .ordinary, limitBytes: 100)
       }
-      await bench.wait { bench.disk.heldCount == 1 }
-      bench.folder.write("edit", to: "file")
-      bench.disk.release()
-      await bench.wait { bench.disk.heldCount == 1 }
-      bench.disk.isHolding = false
-      bench.disk.release()
+      await fixture.wait { fixture.disk.heldCount == 1 }
+      fixture.folder.write("edit", to: "file")
+      fixture.disk.release()
+      await fixture.wait { fixture.disk.heldCount == 1 }
+      fixture.disk.isHolding = false
+      fixture.disk.release()
       try await task.value
-      #expect(bench.text("file") == "ours")
+      #expect(fixture.text("file") == "ours")
     }
   }
 
   @Test func overwritingEndsWhereAFileKeepsChanging() async throws {
-    try await run { (bench: Bench) async throws in
-      let path = bench.folder.write("0", to: "file")
+    try await run { (fixture: Fixture) async throws in
+      let path = fixture.folder.write("0", to: "file")
       let task = Task {
-        try await bench.loop.fileWriter.overwrite(path, with: [1], mode: .ordinary, limitBytes: 100)
+        try await fixture.loop.fileWriter.overwrite(path, with: [1], mode: .ordinary, limitBytes: 100)
       }
       for attempt in 1...FileWriter.attemptLimit {
-        await bench.wait { bench.disk.begun == attempt }
-        bench.folder.write("\(attempt)", to: "file")
-        bench.disk.release()
+        await fixture.wait { fixture.disk.begun == attempt }
+        fixture.folder.write("\(attempt)", to: "file")
+        fixture.disk.release()
       }
       await #expect(throws: FileWriteError.changed(path: path)) { try await task.value }
-      #expect(bench.text("file") == "\(FileWriter.attemptLimit)")
+      #expect(fixture.text("file") == "\(FileWriter.attemptLimit)")
     }
   }
 
   @Test(arguments: [false, true])
   func afterAFailedSynchronizationNothingIsAcknowledged(isOfFolder: Bool) async throws {
-    try await run { (bench: Bench) async throws in
-      bench.write("new", to: "file")
-      await bench.wait { bench.disk.heldCount == 1 }
+    try await run { (fixture: Fixture) async throws in
+      fixture.write("new", to: "file")
+      await fixture.wait { fixture.disk.heldCount == 1 }
       if isOfFolder {
-        bench.disk.release()
-        await bench.wait { bench.disk.heldCount == 1 }
+        fixture.disk.release()
+        await fixture.wait { fixture.disk.heldCount == 1 }
       }
-      bench.disk.failure = EIO
-      bench.disk.release()
-      await bench.wait { bench.ended.count == 1 }
-      let path = isOfFolder ? bench.folder.path : bench.folder.file("file")
-      #expect(bench.has("file", .system(SystemError(call: "fsync", errno: EIO, detail: path))))
-      #expect(bench.folder.names() == (isOfFolder ? ["file"] : []))
+      fixture.disk.failure = EIO
+      fixture.disk.release()
+      await fixture.wait { fixture.ended.count == 1 }
+      let path = isOfFolder ? fixture.folder.path : fixture.folder.file("file")
+      #expect(fixture.has("file", .system(SystemError(call: "fsync", errno: EIO, detail: path))))
+      #expect(fixture.folder.names() == (isOfFolder ? ["file"] : []))
     }
   }
 
   @Test(arguments: [false, true])
   func aFileThatCannotBeWrittenRefusesNoOther(isFirst: Bool) async throws {
-    try await run { (bench: Bench) async throws in
+    try await run { (fixture: Fixture) async throws in
       let names = isFirst ? ["a bad", "good", "z"] : ["a", "good", "z bad"]
       let bad = try #require(names.first { $0.hasSuffix("bad") })
-      bench.folder.write("", to: "\(bad)/in the way")
+      fixture.folder.write("", to: "\(bad)/in the way")
       let files = names.map {
-        FileWrite(Array("new".utf8), to: bench.folder.file($0), replacing: .missing, mode: .ordinary)
+        FileWrite(Array("new".utf8), to: fixture.folder.file($0), replacing: .missing, mode: .ordinary)
       }
-      let last = FileWrite(Array("all".utf8), to: bench.folder.file("last"), replacing: .missing, mode: .ordinary)
-      bench.disk.isHolding = false
+      let last = FileWrite(Array("all".utf8), to: fixture.folder.file("last"), replacing: .missing, mode: .ordinary)
+      fixture.disk.isHolding = false
       var inPlace: [Bool] = []
-      let failures = await bench.loop.fileWriter.writeEach(files, last: last) { results in
+      let failures = await fixture.loop.fileWriter.writeEach(files, last: last) { results in
         inPlace = results.map { if case .success = $0 { true } else { false } }
       }
-      let refusal = FileWriteError.system(SystemError(call: "rename", errno: EISDIR, detail: bench.folder.file(bad)))
+      let refusal = FileWriteError.system(SystemError(call: "rename", errno: EISDIR, detail: fixture.folder.file(bad)))
       #expect(failures.dropLast() == names.map { $0 == bad ? refusal : nil }[...])
       #expect(inPlace == names.map { $0 != bad } + [false])
-      for name in names where name != bad { #expect(bench.text(name) == "new") }
-      #expect(failures.last != .some(nil) && bench.text("last") == nil)
-      #expect(bench.folder.names() == names)
+      for name in names where name != bad { #expect(fixture.text(name) == "new") }
+      #expect(failures.last != .some(nil) && fixture.text("last") == nil)
+      #expect(fixture.folder.names() == names)
     }
   }
 
   @Test func aFileThatWasEditedMeanwhileRefusesNoOther() async throws {
-    try await run { (bench: Bench) async throws in
+    try await run { (fixture: Fixture) async throws in
       let files = ["a", "b"].map {
-        FileWrite(Array("new".utf8), to: bench.folder.file($0), replacing: .missing, mode: .ordinary)
+        FileWrite(Array("new".utf8), to: fixture.folder.file($0), replacing: .missing, mode: .ordinary)
       }
       var failures: [FileWriteError?]?
-      Task { failures = await bench.loop.fileWriter.writeEach(files) { _ in } }
-      await bench.wait { bench.disk.heldCount == 2 }
-      bench.folder.write("edit", to: "a")
-      bench.disk.isHolding = false
-      bench.disk.release()
-      await bench.wait { failures != nil }
-      #expect(failures == [.changed(path: bench.folder.file("a")), nil])
-      #expect(bench.text("a") == "edit" && bench.text("b") == "new")
+      Task { failures = await fixture.loop.fileWriter.writeEach(files) { _ in } }
+      await fixture.wait { fixture.disk.heldCount == 2 }
+      fixture.folder.write("edit", to: "a")
+      fixture.disk.isHolding = false
+      fixture.disk.release()
+      await fixture.wait { failures != nil }
+      #expect(failures == [.changed(path: fixture.folder.file("a")), nil])
+      #expect(fixture.text("a") == "edit" && fixture.text("b") == "new")
     }
   }
 
   @Test func openFilesAreBounded() async throws {
-    try await run { (bench: Bench) async throws in
-      for number in 0..<(FileWriter.openLimit * 2 + 1) { bench.write("x", to: "file\(number)") }
-      await bench.wait { bench.disk.heldCount == FileWriter.openLimit }
-      await bench.loop.nextIteration()
-      #expect(bench.disk.begun == FileWriter.openLimit)
-      bench.disk.isHolding = false
-      bench.disk.release()
-      await bench.wait { bench.ended.count == FileWriter.openLimit * 2 + 1 }
-      #expect(bench.folder.names().count == FileWriter.openLimit * 2 + 1)
+    try await run { (fixture: Fixture) async throws in
+      for number in 0..<(FileWriter.openLimit * 2 + 1) { fixture.write("x", to: "file\(number)") }
+      await fixture.wait { fixture.disk.heldCount == FileWriter.openLimit }
+      await fixture.loop.nextIteration()
+      #expect(fixture.disk.begun == FileWriter.openLimit)
+      fixture.disk.isHolding = false
+      fixture.disk.release()
+      await fixture.wait { fixture.ended.count == FileWriter.openLimit * 2 + 1 }
+      #expect(fixture.folder.names().count == FileWriter.openLimit * 2 + 1)
     }
   }
 
   @Test func failuresLeaveRoomForLaterWrites() async throws {
-    try await run { (bench: Bench) async throws in
-      bench.disk.isHolding = false
+    try await run { (fixture: Fixture) async throws in
+      fixture.disk.isHolding = false
       for code in [ENOSPC, 0] {
-        bench.disk.failure = code
-        for number in 0..<(FileWriter.openLimit * 3) { bench.write("x", to: "\(code) \(number)") }
+        fixture.disk.failure = code
+        for number in 0..<(FileWriter.openLimit * 3) { fixture.write("x", to: "\(code) \(number)") }
         let count = FileWriter.openLimit * (code == 0 ? 6 : 3)
-        await bench.wait { bench.ended.count == count }
+        await fixture.wait { fixture.ended.count == count }
       }
-      #expect(bench.folder.names().count == FileWriter.openLimit * 3)
+      #expect(fixture.folder.names().count == FileWriter.openLimit * 3)
     }
   }
 
   @Test func theEndOfTheLoopEndsWhatWaits() async throws {
-    try await run { (bench: Bench) async throws in
-      bench.write("new", to: "file")
-      await bench.wait { bench.disk.heldCount == 1 }
-      bench.loop.fileWriter.close()
-      await bench.wait { bench.ended.count == 1 }
-      #expect(bench.folder.names().isEmpty)
+    try await run { (fixture: Fixture) async throws in
+      fixture.write("new", to: "file")
+      await fixture.wait { fixture.disk.heldCount == 1 }
+      fixture.loop.fileWriter.close()
+      await fixture.wait { fixture.ended.count == 1 }
+      #expect(fixture.folder.names().isEmpty)
     }
   }
 }
 
 /// Helper processes; here the server's executable.
 struct SyncHelpersTests {
-  private func helpers(_ loop: EventLoop, _ path: String = Project.server) -> SyncHelpers {
+  private func helpers(_ loop: Reactor, _ path: String = Project.server) -> SyncHelpers {
     SyncHelpers(on: loop) { socket, loop throws(SystemError) in
       try SyncHelpers.startExecutable(path, socket, loop)
     }
   }
 
   @Test func helpersSynchronizeWhatTheyAreGiven() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
       // Counted when they start: one that has nothing to do for long, on a machine that is busy, ends.
       var started = 0
@@ -266,7 +267,7 @@ struct SyncHelpersTests {
   }
 
   @Test func anErrorIsThatOfItsFile() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
       let helpers = helpers(loop)
       var codes: [Int32] = []
@@ -285,7 +286,7 @@ struct SyncHelpersTests {
 
   @Test(arguments: ["/nonexistent/helper", "/bin/false"])
   func withoutHelpersTheLoopSynchronizes(path: String) async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
       let helpers = helpers(loop, path)
       let file = try FileHandle(folder.file("file"))

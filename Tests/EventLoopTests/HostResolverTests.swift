@@ -6,7 +6,7 @@ import Testing
 
 /// Plays the helper processes: their ends of the sockets, served when the test says so.
 private final class FakeHelpers {
-  let loop: EventLoop
+  let loop: Reactor
   let kernel: FakePoller
   let log = LogCapture()
   /// Of helpers that run, in order of their start.

@@ -62,7 +62,7 @@ struct InotifyTests {
   }
 
   @Test func theKernelReportsOnTheLoop() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let folder = TemporaryDirectory()
     let inotify = try Inotify()
     #expect(inotify.read() == [])

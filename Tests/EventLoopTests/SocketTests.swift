@@ -65,7 +65,7 @@ struct ListenerTests {
 
   @Test(arguments: ["127.0.0.1", "::1"])
   func connectionsArriveWithTheirPeer(host: String) throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     var peers: [SocketAddress] = []
     let address = try #require(SocketAddress(host: host, port: 0))
     let listener = try Listener(on: loop, address: address) { connection, peer in
@@ -99,7 +99,7 @@ struct ListenerTests {
   }
 
   @Test func aUnixSocketAccepts() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let folder = TemporaryDirectory()
     var accepted = 0
     let listener = try Listener(on: loop, address: .unix(folder.file("socket"))) { _, peer in
@@ -113,7 +113,7 @@ struct ListenerTests {
   }
 
   @Test func theBudgetAndPauseBoundATurn() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     var accepted = 0
     let socket = try Listener.bind(to: ListenerTests.anyPort)
     let listener = try Listener(on: loop, socket: socket, budget: 2) { connection, _ in
@@ -136,7 +136,7 @@ struct ListenerTests {
 
   @Test(arguments: [EMFILE, ENFILE, ENOMEM])
   func exhaustionPausesUntilADescriptorCloses(code: Int32) throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     var accepted = 0
     var calls = 0
     var errors: [Int32] = []

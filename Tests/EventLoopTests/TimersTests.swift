@@ -75,12 +75,12 @@ struct TimersTests {
   @Test func aCrowdOfDeadlinesSharesTheLoop() {
     let (loop, kernel) = FakePoller.makeLoop()
     var fired: [Int] = []
-    let crowd = 2 * EventLoop.timersPerIteration + 1
+    let crowd = 2 * Reactor.timersPerIteration + 1
     for number in 0..<crowd { loop.schedule(after: .microseconds(number)) { fired.append(number) } }
     loop.schedule(after: .seconds(5)) { fired.append(-1) }
     kernel.now = kernel.now + .seconds(1)
     loop.runOnce()
-    #expect(fired == Array(0..<EventLoop.timersPerIteration))
+    #expect(fired == Array(0..<Reactor.timersPerIteration))
     // Those that are left do not wait for an event.
     loop.runOnce()
     loop.runOnce()

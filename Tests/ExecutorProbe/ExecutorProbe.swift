@@ -10,14 +10,14 @@ enum ExecutorProbe {
   static func main() {
     guard isMainThread() else { exit(2) }
     do throws(SystemError) {
-      exit(try EventLoop.runAsMain(body))
+      exit(try Reactor.runAsMain(body))
     } catch {
       print(error)
       exit(2)
     }
   }
 
-  private static func body(_ loop: EventLoop) async -> Int32 {
+  private static func body(_ loop: Reactor) async -> Int32 {
     report("runAsMain")
 
     report("Task", await Task { onLoop() }.value)
@@ -33,7 +33,7 @@ enum ExecutorProbe {
     let long = Task { try await Task.sleep(for: .seconds(3600)) }
     long.cancel()
     if case .failure = await long.result { report("cancelled Task.sleep") } else { report("cancelled", false) }
-    report("EventLoop.sleep", (try? await loop.sleep(for: .milliseconds(1))) != nil)
+    report("Reactor.sleep", (try? await loop.sleep(for: .milliseconds(1))) != nil)
     let sleeper = Task { try await loop.sleep(for: .seconds(3600)) }
     await Task.yield()
     sleeper.cancel()
@@ -81,7 +81,7 @@ enum ExecutorProbe {
       await Task.yield()
       turns += 1
     }
-    report("timer among jobs", isTimerDone && turns <= 2 * EventLoop.jobsPerIteration)
+    report("timer among jobs", isTimerDone && turns <= 2 * Reactor.jobsPerIteration)
 
     // A thread that is not ours resumes a task: two threads while it lives, the task on the loop.
     let isBack = await withCheckedContinuation { (resumed: CheckedContinuation<Bool, Never>) in

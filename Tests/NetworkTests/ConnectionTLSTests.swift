@@ -10,12 +10,12 @@ import XMLRPC
 /// The whole way of a request: TLS over a socket pair, a loop over epoll, the connection, a handler.
 @Suite struct ConnectionTLSTests {
   let certificates = TestCertificates()
-  let loop: EventLoop
+  let loop: Reactor
   let handler = ScriptedHandler()
   let table: ConnectionTable
 
   init() throws {
-    loop = try EventLoop()
+    loop = try Reactor()
     let files = certificates.write(certificates.makeIdentity(["server"]), as: "server")
     table = ConnectionTable(on: loop, handler: handler, context: try TLSContext(files: files, floor: .tls12))
   }

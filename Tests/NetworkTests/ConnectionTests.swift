@@ -22,87 +22,87 @@ extension ScriptedTransport {
 }
 
 @Suite struct ConnectionTests {
-  let bench = ConnectionBench()
+  let fixture = ConnectionFixture()
 
   @Test func requestIsAnsweredAndTheConnectionStays() throws {
-    let peer = try #require(bench.connect { $0.peerCommonName = "client.example.com" })
-    #expect(bench.interest(of: peer) == .read)
-    bench.send(request, to: peer)
+    let peer = try #require(fixture.connect { $0.peerCommonName = "client.example.com" })
+    #expect(fixture.interest(of: peer) == .read)
+    fixture.send(request, to: peer)
     #expect(peer.statuses == [200] && peer.answersBody)
     #expect(!peer.receivedText.contains("Connection:"))
-    #expect(bench.interest(of: peer) == .read)
-    #expect(bench.handler.peers.first?.certificateCommonName == "client.example.com")
-    #expect(bench.handler.peers.first?.address.host == "192.0.2.1")
-    bench.send(request, to: peer)
+    #expect(fixture.interest(of: peer) == .read)
+    #expect(fixture.handler.peers.first?.certificateCommonName == "client.example.com")
+    #expect(fixture.handler.peers.first?.address.host == "192.0.2.1")
+    fixture.send(request, to: peer)
     #expect(peer.statuses == [200, 200])
-    #expect(bench.table.counters.responses == 2 && bench.table.unauthenticatedCount == 0)
+    #expect(fixture.table.counters.responses == 2 && fixture.table.unauthenticatedCount == 0)
   }
 
   @Test func eachRequestIsAnsweredAsWhoAuthenticatedWithIt() async throws {
-    let peer = try #require(bench.connect())
-    bench.handler.caller = Caller("one", ip: "192.0.2.1")
-    bench.send(request, to: peer)
-    bench.handler.caller = Caller("two", ip: "192.0.2.1")
-    bench.send(request, to: peer)
-    bench.handler.waits = true
-    bench.handler.caller = Caller("three", ip: "192.0.2.1")
-    bench.send(request, to: peer)
-    await bench.goOn()
-    await bench.handler.untilWaiting()
-    #expect(bench.handler.callers.map { $0?.client } == ["one", "two", "three"])
+    let peer = try #require(fixture.connect())
+    fixture.handler.caller = Caller("one", ip: "192.0.2.1")
+    fixture.send(request, to: peer)
+    fixture.handler.caller = Caller("two", ip: "192.0.2.1")
+    fixture.send(request, to: peer)
+    fixture.handler.waits = true
+    fixture.handler.caller = Caller("three", ip: "192.0.2.1")
+    fixture.send(request, to: peer)
+    await fixture.goOn()
+    await fixture.handler.untilWaiting()
+    #expect(fixture.handler.callers.map { $0?.client } == ["one", "two", "three"])
     // No request is asked about with the caller of the one before it.
-    #expect(bench.handler.peers.allSatisfy { $0.caller == nil })
-    await bench.goOn()
+    #expect(fixture.handler.peers.allSatisfy { $0.caller == nil })
+    await fixture.goOn()
   }
 
   @Test func bytesThatComeOneByOneMakeTheSameRequest() throws {
-    let peer = try #require(bench.connect())
-    for byte in request { bench.send(String(byte), to: peer) }
-    #expect(peer.statuses == [200] && peer.answersBody && bench.handler.requests.count == 1)
+    let peer = try #require(fixture.connect())
+    for byte in request { fixture.send(String(byte), to: peer) }
+    #expect(peer.statuses == [200] && peer.answersBody && fixture.handler.requests.count == 1)
   }
 
   @Test func requestThatCameWithTheHandshakeIsAnswered() throws {
     let peer = try #require(
-      bench.connect {
+      fixture.connect {
         $0.handshakeScript = [.wantRead, .wantWrite, .done]
         $0.feed(request)
       })
-    #expect(peer.received.isEmpty && bench.interest(of: peer) == .read)
-    bench.run(peer)
-    #expect(bench.interest(of: peer) == .write)
-    bench.run(peer)
+    #expect(peer.received.isEmpty && fixture.interest(of: peer) == .read)
+    fixture.run(peer)
+    #expect(fixture.interest(of: peer) == .write)
+    fixture.run(peer)
     #expect(peer.statuses == [200])
   }
 
   @Test func flightThatDoesNotFitIsSentWhenThereIsRoom() throws {
     let peer = try #require(
-      bench.connect {
+      fixture.connect {
         $0.handshakeScript = [.wantRead, .wantRead, .wantRead]
         $0.windowBytes = 3
         $0.hold("flight")
       })
-    #expect(peer.receivedText == "fli" && bench.interest(of: peer) == [.read, .write])
+    #expect(peer.receivedText == "fli" && fixture.interest(of: peer) == [.read, .write])
     peer.windowBytes = .max
-    bench.run(peer)
-    #expect(peer.receivedText == "flight" && bench.interest(of: peer) == .read)
+    fixture.run(peer)
+    #expect(peer.receivedText == "flight" && fixture.interest(of: peer) == .read)
   }
 
   @Test func pipelinedRequestsAreAnsweredInOrderOneByOne() async throws {
-    let peer = try #require(bench.connect())
-    bench.handler.waits = true
+    let peer = try #require(fixture.connect())
+    fixture.handler.waits = true
     peer.feed(post("one") + post("two") + post("three"))
-    bench.run(peer)
+    fixture.run(peer)
     for count in 1...3 {
-      await bench.goOn()
-      await bench.handler.untilWaiting()
+      await fixture.goOn()
+      await fixture.handler.untilWaiting()
       // While the handler answers nothing is read.
-      #expect(bench.handler.requests.count == count && bench.interest(of: peer) == [])
-      await bench.goOn()
-      bench.run(peer, turns: 2)
+      #expect(fixture.handler.requests.count == count && fixture.interest(of: peer) == [])
+      await fixture.goOn()
+      fixture.run(peer, turns: 2)
     }
     let bodies = peer.receivedText.split(separator: "HTTP/1.1 200").map { $0.split(separator: "\r\n").last! }
     #expect(bodies == ["one", "two", "three"])
-    #expect(bench.interest(of: peer) == .read)
+    #expect(fixture.interest(of: peer) == .read)
   }
 
   @Test(arguments: [
@@ -110,75 +110,75 @@ extension ScriptedTransport {
     ("POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", false),
   ])
   func connectionEndsWhenTheRequestSaysSo(text: String, ends: Bool) throws {
-    let peer = try #require(bench.connect())
-    bench.send(text, to: peer)
+    let peer = try #require(fixture.connect())
+    fixture.send(text, to: peer)
     #expect(peer.statuses == [200] && peer.hasSentCloseNotify == ends)
     #expect(peer.receivedText.contains("Connection: close\r\n") == ends)
     peer.input.append(.closed)
-    bench.run(peer)
-    #expect(!bench.isOpen(peer) && bench.table.count == 0)
+    fixture.run(peer)
+    #expect(!fixture.isOpen(peer) && fixture.table.count == 0)
   }
 
   @Test(arguments: ["GET", "HEAD", "PUT", "DELETE"])
   func otherMethodsAreNotImplementedOnceAuthenticated(method: String) throws {
-    let peer = try #require(bench.connect())
-    bench.send("\(method) / HTTP/1.1\r\nHost: x\r\n\r\n", to: peer)
-    #expect(peer.statuses == [501] && peer.hasSentCloseNotify && bench.handler.requests.isEmpty)
+    let peer = try #require(fixture.connect())
+    fixture.send("\(method) / HTTP/1.1\r\nHost: x\r\n\r\n", to: peer)
+    #expect(peer.statuses == [501] && peer.hasSentCloseNotify && fixture.handler.requests.isEmpty)
     #expect(peer.receivedText.hasSuffix("\r\n\r\n") == (method == "HEAD"))
 
-    bench.handler.refusal = .error(status: 401)
-    let stranger = try #require(bench.connect())
-    bench.send("\(method) / HTTP/1.1\r\nHost: x\r\n\r\n", to: stranger)
+    fixture.handler.refusal = .error(status: 401)
+    let stranger = try #require(fixture.connect())
+    fixture.send("\(method) / HTTP/1.1\r\nHost: x\r\n\r\n", to: stranger)
     #expect(stranger.statuses == [401])
   }
 
   @Test func refusalComesBeforeTheBodyAndLingersForIt() throws {
-    bench.handler.refusal = .error(status: 401)
-    let peer = try #require(bench.connect())
-    bench.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", to: peer)
-    #expect(peer.statuses == [401] && peer.hasSentCloseNotify && bench.isOpen(peer))
+    fixture.handler.refusal = .error(status: 401)
+    let peer = try #require(fixture.connect())
+    fixture.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", to: peer)
+    #expect(peer.statuses == [401] && peer.hasSentCloseNotify && fixture.isOpen(peer))
     #expect(peer.receivedText.contains("Connection: close"))
-    bench.send(String(repeating: "x", count: 100_000), to: peer, turns: 3)
-    #expect(peer.discardedBytes == 100_000 && bench.isOpen(peer) && bench.handler.requests.isEmpty)
-    #expect(bench.table.unauthenticatedCount == 1)
+    fixture.send(String(repeating: "x", count: 100_000), to: peer, turns: 3)
+    #expect(peer.discardedBytes == 100_000 && fixture.isOpen(peer) && fixture.handler.requests.isEmpty)
+    #expect(fixture.table.unauthenticatedCount == 1)
     peer.input.append(.closed)
-    bench.run(peer)
-    #expect(!bench.isOpen(peer) && bench.table.unauthenticatedCount == 0)
+    fixture.run(peer)
+    #expect(!fixture.isOpen(peer) && fixture.table.unauthenticatedCount == 0)
   }
 
   @Test func lingeringIsBoundedInBytesAndTime() throws {
     var limits = NetworkLimits()
     limits[.lingerBytes] = 1000
-    let bench = ConnectionBench(limits: limits)
-    bench.handler.refusal = .error(status: 401)
-    let flood = try #require(bench.connect())
-    bench.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", to: flood)
-    bench.send(String(repeating: "x", count: 5000), to: flood)
-    #expect(!bench.isOpen(flood) && flood.discardedBytes == 1000)
-    let silent = try #require(bench.connect())
-    bench.send(request, to: silent)
-    bench.wait(.seconds(4))
-    #expect(bench.isOpen(silent))
-    bench.wait(.seconds(2))
-    #expect(!bench.isOpen(silent) && bench.table.count == 0)
+    let fixture = ConnectionFixture(limits: limits)
+    fixture.handler.refusal = .error(status: 401)
+    let flood = try #require(fixture.connect())
+    fixture.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", to: flood)
+    fixture.send(String(repeating: "x", count: 5000), to: flood)
+    #expect(!fixture.isOpen(flood) && flood.discardedBytes == 1000)
+    let silent = try #require(fixture.connect())
+    fixture.send(request, to: silent)
+    fixture.wait(.seconds(4))
+    #expect(fixture.isOpen(silent))
+    fixture.wait(.seconds(2))
+    #expect(!fixture.isOpen(silent) && fixture.table.count == 0)
   }
 
   @Test func continueIsSentAfterAuthenticationOnly() throws {
     let head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
-    let peer = try #require(bench.connect())
-    bench.send(head, to: peer)
+    let peer = try #require(fixture.connect())
+    fixture.send(head, to: peer)
     #expect(peer.receivedText == "HTTP/1.1 100 Continue\r\n\r\n")
-    bench.send("body", to: peer)
+    fixture.send("body", to: peer)
     #expect(peer.statuses == [100, 200] && peer.receivedText.hasSuffix("body"))
 
-    bench.handler.refusal = .error(status: 401)
-    let stranger = try #require(bench.connect())
-    bench.send(head, to: stranger)
+    fixture.handler.refusal = .error(status: 401)
+    let stranger = try #require(fixture.connect())
+    fixture.send(head, to: stranger)
     #expect(stranger.statuses == [401])
 
-    bench.handler.refusal = nil
-    let eager = try #require(bench.connect())
-    bench.send(head + "body", to: eager, turns: 2)
+    fixture.handler.refusal = nil
+    let eager = try #require(fixture.connect())
+    fixture.send(head + "body", to: eager, turns: 2)
     #expect(eager.statuses == [200])
   }
 
@@ -187,21 +187,21 @@ extension ScriptedTransport {
     var segments = ByteSegments()
     for line in text { segments.append(Array(line.utf8)) }
     segments.append([UInt8](repeating: UInt8(ascii: "x"), count: 200_000))
-    bench.handler.respond = { _ in .xml(segments) }
-    let peer = try #require(bench.connect { $0.windowBytes = 0 })
-    bench.send(request, to: peer)
-    #expect(peer.received.isEmpty && peer.hasUnsentOutput && bench.interest(of: peer) == .write)
+    fixture.handler.respond = { _ in .xml(segments) }
+    let peer = try #require(fixture.connect { $0.windowBytes = 0 })
+    fixture.send(request, to: peer)
+    #expect(peer.received.isEmpty && peer.hasUnsentOutput && fixture.interest(of: peer) == .write)
     // The next request waits for the answer to this one.
     peer.feed(request)
     var turns = 0
     while peer.received.count < segments.count, turns < 1000 {
       peer.windowBytes = 10_007
-      bench.run(peer)
+      fixture.run(peer)
       turns += 1
     }
     peer.windowBytes = .max
-    bench.run(peer, turns: 3)
-    #expect(bench.handler.requests.count == 2 && turns > 50)
+    fixture.run(peer, turns: 3)
+    #expect(fixture.handler.requests.count == 2 && turns > 50)
     let answer = peer.received.split(separator: UInt8(ascii: "\r"))
     #expect(answer.contains { $0.dropFirst().elementsEqual("Content-Length: \(segments.count)".utf8) })
     var expected = Array("\r\n\r\n".utf8)
@@ -210,37 +210,37 @@ extension ScriptedTransport {
   }
 
   @Test func writeThatWantsToReadWaitsForIt() throws {
-    let peer = try #require(bench.connect { $0.writeScript = [.wantRead] })
-    bench.send(request, to: peer)
-    #expect(peer.received.isEmpty && bench.interest(of: peer) == .read)
-    bench.run(peer)
+    let peer = try #require(fixture.connect { $0.writeScript = [.wantRead] })
+    fixture.send(request, to: peer)
+    #expect(peer.received.isEmpty && fixture.interest(of: peer) == .read)
+    fixture.run(peer)
     #expect(peer.statuses == [200])
   }
 
   @Test func readThatWantsToWriteWaitsForIt() throws {
-    let peer = try #require(bench.connect())
+    let peer = try #require(fixture.connect())
     peer.input.append(.wantWrite)
-    bench.run(peer)
-    #expect(bench.interest(of: peer) == .write)
+    fixture.run(peer)
+    #expect(fixture.interest(of: peer) == .write)
     peer.feed(request)
-    bench.run(peer)
-    #expect(peer.statuses == [200] && bench.interest(of: peer) == .read)
+    fixture.run(peer)
+    #expect(peer.statuses == [200] && fixture.interest(of: peer) == .read)
   }
 
   @Test func oneConnectionDoesNotReadBeyondItsTurn() throws {
     var limits = NetworkLimits()
     limits[.readTurnBytes] = 16384
-    let bench = ConnectionBench(limits: limits)
-    let peer = try #require(bench.connect())
-    let other = try #require(bench.connect(from: "192.0.2.2"))
+    let fixture = ConnectionFixture(limits: limits)
+    let peer = try #require(fixture.connect())
+    let other = try #require(fixture.connect(from: "192.0.2.2"))
     peer.feed(post(String(repeating: "b", count: 100_000)))
     other.feed(request)
     let reads = peer.reads
-    bench.kernel.report([peer.descriptor: .readable, other.descriptor: .readable])
-    bench.loop.runOnce(wait: .zero)
+    fixture.kernel.report([peer.descriptor: .readable, other.descriptor: .readable])
+    fixture.loop.runOnce(wait: .zero)
     // Bytes that are decrypted already bring no readiness: the next turn is posted behind the other's.
     #expect(peer.reads == reads + 2 && peer.statuses == [] && other.statuses == [200])
-    for _ in 0..<8 { bench.loop.runOnce(wait: .zero) }
+    for _ in 0..<8 { fixture.loop.runOnce(wait: .zero) }
     #expect(peer.statuses == [200])
   }
 
@@ -250,59 +250,59 @@ extension ScriptedTransport {
     (.tls("no shared cipher"), "no shared cipher"),
   ])
   func failedHandshakeIsOneLine(failure: TransportFailure, text: String) throws {
-    let peer = try #require(bench.connect { $0.handshakeScript = [.wantRead, .failed(failure)] })
-    bench.run(peer)
-    #expect(bench.log.notices.count == 1)
-    #expect(bench.log.notices[0].contains("192.0.2.1") && bench.log.notices[0].contains(text))
+    let peer = try #require(fixture.connect { $0.handshakeScript = [.wantRead, .failed(failure)] })
+    fixture.run(peer)
+    #expect(fixture.log.notices.count == 1)
+    #expect(fixture.log.notices[0].contains("192.0.2.1") && fixture.log.notices[0].contains(text))
     let clear = String(decoding: peer.receivedInClear, as: UTF8.self)
     #expect(clear.hasPrefix("HTTP/1.1 400 Bad Request\r\n") == (failure == .plainHTTP))
-    #expect(bench.isOpen(peer) == (failure == .plainHTTP))
-    bench.wait(.seconds(6))
-    #expect(bench.table.count == 0)
-    #expect(bench.table.counters.plainHTTP + bench.table.counters.failedHandshakes == 1)
+    #expect(fixture.isOpen(peer) == (failure == .plainHTTP))
+    fixture.wait(.seconds(6))
+    #expect(fixture.table.count == 0)
+    #expect(fixture.table.counters.plainHTTP + fixture.table.counters.failedHandshakes == 1)
   }
 
   @Test(arguments: ["", "POST / HTTP/1.1\r\nHo", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nbod"])
   func peerThatLeavesEndsItsConnectionOnly(sent: String) throws {
     for ending in [ScriptedTransport.Input.closed, .failed(.system(104))] {
-      let other = try #require(bench.connect(from: "192.0.2.9"))
-      let peer = try #require(bench.connect())
-      if !sent.isEmpty { bench.send(sent, to: peer) }
+      let other = try #require(fixture.connect(from: "192.0.2.9"))
+      let peer = try #require(fixture.connect())
+      if !sent.isEmpty { fixture.send(sent, to: peer) }
       peer.input.append(ending)
-      bench.run(peer)
-      #expect(!bench.isOpen(peer) && bench.isOpen(other) && bench.log.notices.isEmpty)
-      bench.send(request, to: other)
+      fixture.run(peer)
+      #expect(!fixture.isOpen(peer) && fixture.isOpen(other) && fixture.log.notices.isEmpty)
+      fixture.send(request, to: other)
       #expect(other.statuses == [200])
     }
   }
 
   @Test func peerThatLeavesWhileItsAnswerIsMadeOrWritten() async throws {
-    let early = try #require(bench.connect { $0.handshakeScript = [.failed(.system(104))] })
-    #expect(!bench.isOpen(early))
+    let early = try #require(fixture.connect { $0.handshakeScript = [.failed(.system(104))] })
+    #expect(!fixture.isOpen(early))
 
-    bench.handler.waits = true
-    let asking = try #require(bench.connect())
-    bench.send(request, to: asking)
-    #expect(bench.interest(of: asking) == [])
-    await bench.goOn()
-    await bench.handler.untilWaiting()
+    fixture.handler.waits = true
+    let asking = try #require(fixture.connect())
+    fixture.send(request, to: asking)
+    #expect(fixture.interest(of: asking) == [])
+    await fixture.goOn()
+    await fixture.handler.untilWaiting()
     asking.writeScript = [.failed(.system(32))]
-    await bench.goOn()
-    #expect(!bench.isOpen(asking))
+    await fixture.goOn()
+    #expect(!fixture.isOpen(asking))
 
-    bench.handler.waits = false
-    let reading = try #require(bench.connect { $0.windowBytes = 10 })
-    bench.send(request, to: reading)
+    fixture.handler.waits = false
+    let reading = try #require(fixture.connect { $0.windowBytes = 10 })
+    fixture.send(request, to: reading)
     reading.input.append(.failed(.system(104)))
-    bench.run(reading)
-    #expect(!bench.isOpen(reading) && bench.table.count == 0 && bench.log.notices.isEmpty)
+    fixture.run(reading)
+    #expect(!fixture.isOpen(reading) && fixture.table.count == 0 && fixture.log.notices.isEmpty)
 
-    bench.handler.refusal = .error(status: 401)
-    let lingering = try #require(bench.connect())
-    bench.send(request, to: lingering)
+    fixture.handler.refusal = .error(status: 401)
+    let lingering = try #require(fixture.connect())
+    fixture.send(request, to: lingering)
     lingering.input.append(.failed(.system(104)))
-    bench.run(lingering)
-    #expect(!bench.isOpen(lingering))
+    fixture.run(lingering)
+    #expect(!fixture.isOpen(lingering))
   }
 
   @Test(arguments: [
@@ -313,11 +313,11 @@ extension ScriptedTransport {
     ("nonsense\r\n\r\n", 400, ""),
   ])
   func whatIsTooLargeOrNotHTTPIsRefused(text: String, status: Int, limit: String) throws {
-    let peer = try #require(bench.connect())
-    bench.send(text, to: peer)
-    #expect(peer.statuses == [status] && peer.hasSentCloseNotify && bench.handler.heads.isEmpty)
-    #expect(bench.log.notices.count == (limit.isEmpty ? 0 : 1))
-    if !limit.isEmpty { #expect(bench.log.notices[0].contains("limit \(limit) = ")) }
-    #expect(bench.table.counters.refused == [status: 1])
+    let peer = try #require(fixture.connect())
+    fixture.send(text, to: peer)
+    #expect(peer.statuses == [status] && peer.hasSentCloseNotify && fixture.handler.heads.isEmpty)
+    #expect(fixture.log.notices.count == (limit.isEmpty ? 0 : 1))
+    if !limit.isEmpty { #expect(fixture.log.notices[0].contains("limit \(limit) = ")) }
+    #expect(fixture.table.counters.refused == [status: 1])
   }
 }

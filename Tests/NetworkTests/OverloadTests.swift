@@ -16,175 +16,176 @@ extension ScriptedTransport {
 
 /// More work than time: what is refused, what is not, and that refused ones are told so.
 @Suite struct OverloadTests {
-  let bench = ConnectionBench()
+  let fixture = ConnectionFixture()
 
   @Test func lateRequestsOfNewClientsAreRefused() throws {
-    let reading = try #require(bench.connect(from: "192.0.2.9"))
-    bench.send(head + "<ca", to: reading)
-    let known = try #require(bench.connect(from: "192.0.2.2"))
-    bench.send(request, to: known)
-    bench.lag = .seconds(5)
-    let new = try #require(bench.connect())
-    bench.send(request, to: new)
-    #expect(new.isAskedToRetry && bench.table.counters.reached == [.overloadSeconds: 1])
-    #expect(bench.log.notices.count == 1 && bench.log.notices[0].contains("192.0.2.1:40000: limit overload_delay = 5"))
+    let reading = try #require(fixture.connect(from: "192.0.2.9"))
+    fixture.send(head + "<ca", to: reading)
+    let known = try #require(fixture.connect(from: "192.0.2.2"))
+    fixture.send(request, to: known)
+    fixture.lag = .seconds(5)
+    let new = try #require(fixture.connect())
+    fixture.send(request, to: new)
+    #expect(new.isAskedToRetry && fixture.table.counters.reached == [.overloadSeconds: 1])
+    #expect(
+      fixture.log.notices.count == 1 && fixture.log.notices[0].contains("192.0.2.1:40000: limit overload_delay = 5"))
     // A body that is being read is finished and answered, and so is the next call of a run that has begun.
-    bench.send("ll>", to: reading)
+    fixture.send("ll>", to: reading)
     #expect(reading.status == 200)
-    let next = try #require(bench.connect(from: "192.0.2.2"))
-    bench.send(request, to: next)
+    let next = try #require(fixture.connect(from: "192.0.2.2"))
+    fixture.send(request, to: next)
     #expect(next.status == 200)
-    bench.lag = .seconds(20)
-    let last = try #require(bench.connect(from: "192.0.2.2"))
-    bench.send(request, to: last)
+    fixture.lag = .seconds(20)
+    let last = try #require(fixture.connect(from: "192.0.2.2"))
+    fixture.send(request, to: last)
     #expect(last.isAskedToRetry)
-    bench.lag = .milliseconds(4999)
-    let after = try #require(bench.connect())
-    bench.send(request, to: after)
+    fixture.lag = .milliseconds(4999)
+    let after = try #require(fixture.connect())
+    fixture.send(request, to: after)
     #expect(after.status == 200)
   }
 
   @Test func aRunThatHasBegunDoesNotWaitForAStormOfHandshakes() throws {
     var limits = NetworkLimits()
     limits[.handshakesPerTurn] = 2
-    let bench = ConnectionBench(limits: limits)
-    bench.send(request, to: try #require(bench.connect(from: "192.0.2.2")))
-    let strangers = try (0..<6).map { _ in try #require(bench.connect { $0.handshakeScript = [.wantRead] }) }
-    let known = try #require(bench.connect(from: "192.0.2.2") { $0.handshakeScript = [.wantRead] })
+    let fixture = ConnectionFixture(limits: limits)
+    fixture.send(request, to: try #require(fixture.connect(from: "192.0.2.2")))
+    let strangers = try (0..<6).map { _ in try #require(fixture.connect { $0.handshakeScript = [.wantRead] }) }
+    let known = try #require(fixture.connect(from: "192.0.2.2") { $0.handshakeScript = [.wantRead] })
     known.feed(request)
-    bench.kernel.report(
+    fixture.kernel.report(
       (strangers + [known]).map {
         PollEvent(
-          descriptor: $0.descriptor, generation: bench.kernel.registrations[$0.descriptor]!.generation,
+          descriptor: $0.descriptor, generation: fixture.kernel.registrations[$0.descriptor]!.generation,
           readiness: .readable)
       })
-    bench.loop.runOnce(wait: .zero)
-    #expect(known.status == 200 && bench.table.counters.handshakes == 4)
+    fixture.loop.runOnce(wait: .zero)
+    #expect(known.status == 200 && fixture.table.counters.handshakes == 4)
   }
 
   /// Those were found out four an iteration, and piled up to the limit of connections.
   @Test func peersThatHaveGoneTakeNoTurnOfAHandshake() throws {
     var limits = NetworkLimits()
     limits[.handshakesPerTurn] = 1
-    let bench = ConnectionBench(limits: limits)
+    let fixture = ConnectionFixture(limits: limits)
     let gone: [StepOutcome] = [.wantRead, .failed(.system(104)), .wantRead, .closed, .wantRead, .failed(.system(104))]
     let peers = try stride(from: 0, to: gone.count, by: 2).map { index in
-      try #require(bench.connect { $0.handshakeScript = Array(gone[index...(index + 1)]) })
+      try #require(fixture.connect { $0.handshakeScript = Array(gone[index...(index + 1)]) })
     }
-    let alive = try #require(bench.connect { $0.handshakeScript = [.wantRead] })
+    let alive = try #require(fixture.connect { $0.handshakeScript = [.wantRead] })
     alive.feed(request)
-    bench.kernel.report(
+    fixture.kernel.report(
       (peers + [alive]).map {
         PollEvent(
-          descriptor: $0.descriptor, generation: bench.kernel.registrations[$0.descriptor]!.generation,
+          descriptor: $0.descriptor, generation: fixture.kernel.registrations[$0.descriptor]!.generation,
           readiness: .readable)
       })
-    bench.loop.runOnce(wait: .zero)
-    #expect(alive.status == 200 && bench.table.count == 1 && bench.table.counters.peersGone == 3)
+    fixture.loop.runOnce(wait: .zero)
+    #expect(alive.status == 200 && fixture.table.count == 1 && fixture.table.counters.peersGone == 3)
   }
 
-  private func report(_ peers: [ScriptedTransport], to bench: ConnectionBench) {
-    bench.kernel.report(
+  private func report(_ peers: [ScriptedTransport], to fixture: ConnectionFixture) {
+    fixture.kernel.report(
       peers.map {
         PollEvent(
-          descriptor: $0.descriptor, generation: bench.kernel.registrations[$0.descriptor]!.generation,
+          descriptor: $0.descriptor, generation: fixture.kernel.registrations[$0.descriptor]!.generation,
           readiness: .readable)
       })
-    bench.loop.runOnce(wait: .zero)
+    fixture.loop.runOnce(wait: .zero)
   }
 
   @Test func whoWaitsForAHandshakeGetsItsTurn() throws {
     var limits = NetworkLimits()
     limits[.handshakesPerTurn] = 1
-    let bench = ConnectionBench(limits: limits)
+    let fixture = ConnectionFixture(limits: limits)
     // Each handshake takes two steps.
-    let peers = try (0..<3).map { _ in try #require(bench.connect { $0.handshakeScript = [.wantRead, .wantRead] }) }
+    let peers = try (0..<3).map { _ in try #require(fixture.connect { $0.handshakeScript = [.wantRead, .wantRead] }) }
     let fresh = try (0..<3).map { _ in
-      try #require(bench.connect(isSilent: true) { $0.handshakeScript = [.wantRead, .wantRead] })
+      try #require(fixture.connect(isSilent: true) { $0.handshakeScript = [.wantRead, .wantRead] })
     }
-    report(fresh + peers, to: bench)
+    report(fresh + peers, to: fixture)
     // One new stranger had its turn; all others wait. They are few and stay watched.
-    #expect(bench.interest(of: fresh[0]) == .read && fresh[0].handshakes == 1)
-    for peer in fresh[1...] + peers[...] { #expect(bench.interest(of: peer) == .read) }
+    #expect(fixture.interest(of: fresh[0]) == .read && fresh[0].handshakes == 1)
+    for peer in fresh[1...] + peers[...] { #expect(fixture.interest(of: peer) == .read) }
     // Handshakes that have begun go before new ones, in the order in which they were ready.
     for peer in peers {
       #expect(peer.handshakes == 1)
-      bench.loop.runOnce(wait: .zero)
-      #expect(peer.handshakes == 2 && bench.interest(of: peer) == .read)
+      fixture.loop.runOnce(wait: .zero)
+      #expect(peer.handshakes == 2 && fixture.interest(of: peer) == .read)
     }
     // Who is late while it waits is passed over.
     #expect(fresh.map(\.handshakes) == [1, 0, 0])
-    bench.kernel.now = bench.kernel.now + .seconds(11)
-    bench.loop.runOnce(wait: .zero)
-    #expect(bench.table.count == 0 && fresh.map(\.handshakes) == [1, 0, 0])
+    fixture.kernel.now = fixture.kernel.now + .seconds(11)
+    fixture.loop.runOnce(wait: .zero)
+    #expect(fixture.table.count == 0 && fresh.map(\.handshakes) == [1, 0, 0])
   }
 
   @Test func whereManyWaitForAHandshakeTheRestIsNotWatched() throws {
     var limits = NetworkLimits()
     limits[.handshakesPerTurn] = 1
-    let bench = ConnectionBench(limits: limits)
+    let fixture = ConnectionFixture(limits: limits)
     let peers = try (0..<70).map { _ in
-      try #require(bench.connect(isSilent: true) { $0.handshakeScript = [.wantRead, .wantRead] })
+      try #require(fixture.connect(isSilent: true) { $0.handshakeScript = [.wantRead, .wantRead] })
     }
-    report(peers, to: bench)
-    #expect(peers.map { bench.interest(of: $0) == .read } == (0..<70).map { $0 <= 64 })
+    report(peers, to: fixture)
+    #expect(peers.map { fixture.interest(of: $0) == .read } == (0..<70).map { $0 <= 64 })
     // Its turn comes all the same, and then it is watched again.
-    for _ in 0..<69 { bench.loop.runOnce(wait: .zero) }
-    #expect(peers.allSatisfy { $0.handshakes == 1 && bench.interest(of: $0) == .read })
+    for _ in 0..<69 { fixture.loop.runOnce(wait: .zero) }
+    #expect(peers.allSatisfy { $0.handshakes == 1 && fixture.interest(of: $0) == .read })
   }
 
   @Test func requestsInProgressAreBounded() async throws {
     var limits = NetworkLimits()
     limits[.requests] = 1
-    let bench = ConnectionBench(limits: limits)
-    let first = try #require(bench.connect())
-    bench.handler.waits = true
-    bench.send(request, to: first)
-    await bench.goOn()
-    bench.run(first)
-    await bench.handler.untilWaiting()
-    let second = try #require(bench.connect())
-    bench.send(request, to: second)
+    let fixture = ConnectionFixture(limits: limits)
+    let first = try #require(fixture.connect())
+    fixture.handler.waits = true
+    fixture.send(request, to: first)
+    await fixture.goOn()
+    fixture.run(first)
+    await fixture.handler.untilWaiting()
+    let second = try #require(fixture.connect())
+    fixture.send(request, to: second)
     #expect(second.isAskedToRetry && first.status == nil)
-    await bench.goOn()
+    await fixture.goOn()
     #expect(first.status == 200)
-    bench.handler.waits = false
-    let third = try #require(bench.connect())
-    bench.send(request, to: third)
-    #expect(third.status == 200 && bench.table.requestsInProgress == 0)
+    fixture.handler.waits = false
+    let third = try #require(fixture.connect())
+    fixture.send(request, to: third)
+    #expect(third.status == 200 && fixture.table.requestsInProgress == 0)
   }
 
   @Test func aPeerThatGoesWhileItIsAnsweredCountsNoMore() async throws {
-    bench.handler.waits = true
-    let peer = try #require(bench.connect())
-    bench.send(request, to: peer)
-    await bench.goOn()
-    bench.run(peer)
-    await bench.handler.untilWaiting()
-    #expect(bench.table.requestsInProgress == 1 && bench.table.heldBodyBytes == 6)
-    bench.table.drain {}
-    bench.wait(.seconds(11))
-    #expect(bench.table.requestsInProgress == 0 && bench.table.heldBodyBytes == 0 && bench.table.count == 0)
-    await bench.goOn()
+    fixture.handler.waits = true
+    let peer = try #require(fixture.connect())
+    fixture.send(request, to: peer)
+    await fixture.goOn()
+    fixture.run(peer)
+    await fixture.handler.untilWaiting()
+    #expect(fixture.table.requestsInProgress == 1 && fixture.table.heldBodyBytes == 6)
+    fixture.table.drain {}
+    fixture.wait(.seconds(11))
+    #expect(fixture.table.requestsInProgress == 0 && fixture.table.heldBodyBytes == 0 && fixture.table.count == 0)
+    await fixture.goOn()
   }
 
   @Test func bodiesTogetherAreBounded() throws {
     var limits = NetworkLimits()
     limits[.bodiesBytes] = 1 << 20
-    let bench = ConnectionBench(limits: limits)
+    let fixture = ConnectionFixture(limits: limits)
     let half = String(repeating: "x", count: 600_000)
     let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 700000\r\n\r\n"
-    let first = try #require(bench.connect())
-    bench.send(head + half, to: first, turns: 12)
-    #expect(bench.table.heldBodyBytes == 600_000)
-    let second = try #require(bench.connect())
-    bench.send(head + half, to: second, turns: 12)
-    #expect(second.isAskedToRetry && bench.table.heldBodyBytes == 600_000)
+    let first = try #require(fixture.connect())
+    fixture.send(head + half, to: first, turns: 12)
+    #expect(fixture.table.heldBodyBytes == 600_000)
+    let second = try #require(fixture.connect())
+    fixture.send(head + half, to: second, turns: 12)
+    #expect(second.isAskedToRetry && fixture.table.heldBodyBytes == 600_000)
     // A small one in between, and the end of the first.
-    let small = try #require(bench.connect())
-    bench.send(request, to: small)
-    bench.send(String(repeating: "x", count: 100_000), to: first, turns: 4)
-    #expect(small.status == 200 && first.status == 200 && bench.table.heldBodyBytes == 0)
+    let small = try #require(fixture.connect())
+    fixture.send(request, to: small)
+    fixture.send(String(repeating: "x", count: 100_000), to: first, turns: 4)
+    #expect(small.status == 200 && first.status == 200 && fixture.table.heldBodyBytes == 0)
   }
 
   // MARK: Failed authentication
@@ -192,76 +193,76 @@ extension ScriptedTransport {
   @Test func failuresBeyondTheirNumberAreAnsweredLater() throws {
     var limits = NetworkLimits()
     limits[.authenticationFailures] = 2
-    let bench = ConnectionBench(limits: limits)
-    bench.handler.refusal = .error(status: 401)
+    let fixture = ConnectionFixture(limits: limits)
+    fixture.handler.refusal = .error(status: 401)
     for _ in 0..<2 {
-      let peer = try #require(bench.connect())
-      bench.send(request, to: peer)
+      let peer = try #require(fixture.connect())
+      fixture.send(request, to: peer)
       #expect(peer.status == 401)
     }
-    let late = try #require(bench.connect())
-    bench.send(request, to: late)
+    let late = try #require(fixture.connect())
+    fixture.send(request, to: late)
     #expect(late.status == nil)
     // Another address is answered at once, and so is the right password from the same one.
-    let other = try #require(bench.connect(from: "192.0.2.2"))
-    bench.send(request, to: other)
+    let other = try #require(fixture.connect(from: "192.0.2.2"))
+    fixture.send(request, to: other)
     #expect(other.status == 401)
-    bench.handler.refusal = nil
-    let right = try #require(bench.connect())
-    bench.send(request, to: right)
+    fixture.handler.refusal = nil
+    let right = try #require(fixture.connect())
+    fixture.send(request, to: right)
     #expect(right.status == 200)
-    bench.wait(.milliseconds(249))
+    fixture.wait(.milliseconds(249))
     #expect(late.status == nil)
-    bench.wait(.milliseconds(1))
-    #expect(late.status == 401 && bench.table.counters.failedAuthentications == 4)
-    #expect(bench.table.counters.delayedRefusals == 1 && bench.table.counters.refused == [401: 4])
-    #expect(bench.log.notices.count == 1 && bench.log.notices[0].contains("limit authentication_failures = 2"))
+    fixture.wait(.milliseconds(1))
+    #expect(late.status == 401 && fixture.table.counters.failedAuthentications == 4)
+    #expect(fixture.table.counters.delayedRefusals == 1 && fixture.table.counters.refused == [401: 4])
+    #expect(fixture.log.notices.count == 1 && fixture.log.notices[0].contains("limit authentication_failures = 2"))
   }
 
   @Test func aRightPasswordIsLetInHoweverManyRefusalsOfItsAddressWait() throws {
     var limits = NetworkLimits()
     limits[.authenticationFailures] = 1
-    let bench = ConnectionBench(limits: limits)
-    bench.handler.refusal = .error(status: 401)
-    for _ in 0...AuthenticationThrottle.limitWaiting { bench.send(request, to: try #require(bench.connect())) }
-    let seen = bench.handler.heads.count
+    let fixture = ConnectionFixture(limits: limits)
+    fixture.handler.refusal = .error(status: 401)
+    for _ in 0...AuthenticationThrottle.limitWaiting { fixture.send(request, to: try #require(fixture.connect())) }
+    let seen = fixture.handler.heads.count
     // Three more of the same address: each password is looked at, in turn, and none is turned away unseen.
-    let guesses = try (0..<2).map { _ in try #require(bench.connect()) }
-    for guess in guesses { bench.send(request, to: guess) }
-    let right = try #require(bench.connect())
-    bench.send(request, to: right)
-    #expect(bench.handler.heads.count == seen && right.status == nil && bench.table.counters.delayedLooks == 3)
-    bench.wait(.milliseconds(50))
-    #expect(bench.handler.heads.count == seen + 1 && guesses[0].status == 401)
-    bench.wait(.milliseconds(50))
-    #expect(bench.handler.heads.count == seen + 2 && guesses[1].status == 401)
-    bench.handler.refusal = nil
-    bench.wait(.milliseconds(49))
+    let guesses = try (0..<2).map { _ in try #require(fixture.connect()) }
+    for guess in guesses { fixture.send(request, to: guess) }
+    let right = try #require(fixture.connect())
+    fixture.send(request, to: right)
+    #expect(fixture.handler.heads.count == seen && right.status == nil && fixture.table.counters.delayedLooks == 3)
+    fixture.wait(.milliseconds(50))
+    #expect(fixture.handler.heads.count == seen + 1 && guesses[0].status == 401)
+    fixture.wait(.milliseconds(50))
+    #expect(fixture.handler.heads.count == seen + 2 && guesses[1].status == 401)
+    fixture.handler.refusal = nil
+    fixture.wait(.milliseconds(49))
     #expect(right.status == nil)
-    bench.wait(.milliseconds(1))
+    fixture.wait(.milliseconds(1))
     #expect(right.status == 200)
     // Another address notices nothing, nor does this one once the refusals are out.
-    let other = try #require(bench.connect(from: "192.0.2.2"))
-    bench.send(request, to: other)
+    let other = try #require(fixture.connect(from: "192.0.2.2"))
+    fixture.send(request, to: other)
     #expect(other.status == 200)
-    bench.wait(.seconds(9))
-    let after = try #require(bench.connect())
-    bench.send(request, to: after)
+    fixture.wait(.seconds(9))
+    let after = try #require(fixture.connect())
+    fixture.send(request, to: after)
     #expect(after.status == 200)
   }
 
   @Test func whoWaitsForATurnIsEndedWithTheServer() throws {
     var limits = NetworkLimits()
     limits[.authenticationFailures] = 1
-    let bench = ConnectionBench(limits: limits)
-    bench.handler.refusal = .error(status: 401)
-    for _ in 0...AuthenticationThrottle.limitWaiting + 1 { bench.send(request, to: try #require(bench.connect())) }
+    let fixture = ConnectionFixture(limits: limits)
+    fixture.handler.refusal = .error(status: 401)
+    for _ in 0...AuthenticationThrottle.limitWaiting + 1 { fixture.send(request, to: try #require(fixture.connect())) }
     var isDone = false
-    bench.table.drain { isDone = true }
+    fixture.table.drain { isDone = true }
     // But the first, which was answered at once and has time to read.
-    #expect(bench.table.count == 1)
-    bench.wait(.seconds(6))
-    #expect(bench.table.count == 0 && isDone)
+    #expect(fixture.table.count == 1)
+    fixture.wait(.seconds(6))
+    #expect(fixture.table.count == 0 && isDone)
   }
 
   @Test func throttleDoublesForgetsAndIsBounded() {

@@ -16,14 +16,15 @@ import Testing
     """,
   ]
   private static var settings: Settings {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "ACL"]
     return settings
   }
 
-  private func run(_ files: [String: String], _ body: (CoreBench, ACLPlugin) async throws -> Void) async throws {
-    try await CoreBench.run(files: Self.metadata.merging(files) { $1 }, settings: Self.settings) {
-      (bench: CoreBench) async throws in try await body(bench, bench.plugin(ACLPlugin.self))
+  private func run(_ files: [String: String], _ body: (RepositoryFixture, ACLPlugin) async throws -> Void) async throws
+  {
+    try await RepositoryFixture.run(files: Self.metadata.merging(files) { $1 }, settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in try await body(fixture, fixture.plugin(ACLPlugin.self))
     }
   }
 
@@ -50,7 +51,7 @@ import Testing
       <Deny method="B" address="10.2.0.0" netmask="16"/><Deny method="A" address="fe80::" netmask="10"/>
       <Deny method="C"/><Deny/></IPACLs>
       """
-    try await run(["ACL/ip.xml": rules]) { (_: CoreBench, plugin: ACLPlugin) async throws in
+    try await run(["ACL/ip.xml": rules]) { (_: RepositoryFixture, plugin: ACLPlugin) async throws in
       let cases: [(String, String, ACLDecision)] = [
         ("10.0.0.1", "A", .allow), ("10.0.0.1", "B", .deny), ("10.1.255.255", "A", .deny),
         ("10.2.0.1", "A", .undecided),
@@ -67,17 +68,17 @@ import Testing
       <MetadataACLs><Group name="web"><Allow method="GetConfig"/></Group><Deny method="GetConfig"/>
       <Client name="two"><Allow method="*"/></Client></MetadataACLs>
       """
-    try await run(["ACL/metadata.xml": rules]) { (bench: CoreBench, plugin: ACLPlugin) async throws in
+    try await run(["ACL/metadata.xml": rules]) { (fixture: RepositoryFixture, plugin: ACLPlugin) async throws in
       for (client, rmi, answer): (ClientName, String, Bool) in [
         ("one", "GetConfig", true), ("two", "GetConfig", false), ("two", "GetProbes", true),
         ("one", "GetProbes", false),
       ] {
-        let metadata = try await bench.core.buildMetadata(client)
+        let metadata = try await fixture.core.buildMetadata(client)
         #expect(try await plugin.checkACL(metadata: metadata, rmi: rmi) == answer, "\(client) \(rmi)")
       }
       #expect(check(plugin, "10.0.0.1", "GetConfig") == .undecided)
-      bench.edit("ACL/metadata.xml", "<MetadataACLs/>")
-      #expect(try await plugin.checkACL(metadata: bench.core.buildMetadata("one"), rmi: "GetProbes"))
+      fixture.edit("ACL/metadata.xml", "<MetadataACLs/>")
+      #expect(try await plugin.checkACL(metadata: fixture.core.buildMetadata("one"), rmi: "GetProbes"))
     }
   }
 
@@ -86,7 +87,7 @@ import Testing
       <IPACLs xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="more.xml"/><Deny method="B"/></IPACLs>
       """
     try await run(["ACL/ip.xml": rules, "ACL/more.xml": "<IPACLs><Deny method=\"A\"/></IPACLs>"]) {
-      (_: CoreBench, plugin: ACLPlugin) async throws in
+      (_: RepositoryFixture, plugin: ACLPlugin) async throws in
       #expect(check(plugin, "10.0.0.1", "A") == .undecided)
       #expect(check(plugin, "10.0.0.1", "B") == .deny)
     }
@@ -94,15 +95,15 @@ import Testing
 
   @Test func aBrokenFileDoesNotOpenTheServer() async throws {
     try await run(["ACL/ip.xml": "<IPACLs><Deny", "ACL/metadata.xml": "<M"]) {
-      (bench: CoreBench, plugin: ACLPlugin) async throws in
+      (fixture: RepositoryFixture, plugin: ACLPlugin) async throws in
       #expect(check(plugin, "10.0.0.1", "GetConfig") == .deny)
       #expect(check(plugin, "127.0.0.1", "GetConfig") == .allow)
-      #expect(try await !plugin.checkACL(metadata: bench.core.buildMetadata("one"), rmi: "GetConfig"))
-      bench.edit("ACL/ip.xml", "<IPACLs><Deny method=\"A\"/></IPACLs>")
+      #expect(try await !plugin.checkACL(metadata: fixture.core.buildMetadata("one"), rmi: "GetConfig"))
+      fixture.edit("ACL/ip.xml", "<IPACLs><Deny method=\"A\"/></IPACLs>")
       #expect(check(plugin, "10.0.0.1", "A") == .deny)
       #expect(check(plugin, "10.0.0.1", "GetConfig") == .undecided)
       for broken in ["<IPACLs>", "<IPACLs><Dney method=\"A\"/></IPACLs>", "<IPACLs><Deny netmask=\"99\"/></IPACLs>"] {
-        bench.edit("ACL/ip.xml", broken)
+        fixture.edit("ACL/ip.xml", broken)
         #expect(check(plugin, "10.0.0.1", "A") == .deny, "\(broken)")
       }
     }

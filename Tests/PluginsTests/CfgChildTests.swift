@@ -61,7 +61,7 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
 
 @Test func testScriptsAreLeftAloneWithoutValidation() async throws {
   let repository = try CfgRepository(
-    ["v/v": "text\n", "v/:test": "#!/bin/false\n"], conf: "[cfg]\nvalidation = no\n", on: try EventLoop())
+    ["v/v": "text\n", "v/:test": "#!/bin/false\n"], conf: "[cfg]\nvalidation = no\n", on: try Reactor())
   #expect(await repository.text("/v") == "text\n")
 }
 
@@ -83,7 +83,7 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
     """
   let repository = try CfgRepository(
     ["auth/authorizedkeys.xml": allow, "k/k": "key k\n", "w/w": "key w", "g/g.G10_linux": "key g", "empty/empty": ""],
-    on: try EventLoop())
+    on: try Reactor())
   let common = "key k\ninline\ncommand=/bin/true,no-pty key k\nkey g"
   #expect(await repository.text("/auth") == common)
   #expect(await repository.text("/auth", client(groups: ["web"])) == common + "\nkey w")
@@ -91,7 +91,7 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
 
 @Test func cryptFilesAreDecrypted() async throws {
   let encryption = Encryption(passphrases: [:])
-  let repository = try CfgRepository(conf: "[encryption]\nmine = sesame\nother = else\n", on: try EventLoop())
+  let repository = try CfgRepository(conf: "[encryption]\nmine = sesame\nother = else\n", on: try Reactor())
   try repository.write(bytes: encryption.encrypt(Array("secret\n".utf8), with: "sesame"), "a/a.crypt")
   try repository.write(bytes: encryption.encrypt(Array("host\n".utf8), with: "else"), "a/a.H_two.crypt")
   // With another salt one in 256 wrong passphrases would seem to fit.

@@ -20,7 +20,7 @@ final class CfgRepository {
   /// - Parameters:
   ///   - files: path below Cfg to text.
   ///   - conf: sections of bcfg2.conf; `@DIR@` is the repository.
-  init(_ files: [String: String] = [:], conf: String = "", on loop: EventLoop) throws {
+  init(_ files: [String: String] = [:], conf: String = "", on loop: Reactor) throws {
     mkdir(directory.file("Cfg"), 0o755)
     for (path, text) in files { directory.write(text, to: "Cfg/" + path) }
     let text = conf.replacing("@DIR@", with: directory.path)

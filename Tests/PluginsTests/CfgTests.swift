@@ -36,11 +36,11 @@ import XMLRPC
     ("motd.cat", .unknown, .cat(.all)), ("motd.H_a.diff", .plain(.host("a.diff")), .diff(.host("a"))),
   ]
   for (name, kind, old) in table {
-    #expect(CfgFileName(name, base: "motd", handlers: CfgHandler.all(.bcfg214)) == kind, "\(name)")
-    #expect(CfgFileName(name, base: "motd", handlers: CfgHandler.all(.bcfg213)) == old ?? kind, "\(name)")
+    #expect(CfgFileName(name, base: "motd", handlers: CfgHandler.all(.v1_4)) == kind, "\(name)")
+    #expect(CfgFileName(name, base: "motd", handlers: CfgHandler.all(.v1_3)) == old ?? kind, "\(name)")
   }
-  #expect(CfgFileName("info", base: "info", handlers: CfgHandler.all(.bcfg214)) == .plain(.all))
-  #expect(CfgFileName("x.genshi", base: "x.genshi", handlers: CfgHandler.all(.bcfg214)) == .plain(.all))
+  #expect(CfgFileName("info", base: "info", handlers: CfgHandler.all(.v1_4)) == .plain(.all))
+  #expect(CfgFileName("x.genshi", base: "x.genshi", handlers: CfgHandler.all(.v1_4)) == .plain(.all))
 }
 
 @Test func mostSpecificFileWins() async throws {
@@ -49,7 +49,7 @@ import XMLRPC
       "etc/motd/motd": "all", "etc/motd/motd.G10_linux": "linux", "etc/motd/motd.G9_base": "base",
       "etc/motd/motd.G50_web": "web", "etc/motd/motd.H_one.example.com": "host", "etc/none/none.H_two": "two",
       "etc/tie/tie.G10_b": "b", "etc/tie/tie.G10_a": "a",
-    ], on: try EventLoop())
+    ], on: try Reactor())
   let table: [(ClientMetadata, String)] = [
     (client(), "host"), (client("two"), "all"), (client("two", groups: ["base"]), "base"),
     (client("two", groups: ["base", "linux"]), "linux"), (client("two", groups: ["linux", "web"]), "web"),
@@ -63,7 +63,7 @@ import XMLRPC
 }
 
 @Test func cfgKnowsWhetherAnEntryHasATemplate() throws {
-  let repository = try CfgRepository(["etc/motd/motd": "text"], on: try EventLoop())
+  let repository = try CfgRepository(["etc/motd/motd": "text"], on: try Reactor())
   #expect(!repository.cfg.hasTemplates)
   repository.write("${name}", "etc/motd/motd.G10_web.genshi")
   repository.write("$name", "etc/issue/issue.cheetah")
@@ -83,7 +83,7 @@ import XMLRPC
 @Test func contentsAreSentAsTextOrBase64OrRefused() async throws {
   let repository = try CfgRepository(
     ["b/empty/empty": "", "b/markup/markup": "<a> & \r\n ]]>", "b/base/base": "text\n", "b/zero/zero": ""],
-    on: try EventLoop())
+    on: try Reactor())
   for folder in ["b/base", "b/zero", "b/nul64"] {
     repository.write("<FileInfo><Info encoding='base64'/></FileInfo>", "\(folder)/info.xml")
   }
@@ -104,7 +104,7 @@ import XMLRPC
 }
 
 @Test func equalContentsAreHeldOnce() async throws {
-  let repository = try CfgRepository(["a/a": "text"], on: try EventLoop())
+  let repository = try CfgRepository(["a/a": "text"], on: try Reactor())
   let entries = [try await repository.bind("/a"), try await repository.bind("/a", client("two"))]
   guard case .shared(let first) = entries[0].content, case .shared(let second) = entries[1].content else {
     Issue.record("contents are not shared")
@@ -143,7 +143,7 @@ import XMLRPC
       <FileInfo><Group name='web'><Info owner='www'><ACL type='access'/></Info></Group>
       <Client name='two'><Path name='/a'><Info mode='0640' encoding='ascii'/></Path></Client></FileInfo>
       """,
-    ], conf: conf, on: try EventLoop())
+    ], conf: conf, on: try Reactor())
   let web = try await repository.bind("/a", client(groups: ["web"]))
   #expect(web["owner"] == "www" && web["mode"] == "0600" && web["group"] == "root" && web["type"] == "file")
   #expect(web.children.isEmpty)
@@ -161,14 +161,14 @@ import XMLRPC
     "b/info.xml":
       "<FileInfo><Info mode='inherit'><ACL/></Info><Info owner='last' mode='inherit'><ACL/></Info></FileInfo>",
   ]
-  let old = try CfgRepository(files, conf: "[server]\ncompatibility = 1.3\n", on: try EventLoop())
+  let old = try CfgRepository(files, conf: "[server]\ncompatibility = 1.3\n", on: try Reactor())
   let a = try await old.bind("/a")
   #expect(a["owner"] == "alice" && a["group"] == "bob" && a["mode"] == "0640" && a["mtime"] == "7")
   #expect(a["paranoid"] == "true")
   old.write("b2\n", "b/b", mode: 0o750)
   let b = try await old.bind("/b")
   #expect(b["mode"] == "0750" && b["owner"] == "last" && b.children.map(\.tag) == ["ACL"])
-  let new = try CfgRepository(files, on: try EventLoop())
+  let new = try CfgRepository(files, on: try Reactor())
   #expect(try await new.bind("/a")["owner"] == "root")
   #expect(try await new.bind("/b")["mode"] == "inherit")
 }
@@ -180,8 +180,8 @@ import XMLRPC
     """
   let table: [(NameSet, String)] = [([], "all"), (["web"], "web"), (["web", "deep"], "deep")]
   let old = try CfgRepository(
-    ["a/a": "a", "a/info.xml": info], conf: "[server]\ncompatibility = 1.3\n", on: try EventLoop())
-  let new = try CfgRepository(["a/a": "a", "a/info.xml": info], on: try EventLoop())
+    ["a/a": "a", "a/info.xml": info], conf: "[server]\ncompatibility = 1.3\n", on: try Reactor())
+  let new = try CfgRepository(["a/a": "a", "a/info.xml": info], on: try Reactor())
   for (groups, owner) in table {
     let entry = try await old.bind("/a", client(groups: groups))
     #expect(entry["owner"] == owner && entry["group"] == (owner == "all" ? "all" : "root"))
@@ -191,7 +191,7 @@ import XMLRPC
 }
 
 @Test func editsAreServed() async throws {
-  let repository = try CfgRepository(["f/one/one": "first\n"], on: try EventLoop())
+  let repository = try CfgRepository(["f/one/one": "first\n"], on: try Reactor())
   #expect(await repository.text("/f/one") == "first\n")
   repository.write("changed\n", "f/one/one")
   #expect(await repository.text("/f/one") == "changed\n")
@@ -223,7 +223,7 @@ import XMLRPC
       "a/info.xml": "<FileInfo><Info mode='0600'/></FileInfo>",
     ],
     conf: "[cfg]\nhandlers = CfgPlaintextGenerator, Bcfg2.Server.Plugins.Cfg.CfgInfoXML, CfgNoSuch\n",
-    on: try EventLoop())
+    on: try Reactor())
   #expect(await repository.text("/a") == "a")
   #expect(await repository.text("/a", client("x.genshi")) == "template")
   #expect(try await repository.bind("/a")["mode"] == "0600")
@@ -231,13 +231,13 @@ import XMLRPC
 
 @Test func changedSettingsReadTheFilesAgain() async throws {
   let repository = try CfgRepository(
-    ["a/a": "a\n", "a/a.G10_web.cat": "+b\n", "a/:info": "mode: 0600\n"], on: try EventLoop())
+    ["a/a": "a\n", "a/a.G10_web.cat": "+b\n", "a/:info": "mode: 0600\n"], on: try Reactor())
   try repository.write(bytes: [0xE9], "l/l")
   #expect(await repository.text("/l").hasPrefix("failed: Failed to decode /l"))
   #expect(try await repository.bind("/a")["mode"] == "644")
   var settings = repository.core.settings
   settings.encoding = "ISO-8859-1"
-  settings.compatibility = .bcfg213
+  settings.compatibility = .v1_3
   repository.core.settingsChanged(settings)
   #expect(await repository.text("/l") == "é")
   #expect(try await repository.bind("/a")["mode"] == "0600")
@@ -246,7 +246,7 @@ import XMLRPC
 
 @Test func fileOverTheLimitFailsItsEntryAlone() async throws {
   let repository = try CfgRepository(
-    ["a/a": "12345678", "b/b": "123456789"], conf: "[cfg]\nmax_file_size = 8\n", on: try EventLoop())
+    ["a/a": "12345678", "b/b": "123456789"], conf: "[cfg]\nmax_file_size = 8\n", on: try Reactor())
   #expect(await repository.text("/a") == "12345678")
   #expect(await repository.text("/b").hasSuffix("is larger than the limit of [cfg] max_file_size, 8 bytes"))
   repository.write("short", "b/b")
@@ -254,7 +254,7 @@ import XMLRPC
 }
 
 @Test func pulledVersionBecomesAFile() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = try CfgRepository(["a/a": "plain"], on: loop)
     let entry = Element("Path", ["name": "/a"])
     let choices = try repository.cfg.acceptChoices(entry, client())

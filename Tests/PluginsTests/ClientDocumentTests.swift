@@ -72,14 +72,14 @@ import XMLRPC
       "Metadata/groups.xml": "<Groups><Group name=\"p\" profile=\"true\"/></Groups>",
       "Probes/a": "echo",
     ]
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "Probes"]
-    try await CoreBench.run(files: files, settings: settings) { bench in
+    try await RepositoryFixture.run(files: files, settings: settings) { fixture in
       let long = String(repeating: "x", count: ProbedGroups.limitBytes + 1)
       let lines = (0..<5000).map { "group:g\($0)" }.joined(separator: "\n")
       let data = "<p><probe-data name=\"a\" source=\"Probes\">group:\(long)\n\(lines)</probe-data></p>"
-      #expect(try await bench.core.recvProbeData(Caller("c"), data) == .bool(true))
-      let metadata = try await bench.core.buildMetadata("c")
+      #expect(try await fixture.core.recvProbeData(Caller("c"), data) == .bool(true))
+      let metadata = try await fixture.core.buildMetadata("c")
       let probed = metadata.groups.filter { $0.hasPrefix("g") }
       #expect(probed.count == 1000 && !metadata.groups.contains(long))
     }

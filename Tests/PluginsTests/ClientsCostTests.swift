@@ -40,16 +40,16 @@ import Testing
   }
 
   @Test func aChangeReadsNothingButWhatItConcerns() async throws {
-    try await CoreBench.run(files: Self.files(Self.clients(500))) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files(Self.clients(500))) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let readings = plugin.clientsFile.readings
       for number in 0..<20 {
         try await plugin.setVersion("client\(number)", "1.4.\(number)")
         try await plugin.setProfile("client\(number + 20)", "open", address: nil, requirePublic: true)
         try await plugin.setProfile("new\(number)", "open", address: nil, requirePublic: true)
-        _ = try await bench.core.buildMetadata("newer\(number)")
+        _ = try await fixture.core.buildMetadata("newer\(number)")
         // The events of our own writes.
-        bench.monitor.processPending()
+        fixture.monitor.processPending()
       }
       #expect(plugin.clientsFile.readings == readings)
       #expect(plugin.writer.places.walks == 1 && plugin.writer.wholeEdits == 0)
@@ -61,16 +61,16 @@ import Testing
           try editor.appendChild(Element("Client", ["name": "newer\(number)", "profile": "base"]))
         }
       }
-      #expect(try bench.text("Metadata/clients.xml") == text)
+      #expect(try fixture.text("Metadata/clients.xml") == text)
       // An administrator's edit is read, once, and then all goes on.
-      bench.edit("Metadata/clients.xml", text.replacing("Client499", with: "another"))
+      fixture.edit("Metadata/clients.xml", text.replacing("Client499", with: "another"))
       try await plugin.setVersion("another", "2")
       try await plugin.setVersion("new3", "2")
-      bench.monitor.processPending()
+      fixture.monitor.processPending()
       #expect(plugin.clientsFile.readings == readings + 1)
       #expect(plugin.writer.places.walks == 2 && plugin.writer.wholeEdits == 0)
       #expect(
-        try bench.text("Metadata/clients.xml").contains("<Client name=\"another\" profile=\"base\" version=\"2\"/>"))
+        try fixture.text("Metadata/clients.xml").contains("<Client name=\"another\" profile=\"base\" version=\"2\"/>"))
     }
   }
 
@@ -91,8 +91,8 @@ import Testing
 
       """
     var random = Seeded(state: seed)
-    try await CoreBench.run(files: Self.files(start)) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files(start)) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       var expected = start
       var count = 5
       for step in 0..<40 {
@@ -123,11 +123,11 @@ import Testing
             }
           }
         }
-        let text = try bench.text("Metadata/clients.xml")
+        let text = try fixture.text("Metadata/clients.xml")
         try #require(text == expected, "\(text)\nand not\n\(expected)")
         if step % 10 == 5 {
           expected = expected.replacing("<Client name=\"c4\"", with: "<!-- \(step) --><Client name=\"c4\"")
-          bench.edit("Metadata/clients.xml", expected)
+          fixture.edit("Metadata/clients.xml", expected)
         }
       }
       #expect(plugin.writer.wholeEdits == 0)
@@ -148,12 +148,12 @@ import Testing
     "<Clients><x xmlns=\"urn:x\"/><Client name=\"one\" profile=\"base\"/></Clients>",
     "<Clients xmlns:n=\"urn:x\"><Client n:note=\"\" name=\"one\" profile=\"base\"/></Clients>",
   ]) func whatPlacesDoNotSayAllAboutIsEditedAsAWhole(text: String) async throws {
-    try await CoreBench.run(files: Self.files(text)) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files(text)) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       try await plugin.setVersion("one", "1")
       #expect(plugin.writer.wholeEdits == 1)
       #expect(
-        try bench.text("Metadata/clients.xml")
+        try fixture.text("Metadata/clients.xml")
           == text.replacing("\"/></C", with: "\" version=\"1\"/></C")
           .replacing("\"/>\n</C", with: "\" version=\"1\"/>\n</C"))
     }
@@ -174,8 +174,9 @@ import Testing
 
   @Test func clientsAddThemselvesUpToALimit() async throws {
     let settings = try Self.settings("[metadata]\nclients = 4\n")
-    try await CoreBench.run(files: Self.files(Self.clients(2)), settings: settings) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files(Self.clients(2)), settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       // Of those that come together as many as have room.
       let tasks = (0..<4).map { number in Task { try await plugin.setVersion("new\(number)", "1") } }
       var refused = 0
@@ -195,8 +196,8 @@ import Testing
       #expect(error?.description == "Cannot add new client more: more than [metadata] clients (4) allows")
       // Those that are there go on, and an administrator may add more.
       try await plugin.setVersion("client1", "2")
-      let text = try bench.text("Metadata/clients.xml")
-      bench.edit("Metadata/clients.xml", text.replacing("</Clients>", with: "<Client name=\"mine\"/></Clients>"))
+      let text = try fixture.text("Metadata/clients.xml")
+      fixture.edit("Metadata/clients.xml", text.replacing("</Clients>", with: "<Client name=\"mine\"/></Clients>"))
       #expect(await plugin.listClients().count == 5)
       try await plugin.setVersion("mine", "2")
       #expect(plugin.record(of: "mine")?.version == "2")
@@ -208,8 +209,9 @@ import Testing
       "<Clients>\n  <Client name=\"one\" profile=\"base\" address=\"192.0.2.5\"/>\n"
       + "  <Client name=\"two.example.com\" profile=\"base\"/>\n</Clients>\n"
     let names = ["192.0.2.6": "two.example.com", "192.0.2.7": "dhcp-7.example.com", "192.0.2.8": "eight.example.com"]
-    try await CoreBench.run(files: Self.files(clients), names: names) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files(clients), names: names) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       @MainActor func attributes(_ name: ClientName, from ip: String) async throws -> [String]? {
         try await plugin.setProfile(name, "open", address: ClientAddress(ip: ip, port: 1), requirePublic: true)
         return plugin.record(of: name)?.addresses
@@ -237,7 +239,7 @@ import Testing
       for task in tasks { try await task.value }
       #expect(try await plugin.resolveClient(ClientAddress(ip: "192.0.2.10", port: 1)) == "three")
       // The table is what the file says.
-      let text = try bench.text("Metadata/clients.xml")
+      let text = try fixture.text("Metadata/clients.xml")
       #expect(text.ranges(of: "192.0.2.5").count == 1 && text.ranges(of: "192.0.2.10").count == 1)
     }
   }

@@ -20,19 +20,20 @@ private let rules = [
     </Dependencies>
     """
   let files = PluginRepository.files(bundle: bundle, rules.merging(["Deps/d.xml": deps]) { $1 })
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) { bench async throws in
-    let structure = try #require(try await bench.configuration(of: "one.example.com").children.first)
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) {
+    fixture async throws in
+    let structure = try #require(try await fixture.configuration(of: "one.example.com").children.first)
     #expect(structure.tag == "Independent" && structure.attributes.isEmpty)
     #expect(structure.children.compactMap(\.name) == ["deep", "for-bound", "lib", "web-lib"])
-    #expect(try await !bench.entries(of: "two.example.com").contains("Package:web-lib"))
+    #expect(try await !fixture.entries(of: "two.example.com").contains("Package:web-lib"))
     // As in 1.3.4, a condition within an entry is an entry.
-    bench.edit(
+    fixture.edit(
       "Deps/d.xml",
       "<Dependencies priority='1'><Package name='app'><Group name='web'><Package name='lib'/></Group></Package></Dependencies>"
     )
-    #expect(try await bench.entries().contains("Group:web!"))
-    bench.edit("Deps/d.xml", "<Dependencies priority=\"1\"/>")
-    #expect(try await bench.entries() == ["Package:app", "Package:bound", "Package:grouped"])
+    #expect(try await fixture.entries().contains("Group:web!"))
+    fixture.edit("Deps/d.xml", "<Dependencies priority=\"1\"/>")
+    #expect(try await fixture.entries() == ["Package:app", "Package:bound", "Package:grouped"])
   }
 }
 
@@ -42,15 +43,16 @@ private let rules = [
   }
   let files = PluginRepository.files(
     bundle: bundle, rules.merging(["Deps/a.xml": deps(1, "lib"), "Deps/b.xml": deps(2, "high")]) { $1 })
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) { bench async throws in
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) {
+    fixture async throws in
     // 1.3.4 chooses one by its priority, and then takes nothing from it.
-    #expect(try await bench.entries() == ["Package:app", "Package:bound", "Package:grouped"])
-    #expect(try await bench.configuration(of: "one.example.com").children.count == 2)
-    bench.edit("Deps/a.xml", deps(2, "lib"))
+    #expect(try await fixture.entries() == ["Package:app", "Package:bound", "Package:grouped"])
+    #expect(try await fixture.configuration(of: "one.example.com").children.count == 2)
+    fixture.edit("Deps/a.xml", deps(2, "lib"))
     // The validator fails as a whole: the configuration goes out without its structure.
-    #expect(try await bench.entries() == ["Package:app", "Package:bound", "Package:grouped"])
-    #expect(try await bench.configuration(of: "one.example.com").children.count == 1)
-    bench.edit("Deps/a.xml", "<Dependencies priority=\"2\"/>")
-    #expect(try await bench.entries().contains("Package:high"))
+    #expect(try await fixture.entries() == ["Package:app", "Package:bound", "Package:grouped"])
+    #expect(try await fixture.configuration(of: "one.example.com").children.count == 1)
+    fixture.edit("Deps/a.xml", "<Dependencies priority=\"2\"/>")
+    #expect(try await fixture.entries().contains("Package:high"))
   }
 }

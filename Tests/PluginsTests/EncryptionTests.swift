@@ -63,7 +63,7 @@ private let known = "U2FsdGVkX18BAgMEBQYHCE0MuB8/11vsc0Hk+YvzAXM=\n"
 }
 
 @Test func encryptedElementsOfXMLFilesAreDecrypted() throws {
-  let monitor = try #require(FileMonitorFactory.make("inotify", on: try EventLoop()))
+  let monitor = try #require(FileMonitorFactory.make("inotify", on: try Reactor()))
   let table: [(root: String, name: String, isLax: Bool, text: String?)] = [
     ("<P>", "mine", false, "secret\n"), ("<P>", "absent", false, nil), ("<P>", "absent", true, known),
     ("<P lax_decryption='true'>", "absent", false, known), ("<P lax_decryption='false'>", "absent", true, nil),

@@ -14,15 +14,15 @@ import XMLRPC
 @Suite struct FailedWriteTests {
   private func run(
     _ plugins: [String], _ files: [String: String], names: [String: String] = [:],
-    _ body: (CoreBench, HeldSynchronizer) async throws -> Void
+    _ body: (RepositoryFixture, HeldSynchronizer) async throws -> Void
   ) async throws {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Bundler", "Metadata"] + plugins
-    try await CoreBench.run(files: files, names: names, settings: settings) { bench async throws in
+    try await RepositoryFixture.run(files: files, names: names, settings: settings) { fixture async throws in
       let disk = HeldSynchronizer(isHolding: false)
-      bench.core.loop.fileWriter.synchronizer = disk
+      fixture.core.loop.fileWriter.synchronizer = disk
       disk.failure = ENOSPC
-      try await body(bench, disk)
+      try await body(fixture, disk)
     }
   }
 
@@ -37,22 +37,22 @@ import XMLRPC
       bundle: "<Path name=\"/etc/new\"/>",
       ["FileProbes/config.xml": "<FileProbes><FileProbe name=\"/etc/new\" update=\"true\"/></FileProbes>"])
     try await run(["Cfg", "FileProbes"], files) {
-      (bench: CoreBench, disk: HeldSynchronizer) async throws in
-      let plugin = try bench.plugin(FileProbesPlugin.self)
-      let metadata = try await bench.metadata()
+      (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
+      let plugin = try fixture.plugin(FileProbesPlugin.self)
+      let metadata = try await fixture.metadata()
       let answer = data("FileProbes", "<ProbedFileData name='/etc/new' mode='0640'>bmV3</ProbedFileData>")
       let failure = await #expect(throws: PluginExecutionError.self) {
         try await plugin.receiveData(metadata, [answer])
       }
       #expect(
-        failure.map(bench.core.textForClients)
+        failure.map(fixture.core.textForClients)
           == "Could not write Cfg/etc/new/new.H_one.example.com: No space left on device")
-      #expect(bench.repository.names(in: "Cfg/etc/new").isEmpty)
+      #expect(fixture.repository.names(in: "Cfg/etc/new").isEmpty)
       disk.failure = 0
       try await plugin.receiveData(metadata, [answer])
-      #expect(try bench.text("Cfg/etc/new/new.H_one.example.com") == "new")
+      #expect(try fixture.text("Cfg/etc/new/new.H_one.example.com") == "new")
       var status = stat()
-      #expect(stat(bench.repository.file("Cfg/etc/new/new.H_one.example.com"), &status) == 0)
+      #expect(stat(fixture.repository.file("Cfg/etc/new/new.H_one.example.com"), &status) == 0)
       // Not everyone may read it on the client.
       #expect(status.st_mode & 0o7777 == 0o600)
     }
@@ -63,35 +63,35 @@ import XMLRPC
       bundle: "<Path name=\"/etc/new\"/>",
       ["FileProbes/config.xml": "<FileProbes><FileProbe name=\"/etc/new\" update=\"yes\"/></FileProbes>"])
     try await run(["Cfg", "FileProbes"], files) {
-      (bench: CoreBench, disk: HeldSynchronizer) async throws in
+      (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
       disk.failure = 0
       disk.isHolding = true
-      let plugin = try bench.plugin(FileProbesPlugin.self)
-      let metadata = try await bench.metadata()
+      let plugin = try fixture.plugin(FileProbesPlugin.self)
+      let metadata = try await fixture.metadata()
       let answer = data("FileProbes", "<ProbedFileData name='/etc/new'>bmV3</ProbedFileData>")
       let task = Task { try await plugin.receiveData(metadata, [answer]) }
-      while disk.heldCount < 2 { await bench.core.loop.nextIteration() }
-      bench.edit("Cfg/etc/new/new.H_one.example.com", "the administrator's")
+      while disk.heldCount < 2 { await fixture.core.loop.nextIteration() }
+      fixture.edit("Cfg/etc/new/new.H_one.example.com", "the administrator's")
       disk.isHolding = false
       disk.release()
       try await task.value
       // There is one now, and it is not to be updated.
-      #expect(try bench.text("Cfg/etc/new/new.H_one.example.com") == "the administrator's")
+      #expect(try fixture.text("Cfg/etc/new/new.H_one.example.com") == "the administrator's")
     }
   }
 
   @Test func ohaisDataIsAFault() async throws {
     try await run(["Ohai"], PluginRepository.files()) {
-      (bench: CoreBench, disk: HeldSynchronizer) async throws in
-      let plugin = try bench.plugin(OhaiPlugin.self)
-      let metadata = try await bench.metadata()
+      (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
+      let plugin = try fixture.plugin(OhaiPlugin.self)
+      let metadata = try await fixture.metadata()
       await #expect(throws: FileWriteError.self) {
         try await plugin.receiveData(metadata, [data("Ohai", "{\"a\": 1}")])
       }
-      #expect(bench.repository.names(in: "Ohai").isEmpty)
+      #expect(fixture.repository.names(in: "Ohai").isEmpty)
       disk.failure = 0
       try await plugin.receiveData(metadata, [data("Ohai", "{\"a\": 1}")])
-      #expect(try bench.text("Ohai/one.example.com.json") == "{\"a\": 1}")
+      #expect(try fixture.text("Ohai/one.example.com.json") == "{\"a\": 1}")
     }
   }
 
@@ -104,67 +104,67 @@ import XMLRPC
         "Cfg/key/sslkey.xml": "<KeyInfo perhost='true'><Key bits='1024'/></KeyInfo>",
       ])
     try await run(["Cfg", "NagiosGen", "SSHbase"], files, names: ["192.0.2.1": "one.example.com"]) {
-      (bench: CoreBench, disk: HeldSynchronizer) async throws in
+      (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
       for path in paths {
-        let failure = try #require(try await bench.entry(path)?["failure"], "\(path)")
+        let failure = try #require(try await fixture.entry(path)?["failure"], "\(path)")
         #expect(failure.hasSuffix(": No space left on device"), "\(failure)")
-        #expect(!failure.contains(bench.repository.path) && !failure.contains(".#atomic-write"), "\(failure)")
+        #expect(!failure.contains(fixture.repository.path) && !failure.contains(".#atomic-write"), "\(failure)")
       }
-      #expect(bench.repository.names(in: "NagiosGen") == ["config.xml"])
-      #expect(bench.repository.names(in: "SSHbase").isEmpty)
-      #expect(bench.repository.names(in: "Cfg/id") == ["privkey.xml"])
-      #expect(bench.repository.names(in: "Cfg/key") == ["sslkey.xml"])
+      #expect(fixture.repository.names(in: "NagiosGen") == ["config.xml"])
+      #expect(fixture.repository.names(in: "SSHbase").isEmpty)
+      #expect(fixture.repository.names(in: "Cfg/id") == ["privkey.xml"])
+      #expect(fixture.repository.names(in: "Cfg/key") == ["sslkey.xml"])
       let before = umask(0)
       defer { umask(before) }
       disk.failure = 0
-      for path in paths { #expect(try await bench.entry(path)?["failure"] == nil, "\(path)") }
+      for path in paths { #expect(try await fixture.entry(path)?["failure"] == nil, "\(path)") }
       for (name, mode) in [
         ("SSHbase/ssh_host_rsa_key.H_one.example.com", 0o600),
         ("SSHbase/ssh_host_rsa_key.pub.H_one.example.com", 0o666), ("Cfg/id/id.H_one.example.com", 0o600),
         ("Cfg/id.pub/id.pub.H_one.example.com", 0o666), ("Cfg/key/key.H_one.example.com", 0o600),
       ] as [(String, mode_t)] {
         var status = stat()
-        #expect(stat(bench.repository.file(name), &status) == 0 && status.st_mode & 0o7777 == mode, "\(name)")
+        #expect(stat(fixture.repository.file(name), &status) == 0 && status.st_mode & 0o7777 == mode, "\(name)")
       }
     }
   }
 
   @Test func clientsThatAreNotWrittenAreAFault() async throws {
     try await run([], PluginRepository.files()) {
-      (bench: CoreBench, disk: HeldSynchronizer) async throws in
-      let before = try bench.text("Metadata/clients.xml")
-      let plugin = try bench.plugin(MetadataPlugin.self)
+      (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
+      let before = try fixture.text("Metadata/clients.xml")
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let failure = await #expect(throws: MetadataRuntimeError.self) {
         try await plugin.setVersion("one.example.com", "1.4.0")
       }
       let reason = "Metadata/clients.xml: No space left on device"
-      #expect(failure.map(bench.core.textForClients) == "Failed to write \(reason)")
+      #expect(failure.map(fixture.core.textForClients) == "Failed to write \(reason)")
       await #expect(throws: MetadataRuntimeError.self) {
         try await plugin.setProfile("three", "other", address: nil, requirePublic: false)
       }
       await #expect(throws: MetadataRuntimeError.self) { try await plugin.removeClient("two.example.com") }
-      #expect(try bench.text("Metadata/clients.xml") == before)
-      #expect(try await bench.metadata().version == nil)
+      #expect(try fixture.text("Metadata/clients.xml") == before)
+      #expect(try await fixture.metadata().version == nil)
       #expect(await plugin.listClients() == ["one.example.com", "two.example.com"])
-      #expect(bench.repository.names(in: "Metadata") == ["clients.xml", "groups.xml"])
+      #expect(fixture.repository.names(in: "Metadata") == ["clients.xml", "groups.xml"])
     }
   }
 
   @Test func aFailedWriteNamesItsTarget() async throws {
-    try await run([], PluginRepository.files()) { (bench: CoreBench, disk: HeldSynchronizer) async throws in
-      let path = bench.repository.file("none/new.xml")
+    try await run([], PluginRepository.files()) { (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
+      let path = fixture.repository.file("none/new.xml")
       let write = FileWrite([1], to: path, replacing: .missing, mode: .ordinary)
       let failure = #expect(throws: FileWriteError.self) { try AtomicFile.write(write) }
       #expect(failure?.description == "open \(path): No such file or directory")
-      #expect(failure.map(bench.core.textForClients) == "none/new.xml: No such file or directory")
+      #expect(failure.map(fixture.core.textForClients) == "none/new.xml: No such file or directory")
       #expect(
-        bench.core.textForClients(FileWriteError.changed(path: path))
+        fixture.core.textForClients(FileWriteError.changed(path: path))
           == "none/new.xml was changed by somebody else meanwhile")
-      #expect(bench.core.textForClients(SystemError(call: "write", errno: ENOSPC)) == "No space left on device")
+      #expect(fixture.core.textForClients(SystemError(call: "write", errno: ENOSPC)) == "No space left on device")
       #expect(
-        bench.core.textForClients(SystemError(call: "open", errno: EACCES, detail: "/a/b")) == "b: Permission denied")
+        fixture.core.textForClients(SystemError(call: "open", errno: EACCES, detail: "/a/b")) == "b: Permission denied")
       let cause = FileWriteError.system(SystemError(call: "fsync", errno: EIO, detail: path))
-      let fault = bench.core.criticalError("Unable to set version for x: \(cause)", cause: cause)
+      let fault = fixture.core.criticalError("Unable to set version for x: \(cause)", cause: cause)
       #expect(fault.string == "Critical failure: Unable to set version for x: none/new.xml: Input/output error")
     }
   }

@@ -34,29 +34,29 @@ private func answer(
       "FileProbes/config.xml": config, "Cfg/etc/known/known": "known\n", "Cfg/etc/update/update": "old\n",
       "Cfg/etc/update/info.xml": "<FileInfo><Info mode=\"0600\"/></FileInfo>",
     ])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
-    bench async throws in
-    let plugin = try bench.plugin(FileProbesPlugin.self)
-    let metadata = try await bench.metadata()
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+    fixture async throws in
+    let plugin = try fixture.plugin(FileProbesPlugin.self)
+    let metadata = try await fixture.metadata()
     #expect(
       try await plugin.getProbes(metadata).compactMap(\.name) == ["/etc/new", "/etc/known", "/etc/update", "/etc/word"])
     try await plugin.receiveData(
       metadata,
       [answer("/etc/new", "new\n"), answer("/etc/known", "other\n"), answer("/etc/update", "updated\n")])
-    #expect(try await bench.entry("/etc/new")?.text == "new\n")
-    #expect(try await bench.entry("/etc/new")?["mode"] == "0640")
-    #expect(try await bench.entry("/etc/new", of: "two.example.com")?["failure"] != nil)
-    #expect(try await bench.entry("/etc/known")?.text == "known\n")
-    #expect(try await bench.entry("/etc/update")?.text == "updated\n")
-    #expect(try await bench.entry("/etc/update")?["mode"] == "0600")
+    #expect(try await fixture.entry("/etc/new")?.text == "new\n")
+    #expect(try await fixture.entry("/etc/new")?["mode"] == "0640")
+    #expect(try await fixture.entry("/etc/new", of: "two.example.com")?["failure"] != nil)
+    #expect(try await fixture.entry("/etc/known")?.text == "known\n")
+    #expect(try await fixture.entry("/etc/update")?.text == "updated\n")
+    #expect(try await fixture.entry("/etc/update")?["mode"] == "0600")
     #expect(
-      try bench.text("Cfg/etc/new/info.xml")
+      try fixture.text("Cfg/etc/new/info.xml")
         == "<FileInfo>\n  <!-- Written by FileProbes, which adds to it -->\n"
         + "  <Info owner=\"o\" group=\"g\" mode=\"0640\"/>\n</FileInfo>\n")
     // What is neither true nor false asks, but does not overwrite.
     for text in ["first\n", "second\n"] {
       try await plugin.receiveData(metadata, [answer("/etc/word", text)])
-      #expect(try bench.text("Cfg/etc/word/word.H_one.example.com") == "first\n")
+      #expect(try fixture.text("Cfg/etc/word/word.H_one.example.com") == "first\n")
     }
     // What was not asked for is not written, whatever path it names, be it that config.xml has it.
     for path in ["/etc/../../escape", "/etc/unknown"] {
@@ -64,11 +64,11 @@ private func answer(
         try await plugin.receiveData(metadata, [answer(path, "x")])
       }
     }
-    #expect(bench.repository.names(in: "Cfg/etc").contains("unknown") == false)
+    #expect(fixture.repository.names(in: "Cfg/etc").contains("unknown") == false)
     let complaint = Element("probe-data", ["name": "/etc/new"])
     complaint.text = "no such file"
     try await plugin.receiveData(metadata, [complaint, Element("probe-data", ["name": "/etc/new"])])
-    #expect(try await bench.entry("/etc/new")?.text == "new\n")
+    #expect(try await fixture.entry("/etc/new")?.text == "new\n")
   }
 }
 
@@ -83,15 +83,15 @@ private func answer(
       "Cfg/etc/given/info.xml": "<FileInfo><Info owner=\"given\" mode=\"0600\"/></FileInfo>",
       "Cfg/etc/group/group.G10_strange": "x",
     ])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
-    bench async throws in
-    let plugin = try bench.plugin(FileProbesPlugin.self)
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+    fixture async throws in
+    let plugin = try fixture.plugin(FileProbesPlugin.self)
     @MainActor func send(_ client: ClientName, _ name: String, _ permissions: String) async throws {
       try await plugin.receiveData(
-        try await bench.metadata(client), [answer("/etc/\(name)", "of \(client)\n", permissions)])
+        try await fixture.metadata(client), [answer("/etc/\(name)", "of \(client)\n", permissions)])
     }
     @MainActor func permissions(_ name: String, _ client: ClientName) async throws -> String {
-      let entry = try #require(try await bench.entry("/etc/\(name)", of: client))
+      let entry = try #require(try await fixture.entry("/etc/\(name)", of: client))
       return "\(entry["owner"] ?? "") \(entry["group"] ?? "") \(entry["mode"] ?? "") \(entry["failure"] ?? "")"
     }
     let (one, two): (ClientName, ClientName) = ("one.example.com", "two.example.com")
@@ -103,33 +103,33 @@ private func answer(
     #expect(try await permissions("setuid", one) == "mallory root 04777 ")
     #expect(try await permissions("setuid", two) == "root root 0600 ")
     #expect(
-      try bench.text("Cfg/etc/setuid/info.xml").contains("\n  <Info owner=\"root\" group=\"root\" mode=\"0644\"/>\n"))
+      try fixture.text("Cfg/etc/setuid/info.xml").contains("\n  <Info owner=\"root\" group=\"root\" mode=\"0644\"/>\n"))
 
     // The same of all: as Bcfg2 writes it.
     try await send(one, "same", own)
-    let info = try bench.text("Cfg/etc/same/info.xml")
+    let info = try fixture.text("Cfg/etc/same/info.xml")
     #expect(info.contains("\n  <Info owner=\"root\" group=\"root\" mode=\"0600\"/>\n") && !info.contains("<Client"))
     try await send(two, "same", own)
-    #expect(try bench.text("Cfg/etc/same/info.xml") == info)
+    #expect(try fixture.text("Cfg/etc/same/info.xml") == info)
     // Others are put apart, those who were there first keep theirs.
     try await send(one, "apart", "owner='o' group='g' mode='0644'")
     try await send(two, "apart", own)
     #expect(try await permissions("apart", one) == "o g 0644 ")
     #expect(try await permissions("apart", two) == "root root 0600 ")
     #expect(
-      try bench.text("Cfg/etc/apart/info.xml").contains("\n  <Info owner=\"root\" group=\"root\" mode=\"0600\"/>\n"))
+      try fixture.text("Cfg/etc/apart/info.xml").contains("\n  <Info owner=\"root\" group=\"root\" mode=\"0600\"/>\n"))
     // Somebody's own info.xml stays, also where it was made from ours.
     try await send(one, "given", open)
     #expect(try await permissions("given", one) == "given root 0600 ")
     try await send(one, "edited", own)
-    bench.edit("Cfg/etc/edited/info.xml", "<FileInfo><Info mode=\"0400\"/></FileInfo>")
+    fixture.edit("Cfg/etc/edited/info.xml", "<FileInfo><Info mode=\"0400\"/></FileInfo>")
     try await send(two, "edited", open)
     #expect(try await permissions("edited", two) == "root root 0400 ")
     // Whoever had a file without an info.xml keeps the defaults.
     try await send(one, "group", own)
     #expect(try await permissions("group", one) == "root root 0600 ")
     #expect(
-      try bench.text("Cfg/etc/group/info.xml").hasSuffix(
+      try fixture.text("Cfg/etc/group/info.xml").hasSuffix(
         "  <Info owner=\"root\" group=\"root\" mode=\"644\"/>\n</FileInfo>\n"))
 
     for bad in ["owner='\(String(repeating: "x", count: 256))'", "mode='rwx'", "mode='77777'", "group='a&#10;b'"] {
@@ -141,17 +141,17 @@ private func answer(
 /// An upload with something that is not asked for, or twice, leaves nothing.
 @Test func anUploadIsTakenWholeOrNotAtAll() async throws {
   let files = PluginRepository.files(["FileProbes/config.xml": config])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
-    bench async throws in
-    let plugin = try bench.plugin(FileProbesPlugin.self)
-    let metadata = try await bench.metadata()
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+    fixture async throws in
+    let plugin = try fixture.plugin(FileProbesPlugin.self)
+    let metadata = try await fixture.metadata()
     let good = answer("/etc/new", "new\n")
     for bad in [[answer("/etc/shadow", "x")], [answer("/etc/new", "again")], [answer("/etc/update", "x", "mode='?'")]] {
       await #expect(throws: PluginExecutionError.self) { try await plugin.receiveData(metadata, [good] + bad) }
-      #expect(!fileExists(bench.repository.file("Cfg/etc")))
+      #expect(!fileExists(fixture.repository.file("Cfg/etc")))
     }
     try await plugin.receiveData(metadata, [good, answer("/etc/update", "x")])
-    #expect(try bench.text("Cfg/etc/new/new.H_one.example.com") == "new\n")
+    #expect(try fixture.text("Cfg/etc/new/new.H_one.example.com") == "new\n")
   }
 }
 
@@ -160,27 +160,27 @@ private func answer(
   let paths = (10..<50).map { "/etc/file\($0)" }
   let text = paths.map { "<FileProbe name=\"\($0)\" update=\"true\"/>" }.joined()
   let files = PluginRepository.files(["FileProbes/config.xml": "<FileProbes>\(text)</FileProbes>"])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
-    bench async throws in
-    let plugin = try bench.plugin(FileProbesPlugin.self)
-    let metadata = try await bench.metadata()
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+    fixture async throws in
+    let plugin = try fixture.plugin(FileProbesPlugin.self)
+    let metadata = try await fixture.metadata()
     let disk = HeldSynchronizer()
-    bench.core.loop.fileWriter.synchronizer = disk
+    fixture.core.loop.fileWriter.synchronizer = disk
     let data = paths.map { answer($0, "contents of \($0)\n") }
     let upload = Task { try await plugin.receiveData(metadata, data) }
     // Half of what may be open are files, the other half their info.xml.
     while disk.heldCount < FileWriter.openLimit { await Task.yield() }
-    #expect(disk.begun == FileWriter.openLimit && !fileExists(bench.repository.file("Cfg/etc/file10/info.xml")))
+    #expect(disk.begun == FileWriter.openLimit && !fileExists(fixture.repository.file("Cfg/etc/file10/info.xml")))
     upload.cancel()
     disk.isHolding = false
     disk.release()
     await #expect(throws: PluginExecutionError.self) { try await upload.value }
-    #expect(fileExists(bench.repository.file("Cfg/etc/file41/file41.H_one.example.com")))
-    #expect(!fileExists(bench.repository.file("Cfg/etc/file42")))
+    #expect(fileExists(fixture.repository.file("Cfg/etc/file41/file41.H_one.example.com")))
+    #expect(!fileExists(fixture.repository.file("Cfg/etc/file42")))
     try await plugin.receiveData(metadata, data)
     for path in paths {
       let name = path.dropFirst(5)
-      #expect(try bench.text("Cfg\(path)/\(name).H_one.example.com") == "contents of \(path)\n")
+      #expect(try fixture.text("Cfg\(path)/\(name).H_one.example.com") == "contents of \(path)\n")
     }
   }
 }
@@ -190,31 +190,31 @@ private func answer(
   settings.plugins = ["Bundler", "Cfg", "FileProbes", "Metadata"]
   settings.password = "foobat"
   let files = PluginRepository.files(["FileProbes/config.xml": config])
-  try await CoreBench.run(files: files, settings: settings) { bench async throws in
-    let plugin = try bench.plugin(FileProbesPlugin.self)
-    let metadata = try await bench.metadata()
+  try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
+    let plugin = try fixture.plugin(FileProbesPlugin.self)
+    let metadata = try await fixture.metadata()
     await #expect(throws: LimitExceeded("[fileprobes] file_bytes", 1024)) {
       try await plugin.receiveData(metadata, [answer("/etc/new", String(repeating: "x", count: 1025))])
     }
-    #expect(!fileExists(bench.repository.file("Cfg/etc")))
+    #expect(!fileExists(fixture.repository.file("Cfg/etc")))
     let fitting = String(repeating: "x", count: 1024)
     try await plugin.receiveData(metadata, [answer("/etc/new", fitting)])
-    #expect(try bench.text("Cfg/etc/new/new.H_one.example.com") == fitting)
+    #expect(try fixture.text("Cfg/etc/new/new.H_one.example.com") == fitting)
   }
 }
 
 @Test func theProgramTellsAFile() async throws {
   let files = PluginRepository.files()
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
-    bench async throws in
-    let path = bench.repository.write("contents\n", to: "odd \"ü\\ name", mode: 0o640)
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+    fixture async throws in
+    let path = fixture.repository.write("contents\n", to: "odd \"ü\\ name", mode: 0o640)
     let escaped = String(decoding: XMLEscape.escaped(Array(path.utf8), as: .attribute), as: UTF8.self)
-    bench.edit("FileProbes/config.xml", "<FileProbes><FileProbe name=\"\(escaped)\" update=\"true\"/></FileProbes>")
-    let probes = try await bench.plugin(FileProbesPlugin.self).getProbes(bench.metadata())
+    fixture.edit("FileProbes/config.xml", "<FileProbes><FileProbe name=\"\(escaped)\" update=\"true\"/></FileProbes>")
+    let probes = try await fixture.plugin(FileProbesPlugin.self).getProbes(fixture.metadata())
     let program = try #require(probes.first?.text)
     let output = try await ChildProcess.run(
       ["python3", "-c", program], environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"], timeout: .seconds(120),
-      outputLimitBytes: 1 << 16, on: bench.core.loop)
+      outputLimitBytes: 1 << 16, on: fixture.core.loop)
     let document = try ClientDocument.parse(output.standardOutput)
     #expect(document.tag == "ProbedFileData" && document.name == path && document["mode"] == "0640")
     #expect(document.text == "Y29udGVudHMK")

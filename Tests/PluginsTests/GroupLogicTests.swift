@@ -13,18 +13,19 @@ import XMLRPC
     </GroupLogic>
     """
   ])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("GroupLogic")) { bench async throws in
-    let one = try await bench.metadata()
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("GroupLogic")) {
+    fixture async throws in
+    let one = try await fixture.metadata()
     #expect(one.groups == ["base", "web", "from-web", "red"] && one.categories == ["colour": "red"])
-    #expect(try await bench.metadata("two.example.com").groups == ["other", "from-two"])
-    bench.edit("GroupLogic/groups.xml", "<GroupLogic><Group name=\"edited\"/></GroupLogic>")
-    #expect(try await bench.metadata("two.example.com").groups == ["other", "edited"])
+    #expect(try await fixture.metadata("two.example.com").groups == ["other", "from-two"])
+    fixture.edit("GroupLogic/groups.xml", "<GroupLogic><Group name=\"edited\"/></GroupLogic>")
+    #expect(try await fixture.metadata("two.example.com").groups == ["other", "edited"])
     // Without Genshi's namespace it is no template.
-    bench.edit("GroupLogic/groups.xml", "<GroupLogic><Group name=\"${metadata.hostname}\"/></GroupLogic>")
-    #expect(try await bench.metadata("two.example.com").groups == ["other", "${metadata.hostname}"])
-    bench.edit(
+    fixture.edit("GroupLogic/groups.xml", "<GroupLogic><Group name=\"${metadata.hostname}\"/></GroupLogic>")
+    #expect(try await fixture.metadata("two.example.com").groups == ["other", "${metadata.hostname}"])
+    fixture.edit(
       "GroupLogic/groups.xml",
       "<GroupLogic xmlns:py=\"http://genshi.edgewall.org/\"><Group name=\"${metadata.hostname}\"/></GroupLogic>")
-    #expect(try await bench.metadata("two.example.com").groups == ["other", "two.example.com"])
+    #expect(try await fixture.metadata("two.example.com").groups == ["other", "two.example.com"])
   }
 }

@@ -58,7 +58,7 @@ struct GroupPatternsTests {
     #expect(throws: GroupPatternError.self) { try GroupPattern.Test(pattern: nil) }
   }
 
-  @Test(arguments: [Compatibility.bcfg213, Compatibility.bcfg214])
+  @Test(arguments: [Compatibility.v1_3, Compatibility.v1_4])
   func decisionsAreThoseOfTheVersion(compatibility: Compatibility) async throws {
     let files = [
       "Metadata/groups.xml": "<Groups><Group name=\"p\" profile=\"true\" default=\"true\"/></Groups>",
@@ -69,22 +69,22 @@ struct GroupPatternsTests {
       "Decisions/whitelist.G1_p": "<Decisions><Decision name=\"group\"/></Decisions>",
       "Decisions/blacklist.H_b": "<Decisions><Decision name=\"other\"/></Decisions>",
     ]
-    let is13 = compatibility == .bcfg213
-    var settings = CoreBench.settings
+    let is13 = compatibility == .v1_3
+    var settings = RepositoryFixture.settings
     settings.compatibility = compatibility
     settings.plugins = ["Decisions", "Metadata"]
-    try await CoreBench.run(files: files, settings: settings) { bench in
-      let metadata = try await bench.core.buildMetadata("a")
+    try await RepositoryFixture.run(files: files, settings: settings) { fixture in
+      let metadata = try await fixture.core.buildMetadata("a")
       func names(_ mode: String) async -> [String?] {
-        await bench.core.getDecisions(metadata, mode: mode).map(\.name)
+        await fixture.core.getDecisions(metadata, mode: mode).map(\.name)
       }
       #expect(await names("whitelist") == (is13 ? ["group", "old"] : ["new"]))
       #expect(await names("blacklist") == [])
       #expect(await names("other") == [])
       #expect(
-        await bench.core.getDecisions(metadata, mode: "whitelist").map(\.tag) == (is13 ? [nil, "Path"] : ["Path"]))
+        await fixture.core.getDecisions(metadata, mode: "whitelist").map(\.tag) == (is13 ? [nil, "Path"] : ["Path"]))
       // A file that does not parse keeps its last good version.
-      bench.edit(is13 ? "Decisions/whitelist" : "Decisions/whitelist.xml", "<Decisions>")
+      fixture.edit(is13 ? "Decisions/whitelist" : "Decisions/whitelist.xml", "<Decisions>")
       #expect(await names("whitelist") == (is13 ? ["group", "old"] : ["new"]))
     }
   }

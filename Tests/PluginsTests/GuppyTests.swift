@@ -3,11 +3,11 @@ import Testing
 import XMLRPC
 
 @Test func memoryIsReported() async throws {
-  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Guppy")) {
-    bench async throws in
-    #expect(try await bench.call("Guppy.Disable") == .nil)
-    #expect(try await bench.call("Guppy.Enable") == .nil)
-    guard case .structure(let figures) = try await bench.call("Guppy.Report") else {
+  try await RepositoryFixture.run(files: PluginRepository.files(), settings: PluginRepository.settings("Guppy")) {
+    fixture async throws in
+    #expect(try await fixture.call("Guppy.Disable") == .nil)
+    #expect(try await fixture.call("Guppy.Enable") == .nil)
+    guard case .structure(let figures) = try await fixture.call("Guppy.Report") else {
       Issue.record("no structure")
       return
     }

@@ -56,14 +56,16 @@ private final class CountedResolver: AddressResolver {
   ]
 
   private static var settings: Settings {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Bundler", "Metadata", "SSHbase"]
     return settings
   }
 
   /// Names by key, of the lines that are for everybody.
-  private func lines(_ bench: CoreBench, of client: ClientName = "db.example.com") async throws -> [String: String] {
-    let text = try #require(try await bench.entry(Self.path, of: client)?.text)
+  private func lines(_ fixture: RepositoryFixture, of client: ClientName = "db.example.com") async throws -> [String:
+    String]
+  {
+    let text = try #require(try await fixture.entry(Self.path, of: client)?.text)
     var found: [String: String] = [:]
     for line in text.split(separator: "\n") where !line.hasPrefix("localhost,") {
       let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
@@ -93,20 +95,21 @@ private final class CountedResolver: AddressResolver {
       "other.example": ["192.0.2.9"],
       "loop.evil.example": ["127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "::ffff:10.0.0.5"],
     ]
-    try await CoreBench.run(files: Self.files, resolver: resolver, settings: Self.settings) { bench async throws in
+    try await RepositoryFixture.run(files: Self.files, resolver: resolver, settings: Self.settings) {
+      fixture async throws in
       let honest = [
         "ssh-rsa DB": "10.0.0.5,db,db.example.com,store,store.example.com", "ssh-rsa SEVEN": "10.0.0.7",
         "ssh-rsa WEB": "192.0.2.7,web,web.example.com",
       ]
-      #expect(try await lines(bench) == honest)
+      #expect(try await lines(fixture) == honest)
       for (number, row) in hostile.enumerated() {
         let caller = Caller(row.name, at: ClientAddress(ip: "10.0.1.\(number)", port: 9), gaveName: true)
-        #expect(try await bench.core.assertProfile(caller, "base") == .bool(true))
-        bench.edit("SSHbase/ssh_host_rsa_key.pub.H_\(row.name)", "ssh-rsa EVIL\(number)")
+        #expect(try await fixture.core.assertProfile(caller, "base") == .bool(true))
+        fixture.edit("SSHbase/ssh_host_rsa_key.pub.H_\(row.name)", "ssh-rsa EVIL\(number)")
         // Its own answer waits for its own names.
-        _ = try await lines(bench, of: row.name)
+        _ = try await lines(fixture, of: row.name)
       }
-      var found = try await lines(bench)
+      var found = try await lines(fixture)
       for (key, names) in honest { #expect(found.removeValue(forKey: key) == names, "\(key)") }
       #expect(found.count == hostile.count)
       for (number, row) in hostile.enumerated() {
@@ -116,8 +119,8 @@ private final class CountedResolver: AddressResolver {
         #expect(names == expected.sorted(), "\(row.name)")
       }
       // As it is after a restart, when everybody is in clients.xml.
-      try bench.plugin(SSHbasePlugin.self).expireCache(key: nil)
-      #expect(try await lines(bench)["ssh-rsa DB"] == honest["ssh-rsa DB"])
+      try fixture.plugin(SSHbasePlugin.self).expireCache(key: nil)
+      #expect(try await lines(fixture)["ssh-rsa DB"] == honest["ssh-rsa DB"])
     }
   }
 
@@ -130,13 +133,13 @@ private final class CountedResolver: AddressResolver {
     ]) { $1 }
     let resolver = CountedResolver()
     resolver.held = { $0.hasPrefix("new") }
-    try await CoreBench.run(files: files, resolver: resolver, settings: Self.settings) { bench async throws in
-      #expect(try await lines(bench)["ssh-rsa DB"] == "10.0.0.5,db,db.example.com,store,store.example.com")
+    try await RepositoryFixture.run(files: files, resolver: resolver, settings: Self.settings) { fixture async throws in
+      #expect(try await lines(fixture)["ssh-rsa DB"] == "10.0.0.5,db,db.example.com,store,store.example.com")
       let others = ["db.example.com", "store.example.com", "web.example.com"]
       while resolver.asked.count < 4 { await Task.yield() }
       #expect(Set(resolver.asked) == Set(others + ["new0"]) && resolver.waiting.count == 1)
       // Who asks itself is the next one.
-      let own = Task { try await lines(bench, of: "new40") }
+      let own = Task { try await lines(fixture, of: "new40") }
       for _ in 0..<100 { await Task.yield() }
       resolver.release()
       while resolver.waiting.isEmpty { await Task.yield() }
@@ -146,7 +149,7 @@ private final class CountedResolver: AddressResolver {
       _ = try await own.value
       // All are asked for in the end.
       while resolver.asked.count < 53 { await Task.yield() }
-      _ = try await lines(bench, of: ClientName(stringLiteral: resolver.asked[52]))
+      _ = try await lines(fixture, of: ClientName(stringLiteral: resolver.asked[52]))
     }
   }
 
@@ -155,16 +158,17 @@ private final class CountedResolver: AddressResolver {
     let resolver = CountedResolver()
     resolver.held = { $0.hasPrefix("new") }
     resolver.table = ["web.example.com": ["192.0.2.7"]]
-    try await CoreBench.run(files: Self.files, resolver: resolver, settings: Self.settings) { bench async throws in
-      #expect(try await lines(bench).count == 3)
+    try await RepositoryFixture.run(files: Self.files, resolver: resolver, settings: Self.settings) {
+      fixture async throws in
+      #expect(try await lines(fixture).count == 3)
       // A number that has registered itself is not looked up.
       #expect(resolver.asked.sorted() == ["db.example.com", "store.example.com", "web.example.com"])
       for number in 0..<50 {
-        _ = try await bench.core.assertProfile(Caller("new\(number)", ip: "10.0.1.\(number)"), "base")
-        bench.edit("SSHbase/ssh_host_rsa_key.pub.H_new\(number)", "ssh-rsa NEW\(number)")
+        _ = try await fixture.core.assertProfile(Caller("new\(number)", ip: "10.0.1.\(number)"), "base")
+        fixture.edit("SSHbase/ssh_host_rsa_key.pub.H_new\(number)", "ssh-rsa NEW\(number)")
       }
       for client: ClientName in ["db.example.com", "web.example.com"] {
-        let found = try await lines(bench, of: client)
+        let found = try await lines(fixture, of: client)
         #expect(found["ssh-rsa WEB"] == "192.0.2.7,web,web.example.com" && found["ssh-rsa NEW7"] == "new7")
       }
       while resolver.waiting.isEmpty { await Task.yield() }
@@ -174,20 +178,20 @@ private final class CountedResolver: AddressResolver {
         while resolver.waiting.isEmpty { await Task.yield() }
         resolver.release()
       }
-      while try await lines(bench)["ssh-rsa NEW24"] != "192.0.3.24,new24" { await Task.yield() }
+      while try await lines(fixture)["ssh-rsa NEW24"] != "192.0.3.24,new24" { await Task.yield() }
       // Each was asked for once, and what was not found is not asked for again.
-      for _ in 0..<3 { _ = try await lines(bench) }
+      for _ in 0..<3 { _ = try await lines(fixture) }
       #expect(resolver.asked.count == 53 && Set(resolver.asked).count == 53)
       // An administrator's record is waited for: its line is whole when it is first sent.
       resolver.held = { _ in false }
       resolver.table["late.example.com"] = ["192.0.2.20"]
-      bench.edit("SSHbase/ssh_host_rsa_key.pub.H_late.example.com", "ssh-rsa LATE")
-      let clients = try bench.text("Metadata/clients.xml")
-      bench.edit(
+      fixture.edit("SSHbase/ssh_host_rsa_key.pub.H_late.example.com", "ssh-rsa LATE")
+      let clients = try fixture.text("Metadata/clients.xml")
+      fixture.edit(
         "Metadata/clients.xml",
         clients.replacing(
           "</Clients>", with: "<Client name=\"late.example.com\" profile=\"base\" address=\"10.0.0.20\"/></Clients>"))
-      #expect(try await lines(bench)["ssh-rsa LATE"] == "10.0.0.20,192.0.2.20,late,late.example.com")
+      #expect(try await lines(fixture)["ssh-rsa LATE"] == "10.0.0.20,192.0.2.20,late,late.example.com")
       #expect(resolver.asked.count == 54)
     }
   }
@@ -200,13 +204,13 @@ private final class CountedResolver: AddressResolver {
       <Client name="db.example.com"><Group name="red"/></Client><Client name="new"><Group name="red"/></Client></Groups>
       """, "SSHbase/ssh_host_rsa_key.pub.G10_red": "ssh-rsa RED", "SSHbase/ssh_host_rsa_key.pub.G10_blue": "ssh-rsa B",
     ]) { $1 }
-    try await CoreBench.run(files: files, settings: Self.settings) { bench async throws in
+    try await RepositoryFixture.run(files: files, settings: Self.settings) { fixture async throws in
       let db = "10.0.0.5,db,db.example.com,store,store.example.com"
-      #expect(try await lines(bench)["ssh-rsa RED"] == db)
-      _ = try await bench.core.assertProfile(Caller("new", ip: "10.0.1.1"), "base")
-      #expect(try await lines(bench)["ssh-rsa RED"] == "\(db),new")
-      try await bench.plugin(MetadataPlugin.self).removeClient("new")
-      let found = try await lines(bench)
+      #expect(try await lines(fixture)["ssh-rsa RED"] == db)
+      _ = try await fixture.core.assertProfile(Caller("new", ip: "10.0.1.1"), "base")
+      #expect(try await lines(fixture)["ssh-rsa RED"] == "\(db),new")
+      try await fixture.plugin(MetadataPlugin.self).removeClient("new")
+      let found = try await lines(fixture)
       #expect(found["ssh-rsa RED"] == db && found["ssh-rsa B"] == nil)
     }
   }
@@ -266,15 +270,15 @@ private final class CountedResolver: AddressResolver {
         "<CertInfo><Cert key='/k' ca='default'/></CertInfo>",
       "Cfg/d/sslcert.xml": "<CertInfo><Cert key='/l' ca='default'/></CertInfo>",
     ]) { $1 }
-    try await CoreBench.run(files: files, settings: settings) { bench async throws in
+    try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
       for client: ClientName in ["db", "fresh"] {
-        _ = try await bench.core.assertProfile(Caller(client), "base")
-        let failures = try await bench.configuration(of: client).children.flatMap(\.children).map {
+        _ = try await fixture.core.assertProfile(Caller(client), "base")
+        let failures = try await fixture.configuration(of: client).children.flatMap(\.children).map {
           $0["failure"] ?? ""
         }
         #expect(failures.count { $0.contains("registered itself under a name of another") } == (client == "db" ? 2 : 0))
       }
-      #expect(bench.repository.names(in: "SSLCA/c") == ["cert.xml"])
+      #expect(fixture.repository.names(in: "SSLCA/c") == ["cert.xml"])
     }
   }
 
@@ -285,18 +289,18 @@ private final class CountedResolver: AddressResolver {
     let files = Self.files.merging([
       "Bundler/all.xml": "<Bundle><Path name='/etc/ssh/ssh_host_ed25519_key'/></Bundle>"
     ]) { $1 }
-    try await CoreBench.run(files: files, settings: Self.settings) { bench async throws in
-      _ = try await bench.configuration(of: "db.example.com")
-      bench.monitor.processPending()
-      let generation = bench.core.generation(of: "db.example.com")
+    try await RepositoryFixture.run(files: files, settings: Self.settings) { fixture async throws in
+      _ = try await fixture.configuration(of: "db.example.com")
+      fixture.monitor.processPending()
+      let generation = fixture.core.generation(of: "db.example.com")
       for number in 0..<3 {
-        _ = try await bench.configuration(of: "new\(number)")
-        bench.monitor.processPending()
-        #expect(fileExists(bench.repository.file("SSHbase/ssh_host_ed25519_key.H_new\(number)")))
+        _ = try await fixture.configuration(of: "new\(number)")
+        fixture.monitor.processPending()
+        #expect(fileExists(fixture.repository.file("SSHbase/ssh_host_ed25519_key.H_new\(number)")))
       }
-      #expect(bench.core.generation(of: "db.example.com") == generation)
-      bench.edit("SSHbase/ssh_host_ed25519_key.pub.H_new1", "ssh-ed25519 EDITED\n")
-      #expect(bench.core.generation(of: "db.example.com") != generation)
+      #expect(fixture.core.generation(of: "db.example.com") == generation)
+      fixture.edit("SSHbase/ssh_host_ed25519_key.pub.H_new1", "ssh-ed25519 EDITED\n")
+      #expect(fixture.core.generation(of: "db.example.com") != generation)
     }
   }
 
@@ -310,15 +314,16 @@ private final class CountedResolver: AddressResolver {
       <Client name="h" profile="base" secure="true"/><Client name="i" profile="base" location="floating"/>
       <Client name="j" profile="base"><Alias name="k"/></Client><Client name="l" profile="base" uuid="l"/></Clients>
       """
-    try await CoreBench.run(files: Self.files.merging(["Metadata/clients.xml": clients]) { $1 }) { bench async throws in
-      let known = await bench.core.metadata.listKnownClients()
+    try await RepositoryFixture.run(files: Self.files.merging(["Metadata/clients.xml": clients]) { $1 }) {
+      fixture async throws in
+      let known = await fixture.core.metadata.listKnownClients()
       // The last one may have come from an address that is another client's.
       #expect(known.filter(\.isSelfRegistered).map(\.name) == ["a", "b", "c", "l"])
       let caller = Caller("m", at: ClientAddress(ip: "10.0.0.4", port: 9), gaveName: true)
-      _ = try await bench.core.assertProfile(caller, "base")
-      _ = try await bench.core.buildMetadata("n")
-      _ = try await bench.core.declareVersion(Caller("n"), "1.4.0")
-      let new = await bench.core.metadata.listKnownClients().suffix(2)
+      _ = try await fixture.core.assertProfile(caller, "base")
+      _ = try await fixture.core.buildMetadata("n")
+      _ = try await fixture.core.declareVersion(Caller("n"), "1.4.0")
+      let new = await fixture.core.metadata.listKnownClients().suffix(2)
       #expect(new.map(\.name) == ["m", "n"] && new.allSatisfy { $0.isSelfRegistered })
       #expect(new.first?.addresses == ["10.0.0.4"])
     }

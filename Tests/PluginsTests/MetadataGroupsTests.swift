@@ -100,11 +100,11 @@ private nonisolated struct Resolution: CustomTestStringConvertible {
   @Test(arguments: Resolution.all)
   fileprivate func groupsAreThoseOfGroupsXML(_ expected: Resolution) async throws {
     let profile = expected.profile.map { " profile=\"\($0)\"" } ?? ""
-    try await CoreBench.run(files: [
+    try await RepositoryFixture.run(files: [
       "Metadata/groups.xml": "<Groups>\(expected.groupsXML)</Groups>",
       "Metadata/clients.xml": "<Clients><Client name=\"one.example.com\"\(profile)/></Clients>",
-    ]) { (bench: CoreBench) async throws in
-      let metadata = try await bench.core.buildMetadata("ONE.example.com")
+    ]) { (fixture: RepositoryFixture) async throws in
+      let metadata = try await fixture.core.buildMetadata("ONE.example.com")
       #expect(metadata.hostname == "one.example.com")
       #expect(metadata.groups == expected.groups)
       #expect(metadata.categories == expected.categories)
@@ -122,11 +122,11 @@ private nonisolated struct Resolution: CustomTestStringConvertible {
       <Group name="C"><Group name="A" negate="true"/><Group name="B" negate="true"/></Group>
       <Group name="A" negate="true"><Group name="C" negate="true"/></Group></Group></Groups>
       """
-    try await CoreBench.run(files: [
+    try await RepositoryFixture.run(files: [
       "Metadata/groups.xml": groups,
       "Metadata/clients.xml": "<Clients><Client name=\"a\" profile=\"base\"/></Clients>",
-    ]) { (bench: CoreBench) async throws in
-      #expect(try await bench.core.buildMetadata("a").groups.contains("base"))
+    ]) { (fixture: RepositoryFixture) async throws in
+      #expect(try await fixture.core.buildMetadata("a").groups.contains("base"))
     }
   }
 
@@ -142,14 +142,14 @@ private nonisolated struct Resolution: CustomTestStringConvertible {
   }
 
   @Test func connectorsGroupsBringTheirBundlesCategoriesAndProfile() async throws {
-    try await CoreBench.run(files: [
+    try await RepositoryFixture.run(files: [
       "Metadata/groups.xml": """
       <Groups><Group name="red" category="colour" profile="true"><Bundle name="r"/><Group name="warm"/></Group>
       <Group name="blue" category="colour"><Bundle name="b"/></Group></Groups>
       """,
       "Metadata/clients.xml": "<Clients><Client name=\"a\"/></Clients>",
-    ]) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    ]) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let metadata = try await plugin.initialMetadata("a")
       plugin.mergeAdditionalGroups(metadata, ["red", "blue", "new"])
       #expect(metadata.groups == ["red", "warm", "new"])
@@ -161,32 +161,32 @@ private nonisolated struct Resolution: CustomTestStringConvertible {
   }
 
   @Test func aBrokenFileKeepsTheLastGoodVersion() async throws {
-    try await CoreBench.run(files: [
+    try await RepositoryFixture.run(files: [
       "Metadata/groups.xml": "<Groups><Group name=\"base\" profile=\"true\"><Group name=\"x\"/></Group></Groups>",
       "Metadata/clients.xml": "<Clients><Client name=\"a\" profile=\"base\"/></Clients>",
-    ]) { (bench: CoreBench) async throws in
-      bench.edit("Metadata/groups.xml", "<Groups><Group name=\"base\">")
-      bench.edit("Metadata/clients.xml", "<Clients><Client name=\"b\"")
-      #expect(try await bench.core.buildMetadata("a").groups == ["base", "x"])
-      bench.edit("Metadata/groups.xml", "<Groups><Group name=\"base\"><Group name=\"y\"/></Group></Groups>")
-      #expect(try await bench.core.buildMetadata("a").groups == ["base", "y"])
+    ]) { (fixture: RepositoryFixture) async throws in
+      fixture.edit("Metadata/groups.xml", "<Groups><Group name=\"base\">")
+      fixture.edit("Metadata/clients.xml", "<Clients><Client name=\"b\"")
+      #expect(try await fixture.core.buildMetadata("a").groups == ["base", "x"])
+      fixture.edit("Metadata/groups.xml", "<Groups><Group name=\"base\"><Group name=\"y\"/></Group></Groups>")
+      #expect(try await fixture.core.buildMetadata("a").groups == ["base", "y"])
     }
   }
 
   @Test func includedFilesCountWhenTheyChangeComeAndGo() async throws {
-    try await CoreBench.run(files: [
+    try await RepositoryFixture.run(files: [
       "Metadata/groups.xml": """
       <Groups xmlns:xi="http://www.w3.org/2001/XInclude"><Group name="base" profile="true"/>
       <xi:include href="parts/*.xml"/></Groups>
       """,
       "Metadata/parts/a.xml": "<Groups><Group name=\"base\"><Group name=\"a\"/></Group></Groups>",
       "Metadata/clients.xml": "<Clients><Client name=\"c\" profile=\"base\"/></Clients>",
-    ]) { (bench: CoreBench) async throws in
-      #expect(try await bench.core.buildMetadata("c").groups == ["base", "a"])
-      bench.edit("Metadata/parts/a.xml", "<Groups><Group name=\"base\"><Group name=\"a2\"/></Group></Groups>")
-      #expect(try await bench.core.buildMetadata("c").groups == ["base", "a2"])
-      bench.edit("Metadata/parts/b.xml", "<Groups><Group name=\"base\"><Group name=\"b\"/></Group></Groups>")
-      #expect(try await bench.core.buildMetadata("c").groups == ["base", "a2", "b"])
+    ]) { (fixture: RepositoryFixture) async throws in
+      #expect(try await fixture.core.buildMetadata("c").groups == ["base", "a"])
+      fixture.edit("Metadata/parts/a.xml", "<Groups><Group name=\"base\"><Group name=\"a2\"/></Group></Groups>")
+      #expect(try await fixture.core.buildMetadata("c").groups == ["base", "a2"])
+      fixture.edit("Metadata/parts/b.xml", "<Groups><Group name=\"base\"><Group name=\"b\"/></Group></Groups>")
+      #expect(try await fixture.core.buildMetadata("c").groups == ["base", "a2", "b"])
     }
   }
 }

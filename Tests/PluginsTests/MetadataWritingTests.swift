@@ -31,20 +31,20 @@ import XMLRPC
   private func address(_ ip: String) -> ClientAddress { ClientAddress(ip: ip, port: 9) }
 
   @Test func layoutIsKept() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       try await plugin.setProfile("one", "open", address: nil, requirePublic: true)
       #expect(
-        try bench.text("Metadata/clients.xml") == Self.clients.replacing("profile='base'", with: "profile='open'"))
-      #expect(try await bench.core.buildMetadata("one").profile == "open")
+        try fixture.text("Metadata/clients.xml") == Self.clients.replacing("profile='base'", with: "profile='open'"))
+      #expect(try await fixture.core.buildMetadata("one").profile == "open")
       try await plugin.setVersion("dos", "1.4.0")
-      #expect(try await bench.core.buildMetadata("two").version == "1.4.0")
+      #expect(try await fixture.core.buildMetadata("two").version == "1.4.0")
       #expect(
-        try bench.text("Metadata/clients.xml").contains("<Client name=\"TWO\" profile=\"base\" version=\"1.4.0\">"))
+        try fixture.text("Metadata/clients.xml").contains("<Client name=\"TWO\" profile=\"base\" version=\"1.4.0\">"))
       // What the server wrote is what it has in mind: the event of its own write changes nothing.
-      let generation = try await bench.core.buildMetadata("one").profile
-      bench.monitor.processPending()
-      #expect(try await bench.core.buildMetadata("one").profile == generation)
+      let generation = try await fixture.core.buildMetadata("one").profile
+      fixture.monitor.processPending()
+      #expect(try await fixture.core.buildMetadata("one").profile == generation)
     }
   }
 
@@ -53,40 +53,41 @@ import XMLRPC
       var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
       settings.plugins = ["Metadata"]
       settings.password = "foobat"
-      try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
+      try await RepositoryFixture.run(files: Self.files, settings: settings) {
+        (fixture: RepositoryFixture) async throws in
         let fault = await #expect(throws: Fault.self) {
-          try await bench.core.declareVersion(Caller("one"), String(repeating: "1", count: limit + 1))
+          try await fixture.core.declareVersion(Caller("one"), String(repeating: "1", count: limit + 1))
         }
         #expect(fault?.string.contains("[metadata] version_bytes") ?? false, "\(fault?.string ?? "")")
-        #expect(try bench.text("Metadata/clients.xml") == Self.clients)
+        #expect(try fixture.text("Metadata/clients.xml") == Self.clients)
         let fitting = String(repeating: "1", count: limit)
-        #expect(try await bench.core.declareVersion(Caller("one"), fitting) == .bool(true))
-        #expect(try bench.text("Metadata/clients.xml").contains("version=\"\(fitting)\""))
+        #expect(try await fixture.core.declareVersion(Caller("one"), fitting) == .bool(true))
+        #expect(try fixture.text("Metadata/clients.xml").contains("version=\"\(fitting)\""))
       }
     }
   }
 
   @Test func changesOfOneIterationAreAllWritten() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let tasks = (0..<20).map { number in Task { try await plugin.setVersion("new\(number)", "1.\(number)") } }
       for task in tasks { try await task.value }
       for number in 0..<20 {
         #expect(
-          try bench.text("Metadata/clients.xml").contains(
+          try fixture.text("Metadata/clients.xml").contains(
             "\n  <Client name=\"new\(number)\" profile=\"base\" version=\"1.\(number)\"/>\n"))
       }
       let list = await plugin.listClients()
       #expect(Set(list).count == 22 && list.count == 22)
-      bench.monitor.processPending()
+      fixture.monitor.processPending()
       let again = await plugin.listClients()
       #expect(Set(again) == Set(list))
     }
   }
 
   @Test func profilesAreRefusedAsInBcfg2() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       for (profile, message) in [
         ("shut", "Cannot set client one to private group shut"), ("none", "Profile group none does not exist"),
       ] {
@@ -95,89 +96,89 @@ import XMLRPC
         }
         #expect(error?.description == message)
       }
-      #expect(try bench.text("Metadata/clients.xml") == Self.clients)
+      #expect(try fixture.text("Metadata/clients.xml") == Self.clients)
     }
   }
 
   @Test func aNewClientThatAuthenticatedIsBoundToItsAddress() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let decision = await plugin.authenticateConnection(
         certificate: nil, user: "new", password: "foobat", address: address("127.0.0.3"))
       let caller = try #require(decision.caller)
       #expect(caller.gaveName)
-      _ = try await bench.core.assertProfile(caller, "open")
+      _ = try await fixture.core.assertProfile(caller, "open")
       #expect(
-        try bench.text("Metadata/clients.xml").contains(
+        try fixture.text("Metadata/clients.xml").contains(
           "<Client name=\"new\" profile=\"open\" uuid=\"new\" address=\"127.0.0.3\"/>"))
       #expect(try await plugin.resolveClient(ClientAddress(ip: "127.0.0.3", port: 1)) == "new")
     }
   }
 
   @Test func whatAnAdministratorSavedMeanwhileStays() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       // Not told by the monitor yet.
-      bench.repository.write(
+      fixture.repository.write(
         Self.clients.replacing("<Client name=\"TWO\"", with: "<Client name=\"three\"/><Client name=\"TWO\""),
         to: "Metadata/clients.xml")
       try await plugin.setVersion("one", "1.3.3")
-      let text = try bench.text("Metadata/clients.xml")
+      let text = try fixture.text("Metadata/clients.xml")
       #expect(text.contains("name=\"three\"") && text.contains("version=\"1.3.3\""))
       #expect(await plugin.listClients() == ["one", "three", "two"])
     }
   }
 
   @Test func whatAnAdministratorSavesWhileTheDiskIsWaitedForStays() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let disk = HeldSynchronizer()
-      bench.core.loop.fileWriter.synchronizer = disk
+      fixture.core.loop.fileWriter.synchronizer = disk
       let task = Task { try await plugin.setVersion("one", "1.3.3") }
-      while disk.heldCount == 0 { await bench.core.loop.nextIteration() }
-      bench.edit(
+      while disk.heldCount == 0 { await fixture.core.loop.nextIteration() }
+      fixture.edit(
         "Metadata/clients.xml",
         Self.clients.replacing("<Client name=\"TWO\"", with: "<Client name=\"three\"/><Client name=\"TWO\""))
       disk.isHolding = false
       disk.release()
       try await task.value
-      let text = try bench.text("Metadata/clients.xml")
+      let text = try fixture.text("Metadata/clients.xml")
       #expect(text.contains("name=\"three\"") && text.contains("version=\"1.3.3\""))
       #expect(await plugin.listClients() == ["one", "three", "two"])
-      #expect(try await bench.core.buildMetadata("one").version == "1.3.3")
+      #expect(try await fixture.core.buildMetadata("one").version == "1.3.3")
     }
   }
 
   @Test func aFileThatKeepsChangingIsNotReplaced() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let disk = HeldSynchronizer()
-      bench.core.loop.fileWriter.synchronizer = disk
+      fixture.core.loop.fileWriter.synchronizer = disk
       let task = Task { try await plugin.setVersion("one", "1.3.3") }
       for attempt in 1...FileWriter.attemptLimit {
-        while disk.begun < attempt { await bench.core.loop.nextIteration() }
-        bench.edit("Metadata/clients.xml", "\(Self.clients)<!-- \(attempt) -->\n")
+        while disk.begun < attempt { await fixture.core.loop.nextIteration() }
+        fixture.edit("Metadata/clients.xml", "\(Self.clients)<!-- \(attempt) -->\n")
         disk.release()
       }
       await #expect(throws: MetadataRuntimeError.self) { try await task.value }
-      #expect(try bench.text("Metadata/clients.xml") == "\(Self.clients)<!-- \(FileWriter.attemptLimit) -->\n")
-      #expect(bench.repository.names(in: "Metadata") == ["clients.xml", "groups.xml"])
+      #expect(try fixture.text("Metadata/clients.xml") == "\(Self.clients)<!-- \(FileWriter.attemptLimit) -->\n")
+      #expect(fixture.repository.names(in: "Metadata") == ["clients.xml", "groups.xml"])
     }
   }
 
   @Test func aSlowDiskDelaysOnlyWhoWaitsForIt() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let disk = HeldSynchronizer()
-      bench.core.loop.fileWriter.synchronizer = disk
+      fixture.core.loop.fileWriter.synchronizer = disk
       var order: [String] = []
       let slow = Task {
         try await plugin.setVersion("one", "1.3.3")
         order.append("slow")
       }
-      while disk.heldCount == 0 { await bench.core.loop.nextIteration() }
+      while disk.heldCount == 0 { await fixture.core.loop.nextIteration() }
       for number in 0..<1000 {
-        #expect(try await bench.core.buildMetadata("two").profile == "base")
+        #expect(try await fixture.core.buildMetadata("two").profile == "base")
         order.append("\(number)")
       }
       disk.isHolding = false
@@ -192,31 +193,31 @@ import XMLRPC
     let count = 10_000
     let clients = (0..<count).map { "  <Client name=\"client\($0)\" profile=\"base\"/>\n" }.joined()
     let files = ["Metadata/groups.xml": Self.groups, "Metadata/clients.xml": "<Clients>\n\(clients)</Clients>\n"]
-    try await CoreBench.run(files: files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let disk = HeldSynchronizer(isHolding: false)
-      bench.core.loop.fileWriter.synchronizer = disk
+      fixture.core.loop.fileWriter.synchronizer = disk
       let tasks = (0..<count).map { number in Task { try await plugin.setVersion("client\(number)", "1.4.0") } }
       for task in tasks { try await task.value }
       // Each of which scans the text once.
       #expect(plugin.writer.attempts == 1)
       // The file and its folder.
       #expect(disk.begun == 2)
-      let text = try bench.text("Metadata/clients.xml")
+      let text = try fixture.text("Metadata/clients.xml")
       #expect(text == files["Metadata/clients.xml"]?.replacing("\"base\"/>", with: "\"base\" version=\"1.4.0\"/>"))
     }
   }
 
   @Test func aFileThatCannotBeParsedIsNotReplaced() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
-      bench.repository.write("<Clients><Client", to: "Metadata/clients.xml")
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
+      fixture.repository.write("<Clients><Client", to: "Metadata/clients.xml")
       await #expect(throws: MetadataRuntimeError.self) { try await plugin.setVersion("one", "1.3.3") }
-      #expect(try bench.text("Metadata/clients.xml") == "<Clients><Client")
-      #expect(try await bench.core.buildMetadata("one").version == nil)
-      bench.repository.write(Self.clients, to: "Metadata/clients.xml")
+      #expect(try fixture.text("Metadata/clients.xml") == "<Clients><Client")
+      #expect(try await fixture.core.buildMetadata("one").version == nil)
+      fixture.repository.write(Self.clients, to: "Metadata/clients.xml")
       try await plugin.setVersion("one", "1.3.3")
-      #expect(try await bench.core.buildMetadata("one").version == "1.3.3")
+      #expect(try await fixture.core.buildMetadata("one").version == "1.3.3")
     }
   }
 
@@ -228,15 +229,15 @@ import XMLRPC
       </Clients>
 
       """
-    try await CoreBench.run(files: [
+    try await RepositoryFixture.run(files: [
       "Metadata/groups.xml": Self.groups, "Metadata/clients.xml": main,
       "Metadata/more/a.xml": "<Clients>\n  <Client name=\"inner\"/>\n</Clients>\n",
-    ]) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    ]) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       try await plugin.updateClient("inner", ["auth": "cert"])
-      #expect(try bench.text("Metadata/clients.xml") == main)
+      #expect(try fixture.text("Metadata/clients.xml") == main)
       #expect(
-        try bench.text("Metadata/more/a.xml") == "<Clients>\n  <Client name=\"inner\" auth=\"cert\"/>\n</Clients>\n")
+        try fixture.text("Metadata/more/a.xml") == "<Clients>\n  <Client name=\"inner\" auth=\"cert\"/>\n</Clients>\n")
       #expect(plugin.authentication(of: "inner") == "cert")
       try await plugin.removeClient("inner")
       #expect(await plugin.listClients() == ["one"])
@@ -245,68 +246,69 @@ import XMLRPC
 
   @Test func anIncludedFileThatCannotBeWrittenConcernsItsClientsAlone() async throws {
     let main = "<Clients xmlns:xi=\"http://www.w3.org/2001/XInclude\">\n  <Client name=\"one\"/>\n"
-    try await CoreBench.run(files: [
+    try await RepositoryFixture.run(files: [
       "Metadata/groups.xml": Self.groups,
       "Metadata/clients.xml": main + "  <xi:include href=\"more/a.xml\"/>\n</Clients>\n",
       "Metadata/more/a.xml": "<Clients>\n  <Client name=\"inner\"/>\n</Clients>\n",
-    ]) { (bench: CoreBench) async throws in
+    ]) { (fixture: RepositoryFixture) async throws in
       let disk = HeldSynchronizer(isHolding: false)
       disk.failure = ENOSPC
-      disk.failingFolder = bench.repository.file("Metadata/more")
-      bench.core.loop.fileWriter.synchronizer = disk
-      let plugin = try bench.plugin(MetadataPlugin.self)
+      disk.failingFolder = fixture.repository.file("Metadata/more")
+      fixture.core.loop.fileWriter.synchronizer = disk
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let inner = Task { try await plugin.updateClient("inner", ["auth": "cert"]) }
       let one = Task { try await plugin.updateClient("one", ["auth": "cert"]) }
       try await one.value
       let failure = await #expect(throws: MetadataRuntimeError.self) { try await inner.value }
       #expect(failure.map { "\($0)".contains("No space left on device") } ?? false)
       #expect(plugin.authentication(of: "one") == "cert" && plugin.authentication(of: "inner") != "cert")
-      #expect(try bench.text("Metadata/clients.xml").contains("<Client name=\"one\" auth=\"cert\"/>"))
+      #expect(try fixture.text("Metadata/clients.xml").contains("<Client name=\"one\" auth=\"cert\"/>"))
     }
   }
 
   @Test func linksModesAndFailuresOfTheFile() async throws {
-    try await CoreBench.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) {
-      (bench: CoreBench) async throws in
-      let path = bench.repository.file("Metadata/clients.xml")
+    try await RepositoryFixture.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) {
+      (fixture: RepositoryFixture) async throws in
+      let path = fixture.repository.file("Metadata/clients.xml")
       unlink(path)
-      symlink(bench.repository.file("real.xml"), path)
-      chmod(bench.repository.file("real.xml"), 0o640)
-      bench.monitor.processPending()
-      let plugin = try bench.plugin(MetadataPlugin.self)
+      symlink(fixture.repository.file("real.xml"), path)
+      chmod(fixture.repository.file("real.xml"), 0o640)
+      fixture.monitor.processPending()
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       try await plugin.setVersion("one", "1")
       var status = stat()
       #expect(lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
       #expect(stat(path, &status) == 0 && status.st_mode & 0o7777 == 0o640)
-      #expect(try bench.text("real.xml").contains("version=\"1\""))
+      #expect(try fixture.text("real.xml").contains("version=\"1\""))
       unlink(path)
       mkdir(path, 0o755)
       await #expect(throws: MetadataRuntimeError.self) { try await plugin.setVersion("one", "2") }
-      #expect(try await bench.core.buildMetadata("one").version == "1")
+      #expect(try await fixture.core.buildMetadata("one").version == "1")
     }
   }
 
   @Test func bootstrapEndsWithTheFirstStatistics() async throws {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.authentication = "bootstrap"
-    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
-      try await plugin.endStatistics(try await bench.core.buildMetadata("one"))
+    try await RepositoryFixture.run(files: Self.files, settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
+      try await plugin.endStatistics(try await fixture.core.buildMetadata("one"))
       #expect(plugin.authentication(of: "one") == "cert")
       #expect(plugin.authentication(of: "two") == "bootstrap")
-      #expect(try bench.text("Metadata/clients.xml").contains("address=\"127.0.0.1\" auth=\"cert\"/>"))
+      #expect(try fixture.text("Metadata/clients.xml").contains("address=\"127.0.0.1\" auth=\"cert\"/>"))
     }
   }
 
   @Test func administratorsListAndRemoveClients() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let list = try await plugin.rmi["list_clients"]?.call([])
       guard case .array(let names)? = list else { throw PluginInitError("no list") }
       #expect(names.count == 2)
       _ = try await plugin.rmi["remove_client"]?.call([.string("two")])
       #expect(await plugin.listClients() == ["one"])
-      #expect(try bench.text("Metadata/clients.xml").contains("TWO") == false)
+      #expect(try fixture.text("Metadata/clients.xml").contains("TWO") == false)
       await #expect(throws: MetadataConsistencyError.self) {
         _ = try await plugin.rmi["remove_client"]?.call([.string("two")])
       }
@@ -314,22 +316,24 @@ import XMLRPC
   }
 
   @Test func clientsAndGroupsAreCreatedWhereThereAreNone() async throws {
-    try await CoreBench.run(files: [:]) { (bench: CoreBench) async throws in
-      #expect(try bench.text("Metadata/clients.xml") == "<Clients/>\n")
-      #expect(try bench.text("Metadata/groups.xml") == "<Groups/>\n")
-      bench.edit("Metadata/groups.xml", Self.groups)
-      #expect(try await bench.core.buildMetadata("first").profile == "base")
+    try await RepositoryFixture.run(files: [:]) { (fixture: RepositoryFixture) async throws in
+      #expect(try fixture.text("Metadata/clients.xml") == "<Clients/>\n")
+      #expect(try fixture.text("Metadata/groups.xml") == "<Groups/>\n")
+      fixture.edit("Metadata/groups.xml", Self.groups)
+      #expect(try await fixture.core.buildMetadata("first").profile == "base")
       #expect(
-        try bench.text("Metadata/clients.xml") == "<Clients>\n  <Client name=\"first\" profile=\"base\"/>\n</Clients>\n"
+        try fixture.text("Metadata/clients.xml")
+          == "<Clients>\n  <Client name=\"first\" profile=\"base\"/>\n</Clients>\n"
       )
     }
   }
 
   @Test func initialMetadataIsKeptWithoutWhatConnectorsAdd() async throws {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.clientMetadataCache = .initial
-    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files, settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let first = try await plugin.initialMetadata("one")
       plugin.mergeAdditionalGroups(first, ["extra"])
       #expect(try await plugin.initialMetadata("one").groups == ["base"])
@@ -339,8 +343,8 @@ import XMLRPC
   }
 
   @Test func questionsAboutAllClients() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       try await plugin.setProfile("one", "open", address: nil, requirePublic: true)
       #expect(await plugin.query.allClients() == ["one", "two"])
       #expect(try await plugin.query.names(inAll: ["base"]) == ["two"])

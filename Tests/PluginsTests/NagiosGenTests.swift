@@ -20,26 +20,26 @@ private func line(_ name: String, _ value: String) -> String {
       """,
     ])
   let names = ["192.0.2.1": "one.example.com"]
-  try await CoreBench.run(files: files, names: names, settings: PluginRepository.settings("NagiosGen")) {
-    bench async throws in
+  try await RepositoryFixture.run(files: files, names: names, settings: PluginRepository.settings("NagiosGen")) {
+    fixture async throws in
     let host =
       "define host {\n" + line("host_name", "one.example.com") + line("alias", "one.example.com")
       + line("address", "192.0.2.1") + line("hostgroups", "entries,web") + line("check", "again")
       + line("use", "default") + "}\n"
-    let own = try #require(try await bench.entry(paths[0]))
+    let own = try #require(try await fixture.entry(paths[0]))
     #expect(own.text == host && own["mode"] == "0400" && own["owner"] == "root")
-    #expect(try bench.text("NagiosGen/one.example.com-host.cfg") == host)
-    let server = try #require(try await bench.entry(paths[1]))
+    #expect(try fixture.text("NagiosGen/one.example.com-host.cfg") == host)
+    let server = try #require(try await fixture.entry(paths[1]))
     #expect(server.text == "default group\n\nweb group\n\n\n\(host)" && server["owner"] == "nagios")
-    #expect(try bench.text("NagiosGen/nagiosgen.cfg") == server.text)
-    #expect(try await bench.entry(paths[2])?["failure"] != nil)
+    #expect(try fixture.text("NagiosGen/nagiosgen.cfg") == server.text)
+    #expect(try await fixture.entry(paths[2])?["failure"] != nil)
     // Without an address there is no definition.
-    #expect(try await bench.entry(paths[0], of: "two.example.com")?["failure"] != nil)
+    #expect(try await fixture.entry(paths[0], of: "two.example.com")?["failure"] != nil)
   }
-  let older = PluginRepository.settings("NagiosGen", compatibility: .bcfg213)
-  try await CoreBench.run(files: files, names: names, settings: older) { bench async throws in
-    #expect(try await bench.entry(paths[0])?.text?.contains(line("hostgroups", "web")) ?? false)
-    #expect(try await bench.entry(paths[2])?.text?.hasPrefix("web group\n\n\ndefine host {") ?? false)
-    #expect(try await bench.entry(paths[1])?["failure"] != nil)
+  let older = PluginRepository.settings("NagiosGen", compatibility: .v1_3)
+  try await RepositoryFixture.run(files: files, names: names, settings: older) { fixture async throws in
+    #expect(try await fixture.entry(paths[0])?.text?.contains(line("hostgroups", "web")) ?? false)
+    #expect(try await fixture.entry(paths[2])?.text?.hasPrefix("web group\n\n\ndefine host {") ?? false)
+    #expect(try await fixture.entry(paths[1])?["failure"] != nil)
   }
 }

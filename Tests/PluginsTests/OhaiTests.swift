@@ -19,49 +19,49 @@ private func answer(_ text: String) -> [Element] {
 
 @Test func answersOfOhaiAreKept() async throws {
   let files = PluginRepository.files(["Ohai/two.example.com.json": "{\"platform\": \"bsd\"}"])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Ohai")) { bench async throws in
-    let plugin = try bench.plugin(OhaiPlugin.self)
-    let metadata = try await bench.metadata()
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Ohai")) { fixture async throws in
+    let plugin = try fixture.plugin(OhaiPlugin.self)
+    let metadata = try await fixture.metadata()
     #expect(plugin.getProbes(metadata).map { $0["interpreter"] } == ["/bin/sh"])
     try await plugin.receiveData(metadata, answer("{\"cpu\": {\"total\": 2}}"))
-    #expect(try bench.text("Ohai/one.example.com.json") == "{\"cpu\": {\"total\": 2}}")
+    #expect(try fixture.text("Ohai/one.example.com.json") == "{\"cpu\": {\"total\": 2}}")
     let error = await #expect(throws: JSONError.self) { try await plugin.receiveData(metadata, answer("{\"cpu\": ")) }
     #expect(error?.description == "No JSON object could be decoded")
     try await plugin.receiveData(metadata, answer(""))
-    let data = try await bench.metadata()[connector: "Ohai"] as? OhaiData
+    let data = try await fixture.metadata()[connector: "Ohai"] as? OhaiData
     #expect(data?.value["cpu"]?["total"] == .integer(2))
-    let other = try await bench.metadata("two.example.com")[connector: "Ohai"] as? OhaiData
+    let other = try await fixture.metadata("two.example.com")[connector: "Ohai"] as? OhaiData
     #expect(other?.value["platform"] == .string("bsd"))
   }
 }
 
 @Test func whatOhaiSaidIsOnDiskWhenItIsAcknowledged() async throws {
-  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Ohai")) {
-    bench async throws in
-    let plugin = try bench.plugin(OhaiPlugin.self)
-    let metadata = try await bench.metadata()
+  try await RepositoryFixture.run(files: PluginRepository.files(), settings: PluginRepository.settings("Ohai")) {
+    fixture async throws in
+    let plugin = try fixture.plugin(OhaiPlugin.self)
+    let metadata = try await fixture.metadata()
     // What is known without a file is not there.
     #expect((metadata[connector: "Ohai"] as? OhaiData)?.text == "{}")
-    let file = bench.repository.file("Ohai/one.example.com.json")
+    let file = fixture.repository.file("Ohai/one.example.com.json")
     try await plugin.receiveData(metadata, answer("{}"))
-    #expect(try bench.text("Ohai/one.example.com.json") == "{}")
+    #expect(try fixture.text("Ohai/one.example.com.json") == "{}")
     #expect(unlink(file) == 0)
     try await plugin.receiveData(metadata, answer("{}"))
-    #expect(try bench.text("Ohai/one.example.com.json") == "{}")
+    #expect(try fixture.text("Ohai/one.example.com.json") == "{}")
     // Nor is another one that took its place.
-    bench.repository.write("{\"edited\": 1}", to: "Ohai/one.example.com.json")
+    fixture.repository.write("{\"edited\": 1}", to: "Ohai/one.example.com.json")
     try await plugin.receiveData(metadata, answer("{}"))
-    #expect(try bench.text("Ohai/one.example.com.json") == "{}")
+    #expect(try fixture.text("Ohai/one.example.com.json") == "{}")
     let disk = HeldSynchronizer(isHolding: false)
-    bench.core.loop.fileWriter.synchronizer = disk
+    fixture.core.loop.fileWriter.synchronizer = disk
     try await plugin.receiveData(metadata, answer("{}"))
     #expect(disk.begun == 0, "what is there is not written again")
     // A name that may not be on disk is written again.
     disk.isHolding = true
     let report = Task { try await plugin.receiveData(metadata, answer("[1]")) }
-    while disk.heldCount == 0 { await bench.core.loop.nextIteration() }
+    while disk.heldCount == 0 { await fixture.core.loop.nextIteration() }
     disk.release()
-    while disk.heldCount == 0 { await bench.core.loop.nextIteration() }
+    while disk.heldCount == 0 { await fixture.core.loop.nextIteration() }
     disk.failure = EIO
     disk.release()
     await #expect(throws: FileWriteError.self) { try await report.value }
@@ -78,16 +78,16 @@ private func answer(_ text: String) -> [Element] {
   var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
   settings.plugins = ["Bundler", "Metadata", "Ohai"]
   settings.password = "foobat"
-  try await CoreBench.run(files: PluginRepository.files(), settings: settings) { bench async throws in
-    let plugin = try bench.plugin(OhaiPlugin.self)
-    let metadata = try await bench.metadata()
+  try await RepositoryFixture.run(files: PluginRepository.files(), settings: settings) { fixture async throws in
+    let plugin = try fixture.plugin(OhaiPlugin.self)
+    let metadata = try await fixture.metadata()
     let numbers = "[" + String(repeating: "0,", count: 500) + "0]"
     try await plugin.receiveData(metadata, answer("{\"a\": \(numbers)}"))
     await #expect(throws: LimitExceeded("[ohai] client_bytes", 1024)) {
       try await plugin.receiveData(metadata, answer("{\"a\": \"\(String(repeating: "x", count: 1020))\"}"))
     }
     // Larger than the memory for it: read from the file each time.
-    let data = try await bench.metadata()[connector: "Ohai"] as? OhaiData
+    let data = try await fixture.metadata()[connector: "Ohai"] as? OhaiData
     guard case .array(let values)? = data?.value["a"] else { return #expect(Bool(false)) }
     #expect(values.count == 501)
   }

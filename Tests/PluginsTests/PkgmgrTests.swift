@@ -39,7 +39,7 @@ private let list = """
       "<Package name=\"\($0)\"/>"
     }.joined()
   let files = PluginRepository.files(bundle: bundle + "<Service name=\"listed\"/>", ["Pkgmgr/a.xml": list])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Pkgmgr")) { bench async throws in
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Pkgmgr")) { fixture async throws in
     let expected: [(name: String, attributes: [String: String])] = [
       ("plain", ["version": "1.0", "uri": "http://p", "priority": "5", "type": "rpm"]),
       ("simple", ["url": "http://p/simple-2.deb", "type": "deb"]),
@@ -49,21 +49,21 @@ private let list = """
       ("listed", ["status": "on", "type": "rpm"]),
     ]
     for (name, attributes) in expected {
-      let entry = try #require(try await bench.entry(name))
+      let entry = try #require(try await fixture.entry(name))
       for (attribute, value) in attributes { #expect(entry[attribute] == value, "\(name) \(attribute)") }
     }
-    #expect(try await bench.entry("over", of: "two.example.com")?["version"] == "outer")
+    #expect(try await fixture.entry("over", of: "two.example.com")?["version"] == "outer")
     // A file name that says nothing, and the name beside one that says another: they are bound, to nothing.
     for name in ["unsplit", "listed-as"] {
-      #expect(try await bench.entry(name)?.attributes.map(\.name) == ["name"])
+      #expect(try await fixture.entry(name)?.attributes.map(\.name) == ["name"])
     }
-    #expect(try await bench.entry("unsplit")?.children.compactMap { $0["arch"] } == ["noarch"])
-    #expect(try await bench.entry("inst")?.children.compactMap { $0["arch"] } == ["i386"])
-    let failed = try await bench.entries().filter { $0.hasSuffix("!") }
+    #expect(try await fixture.entry("unsplit")?.children.compactMap { $0["arch"] } == ["noarch"])
+    #expect(try await fixture.entry("inst")?.children.compactMap { $0["arch"] } == ["i386"])
+    let failed = try await fixture.entries().filter { $0.hasSuffix("!") }
     #expect(failed == ["Package:none!", "Package:none:i386!"])
-    bench.edit("Pkgmgr/b.xml", "<PackageList priority=\"9\"><Package name=\"plain\" version=\"2.0\"/></PackageList>")
-    #expect(try await bench.entry("plain")?["version"] == "2.0")
-    bench.edit("Pkgmgr/b.xml", "<PackageList priority=\"5\"><Package name=\"plain\" version=\"2.0\"/></PackageList>")
-    #expect(try await bench.entry("plain")?["failure"] != nil)
+    fixture.edit("Pkgmgr/b.xml", "<PackageList priority=\"9\"><Package name=\"plain\" version=\"2.0\"/></PackageList>")
+    #expect(try await fixture.entry("plain")?["version"] == "2.0")
+    fixture.edit("Pkgmgr/b.xml", "<PackageList priority=\"5\"><Package name=\"plain\" version=\"2.0\"/></PackageList>")
+    #expect(try await fixture.entry("plain")?["failure"] != nil)
   }
 }

@@ -9,7 +9,7 @@ import Testing
 
 /// What was acknowledged is on disk, and stays known, whatever fails or is deleted.
 @Suite struct ProbeLossTests {
-  private func run(_ body: (EventLoop) async throws -> Void) async throws {
+  private func run(_ body: (Reactor) async throws -> Void) async throws {
     try await LoopDriver.withLoop(body)
   }
 
@@ -17,7 +17,7 @@ import Testing
 
   /// A folder where a client's file belongs stands for a disk that takes some files and not others.
   @Test func aTakeoverThatFailsInPartLosesNothing() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let old = "<Probed>\(ProbeSite.client("two", "2"))\(ProbeSite.client("three", "3"))</Probed>"
       let site = ProbeSite(["Probes/probed.xml": old, "Probes/probed.d/two.xml/in the way": ""], on: loop)
       #expect(site.logged("The probe data of 1 clients is not in") == 1)
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func aTakeoverWithoutAFolderGoesOnWithTheNextReport() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let old = "<Probed>\(ProbeSite.client("two", "2"))\(ProbeSite.client("three", "3"))</Probed>"
       let site = ProbeSite(["Probes/probed.xml": old, "Probes/probed.d": "in the way"], on: loop)
       await #expect(throws: SystemError.self) { try await site.report("one", "1") }
@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test func aTakeoverGoesOnWithoutAReport() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let old = "<Probed>\(ProbeSite.client("two", "2"))</Probed>"
       let files = ["Probes/probed.xml": old, "Probes/probed.d": "in the way"]
       let site = ProbeSite(files, lateDelay: .milliseconds(1), on: loop)
@@ -80,7 +80,7 @@ import Testing
   }
 
   @Test func anEditCountsWhileATakeoverWaits() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let old = "<Probed>\(ProbeSite.client("two", "2"))\(ProbeSite.client("three", "3"))</Probed>"
       let site = ProbeSite(["Probes/probed.xml": old, "Probes/probed.d": "in the way"], on: loop)
       let edited = "<Probed>\(ProbeSite.client("two", "edited"))</Probed>"
@@ -99,7 +99,7 @@ import Testing
 
   /// The folder was not in the backup, and the disk is full again.
   @Test func whatOnlyACopyHasIsTakenWholeOrNotAtAll() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let first = ProbeSite(on: loop)
       try await first.report("one", "1")
       try await first.report("two", "2")
@@ -114,7 +114,7 @@ import Testing
   }
 
   @Test func aWayBackThatFailsLosesNothing() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let files = ["Probes/probed.d/one.xml": ProbeSite.client("one", "1")]
       let site = ProbeSite(on: loop)
       // A link that leads nowhere cannot be written through.
@@ -140,7 +140,7 @@ import Testing
   // MARK: Refused reports
 
   @Test func aRefusedReportIsInNoFile() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(["Probes/probed.d/one.xml/in the way": ""], on: loop)
       await #expect(throws: FileWriteError.self) { try await site.report("one", "refused") }
       try await site.report("two", "2")
@@ -151,7 +151,7 @@ import Testing
   }
 
   @Test func theCopyCostsNoSecondWaitForTheDisk() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       site.disk.isHolding = true
       let first = Task { try await site.report("one", "1") }
@@ -167,7 +167,7 @@ import Testing
   }
 
   @Test func aCopyThatCannotBeWrittenRefusesNoReport() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       try await site.report("one", "1")
       await site.quiet()
@@ -190,7 +190,7 @@ import Testing
   }
 
   @Test func aReportWhoseNameMayNotBeOnDiskIsWrittenAgain() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       try await site.report("one", "1")
       await site.quiet()
@@ -216,7 +216,7 @@ import Testing
 
   @Test(arguments: [ProbeStore.Layout.client, .file])
   func whatWasDeletedIsWrittenBeforeItIsAcknowledgedAgain(layout: ProbeStore.Layout) async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(layout: layout, on: loop)
       try await site.report("one", "1")
       await site.quiet()
@@ -229,7 +229,7 @@ import Testing
   }
 
   @Test func aFolderThatWasDeletedIsMadeAgainByTheNextReport() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       for name in ["one", "two", "three"] as [ClientName] { try await site.report(name, "1") }
       await site.quiet()
@@ -245,7 +245,7 @@ import Testing
   }
 
   @Test func aFolderThatWasDeletedIsMadeAgainWithoutAReport() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       for name in ["one", "two", "three"] as [ClientName] { try await site.report(name, "1") }
       await site.quiet()
@@ -265,7 +265,7 @@ import Testing
 
   /// Killed while the files are written again.
   @Test func aFolderThatIsMadeAgainIsNotTakenForWhole() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       for name in ["one", "two", "three"] as [ClientName] { try await site.report(name, "1") }
       await site.quiet()
@@ -294,7 +294,7 @@ import Testing
   }
 
   @Test func nothingIsWrittenBesideAFolderThatIsAway() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       try await site.report("one", "1")
       await site.quiet()
@@ -319,7 +319,7 @@ import Testing
 
   /// As with a folder on a file system of its own.
   @Test func aLinkThatLeadsNowhereIsAway() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       try await site.report("one", "1")
       await site.quiet()
@@ -339,7 +339,7 @@ import Testing
   // MARK: Edits while no server runs
 
   @Test func anEditOfTheCopyWhileNoServerRanCounts() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       try await site.report("one", "group:<&\"\t\n1")
       try await site.report("two", "2")
@@ -364,7 +364,7 @@ import Testing
   }
 
   @Test func anEditOfACopyThatWasOldRemovesNobody() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       try await site.report("one", "1")
       try await site.report("two", "2")
@@ -392,7 +392,7 @@ import Testing
     let names = [long, same, again, short]
     #expect(Set(names.map(ProbedFolder.fileName)).count == 4)
     #expect(names.allSatisfy { ProbedFolder.fileName(of: $0).utf8.count <= 255 })
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       for (number, name) in names.enumerated() { try await site.report(name, "\(number)") }
       await site.quiet()

@@ -9,14 +9,14 @@ import Testing
 /// A folder of clients' files that is deleted, with more data than is copied with each report; and files that cannot be
 /// written beside others that can.
 @Suite(.serialized) struct ProbeRestoringTests {
-  private func run(_ body: (EventLoop) async throws -> Void) async throws {
+  private func run(_ body: (Reactor) async throws -> Void) async throws {
     try await LoopDriver.withLoop(body)
   }
 
   private static let pad = String(repeating: "x", count: ProbeStore.copiedAtOnceBytes)
 
   /// Clients one, two and three with data `1`, of which two's is large.
-  private func largeSite(_ loop: EventLoop) async throws -> ProbeSite {
+  private func largeSite(_ loop: Reactor) async throws -> ProbeSite {
     let site = ProbeSite(on: loop)
     for name in ["one", "three"] as [ClientName] { try await site.report(name, "1") }
     try await site.report("two", Self.pad)
@@ -26,7 +26,7 @@ import Testing
   }
 
   /// Lets the disk go on step by step.
-  private func step(_ site: ProbeSite, _ loop: EventLoop, until condition: () -> Bool) async {
+  private func step(_ site: ProbeSite, _ loop: Reactor, until condition: () -> Bool) async {
     while !condition() {
       await site.wait { site.disk.heldCount > 0 || condition() }
       site.disk.release()
@@ -37,7 +37,7 @@ import Testing
   private func clientFiles(_ site: ProbeSite) -> [String] { site.files.filter { $0.hasSuffix(".xml") } }
 
   /// What a start finds that comes after `kill -9` at this moment.
-  private func knownAfterKill(_ site: ProbeSite, _ loop: EventLoop) throws -> [String: String] {
+  private func knownAfterKill(_ site: ProbeSite, _ loop: Reactor) throws -> [String: String] {
     let copy = TemporaryDirectory()
     copy.write(try site.text, to: "Probes/probed.xml")
     for name in clientFiles(site) {
@@ -56,7 +56,7 @@ import Testing
   // MARK: Deleted
 
   @Test func aSecondDeletionWhileTheFilesAreWrittenAgainLosesNothing() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = try await largeSite(loop)
       site.removeFolder()
       site.disk.isHolding = true
@@ -82,7 +82,7 @@ import Testing
   }
 
   @Test func aSecondDeletionAfterTheFilesWereWrittenAgainLosesNothing() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = try await largeSite(loop)
       site.removeFolder()
       try await site.report("one", "2", at: 101)
@@ -104,7 +104,7 @@ import Testing
   }
 
   @Test func whereProbedXMLWasRemovedTooItIsWrittenFirst() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = try await largeSite(loop)
       site.remove("Probes/probed.xml")
       site.store.reloadIfChanged()
@@ -123,7 +123,7 @@ import Testing
   /// Two reports within one second, and a clock that was set back.
   @Test(arguments: [100, 50])
   func whatWasReportedAfterADeletionCountsWhateverItsTimestamp(time: Int) async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = try await largeSite(loop)
       site.removeFolder()
       site.disk.isHolding = true
@@ -144,7 +144,7 @@ import Testing
   }
 
   @Test func aFolderThatIsDeletedUnderAReportRefusesNothing() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       for name in ["one", "two"] as [ClientName] { try await site.report(name, "1") }
       await site.quiet()
@@ -165,7 +165,7 @@ import Testing
   // MARK: One file among others
 
   @Test func aFileThatCannotBeWrittenRefusesItsOwnClientAlone() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(["Probes/probed.d/three.xml/in the way": ""], on: loop)
       let names: [ClientName] = ["four", "one", "three", "two"]
       for text in ["1", "2"] {
@@ -194,7 +194,7 @@ import Testing
   }
 
   @Test func anEditThatNobodyToldOfKeepsNothingAtTheEnd() async throws {
-    try await run { (loop: EventLoop) async throws in
+    try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
       for name in ["one", "two"] as [ClientName] { try await site.report(name, "1") }
       await site.quiet()

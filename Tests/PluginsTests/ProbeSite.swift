@@ -15,13 +15,13 @@ final class ProbeSite {
   private(set) var store: ProbeStore
   private let layout: ProbeStore.Layout
   private let lateDelay: Duration
-  private let loop: EventLoop
+  private let loop: Reactor
   private let log = LogCapture()
 
   /// - Parameter files: below the repository, of which `Probes` is the plugin's folder.
   init(
     _ files: [String: String] = [:], layout: ProbeStore.Layout = .client, lateDelay: Duration = .seconds(10),
-    on loop: EventLoop
+    on loop: Reactor
   ) {
     folder = TemporaryDirectory()
     self.layout = layout
@@ -36,7 +36,7 @@ final class ProbeSite {
   isolated deinit { store.flush() }
 
   private static func store(
-    _ folder: TemporaryDirectory, _ layout: ProbeStore.Layout, _ lateDelay: Duration, _ loop: EventLoop,
+    _ folder: TemporaryDirectory, _ layout: ProbeStore.Layout, _ lateDelay: Duration, _ loop: Reactor,
     _ log: LogCapture
   ) -> ProbeStore {
     var logger = log.logger

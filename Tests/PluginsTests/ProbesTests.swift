@@ -20,7 +20,7 @@ import XMLRPC
     """,
   ]
   private static var settings: Settings {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "Probes"]
     settings.probesLayout = "file"
     return settings
@@ -35,9 +35,9 @@ import XMLRPC
   }
 
   /// `name interpreter text` of each probe.
-  private func probes(_ bench: CoreBench, _ client: ClientName) async throws -> [String] {
-    let metadata = try await bench.core.buildMetadata(client)
-    return try await bench.plugin(ProbesPlugin.self).getProbes(metadata).map {
+  private func probes(_ fixture: RepositoryFixture, _ client: ClientName) async throws -> [String] {
+    let metadata = try await fixture.core.buildMetadata(client)
+    return try await fixture.plugin(ProbesPlugin.self).getProbes(metadata).map {
       "\($0["name"] ?? "-") \($0["interpreter"] ?? "-") \($0.text ?? "-")"
     }
   }
@@ -62,17 +62,18 @@ import XMLRPC
       "Probes/a.H_two": "two",
       "Probes/a.G90_absent": "no", "Probes/b": "#!/bin/sh\ngrüße",
     ]
-    try await CoreBench.run(files: files(programs), settings: Self.settings) { (bench: CoreBench) async throws in
-      #expect(try await probes(bench, "one") == ["a /bin/sh more", "b /bin/sh #!/bin/sh\ngrüße"])
+    try await RepositoryFixture.run(files: files(programs), settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in
+      #expect(try await probes(fixture, "one") == ["a /bin/sh more", "b /bin/sh #!/bin/sh\ngrüße"])
       // A client that declared no version gets nothing but ASCII.
-      #expect(try await probes(bench, "two") == ["a /bin/sh two"])
-      for name in ["a.G10_web", "a.G20_web", "b"] { unlink(bench.repository.file("Probes/\(name)")) }
-      bench.edit("Probes/c", "#!/usr/bin/perl -w\n1")
+      #expect(try await probes(fixture, "two") == ["a /bin/sh two"])
+      for name in ["a.G10_web", "a.G20_web", "b"] { unlink(fixture.repository.file("Probes/\(name)")) }
+      fixture.edit("Probes/c", "#!/usr/bin/perl -w\n1")
       #expect(
-        try await probes(bench, "one")
+        try await probes(fixture, "one")
           == ["a /bin/bash -e  #! /bin/bash -e \nall", "c /usr/bin/perl -w #!/usr/bin/perl -w\n1"])
-      bench.edit("Probes/c", "bell \u{7}")
-      #expect(try await probes(bench, "one").last == "c /usr/bin/perl -w #!/usr/bin/perl -w\n1")
+      fixture.edit("Probes/c", "bell \u{7}")
+      #expect(try await probes(fixture, "one").last == "c /usr/bin/perl -w #!/usr/bin/perl -w\n1")
     }
   }
 
@@ -86,11 +87,12 @@ import XMLRPC
   func groupLinesAreTakenOut(_ text: String, _ groups: [String], _ rest: String) async throws {
     var settings = Self.settings
     settings.probesAllowedGroups = ["o.e|two", "a(:b)?", "tab"]
-    try await CoreBench.run(files: files([:]), settings: settings) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(ProbesPlugin.self)
-      let metadata = try await bench.core.buildMetadata("one")
+    try await RepositoryFixture.run(files: files([:]), settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(ProbesPlugin.self)
+      let metadata = try await fixture.core.buildMetadata("one")
       try await plugin.receiveData(metadata, [output("p", text)])
-      let now = try await bench.core.buildMetadata("one")
+      let now = try await fixture.core.buildMetadata("one")
       #expect(now.groups == NameSet(groups + ["base", "web"]))
       let data = now[connector: "Probes"] as? ProbeDataSet
       #expect(data?["p"]?.text == rest)
@@ -108,27 +110,29 @@ import XMLRPC
 
   @Test func secondColonEndsAGroupWithTheOlderServer() async throws {
     var settings = Self.settings
-    settings.compatibility = .bcfg213
-    try await CoreBench.run(files: files([:]), settings: settings) { (bench: CoreBench) async throws in
-      let metadata = try await bench.core.buildMetadata("one")
-      try await bench.plugin(ProbesPlugin.self).receiveData(
+    settings.compatibility = .v1_3
+    try await RepositoryFixture.run(files: files([:]), settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      let metadata = try await fixture.core.buildMetadata("one")
+      try await fixture.plugin(ProbesPlugin.self).receiveData(
         metadata, [output("p", "group: a b :c\ngroup:\u{A0}d\u{2003}\n")])
-      #expect(try await bench.core.buildMetadata("one").groups.isSuperset(of: ["a b", "d"]))
+      #expect(try await fixture.core.buildMetadata("one").groups.isSuperset(of: ["a b", "d"]))
     }
   }
 
   @Test func reportsAreInProbedXMLBeforeTheyAreAnswered() async throws {
-    try await CoreBench.run(files: files([:]), settings: Self.settings) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(ProbesPlugin.self)
-      #expect(try bench.text("Probes/probed.xml") == "<Probed/>\n")
-      let one = try await bench.core.buildMetadata("one")
-      let two = try await bench.core.buildMetadata("two")
+    try await RepositoryFixture.run(files: files([:]), settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(ProbesPlugin.self)
+      #expect(try fixture.text("Probes/probed.xml") == "<Probed/>\n")
+      let one = try await fixture.core.buildMetadata("one")
+      let two = try await fixture.core.buildMetadata("two")
       let data = [output("b", "group:g\n<a href=\"x\">\t&\r\né"), output("a", nil), output(nil, "nameless")]
       let first = Task { try await plugin.receiveData(two, data) }
       let second = Task { try await plugin.receiveData(one, [output("x", "1")]) }
       try await first.value
       try await second.value
-      let text = try bench.text("Probes/probed.xml").replacing(#/timestamp="\d+"/#, with: "timestamp=\"T\"")
+      let text = try fixture.text("Probes/probed.xml").replacing(#/timestamp="\d+"/#, with: "timestamp=\"T\"")
       #expect(
         text == """
           <Probed>
@@ -144,8 +148,8 @@ import XMLRPC
 
           """)
       try await plugin.receiveData(two, [])
-      #expect(try bench.text("Probes/probed.xml").contains("<Client name=\"two\" timestamp=\"") == true)
-      #expect(try bench.text("Probes/probed.xml").contains("<Group") == false)
+      #expect(try fixture.text("Probes/probed.xml").contains("<Client name=\"two\" timestamp=\"") == true)
+      #expect(try fixture.text("Probes/probed.xml").contains("<Group") == false)
     }
   }
 
@@ -153,30 +157,31 @@ import XMLRPC
     let given = """
       <Probed><Client name="one" timestamp="1"><Probe name="a" value="kept&#10;x"/><Group name="old"/></Client></Probed>
       """
-    try await CoreBench.run(files: files(["Probes/probed.xml": given]), settings: Self.settings) {
-      (bench: CoreBench) async throws in
-      let metadata = try await bench.core.buildMetadata("one")
+    try await RepositoryFixture.run(files: files(["Probes/probed.xml": given]), settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in
+      let metadata = try await fixture.core.buildMetadata("one")
       #expect(metadata.groups.contains("old"))
       let data = metadata[connector: "Probes"] as? ProbeDataSet
       #expect(data?.timestamp == "1" && data?["a"]?.text == "kept\nx" && data?["b"] == nil)
-      bench.edit("Probes/probed.xml", "<Probed><Client")
-      #expect(try await bench.core.buildMetadata("one").groups.contains("old"))
-      bench.edit("Probes/probed.xml", "<Probed><Client name=\"one\"><Group name=\"new\"/></Client></Probed>")
-      #expect(try await bench.core.buildMetadata("one").groups == ["base", "web", "new"])
+      fixture.edit("Probes/probed.xml", "<Probed><Client")
+      #expect(try await fixture.core.buildMetadata("one").groups.contains("old"))
+      fixture.edit("Probes/probed.xml", "<Probed><Client name=\"one\"><Group name=\"new\"/></Client></Probed>")
+      #expect(try await fixture.core.buildMetadata("one").groups == ["base", "web", "new"])
       // Not told by the monitor yet: read before it is written.
-      bench.repository.write("<Probed><Client name=\"gone\"/></Probed>", to: "Probes/probed.xml")
-      try await bench.plugin(ProbesPlugin.self).receiveData(metadata, [output("a", "1")])
-      #expect(try bench.text("Probes/probed.xml").contains("  <Client name=\"gone\" timestamp=\"0\"/>\n"))
+      fixture.repository.write("<Probed><Client name=\"gone\"/></Probed>", to: "Probes/probed.xml")
+      try await fixture.plugin(ProbesPlugin.self).receiveData(metadata, [output("a", "1")])
+      #expect(try fixture.text("Probes/probed.xml").contains("  <Client name=\"gone\" timestamp=\"0\"/>\n"))
     }
   }
 
   @Test func sameReportWaitsForTheEnd() async throws {
-    try await CoreBench.run(files: files([:]), settings: Self.settings) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(ProbesPlugin.self)
-      let metadata = try await bench.core.buildMetadata("one")
+    try await RepositoryFixture.run(files: files([:]), settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(ProbesPlugin.self)
+      let metadata = try await fixture.core.buildMetadata("one")
       try await plugin.receiveData(metadata, [output("a", "1")])
-      let text = try bench.text("Probes/probed.xml")
-      let path = bench.repository.file("Probes/probed.xml")
+      let text = try fixture.text("Probes/probed.xml")
+      let path = fixture.repository.file("Probes/probed.xml")
       var before = stat()
       var after = stat()
       #expect(stat(path, &before) == 0)
@@ -184,24 +189,25 @@ import XMLRPC
       #expect(stat(path, &after) == 0 && after.st_ino == before.st_ino)
       plugin.shutdown()
       #expect(stat(path, &after) == 0 && after.st_ino != before.st_ino)
-      #expect(try bench.text("Probes/probed.xml").utf8.count == text.utf8.count)
+      #expect(try fixture.text("Probes/probed.xml").utf8.count == text.utf8.count)
     }
   }
 
   @Test func aReportThatCannotBeWrittenIsRefused() async throws {
-    try await CoreBench.run(files: files([:]), settings: Self.settings) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(ProbesPlugin.self)
-      let metadata = try await bench.core.buildMetadata("one")
+    try await RepositoryFixture.run(files: files([:]), settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(ProbesPlugin.self)
+      let metadata = try await fixture.core.buildMetadata("one")
       let disk = HeldSynchronizer(isHolding: false)
-      bench.core.loop.fileWriter.synchronizer = disk
+      fixture.core.loop.fileWriter.synchronizer = disk
       disk.failure = ENOSPC
       await #expect(throws: FileWriteError.self) { try await plugin.receiveData(metadata, [output("a", "group:x")]) }
-      #expect(try bench.text("Probes/probed.xml") == "<Probed/>\n")
-      #expect(try await bench.core.buildMetadata("one").groups == ["base", "web"])
+      #expect(try fixture.text("Probes/probed.xml") == "<Probed/>\n")
+      #expect(try await fixture.core.buildMetadata("one").groups == ["base", "web"])
       // Said again, it is written.
       disk.failure = 0
       try await plugin.receiveData(metadata, [output("a", "1")])
-      #expect(try bench.text("Probes/probed.xml").contains("value=\"1\""))
+      #expect(try fixture.text("Probes/probed.xml").contains("value=\"1\""))
     }
   }
 
@@ -209,18 +215,18 @@ import XMLRPC
     // A million lines: one array for what is left, and nothing where no line names a group.
     let text = String(repeating: "\n", count: 1 << 20)
     var groups: [String] = []
-    var output = ProbeOutput(text, compatibility: .bcfg214) { groups.append($0) }
+    var output = ProbeOutput(text, compatibility: .v1_4) { groups.append($0) }
     #expect(output.data == text && output.lineCount == (1 << 20) + 1 && groups.isEmpty && output.groupCount == 0)
-    output = ProbeOutput(text + "group:a\n" + text, compatibility: .bcfg214) { groups.append($0) }
+    output = ProbeOutput(text + "group:a\n" + text, compatibility: .v1_4) { groups.append($0) }
     #expect(output.data == text + text && output.groupCount == 1 && groups == ["a"])
-    #expect(ProbeOutput("", compatibility: .bcfg214) { _ in }.lineCount == 1)
+    #expect(ProbeOutput("", compatibility: .v1_4) { _ in }.lineCount == 1)
   }
 
   /// What a report goes over; nil where it is taken.
-  private func exceeded(_ bench: CoreBench, _ data: [Element]) async throws -> LimitExceeded? {
-    let metadata = try await bench.core.buildMetadata("one")
+  private func exceeded(_ fixture: RepositoryFixture, _ data: [Element]) async throws -> LimitExceeded? {
+    let metadata = try await fixture.core.buildMetadata("one")
     do {
-      try await bench.plugin(ProbesPlugin.self).receiveData(metadata, data)
+      try await fixture.plugin(ProbesPlugin.self).receiveData(metadata, data)
       return nil
     } catch let error as LimitExceeded {
       return error
@@ -239,27 +245,28 @@ import XMLRPC
     var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
     settings.plugins = Self.settings.plugins
     settings.password = Self.settings.password
-    try await CoreBench.run(files: files([:]), settings: settings) { (bench: CoreBench) async throws in
+    try await RepositoryFixture.run(files: files([:]), settings: settings) {
+      (fixture: RepositoryFixture) async throws in
       func text(_ byte: String, _ count: Int) -> String { String(repeating: byte, count: count) }
-      #expect(try await exceeded(bench, [output("a", text("x", 1900))]) == nil)
-      let kept = try bench.text("Probes/probed.xml")
+      #expect(try await exceeded(fixture, [output("a", text("x", 1900))]) == nil)
+      let kept = try fixture.text("Probes/probed.xml")
       #expect(
-        try await exceeded(bench, [output("a", text("x", 1200)), output("b", text("x", 1200))])
+        try await exceeded(fixture, [output("a", text("x", 1200)), output("b", text("x", 1200))])
           == LimitExceeded("[probes] client_bytes", 2048))
       // As it is written: a line feed takes five bytes.
       #expect(
-        try await exceeded(bench, [output("a", text(text("\n", 10) + "xxxx", 50))])
+        try await exceeded(fixture, [output("a", text(text("\n", 10) + "xxxx", 50))])
           == LimitExceeded("[probes] client_lines", 100))
       #expect(
-        try await exceeded(bench, [output("a", text("\"", 500))]) == LimitExceeded("[probes] client_bytes", 2048))
+        try await exceeded(fixture, [output("a", text("\"", 500))]) == LimitExceeded("[probes] client_bytes", 2048))
       #expect(
-        try await exceeded(bench, (0..<4).map { output("a\($0)", "") }) == LimitExceeded("[probes] client_probes", 3))
+        try await exceeded(fixture, (0..<4).map { output("a\($0)", "") }) == LimitExceeded("[probes] client_probes", 3))
       #expect(
-        try await exceeded(bench, [output(text("n", 1025), "")]) == LimitExceeded("argumentBytes", 1024))
+        try await exceeded(fixture, [output(text("n", 1025), "")]) == LimitExceeded("argumentBytes", 1024))
       // Nothing of what was refused is kept.
-      #expect(try bench.text("Probes/probed.xml") == kept)
-      #expect(try await exceeded(bench, [output("a", "group:x\ngroup:y\ngroup:z\n")]) == nil)
-      #expect(try await bench.core.buildMetadata("one").groups == ["base", "web", "x", "y"])
+      #expect(try fixture.text("Probes/probed.xml") == kept)
+      #expect(try await exceeded(fixture, [output("a", "group:x\ngroup:y\ngroup:z\n")]) == nil)
+      #expect(try await fixture.core.buildMetadata("one").groups == ["base", "web", "x", "y"])
     }
   }
 }

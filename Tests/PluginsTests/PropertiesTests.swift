@@ -19,22 +19,23 @@ import XMLRPC
     "Properties/a.xsd": "<schema/>",
   ]
   private static var settings: Settings {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "Properties"]
     return settings
   }
 
-  private func tags(_ bench: CoreBench, _ name: String) async throws -> [String] {
-    let metadata = try await bench.core.buildMetadata("one")
+  private func tags(_ fixture: RepositoryFixture, _ name: String) async throws -> [String] {
+    let metadata = try await fixture.core.buildMetadata("one")
     guard case .xml(let xml)? = (metadata[connector: "Properties"] as? PropertiesData)?[name] else { return [] }
     return xml.element(for: metadata).children.map(\.tag)
   }
 
   @Test func filesAreDataOfTheClient() async throws {
-    try await CoreBench.run(files: Self.files, settings: Self.settings) { (bench: CoreBench) async throws in
-      #expect(try await tags(bench, "a.xml") == ["x", "Group", "Group"])
-      #expect(try await tags(bench, "b.xml") == ["y"])
-      let data = try await bench.core.buildMetadata("one")[connector: "Properties"] as? PropertiesData
+    try await RepositoryFixture.run(files: Self.files, settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in
+      #expect(try await tags(fixture, "a.xml") == ["x", "Group", "Group"])
+      #expect(try await tags(fixture, "b.xml") == ["y"])
+      let data = try await fixture.core.buildMetadata("one")[connector: "Properties"] as? PropertiesData
       #expect(data?.files.keys.sorted() == ["a.xml", "b.xml", "c.json", "d.yaml"])
       guard case .json(let json)? = data?["c.json"], case .yaml(let yaml)? = data?["d.yaml"] else {
         Issue.record("no JSON or YAML")
@@ -48,20 +49,22 @@ import XMLRPC
   @Test func automatchIsTheDefaultWhereItIsSet() async throws {
     var settings = Self.settings
     settings.propertiesAutomatch = true
-    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
-      #expect(try await tags(bench, "a.xml") == ["x", "y"])
+    try await RepositoryFixture.run(files: Self.files, settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      #expect(try await tags(fixture, "a.xml") == ["x", "y"])
     }
   }
 
   @Test func brokenFilesKeepTheLastGoodVersion() async throws {
-    try await CoreBench.run(files: Self.files, settings: Self.settings) { (bench: CoreBench) async throws in
-      bench.edit("Properties/b.xml", "<P")
-      bench.edit("Properties/c.json", "{\"a\": ")
-      bench.edit("Properties/d.yaml", "a: [1\n")
-      #expect(try await tags(bench, "b.xml") == ["y"])
-      bench.edit("Properties/b.xml", "<P><n/></P>")
-      #expect(try await tags(bench, "b.xml") == ["n"])
-      let data = try await bench.core.buildMetadata("one")[connector: "Properties"] as? PropertiesData
+    try await RepositoryFixture.run(files: Self.files, settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in
+      fixture.edit("Properties/b.xml", "<P")
+      fixture.edit("Properties/c.json", "{\"a\": ")
+      fixture.edit("Properties/d.yaml", "a: [1\n")
+      #expect(try await tags(fixture, "b.xml") == ["y"])
+      fixture.edit("Properties/b.xml", "<P><n/></P>")
+      #expect(try await tags(fixture, "b.xml") == ["n"])
+      let data = try await fixture.core.buildMetadata("one")[connector: "Properties"] as? PropertiesData
       guard case .json? = data?["c.json"], case .yaml(let yaml)? = data?["d.yaml"] else {
         Issue.record("no JSON or YAML")
         return
@@ -71,21 +74,23 @@ import XMLRPC
   }
 
   @Test func writesGoToTheFileWhereTheyAreEnabled() async throws {
-    try await CoreBench.run(files: Self.files, settings: Self.settings) { (bench: CoreBench) async throws in
+    try await RepositoryFixture.run(files: Self.files, settings: Self.settings) {
+      (fixture: RepositoryFixture) async throws in
       let root = Element("P", ["a": "1"])
       root.append("new")
-      try await bench.plugin(PropertiesPlugin.self).write(root, to: "a.xml")
-      bench.monitor.processPending()
-      #expect(try await tags(bench, "a.xml") == ["new"])
+      try await fixture.plugin(PropertiesPlugin.self).write(root, to: "a.xml")
+      fixture.monitor.processPending()
+      #expect(try await tags(fixture, "a.xml") == ["new"])
       await #expect(throws: PluginExecutionError.self) {
-        try await bench.plugin(PropertiesPlugin.self).write(root, to: "../Metadata/clients.xml")
+        try await fixture.plugin(PropertiesPlugin.self).write(root, to: "../Metadata/clients.xml")
       }
     }
     var settings = Self.settings
     settings.propertiesWritesEnabled = false
-    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
+    try await RepositoryFixture.run(files: Self.files, settings: settings) {
+      (fixture: RepositoryFixture) async throws in
       await #expect(throws: PluginExecutionError.self) {
-        try await bench.plugin(PropertiesPlugin.self).write(Element("P"), to: "a.xml")
+        try await fixture.plugin(PropertiesPlugin.self).write(Element("P"), to: "a.xml")
       }
     }
   }
@@ -98,8 +103,8 @@ import XMLRPC
       as: UTF8.self)
     var files = Self.files
     files["Properties/e.xml"] = "<P><pw encrypted=\"one\">\(crypted)</pw></P>"
-    try await CoreBench.run(files: files, settings: settings) { (bench: CoreBench) async throws in
-      let metadata = try await bench.core.buildMetadata("one")
+    try await RepositoryFixture.run(files: files, settings: settings) { (fixture: RepositoryFixture) async throws in
+      let metadata = try await fixture.core.buildMetadata("one")
       let data = metadata[connector: "Properties"] as? PropertiesData
       guard case .xml(let property)? = data?["e.xml"] else {
         Issue.record("no e.xml")

@@ -8,16 +8,17 @@ import Testing
 @Test func classifiersGiveGroupsAndParameters() async throws {
   let files = PluginRepository.files(
     bundle: ["a", "b", "two"].map { "<Group name=\"\($0)\"><BoundAction name=\"\($0)\"/></Group>" }.joined())
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("PuppetENC")) { bench async throws in
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("PuppetENC")) {
+    fixture async throws in
     @MainActor func write(_ body: String) {
-      bench.repository.write("#!/bin/sh\n\(body)\n", to: "PuppetENC/enc", mode: 0o755)
+      fixture.repository.write("#!/bin/sh\n\(body)\n", to: "PuppetENC/enc", mode: 0o755)
     }
-    #expect(try await bench.entries() == [])
+    #expect(try await fixture.entries() == [])
     write("echo 'classes: [a]'; if [ $1 = two.example.com ]; then echo '# \\n'; echo 'groups: [two]'; fi")
-    #expect(try await bench.entries() == ["Action:a"])
+    #expect(try await fixture.entries() == ["Action:a"])
     write("echo 'classes: {a: {x: 1}, b: }'; echo 'parameters: {y: 2}'; echo 'environment: e'")
-    #expect(try await bench.entries() == ["Action:a", "Action:b"])
-    let data = try await bench.metadata()[connector: "PuppetENC"] as? PuppetENCData
+    #expect(try await fixture.entries() == ["Action:a", "Action:b"])
+    let data = try await fixture.metadata()[connector: "PuppetENC"] as? PuppetENCData
     #expect(data?.parameters.map(\.name) == ["x", "y"])
     for (body, message) in [
       ("echo broken >&2; exit 2", "PuppetENC: Error running ENC enc for one.example.com: broken\n (rv: 2)"),
@@ -33,8 +34,8 @@ import Testing
       ("true", "'NoneType' object has no attribute 'get'"),
     ] {
       write(body)
-      for plugin in bench.core.interfaces.caching { plugin.expireCache(key: nil) }
-      let error = await #expect(throws: PluginExecutionError.self) { try await bench.metadata() }
+      for plugin in fixture.core.interfaces.caching { plugin.expireCache(key: nil) }
+      let error = await #expect(throws: PluginExecutionError.self) { try await fixture.metadata() }
       #expect(error?.description == message)
     }
   }

@@ -17,7 +17,7 @@ private final class Repository {
 
   init(
     _ files: [String: String], plugins: [Plugin.Type] = [BundlerPlugin.self, DefaultsPlugin.self, RulesPlugin.self],
-    on loop: EventLoop, settings change: (inout Settings) -> Void = { _ in }
+    on loop: Reactor, settings change: (inout Settings) -> Void = { _ in }
   ) {
     for (path, text) in files { folder.write(text, to: path) }
     var settings = Settings()
@@ -60,7 +60,7 @@ private final class Repository {
 }
 
 @Test func rulesMergeIntoEntries() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = Repository(
       [
         "Rules/r.xml": """
@@ -93,7 +93,7 @@ private final class Repository {
 }
 
 @Test func theHighestPriorityThatAppliesWins() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = Repository(
       [
         "Rules/low.xml": """
@@ -133,7 +133,7 @@ private final class Repository {
     """,
     "Rules/exact.xml": "<Rules priority=\"50\"><Package name=\"python-exact\" from=\"exact\"/></Rules>",
   ]
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let off = Repository(files, on: loop)
     #expect(try await off.bound("<Package name=\"python-lxml\"/>").hasPrefix("failed"))
     let on = Repository(files, on: loop) {
@@ -151,7 +151,7 @@ private final class Repository {
 }
 
 @Test func defaultsFillWhatBoundEntriesLack() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = Repository(
       [
         "Defaults/general.xml": """
@@ -177,7 +177,7 @@ private final class Repository {
 }
 
 @Test func bundlesAreNamedAsTheirFiles() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = Repository(
       [
         "Bundler/plain.xml": "<Bundle name=\"claimed\" revision=\"7\"><P/></Bundle>",
@@ -205,7 +205,7 @@ private final class Repository {
 }
 
 @Test func requiredBundlesComeWithTheOnesThatNeedThem() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = Repository(
       [
         "Bundler/app.xml": """
@@ -225,7 +225,7 @@ private final class Repository {
 }
 
 @Test func includedBundlesAreFlattenedAndGlobsExpanded() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = Repository(
       [
         "Bundler/b.xml": """
@@ -251,7 +251,7 @@ private final class Repository {
 }
 
 @Test func withCompatibility13BundlesAreThoseOf13() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = Repository(
       [
         "Bundler/b.xml": """
@@ -259,7 +259,7 @@ private final class Repository {
         <Path glob="/*"/></Bundle>
         """
       ], on: loop
-    ) { $0.compatibility = .bcfg213 }
+    ) { $0.compatibility = .v1_3 }
     #expect(
       try await repository.structures(["b"], groups: ["g"]) == [
         "<Bundle name=\"b\"><P/><Q/><RequiredBundle name=\"r\"/><Path glob=\"/*\"/></Bundle>"
@@ -268,7 +268,7 @@ private final class Repository {
 }
 
 @Test func withCompatibility13RulesAreThoseOf13() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let rules = """
       <Rules priority="1"><S name="twice" a="1" first="1"/><S name="twice" a="2"/>
       <Group name="g"><Group name="h"><S name="in" a="deep"/></Group><S name="in" a="g"/></Group><S name="in" a="beside"/>
@@ -288,21 +288,21 @@ private final class Repository {
       (#"<S name="inner"/>"#, [], "failed: No matching generator", #"<S name="inner"/>"#),
       (#"<S name="only-g"/>"#, [], "failed: No matching source for entry", "failed: No matching generator"),
     ]
-    for compatibility in [Compatibility.bcfg213, .bcfg214] {
+    for compatibility in [Compatibility.v1_3, .v1_4] {
       let repository = Repository(["Rules/r.xml": rules], on: loop) { $0.compatibility = compatibility }
       for (entry, groups, with13, with14) in table {
         let bound = try await repository.bound(entry, groups)
-        let expected = compatibility == .bcfg213 ? with13 : with14
+        let expected = compatibility == .v1_3 ? with13 : with14
         #expect(expected.hasPrefix("failed") ? bound.hasPrefix(expected) : bound == expected, "\(entry): \(bound)")
       }
       let names = repository.core.interfaces.generators.flatMap { $0.entryNames(tag: "S") }
-      #expect(names.contains("only-g") == (compatibility == .bcfg213) && !names.contains("inner"))
+      #expect(names.contains("only-g") == (compatibility == .v1_3) && !names.contains("inner"))
     }
   }
 }
 
 @Test func aTemplateWithoutARendererFailsAlone() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let repository = Repository(
       [
         "Bundler/t.xml": "<Bundle xmlns:py=\"http://genshi.edgewall.org/\"><P py:if=\"x\"/></Bundle>",
@@ -327,8 +327,8 @@ private final class FixedRenderer: XMLTemplateRenderer {
 @Test func anEntryWithAltsrcAndNoNameFails() async throws {
   let files = PluginRepository.files(
     bundle: "<Path altsrc=\"/source\"/>", ["Cfg/source/source": "text"])
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("Cfg")) { bench async throws in
-    let entry = try #require(try await bench.entry("/source"))
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg")) { fixture async throws in
+    let entry = try #require(try await fixture.entry("/source"))
     #expect(entry["failure"] != nil && entry.text == nil)
   }
 }
@@ -344,10 +344,10 @@ private final class FixedRenderer: XMLTemplateRenderer {
     let files = PluginRepository.files(
       bundle: "<Path name=\"/real\" altsrc=\"/source\"/>",
       ["Cfg/source/source": "text", "Cfg/source/info.xml": "<FileInfo>\(info)</FileInfo>"])
-    for (compatibility, owner) in [(Compatibility.bcfg213, with13), (.bcfg214, with14)] {
+    for (compatibility, owner) in [(Compatibility.v1_3, with13), (.v1_4, with14)] {
       let settings = PluginRepository.settings("Cfg", compatibility: compatibility)
-      try await CoreBench.run(files: files, settings: settings) { bench async throws in
-        #expect(try await bench.entry("/real")?["owner"] == owner, "\(info)")
+      try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
+        #expect(try await fixture.entry("/real")?["owner"] == owner, "\(info)")
       }
     }
   }

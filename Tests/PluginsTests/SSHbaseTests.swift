@@ -26,8 +26,8 @@ private func paths(_ names: String...) -> String {
       "SSHbase/a.static": "a static", "SSHbase/unknown": "",
     ])
   let names = ["192.0.2.1": "one.example.com", "192.0.2.2": "dos", "2001:db8::2": "two.example.com"]
-  try await CoreBench.run(files: files, names: names, settings: PluginRepository.settings("SSHbase")) {
-    bench async throws in
+  try await RepositoryFixture.run(files: files, names: names, settings: PluginRepository.settings("SSHbase")) {
+    fixture async throws in
     let hosts = "/etc/ssh/ssh_known_hosts"
     let one = "192.0.2.1,one,one.example.com,uno"
     // Addresses of clients.xml are not names there, so that 127.0.0.1 is not in the list but as address.
@@ -39,47 +39,48 @@ private func paths(_ names: String...) -> String {
       127.0.0.2,2001:db8::2,two,two.example.com ssh-rsa TWO
 
       """
-    let entry = try #require(try await bench.entry(hosts))
+    let entry = try #require(try await fixture.entry(hosts))
     let local = "localhost,localhost.localdomain,127.0.0.1"
     #expect(entry.text == shared + "\(local) ssh-dsa WEB\n\(local) ssh-rsa ONE\n")
     #expect(entry["mode"] == "0644" && entry["type"] == "file" && entry["secontext"] == nil)
-    #expect(try await bench.entry(hosts, of: "two.example.com")?.text == shared + "\(local) ssh-rsa TWO")
-    #expect(try await bench.entry("/etc/ssh/ssh_host_rsa_key")?.text == "private one\n")
-    #expect(try await bench.entry("/etc/ssh/ssh_host_rsa_key")?["mode"] == "0600")
-    let old = try #require(try await bench.entry("/etc/ssh/ssh_host_key"))
+    #expect(try await fixture.entry(hosts, of: "two.example.com")?.text == shared + "\(local) ssh-rsa TWO")
+    #expect(try await fixture.entry("/etc/ssh/ssh_host_rsa_key")?.text == "private one\n")
+    #expect(try await fixture.entry("/etc/ssh/ssh_host_rsa_key")?["mode"] == "0600")
+    let old = try #require(try await fixture.entry("/etc/ssh/ssh_host_key"))
     #expect(old.text == "YmluYXJ5AQ==" && old["encoding"] == "base64")
 
-    bench.edit("SSHbase/ssh_host_rsa_key.pub.H_one.example.com", "ssh-rsa EDITED\n")
-    bench.edit("SSHbase/info.xml", "<FileInfo><Info owner=\"sshd\" mode=\"0444\"/></FileInfo>")
-    let edited = try #require(try await bench.entry(hosts))
+    fixture.edit("SSHbase/ssh_host_rsa_key.pub.H_one.example.com", "ssh-rsa EDITED\n")
+    fixture.edit("SSHbase/info.xml", "<FileInfo><Info owner=\"sshd\" mode=\"0444\"/></FileInfo>")
+    let edited = try #require(try await fixture.entry(hosts))
     #expect(edited.text?.contains("\(one) ssh-rsa EDITED\n") ?? false)
     #expect(edited["owner"] == "sshd" && edited["mode"] == "0444" && edited["group"] == "root")
-    bench.edit("SSHbase/ssh_known_hosts.H_one.example.com", "given\n")
-    #expect(try await bench.entry(hosts)?.text == "given\n")
-    let data = try await bench.metadata()[connector: "SSHbase"] as? SSHbaseData
+    fixture.edit("SSHbase/ssh_known_hosts.H_one.example.com", "given\n")
+    #expect(try await fixture.entry(hosts)?.text == "given\n")
+    let data = try await fixture.metadata()[connector: "SSHbase"] as? SSHbaseData
     #expect(data?.publicKeys["ssh_host_rsa_key.pub"] == Array("ssh-rsa EDITED\n".utf8))
   }
 }
 
 @Test func keysAreMadeOnce() async throws {
   let files = PluginRepository.files(bundle: paths("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"))
-  try await CoreBench.run(files: files, settings: PluginRepository.settings("SSHbase")) { bench async throws in
+  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("SSHbase")) {
+    fixture async throws in
     let open = "SSHbase/ssh_host_ed25519_key.pub.H_one.example.com"
     let secret = "SSHbase/ssh_host_ed25519_key.H_one.example.com"
-    let entry = try #require(try await bench.entry("/etc/ssh/ssh_host_ed25519_key"))
-    #expect(entry.text == (try bench.text(secret)))
+    let entry = try #require(try await fixture.entry("/etc/ssh/ssh_host_ed25519_key"))
+    #expect(entry.text == (try fixture.text(secret)))
     #expect(entry.text?.hasPrefix("-----BEGIN OPENSSH PRIVATE KEY-----") ?? false)
-    let line = try bench.text(open)
+    let line = try fixture.text(open)
     #expect(line.hasPrefix("ssh-ed25519 ") && line.hasSuffix(" root@one.example.com\n"))
-    #expect(try await bench.entry("/etc/ssh/ssh_host_ed25519_key")?.text == entry.text)
+    #expect(try await fixture.entry("/etc/ssh/ssh_host_ed25519_key")?.text == entry.text)
     // A public key that is lost comes back from the private one, which stays.
-    bench.repository.write("", to: open)
-    #expect(unlink(bench.repository.file(open)) == 0)
-    #expect(try await bench.entry("/etc/ssh/ssh_host_ed25519_key.pub")?.text == line)
-    #expect(try bench.text(secret) == entry.text)
-    let choices = try bench.plugin(SSHbasePlugin.self).acceptChoices(
-      Element("Path", ["name": "/etc/ssh/ssh_host_rsa_key"]), try await bench.metadata())
-    #expect(choices == [bench.repository.file("SSHbase/ssh_host_rsa_key.H_one.example.com")])
+    fixture.repository.write("", to: open)
+    #expect(unlink(fixture.repository.file(open)) == 0)
+    #expect(try await fixture.entry("/etc/ssh/ssh_host_ed25519_key.pub")?.text == line)
+    #expect(try fixture.text(secret) == entry.text)
+    let choices = try fixture.plugin(SSHbasePlugin.self).acceptChoices(
+      Element("Path", ["name": "/etc/ssh/ssh_host_rsa_key"]), try await fixture.metadata())
+    #expect(choices == [fixture.repository.file("SSHbase/ssh_host_rsa_key.H_one.example.com")])
   }
 }
 
@@ -98,14 +99,15 @@ private func paths(_ names: String...) -> String {
   var settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
   settings.password = "foobat"
   let files = PluginRepository.files(bundle: paths("ssh_host_ed25519_key"))
-  try await CoreBench.run(files: files, settings: settings) { bench async throws in
-    let entry = try #require(try await bench.entry("/etc/ssh/ssh_host_ed25519_key"))
+  try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
+    let entry = try #require(try await fixture.entry("/etc/ssh/ssh_host_ed25519_key"))
     #expect(entry.text?.hasPrefix("-----BEGIN OPENSSH PRIVATE KEY-----") ?? false)
-    let stored = try bench.text("SSHbase/ssh_host_ed25519_key.H_one.example.com.crypt")
+    let stored = try fixture.text("SSHbase/ssh_host_ed25519_key.H_one.example.com.crypt")
     #expect(Encryption.isEncrypted(Array(stored.utf8)))
-    #expect(!fileExists(bench.repository.file("SSHbase/ssh_host_ed25519_key.H_one.example.com")))
+    #expect(!fileExists(fixture.repository.file("SSHbase/ssh_host_ed25519_key.H_one.example.com")))
     // What cannot be decrypted must not be replaced by a new key.
-    bench.edit("SSHbase/ssh_host_ed25519_key.H_one.example.com.crypt", "U2FsdGVkX18AAAAAAAAAAA==")
-    #expect(try await bench.entry("/etc/ssh/ssh_host_ed25519_key")?["failure"]?.contains("Failed to decrypt") ?? false)
+    fixture.edit("SSHbase/ssh_host_ed25519_key.H_one.example.com.crypt", "U2FsdGVkX18AAAAAAAAAAA==")
+    #expect(
+      try await fixture.entry("/etc/ssh/ssh_host_ed25519_key")?["failure"]?.contains("Failed to decrypt") ?? false)
   }
 }

@@ -11,7 +11,7 @@ import Testing
     PluginRepository.files(bundle: "<Path name='/k'/><Path name='/c'/>", own)
   }
 
-  private static func settings(_ text: String = "", _ compatibility: Compatibility = .bcfg214) throws -> Settings {
+  private static func settings(_ text: String = "", _ compatibility: Compatibility = .v1_4) throws -> Settings {
     var settings = try Settings(
       INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
     settings.plugins = ["Bundler", "Metadata", "SSLCA"]
@@ -22,15 +22,15 @@ import Testing
 
   @Test func aFolderNeedsKeyXMLOrCertXML() async throws {
     let files = Self.files(["SSLCA/k/k": "all\n", "SSLCA/k/k.G10_web": "web\n", "SSLCA/k/key.xml.bak": ""])
-    try await CoreBench.run(files: files, settings: try Self.settings()) { bench async throws in
-      #expect(try await bench.entry("/k")?.attributes.count == 1)
-      #expect(try await bench.entry("/c")?["failure"] == "no matching generator")
-      bench.edit("SSLCA/k/key.xml", "<KeyInfo><Key/></KeyInfo>")
-      #expect(try await bench.entry("/k")?.text == "web\n")
-      let entry = try #require(try await bench.entry("/k", of: "two.example.com"))
+    try await RepositoryFixture.run(files: files, settings: try Self.settings()) { fixture async throws in
+      #expect(try await fixture.entry("/k")?.attributes.count == 1)
+      #expect(try await fixture.entry("/c")?["failure"] == "no matching generator")
+      fixture.edit("SSLCA/k/key.xml", "<KeyInfo><Key/></KeyInfo>")
+      #expect(try await fixture.entry("/k")?.text == "web\n")
+      let entry = try #require(try await fixture.entry("/k", of: "two.example.com"))
       #expect(entry.text == "all\n" && entry["type"] == "file" && entry["owner"] == "root")
-      #expect(unlink(bench.repository.file("SSLCA/k/key.xml")) == 0)
-      #expect(try await bench.entry("/k")?.attributes.count == 1)
+      #expect(unlink(fixture.repository.file("SSLCA/k/key.xml")) == 0)
+      #expect(try await fixture.entry("/k")?.attributes.count == 1)
     }
   }
 
@@ -41,13 +41,14 @@ import Testing
         "<FileInfo><Info owner='first'/><Group name='web'><Info owner='inner' secontext='s'/></Group></FileInfo>",
     ])
     for (compatibility, owner, group, mode) in [
-      (Compatibility.bcfg213, "inner", "old", "0644"), (.bcfg214, "first", "root", "644"),
+      (Compatibility.v1_3, "inner", "old", "0644"), (.v1_4, "first", "root", "644"),
     ] {
-      try await CoreBench.run(files: files, settings: try Self.settings("", compatibility)) { bench async throws in
-        let entry = try #require(try await bench.entry("/k"))
+      try await RepositoryFixture.run(files: files, settings: try Self.settings("", compatibility)) {
+        fixture async throws in
+        let entry = try #require(try await fixture.entry("/k"))
         #expect(entry["owner"] == owner && entry["group"] == group && entry["mode"] == mode, "\(compatibility)")
-        #expect(unlink(bench.repository.file("SSLCA/k/info")) == 0)
-        #expect(try await bench.entry("/k")?["group"] == "root")
+        #expect(unlink(fixture.repository.file("SSLCA/k/info")) == 0)
+        #expect(try await fixture.entry("/k")?["group"] == "root")
       }
     }
   }
@@ -61,11 +62,12 @@ import Testing
         <CertInfo><Cert key='/k' ca='test' c='US' o='Example'/><subjectAltName>www.example.com</subjectAltName></CertInfo>
         """,
       ])
-      try await CoreBench.run(files: files, settings: try Self.settings(authority.settings)) { bench async throws in
+      try await RepositoryFixture.run(files: files, settings: try Self.settings(authority.settings)) {
+        fixture async throws in
         // Both clients, twice at once: each has one key and one certificate.
-        async let first = bench.configuration(of: "one.example.com")
-        async let second = bench.configuration(of: "one.example.com")
-        async let other = bench.configuration(of: "two.example.com")
+        async let first = fixture.configuration(of: "one.example.com")
+        async let second = fixture.configuration(of: "one.example.com")
+        async let other = fixture.configuration(of: "two.example.com")
         let (a, b, c) = try await (first, second, other)
         @MainActor func text(_ configuration: Element, _ name: String) -> String {
           configuration.children[0].children.first { $0.name == name }?.text ?? "none"
@@ -77,11 +79,11 @@ import Testing
         for field in ["C=US", "O=Example", "CN=one.example.com"] { #expect(subject.contains(field), "\(subject)") }
         #expect(try authority.serial() == "03\n")
         #expect(
-          bench.repository.names(in: "SSLCA/c") == ["c.H_one.example.com", "c.H_two.example.com", "cert.xml"])
-        #expect(try await bench.entry("/c")?.text == text(a, "/c"))
+          fixture.repository.names(in: "SSLCA/c") == ["c.H_one.example.com", "c.H_two.example.com", "cert.xml"])
+        #expect(try await fixture.entry("/c")?.text == text(a, "/c"))
         // Another key: the certificate does not fit any more.
-        #expect(unlink(bench.repository.file("SSLCA/k/k.H_one.example.com")) == 0)
-        let again = try await bench.configuration(of: "one.example.com")
+        #expect(unlink(fixture.repository.file("SSLCA/k/k.H_one.example.com")) == 0)
+        let again = try await fixture.configuration(of: "one.example.com")
         #expect(text(again, "/c") != text(a, "/c") && text(again, "/c").contains("BEGIN CERTIFICATE"))
         #expect(try authority.serial() == "04\n")
       }
@@ -108,8 +110,8 @@ import Testing
     for (own, name, failure) in table {
       let files = Self.files(Dictionary(uniqueKeysWithValues: own.map { ("SSLCA/" + $0.key, $0.value) }))
       let settings = try Self.settings("[sslca_bare]\nroot_ca = no\n")
-      try await CoreBench.run(files: files, settings: settings) { bench async throws in
-        let text = try await bench.entry(name)?["failure"] ?? "none"
+      try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
+        let text = try await fixture.entry(name)?["failure"] ?? "none"
         #expect(text.contains(failure), "\(failure): \(text)")
       }
     }

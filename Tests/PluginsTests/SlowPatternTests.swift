@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct SlowPatternTests {
   @Test func slowPatternsOfFilesAreNamedWithFileAndLine() async throws {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Bundler", "Defaults", "GroupPatterns", "Metadata"]
     let files = [
       "Metadata/groups.xml": "<Groups><Group name='base' profile='true' default='true'/></Groups>",
@@ -21,11 +21,11 @@ import Testing
       """,
       "Defaults/d.xml": "<Defaults>\n<Package name='(x+x+)+y' version='1'/>\n</Defaults>",
     ]
-    try await CoreBench.run(files: files, settings: settings) { (bench: CoreBench) async throws in
+    try await RepositoryFixture.run(files: files, settings: settings) { (fixture: RepositoryFixture) async throws in
       let log = LogCapture()
-      let core = bench.core
+      let core = fixture.core
       let patterns = GroupPatternsFile(
-        path: "\(bench.repository.path)/GroupPatterns/config.xml", monitor: core.fileMonitor, logger: log.logger)
+        path: "\(fixture.repository.path)/GroupPatterns/config.xml", monitor: core.fileMonitor, logger: log.logger)
       patterns.watch()
       core.fileMonitor.processPending()
       #expect(log.take().map { $0.prefix { $0 != "(" } } == ["warning \(patterns.path):2: Regular expression '"])

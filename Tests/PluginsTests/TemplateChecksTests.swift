@@ -15,20 +15,20 @@ import Testing
 
   @Test func whatIsWrongWithAnEditIsLoggedBeforeAnybodyAsks() async throws {
     let templates = ["a": "first\n", "c.cheetah": "x\n", "j.jinja2": "x\n", "good": "x\n"]
-    try await TemplateBench.run(templates) { bench async throws in
-      let log = CapturedLines(bench.core)
-      let checks = bench.core.templates.checks
+    try await TemplateFixture.run(templates) { fixture async throws in
+      let log = CapturedLines(fixture.core)
+      let checks = fixture.core.templates.checks
       checks.gather()
-      bench.edit("Cfg/a/a.genshi", "one\n{% python\nx = = 1\n%}\n")
-      bench.edit("Cfg/c/c.cheetah", "a\n#if 1\n")
-      bench.edit("Cfg/j/j.jinja2", "a\n{{ a b }}\n")
-      bench.edit("Cfg/good/good.genshi", "${undefined}\n")
-      bench.edit(
+      fixture.edit("Cfg/a/a.genshi", "one\n{% python\nx = = 1\n%}\n")
+      fixture.edit("Cfg/c/c.cheetah", "a\n#if 1\n")
+      fixture.edit("Cfg/j/j.jinja2", "a\n{{ a b }}\n")
+      fixture.edit("Cfg/good/good.genshi", "${undefined}\n")
+      fixture.edit(
         "Bundler/b.xml", "<Bundle xmlns:py='http://genshi.edgewall.org/'>\n<P py:if='1 +' name='a'/>\n</Bundle>")
       let loaded = await checks.load(except: [])
       #expect(loaded.count == 5)
       let lines = log.lines.filter { $0.contains("Failed to load template") }
-        .map { $0.replacing(bench.repository.path + "/", with: "") }.sorted()
+        .map { $0.replacing(fixture.repository.path + "/", with: "") }.sorted()
       #expect(
         lines == [
           "error Bundler/b.xml: Failed to load template: TemplateSyntaxError: invalid syntax in expression \"1 +\" of "
@@ -40,8 +40,8 @@ import Testing
             + "(Cfg/j/j.jinja2, line 2)",
         ])
       // Nothing was rendered, and a request finds the last good version, without a word.
-      #expect(bench.core.templates.counters == nil)
-      #expect(try await bench.rendered("/a") == "first\n")
+      #expect(fixture.core.templates.counters == nil)
+      #expect(try await fixture.rendered("/a") == "first\n")
       #expect(log.lines.filter { $0.contains("a.genshi: Failed to load template") }.count == 1)
     }
   }
@@ -49,12 +49,13 @@ import Testing
   @Test func aMissingLibraryIsToldOfOnce() async throws {
     let wrapper = TemporaryDirectory()
     let python = wrapper.write("#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n", to: "python", mode: 0o755)
-    try await TemplateBench.run(["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") { bench async throws in
-      let log = CapturedLines(bench.core)
-      bench.core.templates.checks.gather()
-      bench.edit("Cfg/a/a.genshi", "y")
-      bench.edit("Cfg/b/b.genshi", "y")
-      _ = await bench.core.templates.checks.load(except: [])
+    try await TemplateFixture.run(["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") {
+      fixture async throws in
+      let log = CapturedLines(fixture.core)
+      fixture.core.templates.checks.gather()
+      fixture.edit("Cfg/a/a.genshi", "y")
+      fixture.edit("Cfg/b/b.genshi", "y")
+      _ = await fixture.core.templates.checks.load(except: [])
       let lines = log.lines.filter { $0.hasPrefix("warning ") }
       #expect(lines.count == 1)
       #expect(lines.first?.contains("Genshi is not available: install the package python3-genshi for") == true)
@@ -62,13 +63,13 @@ import Testing
   }
 
   @Test func aMissingInterpreterIsToldOfOnce() async throws {
-    try await TemplateBench.run(["a": "x", "b": "x"], conf: "[templates]\npython = /nonexistent/python\n") {
-      bench async throws in
-      let log = CapturedLines(bench.core)
-      bench.core.templates.checks.gather()
+    try await TemplateFixture.run(["a": "x", "b": "x"], conf: "[templates]\npython = /nonexistent/python\n") {
+      fixture async throws in
+      let log = CapturedLines(fixture.core)
+      fixture.core.templates.checks.gather()
       for text in ["y", "z"] {
-        for name in ["a", "b"] { bench.edit("Cfg/\(name)/\(name).genshi", text) }
-        _ = await bench.core.templates.checks.load(except: [])
+        for name in ["a", "b"] { fixture.edit("Cfg/\(name)/\(name).genshi", text) }
+        _ = await fixture.core.templates.checks.load(except: [])
       }
       let lines = log.lines.filter { $0.hasPrefix("error ") }
       #expect(
@@ -82,11 +83,12 @@ import Testing
   @Test func aRendererThatDoesNotStartIsToldOfOnce() async throws {
     let folder = TemporaryDirectory()
     let python = folder.write("#!/bin/sh\nexit 3\n", to: "python", mode: 0o755)
-    try await TemplateBench.run(["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") { bench async throws in
-      let log = CapturedLines(bench.core)
-      bench.core.templates.checks.gather()
-      for name in ["a", "b"] { bench.edit("Cfg/\(name)/\(name).genshi", "y") }
-      _ = await bench.core.templates.checks.load(except: [])
+    try await TemplateFixture.run(["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") {
+      fixture async throws in
+      let log = CapturedLines(fixture.core)
+      fixture.core.templates.checks.gather()
+      for name in ["a", "b"] { fixture.edit("Cfg/\(name)/\(name).genshi", "y") }
+      _ = await fixture.core.templates.checks.load(except: [])
       let lines = log.lines.filter { $0.hasPrefix("error ") }
       #expect(
         lines == [
@@ -100,11 +102,11 @@ import Testing
       "TemplateHelper/bad.py": "x = 1\ny = = 2\n", "TemplateHelper/less.py": "__export__ = ['nosuch']\n",
       "TemplateHelper/good.py": "__export__ = ['x']\nx = 1\n",
     ]
-    try await TemplateBench.run(["a": "x"], files: files, plugins: ["TemplateHelper"]) { bench async throws in
-      let log = CapturedLines(bench.core)
-      let checks = bench.core.templates.checks
+    try await TemplateFixture.run(["a": "x"], files: files, plugins: ["TemplateHelper"]) { fixture async throws in
+      let log = CapturedLines(fixture.core)
+      let checks = fixture.core.templates.checks
       checks.gather()
-      let folder = bench.repository.path + "/"
+      let folder = fixture.repository.path + "/"
       func told() -> [String] {
         log.lines.filter { $0.contains("TemplateHelper: ") }.map { $0.replacing(folder, with: "") }.sorted()
       }
@@ -115,7 +117,7 @@ import Testing
         "warning TemplateHelper: TemplateHelper/less.py exports nosuch, but has no such attribute",
       ]
       #expect(told() == first)
-      bench.edit("TemplateHelper/good.py", "import nosuch_module\n")
+      fixture.edit("TemplateHelper/good.py", "import nosuch_module\n")
       _ = await checks.load(except: [])
       let second =
         "error TemplateHelper: Failed to import TemplateHelper/good.py: ModuleNotFoundError: No module named "
@@ -125,9 +127,9 @@ import Testing
   }
 
   @Test func aServerLoadsWhatItFindsAndWhatIsEdited() async throws {
-    try await TemplateBench.run(["a": "x = $\u{7B}\n"]) { bench async throws in
+    try await TemplateFixture.run(["a": "x = $\u{7B}\n"]) { fixture async throws in
       let core = Parent(
-        settings: bench.core.settings, loop: bench.core.loop, fileMonitor: bench.monitor,
+        settings: fixture.core.settings, loop: fixture.core.loop, fileMonitor: fixture.monitor,
         resolver: FixedResolver([:]), registry: .standard)
       let log = CapturedLines(core)
       try await core.run()
@@ -135,9 +137,9 @@ import Testing
         while !log.lines.contains(where: { $0.contains(text) }) { await Task.yield() }
       }
       await wait(for: "a.genshi: Failed to load template: ")
-      bench.edit("Cfg/a/a.genshi", "a\n\n${1 +}\n")
+      fixture.edit("Cfg/a/a.genshi", "a\n\n${1 +}\n")
       await wait(
-        for: "a.genshi: Failed to load template: invalid syntax (\(bench.repository.path)/Cfg/a/a.genshi, line 3)")
+        for: "a.genshi: Failed to load template: invalid syntax (\(fixture.repository.path)/Cfg/a/a.genshi, line 3)")
       // Nothing is rendered here: no process stays.
       while !core.templates.processIDs.isEmpty { await Task.yield() }
       core.shutdown()

@@ -10,7 +10,7 @@ final class TestAuthority {
     "[sslca_test]\nconfig = \(directory.file("ca.cnf"))\nchaincert = \(directory.file("ca.crt"))\nroot_ca = true\n"
   }
 
-  init(on loop: EventLoop) async throws {
+  init(on loop: Reactor) async throws {
     let folder = directory.path
     directory.write(
       """

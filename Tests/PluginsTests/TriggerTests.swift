@@ -8,38 +8,38 @@ import Testing
 @testable import Plugins
 
 @Test func scriptsRunAfterAConfiguration() async throws {
-  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Trigger")) {
-    bench async throws in
+  try await RepositoryFixture.run(files: PluginRepository.files(), settings: PluginRepository.settings("Trigger")) {
+    fixture async throws in
     let script = "#!/bin/sh\necho \"$#\" \"$@\" >> \"$(dirname \"$0\")/../told\"\n"
-    bench.repository.write(script, to: "Trigger/note", mode: 0o755)
-    bench.repository.write("not to be run", to: "Trigger/plain")
-    let plugin = try bench.plugin(TriggerPlugin.self)
-    _ = try await bench.configuration(of: "one.example.com")
+    fixture.repository.write(script, to: "Trigger/note", mode: 0o755)
+    fixture.repository.write("not to be run", to: "Trigger/plain")
+    let plugin = try fixture.plugin(TriggerPlugin.self)
+    _ = try await fixture.configuration(of: "one.example.com")
     #expect(plugin.running == 2)
     while plugin.running > 0 { await Task.yield() }
-    #expect(try bench.text("told") == "5 one.example.com -p base -g base:web\n")
+    #expect(try fixture.text("told") == "5 one.example.com -p base -g base:web\n")
   }
 }
 
 @Test func aBurstOfConfigurationsStartsNoCrowdOfScripts() async throws {
-  try await CoreBench.run(files: PluginRepository.files(), settings: PluginRepository.settings("Trigger")) {
-    bench async throws in
+  try await RepositoryFixture.run(files: PluginRepository.files(), settings: PluginRepository.settings("Trigger")) {
+    fixture async throws in
     // Each waits until its end is wanted, and says that it has begun.
     let script = "#!/bin/sh\nfolder=$(dirname \"$0\")/..\ntouch \"$folder/begun.$$\"\nread line < \"$folder/pipe\"\n"
-    bench.repository.write(script, to: "Trigger/wait", mode: 0o755)
-    #expect(mkfifo(bench.repository.file("pipe"), 0o600) == 0)
-    let plugin = try bench.plugin(TriggerPlugin.self)
-    let queue = bench.core.loop.childQueue
+    fixture.repository.write(script, to: "Trigger/wait", mode: 0o755)
+    #expect(mkfifo(fixture.repository.file("pipe"), 0o600) == 0)
+    let plugin = try fixture.plugin(TriggerPlugin.self)
+    let queue = fixture.core.loop.childQueue
     #expect(queue.limit == 16)
-    for _ in 0..<64 { _ = try await bench.configuration(of: "one.example.com") }
+    for _ in 0..<64 { _ = try await fixture.configuration(of: "one.example.com") }
     #expect(plugin.running == 64)
     while queue.runningCount + queue.waitingCount < 64 { await Task.yield() }
     #expect(queue.runningCount == 8 && queue.waitingCount == 56)
     // One that a request waits for does not wait behind them.
-    let output = try await ChildProcess.run(["/bin/echo", "now"], outputLimitBytes: 100, on: bench.core.loop)
+    let output = try await ChildProcess.run(["/bin/echo", "now"], outputLimitBytes: 100, on: fixture.core.loop)
     #expect(output.standardOutput == Array("now\n".utf8) && queue.runningCount == 8)
     queue.waitingLimit = 0
-    let end = open(bench.repository.file("pipe"), O_RDWR | O_CLOEXEC)
+    let end = open(fixture.repository.file("pipe"), O_RDWR | O_CLOEXEC)
     defer { close(end) }
     let line = Array("\n".utf8)
     for _ in 0..<64 { #expect(write(end, line, 1) == 1) }

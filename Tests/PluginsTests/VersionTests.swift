@@ -13,11 +13,11 @@ import XMLRPC
 @testable import Plugins
 
 /// Runs git in a folder, without the configuration of whoever runs the tests.
-private func git(_ arguments: String..., in folder: String, on loop: EventLoop) async throws -> String {
+private func git(_ arguments: String..., in folder: String, on loop: Reactor) async throws -> String {
   try await git(arguments, in: folder, on: loop)
 }
 
-private func git(_ arguments: [String], in folder: String, on loop: EventLoop) async throws -> String {
+private func git(_ arguments: [String], in folder: String, on loop: Reactor) async throws -> String {
   let output = try await ChildProcess.run(
     ["git"] + arguments,
     environment: [
@@ -69,7 +69,7 @@ private func git(_ arguments: [String], in folder: String, on loop: EventLoop) a
 @Test(arguments: ["plain", "packed", "worktree", "detached", "symbolic", "reftable"])
 func aCommitThatTouchesNoWatchedFileIsInTheNextAnswer(form: String) async throws {
   let folder = TemporaryDirectory()
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     for (path, text) in PluginRepository.files() { folder.write(text, to: "main/\(path)") }
     @MainActor func run(_ arguments: String..., in place: String = "main") async throws -> String {
       try await git(arguments, in: folder.file(place), on: loop)
@@ -104,7 +104,7 @@ func aCommitThatTouchesNoWatchedFileIsInTheNextAnswer(form: String) async throws
     try core.loadPlugins()
     @MainActor func ask() async -> String {
       let call = MethodCall(method: "GetConfig", params: [])
-      return FakeBench.text(await core.dispatch(call, from: ClientAddress(ip: "127.0.0.1", port: 1)))
+      return FakePluginFixture.text(await core.dispatch(call, from: ClientAddress(ip: "127.0.0.1", port: 1)))
     }
     @MainActor func head() async throws -> String { try await run("rev-parse", "HEAD", in: place) }
     @MainActor func isAnswered() async throws -> Bool {
@@ -146,7 +146,7 @@ private nonisolated let revisionFiles: [(plugin: VersionPlugin.Type, metadata: S
 func theFileOfARevisionIsWatched(index: Int) async throws {
   let (type, metadata, file) = revisionFiles[index]
   let folder = TemporaryDirectory()
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     for (path, text) in PluginRepository.files([metadata: ""]) { folder.write(text, to: path) }
     var settings = PluginRepository.settings(type.name)
     settings.repository = folder.path
@@ -172,9 +172,9 @@ func theFileOfARevisionIsWatched(index: Int) async throws {
 
 @Test func withoutAWorkingCopyThePluginIsNotLoaded() async throws {
   let settings = PluginRepository.settings("Git", "Svn", "Hg", "Cvs", "Darcs", "Fossil")
-  try await CoreBench.run(files: PluginRepository.files(), settings: settings) { bench async throws in
-    #expect(bench.core.plugins.keys == ["Bundler", "Metadata", "DefaultACL"])
-    #expect(try await bench.configuration(of: "one.example.com")["revision"] == "-1")
+  try await RepositoryFixture.run(files: PluginRepository.files(), settings: settings) { fixture async throws in
+    #expect(fixture.core.plugins.keys == ["Bundler", "Metadata", "DefaultACL"])
+    #expect(try await fixture.configuration(of: "one.example.com")["revision"] == "-1")
   }
 }
 
@@ -184,7 +184,7 @@ private nonisolated struct Program: CustomTestStringConvertible {
   let metadata: String
   let program: String
   let script: String
-  var compatibility = Compatibility.bcfg214
+  var compatibility = Compatibility.v1_4
   let revision: String?
 
   var testDescription: String { "\(plugin) \(script)" }
@@ -207,7 +207,7 @@ private nonisolated struct Program: CustomTestStringConvertible {
       revision: "a"),
     Program(
       plugin: CvsPlugin.self, metadata: "CVSROOT/x", program: "cvs", script: "printf 'a\\nb\\nc\\n d\\n'",
-      compatibility: .bcfg213, revision: "d"),
+      compatibility: .v1_3, revision: "d"),
     Program(plugin: CvsPlugin.self, metadata: "CVSROOT/x", program: "cvs", script: "exit 1", revision: nil),
     Program(
       plugin: DarcsPlugin.self, metadata: "_darcs/x", program: "darcs", script: "echo 'patch abc'; echo more",
@@ -223,16 +223,16 @@ private nonisolated struct Program: CustomTestStringConvertible {
 private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
   let files = PluginRepository.files([program.metadata: ""])
   let settings = PluginRepository.settings(program.plugin.name, compatibility: program.compatibility)
-  try await CoreBench.run(files: files, settings: settings) { bench async throws in
-    bench.repository.write("#!/bin/sh\n\(program.script)\n", to: "bin/\(program.program)", mode: 0o755)
-    let plugin = try #require(bench.core.plugins[program.plugin.name] as? VersionPlugin)
-    plugin.programFolder = bench.repository.file("bin")
+  try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
+    fixture.repository.write("#!/bin/sh\n\(program.script)\n", to: "bin/\(program.program)", mode: 0o755)
+    let plugin = try #require(fixture.core.plugins[program.plugin.name] as? VersionPlugin)
+    plugin.programFolder = fixture.repository.file("bin")
     if let revision = program.revision {
       #expect(try await plugin.getRevision() == revision)
     } else {
       await #expect(throws: PluginExecutionError.self) { try await plugin.getRevision() }
     }
-    #expect(try await bench.configuration(of: "one.example.com")["revision"] == program.revision ?? "-1")
+    #expect(try await fixture.configuration(of: "one.example.com")["revision"] == program.revision ?? "-1")
   }
 }
 
@@ -250,24 +250,25 @@ private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
     """, to: "bcfg2.conf")
   var settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
   settings.versionControlRoot = nil
-  try await CoreBench.run(files: PluginRepository.files([".svn/x": ""]), settings: settings) { bench async throws in
+  try await RepositoryFixture.run(files: PluginRepository.files([".svn/x": ""]), settings: settings) {
+    fixture async throws in
     let script = """
       #!/bin/sh
       case "$*" in *" info "*) echo "Revision: 5" ;; *) echo "$*" >> called; cat >> typed ;; esac
       """
-    bench.repository.write(script, to: "bin/svn", mode: 0o755)
-    let plugin = try bench.plugin(SvnPlugin.self)
-    plugin.programFolder = bench.repository.file("bin")
-    #expect(try await bench.call("Svn.Commit") == .bool(true))
-    let calls = try bench.text("called").split(separator: "\n")
+    fixture.repository.write(script, to: "bin/svn", mode: 0o755)
+    let plugin = try fixture.plugin(SvnPlugin.self)
+    plugin.programFolder = fixture.repository.file("bin")
+    #expect(try await fixture.call("Svn.Commit") == .bool(true))
+    let calls = try fixture.text("called").split(separator: "\n")
     #expect(calls.count == 3 && calls[1].contains(" commit -m Svn: autocommit "))
     for call in calls {
       #expect(call.contains("--non-interactive") && call.contains("--username me --password-from-stdin"))
       #expect(call.contains("--trust-server-cert-failures") && !call.contains("secret"))
     }
     #expect(calls[0].contains(" update --accept theirs-conflict "))
-    #expect(try bench.text("typed") == "secretsecretsecret")
-    bench.repository.write("#!/bin/sh\nexit 1\n", to: "bin/svn", mode: 0o755)
-    #expect(try await bench.call("Svn.Update") == .bool(false))
+    #expect(try fixture.text("typed") == "secretsecretsecret")
+    fixture.repository.write("#!/bin/sh\nexit 1\n", to: "bin/svn", mode: 0o755)
+    #expect(try await fixture.call("Svn.Update") == .bool(false))
   }
 }

@@ -31,24 +31,24 @@ import Testing
     _ phase: Phase, signal: Int32
   ) async throws {
     try await LoopDriver.withLoop { loop in
-      var options = MultiprocessingBench.Options(holds: true, fileBytes: phase == .answering ? 6 << 20 : 0)
+      var options = MultiprocessingFixture.Options(holds: true, fileBytes: phase == .answering ? 6 << 20 : 0)
       if signal == SIGSTOP { options.patience = 2 }
-      let bench = try await MultiprocessingBench(loop, options)
-      try await bench.waitForChildren()
+      let fixture = try await MultiprocessingFixture(loop, options)
+      try await fixture.waitForChildren()
       // Until as many were answered as it takes to meet both children again and again; the large answer is asked for
       // apart.
-      let load = bench.startLoad(width: phase == .answering ? 0 : 3)
+      let load = fixture.startLoad(width: phase == .answering ? 0 : 3)
       var special: [Task<String, Never>] = []
       let victim: pid_t
       switch phase {
-      case .starting: victim = try await loseStarting(bench, signal)
-      case .idle: victim = try await loseIdle(bench, signal)
-      case .requestSent: victim = try await loseWithRequest(bench, signal)
-      case .building: (victim, special) = try await loseBuilding(bench, signal)
-      case .answering: (victim, special) = try await loseAnswering(bench, signal)
-      case .publishing: (victim, special) = try await losePublishing(bench, signal)
-      case .editing: (victim, special) = try await loseEditing(bench, signal)
-      case .reloading: (victim, special) = try await loseReloading(bench, signal)
+      case .starting: victim = try await loseStarting(fixture, signal)
+      case .idle: victim = try await loseIdle(fixture, signal)
+      case .requestSent: victim = try await loseWithRequest(fixture, signal)
+      case .building: (victim, special) = try await loseBuilding(fixture, signal)
+      case .answering: (victim, special) = try await loseAnswering(fixture, signal)
+      case .publishing: (victim, special) = try await losePublishing(fixture, signal)
+      case .editing: (victim, special) = try await loseEditing(fixture, signal)
+      case .reloading: (victim, special) = try await loseReloading(fixture, signal)
       }
       for task in special {
         let text = await task.value
@@ -58,7 +58,7 @@ import Testing
       // are asked next finds it out.
       if phase == .answering {
         repeat {
-          let both = (0..<2).map { _ in right(bench, 0) { $0.utf8.count > 6_000_000 } }
+          let both = (0..<2).map { _ in right(fixture, 0) { $0.utf8.count > 6_000_000 } }
           for task in both {
             let text = await task.value
             #expect(text == "right", "\(text.prefix(300))")
@@ -66,96 +66,96 @@ import Testing
         } while Processes.isAlive(victim)
       }
       // A stopped child is found out by the load, or by what was asked of it; either way it ends.
-      try await bench.wait { !Processes.isAlive(victim) }
-      try await bench.waitForChildren()
+      try await fixture.wait { !Processes.isAlive(victim) }
+      try await fixture.waitForChildren()
       let answered = load.answered
-      if phase != .answering { try await bench.wait { load.answered >= answered + 12 } }
+      if phase != .answering { try await fixture.wait { load.answered >= answered + 12 } }
       await load.finish()
       #expect(load.answered == load.asked)
       #expect(load.wrong.isEmpty, "\(load.wrong.count) wrong, first: \(load.wrong.first?.prefix(300) ?? "")")
-      #expect(bench.core.restarts >= 1 && bench.core.ownBuilds == 0)
-      let hangs = bench.core.pool.children.reduce(0) { $0 + $1.hangs }
+      #expect(fixture.core.restarts >= 1 && fixture.core.ownBuilds == 0)
+      let hangs = fixture.core.pool.children.reduce(0) { $0 + $1.hangs }
       #expect(signal == SIGSTOP ? hangs >= 1 : hangs == 0)
-      await bench.stop()
+      await fixture.stop()
     }
   }
 
   @Test func manyDeathsUnderLoadLoseNothing() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop)
-      let load = bench.startLoad(width: 12)
+      let fixture = try await MultiprocessingFixture(loop)
+      let load = fixture.startLoad(width: 12)
       // As they come: some start, some build, some are idle.
       for round in 0..<60 {
-        try await bench.wait {
-          round % 3 == 0 ? !bench.core.childProcesses.isEmpty : bench.core.readyChildren == bench.core.childCount
+        try await fixture.wait {
+          round % 3 == 0 ? !fixture.core.childProcesses.isEmpty : fixture.core.readyChildren == fixture.core.childCount
         }
-        let processes = bench.core.childProcesses
+        let processes = fixture.core.childProcesses
         kill(processes[round % processes.count], SIGKILL)
         let answered = load.answered
-        try await bench.wait { load.answered > answered }
+        try await fixture.wait { load.answered > answered }
       }
       await load.finish()
       #expect(load.answered == load.asked)
       #expect(load.wrong.isEmpty, "\(load.wrong.count) wrong, first: \(load.wrong.first ?? "")")
-      try await bench.wait { bench.core.restarts >= 40 }
-      await bench.stop()
+      try await fixture.wait { fixture.core.restarts >= 40 }
+      await fixture.stop()
     }
   }
 
   @Test(arguments: [SIGKILL, SIGSTOP]) func aShutdownEndsWithinItsTimeWhateverChildrenDo(signal: Int32) async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop, .init(holds: true))
-      try await bench.waitForChildren()
-      bench.core.shutdownTimeout = .milliseconds(50)
-      bench.hold.hold("c0")
-      let held = Task { await bench.configuration(0) }
-      try await bench.wait { bench.hold.builders(of: "c0").count == 1 }
-      let load = bench.startLoad(width: 3)
-      try await bench.wait { load.answered > 5 }
-      let processes = bench.core.childProcesses
+      let fixture = try await MultiprocessingFixture(loop, .init(holds: true))
+      try await fixture.waitForChildren()
+      fixture.core.shutdownTimeout = .milliseconds(50)
+      fixture.hold.hold("c0")
+      let held = Task { await fixture.configuration(0) }
+      try await fixture.wait { fixture.hold.builders(of: "c0").count == 1 }
+      let load = fixture.startLoad(width: 3)
+      try await fixture.wait { load.answered > 5 }
+      let processes = fixture.core.childProcesses
       #expect(processes.count == 2)
       for process in processes { kill(process, signal) }
       let began = loop.now
       var isStopped = false
-      bench.core.stopChildren { isStopped = true }
+      fixture.core.stopChildren { isStopped = true }
       // What the children had is built here while the server ends.
-      bench.hold.letPass("c0")
-      #expect(bench.isOwn(await held.value, 0))
+      fixture.hold.letPass("c0")
+      #expect(fixture.isOwn(await held.value, 0))
       await load.finish()
       #expect(load.answered == load.asked && load.wrong.isEmpty)
-      try await bench.wait { isStopped }
+      try await fixture.wait { isStopped }
       // Killed after the time that they had, and not before.
       if signal == SIGSTOP { #expect(loop.now - began >= .milliseconds(50)) }
-      #expect(bench.core.childProcesses.isEmpty && !processes.contains(where: Processes.isAlive))
-      bench.core.shutdown()
+      #expect(fixture.core.childProcesses.isEmpty && !processes.contains(where: Processes.isAlive))
+      fixture.core.shutdown()
     }
   }
 
   @Test func aChildThatWaitsForAProgramIsNotTakenForDead() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop, .init(children: 1, patience: 1, holds: true))
-      try await bench.waitForChildren()
-      let (hangs, restarts) = (bench.core.pool.children[0].hangs, bench.core.restarts)
-      bench.hold.hold("c0")
-      let held = Task { await bench.configuration(0) }
-      try await bench.wait { bench.hold.builders(of: "c0").count == 1 }
+      let fixture = try await MultiprocessingFixture(loop, .init(children: 1, patience: 1, holds: true))
+      try await fixture.waitForChildren()
+      let (hangs, restarts) = (fixture.core.pool.children[0].hangs, fixture.core.restarts)
+      fixture.hold.hold("c0")
+      let held = Task { await fixture.configuration(0) }
+      try await fixture.wait { fixture.hold.builders(of: "c0").count == 1 }
       // Well past the second that a child may be silent.
       let began = loop.now
-      let slot = bench.core.pool.children[0]
+      let slot = fixture.core.pool.children[0]
       let pings = slot.pings
-      try await bench.wait { slot.pings >= pings + 4 || bench.core.restarts > restarts }
+      try await fixture.wait { slot.pings >= pings + 4 || fixture.core.restarts > restarts }
       #expect(loop.now - began > .seconds(1))
-      bench.hold.release(1)
-      #expect(bench.isOwn(await held.value, 0))
-      #expect(bench.core.restarts == restarts && slot.hangs == hangs)
-      await bench.stop()
+      fixture.hold.release(1)
+      #expect(fixture.isOwn(await held.value, 0))
+      #expect(fixture.core.restarts == restarts && slot.hangs == hangs)
+      await fixture.stop()
     }
   }
 
   // MARK: Phases
 
-  private func loseStarting(_ bench: MultiprocessingBench, _ signal: Int32) async throws -> pid_t {
-    let slot = bench.core.pool.children[0]
+  private func loseStarting(_ fixture: MultiprocessingFixture, _ signal: Int32) async throws -> pid_t {
+    let slot = fixture.core.pool.children[0]
     var victim: pid_t?
     let others = slot.onChange
     slot.onChange = {
@@ -166,51 +166,51 @@ import Testing
       kill(process, signal)
     }
     kill(try #require(slot.processID), SIGKILL)
-    try await bench.wait { victim != nil }
+    try await fixture.wait { victim != nil }
     return try #require(victim)
   }
 
-  private func loseIdle(_ bench: MultiprocessingBench, _ signal: Int32) async throws -> pid_t {
-    let slot = bench.core.pool.children[0]
-    while !slot.isReady || slot.load > 0 { await bench.loop.nextIteration() }
+  private func loseIdle(_ fixture: MultiprocessingFixture, _ signal: Int32) async throws -> pid_t {
+    let slot = fixture.core.pool.children[0]
+    while !slot.isReady || slot.load > 0 { await fixture.loop.nextIteration() }
     let process = try #require(slot.processID)
     kill(process, signal)
     return process
   }
 
-  private func loseWithRequest(_ bench: MultiprocessingBench, _ signal: Int32) async throws -> pid_t {
-    let process = try await stop(bench)
-    let slot = bench.core.pool.children[0]
-    let queue = bench.core.pool.queue
-    try await bench.wait { slot.processID != process || slot.load > 0 && queue.queuedBytes(of: slot.name) == 0 }
+  private func loseWithRequest(_ fixture: MultiprocessingFixture, _ signal: Int32) async throws -> pid_t {
+    let process = try await stop(fixture)
+    let slot = fixture.core.pool.children[0]
+    let queue = fixture.core.pool.queue
+    try await fixture.wait { slot.processID != process || slot.load > 0 && queue.queuedBytes(of: slot.name) == 0 }
     #expect(slot.processID == process)
     if signal == SIGKILL { kill(process, SIGKILL) }
     return process
   }
 
   private func loseBuilding(
-    _ bench: MultiprocessingBench, _ signal: Int32
+    _ fixture: MultiprocessingFixture, _ signal: Int32
   ) async throws -> (pid_t, [Task<String, Never>]) {
-    let before = bench.hold.builders(of: "c0").count
-    bench.hold.hold("c0")
-    let task = right(bench, 0)
-    try await bench.wait { bench.hold.builders(of: "c0").count > before }
+    let before = fixture.hold.builders(of: "c0").count
+    fixture.hold.hold("c0")
+    let task = right(fixture, 0)
+    try await fixture.wait { fixture.hold.builders(of: "c0").count > before }
     // The load asks for the same client: only a build that began after the hold is certain to wait.
-    let process = try #require(bench.hold.builders(of: "c0").last)
-    #expect(bench.core.childProcesses.contains(process))
+    let process = try #require(fixture.hold.builders(of: "c0").last)
+    #expect(fixture.core.childProcesses.contains(process))
     kill(process, signal)
-    bench.hold.letPass("c0")
+    fixture.hold.letPass("c0")
     // Whatever waits in the other child goes on.
-    bench.hold.release(4)
+    fixture.hold.release(4)
     return (process, [task])
   }
 
   private func loseAnswering(
-    _ bench: MultiprocessingBench, _ signal: Int32
+    _ fixture: MultiprocessingFixture, _ signal: Int32
   ) async throws -> (pid_t, [Task<String, Never>]) {
-    let expected = try await bench.expected(0)
+    let expected = try await fixture.expected(0)
     #expect(expected.utf8.count > 6_000_000)
-    let pool = bench.core.pool
+    let pool = fixture.core.pool
     var tasks: [Task<String, Never>] = []
     var done = 0
     while true {
@@ -218,12 +218,12 @@ import Testing
       if done == tasks.count {
         tasks.append(
           Task {
-            let isRight = await bench.configuration(0) == expected
+            let isRight = await fixture.configuration(0) == expected
             done += 1
             return isRight ? "right" : "wrong"
           })
       }
-      await bench.loop.nextIteration()
+      await fixture.loop.nextIteration()
       guard let slot = pool.children.first(where: { pool.queue.missingBytes(of: $0.name) > 0 }) else { continue }
       let process = try #require(slot.processID)
       kill(process, signal)
@@ -232,50 +232,50 @@ import Testing
   }
 
   private func losePublishing(
-    _ bench: MultiprocessingBench, _ signal: Int32
+    _ fixture: MultiprocessingFixture, _ signal: Int32
   ) async throws -> (pid_t, [Task<String, Never>]) {
-    let process = try await stop(bench)
-    #expect(await bench.sendProbes(true, as: 1))
-    let tasks = (0..<4).map { _ in right(bench, 1) { $0.contains("name=\"probed") } }
+    let process = try await stop(fixture)
+    #expect(await fixture.sendProbes(true, as: 1))
+    let tasks = (0..<4).map { _ in right(fixture, 1) { $0.contains("name=\"probed") } }
     if signal == SIGKILL { kill(process, SIGKILL) }
     return (process, tasks)
   }
 
   private func loseEditing(
-    _ bench: MultiprocessingBench, _ signal: Int32
+    _ fixture: MultiprocessingFixture, _ signal: Int32
   ) async throws -> (pid_t, [Task<String, Never>]) {
-    let process = try await stop(bench)
-    bench.repository.write("contents of c2, edited\n", to: "Cfg/motd/motd.H_c2")
-    let tasks = (0..<4).map { _ in right(bench, 2) { $0.contains("c2, edited") } }
+    let process = try await stop(fixture)
+    fixture.repository.write("contents of c2, edited\n", to: "Cfg/motd/motd.H_c2")
+    let tasks = (0..<4).map { _ in right(fixture, 2) { $0.contains("c2, edited") } }
     if signal == SIGKILL { kill(process, SIGKILL) }
     return (process, tasks)
   }
 
   private func loseReloading(
-    _ bench: MultiprocessingBench, _ signal: Int32
+    _ fixture: MultiprocessingFixture, _ signal: Int32
   ) async throws -> (pid_t, [Task<String, Never>]) {
-    let process = try await stop(bench)
-    bench.changeSettings("[mdata]\nowner = somebody\n")
-    let tasks = (0..<4).map { _ in right(bench, 3) { $0.contains("owner=\"somebody") } }
+    let process = try await stop(fixture)
+    fixture.changeSettings("[mdata]\nowner = somebody\n")
+    let tasks = (0..<4).map { _ in right(fixture, 3) { $0.contains("owner=\"somebody") } }
     if signal == SIGKILL { kill(process, SIGKILL) }
     return (process, tasks)
   }
 
   /// Stops the first child and waits until it stands still.
-  private func stop(_ bench: MultiprocessingBench) async throws -> pid_t {
-    let process = try #require(bench.core.pool.children[0].processID)
+  private func stop(_ fixture: MultiprocessingFixture) async throws -> pid_t {
+    let process = try #require(fixture.core.pool.children[0].processID)
     kill(process, SIGSTOP)
-    try await bench.wait { Processes.isStopped(process) }
+    try await fixture.wait { Processes.isStopped(process) }
     return process
   }
 
   /// A request; `right` where its answer is the client's and as wanted, else the answer.
   private func right(
-    _ bench: MultiprocessingBench, _ number: Int, _ isWanted: @escaping @MainActor (String) -> Bool = { _ in true }
+    _ fixture: MultiprocessingFixture, _ number: Int, _ isWanted: @escaping @MainActor (String) -> Bool = { _ in true }
   ) -> Task<String, Never> {
     Task {
-      let text = await bench.configuration(number)
-      return bench.isOwn(text, number) && isWanted(text) ? "right" : text
+      let text = await fixture.configuration(number)
+      return fixture.isOwn(text, number) && isWanted(text) ? "right" : text
     }
   }
 }

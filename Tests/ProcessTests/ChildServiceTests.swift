@@ -12,8 +12,8 @@ import XMLRPC
 /// What reaches the children, and what comes back from them, besides configurations.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct ChildServiceTests {
   /// Processes that have logged a message with this text since the records of that number.
-  private func speakers(_ bench: MultiprocessingBench, _ text: String, since start: Int) -> Set<pid_t> {
-    Set(bench.records[start...].filter { $0.message.contains(text) }.map(\.process))
+  private func speakers(_ fixture: MultiprocessingFixture, _ text: String, since start: Int) -> Set<pid_t> {
+    Set(fixture.records[start...].filter { $0.message.contains(text) }.map(\.process))
   }
 
   @Test(arguments: [
@@ -24,9 +24,9 @@ import XMLRPC
     ("PuppetENC.set_debug", [.bool(true)], [.bool(false)]), ("PuppetENC.toggle_debug", [], []),
   ]) func debugStateReachesEveryChild(_ method: String, on: [Value], off: [Value]) async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop, .init(holds: true))
-      try await bench.waitForChildren()
-      let children = Set(bench.core.childProcesses)
+      let fixture = try await MultiprocessingFixture(loop, .init(holds: true))
+      try await fixture.waitForChildren()
+      let children = Set(fixture.core.childProcesses)
       // What core, file monitor and plugin say when they are being debugged.
       let texts =
         [
@@ -37,58 +37,60 @@ import XMLRPC
         ?? ["Building configuration for", "motd.H_c1", "Running ENC"]
       for (parameters, isOn) in [([Value]?.none, false), (on, true), (off, false), (on, true)] {
         if let parameters {
-          guard case .value = await bench.administrate(method, parameters) else {
+          guard case .value = await fixture.administrate(method, parameters) else {
             return #expect(Bool(false), "\(method) is not carried out")
           }
         }
         // What was published has been read once what came behind it is answered; an edit is told by another way.
-        for _ in 0..<2 { #expect(bench.isOwn(await bench.configuration(1), 1)) }
-        let start = bench.records.count
-        bench.repository.write("contents of c1, \(bench.records.count)\n", to: "Cfg/motd/motd.H_c1")
-        for _ in 0..<2 { #expect(bench.isOwn(await bench.configuration(1), 1)) }
+        for _ in 0..<2 { #expect(fixture.isOwn(await fixture.configuration(1), 1)) }
+        let start = fixture.records.count
+        fixture.repository.write("contents of c1, \(fixture.records.count)\n", to: "Cfg/motd/motd.H_c1")
+        for _ in 0..<2 { #expect(fixture.isOwn(await fixture.configuration(1), 1)) }
         for text in texts {
           #expect(
-            speakers(bench, text, since: start) == (isOn ? children : []), "\(method) \(parameters ?? []) \(text)")
+            speakers(fixture, text, since: start) == (isOn ? children : []), "\(method) \(parameters ?? []) \(text)")
         }
       }
       // Whoever is started later has the state, too.
-      kill(try #require(bench.core.childProcesses.first), SIGKILL)
-      try await bench.wait { bench.core.restarts >= 1 }
-      try await bench.waitForChildren()
-      let start = bench.records.count
-      bench.repository.write("contents of c1, at last\n", to: "Cfg/motd/motd.H_c1")
-      for _ in 0..<2 { #expect(bench.isOwn(await bench.configuration(1), 1)) }
-      for text in texts { #expect(speakers(bench, text, since: start) == Set(bench.core.childProcesses), "\(text)") }
-      await bench.stop()
+      kill(try #require(fixture.core.childProcesses.first), SIGKILL)
+      try await fixture.wait { fixture.core.restarts >= 1 }
+      try await fixture.waitForChildren()
+      let start = fixture.records.count
+      fixture.repository.write("contents of c1, at last\n", to: "Cfg/motd/motd.H_c1")
+      for _ in 0..<2 { #expect(fixture.isOwn(await fixture.configuration(1), 1)) }
+      for text in texts {
+        #expect(speakers(fixture, text, since: start) == Set(fixture.core.childProcesses), "\(text)")
+      }
+      await fixture.stop()
     }
   }
 
   @Test func settingsReachEveryChildAndBadOnesStayAway() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop)
-      try await bench.waitForChildren()
+      let fixture = try await MultiprocessingFixture(loop)
+      try await fixture.waitForChildren()
       for owner in ["ann", "ben"] {
-        bench.changeSettings("[mdata]\nowner = \(owner)\n")
-        for _ in 0..<4 { #expect(await bench.configuration(1).contains("owner=\"\(owner)\"")) }
+        fixture.changeSettings("[mdata]\nowner = \(owner)\n")
+        for _ in 0..<4 { #expect(await fixture.configuration(1).contains("owner=\"\(owner)\"")) }
       }
-      bench.changeSettings("[server\n")
-      for _ in 0..<4 { #expect(await bench.configuration(1).contains("owner=\"ben\"")) }
+      fixture.changeSettings("[server\n")
+      for _ in 0..<4 { #expect(await fixture.configuration(1).contains("owner=\"ben\"")) }
       // A child that is started now is given the settings in force, not the broken file.
-      for process in bench.core.childProcesses { kill(process, SIGKILL) }
-      try await bench.wait { bench.core.restarts >= 2 }
-      try await bench.waitForChildren()
-      for _ in 0..<4 { #expect(await bench.configuration(1).contains("owner=\"ben\"")) }
-      #expect(bench.core.ownBuilds == 0)
-      await bench.stop()
+      for process in fixture.core.childProcesses { kill(process, SIGKILL) }
+      try await fixture.wait { fixture.core.restarts >= 2 }
+      try await fixture.waitForChildren()
+      for _ in 0..<4 { #expect(await fixture.configuration(1).contains("owner=\"ben\"")) }
+      #expect(fixture.core.ownBuilds == 0)
+      await fixture.stop()
     }
   }
 
   @Test func statisticsOfAllProcessesHaveTheirPrefixes() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop)
-      try await bench.waitForChildren()
-      for number in 0..<bench.clientCount { #expect(bench.isOwn(await bench.configuration(number), number)) }
-      guard case .value(let statistics) = await bench.administrate("get_statistics") else {
+      let fixture = try await MultiprocessingFixture(loop)
+      try await fixture.waitForChildren()
+      for number in 0..<fixture.clientCount { #expect(fixture.isOwn(await fixture.configuration(number), number)) }
+      guard case .value(let statistics) = await fixture.administrate("get_statistics") else {
         return #expect(Bool(false), "no statistics")
       }
       func count(_ name: String) -> Int64 { statistics[name]?.array?.last?.int ?? 0 }
@@ -101,72 +103,72 @@ import XMLRPC
         let base = ["Child-0:", "Child-1:", "Total:"].first { name.hasPrefix($0) }.map { name.dropFirst($0.count) }
         #expect(statistics["Total:\(base.map(String.init) ?? name)"] != nil, "\(name)")
       }
-      await bench.stop()
+      await fixture.stop()
     }
   }
 
   @Test(arguments: [SIGKILL, SIGSEGV]) func hooksOfARunAreRunOnceAcrossADeath(signal: Int32) async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop, .init(plugins: ["Trigger"], holds: true))
-      let ran = bench.repository.file("ran")
-      bench.repository.write("#!/bin/sh\necho \"$1\" >>\(ran)\n", to: "Trigger/t.sh", mode: 0o755)
-      try await bench.waitForChildren()
-      bench.hold.hold("c0")
-      let held = Task { await bench.configuration(0) }
-      try await bench.wait { bench.hold.builders(of: "c0").count == 1 }
-      kill(bench.hold.builders(of: "c0")[0], signal)
-      bench.hold.letPass("c0")
-      #expect(bench.isOwn(await held.value, 0))
-      #expect(bench.hold.builders(of: "c0").count == 2)
+      let fixture = try await MultiprocessingFixture(loop, .init(plugins: ["Trigger"], holds: true))
+      let ran = fixture.repository.file("ran")
+      fixture.repository.write("#!/bin/sh\necho \"$1\" >>\(ran)\n", to: "Trigger/t.sh", mode: 0o755)
+      try await fixture.waitForChildren()
+      fixture.hold.hold("c0")
+      let held = Task { await fixture.configuration(0) }
+      try await fixture.wait { fixture.hold.builders(of: "c0").count == 1 }
+      kill(fixture.hold.builders(of: "c0")[0], signal)
+      fixture.hold.letPass("c0")
+      #expect(fixture.isOwn(await held.value, 0))
+      #expect(fixture.hold.builders(of: "c0").count == 2)
       // A later run's program ends behind those of an earlier one.
-      #expect(bench.isOwn(await bench.configuration(1), 1))
+      #expect(fixture.isOwn(await fixture.configuration(1), 1))
       func lines() -> [Substring] {
         let bytes = (try? AtomicFile.readFile(ran, limitBytes: 1 << 20)) ?? []
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
       }
-      try await bench.wait { lines().contains("c0") && lines().contains("c1") }
+      try await fixture.wait { lines().contains("c0") && lines().contains("c1") }
       #expect(lines().sorted() == ["c0", "c1"])
-      await bench.stop()
+      await fixture.stop()
     }
   }
 
   @Test func theParentGivesAnswersAgainUntilSomethingChanges() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop, .init(keepsAnswers: true))
-      try await bench.waitForChildren()
+      let fixture = try await MultiprocessingFixture(loop, .init(allowsCaching: true))
+      try await fixture.waitForChildren()
       var generator = SystemRandomNumberGenerator()
       var expectedGiven = 0
       for round in 0..<150 {
-        let number = Int.random(in: 0..<bench.clientCount, using: &generator)
+        let number = Int.random(in: 0..<fixture.clientCount, using: &generator)
         switch Int.random(in: 0..<8, using: &generator) {
-        case 0: bench.repository.write("contents of c\(number), \(round)\n", to: "Cfg/motd/motd.H_c\(number)")
-        case 1: #expect(await bench.sendProbes(Bool.random(using: &generator), as: number))
-        case 2: bench.changeSettings("[mdata]\nowner = o\(round)\n")
+        case 0: fixture.repository.write("contents of c\(number), \(round)\n", to: "Cfg/motd/motd.H_c\(number)")
+        case 1: #expect(await fixture.sendProbes(Bool.random(using: &generator), as: number))
+        case 2: fixture.changeSettings("[mdata]\nowner = o\(round)\n")
         case 3:
           let entry = Bool.random(using: &generator) ? "<BoundAction name=\"r\(round)\" command=\"true\"/>" : ""
-          bench.repository.write("<Bundle>\(entry)<Path name=\"/motd\"/></Bundle>\n", to: "Bundler/b.xml")
+          fixture.repository.write("<Bundle>\(entry)<Path name=\"/motd\"/></Bundle>\n", to: "Bundler/b.xml")
         case 4:
-          guard case .value = await bench.administrate("expire_metadata_cache") else {
+          guard case .value = await fixture.administrate("expire_metadata_cache") else {
             return #expect(Bool(false), "not expired")
           }
         default: break
         }
-        let answer = await bench.configuration(number)
-        let expected = try await bench.expected(number)
+        let answer = await fixture.configuration(number)
+        let expected = try await fixture.expected(number)
         #expect(answer == expected, "round \(round), c\(number)")
-        let given = bench.core.keptAnswers.given
-        #expect(await bench.configuration(number) == expected)
-        if bench.core.keptAnswers.given > given { expectedGiven += 1 }
+        let given = fixture.core.answerCache.given
+        #expect(await fixture.configuration(number) == expected)
+        if fixture.core.answerCache.given > given { expectedGiven += 1 }
       }
       // The second of two answers with nothing between them is a kept one.
       #expect(expectedGiven == 150)
-      #expect(bench.core.ownBuilds == 0)
+      #expect(fixture.core.ownBuilds == 0)
       // Clients have structures in common, which are held once.
-      for number in 0..<bench.clientCount { _ = await bench.configuration(number) }
-      #expect(bench.core.keptAnswers.count >= bench.clientCount)
-      let structures = bench.core.keptAnswers.structureCount
-      #expect(structures < 3 * bench.clientCount, "\(structures)")
-      await bench.stop()
+      for number in 0..<fixture.clientCount { _ = await fixture.configuration(number) }
+      #expect(fixture.core.answerCache.count >= fixture.clientCount)
+      let structures = fixture.core.answerCache.structureCount
+      #expect(structures < 3 * fixture.clientCount, "\(structures)")
+      await fixture.stop()
     }
   }
 

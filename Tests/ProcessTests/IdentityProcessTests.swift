@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test func aHostileNameIsRefusedOnTheWireAndLeavesNothing() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let server = try await ServerFixture(settings: Self.settings, on: loop)
       try await server.start()
       // A client that has a name, so that what a good request leaves is there before the others.
@@ -56,7 +56,7 @@ import Testing
 
   /// A request of many parts that deserve a line is some lines and their number.
   @Test func whatOneRequestWritesIntoTheLogIsBounded() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let server = try await ServerFixture(settings: Self.settings, on: loop)
       try await server.start()
       let long = String(repeating: "n", count: 800)

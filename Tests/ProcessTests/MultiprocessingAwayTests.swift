@@ -11,19 +11,19 @@ import Testing
 @Suite(.serialized) struct MultiprocessingAwayTests {
   @Test func underLoadEveryAnswerIsWholeWhileTheRepositoryIsAway() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop)
-      try await bench.waitForChildren()
+      let fixture = try await MultiprocessingFixture(loop)
+      try await fixture.waitForChildren()
       var whole: [String] = []
-      for number in 0..<bench.clientCount { whole.append(await bench.configuration(number)) }
-      for number in 0..<bench.clientCount { #expect(bench.isOwn(whole[number], number)) }
-      let repository = bench.repository.path
+      for number in 0..<fixture.clientCount { whole.append(await fixture.configuration(number)) }
+      for number in 0..<fixture.clientCount { #expect(fixture.isOwn(whole[number], number)) }
+      let repository = fixture.repository.path
       var count = 0
       var wrong: [String] = []
       let load = (0..<6).map { number in
         Task {
           while count < 360 {
             count += 1
-            let answer = await bench.configuration(number)
+            let answer = await fixture.configuration(number)
             if answer != whole[number] { wrong.append(answer) }
             await loop.nextIteration()
           }
@@ -33,20 +33,20 @@ import Testing
         while count < number * 60 + 10 { await loop.nextIteration() }
         #expect(rename(repository + folder, repository + "-away") == 0)
         // A child that has to start anew meanwhile has read nothing.
-        if number == 5 { for process in bench.core.childProcesses { kill(process, SIGKILL) } }
+        if number == 5 { for process in fixture.core.childProcesses { kill(process, SIGKILL) } }
         while count < number * 60 + 40 { await loop.nextIteration() }
-        #expect(bench.core.fileMonitor.troubles.count == 1)
+        #expect(fixture.core.fileMonitor.troubles.count == 1)
         #expect(rename(repository + "-away", repository + folder) == 0)
       }
       for task in load { await task.value }
       #expect(wrong.isEmpty, "\(wrong.first ?? "")")
-      #expect(bench.core.fileMonitor.troubles.isEmpty)
+      #expect(fixture.core.fileMonitor.troubles.isEmpty)
       // The children that were started meanwhile have read what came back.
-      try await bench.waitForChildren()
-      let own = bench.core.ownBuilds
-      for number in 0..<bench.clientCount { #expect(await bench.configuration(number) == whole[number]) }
-      #expect(bench.core.ownBuilds == own)
-      await bench.stop()
+      try await fixture.waitForChildren()
+      let own = fixture.core.ownBuilds
+      for number in 0..<fixture.clientCount { #expect(await fixture.configuration(number) == whole[number]) }
+      #expect(fixture.core.ownBuilds == own)
+      await fixture.stop()
     }
   }
 }

@@ -15,37 +15,37 @@ import XMLRPC
 @Suite(.serialized) struct MultiprocessingProcessTests {
   @Test func everyChildBuildsWhatTheParentWould() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop)
-      try await bench.waitForChildren()
-      for number in 0..<bench.clientCount {
-        let expected = WireWriter.document(try await bench.core.buildConfiguration("c\(number)"))
+      let fixture = try await MultiprocessingFixture(loop)
+      try await fixture.waitForChildren()
+      for number in 0..<fixture.clientCount {
+        let expected = WireWriter.document(try await fixture.core.buildConfiguration("c\(number)"))
         for _ in 0..<2 {
-          #expect(await bench.configuration(number) == String(decoding: expected.bytes(), as: UTF8.self))
+          #expect(await fixture.configuration(number) == String(decoding: expected.bytes(), as: UTF8.self))
         }
       }
-      #expect(bench.core.ownBuilds == 0)
+      #expect(fixture.core.ownBuilds == 0)
       // An administrator's, as the address says.
       let administrator = ClientAddress(ip: "127.0.0.1", port: 1)
       let call = MethodCall(method: "get_statistics", params: [])
-      guard case .value(let statistics) = await bench.core.dispatch(call, from: administrator) else {
+      guard case .value(let statistics) = await fixture.core.dispatch(call, from: administrator) else {
         return #expect(Bool(false), "no statistics")
       }
       for name in ["Child-0:Core:build_metadata", "Child-1:Core:GetConfig", "Total:GetConfig"] {
         #expect(statistics[name] != nil, "\(name)")
       }
-      await bench.stop()
-      #expect(bench.core.childProcesses.isEmpty)
+      await fixture.stop()
+      #expect(fixture.core.childProcesses.isEmpty)
     }
   }
 
   @Test func anEditIsInTheNextAnswerOfEveryChild() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop, .init(children: 3))
+      let fixture = try await MultiprocessingFixture(loop, .init(children: 3))
       for edit in 0..<20 {
-        bench.repository.write("contents of c0, edit \(edit).\n", to: "Cfg/motd/motd.H_c0")
-        for _ in 0..<3 { #expect(await bench.configuration(0).contains("edit \(edit).")) }
+        fixture.repository.write("contents of c0, edit \(edit).\n", to: "Cfg/motd/motd.H_c0")
+        for _ in 0..<3 { #expect(await fixture.configuration(0).contains("edit \(edit).")) }
       }
-      await bench.stop()
+      await fixture.stop()
     }
   }
 
@@ -53,51 +53,51 @@ import XMLRPC
     async throws
   {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop, .init(children: 3, monitor: monitor))
-      try await bench.waitForChildren()
+      let fixture = try await MultiprocessingFixture(loop, .init(children: 3, monitor: monitor))
+      try await fixture.waitForChildren()
       for round in 0..<10 {
         let isProbed = round % 2 == 0
         let data =
           "<probe-data><probe-data name=\"x\" source=\"Probes\">\(isProbed ? "group:probed" : "other")\n</probe-data></probe-data>"
-        guard case .value(.bool(true)) = await bench.call("RecvProbeData", [.string(data)], as: 1) else {
+        guard case .value(.bool(true)) = await fixture.call("RecvProbeData", [.string(data)], as: 1) else {
           return #expect(Bool(false), "not taken")
         }
         for _ in 0..<3 {
-          #expect(await bench.configuration(1).contains("name=\"probed") == isProbed, "\(round)")
-          #expect(await !bench.configuration(2).contains("name=\"probed"))
+          #expect(await fixture.configuration(1).contains("name=\"probed") == isProbed, "\(round)")
+          #expect(await !fixture.configuration(2).contains("name=\"probed"))
         }
       }
-      await bench.stop()
+      await fixture.stop()
     }
   }
 
   @Test func aNewClientIsWrittenOnceByTheParent() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop)
+      let fixture = try await MultiprocessingFixture(loop)
       // localhost, which clients.xml does not know.
       let unknown = ClientAddress(ip: "127.0.0.1", port: 1)
       let call = MethodCall(method: "GetConfig", params: [])
       for _ in 0..<4 {
-        guard case .value(.escaped(let answer)) = await bench.core.dispatch(call, from: unknown) else {
+        guard case .value(.escaped(let answer)) = await fixture.core.dispatch(call, from: unknown) else {
           return #expect(Bool(false), "no configuration")
         }
         #expect(String(decoding: answer.bytes(), as: UTF8.self).contains("first"))
       }
-      #expect(bench.core.ownBuilds == 1)
-      let clients = try AtomicFile.readFile(bench.repository.file("Metadata/clients.xml"), limitBytes: 1 << 20)
+      #expect(fixture.core.ownBuilds == 1)
+      let clients = try AtomicFile.readFile(fixture.repository.file("Metadata/clients.xml"), limitBytes: 1 << 20)
       #expect(String(decoding: clients, as: UTF8.self).split(separator: "localhost").count == 2)
-      await bench.stop()
+      await fixture.stop()
     }
   }
 
   @Test func aChildThatCannotBeStartedLeavesTheWorkToTheParent() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try await MultiprocessingBench(loop)
-      bench.core.launcher.path = "/nonexistent"
-      for process in bench.core.childProcesses { kill(process, SIGKILL) }
-      let result = await bench.load(requests: 30, width: 4)
+      let fixture = try await MultiprocessingFixture(loop)
+      fixture.core.launcher.path = "/nonexistent"
+      for process in fixture.core.childProcesses { kill(process, SIGKILL) }
+      let result = await fixture.load(requests: 30, width: 4)
       #expect(result.answers == 30 && result.wrong.isEmpty)
-      await bench.stop()
+      await fixture.stop()
     }
   }
 

@@ -94,7 +94,7 @@ import Testing
   }
 
   /// Sets the soft limit of another process.
-  private func limitDescriptors(of process: pid_t, to limit: String, on loop: EventLoop) async throws {
+  private func limitDescriptors(of process: pid_t, to limit: String, on loop: Reactor) async throws {
     let result = try await ChildProcess.run(
       ["/usr/bin/prlimit", "--pid", "\(process)", "--nofile=\(limit)"], input: [], timeout: .seconds(120),
       outputLimitBytes: 1 << 16, on: loop)
@@ -113,7 +113,7 @@ import Testing
 /// One TLS connection to a server process, driven by hand.
 private final class ProcessPeer {
   let client: TLSTestClient
-  private let loop: EventLoop
+  private let loop: Reactor
 
   /// Connects: the kernel completes that even while the server accepts nothing.
   init(_ server: ServerFixture) throws {

@@ -6,11 +6,11 @@ import Testing
 /// `bcfg2-server --render FILE --client NAME`.
 @Suite struct TemplateToolTests {
   /// A repository with templates, a bcfg2.conf, and the tool.
-  private final class Bench {
+  private final class Fixture {
     let folder = TemporaryDirectory()
-    let loop: EventLoop
+    let loop: Reactor
 
-    init(_ templates: [String: String], conf: String = "", on loop: EventLoop) {
+    init(_ templates: [String: String], conf: String = "", on loop: Reactor) {
       self.loop = loop
       folder.write(
         """
@@ -66,9 +66,9 @@ import Testing
         ${open(repo + '/Data/x').read()}${metadata.Properties['p.xml'].xdata.get('a')} \\
         ${sorted(metadata.query.all_clients())[0]} ${metadata.categories.get('os')}
         """
-      let bench = Bench(
+      let fixture = Fixture(
         ["Cfg/etc/motd/motd.genshi": template, "Data/x": "data\n", "Properties/p.xml": "<P a='v'/>"], on: loop)
-      let result = try await bench.render("Cfg/etc/motd/motd.genshi")
+      let result = try await fixture.render("Cfg/etc/motd/motd.genshi")
       #expect(result.out == "web of one.example.com\ndata\nv one.example.com ")
       #expect(
         result.error == [
@@ -77,10 +77,10 @@ import Testing
         ])
       #expect(result.status == 0)
       // A bundle is an XML template; the same file by its whole path.
-      bench.folder.write(
+      fixture.folder.write(
         "<Bundle xmlns:py='http://genshi.edgewall.org/'><Package name='p-${metadata.profile}'/></Bundle>",
         to: "repo/Bundler/b.xml")
-      let bundle = try await bench.render(bench.folder.file("repo/Bundler/b.xml"))
+      let bundle = try await fixture.render(fixture.folder.file("repo/Bundler/b.xml"))
       #expect(bundle.out == "<Bundle><Package name=\"p-base\"/></Bundle>" && bundle.status == 0)
       #expect(bundle.error == ["read: metadata: profile", Self.repeatable])
     }
@@ -91,11 +91,11 @@ import Testing
       let templates = [
         "Cfg/t/t.genshi": "{% python import time %}${time.time() > 0} ${open('/etc/hosts').read() and ''}"
       ]
-      let bench = Bench(templates, on: loop)
-      let result = try await bench.render("Cfg/t/t.genshi")
+      let fixture = Fixture(templates, on: loop)
+      let result = try await fixture.render("Cfg/t/t.genshi")
       #expect(result.out == "True " && result.status == 0)
       #expect(result.error == ["not repeatable: reads the time (time.time)", "not repeatable: reads /etc/hosts"])
-      let never = try await Bench(templates, conf: "cache = never", on: loop).render("Cfg/t/t.genshi")
+      let never = try await Fixture(templates, conf: "cache = never", on: loop).render("Cfg/t/t.genshi")
       #expect(never.out == "True ")
       #expect(
         never.error == ["not repeatable: nothing is recorded ([templates] cache, or a Python before 3.8)"])
@@ -104,7 +104,7 @@ import Testing
 
   @Test func aFailureIsOneLineAndStatus1() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = Bench(
+      let fixture = Fixture(
         [
           "Cfg/t/t.genshi": "a\n${1 / 0}\n", "Cfg/plain/plain": "x", "Bundler/b.xml": "<Bundle/>",
           "Cfg/s/s.genshi": "{% python\nx = =\n%}",
@@ -121,15 +121,15 @@ import Testing
         ("/etc/hosts", "one.example.com", "/etc/hosts is no template of the repository REPO"),
       ]
       for (file, client, message) in table {
-        let result = try await bench.render(file, of: client)
+        let result = try await fixture.render(file, of: client)
         #expect(result.out == "" && result.status == 1)
         #expect(result.error == ["bcfg2-server: \(message)"])
       }
-      let broken = try await bench.render("Cfg/s/s.genshi")
+      let broken = try await fixture.render("Cfg/s/s.genshi")
       #expect(broken.status == 1)
       #expect(broken.error.first?.contains("Cfg/s/s.genshi: Failed to load template: ") == true, "\(broken.error)")
       let alone = try await ChildProcess.run(
-        [Project.server, "-C", bench.folder.file("bcfg2.conf"), "--render", "x"], timeout: .seconds(60),
+        [Project.server, "-C", fixture.folder.file("bcfg2.conf"), "--render", "x"], timeout: .seconds(60),
         outputLimitBytes: 1 << 16, on: loop)
       #expect(alone.status == .exited(2))
       #expect(String(decoding: alone.standardError, as: UTF8.self).contains("--render and --client need each other"))
@@ -138,12 +138,12 @@ import Testing
 
   @Test func itsOwnOutputIsShownAndNothingOfOthers() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = Bench(
+      let fixture = Fixture(
         [
           "Cfg/t/t.genshi": "{% python\nprint('looked up')\n%}\\\nx", "Bundler/broken.xml": "<Bundle>",
           "Cfg/other/other.genshi": "${1 +}",
         ], on: loop)
-      let result = try await bench.render("Cfg/t/t.genshi")
+      let result = try await fixture.render("Cfg/t/t.genshi")
       #expect(result.out == "x" && result.status == 0)
       #expect(result.error.contains("REPO/Cfg/t/t.genshi: looked up"), "\(result.error)")
       #expect(!result.error.contains { $0.contains("broken") || $0.contains("other") }, "\(result.error)")
@@ -152,7 +152,7 @@ import Testing
 
   @Test func allTemplatesAreCheckedForOneClientOfEachProfile() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = Bench(
+      let fixture = Fixture(
         [
           "Metadata/groups.xml": "<Groups><Group name='base' profile='true'><Bundle name='b'/></Group>"
             + "<Group name='db' profile='true'><Bundle name='b'/><Bundle name='x'/></Group></Groups>",
@@ -164,9 +164,10 @@ import Testing
           "Cfg/good/good.genshi": "$name", "Cfg/unused/unused.genshi": "x\n${1 +}\n", "Cfg/idle/idle.jinja2": "x",
           "Cfg/db/db.genshi": "a\n${1 / (metadata.profile != 'db')}\n",
         ], on: loop)
-      let before = bench.state()
-      let result = try await bench.run(["--check-templates"])
-      let lines = result.out.replacing(bench.folder.file("repo"), with: "REPO").split(separator: "\n").map(String.init)
+      let before = fixture.state()
+      let result = try await fixture.run(["--check-templates"])
+      let lines = result.out.replacing(fixture.folder.file("repo"), with: "REPO").split(separator: "\n").map(
+        String.init)
       #expect(
         lines == [
           "REPO/Bundler/x.xml: UndefinedError: \"nosuch\" not defined at '<Expression 'iter(nosuch)'>' "
@@ -178,13 +179,13 @@ import Testing
           "5 templates, 2 clients: 1 rendered, 3 failed",
         ], "\(lines) \(result.error)")
       #expect(result.status == 1 && result.error == [])
-      #expect(bench.state() == before)
-      let one = try await bench.run(["--check-templates", "--client", "b.example.com"])
+      #expect(fixture.state() == before)
+      let one = try await fixture.run(["--check-templates", "--client", "b.example.com"])
       #expect(one.out.contains("5 templates, 1 client: ") && !one.out.contains("c.example.com"))
       for path in ["Bundler/x.xml", "Cfg/db/db.genshi", "Cfg/unused/unused.genshi"] {
-        bench.folder.write(path.hasSuffix("xml") ? "<Bundle/>" : "x", to: "repo/" + path)
+        fixture.folder.write(path.hasSuffix("xml") ? "<Bundle/>" : "x", to: "repo/" + path)
       }
-      #expect(try await bench.run(["--check-templates"]).status == 0)
+      #expect(try await fixture.run(["--check-templates"]).status == 0)
     }
   }
 
@@ -192,15 +193,16 @@ import Testing
 
   @Test func filesThatCannotBeUsedFailTheCheck() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = Bench(
+      let fixture = Fixture(
         [
           "Bundler/broken.xml": "<Bundle>\n<Path", "Bundler/b.xml": "<Bundle><Path name='/t'/></Bundle>",
           "TemplateHelper/bad.py": "x = 1\ny = = 2\n", "TemplateHelper/less.py": "__export__ = ['nosuch']\n",
           "Properties/p.json": "{", "Cfg/t/t.genshi": "${metadata.TemplateHelper['less']}",
         ], conf: Self.more, on: loop)
-      let before = bench.state()
-      let result = try await bench.run(["--check-templates"])
-      let lines = result.out.replacing(bench.folder.file("repo"), with: "REPO").split(separator: "\n").map(String.init)
+      let before = fixture.state()
+      let result = try await fixture.run(["--check-templates"])
+      let lines = result.out.replacing(fixture.folder.file("repo"), with: "REPO").split(separator: "\n").map(
+        String.init)
       #expect(result.status == 1)
       #expect(lines.contains { $0.hasPrefix("REPO/Bundler/broken.xml:2: ") }, "\(lines)")
       #expect(
@@ -210,30 +212,30 @@ import Testing
       #expect(
         lines.last == "1 templates, 1 client: 1 rendered, 0 failed, 4 other files cannot be used" && lines.count == 5,
         "\(lines)")
-      #expect(bench.state() == before)
+      #expect(fixture.state() == before)
     }
   }
 
   @Test func aRepositoryBeforeTheFirstStartIsChecked() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = Bench(
+      let fixture = Fixture(
         ["Bundler/b.xml": "<Bundle><Path name='/t'/></Bundle>", "Cfg/t/t.genshi": "${metadata.Ohai}"], conf: Self.more,
         on: loop)
-      let known = try await bench.run(["--check-templates"])
+      let known = try await fixture.run(["--check-templates"])
       #expect(known.status == 0 && known.out == "1 templates, 1 client: 1 rendered, 0 failed\n", "\(known)")
-      unlink(bench.folder.file("repo/Metadata/clients.xml"))
-      let before = bench.state()
-      let result = try await bench.run(["--check-templates"])
+      unlink(fixture.folder.file("repo/Metadata/clients.xml"))
+      let before = fixture.state()
+      let result = try await fixture.run(["--check-templates"])
       #expect(
         result.status == 0 && result.out.hasSuffix("\n1 templates, 0 clients: 0 rendered, 0 failed\n"), "\(result)")
-      #expect(bench.state() == before)
+      #expect(fixture.state() == before)
     }
   }
 
   @Test func settingsWithWhichNoServerStartsAreRefused() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = Bench(["Cfg/t/t.genshi": "x"], conf: "user = daemon\n[server]\nuser = nobody\n", on: loop)
-      let result = try await bench.run(["--check-templates"])
+      let fixture = Fixture(["Cfg/t/t.genshi": "x"], conf: "user = daemon\n[server]\nuser = nobody\n", on: loop)
+      let result = try await fixture.run(["--check-templates"])
       #expect(result.status != 0 && result.out == "")
       #expect(result.error.count == 1 && result.error[0].contains("own user, nobody"), "\(result.error)")
     }
@@ -243,24 +245,24 @@ import Testing
   func rootRendersAsTheServersUser() async throws {
     try await LoopDriver.withLoop { loop in
       let template = "{% python import os %}${os.getuid()} ${os.getgid()}"
-      let bench = Bench(
+      let fixture = Fixture(
         [
           "Cfg/t/t.genshi": template, "Bundler/b.xml": "<Bundle><Path name='/t'/></Bundle>",
           "Cfg/t/info.xml": "<FileInfo/>",
         ],
         conf: "processes = 1\n[server]\nuser = 65534\ngroup = 65534\n", on: loop)
-      chmod(bench.folder.path, 0o755)
-      let result = try await bench.render("Cfg/t/t.genshi")
+      chmod(fixture.folder.path, 0o755)
+      let result = try await fixture.render("Cfg/t/t.genshi")
       #expect(result.out == "65534 65534" && result.status == 0, "\(result)")
-      bench.folder.write("{% python import os %}${1 / (os.getuid() - 65534)}", to: "repo/Cfg/t/t.genshi")
-      #expect(try await bench.run(["--check-templates"]).out.contains("ZeroDivisionError"))
+      fixture.folder.write("{% python import os %}${1 / (os.getuid() - 65534)}", to: "repo/Cfg/t/t.genshi")
+      #expect(try await fixture.run(["--check-templates"]).out.contains("ZeroDivisionError"))
     }
   }
 
   @Test func aCheckDoesNotSayWhenATemplateIsTriedAgain() async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = Bench(["Cfg/t/t.genshi": "{% python\nwhile True: pass\n%}"], conf: "timeout = 0.5", on: loop)
-      let result = try await bench.render("Cfg/t/t.genshi")
+      let fixture = Fixture(["Cfg/t/t.genshi": "{% python\nwhile True: pass\n%}"], conf: "timeout = 0.5", on: loop)
+      let result = try await fixture.render("Cfg/t/t.genshi")
       #expect(result.status == 1)
       #expect(result.error.contains { $0.hasSuffix("took longer than 0.5 s ([templates] timeout)") }, "\(result.error)")
     }
@@ -275,12 +277,12 @@ import Testing
         p.write()
         %}${p.xdata.get('n')}
         """
-      let bench = Bench(["Cfg/t/t.genshi": template, "Properties/p.xml": "<P n='first'/>"], on: loop)
-      let before = bench.state()
-      let result = try await bench.render("Cfg/t/t.genshi")
+      let fixture = Fixture(["Cfg/t/t.genshi": template, "Properties/p.xml": "<P n='first'/>"], on: loop)
+      let before = fixture.state()
+      let result = try await fixture.render("Cfg/t/t.genshi")
       #expect(result.out == "written")
       #expect(result.error.last == "not repeatable: writes REPO/Properties/p.xml", "\(result.error)")
-      #expect(bench.state() == before)
+      #expect(fixture.state() == before)
     }
   }
 }

@@ -140,7 +140,7 @@ import Testing
     let directory = TemporaryDirectory()
     directory.write("1", to: "repo/Cfg/sub/x")
     directory.write("1", to: "repo/Cfg/y")
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let monitor = InotifyMonitor(logger: LogCapture().logger, on: loop)
     monitor.repository = directory.file("repo") + "/"
     let (plugin, part, file) = (FileMonitorModel("plugin"), FileMonitorModel("part"), FileMonitorModel("file"))
@@ -246,7 +246,7 @@ import Testing
     // Not one of the glob's, whose star takes no slash.
     directory.write("<D/>", to: "globbed/deep/d.xml")
     directory.write("<C/>", to: "repo/own/c.xml")
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let monitor = InotifyMonitor(logger: LogCapture().logger, on: loop)
     monitor.repository = directory.path
     let file = XMLFileBacked(path: main, monitor: monitor, logger: LogCapture().logger)

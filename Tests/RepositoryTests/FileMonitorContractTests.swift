@@ -208,7 +208,7 @@ struct FileMonitorContractTests {
   }
 
   @Test func theSettingNamesTheMonitor() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let log = LogCapture()
     for (value, name) in [("default", "Inotify"), ("inotify", "Inotify"), ("pseudo", "Pseudo"), ("gamin", "Inotify")] {
       let monitor = try #require(FileMonitorFactory.make(value, logger: log.logger, on: loop))

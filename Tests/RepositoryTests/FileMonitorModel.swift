@@ -135,7 +135,7 @@ final class ScriptedWatchSource: WatchSource {
 /// A temporary folder with `repo`, which is monitored, and `out`, which is not.
 final class MonitoredFolder {
   let directory: TemporaryDirectory
-  let loop: EventLoop
+  let loop: Reactor
   let monitor: InotifyMonitor
   let model = FileMonitorModel()
   let source: ScriptedWatchSource
@@ -156,7 +156,7 @@ final class MonitoredFolder {
   ) throws {
     log = LogCapture(level: logLevel)
     self.directory = directory
-    loop = try EventLoop()
+    loop = try Reactor()
     let source = try ScriptedWatchSource(fault)
     self.source = source
     monitor = InotifyMonitor(logger: log.logger, on: loop) { () throws(SystemError) in source }

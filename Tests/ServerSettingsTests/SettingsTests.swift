@@ -42,7 +42,7 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
 
 @Test nonisolated func compatibilityChoosesTheOlderDefaults() throws {
   let read = try settings("[server]\ncompatibility = 1.3\n")
-  #expect(read.compatibility == .bcfg213 && read.isFileMonitorBlocking && read.transportProtocol == "xmlrpc/ssl")
+  #expect(read.compatibility == .v1_3 && read.isFileMonitorBlocking && read.transportProtocol == "xmlrpc/ssl")
   #expect(read.pathDefaults.important == "False" && read.database.host == "localhost" && read.versionControlRoot == nil)
 }
 

@@ -121,10 +121,10 @@ import XMLRPC
       files: ["TGenshi/etc/motd/template.newtxt": "hello $metadata.hostname\n"], mark: "hello"),
   ]
 
-  private func bench(_ row: Row, keepsAnswers: Bool = false, on loop: EventLoop) throws -> AwaySite {
+  private func fixture(_ row: Row, allowsCaching: Bool = false, on loop: Reactor) throws -> AwaySite {
     try AwaySite(
       [row.plugin].filter { !["Bundler", "Metadata"].contains($0) } + row.others, bundle: row.bundle, row.files,
-      keepsAnswers: keepsAnswers, on: loop)
+      allowsCaching: allowsCaching, on: loop)
   }
 
   /// Plugins without a folder of their own, or with none that says anything of clients.
@@ -136,11 +136,11 @@ import XMLRPC
     }
   }
 
-  @Test(arguments: rows, [false, true]) func aPluginsFolderThatIsAwayKeepsWhatItHeld(row: Row, keepsAnswers: Bool)
+  @Test(arguments: rows, [false, true]) func aPluginsFolderThatIsAwayKeepsWhatItHeld(row: Row, allowsCaching: Bool)
     async throws
   {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
-      let site = try bench(row, keepsAnswers: keepsAnswers, on: loop)
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let site = try fixture(row, allowsCaching: allowsCaching, on: loop)
       let before = await site.ask(row.call, row.parameters)
       #expect(before.contains(row.mark), "\(before)")
       #expect(site.log.take().filter { $0.hasPrefix("error") } == [])
@@ -180,8 +180,8 @@ import XMLRPC
   }
 
   @Test(arguments: rows) func aRepositoryThatIsAwayKeepsWhatItHeld(row: Row) async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
-      let site = try bench(row, on: loop)
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let site = try fixture(row, on: loop)
       let before = await site.ask(row.call, row.parameters)
       site.move("repo", "away")
       let answer = await site.ask(row.call, row.parameters)
@@ -197,7 +197,7 @@ import XMLRPC
   }
 
   @Test func aRepositoryThatComesBackIsOneChange() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let bundle = "<BoundPackage name='old'/><Group name='more'><BoundPackage name='for-more'/></Group>"
       let site = try AwaySite(["Cfg", "Rules"], bundle: bundle, on: loop)
       #expect(await site.ask("GetConfig").contains("name=\"old\""))
@@ -238,7 +238,7 @@ import XMLRPC
   }
 
   @Test func whatIsDeletedInAFolderThatIsThereIsDeleted() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let site = try AwaySite(
         ["Cfg"], bundle: "<Path name='/etc/motd'/>", ["Cfg/etc/motd/motd": "hello\n"], on: loop)
       #expect(await site.ask("GetConfig").contains("hello"))
@@ -252,7 +252,7 @@ import XMLRPC
 
   /// Requests all the time, and a repository that comes and goes: every answer is one of those that it gives.
   @Test func underLoadEveryAnswerIsWhole() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let files = ["Cfg/etc/motd/motd": "hello\n", "Rules/r.xml": "<Rules priority='1'><Package name='p'/></Rules>"]
       let site = try AwaySite(
         ["Cfg", "Rules"], bundle: "<Path name='/etc/motd'/><Package name='p'/>", files, on: loop)
@@ -284,9 +284,9 @@ import XMLRPC
   }
 
   @Test func aServerWhoseRepositoryIsNotThereDoesNotStart() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
-      var settings = CoreBench.settings
+      var settings = RepositoryFixture.settings
       settings.repository = folder.file("repo")
       let core = ServerCore(
         settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)

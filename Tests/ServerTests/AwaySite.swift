@@ -18,23 +18,23 @@ final class AwaySite {
   let folder = TemporaryDirectory()
   let core: NetworkCore
   let log = LogCapture()
-  private let loop: EventLoop
+  private let loop: Reactor
 
   /// - Parameters:
   ///   - files: of the repository, which is the folder `repo`, beside two clients and a bundle.
-  ///   - keepsAnswers: false: each answer is made when it is asked for.
+  ///   - allowsCaching: false: each answer is made when it is asked for.
   init(
-    _ plugins: [String], bundle: String = "", _ files: [String: String] = [:], keepsAnswers: Bool = false,
-    on loop: EventLoop
+    _ plugins: [String], bundle: String = "", _ files: [String: String] = [:], allowsCaching: Bool = false,
+    on loop: Reactor
   ) throws {
     self.loop = loop
     for (path, text) in PluginRepository.files(bundle: bundle, files) {
       folder.write(text, to: "repo/\(path)", mode: path.hasPrefix("PuppetENC") ? 0o755 : 0o644)
     }
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.repository = folder.file("repo")
     settings.plugins = ["Bundler", "Metadata"] + plugins
-    if !keepsAnswers { settings.keptConfigurationBytes = 0 }
+    if !allowsCaching { settings.answerCacheBytes = 0 }
     let monitor = InotifyMonitor(logger: log.logger, on: loop)
     core = NetworkCore(
       settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(["192.0.2.1": "one.example.com"]),
@@ -55,7 +55,7 @@ final class AwaySite {
   /// What a call of the first client answers.
   func ask(_ method: String, _ parameters: [Value] = []) async -> String {
     let call = MethodCall(method: method, params: parameters)
-    return FakeBench.text(await core.dispatch(call, from: ClientAddress(ip: "127.0.0.1", port: 1)))
+    return FakePluginFixture.text(await core.dispatch(call, from: ClientAddress(ip: "127.0.0.1", port: 1)))
   }
 
   /// Waits for programs that nobody else waits for.

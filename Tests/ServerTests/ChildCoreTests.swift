@@ -16,8 +16,8 @@ import XMLRPC
 
 /// A child's core in this process, with its parent's end of the pair in the hands of the test.
 @Suite struct ChildCoreTests {
-  private final class Bench {
-    let loop: EventLoop
+  private final class Fixture {
+    let loop: Reactor
     let repository = TemporaryDirectory()
     let core: ChildCore
     let fake: FakePlugin
@@ -25,10 +25,10 @@ import XMLRPC
     private(set) var frames: [RPCFrame] = []
     private var lastRequest: UInt64 = 0
 
-    init(_ loop: EventLoop, _ plugin: FakePlugin.Type) throws {
+    init(_ loop: Reactor, _ plugin: FakePlugin.Type) throws {
       self.loop = loop
-      for (name, text) in FakeBench.metadata { repository.write(text, to: name) }
-      var settings = CoreBench.settings
+      for (name, text) in FakePluginFixture.metadata { repository.write(text, to: name) }
+      var settings = RepositoryFixture.settings
       settings.repository = repository.path
       let pair = try RPCChannel.makePair()
       parent = try RPCChannel(FileDescriptor(owning: pair.0), on: loop)
@@ -41,7 +41,7 @@ import XMLRPC
       core.initPlugin(plugin)
       fake = try #require(core.plugins["Fake"] as? FakePlugin)
       fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname.text }
-      fake.structures = { _ in [FakeBench.bundle("b", ["/fast"])] }
+      fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast"])] }
       channel.onFrame = { core.take($0) }
       parent.onFrame = { [unowned self] in frames.append($0) }
     }
@@ -61,15 +61,15 @@ import XMLRPC
   /// A plugin without hooks of a run.
   private final class PureFake: FakePlugin {
     override var stages: Set<ClientRunStage> { [] }
-    override func keepsAnswers(for metadata: ClientMetadata) -> Bool { true }
+    override func allowsCaching(for metadata: ClientMetadata) -> Bool { true }
   }
 
-  private static func run(_ plugin: FakePlugin.Type, _ body: (Bench) async throws -> Void) async throws {
+  private static func run(_ plugin: FakePlugin.Type, _ body: (Fixture) async throws -> Void) async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try Bench(loop, plugin)
-      try await body(bench)
-      bench.parent.close()
-      bench.core.shutdown()
+      let fixture = try Fixture(loop, plugin)
+      try await body(fixture)
+      fixture.parent.close()
+      fixture.core.shutdown()
     }
   }
 
@@ -78,24 +78,26 @@ import XMLRPC
       ([], ["startClientRun one", "endClientRun one"], [1, 2]), ([.start], ["endClientRun one"], [2]),
       ([.start, .end], [], []),
     ]
-    try await Self.run(FakePlugin.self) { bench in
+    try await Self.run(FakePlugin.self) { fixture in
       for (begun, ran, said) in sets {
-        bench.fake.calls = []
-        bench.fake.expired = []
-        let frames = await bench.render("one", begun: begun)
-        #expect(bench.fake.calls.filter { $0.contains("ClientRun") } == ran)
+        fixture.fake.calls = []
+        fixture.fake.expired = []
+        let frames = await fixture.render("one", begun: begun)
+        #expect(fixture.fake.calls.filter { $0.contains("ClientRun") } == ran)
         #expect(frames.filter { $0.kind == .hooks }.flatMap(\.payload) == said)
         #expect(frames.last?.kind == .configuration)
         // What the plugin remembers for a run it forgets all the same, once for each hook that is left out.
-        #expect(bench.fake.expired.count == 2 - ran.count)
+        #expect(fixture.fake.expired.count == 2 - ran.count)
       }
     }
   }
 
   @Test func anAnswerThatMayBeKeptSaysHowItIsCut() async throws {
-    try await Self.run(PureFake.self) { bench in
-      bench.fake.structures = { _ in [FakeBench.bundle("b", ["/fast"]), FakeBench.bundle("c", ["/fast"])] }
-      let frames = await bench.render("one")
+    try await Self.run(PureFake.self) { fixture in
+      fixture.fake.structures = { _ in
+        [FakePluginFixture.bundle("b", ["/fast"]), FakePluginFixture.bundle("c", ["/fast"])]
+      }
+      let frames = await fixture.render("one")
       #expect(frames.map(\.kind) == [.keepable, .configuration])
       let parts = try #require(KeepableParts(frames[0].payload))
       let document = frames[1].segments
@@ -115,32 +117,32 @@ import XMLRPC
       #expect(parts.cut(ByteSegments(Array(bytes.dropLast()))) { _ in nil } == nil)
       for count in 0..<20 { #expect(KeepableParts(Array(frames[0].payload.prefix(count))) != parts) }
       // An answer that depends on more is not to be kept, and where there are no kept answers nothing is said.
-      bench.fake.failures["validateGoals"] = Boom()
-      #expect(await bench.render("two").map(\.kind) == [.configuration])
-      bench.fake.failures = [:]
-      var settings = bench.core.settings
-      settings.keptConfigurationBytes = 0
-      bench.core.settingsChanged(settings)
-      #expect(await bench.render("one").map(\.kind) == [.configuration])
+      fixture.fake.failures["validateGoals"] = Boom()
+      #expect(await fixture.render("two").map(\.kind) == [.configuration])
+      fixture.fake.failures = [:]
+      var settings = fixture.core.settings
+      settings.answerCacheBytes = 0
+      fixture.core.settingsChanged(settings)
+      #expect(await fixture.render("one").map(\.kind) == [.configuration])
     }
   }
 
   @Test func aBuildThatDefinesAGroupTellsTheParentOnce() async throws {
-    try await Self.run(PureFake.self) { bench in
-      bench.fake.groups = [.defined(MetadataGroup(name: "made", category: "cat"))]
-      #expect(await bench.render("one").map(\.kind) == [.repositoryChanged, .configuration])
-      #expect(await bench.render("one").map(\.kind) == [.keepable, .configuration])
+    try await Self.run(PureFake.self) { fixture in
+      fixture.fake.groups = [.defined(MetadataGroup(name: "made", category: "cat"))]
+      #expect(await fixture.render("one").map(\.kind) == [.repositoryChanged, .configuration])
+      #expect(await fixture.render("one").map(\.kind) == [.keepable, .configuration])
     }
   }
 
   @Test func aPingIsAnsweredWhileABuildWaits() async throws {
-    try await Self.run(FakePlugin.self) { bench in
+    try await Self.run(FakePlugin.self) { fixture in
       let gate = Gate()
-      bench.fake.gates["buildStructures"] = gate
-      let held = Task { await bench.render("one") }
-      while gate.count == 0 { await bench.loop.nextIteration() }
-      bench.parent.send(.ping)
-      while !bench.frames.contains(where: { $0.kind == .alive }) { await bench.loop.nextIteration() }
+      fixture.fake.gates["buildStructures"] = gate
+      let held = Task { await fixture.render("one") }
+      while gate.count == 0 { await fixture.loop.nextIteration() }
+      fixture.parent.send(.ping)
+      while !fixture.frames.contains(where: { $0.kind == .alive }) { await fixture.loop.nextIteration() }
       gate.open()
       #expect(await held.value.last?.kind == .configuration)
     }
@@ -150,8 +152,8 @@ import XMLRPC
   @Test func anAnswerThatWasOvertakenByAChangeIsGivenAndNotKept() async throws {
     try await LoopDriver.withLoop { loop in
       let repository = TemporaryDirectory()
-      for (name, text) in FakeBench.metadata { repository.write(text, to: name) }
-      var settings = CoreBench.settings
+      for (name, text) in FakePluginFixture.metadata { repository.write(text, to: name) }
+      var settings = RepositoryFixture.settings
       settings.repository = repository.path
       let core = MultiprocessingCore(
         settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
@@ -170,7 +172,7 @@ import XMLRPC
         {}, { core.clientChanged("one") }, { core.repositoryChanged() }, { core.expireMetadataCache() },
         { child.send(.repositoryChanged) },
         {
-          settings.keptConfigurationBytes = 0
+          settings.answerCacheBytes = 0
           core.settingsChanged(settings)
         },
       ]

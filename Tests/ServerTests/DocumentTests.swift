@@ -185,8 +185,8 @@ enum ConfigurationTable {
     var notes = ""
     switch definition.availability {
     case .always: break
-    case .only13: notes = " (1.3 only)"
-    case .only14: notes = " (1.4 only)"
+    case .only1_3: notes = " (1.3 only)"
+    case .only1_4: notes = " (1.4 only)"
     case .ours: notes = " (not in Bcfg2)"
     }
     for place in definition.deprecated { notes += ". Formerly `[\(place.section)] \(place.option)`" }

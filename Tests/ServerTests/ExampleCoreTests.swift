@@ -12,10 +12,10 @@ import Testing
 /// Another core implementation, written by docs/core.md alone.
 @Suite struct ExampleCoreTests {
   @Test func anotherCoreNeedsNothingButTheProtocol() async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
-      for (name, text) in FakeBench.metadata { folder.write(text, to: name) }
-      var settings = CoreBench.settings
+      for (name, text) in FakePluginFixture.metadata { folder.write(text, to: name) }
+      var settings = RepositoryFixture.settings
       settings.repository = folder.path
       settings.configurationFile = folder.file("bcfg2.conf")
       let core = FunctionCore(

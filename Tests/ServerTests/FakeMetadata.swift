@@ -88,14 +88,14 @@ final class EarlyMetadataPlugin: FakeMetadataPlugin {
 }
 
 /// A core whose Metadata plugin is the fake one, and which has the fake plugin for everything else.
-struct FakeMetadataBench {
+struct FakeMetadataFixture {
   let core: NetworkCore
   let log: CapturedLines
   let metadata: FakeMetadataPlugin
   let fake: FakePlugin
 
-  static func run(_ body: (FakeMetadataBench) async throws -> Void) async throws {
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  static func run(_ body: (FakeMetadataFixture) async throws -> Void) async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
       var settings = Settings()
       settings.repository = folder.path
@@ -110,17 +110,17 @@ struct FakeMetadataBench {
       guard let metadata = core.plugins["FakeMetadata"] as? FakeMetadataPlugin,
         let fake = core.plugins["Fake"] as? FakePlugin
       else { throw PluginInitError("the fakes are not loaded") }
-      fake.structures = { _ in [FakeBench.bundle("b", ["/fast"])] }
+      fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast"])] }
       fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname.text }
-      try await body(FakeMetadataBench(core: core, log: log, metadata: metadata, fake: fake))
+      try await body(FakeMetadataFixture(core: core, log: log, metadata: metadata, fake: fake))
       core.shutdown()
     }
   }
 
-  /// As `FakeBench.ask`.
+  /// As `FakePluginFixture.ask`.
   func ask(_ method: String, _ parameters: [Value] = [], client: Int = 1) async -> String {
     let address = ClientAddress(ip: "10.0.0.\(client)", port: 50000)
-    return FakeBench.text(await core.dispatch(MethodCall(method: method, params: parameters), from: address))
+    return FakePluginFixture.text(await core.dispatch(MethodCall(method: method, params: parameters), from: address))
   }
 
   func wait(_ condition: () -> Bool) async -> Bool {

@@ -118,11 +118,11 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
 
   @Test(arguments: Attempt.all)
   fileprivate func onlyTheRightOnesComeIn(_ attempt: Attempt) async throws {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.authentication = attempt.mode
-    try await CoreBench.run(files: Self.files, names: Self.names, settings: settings) {
-      (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files, names: Self.names, settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let address = ClientAddress(ip: attempt.ip, port: 4711)
       let decision = await plugin.authenticateConnection(
         certificate: attempt.certificate, user: attempt.user, password: attempt.password, address: address)
@@ -135,8 +135,8 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
   @Test func aCertificateWithoutAHeaderIsRefused() async throws {
     let folder = TemporaryDirectory()
     for (name, text) in Self.files { folder.write(text, to: name) }
-    try await LoopDriver.withLoop { (loop: EventLoop) async throws in
-      var settings = CoreBench.settings
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      var settings = RepositoryFixture.settings
       settings.repository = folder.path
       settings.certificateAuthority = "ca.crt"
       let core = NetworkCore(
@@ -161,10 +161,10 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
 
   /// A name that cannot be one is refused with a line that says why, and leaves nothing behind.
   @Test func aRefusedNameIsLoggedAndLeavesNothing() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let log = CapturedLines(bench.core)
-      let plugin = try bench.plugin(MetadataPlugin.self)
-      let before = try bench.text("Metadata/clients.xml")
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let log = CapturedLines(fixture.core)
+      let plugin = try fixture.plugin(MetadataPlugin.self)
+      let before = try fixture.text("Metadata/clients.xml")
       let known = await plugin.listClients()
       for (name, reason) in [
         ("../../etc/cron.d/x", "it has a /"), ("", "it is empty"), ("*", "it has a *"), ("a\nb", "it has the byte 0a"),
@@ -180,15 +180,15 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
         #expect(said.count == 1 || reason.contains("begins or ends"), "\(reason)")
         #expect(said.contains { $0.hasSuffix(": \(name)") } || name.contains("\n"), "\(name)")
       }
-      #expect(try bench.text("Metadata/clients.xml") == before)
+      #expect(try fixture.text("Metadata/clients.xml") == before)
       #expect(await plugin.listClients() == known)
     }
   }
 
   /// What an address and port said once counts for nothing: the next who uses them is who it authenticates as.
   @Test func aPortThatIsUsedAgainIsItsNewOwners() async throws {
-    try await CoreBench.run(files: Self.files) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       let address = ClientAddress(ip: "127.0.0.4", port: 4711)
       let first = await plugin.authenticateConnection(
         certificate: nil, user: "safe", password: "safest", address: address)
@@ -198,23 +198,24 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
       let caller = try #require(second.caller)
       #expect(caller.client == "cert")
       // The call is carried out as the second, whatever the first one left.
-      _ = try await bench.core.declareVersion(caller, "1.4.0")
+      _ = try await fixture.core.declareVersion(caller, "1.4.0")
       #expect(plugin.clients.client(named: "cert")?.version == "1.4.0")
       #expect(plugin.clients.client(named: "safe")?.version == nil)
-      guard case .value = await bench.core.dispatch(MethodCall(method: "GetConfig", params: []), from: caller) else {
+      guard case .value = await fixture.core.dispatch(MethodCall(method: "GetConfig", params: []), from: caller) else {
         Issue.record("no configuration")
         return
       }
-      #expect(bench.core.keptAnswers[.configuration("cert")] != nil)
-      #expect(bench.core.keptAnswers[.configuration("safe")] == nil)
+      #expect(fixture.core.answerCache[.configuration("cert")] != nil)
+      #expect(fixture.core.answerCache[.configuration("safe")] == nil)
     }
   }
 
   @Test func withoutAGlobalPasswordNoneFits() async throws {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.password = nil
-    try await CoreBench.run(files: Self.files, settings: settings) { (bench: CoreBench) async throws in
-      let plugin = try bench.plugin(MetadataPlugin.self)
+    try await RepositoryFixture.run(files: Self.files, settings: settings) {
+      (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
       for password in ["", "foobat", "nil"] {
         let decision = await plugin.authenticateConnection(
           certificate: nil, user: "one", password: password, address: ClientAddress(ip: "127.0.0.1", port: 1))

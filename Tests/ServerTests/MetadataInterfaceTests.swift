@@ -18,25 +18,25 @@ import XMLRPC
   ]
 
   @Test func aClientsRunNeedsNothingOfOurs() async throws {
-    try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+    try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
       let address = ClientAddress(ip: "10.0.0.1", port: 1)
-      let decision = await bench.core.authenticate(certificate: "cn", user: "root", password: "x", address: address)
+      let decision = await fixture.core.authenticate(certificate: "cn", user: "root", password: "x", address: address)
       #expect(decision == .admitted(Caller("one", at: address)))
-      bench.fake.groups = [.named("wanted")]
-      bench.fake.data = FakeData(text: "d")
-      #expect(await bench.ask("DeclareVersion", ["1.4"]) == "true")
-      #expect(await bench.ask("GetProbes") == "<probes/>")
-      #expect(await bench.ask("RecvProbeData", Self.data) == "true")
-      #expect(await bench.ask("AssertProfile", ["base"]) == "true")
-      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
-      #expect(await bench.ask("GetDecisionList", ["whitelist"]) == "[]")
-      #expect(await bench.ask("RecvStats", Self.statistics) == "true")
-      let metadata = try await bench.core.buildMetadata("one")
+      fixture.fake.groups = [.named("wanted")]
+      fixture.fake.data = FakeData(text: "d")
+      #expect(await fixture.ask("DeclareVersion", ["1.4"]) == "true")
+      #expect(await fixture.ask("GetProbes") == "<probes/>")
+      #expect(await fixture.ask("RecvProbeData", Self.data) == "true")
+      #expect(await fixture.ask("AssertProfile", ["base"]) == "true")
+      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
+      #expect(await fixture.ask("GetDecisionList", ["whitelist"]) == "[]")
+      #expect(await fixture.ask("RecvStats", Self.statistics) == "true")
+      let metadata = try await fixture.core.buildMetadata("one")
       #expect(metadata.groups == ["base", "wanted"] && (metadata[connector: "Fake"] as? FakeData)?.text == "d")
-      #expect(bench.metadata.calls.first == "authenticateConnection 10.0.0.1 cn root x")
-      #expect(bench.metadata.calls.contains("setVersion one") && bench.metadata.calls.contains("setProfile one"))
-      bench.metadata.isAdmitted = false
-      let refusal = await bench.core.authenticate(certificate: nil, user: "root", password: "x", address: address)
+      #expect(fixture.metadata.calls.first == "authenticateConnection 10.0.0.1 cn root x")
+      #expect(fixture.metadata.calls.contains("setVersion one") && fixture.metadata.calls.contains("setProfile one"))
+      fixture.metadata.isAdmitted = false
+      let refusal = await fixture.core.authenticate(certificate: nil, user: "root", password: "x", address: address)
       #expect(refusal == .refused)
     }
   }
@@ -66,13 +66,13 @@ import XMLRPC
       }
     }
     for given in table {
-      try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
-        bench.metadata.failures[given.requirement] = given.error
-        let answer = await bench.ask(given.call.0, given.call.1)
+      try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
+        fixture.metadata.failures[given.requirement] = given.error
+        let answer = await fixture.ask(given.call.0, given.call.1)
         #expect(answer == given.answer, "\(given.requirement) \(given.call.0)")
-        #expect(bench.log.lines.contains { $0.hasPrefix("error ") }, "\(given.requirement) \(given.call.0)")
-        bench.metadata.failures = [:]
-        #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
+        #expect(fixture.log.lines.contains { $0.hasPrefix("error ") }, "\(given.requirement) \(given.call.0)")
+        fixture.metadata.failures = [:]
+        #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
       }
     }
   }
@@ -83,29 +83,29 @@ import XMLRPC
       ("setVersion", "DeclareVersion", ["1"]), ("setProfile", "AssertProfile", ["p"]),
     ]
     for (requirement, call, parameters) in calls {
-      try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+      try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
         let gate = Gate()
-        bench.metadata.gates[requirement] = gate
+        fixture.metadata.gates[requirement] = gate
         var answer: String?
-        let held = Task { answer = await bench.ask(call, parameters) }
-        #expect(await bench.wait { gate.count == 1 }, "\(requirement)")
-        #expect(await bench.ask("GetConfig", client: 2) == FakeMetadataBench.whole("two"), "\(requirement)")
+        let held = Task { answer = await fixture.ask(call, parameters) }
+        #expect(await fixture.wait { gate.count == 1 }, "\(requirement)")
+        #expect(await fixture.ask("GetConfig", client: 2) == FakeMetadataFixture.whole("two"), "\(requirement)")
         #expect(answer == nil, "\(requirement)")
         gate.open()
         await held.value
         #expect(answer?.hasPrefix("fault") == false, "\(requirement)")
       }
     }
-    try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
+    try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
       let gate = Gate()
-      bench.metadata.gates["authenticateConnection"] = gate
+      fixture.metadata.gates["authenticateConnection"] = gate
       let addresses = ["10.0.0.1", "10.0.0.2"].map { ClientAddress(ip: $0, port: 1) }
       var decision: AuthenticationDecision?
       let held = Task {
-        decision = await bench.core.authenticate(certificate: nil, user: "", password: "", address: addresses[0])
+        decision = await fixture.core.authenticate(certificate: nil, user: "", password: "", address: addresses[0])
       }
-      #expect(await bench.wait { gate.count == 1 })
-      let other = await bench.core.authenticate(certificate: nil, user: "", password: "", address: addresses[1])
+      #expect(await fixture.wait { gate.count == 1 })
+      let other = await fixture.core.authenticate(certificate: nil, user: "", password: "", address: addresses[1])
       #expect(other.caller?.client == "two")
       #expect(decision == nil)
       gate.open()
@@ -115,43 +115,43 @@ import XMLRPC
   }
 
   @Test func nonsenseStaysWithItsClient() async throws {
-    try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
-      let metadata = bench.metadata
+    try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
+      let metadata = fixture.metadata
       // Bundles that nobody has.
       metadata.answer = { FakeMetadataPlugin.metadata($0, bundles: ["b", "none", ""]) }
-      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
-      #expect(bench.log.has("error Client one configuration missing bundles: none:"))
+      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
+      #expect(fixture.log.has("error Client one configuration missing bundles: none:"))
       // Metadata of another client than was asked for: by an alias that is legal, and is what the client gets.
       metadata.answer = { _ in FakeMetadataPlugin.metadata("somebody") }
-      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("somebody"))
+      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("somebody"))
       // One object for everybody: what connectors add to it stays with it, and no answer is another client's.
       let shared = FakeMetadataPlugin.metadata("shared")
       metadata.answer = { _ in shared }
-      bench.fake.groups = [.named("g")]
-      bench.core.expireMetadataCache()
-      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("shared"))
+      fixture.fake.groups = [.named("g")]
+      fixture.core.expireMetadataCache()
+      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("shared"))
       metadata.answer = nil
-      #expect(await bench.ask("GetConfig", client: 2) == FakeMetadataBench.whole("two"))
-      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("shared"), "kept: nothing has changed")
-      bench.core.expireMetadataCache()
-      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
+      #expect(await fixture.ask("GetConfig", client: 2) == FakeMetadataFixture.whole("two"))
+      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("shared"), "kept: nothing has changed")
+      fixture.core.expireMetadataCache()
+      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
       // Groups that it does not take.
       metadata.groupsMerged = { metadata, _ in metadata.groups = [] }
-      #expect(try await bench.core.buildMetadata("two").groups.isEmpty)
+      #expect(try await fixture.core.buildMetadata("two").groups.isEmpty)
       // A name by the fast way for which nothing is kept changes nothing.
       let call = MethodCall(method: "GetConfig", params: [])
-      #expect(bench.core.dispatchNow(call, from: Caller("unknown")) == nil)
+      #expect(fixture.core.dispatchNow(call, from: Caller("unknown")) == nil)
     }
   }
 
   @Test func ofSeveralTheFirstCounts() async throws {
-    try await FakeMetadataBench.run { (bench: FakeMetadataBench) async throws in
-      bench.core.initPlugin(EarlyMetadataPlugin.self)
-      try bench.core.loadPlugins()
-      #expect(bench.core.metadata.name == "EarlyMetadata")
-      #expect(bench.log.has("error Multiple Metadata plugins loaded; using EarlyMetadata"))
-      #expect(await bench.ask("GetConfig") == FakeMetadataBench.whole("one"))
-      #expect(bench.metadata.calls.isEmpty)
+    try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
+      fixture.core.initPlugin(EarlyMetadataPlugin.self)
+      try fixture.core.loadPlugins()
+      #expect(fixture.core.metadata.name == "EarlyMetadata")
+      #expect(fixture.log.has("error Multiple Metadata plugins loaded; using EarlyMetadata"))
+      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
+      #expect(fixture.metadata.calls.isEmpty)
     }
   }
 }

@@ -12,7 +12,7 @@ import XMLRPC
 /// The parts of the multiprocessing core, with both ends of the pairs in this process.
 @Suite struct MultiprocessingTests {
   /// Both ends of a pair.
-  private func makeChannels(_ loop: EventLoop) throws -> (RPCChannel, RPCChannel) {
+  private func makeChannels(_ loop: Reactor) throws -> (RPCChannel, RPCChannel) {
     let pair = try RPCChannel.makePair()
     return (
       try RPCChannel(FileDescriptor(owning: pair.0), on: loop), try RPCChannel(FileDescriptor(owning: pair.1), on: loop)
@@ -20,7 +20,7 @@ import XMLRPC
   }
 
   @Test func framesOfAnySizeArriveWholeAndInOrderInBothDirections() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     let (left, right) = try makeChannels(loop)
     let sizes = [0, 1, 15, 16, 4095, 4096, 32767, 32768, 65520, 65536, 65537, 400_000, 1_500_001, 7, 0]
     var received: [(UInt64, [UInt8])] = []
@@ -49,7 +49,7 @@ import XMLRPC
   }
 
   @Test func nonsenseAndTheOtherEndsCloseEndAChannelOnce() throws {
-    let loop = try EventLoop()
+    let loop = try Reactor()
     for isNonsense in [true, false] {
       let pair = try RPCChannel.makePair()
       let channel = try RPCChannel(FileDescriptor(owning: pair.0), on: loop)

@@ -77,7 +77,7 @@ import Testing
   // MARK: Plugins
 
   @Test func aPluginThatIsNotThereIsExplained() async throws {
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "Lantern", "Metadatta", "Crontab", "Nothing"]
     let registry = PluginRegistry(
       PluginRegistry.standard.all, retired: PluginRegistry.standard.retired,
@@ -156,20 +156,20 @@ import Testing
       "ACL/metadata.xml": "<ACL/>", "Cfg/f/info.xml": "<FileInfo/>", "Cfg/k/privkey.xml": "<PrivateKey/>",
       "SSLCA/c/cert.xml": "<CertInfo/>",
     ]
-    var settings = CoreBench.settings
+    var settings = RepositoryFixture.settings
     settings.plugins = [
       "Bundler", "Metadata", "Rules", "Defaults", "Deps", "Pkgmgr", "Base", "Decisions", "GroupPatterns", "GroupLogic",
       "FileProbes", "NagiosGen", "ACL", "Cfg", "SSLCA",
     ]
     SharedLog.begin()
-    try await CoreBench.run(files: PluginRepository.files(roots), settings: settings) { bench async throws in
-      let count = await bench.core.metadata.listClients().count
-      bench.edit(path, "<Wrong/>")
+    try await RepositoryFixture.run(files: PluginRepository.files(roots), settings: settings) { fixture async throws in
+      let count = await fixture.core.metadata.listClients().count
+      fixture.edit(path, "<Wrong/>")
       let found = SharedLog.lines.contains {
-        $0.contains("\(bench.repository.file(path)):1: The root element is <Wrong>, it should be <")
+        $0.contains("\(fixture.repository.file(path)):1: The root element is <Wrong>, it should be <")
       }
       #expect(found, "\(path)")
-      #expect(await bench.core.metadata.listClients().count == count)
+      #expect(await fixture.core.metadata.listClients().count == count)
     }
   }
 

@@ -20,9 +20,9 @@ public final class FakePoller: Poller {
   public init() {}
 
   /// A loop on a new fake.
-  public static func makeLoop() -> (loop: EventLoop, kernel: FakePoller) {
+  public static func makeLoop() -> (loop: Reactor, kernel: FakePoller) {
     let kernel = FakePoller()
-    return (EventLoop(poller: kernel, clock: { kernel.now }), kernel)
+    return (Reactor(poller: kernel, clock: { kernel.now }), kernel)
   }
 
   /// Reports these events with one wait, after the batches given before.

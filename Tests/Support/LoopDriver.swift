@@ -5,7 +5,7 @@ public import EventLoop
 public enum LoopDriver {
   /// Runs iterations until the condition holds; false if that took longer than the limit.
   public static func run(
-    _ loop: EventLoop, limit: Duration = .seconds(60), until condition: () -> Bool
+    _ loop: Reactor, limit: Duration = .seconds(60), until condition: () -> Bool
   ) -> Bool {
     let deadline = MonotonicTime.now() + limit
     while !condition() {
@@ -16,8 +16,8 @@ public enum LoopDriver {
   }
 
   /// Calls the body with a loop over epoll that runs on the main queue while the body is suspended.
-  public static func withLoop<Result>(_ body: (EventLoop) async throws -> Result) async throws -> Result {
-    let loop = try EventLoop()
+  public static func withLoop<Result>(_ body: (Reactor) async throws -> Result) async throws -> Result {
+    let loop = try Reactor()
     // Tests start servers and scripts that run longer than programs of plugins may.
     loop.childQueue.timeLimit = .seconds(3600)
     let sources = makeSources(loop)
@@ -26,7 +26,7 @@ public enum LoopDriver {
   }
 
   /// The poll descriptor tells events; timers and posted work are looked for every millisecond.
-  private static func makeSources(_ loop: EventLoop) -> [any DispatchSourceProtocol] {
+  private static func makeSources(_ loop: Reactor) -> [any DispatchSourceProtocol] {
     guard let descriptor = loop.pollDescriptor else { preconditionFailure("the loop cannot be watched") }
     let turn: @MainActor @Sendable () -> Void = { loop.runOnce(wait: .zero) }
     let events = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: .main)

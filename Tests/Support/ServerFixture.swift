@@ -31,7 +31,7 @@ public final class ServerFixture {
   /// Where everything of this server is.
   public let folder = TemporaryDirectory()
   public let port: UInt16
-  public let loop: EventLoop
+  public let loop: Reactor
   public private(set) var process: ChildProcess?
   /// What the server wrote on standard error since the last start.
   public private(set) var log: [UInt8] = []
@@ -40,7 +40,7 @@ public final class ServerFixture {
   /// - Parameters:
   ///   - case: the conformance case whose repository is used.
   ///   - settings: lines of bcfg2.conf by section, added to the usual ones.
-  public init(case name: String = "first-run", settings: [String: [String]] = [:], on loop: EventLoop) async throws {
+  public init(case name: String = "first-run", settings: [String: [String]] = [:], on loop: Reactor) async throws {
     self.loop = loop
     port = try Self.freePort()
     try await Self.run(
@@ -155,7 +155,7 @@ public final class ServerFixture {
     }
   }
 
-  private static func run(_ arguments: [String], on loop: EventLoop) async throws {
+  private static func run(_ arguments: [String], on loop: Reactor) async throws {
     let result = try await ChildProcess.run(
       arguments, input: [], timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
     guard result.status.isSuccess else {

@@ -39,7 +39,7 @@ public final class ClientMetadata {
   public internal(set) var generation: AnswerGeneration?
   /// True where an answer that is made with this metadata depends on more than files, settings and the client's own data:
   /// it is not kept.
-  public private(set) var dependsOnMore = false
+  public private(set) var isUncacheable = false
 
   private var data: NameTable<any ConnectorData> = [:]
   /// The number under which renderers know this state of it; nil before they do.
@@ -67,7 +67,7 @@ public final class ClientMetadata {
 
   /// Says that what is being made for the client depends on more than files, settings and the client's own data, or that
   /// it failed in a way that the next attempt may not.
-  public func dependOnMore() { dependsOnMore = true }
+  public func markUncacheable() { isUncacheable = true }
 
   /// Data of a connector, by the plugin's name.
   public subscript(connector name: String) -> (any ConnectorData)? { data[name] }
@@ -87,7 +87,7 @@ public final class ClientMetadata {
       categories: categories, uuid: uuid, password: password, version: version)
     copy.data = data
     copy.generation = generation
-    copy.dependsOnMore = dependsOnMore
+    copy.isUncacheable = isUncacheable
     copy.connectors = connectors
     return copy
   }

@@ -45,7 +45,7 @@ extension ServerCore {
     await clientRunHook(.end, metadata)
     sortXML(built.document)
     noteGenerated(client, MonotonicTime.now() - start)
-    return (built.document, built.isPure ? metadata : nil)
+    return (built.document, built.isCacheable ? metadata : nil)
   }
 
   /// A configuration, and the metadata that it was made with; nil where there is none, but an error.
@@ -53,7 +53,7 @@ extension ServerCore {
     let document: Element
     var metadata: ClientMetadata?
     /// Whether nothing but files, settings and the client's own data decide what it is.
-    var isPure = false
+    var isCacheable = false
   }
 
   private func buildOnce(_ client: ClientName, _ hasStarted: inout Bool) async throws -> BuiltConfiguration {
@@ -85,8 +85,8 @@ extension ServerCore {
       configuration["revision"] = revision
     }
     // Whatever happens from here on finds this made of older things.
-    let isPure = !metadata.dependsOnMore && plugins.values.allSatisfy { $0.keepsAnswers(for: metadata) }
-    return BuiltConfiguration(document: configuration, metadata: metadata, isPure: isPure)
+    let isCacheable = !metadata.isUncacheable && plugins.values.allSatisfy { $0.allowsCaching(for: metadata) }
+    return BuiltConfiguration(document: configuration, metadata: metadata, isCacheable: isCacheable)
   }
 
   package func noteGenerated(_ client: ClientName, _ duration: Duration) {
@@ -129,7 +129,7 @@ extension ServerCore {
       }
       if !missing.isEmpty {
         let names = missing.map(\.text).joined(separator: ":")
-        metadata.dependOnMore()
+        metadata.markUncacheable()
         logger.error("Client \(metadata.hostname) configuration missing bundles: \(names)")
       }
       return structures
@@ -164,7 +164,7 @@ extension ServerCore {
           logger.error("Plugin \(plugin.name) goal validation failed: \(error)")
           throw error
         } catch {
-          metadata.dependOnMore()
+          metadata.markUncacheable()
           logger.error("Plugin \(plugin.name): unexpected goal validation failure: \(error)")
         }
       }
@@ -207,7 +207,7 @@ extension ServerCore {
           try await bindStructure(structure, metadata)
           configuration.children.append(structure)
         } catch {
-          metadata.dependOnMore()
+          metadata.markUncacheable()
           logger.error("error in BindStructure: \(error)")
         }
       }
@@ -233,7 +233,7 @@ extension ServerCore {
           try await bind(entry, metadata)
         } catch {
           // The next attempt may do better, and who looks at the log is to see it fail each time.
-          metadata.dependOnMore()
+          metadata.markUncacheable()
           if entry["failure"] == nil { entry["failure"] = "bind error: \(textForClients(error))" }
           let message = error is PluginExecutionError ? "Failed to bind entry" : "Unexpected failure binding entry"
           logger.error("\(message) \(entry.tag):\(entry.name ?? "None"): \(error)")

@@ -17,7 +17,7 @@ public import XMLRPC
 /// tools need no other.
 open class ServerCore: FileEventHandler {
   /// The loop that everything runs on.
-  public final let loop: EventLoop
+  public final let loop: Reactor
   /// bcfg2.conf and command line. Replaced by `settingsChanged`.
   public final private(set) var settings: Settings
   public final package(set) var logger = Logger(label: "bcfg2-server")
@@ -49,7 +49,7 @@ open class ServerCore: FileEventHandler {
   /// Finished metadata by client, where `[caching] client_metadata` says so.
   public final internal(set) var metadataCache: [ClientName: ClientMetadata] = [:]
   /// Answers that may be given again.
-  package final let keptAnswers: KeptAnswers
+  package final let answerCache: AnswerCache
   /// Changes that no change set of the file monitor tells of.
   package final var ownChanges: UInt64 = 0
   /// Changes by client, of clients that had any.
@@ -100,7 +100,7 @@ open class ServerCore: FileEventHandler {
 
   /// A core on a loop. Plugins are loaded by `loadPlugins`.
   public init(
-    settings: Settings, loop: EventLoop, fileMonitor: any FileMonitor, resolver: any AddressResolver,
+    settings: Settings, loop: Reactor, fileMonitor: any FileMonitor, resolver: any AddressResolver,
     registry: PluginRegistry
   ) {
     self.settings = settings
@@ -109,7 +109,7 @@ open class ServerCore: FileEventHandler {
     self.resolver = resolver
     self.registry = registry
     self.refusals = RefusalLog(on: loop)
-    self.keptAnswers = KeptAnswers(limitBytes: settings.keptConfigurationBytes)
+    self.answerCache = AnswerCache(limitBytes: settings.answerCacheBytes)
     self.isDebugging = false
     boundPrograms()
     fileMonitor.repository = settings.repository
@@ -130,7 +130,7 @@ open class ServerCore: FileEventHandler {
     boundPrograms()
     repositoryChanged()
     metadataCache.removeAll()
-    keptAnswers.limitBytes = settings.keptConfigurationBytes
+    answerCache.limitBytes = settings.answerCacheBytes
     templates.settingsChanged()
     for plugin in plugins.values { plugin.settingsChanged() }
   }

@@ -35,6 +35,6 @@ extension ServerCore {
     clientGenerations[client, default: 0] &+= 1
     clientChanges &+= 1
     metadataCache[client] = nil
-    keptAnswers.removeAll(of: client)
+    answerCache.removeAll(of: client)
   }
 }

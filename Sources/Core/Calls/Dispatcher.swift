@@ -47,7 +47,7 @@ extension ServerCore {
     let duration = MonotonicTime.now() - start
     if isConfiguration { noteGenerated(caller.client, duration) }
     statistics.add(call.method, duration)
-    return keptAnswers.giveResponse(kept)
+    return answerCache.giveResponse(kept)
   }
 
   /// Whether every plugin allows a call by the address alone. False where one denies it, or wants to know the client: then

@@ -92,8 +92,8 @@ open class Plugin {
   ///
   /// False: what the plugin adds to this client's metadata or configuration depends on more (a program, a name server,
   /// the time, other clients), so that nothing is kept for it. Where that holds for some entries only, the plugin says so
-  /// while it makes them, by `ClientMetadata.dependOnMore`.
-  open func keepsAnswers(for metadata: ClientMetadata) -> Bool { true }
+  /// while it makes them, by `ClientMetadata.markUncacheable`.
+  open func allowsCaching(for metadata: ClientMetadata) -> Bool { true }
 
   /// True: the plugin says itself, by `ServerCore.clientChanged` and `repositoryChanged`, when what it got (probe data,
   /// files that it watches) is new. Otherwise everything that it gets counts as new.

@@ -38,7 +38,7 @@ final class CandidateIndex {
   /// - Parameter compatibility: 1.3 knows no rules within rules, and of rules of one name takes the last one that
   ///   applies, where what a condition holds comes after what stands beside it.
   init(_ structure: CompiledStructure, usesRegex: Bool, compatibility: Compatibility, logger: Logger) {
-    isMatched13 = compatibility == .bcfg213
+    isMatched13 = compatibility == .v1_3
     let forEach = isMatched13 ? structure.forEachOuterElement : structure.forEachElement
     var count = 0
     let check = RegexCheck()

@@ -66,7 +66,7 @@ open class EntrySet: EntryFolder {
 
   public init(
     baseName: String, folder: String, defaults: Settings.PathDefaults,
-    compatibility: Compatibility = .bcfg214, monitor: any FileMonitor, logger: Logger,
+    compatibility: Compatibility = .v1_4, monitor: any FileMonitor, logger: Logger,
     makeEntry: @escaping (_ path: String, _ specificity: Specificity) -> SpecificData
   ) {
     self.baseName = baseName
@@ -91,7 +91,7 @@ open class EntrySet: EntryFolder {
       infoEvent(event)
       return
     }
-    if compatibility == .bcfg213, LegacyInfo.fileNames.contains(name) {
+    if compatibility == .v1_3, LegacyInfo.fileNames.contains(name) {
       legacyInfoEvent(event)
       return
     }
@@ -186,7 +186,7 @@ open class EntrySet: EntryFolder {
   ///
   /// - Throws: `PluginExecutionError` where info.xml has nothing for the client.
   public func bindInfoFiles(to entry: Element, _ metadata: ClientMetadata) throws {
-    guard compatibility == .bcfg213 else {
+    guard compatibility == .v1_3 else {
       try infoXML?.bindEntry(entry, metadata)
       return
     }

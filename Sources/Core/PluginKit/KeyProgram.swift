@@ -19,7 +19,7 @@ package enum KeyProgram {
   /// - Throws: `PluginExecutionError`.
   package static func run(
     _ arguments: [String], purpose: String, secrets: [Int32: [UInt8]] = [:], answers: [UInt8]? = nil,
-    on loop: EventLoop
+    on loop: Reactor
   ) async throws -> ChildProcess.Output {
     var environment: [String: String]?
     if answers != nil {

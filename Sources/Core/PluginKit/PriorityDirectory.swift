@@ -134,7 +134,7 @@ public final class PriorityDirectory {
     for source in sources {
       guard let compiled = source.file.compiled else { continue }
       compiled.forEachOuterElement { node, conditions in
-        guard conditions.isEmpty || compatibility == .bcfg213, let name = node.source.name else { return }
+        guard conditions.isEmpty || compatibility == .v1_3, let name = node.source.name else { return }
         names[node.source.tag, default: []].insert(name)
       }
     }
@@ -160,7 +160,7 @@ public final class PriorityDirectory {
       do {
         indexes[source.file.path] = index(of: try await source.file.resolved(metadata, by: renderer))
       } catch {
-        metadata.dependOnMore()
+        metadata.markUncacheable()
         logger.error("Failed to render template \(source.file.path): \(error)")
       }
     }
@@ -195,7 +195,7 @@ public final class PriorityDirectory {
     for source in sources {
       guard let index = index(of: source, metadata) else { continue }
       let candidates = index.candidates(tag: entry.tag, name: entry.name)
-      if compatibility == .bcfg213 ? !candidates.isEmpty : candidates.contains(where: { $0.holds(metadata) }) {
+      if compatibility == .v1_3 ? !candidates.isEmpty : candidates.contains(where: { $0.holds(metadata) }) {
         return true
       }
     }
@@ -241,7 +241,7 @@ public final class PriorityDirectory {
 
   private func apply(_ node: CompiledStructure.Node, to entry: Element, _ metadata: ClientMetadata) {
     // 1.3 takes a rule as it stands: blank text, and conditions within as elements.
-    let is13 = compatibility == .bcfg213
+    let is13 = compatibility == .v1_3
     let isSource = node.isPlain || is13
     let data = isSource ? node.source : CompiledStructure.xmlMatched(node, metadata)
     if let text = data.text, is13 ? !text.isEmpty : !text.utf8.allSatisfy(\.isXMLSpace) {

@@ -9,11 +9,11 @@ package import ServerSettings
 ///
 /// Sources: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgSSLCACertCreator.py, and 1.3.4's Plugins/SSLCA.py.
 package struct TLSCredentials {
-  package let loop: EventLoop
+  package let loop: Reactor
   /// What stands before the errors: `SSLCA: `, or nothing.
   package let label: String
 
-  package init(loop: EventLoop, label: String) {
+  package init(loop: Reactor, label: String) {
     self.loop = loop
     self.label = label
   }

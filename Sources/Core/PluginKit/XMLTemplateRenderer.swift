@@ -8,7 +8,7 @@ public protocol XMLTemplateRenderer: AnyObject {
   ///
   /// - Throws: what is wrong with the template, with file and line.
   func render(path: String, _ metadata: ClientMetadata) async throws -> Element
-  /// The same of a structure file, ready to be matched; it says by `ClientMetadata.dependOnMore` where it depends on more
+  /// The same of a structure file, ready to be matched; it says by `ClientMetadata.markUncacheable` where it depends on more
   /// than files, settings and the client's own data.
   func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure
   /// Begins to render those of some files that are templates, together; `structure` then finds what they give.
@@ -20,7 +20,7 @@ extension XMLTemplateRenderer {
 
   public func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure {
     // A template's code may ask for anything.
-    metadata.dependOnMore()
+    metadata.markUncacheable()
     return file.compileContents(try await render(path: file.path, metadata))
   }
 }

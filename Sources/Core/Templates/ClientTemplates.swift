@@ -18,7 +18,7 @@ final class TraceAnswers {
   private var known: [TemplateValue: TemplateValue] = [:]
   /// The same, by the number of a kept question.
   private var numbered: [Int: TemplateValue] = [:]
-  private let lists = KeptRenderings.Memory()
+  private let lists = RenderingCache.Memory()
 
   /// What answers are made from: files, and what is known of the client so far.
   struct State: Equatable {
@@ -31,13 +31,13 @@ final class TraceAnswers {
     return known[question]
   }
 
-  func answer(_ question: KeptRenderings.Question, in state: State) -> TemplateValue? {
+  func answer(_ question: RenderingCache.Question, in state: State) -> TemplateValue? {
     enter(state)
     return numbered[question.number]
   }
 
   /// What was answered to whole lists of questions.
-  func lists(in state: State) -> KeptRenderings.Memory {
+  func lists(in state: State) -> RenderingCache.Memory {
     enter(state)
     return lists
   }
@@ -48,7 +48,7 @@ final class TraceAnswers {
   }
 
   /// - Parameter state: the one in which the question was asked; nothing is kept where it is over.
-  func keep(_ answer: TemplateValue, of question: KeptRenderings.Question, in state: State) {
+  func keep(_ answer: TemplateValue, of question: RenderingCache.Question, in state: State) {
     guard self.state == state else { return }
     if numbered.count >= Self.limit { numbered.removeAll() }
     numbered[question.number] = answer
@@ -88,13 +88,13 @@ extension TemplateRenderer {
       return answer
     }
     guard let found else { return nil }
-    if found.dependsOnOthers { metadata.dependOnMore() }
+    if found.dependsOnOthers { metadata.markUncacheable() }
     return found.value
   }
 
   private func keptTree(
     _ kind: TemplateJob.Kind, _ source: TemplateSource, _ entryName: String, _ limitBytes: Int
-  ) -> KeptRenderings.Tree? {
+  ) -> RenderingCache.Tree? {
     guard let version = source.versions.first?.number else { return nil }
     if let tree = source.keptTree, tree.isCurrent, tree.key.version == version, tree.key.limitBytes == limitBytes,
       tree.key.kind == kind, let name = tree.key.name.text, TemplateValue.areSame(name, entryName)
@@ -102,7 +102,7 @@ extension TemplateRenderer {
       return tree
     }
     let variables = core.interfaces.templateDataProviders.map { TemplateJob.Provider(name: $0.name, values: nil) }
-    let key = KeptRenderings.Key(
+    let key = RenderingCache.Key(
       kind: kind, path: .text(source.path), version: version, name: .text(entryName), variables: variables,
       limitBytes: limitBytes)
     source.keptTree = kept.tree(key)

@@ -9,7 +9,7 @@ final class PendingRendering {
   var version = TemplateSource.Version(number: 0, bytes: [])
   var variables: [TemplateJob.Provider] = []
   /// Whether a configuration with the result is not to be kept.
-  var dependsOnMore = false
+  var isUncacheable = false
   private var result: Result<AnyObject, any Error>?
   private var waiters: [CheckedContinuation<Void, Never>] = []
 
@@ -25,8 +25,8 @@ final class PendingRendering {
     return job
   }
 
-  var key: KeptRenderings.Key {
-    KeptRenderings.Key(
+  var key: RenderingCache.Key {
+    RenderingCache.Key(
       kind: request.kind, path: .text(request.source.path), version: version.number,
       name: request.entryName.map { .text($0) } ?? .none, variables: variables, limitBytes: request.limitBytes)
   }
@@ -51,7 +51,7 @@ final class PendingRendering {
 
   /// As `value`, of one that is finished.
   func finishedValue(_ metadata: ClientMetadata) throws -> AnyObject {
-    if dependsOnMore { metadata.dependOnMore() }
+    if isUncacheable { metadata.markUncacheable() }
     return try result!.get()
   }
 }

@@ -105,7 +105,7 @@ package final class TemplateChecks {
   private func note(_ source: TemplateSource) {
     let core = templates.core
     guard source.path.hasPrefix(core.settings.repository + "/") else { return }
-    guard source.isTemplateIn13 || core.settings.compatibility != .bcfg213 else { return }
+    guard source.isTemplateIn13 || core.settings.compatibility != .v1_3 else { return }
     hasNoted = true
     fresh[source.path] = Fresh(source: source)
     runLater()

@@ -153,7 +153,7 @@ extension TemplateRenderer {
   // MARK: Questions of a trace
 
   /// Finds a kept result that stands for a client. Many templates ask the same: a question is answered once.
-  func find(_ key: KeptRenderings.Key, _ metadata: ClientMetadata) async -> KeptRenderings.Result? {
+  func find(_ key: RenderingCache.Key, _ metadata: ClientMetadata) async -> RenderingCache.Result? {
     let answers = metadata.templates.answers
     let now = state(of: metadata)
     // swift-format-ignore: OnlyOneTrailingClosureArgument

@@ -55,7 +55,7 @@ public final class TemplateRenderer {
 
   unowned let core: ServerCore
   package var logger = Logger(label: "Templates")
-  let kept: KeptRenderings
+  let kept: RenderingCache
   /// Files that templates read beside the repository's watched ones.
   private(set) lazy var files = TemplateFiles(core: core)
   /// Answers about several clients, and what they were made from.
@@ -88,7 +88,7 @@ public final class TemplateRenderer {
   init(core: ServerCore) {
     self.core = core
     settings = RendererSettings(core.settings, isChild: core.isChild)
-    kept = KeptRenderings(limitBytes: core.settings.keptTemplateBytes)
+    kept = RenderingCache(limitBytes: core.settings.templateCacheBytes)
   }
 
   /// The processes; started when the first template needs one.
@@ -109,7 +109,7 @@ public final class TemplateRenderer {
   /// Numbers of the renderer processes that are there.
   public var processIDs: [Int32] { current?.processIDs ?? [] }
   /// Results that are kept, and how many times one was used.
-  public var keptCount: (results: Int, used: Int) { (kept.count, kept.used) }
+  public var cacheCount: (results: Int, used: Int) { (kept.count, kept.used) }
 
   /// One line of what was rendered so far; nil where nothing was.
   package var counters: String? {
@@ -120,7 +120,7 @@ public final class TemplateRenderer {
 
   func settingsChanged() {
     let new = RendererSettings(core.settings, isChild: core.isChild)
-    kept.limitBytes = core.settings.keptTemplateBytes
+    kept.limitBytes = core.settings.templateCacheBytes
     kept.removeAll()
     guard new != settings else { return }
     let hasOtherPython = new.python != settings.python
@@ -215,7 +215,7 @@ public final class TemplateRenderer {
     rest.removeAll { pending in
       let job = pending.job
       if let refusal = pool.suspects.refusal(of: job, client, generation: generation) {
-        metadata.dependOnMore()
+        metadata.markUncacheable()
         pending.finish(.failure(TemplateFailure(RenderFailure(refusal))))
         return true
       }
@@ -265,7 +265,7 @@ public final class TemplateRenderer {
         }
         unusable.append(pending)
       case .result(let index, .failed(let failure)):
-        metadata.dependOnMore()
+        metadata.markUncacheable()
         onFailed?(all[index].request.source.path, failure.description)
         all[index].finish(.failure(TemplateFailure(failure)))
       case .result(let index, .rendered(let rendering)):
@@ -301,13 +301,13 @@ public final class TemplateRenderer {
         questions: questions, files: rendering.files.map(\.path), reasons: rendering.reasons, isRepeatable: isRepeatable
       ))
     guard isRepeatable, isWatched, questions.reduce(0, { $0 + $1.weight }) <= Self.traceBytes else {
-      pending.dependsOnMore = true
+      pending.isUncacheable = true
       return pending.finish(.success(value))
     }
     var trace: [(question: TemplateValue, answer: TemplateValue)] = []
     for question in questions {
       guard let answer = await traceAnswer(question, metadata) else {
-        pending.dependsOnMore = true
+        pending.isUncacheable = true
         return pending.finish(.success(value))
       }
       trace.append((question, answer))
@@ -315,19 +315,19 @@ public final class TemplateRenderer {
     let dependsOnOthers = questions.contains { Self.isAboutOthers($0) }
     // The answers are those of now: others than the template got, where others have changed, and files may be unwatched.
     guard !dependsOnOthers || asked == stateOfAll, forgotten == files.forgottenCount else {
-      pending.dependsOnMore = true
+      pending.isUncacheable = true
       return pending.finish(.success(value))
     }
     kept.keep(
       pending.key, trace, value, outputBytes: rendering.output.count, dependsOnOthers: dependsOnOthers)
-    pending.dependsOnMore = dependsOnOthers
+    pending.isUncacheable = dependsOnOthers
     pending.finish(.success(value))
   }
 
   private func useKept(_ pending: PendingRendering, _ metadata: ClientMetadata) async -> Bool {
     guard settings.isTraced, onReport == nil else { return false }
     guard let found = await find(pending.key, metadata) else { return false }
-    pending.dependsOnMore = found.dependsOnOthers
+    pending.isUncacheable = found.dependsOnOthers
     pending.finish(.success(found.value))
     return true
   }

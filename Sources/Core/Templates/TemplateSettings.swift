@@ -26,7 +26,7 @@ extension Settings {
   }
 
   /// `[templates] cache_size`; 0 where results are not kept.
-  var keptTemplateBytes: Int {
+  var templateCacheBytes: Int {
     value("templates", "cache")?.value.text == "never" ? 0 : value("templates", "cache_size")?.value.integer ?? 64 << 20
   }
 }

@@ -12,7 +12,7 @@ public nonisolated enum AtomicFile {
   ///
   /// A symbolic link is followed and stays. A file that is replaced gives its mode, and its owner and group where this
   /// process may set them, to the new one. Blocks for as long as the disk takes: for starts, ends, and programs that do
-  /// nothing else. Whoever answers clients writes by `EventLoop.fileWriter`.
+  /// nothing else. Whoever answers clients writes by `Reactor.fileWriter`.
   ///
   /// - Returns: what the paths hold now.
   /// - Throws: `.changed` where a path holds something else than what was read; `.system` of the failed call (ENOENT,

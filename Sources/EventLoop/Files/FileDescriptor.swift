@@ -2,7 +2,7 @@ public import Glibc
 
 /// The owner of one open descriptor: closed exactly once, when the owner ends, or given on by `take`.
 ///
-/// A descriptor that has been registered on a loop is closed with ``EventLoop/closeLater(_:)`` instead, so that events
+/// A descriptor that has been registered on a loop is closed with ``Reactor/closeLater(_:)`` instead, so that events
 /// of the same iteration cannot meet a new file with the old number.
 public nonisolated struct FileDescriptor: ~Copyable, Sendable {
   /// The descriptor's number; valid while this owner lives.

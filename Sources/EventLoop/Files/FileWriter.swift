@@ -76,7 +76,7 @@ public final class FileWriter {
   /// How files come to disk. On the loop, until somebody sets something better.
   public var synchronizer: any FileSynchronizer = BlockingSynchronizer()
 
-  private unowned let loop: EventLoop
+  private unowned let loop: Reactor
   private var waiting: [Job] = []
   private var openFiles = 0
   /// Turns of the loop in which bytes were written.
@@ -84,7 +84,7 @@ public final class FileWriter {
   private var isBegun = false
   private var folders: [String: Folder] = [:]
 
-  init(on loop: EventLoop) { self.loop = loop }
+  init(on loop: Reactor) { self.loop = loop }
 
   /// Replaces or creates files. They are on disk when this returns, as after `AtomicFile.write`.
   ///

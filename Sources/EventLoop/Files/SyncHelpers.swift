@@ -12,7 +12,7 @@ public import Logging
 /// server has none of. Where no helper can be had, the loop waits for the disk itself.
 public final class SyncHelpers: FileSynchronizer {
   /// Starts a helper that has the socket as its own; the descriptor stays the caller's. Returns what ends it.
-  public typealias Start = @MainActor (_ socket: Int32, _ loop: EventLoop) throws(SystemError) -> () -> Void
+  public typealias Start = @MainActor (_ socket: Int32, _ loop: Reactor) throws(SystemError) -> () -> Void
 
   nonisolated static let helperLimit = 8
   /// Files that wait; where there are more, they share one synchronization.
@@ -55,7 +55,7 @@ public final class SyncHelpers: FileSynchronizer {
     }
   }
 
-  private unowned let loop: EventLoop
+  private unowned let loop: Reactor
   private let logger: Logger
   private let start: Start
   private var workers: [Worker] = []
@@ -69,7 +69,7 @@ public final class SyncHelpers: FileSynchronizer {
   /// - Parameter start: how a helper is started; by default it is this executable, which must call
   ///   `SyncHelper.runIfAsked()` first.
   public init(
-    on loop: EventLoop, logger: Logger = Logger(label: "SyncHelpers"),
+    on loop: Reactor, logger: Logger = Logger(label: "SyncHelpers"),
     start: @escaping Start = SyncHelpers.startOwnExecutable
   ) {
     self.loop = loop
@@ -97,11 +97,11 @@ public final class SyncHelpers: FileSynchronizer {
   }
 
   /// Runs this executable as a helper.
-  public static func startOwnExecutable(_ socket: Int32, _ loop: EventLoop) throws(SystemError) -> () -> Void {
+  public static func startOwnExecutable(_ socket: Int32, _ loop: Reactor) throws(SystemError) -> () -> Void {
     try startExecutable("/proc/self/exe", socket, loop)
   }
 
-  static func startExecutable(_ path: String, _ socket: Int32, _ loop: EventLoop) throws(SystemError) -> () -> Void {
+  static func startExecutable(_ path: String, _ socket: Int32, _ loop: Reactor) throws(SystemError) -> () -> Void {
     var configuration = ChildProcess.Configuration([path, SyncHelper.argument])
     configuration.descriptors = [SyncHelper.socketNumber: socket]
     let child = try ChildProcess(configuration, on: loop)

@@ -8,14 +8,14 @@ import Synchronization
 /// continuation, `Task.sleep` and detached task would go through a pool of threads of its own.
 public typealias LoopActor = MainActor
 
-extension EventLoop {
+extension Reactor {
   /// Runs a program on one loop, as the executor of the main actor and of every task: first thing in a synchronous
   /// `@main`, once per process.
   ///
   /// - Parameter body: begun as a task in the first iteration; the loop stops when it returns, whatever else waits.
   /// - Returns: what the body returned, or 0 if ``stop()`` came first.
   /// - Throws: `SystemError` when the loop's own descriptors cannot be made.
-  public static func runAsMain(_ body: @escaping (EventLoop) async -> Int32) throws(SystemError) -> Int32 {
+  public static func runAsMain(_ body: @escaping (Reactor) async -> Int32) throws(SystemError) -> Int32 {
     let loop = try LoopExecutor.install()
     var status: Int32 = 0
     Task {
@@ -32,10 +32,10 @@ extension EventLoop {
 public enum LoopExecutor {
   /// Creates the loop of this thread and makes it the main actor's and the global executor. Before any other use of
   /// tasks or the main actor's executor; a second call traps.
-  public static func install() throws(SystemError) -> EventLoop {
+  public static func install() throws(SystemError) -> Reactor {
     precondition(LoopJobs.shared.loop == nil, "the executors were installed twice")
     _createExecutors(factory: LoopExecutorFactory.self)
-    let loop = try EventLoop()
+    let loop = try Reactor()
     try LoopJobs.shared.attach(to: loop)
     return loop
   }
@@ -62,11 +62,11 @@ final nonisolated class LoopJobs: @unchecked Sendable {
   private var head = 0
   private let foreign = Mutex<[QueuedJob]>([])
   private let wakeup = Mutex<Wakeup?>(nil)
-  fileprivate private(set) var loop: EventLoop?
+  fileprivate private(set) var loop: Reactor?
 
   var isOnLoopThread: Bool { pthread_equal(thread, pthread_self()) != 0 }
 
-  @MainActor func attach(to loop: EventLoop) throws(SystemError) {
+  @MainActor func attach(to loop: Reactor) throws(SystemError) {
     let made = try Wakeup(on: loop) {}
     wakeup.withLock { $0 = made }
     self.loop = loop
@@ -98,7 +98,7 @@ final nonisolated class LoopJobs: @unchecked Sendable {
     wakeup.withLock { $0?.signal() }
   }
 
-  @MainActor private func schedule(_ job: QueuedJob, at deadline: MonotonicTime, on loop: EventLoop) {
+  @MainActor private func schedule(_ job: QueuedJob, at deadline: MonotonicTime, on loop: Reactor) {
     var due = job
     due.deadline = nil
     loop.schedule(at: deadline) { self.local.append(due) }

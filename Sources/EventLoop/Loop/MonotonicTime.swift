@@ -6,7 +6,7 @@ public nonisolated struct MonotonicTime: Comparable, Hashable, Sendable, CustomS
 
   public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-  /// The clock, read now: one vDSO call. On the loop prefer ``EventLoop/now``.
+  /// The clock, read now: one vDSO call. On the loop prefer ``Reactor/now``.
   public static func now() -> MonotonicTime {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)

@@ -11,7 +11,7 @@ import Glibc
     public var senderUser: UInt32
   }
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private var owner: FileDescriptor?
   private var watcher: Watcher?
   private var previousMask = sigset_t()
@@ -24,7 +24,7 @@ import Glibc
   ///
   /// - Throws: `SystemError` of signalfd or epoll_ctl.
   public init(
-    _ signals: [Int32], on loop: EventLoop, handler: @escaping (Event) -> Void
+    _ signals: [Int32], on loop: Reactor, handler: @escaping (Event) -> Void
   ) throws(SystemError) {
     self.loop = loop
     Signals.ignoreBrokenPipes()

@@ -1,5 +1,5 @@
 /// How a task waits for the loop.
-extension EventLoop {
+extension Reactor {
   /// Suspends the task until the next iteration, after the descriptors had their turn: between the parts of long work.
   /// (`Task.yield` lets other tasks run, but perhaps no descriptor.)
   public func nextIteration() async {

@@ -1,4 +1,4 @@
-/// One deadline on a loop; made by ``EventLoop/schedule(after:_:)``.
+/// One deadline on a loop; made by ``Reactor/schedule(after:_:)``.
 ///
 /// It fires once; its handler may rearm it. The loop keeps it while it is scheduled, so that the caller need not. It
 /// keeps its handler for good: whoever stores the timer and is captured by the handler breaks that circle.

@@ -7,12 +7,12 @@ import Glibc
   public nonisolated let descriptor: Int32
   private var owner: FileDescriptor?
   private var watcher: Watcher?
-  private let loop: EventLoop
+  private let loop: Reactor
 
   /// Calls the handler on the loop once for any number of signals since its last call.
   ///
   /// - Throws: `SystemError` of eventfd (descriptors used up) or epoll_ctl.
-  public init(on loop: EventLoop, handler: @escaping () -> Void) throws(SystemError) {
+  public init(on loop: Reactor, handler: @escaping () -> Void) throws(SystemError) {
     let raw = try check("eventfd") { clinux_eventfd() }
     descriptor = raw
     owner = FileDescriptor(owning: raw)

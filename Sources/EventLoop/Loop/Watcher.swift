@@ -17,10 +17,10 @@ public final class Watcher {
   public var isRegistered: Bool { loop != nil }
 
   private(set) var handler: ((Readiness) -> Void)?
-  private var loop: EventLoop?
+  private var loop: Reactor?
 
   init(
-    descriptor: Int32, generation: UInt32, interest: Interest, origin: String, loop: EventLoop,
+    descriptor: Int32, generation: UInt32, interest: Interest, origin: String, loop: Reactor,
     handler: @escaping (Readiness) -> Void
   ) {
     self.descriptor = descriptor

@@ -22,7 +22,7 @@ public final class HostResolver: AddressResolver {
   }
 
   /// Starts a helper that has the socket as its own; the descriptor stays the caller's.
-  public typealias Start = @MainActor (_ socket: Int32, _ loop: EventLoop) throws(SystemError) -> Helper
+  public typealias Start = @MainActor (_ socket: Int32, _ loop: Reactor) throws(SystemError) -> Helper
 
   /// How long a question may take, with its wait for a free helper.
   public nonisolated static let deadline = Duration.seconds(5)
@@ -84,7 +84,7 @@ public final class HostResolver: AddressResolver {
     }
   }
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let logger: Logger
   private let start: Start
   private var workers: [Worker] = []
@@ -101,7 +101,7 @@ public final class HostResolver: AddressResolver {
   /// - Parameter start: how a helper is started; by default it is this executable, which must call
   ///   `ResolverHelper.runIfAsked()` first.
   public init(
-    on loop: EventLoop, logger: Logger = Logger(label: "HostResolver"),
+    on loop: Reactor, logger: Logger = Logger(label: "HostResolver"),
     start: @escaping Start = HostResolver.startOwnExecutable
   ) {
     self.loop = loop
@@ -140,11 +140,11 @@ public final class HostResolver: AddressResolver {
   }
 
   /// Runs this executable as a helper.
-  public static func startOwnExecutable(_ socket: Int32, _ loop: EventLoop) throws(SystemError) -> Helper {
+  public static func startOwnExecutable(_ socket: Int32, _ loop: Reactor) throws(SystemError) -> Helper {
     try startExecutable("/proc/self/exe", socket, loop)
   }
 
-  static func startExecutable(_ path: String, _ socket: Int32, _ loop: EventLoop) throws(SystemError) -> Helper {
+  static func startExecutable(_ path: String, _ socket: Int32, _ loop: Reactor) throws(SystemError) -> Helper {
     var configuration = ChildProcess.Configuration([path, ResolverHelper.argument])
     configuration.descriptors = [ResolverHelper.socketNumber: socket]
     let child = try ChildProcess(configuration, on: loop)

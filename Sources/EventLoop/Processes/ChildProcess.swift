@@ -73,7 +73,7 @@ import Glibc
   public private(set) var status: ExitStatus?
 
   private let hasOwnGroup: Bool
-  private let loop: EventLoop
+  private let loop: Reactor
   private var pipes: [Int32: Int32]
   private var exitDescriptor: FileDescriptor?
   private var watcher: Watcher?
@@ -88,13 +88,13 @@ import Glibc
   /// - Parameter onExit: called on the loop once it has ended, whatever its descendants do.
   /// - Throws: `SystemError` of posix_spawn (ENOENT, EACCES, EAGAIN), pipe2, pidfd_open (EMFILE) or epoll_ctl.
   public convenience init(
-    _ configuration: Configuration, on loop: EventLoop, onExit: @escaping (ExitStatus) -> Void = { _ in }
+    _ configuration: Configuration, on loop: Reactor, onExit: @escaping (ExitStatus) -> Void = { _ in }
   ) throws(SystemError) {
     try self.init(configuration, on: loop, onExit: onExit, onEnd: nil)
   }
 
   init(
-    _ configuration: Configuration, on loop: EventLoop, onExit: @escaping (ExitStatus) -> Void,
+    _ configuration: Configuration, on loop: Reactor, onExit: @escaping (ExitStatus) -> Void,
     onEnd: (() -> Void)?
   ) throws(SystemError) {
     let started = try ChildProcess.spawn(configuration)

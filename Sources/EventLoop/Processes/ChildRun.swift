@@ -53,7 +53,7 @@ extension ChildProcess {
   public static func run(
     _ arguments: [String], input: [UInt8] = [], environment: [String: String]? = nil,
     workingDirectory: String? = nil, secrets: [Int32: [UInt8]] = [:], hasOwnSession: Bool = false,
-    timeout: Duration? = nil, outputLimitBytes: Int, urgency: ChildQueue.Urgency = .awaited, on loop: EventLoop
+    timeout: Duration? = nil, outputLimitBytes: Int, urgency: ChildQueue.Urgency = .awaited, on loop: Reactor
   ) async throws(RunError) -> Output {
     precondition(!arguments.isEmpty, "a child has a program")
     let hasPlace: Bool
@@ -125,7 +125,7 @@ private final class ChildRun {
   /// By so much the loop must be late to count as late, and so long it has then to see the end of a child.
   private static let grace: Duration = .seconds(1)
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let program: String
   private let limitBytes: Int
   private var child: ChildProcess?
@@ -140,7 +140,7 @@ private final class ChildRun {
   private var continuation: CheckedContinuation<RunResult, Never>?
 
   init(
-    _ configuration: ChildProcess.Configuration, timeout: Duration, limitBytes: Int, on loop: EventLoop
+    _ configuration: ChildProcess.Configuration, timeout: Duration, limitBytes: Int, on loop: Reactor
   ) throws(SystemError) {
     self.loop = loop
     self.limitBytes = limitBytes
@@ -248,9 +248,9 @@ private final class OutputPipe {
   var isClosed: Bool { owner == nil }
   var watcher: Watcher?
   private var owner: FileDescriptor?
-  private let loop: EventLoop
+  private let loop: Reactor
 
-  init(_ pipe: consuming FileDescriptor, on loop: EventLoop) {
+  init(_ pipe: consuming FileDescriptor, on loop: Reactor) {
     descriptor = pipe.rawValue
     owner = consume pipe
     self.loop = loop

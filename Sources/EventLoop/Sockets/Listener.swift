@@ -23,7 +23,7 @@ import Glibc
   /// Told once whenever descriptors or memory run out, with the failed accept4.
   public var onExhausted: ((SystemError) -> Void)?
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let budget: Int
   private let acceptCall: Accept
   private let handler: (consuming FileDescriptor, SocketAddress) -> Void
@@ -37,7 +37,7 @@ import Glibc
   /// - Parameter handler: gets each connection: a nonblocking close-on-exec descriptor, and the peer's address.
   /// - Throws: `SystemError` of socket, bind (EADDRINUSE, EACCES), listen or epoll_ctl.
   public convenience init(
-    on loop: EventLoop, address: SocketAddress, backlog: Int32 = Listener.defaultBacklog,
+    on loop: Reactor, address: SocketAddress, backlog: Int32 = Listener.defaultBacklog,
     budget: Int = Listener.defaultBudget,
     handler: @escaping (consuming FileDescriptor, SocketAddress) -> Void
   ) throws(SystemError) {
@@ -47,14 +47,14 @@ import Glibc
 
   /// Accepts on a socket that listens already, such as one inherited from a parent.
   public convenience init(
-    on loop: EventLoop, socket: consuming FileDescriptor, budget: Int = Listener.defaultBudget,
+    on loop: Reactor, socket: consuming FileDescriptor, budget: Int = Listener.defaultBudget,
     handler: @escaping (consuming FileDescriptor, SocketAddress) -> Void
   ) throws(SystemError) {
     try self.init(on: loop, socket: socket, budget: budget, acceptCall: clinux_accept, handler: handler)
   }
 
   init(
-    on loop: EventLoop, socket: consuming FileDescriptor, budget: Int, acceptCall: @escaping Accept,
+    on loop: Reactor, socket: consuming FileDescriptor, budget: Int, acceptCall: @escaping Accept,
     handler: @escaping (consuming FileDescriptor, SocketAddress) -> Void
   ) throws(SystemError) {
     try socket.setNonblocking()

@@ -45,7 +45,7 @@ nonisolated final class TLSSocket {
 
   let descriptor: CInt
   let output: TLSOutput
-  private(set) var unsent = ByteBuffer(limitBytes: TLSSocket.unsentLimitBytes)
+  private(set) var unsent = BoundedBuffer(limitBytes: TLSSocket.unsentLimitBytes)
   /// The peer has sent its FIN.
   private(set) var sawEndOfInput = false
   /// Whether the last read took all that had come, so that another one would find nothing. Only where `noteReadiness`

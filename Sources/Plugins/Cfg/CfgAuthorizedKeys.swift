@@ -39,7 +39,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
   private func options(_ allow: Element) -> [String] {
     var options: [String] = []
     if let parameters = allow.firstChild(tagged: "Params") {
-      if plugin.core.settings.compatibility == .bcfg213 {
+      if plugin.core.settings.compatibility == .v1_3 {
         file.warnOnce("\(path): Use of <Params> in authorized_keys.xml is deprecated; use <Option> instead")
         options += parameters.attributes.map { "\($0.name)=\($0.value)" }
       } else {
@@ -74,7 +74,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
       }
       owner = try await plugin.core.buildMetadata(name)
       // What changes for that client changes this list.
-      metadata.dependOnMore()
+      metadata.markUncacheable()
     } else if let group = allow["group"], !group.isEmpty {
       owner = ClientMetadata(
         hostname: ClientName(unchecked: "dummy"), profile: group, groups: [group], bundles: [], aliases: [],
@@ -98,11 +98,11 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     do {
       try await plugin.core.bind(entry, owner)
     } catch is PluginExecutionError {
-      metadata.dependOnMore()
+      metadata.markUncacheable()
       plugin.logger.info("Cfg: \(metadata.hostname) skipping Allow from \(source): No key found")
       return nil
     }
-    if owner.dependsOnMore { metadata.dependOnMore() }
+    if owner.isUncacheable { metadata.markUncacheable() }
     guard let text = entry.text, !text.isEmpty else {
       plugin.logger.warning("Cfg: \(metadata.hostname) skipping Allow from \(source): Empty public key")
       return nil

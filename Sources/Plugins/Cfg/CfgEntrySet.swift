@@ -86,7 +86,7 @@ public final class CfgEntrySet: EntryFolder {
   private func makeFile(_ fileName: String, _ event: FileEvent) -> CfgFile? {
     let kind = CfgFileName(fileName, base: baseName, handlers: plugin.options.handlers)
     let file = "\(path)/\(fileName)"
-    if plugin.core.settings.compatibility != .bcfg213, kind != .plain(.all), warnOfOldKind(fileName, file),
+    if plugin.core.settings.compatibility != .v1_3, kind != .plain(.all), warnOfOldKind(fileName, file),
       kind == .unknown
     {
       return nil
@@ -116,7 +116,7 @@ public final class CfgEntrySet: EntryFolder {
 
   /// - Returns: whether the file is of a kind that only 1.3 has.
   private func warnOfOldKind(_ fileName: String, _ file: String) -> Bool {
-    switch CfgFileName(fileName, base: baseName, handlers: CfgHandler.all(.bcfg213)) {
+    switch CfgFileName(fileName, base: baseName, handlers: CfgHandler.all(.v1_3)) {
     case .cat, .diff, .legacyInfo:
       plugin.logger.warning("Cfg: \(file) has no effect without [server] compatibility = 1.3")
       return true
@@ -237,13 +237,13 @@ public final class CfgEntrySet: EntryFolder {
 
   /// 1.3's `mode="inherit"`: that of the file in the repository.
   private func inheritMode(_ entry: Element, _ metadata: ClientMetadata, _ generator: CfgGenerator) throws {
-    guard plugin.core.settings.compatibility == .bcfg213, entry["mode"]?.lowercased() == "inherit" else { return }
+    guard plugin.core.settings.compatibility == .v1_3, entry["mode"]?.lowercased() == "inherit" else { return }
     if !hasWarnedOfInherit {
       hasWarnedOfInherit = true
       plugin.logger.warning("Cfg: \(entry.name ?? name): Use of mode='inherit' is deprecated")
     }
     // The file monitor does not tell of modes.
-    metadata.dependOnMore()
+    metadata.markUncacheable()
     var status = stat()
     guard stat(generator.path, &status) == 0 else {
       throw PluginExecutionError("\(SystemError(call: "stat", errno: errno, detail: generator.path))")
@@ -256,7 +256,7 @@ public final class CfgEntrySet: EntryFolder {
     if let script = scripts.first(where: { $0.specificity.matches(metadata) }) { verifiers.append(script) }
     if let certificate = certificates.first { verifiers.append(certificate) }
     // Programs, and certificates that expire.
-    if !verifiers.isEmpty { metadata.dependOnMore() }
+    if !verifiers.isEmpty { metadata.markUncacheable() }
     for verifier in verifiers {
       do {
         try await verifier.verify(bytes, entry, metadata)

@@ -67,7 +67,7 @@ final class CfgInfoXMLFile: CfgInfo {
   }
 
   override func bindInfo(_ entry: Element, _ metadata: ClientMetadata) throws {
-    if plugin.core.settings.compatibility == .bcfg213 {
+    if plugin.core.settings.compatibility == .v1_3 {
       try infoXML.bindEntry13(entry, metadata)
     } else {
       try infoXML.bindEntry(entry, metadata)

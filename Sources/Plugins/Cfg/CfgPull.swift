@@ -59,7 +59,7 @@ extension CfgEntrySet {
   }
 
   private func writeInfo(_ entry: Element) async throws {
-    if plugin.core.settings.compatibility == .bcfg213 {
+    if plugin.core.settings.compatibility == .v1_3 {
       for old in ["info", ":info"] where fileExists("\(path)/\(old)") {
         plugin.logger.info("Removing \(path)/\(old) and replacing with info.xml")
         guard unlink("\(path)/\(old)") == 0 else {

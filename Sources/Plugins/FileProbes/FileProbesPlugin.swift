@@ -217,7 +217,7 @@ final class FileProbesPlugin: Plugin, Probing {
     for upload in new {
       let info = try FileProbeInfo(
         folder: RepositoryPath.folder(of: upload.target), defaults: core.settings.pathDefaults,
-        encoding: core.settings.compatibility == .bcfg213 ? core.settings.encoding : nil)
+        encoding: core.settings.compatibility == .v1_3 ? core.settings.encoding : nil)
       guard let bytes = info.adding(upload.permissions, of: client) else { continue }
       logger.info("Writing \(info.path) for \(upload.file.path)")
       files.append(FileWrite(bytes, to: info.path, replacing: info.version, mode: .ordinary))

@@ -110,7 +110,7 @@ final class ClientsPatch {
   /// Makes the changes.
   ///
   /// - Throws: `NotInPlace`, or why a file cannot be read.
-  func draft(of edits: [ClientsEdit], on loop: EventLoop, places: ClientPlaces) async throws -> ClientsDraft {
+  func draft(of edits: [ClientsEdit], on loop: Reactor, places: ClientPlaces) async throws -> ClientsDraft {
     var outcomes: [(any Error)?] = []
     for edit in edits {
       if outcomes.count % Self.turnEdits == Self.turnEdits - 1 { await loop.nextIteration() }

@@ -55,7 +55,7 @@ struct ProbeOutput {
   private static func groupName(_ line: Slice<UnsafeBufferPointer<UInt8>>, _ compatibility: Compatibility) -> String? {
     guard line.first == UInt8(ascii: "g"), line.starts(with: "group:".utf8) else { return nil }
     let rest = line.dropFirst(6)
-    if compatibility == .bcfg213 {
+    if compatibility == .v1_3 {
       // Without the blanks of Unicode around it.
       return String(decoding: rest.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self).trimmingBlanks
     }

@@ -50,7 +50,7 @@ struct ProbeSet {
       let program = choice.program
       guard program.isASCII || takesUnicode else {
         // The log is to say so each time.
-        metadata.dependOnMore()
+        metadata.markUncacheable()
         logger.error("Client unable to handle unicode probes. Skipping \(program.probe)")
         return nil
       }

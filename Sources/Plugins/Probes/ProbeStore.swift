@@ -36,7 +36,7 @@ final class ProbeStore {
   let folder: ProbedFolder
   /// How long a mere timestamp, and what could not be written, may wait.
   let lateDelay: Duration
-  let loop: EventLoop
+  let loop: Reactor
   let logger: Logger
   /// In a child process nothing is written.
   let isReadOnly: Bool
@@ -95,7 +95,7 @@ final class ProbeStore {
 
   /// Reads what there is, takes over what another layout has left, and moves aside what cannot be read.
   init(
-    layout: Layout, pluginFolder: String, isReadOnly: Bool, lateDelay: Duration = .seconds(10), loop: EventLoop,
+    layout: Layout, pluginFolder: String, isReadOnly: Bool, lateDelay: Duration = .seconds(10), loop: Reactor,
     logger: Logger
   ) {
     self.layout = layout

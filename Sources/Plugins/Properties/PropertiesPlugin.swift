@@ -53,7 +53,7 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
       guard let file = file as? any PropertyFile else { continue }
       contents[name] = file.contents(matches: core.settings.propertiesAutomatch)
       sources[name] = file.source(
-        matches: core.settings.propertiesAutomatch, rendersTemplates: core.settings.compatibility != .bcfg213)
+        matches: core.settings.propertiesAutomatch, rendersTemplates: core.settings.compatibility != .v1_3)
       if sources[name] == nil, let problem = file.lastProblem { problems.append((name, problem)) }
     }
     data = PropertiesData(files: contents, sources: sources, problems: problems)

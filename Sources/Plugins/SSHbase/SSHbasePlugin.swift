@@ -94,7 +94,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
       return
     }
     // Name service, and all clients.
-    metadata.dependOnMore()
+    metadata.markUncacheable()
     var text = try await knownHostsList.text(for: metadata.hostname, staticLines: staticLines)
     let own = publicSets.compactMap { $0.best(metadata) }.sorted { $0.path < $1.path }
     for key in own { text += "\(Self.localNames) \(String(decoding: key.key ?? [], as: UTF8.self))" }
@@ -170,7 +170,7 @@ extension SSHbasePlugin: FileEventHandler {
         debugLog("New public key \(file); invalidating ssh_known_hosts cache")
         knownHostsList.keyChanged(event.path, of: set.baseName, set.entries[file] as? HostKeyData)
       }
-    } else if file == "info.xml" || core.settings.compatibility == .bcfg213 && LegacyInfo.fileNames.contains(file) {
+    } else if file == "info.xml" || core.settings.compatibility == .v1_3 && LegacyInfo.fileNames.contains(file) {
       for set in sets.values { set.handleEvent(event) }
     } else if file.hasSuffix(".static") {
       logger.info("Static key \(file) \(event.action); invalidating ssh_known_hosts cache")

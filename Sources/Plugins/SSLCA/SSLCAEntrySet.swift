@@ -156,7 +156,7 @@ final class SSLCAEntrySet: EntrySet {
   ) async -> Bool {
     guard authority.chain != nil, let certificate = file.data else { return true }
     // Certificates expire.
-    metadata.dependOnMore()
+    metadata.markUncacheable()
     do {
       try await credentials.verify(certificate, of: name, against: authority)
       plugin.debugLog("SSLCA: \(name) verified successfully against CA")

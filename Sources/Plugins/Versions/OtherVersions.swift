@@ -41,7 +41,7 @@ final class CvsPlugin: VersionPlugin {
   override func getRevision() async throws -> String {
     let output = try await run(["cvs", "log"])
     // 1.3.4 takes the fourth line, 1.4 the first one; both whatever the exit status.
-    let index = core.settings.compatibility == .bcfg213 ? 3 : 0
+    let index = core.settings.compatibility == .v1_3 ? 3 : 0
     guard output.lines.indices.contains(index) else {
       throw PluginExecutionError("Failed to read revision from CVS: \(output.failure ?? "no output")")
     }

@@ -17,7 +17,7 @@ public final class DeferredMonitor: FileMonitor {
   }
 
   private let base: any FileMonitor
-  private let loop: EventLoop
+  private let loop: Reactor
   private var waiting: Deque<Request> = []
   private var isDeferring = true
   private var hasBegun = false
@@ -27,7 +27,7 @@ public final class DeferredMonitor: FileMonitor {
   private var isPaused = false
 
   /// - Parameter base: the monitor that does the work.
-  public init(_ base: any FileMonitor, on loop: EventLoop) {
+  public init(_ base: any FileMonitor, on loop: Reactor) {
     self.base = base
     self.loop = loop
   }

@@ -12,7 +12,7 @@ public enum FileMonitorFactory {
   /// - Returns: nil for another name.
   public static func make(
     _ name: String, ignoring patterns: [String] = IgnoreList.defaults,
-    logger: Logger = Logger(label: TreeMonitor.logLabel), on loop: EventLoop
+    logger: Logger = Logger(label: TreeMonitor.logLabel), on loop: Reactor
   ) -> (any FileMonitor)? {
     let ignored = IgnoreList(patterns)
     switch name {

@@ -27,7 +27,7 @@ public final class InotifyMonitor: TreeMonitor {
   }
 
   private let source: (any WatchSource)?
-  private let loop: EventLoop
+  private let loop: Reactor
   private var watcher: Watcher?
   private var isScheduled = false
   private var marks: [Mark] = []
@@ -40,7 +40,7 @@ public final class InotifyMonitor: TreeMonitor {
   ///
   /// - Parameter makeSource: where records come from.
   public init(
-    ignored: IgnoreList = IgnoreList(), logger: Logger = Logger(label: TreeMonitor.logLabel), on loop: EventLoop,
+    ignored: IgnoreList = IgnoreList(), logger: Logger = Logger(label: TreeMonitor.logLabel), on loop: Reactor,
     makeSource: () throws(SystemError) -> any WatchSource = { () throws(SystemError) in try Inotify() }
   ) {
     self.loop = loop

@@ -6,7 +6,7 @@ import Logging
 final class ExpiryWatch {
   static let interval: Duration = .seconds(86400)
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let logger: Logger
   private let validities: () -> [CertificateValidity]
   private let clock: () -> Int64
@@ -16,7 +16,7 @@ final class ExpiryWatch {
   ///
   /// - Parameter clock: seconds since 1970.
   init(
-    on loop: EventLoop, logger: Logger, clock: @escaping () -> Int64 = { Int64(time(nil)) },
+    on loop: Reactor, logger: Logger, clock: @escaping () -> Int64 = { Int64(time(nil)) },
     validities: @escaping () -> [CertificateValidity]
   ) {
     self.loop = loop

@@ -58,7 +58,7 @@ public final class ServerProcess {
       try LogSetup.bootstrap(settings)
       hasLog = true
       for (level, message) in early { logger.log(level: level, message) }
-      let result = try EventLoop.runAsMain { [self] loop in
+      let result = try Reactor.runAsMain { [self] loop in
         do {
           try await serve(on: loop)
         } catch {
@@ -117,7 +117,7 @@ public final class ServerProcess {
     pidFile?.remove()
   }
 
-  private func serve(on loop: EventLoop) async throws {
+  private func serve(on loop: Reactor) async throws {
     // A file system that is not mounted is not an empty repository, which plugins would fill with folders.
     guard isFolder(settings.repository) else {
       throw CoreInitError("repository \(settings.repository) does not exist or is not a folder")
@@ -197,7 +197,7 @@ public final class ServerProcess {
 
   /// The core that `[server] backend` names; `best` is the builtin one.
   private func makeCore(
-    _ loop: EventLoop, _ monitor: any FileMonitor, _ resolver: any AddressResolver
+    _ loop: Reactor, _ monitor: any FileMonitor, _ resolver: any AddressResolver
   ) -> BuiltinCore {
     guard settings.backend == "multiprocessing" else {
       return BuiltinCore(

@@ -49,7 +49,7 @@ public enum TemplateTool {
     } else {
       Log.router.configure([(ConsoleLog(), level)], standard: level)
     }
-    return try EventLoop.runAsMain { loop in
+    return try Reactor.runAsMain { loop in
       do {
         return try await withCore(settings, on: loop) { try await render(path, client, $0) }
       } catch {
@@ -79,7 +79,7 @@ public enum TemplateTool {
   ///
   /// - Throws: `SystemError` where privileges cannot be given up; `CoreInitError`; what the body throws.
   static func withCore<Result>(
-    _ settings: Settings, on loop: EventLoop, _ body: (ServerCore) async throws -> Result
+    _ settings: Settings, on loop: Reactor, _ body: (ServerCore) async throws -> Result
   ) async throws -> Result {
     if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
     TemporaryFolder.removeLeftovers(of: settings.value("templates", "user")?.value.integer.map { UInt32($0) })

@@ -85,7 +85,7 @@ final class ChildCore: ServerCore {
   }
 
   init(
-    channel: RPCChannel, settings: Settings, loop: EventLoop, fileMonitor: any FileMonitor,
+    channel: RPCChannel, settings: Settings, loop: Reactor, fileMonitor: any FileMonitor,
     resolver: any AddressResolver, registry: PluginRegistry
   ) {
     self.channel = channel
@@ -97,7 +97,7 @@ final class ChildCore: ServerCore {
   /// - Parameter value: what the parent sent with its first call.
   func start(_ value: Value) async throws {
     try loadPlugins()
-    limitKeptAnswers()
+    limitAnswerCache()
     for plugin in interfaces.threaded where !(plugin is any Statistics) { try await plugin.startThreads() }
     await updateRevisionIfNeeded()
     if let flag = value["core_debug"]?.bool, flag != isDebugging { setCoreDebug(flag) }
@@ -197,14 +197,14 @@ final class ChildCore: ServerCore {
   }
 
   /// Whether the parent keeps answers; with hooks of a client's run each of them is asked for here, where the hooks are.
-  private var parentKeeps: Bool { settings.keptConfigurationBytes > 0 && !interfaces.hasRunHooks }
+  private var parentKeeps: Bool { settings.answerCacheBytes > 0 && !interfaces.hasRunHooks }
 
   override func settingsChanged(_ settings: Settings) {
     super.settingsChanged(settings)
-    limitKeptAnswers()
+    limitAnswerCache()
   }
 
-  private func limitKeptAnswers() { if parentKeeps { keptAnswers.limitBytes = 0 } }
+  private func limitAnswerCache() { if parentKeeps { answerCache.limitBytes = 0 } }
 
   private func makeAnswer(_ client: ClientName) async throws -> (document: ByteSegments, keepable: KeepableParts?) {
     guard parentKeeps else { return (try await renderConfiguration(client), nil) }

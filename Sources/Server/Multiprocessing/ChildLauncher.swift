@@ -16,7 +16,7 @@ struct ChildLauncher {
 
   /// - Parameter onExit: called once, when the process has ended.
   func launch(
-    _ name: String, _ loop: EventLoop, _ onExit: @escaping (ChildProcess.ExitStatus) -> Void
+    _ name: String, _ loop: Reactor, _ onExit: @escaping (ChildProcess.ExitStatus) -> Void
   ) throws(SystemError) -> LaunchedChild {
     let pair = try RPCChannel.makePair()
     let ours = FileDescriptor(owning: pair.0)

@@ -27,7 +27,7 @@ final class ChildPool {
   }
 
   let queue = RPCQueue()
-  private let loop: EventLoop
+  private let loop: Reactor
   private let logger: Logger
   private var slots: [ChildSlot] = []
   private var waiters: Deque<Waiter> = []
@@ -38,7 +38,7 @@ final class ChildPool {
   /// How a child is chosen.
   var selection = ChildSelection.leastLoaded
 
-  init(loop: EventLoop, logger: Logger) {
+  init(loop: Reactor, logger: Logger) {
     self.loop = loop
     self.logger = logger
     queue.onFrame = { [unowned self] name, kind in

@@ -24,13 +24,13 @@ public enum ChildServer {
     if let parent = pid_t(arguments[3]), getppid() != parent { exit(0) }
     clinux_set_name("bcfg2-" + name.lowercased())
     do {
-      exit(try EventLoop.runAsMain { loop in await run(on: loop) })
+      exit(try Reactor.runAsMain { loop in await run(on: loop) })
     } catch {
       exit(1)
     }
   }
 
-  private static func run(on loop: EventLoop) async -> Int32 {
+  private static func run(on loop: Reactor) async -> Int32 {
     let life = ChildLife()
     let name = CommandLine.arguments[2]
     let channel: RPCChannel

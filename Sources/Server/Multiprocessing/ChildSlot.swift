@@ -57,7 +57,7 @@ final class ChildSlot {
   private(set) var pings = 0
 
   private let queue: RPCQueue
-  private let loop: EventLoop
+  private let loop: Reactor
   private let logger: Logger
   private let limits: Limits
   private let launch: Launch
@@ -75,7 +75,7 @@ final class ChildSlot {
   private var restart: Timer?
 
   init(
-    name: String, queue: RPCQueue, loop: EventLoop, logger: Logger, limits: Limits, launch: @escaping Launch
+    name: String, queue: RPCQueue, loop: Reactor, logger: Logger, limits: Limits, launch: @escaping Launch
   ) {
     self.name = name
     self.queue = queue

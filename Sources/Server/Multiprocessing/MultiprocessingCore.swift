@@ -117,7 +117,7 @@ public final class MultiprocessingCore: BuiltinCore {
     let start = MonotonicTime.now()
     if let kept = configurationNow(client) {
       noteGenerated(client, MonotonicTime.now() - start)
-      return keptAnswers.give(kept)
+      return answerCache.give(kept)
     }
     // A child that was started since has not read what is away now.
     if let trouble = missingFolder { return try await buildHere(client, "\(trouble.path) is away") }
@@ -131,8 +131,8 @@ public final class MultiprocessingCore: BuiltinCore {
       logger.debug("Building configuration for \(client) on \(child)")
       do {
         let document = try await pool.queue.render(request, on: child)
-        guard let keepable = request.keepable, keptAnswers.limitBytes > 0, !interfaces.hasRunHooks,
-          let cut = keepable.cut(document, like: { keptAnswers.structure(like: $0) })
+        guard let keepable = request.keepable, answerCache.limitBytes > 0, !interfaces.hasRunHooks,
+          let cut = keepable.cut(document, like: { answerCache.structure(like: $0) })
         else { return document }
         await keep(cut, client, madeFrom: made, revision: keepable.revision)
         return cut

@@ -34,7 +34,7 @@ import XMLRPC
   /// Bytes that are still to come of the frame that has begun; 0 between two frames, and for a small one.
   var missingBytes: Int { partial?.missingBytes ?? 0 }
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let descriptor: Int32
   private var owner: FileDescriptor?
   private var watcher: Watcher?
@@ -52,7 +52,7 @@ import XMLRPC
   private var partial: Partial?
 
   /// - Parameter descriptor: a connected stream socket.
-  init(_ descriptor: consuming FileDescriptor, on loop: EventLoop) throws(SystemError) {
+  init(_ descriptor: consuming FileDescriptor, on loop: Reactor) throws(SystemError) {
     self.loop = loop
     self.descriptor = descriptor.rawValue
     scratch = [UInt8](repeating: 0, count: 64 << 10)

@@ -11,13 +11,13 @@ public nonisolated enum Log {
   public static func setDebug(_ debug: Bool) { router.setDebug(debug) }
 
   /// Writes the lines of one turn of the loop together, until `endGathering`.
-  @MainActor package static func gather(on loop: EventLoop) {
+  @MainActor package static func gather(on loop: Reactor) {
     loop.beforeWait = { router.flush() }
     router.gather(true)
   }
 
   /// Writes each line by itself again.
-  @MainActor package static func endGathering(on loop: EventLoop) {
+  @MainActor package static func endGathering(on loop: Reactor) {
     loop.beforeWait = nil
     router.gather(false)
   }

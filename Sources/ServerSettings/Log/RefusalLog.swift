@@ -19,7 +19,7 @@ public import Logging
     var left = 0
   }
 
-  private let loop: EventLoop
+  private let loop: Reactor
   private let logger: Logger
   private var timer: Timer?
   private var written = 0
@@ -27,7 +27,7 @@ public import Logging
   /// Lines left out of addresses that are not counted by themselves.
   private var leftOfOthers = 0
 
-  public init(on loop: EventLoop, logger: Logger = Logger(label: "Connection")) {
+  public init(on loop: Reactor, logger: Logger = Logger(label: "Connection")) {
     self.loop = loop
     self.logger = logger
   }

@@ -45,7 +45,7 @@ nonisolated extension Settings {
   public subscript<Value>(option: Option<Value>, in section: String) -> Value {
     let definition = option.definition
     if let set = value(section, definition.option)?.value, let value = option.read(set) { return value }
-    let text = compatibility == .bcfg213 ? definition.standard13 ?? definition.standard : definition.standard
+    let text = compatibility == .v1_3 ? definition.standard13 ?? definition.standard : definition.standard
     if let text, let standard = definition.kind.parse(text, repository: repository), let value = option.read(standard) {
       return value
     }

@@ -15,9 +15,9 @@ nonisolated extension SettingRegistry {
 
     .init("cfg", "validation", .boolean, default: "true", help: "Run the tests of Cfg files"),
     .init("cfg", "max_file_size", .size, default: "64m", .ours, help: "The most bytes of a Cfg file"),
-    .init("cfg", "category", .text, .only14, help: "Group category that created data is specific to"),
-    .init("cfg", "passphrase", .text, .only14, help: "Name of the passphrase that encrypts created data"),
-    .init("cfg", "handlers", .commaList, .only14, help: "Kinds of Cfg files to support; default: all"),
+    .init("cfg", "category", .text, .only1_4, help: "Group category that created data is specific to"),
+    .init("cfg", "passphrase", .text, .only1_4, help: "Name of the passphrase that encrypts created data"),
+    .init("cfg", "handlers", .commaList, .only1_4, help: "Kinds of Cfg files to support; default: all"),
     .init(
       "templates", "python", .program, default: "/usr/bin/python3", .ours, help: "Interpreter that renders templates"),
     .init(
@@ -44,9 +44,9 @@ nonisolated extension SettingRegistry {
 
     .init("sshkeys", "category", .text, help: "Group category that created SSH keys are specific to"),
     .init("sshkeys", "passphrase", .text, help: "Name of the passphrase that encrypts created SSH keys"),
-    .init("sshbase", "passphrase", .text, .only14, help: "Name of the passphrase that encrypts created host keys"),
-    .init("sslca", "category", .text, .only14, help: "Group category that created certificates are specific to"),
-    .init("sslca", "passphrase", .text, .only14, help: "Name of the passphrase that encrypts created TLS keys"),
+    .init("sshbase", "passphrase", .text, .only1_4, help: "Name of the passphrase that encrypts created host keys"),
+    .init("sslca", "category", .text, .only1_4, help: "Group category that created certificates are specific to"),
+    .init("sslca", "passphrase", .text, .only1_4, help: "Name of the passphrase that encrypts created TLS keys"),
     .init("sslca_*", "config", .path, help: "OpenSSL configuration of this certificate authority"),
     .init("sslca_*", "passphrase", .secret, help: "Passphrase of the authority's private key"),
     .init("sslca_*", "chaincert", .path, help: "Certificate chain to verify with"),
@@ -57,21 +57,21 @@ nonisolated extension SettingRegistry {
 
     .init("rules", "regex", .boolean, default: "false", help: "Read names in Rules as regular expressions"),
     .init(
-      "rules", "replace_name", .boolean, default: "false", .only14, help: "Replace %{name} in attributes set by Rules"),
+      "rules", "replace_name", .boolean, default: "false", .only1_4, help: "Replace %{name} in attributes set by Rules"),
     .init(
-      "defaults", "replace_name", .boolean, default: "false", .only14,
+      "defaults", "replace_name", .boolean, default: "false", .only1_4,
       help: "Replace %{name} in attributes set by Defaults"),
 
     .init("encryption", "algorithm", .text, default: "aes_256_cbc", help: "Cipher of encrypted data"),
     .init(
-      "encryption", "lax_decryption", .boolean, default: "false", .only14,
+      "encryption", "lax_decryption", .boolean, default: "false", .only1_4,
       help: "Data that cannot be decrypted is a warning, not an error"),
     .init(
-      "encryption", "decrypt", .choice(["strict", "lax"]), default: "strict", .only13,
+      "encryption", "decrypt", .choice(["strict", "lax"]), default: "strict", .only1_3,
       help: "lax: data that cannot be decrypted is a warning, not an error"),
     .init("encryption", "*", .secret, help: "A passphrase, under its name"),
 
-    .init("packages", "backends", .commaList, default: "Yum,Apt,Pac,Pkgng", .only14, help: "Kinds of package sources"),
+    .init("packages", "backends", .commaList, default: "Yum,Apt,Pac,Pkgng", .only1_4, help: "Kinds of package sources"),
     .init("packages", "resolver", .enabled, default: "true", help: "Resolve dependencies of packages"),
     .init("packages", "metadata", .enabled, default: "true", help: "Read the metadata of package sources"),
     .init("packages", "cache", .path, default: "<repository>/Packages/cache", help: "Folder of the package caches"),
@@ -83,7 +83,7 @@ nonisolated extension SettingRegistry {
       "packages", "apt_config", .path, default: "/etc/apt/sources.list.d/bcfg2-packages-generated-sources.list",
       help: "Path of generated APT sources"),
     .init(
-      "packages", "magic_groups", .boolean, default: "false", .only13, help: "Match sources by groups of their names"),
+      "packages", "magic_groups", .boolean, default: "false", .only1_3, help: "Match sources by groups of their names"),
     .init("packages:yum", "use_yum_libraries", .boolean, default: "false", help: "Resolve with yum's libraries"),
     .init("packages:yum", "helper", .path, help: "Path of bcfg2-yum-helper"),
     .init("packages:yum", "gpg_keypath", .path, default: "/etc/pki/rpm-gpg", help: "Folder of GPG keys on clients"),
@@ -96,9 +96,9 @@ nonisolated extension SettingRegistry {
     .init("svn", "always_trust", .boolean, default: "false", help: "Trust any certificate of the Subversion server"),
     .init("svn", "conflict_resolution", .text, help: "What Subversion does with conflicts"),
 
-    .init("ldap", "retries", .integer(0...1000), default: "3", .only14, help: "Tries to reach the LDAP server again"),
-    .init("ldap", "retry_delay", .seconds, default: "5", .only14, help: "Seconds between two tries"),
-    .init("ldap", "cache", .boolean, .only14, help: "Keep answers of the LDAP server until told to expire them"),
+    .init("ldap", "retries", .integer(0...1000), default: "3", .only1_4, help: "Tries to reach the LDAP server again"),
+    .init("ldap", "retry_delay", .seconds, default: "5", .only1_4, help: "Seconds between two tries"),
+    .init("ldap", "cache", .boolean, .only1_4, help: "Keep answers of the LDAP server until told to expire them"),
 
     .init("awstags", "access_key_id", .text, help: "Access key of AWS"),
     .init("awstags", "secret_access_key", .secret, help: "Secret of the access key"),

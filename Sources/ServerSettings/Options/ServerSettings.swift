@@ -50,7 +50,7 @@ nonisolated extension SettingRegistry {
     .init(
       "server", "vcs_root", .path, default: "<repository>", default13: .some(nil),
       help: "Top folder of the version control working copy"),
-    .init("server", "prefix", .path, default: "/usr", .only13, help: "Where Bcfg2 is installed"),
+    .init("server", "prefix", .path, default: "/usr", .only1_3, help: "Where Bcfg2 is installed"),
     .init(
       "server", "compatibility", .choice(["1.3", "1.4"]), default: "1.4", .ours,
       help: "Which version's defaults and answers to follow where the two differ"),

@@ -49,9 +49,9 @@ public nonisolated enum SettingAvailability: Sendable, Hashable {
   /// Both 1.3.4 and 1.4.
   case always
   /// 1.3.4 only; read and kept, so that a 1.3 file gives no warning.
-  case only13
+  case only1_3
   /// 1.4 only.
-  case only14
+  case only1_4
   /// Our own.
   case ours
 }

@@ -7,8 +7,8 @@ public nonisolated enum MetadataCacheMode: String, Sendable, Hashable {
 
 /// What a value of a setting is if the whole world follows this version.
 public nonisolated enum Compatibility: String, Sendable, Hashable {
-  case bcfg213 = "1.3"
-  case bcfg214 = "1.4"
+  case v1_3 = "1.3"
+  case v1_4 = "1.4"
 }
 
 /// All options of one start: bcfg2.conf, command line and environment, checked and typed.
@@ -46,7 +46,7 @@ public nonisolated struct Settings: Sendable {
   /// `vcs_root`: absolute path; nil with 1.3: the repository.
   public var versionControlRoot: String?
   /// `compatibility`.
-  public var compatibility = Compatibility.bcfg214
+  public var compatibility = Compatibility.v1_4
 
   // MARK: [communication] and [components]
 
@@ -84,7 +84,7 @@ public nonisolated struct Settings: Sendable {
   /// `[caching] client_metadata`.
   public var clientMetadataCache = MetadataCacheMode.off
   /// `[caching] configurations`: bytes for answers that may be given again; 0 keeps none.
-  public var keptConfigurationBytes = 32 << 20
+  public var answerCacheBytes = 32 << 20
 
   // MARK: [mdata]
 
@@ -176,7 +176,7 @@ public nonisolated struct Settings: Sendable {
     let place = SettingDefinition.Place(section: section, option: option.asciiLowercased)
     if let setting = table[place] { return setting }
     guard let definition = registry.definition(section, option),
-      let standard = compatibility == .bcfg213 ? definition.standard13 ?? definition.standard : definition.standard,
+      let standard = compatibility == .v1_3 ? definition.standard13 ?? definition.standard : definition.standard,
       let value = definition.kind.parse(standard, repository: repository)
     else { return nil }
     return Setting(value: value, origin: .builtIn)

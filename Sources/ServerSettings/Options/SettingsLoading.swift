@@ -34,7 +34,7 @@ nonisolated extension Settings {
     self.files = files
     var source = Source(file: file, commandLine: commandLine)
     if let version = try source.find(registry.definition("server", "compatibility")) {
-      compatibility = Compatibility(rawValue: version.text) ?? .bcfg214
+      compatibility = Compatibility(rawValue: version.text) ?? .v1_4
     }
     if let found = try source.find(registry.definition("server", "repository")), !found.text.isEmpty {
       repository = Paths.absolute(found.text)
@@ -223,7 +223,7 @@ nonisolated extension Settings {
     performanceInterval = value("logging", "performance_interval")?.value.duration
     let mode = text("caching", "client_metadata") ?? "off"
     clientMetadataCache = mode == "on" ? .cautious : MetadataCacheMode(rawValue: mode) ?? .off
-    keptConfigurationBytes = value("caching", "configurations")?.value.integer ?? keptConfigurationBytes
+    answerCacheBytes = value("caching", "configurations")?.value.integer ?? answerCacheBytes
 
     pathDefaults.owner = text("mdata", "owner") ?? pathDefaults.owner
     pathDefaults.group = text("mdata", "group") ?? pathDefaults.group

@@ -7,7 +7,7 @@
 /// where the whole line is kept.
 func fuzzProbeOutput(_ bytes: [UInt8]) {
   let text = String(decoding: bytes, as: UTF8.self)
-  for compatibility in [Compatibility.bcfg214, .bcfg213] {
+  for compatibility in [Compatibility.v1_4, .v1_3] {
     var groups: [String] = []
     let output = ProbeOutput(text, compatibility: compatibility) { groups.append($0) }
     let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)

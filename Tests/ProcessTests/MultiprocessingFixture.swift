@@ -14,8 +14,8 @@ import XMLRPC
 @testable import Server
 
 /// A multiprocessing core in this process, with real child processes of the built server.
-final class MultiprocessingBench {
-  /// What differs from the usual bench.
+final class MultiprocessingFixture {
+  /// What differs from the usual fixture.
   struct Options {
     var children = 2
     /// `child_timeout`, seconds: short only where a child is to be found hanging, since a busy machine is slow.
@@ -25,13 +25,13 @@ final class MultiprocessingBench {
     /// Builds can be held: see `BuildHold`.
     var holds = false
     /// Answers are not kept, so that each is built by a child.
-    var keepsAnswers = false
+    var allowsCaching = false
     /// Bytes of a file that only the first client has.
     var fileBytes = 0
   }
 
   let repository = TemporaryDirectory()
-  let loop: EventLoop
+  let loop: Reactor
   let core: MultiprocessingCore
   let clientCount = 6
   /// What the children have logged.
@@ -40,7 +40,7 @@ final class MultiprocessingBench {
   let hold: BuildHold!
   private let monitor: any FileMonitor
 
-  init(_ loop: EventLoop, _ options: Options = Options()) async throws {
+  init(_ loop: Reactor, _ options: Options = Options()) async throws {
     self.loop = loop
     var clients = "<Clients>\n"
     for number in 0..<clientCount {
@@ -64,7 +64,7 @@ final class MultiprocessingBench {
     let text =
       "[server]\nrepository = \(repository.path)\nplugins = \(plugins.joined(separator: ","))\n"
       + "backend = multiprocessing\nchildren = \(options.children)\nchild_selection = round_robin\nchild_timeout = \(options.patience)\n"
-      + (options.keepsAnswers ? "" : "[caching]\nconfigurations = 0\n") + "[logging]\nsyslog = false\n"
+      + (options.allowsCaching ? "" : "[caching]\nconfigurations = 0\n") + "[logging]\nsyslog = false\n"
     var typed = CommandLineOptions()
     typed.configurationFile = repository.write(text, to: "bcfg2.conf")
     typed.set("server", "filemonitor", to: options.monitor, typed: "test")

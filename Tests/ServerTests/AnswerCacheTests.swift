@@ -20,9 +20,9 @@ private final class Site {
 
   let folder = TemporaryDirectory()
   let core: NetworkCore
-  private let loop: EventLoop
+  private let loop: Reactor
 
-  init(_ files: [String: String] = Site.files, plugins: [String] = Site.plugins, on loop: EventLoop) throws {
+  init(_ files: [String: String] = Site.files, plugins: [String] = Site.plugins, on loop: Reactor) throws {
     for (path, text) in files { folder.write(text, to: path) }
     self.loop = loop
     var settings = Settings()
@@ -142,11 +142,11 @@ private final class Site {
     _ = try await core.recvProbeData(caller(client), data)
   }
 
-  var given: Int { core.keptAnswers.given }
+  var given: Int { core.answerCache.given }
 }
 
 @Test func keptConfigurationsEqualThoseOfANewCore() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let site = try Site(on: loop)
     let core = site.core
     var random = Seeded(state: 7)
@@ -175,7 +175,7 @@ private final class Site {
         var settings = core.settings
         settings.pathDefaults.owner = ["root", "nobody", "daemon"][number]
         settings.rulesReplaceName = number == 1
-        settings.keptConfigurationBytes = [0, 6000, 1 << 20][number]
+        settings.answerCacheBytes = [0, 6000, 1 << 20][number]
         core.settingsChanged(settings)
       case 18: site.folder.write("#!/bin/sh\necho \(number)\n", to: "Probes/kind.G10_\(["web", "probed", "x"][number])")
       default: break
@@ -186,7 +186,7 @@ private final class Site {
           let made = try await site.askAnew(asked, method)
           #expect(kept == made, "\(method) of \(asked) after \(history.suffix(12).joined(separator: "\n"))")
         }
-        #expect(core.keptAnswers.heldBytes <= core.keptAnswers.limitBytes)
+        #expect(core.answerCache.heldBytes <= core.answerCache.limitBytes)
       }
     }
     #expect(site.given > 20)
@@ -195,7 +195,7 @@ private final class Site {
 }
 
 @Test func anEditBetweenHeadAndBodyIsInTheAnswer() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let site = try Site(on: loop)
     let first = try await site.ask(0)
     site.core.bytesCame()
@@ -216,7 +216,7 @@ private final class Site {
 }
 
 @Test func theServersOwnWritesLeaveTheAnswersOfOthersAlone() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let site = try Site(on: loop)
     for client in Site.clients.indices { _ = try await site.ask(client) }
     let repository = site.core.repositoryGeneration
@@ -244,10 +244,10 @@ private final class Site {
 }
 
 @Test func equalStructuresOfClientsAreHeldOnce() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let site = try Site(on: loop)
     for client in Site.clients.indices { _ = try await site.ask(client) }
-    let kept = site.core.keptAnswers
+    let kept = site.core.answerCache
     #expect(kept.count == 3 && kept.structureCount == 2)
     kept.remove(.configuration(Site.clients[0]))
     #expect(kept.structureCount == 2)
@@ -258,11 +258,11 @@ private final class Site {
 }
 
 @Test func theLeastRecentlyUsedAnswerIsDropped() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let site = try Site(on: loop)
     for client in Site.clients.indices { _ = try await site.ask(client) }
     _ = try await site.ask(0)
-    let kept = site.core.keptAnswers
+    let kept = site.core.answerCache
     kept.limitBytes = kept.heldBytes - 1
     #expect(
       kept[.configuration(Site.clients[0])] != nil && kept[.configuration(Site.clients[1])] == nil
@@ -282,10 +282,10 @@ private class Extra: Plugin, Structure, ClientRunHooks {
   var calls: [String] = []
   var onStart: () -> Void = {}
 
-  override func keepsAnswers(for metadata: ClientMetadata) -> Bool { keeps }
+  override func allowsCaching(for metadata: ClientMetadata) -> Bool { keeps }
 
   func buildStructures(_ metadata: ClientMetadata) -> [Element] {
-    if isDependent { metadata.dependOnMore() }
+    if isDependent { metadata.markUncacheable() }
     calls.append("build")
     return []
   }
@@ -299,7 +299,7 @@ private class Extra: Plugin, Structure, ClientRunHooks {
 }
 
 @Test func pluginsThatDependOnMoreAreAskedEachTime() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let site = try Site(on: loop)
     site.core.initPlugin(Extra.self)
     site.core.interfaces = PluginInterfaces(site.core.plugins.values)
@@ -334,13 +334,13 @@ private class Extra: Plugin, Structure, ClientRunHooks {
 }
 
 @Test func answersWithFailedEntriesAreNotKept() async throws {
-  try await LoopDriver.withLoop { (loop: EventLoop) async throws in
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
     var files = Site.files
     files["Bundler/web.xml"] = "<Bundle><Path name='/nobody/has/this'/></Bundle>"
     let site = try Site(files, on: loop)
     let first = try await site.ask(0)
     #expect(String(decoding: first, as: UTF8.self).contains("no matching generator"))
-    #expect(try await site.ask(0) == first && site.given == 0 && site.core.keptAnswers.count == 0)
+    #expect(try await site.ask(0) == first && site.given == 0 && site.core.answerCache.count == 0)
     site.core.shutdown()
   }
 }

@@ -18,43 +18,43 @@ extension ServerCore {
       if isCurrent(kept) {
         if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.end, metadata) }
         noteGenerated(client, MonotonicTime.now() - start)
-        return keptAnswers.give(kept)
+        return answerCache.give(kept)
       }
       // A hook has changed what the answer is made from.
       hasStarted = true
     }
     let (configuration, metadata) = try await makeConfiguration(client, hasStarted: hasStarted)
-    guard let metadata, keptAnswers.limitBytes > 0 else {
+    guard let metadata, answerCache.limitBytes > 0 else {
       return WireWriter.configuration(configuration) { _ in nil }
     }
-    let document = WireWriter.configuration(configuration) { keptAnswers.structure(like: $0) }
+    let document = WireWriter.configuration(configuration) { answerCache.structure(like: $0) }
     // The revision that it was made with may be another by now, too.
     if isCurrent(metadata), isRevisionKnown, configuration["revision"] == revision {
-      keptAnswers.insert(
-        KeptAnswers.Answer(.configuration(client), document: document, metadata: metadata, revision: revision))
+      answerCache.insert(
+        AnswerCache.Answer(.configuration(client), document: document, metadata: metadata, revision: revision))
     } else {
-      keptAnswers.remove(.configuration(client))
+      answerCache.remove(.configuration(client))
     }
     return document
   }
 
   /// The kept configuration of a client, where it can be had without waiting for anything.
-  package func configurationNow(_ client: ClientName) -> KeptAnswers.Answer? {
+  package func configurationNow(_ client: ClientName) -> AnswerCache.Answer? {
     interfaces.hasRunHooks ? nil : currentAnswer(.configuration(client))
   }
 
   /// The kept probes of a client.
-  func probesNow(_ client: ClientName) -> KeptAnswers.Answer? {
+  func probesNow(_ client: ClientName) -> AnswerCache.Answer? {
     currentAnswer(.probes(client), hasRevision: false)
   }
 
   /// The probes of a client as they stand in an answer, to be given again where nothing else decides which they are.
   func keepProbes(_ probes: Element, _ client: ClientName, _ metadata: ClientMetadata) -> ByteSegments {
-    let isPure = !metadata.dependsOnMore && plugins.values.allSatisfy { $0.keepsAnswers(for: metadata) }
-    guard isPure, keptAnswers.limitBytes > 0, isCurrent(metadata) else { return WireWriter.document(probes) }
-    let document = WireWriter.configuration(probes) { keptAnswers.structure(like: $0) }
-    keptAnswers.insert(
-      KeptAnswers.Answer(.probes(client), document: document, metadata: metadata, revision: revision))
+    let isCacheable = !metadata.isUncacheable && plugins.values.allSatisfy { $0.allowsCaching(for: metadata) }
+    guard isCacheable, answerCache.limitBytes > 0, isCurrent(metadata) else { return WireWriter.document(probes) }
+    let document = WireWriter.configuration(probes) { answerCache.structure(like: $0) }
+    answerCache.insert(
+      AnswerCache.Answer(.probes(client), document: document, metadata: metadata, revision: revision))
     return document
   }
 
@@ -66,19 +66,19 @@ extension ServerCore {
   ) async {
     await updateRevisionIfNeeded()
     guard generation == self.generation(of: client), isRevisionKnown, made == revision else {
-      return keptAnswers.remove(.configuration(client))
+      return answerCache.remove(.configuration(client))
     }
-    keptAnswers.insert(
-      KeptAnswers.Answer(configurationOf: client, document: document, generation: generation, revision: made))
+    answerCache.insert(
+      AnswerCache.Answer(configurationOf: client, document: document, generation: generation, revision: made))
   }
 
-  private func isCurrent(_ answer: KeptAnswers.Answer) -> Bool {
+  private func isCurrent(_ answer: AnswerCache.Answer) -> Bool {
     answer.generation == generation(of: answer.hostname)
   }
 
   /// The kept answer, if it is what would be made now.
-  private func currentAnswer(_ key: AnswerKey, hasRevision: Bool = true) -> KeptAnswers.Answer? {
-    guard let kept = keptAnswers[key], isCurrent(kept) else { return nil }
+  private func currentAnswer(_ key: AnswerKey, hasRevision: Bool = true) -> AnswerCache.Answer? {
+    guard let kept = answerCache[key], isCurrent(kept) else { return nil }
     if hasRevision, !interfaces.versions.isEmpty {
       guard isRevisionKnown, kept.revision == revision else { return nil }
     }

@@ -8,7 +8,7 @@ public import Logging
 ///
 /// `@MainActor` is written out here and on other classes with an isolated deinit: release builds of Swift 6.3.1 check
 /// the deinit before they infer the module's default isolation.
-@MainActor public final class EventLoop {
+@MainActor public final class Reactor {
   /// Executor jobs run per iteration, at most; the rest follow after the descriptors had their turn. A job is a piece
   /// of a task between two suspensions, some hundred nanoseconds to a few milliseconds.
   public static let jobsPerIteration = 256
@@ -176,8 +176,8 @@ public import Logging
     hadWork = false
     for event in events { dispatch(event) }
     if hadWork, let quiet { quiet.timer.rearm(after: quiet.delay) }
-    timers.fire(now: now, limit: EventLoop.timersPerIteration)
-    jobs?.drain(limit: EventLoop.jobsPerIteration)
+    timers.fire(now: now, limit: Reactor.timersPerIteration)
+    jobs?.drain(limit: Reactor.jobsPerIteration)
     runPosted()
     runEndHooks()
     closeDescriptors()

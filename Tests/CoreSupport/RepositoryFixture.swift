@@ -6,7 +6,7 @@ public import ServerSettings
 public import Support
 
 /// A core with some plugins on a temporary repository, for tests of plugins.
-public final class CoreBench {
+public final class RepositoryFixture {
   public let repository = TemporaryDirectory()
   public let monitor = ComparingMonitor()
   public let core: ServerCore
@@ -20,7 +20,7 @@ public final class CoreBench {
   }
 
   private init(
-    loop: EventLoop, files: [String: String], resolver: any AddressResolver, settings: Settings
+    loop: Reactor, files: [String: String], resolver: any AddressResolver, settings: Settings
   ) throws {
     var settings = settings
     settings.repository = repository.path
@@ -38,13 +38,13 @@ public final class CoreBench {
   ///   - settings: all but the repository's path.
   public static func run(
     files: [String: String], names: [String: String] = [:], resolver: (any AddressResolver)? = nil,
-    settings: Settings = CoreBench.settings, _ body: (CoreBench) async throws -> Void
+    settings: Settings = RepositoryFixture.settings, _ body: (RepositoryFixture) async throws -> Void
   ) async throws {
     try await LoopDriver.withLoop { loop in
-      let bench = try CoreBench(
+      let fixture = try RepositoryFixture(
         loop: loop, files: files, resolver: resolver ?? FixedResolver(names), settings: settings)
-      try await body(bench)
-      bench.core.shutdown()
+      try await body(fixture)
+      fixture.core.shutdown()
     }
   }
 

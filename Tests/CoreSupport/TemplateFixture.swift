@@ -6,14 +6,14 @@ import Support
 import Testing
 
 /// A core with templates in Cfg on a temporary repository, and real renderers.
-package enum TemplateBench {
+package enum TemplateFixture {
   /// Runs the body with a core.
   /// - Parameters:
   ///   - templates: entries of Cfg by name, with the text of their template; `NAME.cheetah` and the like for other kinds.
   ///   - conf: sections of bcfg2.conf.
   package static func run(
     _ templates: [String: String], files: [String: String] = [:], plugins: [String] = [], conf: String = "",
-    _ body: (CoreBench) async throws -> Void
+    _ body: (RepositoryFixture) async throws -> Void
   ) async throws {
     var all = files
     var names: [String] = []
@@ -25,7 +25,9 @@ package enum TemplateBench {
     }
     let bundle = Set(names).sorted().map { "<Path name='/\($0)'/>" }.joined()
     all = PluginRepository.files(bundle: bundle, all)
-    try await CoreBench.run(files: all, settings: try settings(conf, plugins)) { bench in try await body(bench) }
+    try await RepositoryFixture.run(files: all, settings: try settings(conf, plugins)) { fixture in
+      try await body(fixture)
+    }
   }
 
   package static func settings(_ conf: String, _ plugins: [String] = []) throws -> Settings {
@@ -37,7 +39,7 @@ package enum TemplateBench {
   }
 }
 
-extension CoreBench {
+extension RepositoryFixture {
   /// What a template of Cfg alone gives.
   package func rendered(template: String, of client: ClientName = "one.example.com") async throws -> String {
     let requests = core.interfaces.templateGenerators.compactMap {

@@ -4,7 +4,7 @@
 /// asked: where one has another answer, those behind it are not asked. Many templates ask the same: lists of questions are
 /// shared, with the answers that they have had, so that for one client each list is gone through once. What was used least
 /// recently goes first.
-public final class KeptRenderings {
+public final class RenderingCache {
   /// Which results can stand for each other where their questions have the same answers.
   package struct Key: Hashable {
     package let kind: TemplateJob.Kind

@@ -10,8 +10,8 @@ public import XMLRPC
 /// A connection table on a played kernel, with peers that the test plays, too.
 ///
 /// Each descriptor is one end of a real socket pair, because the loop closes it; nothing is read from it.
-public final class ConnectionBench {
-  public let loop: EventLoop
+public final class ConnectionFixture {
+  public let loop: Reactor
   public let kernel: FakePoller
   public let handler: ScriptedHandler
   public let table: ConnectionTable

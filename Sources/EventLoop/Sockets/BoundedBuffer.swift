@@ -2,7 +2,7 @@
 ///
 /// What is read is given back to the storage when the buffer empties or when more than half of it has been read, so a
 /// buffer that is drained regularly neither moves its bytes at each read nor grows beyond `limitBytes`.
-nonisolated public struct ByteBuffer: Sendable {
+nonisolated public struct BoundedBuffer: Sendable {
   /// The most bytes the buffer holds at once.
   public let limitBytes: Int
   private var storage: [UInt8] = []

@@ -14,7 +14,7 @@ nonisolated enum AnswerKey: Hashable {
 ///
 /// An answer is its structures; a structure that came out the same for several clients is held once, and file contents
 /// are those of the repository. The bound counts what is held for answers alone.
-package final class KeptAnswers {
+package final class AnswerCache {
   /// One answer and what it was made from.
   package final class Answer {
     let key: AnswerKey

@@ -3,20 +3,20 @@ import Testing
 @testable import Templates
 
 /// Results by the questions that they were made from.
-@Suite struct KeptRenderingsTests {
+@Suite struct RenderingCacheTests {
   private final class Value {
     let text: String
     init(_ text: String) { self.text = text }
   }
 
-  private func key(_ path: String = "/t", version: Int = 1, name: String? = "/etc/t") -> KeptRenderings.Key {
-    KeptRenderings.Key(
+  private func key(_ path: String = "/t", version: Int = 1, name: String? = "/etc/t") -> RenderingCache.Key {
+    RenderingCache.Key(
       kind: .genshi, path: .text(path), version: version, name: name.map { .text($0) } ?? .none,
       variables: [], limitBytes: 1)
   }
 
   private func text(
-    _ kept: KeptRenderings, _ key: KeptRenderings.Key, _ answers: [TemplateValue: TemplateValue],
+    _ kept: RenderingCache, _ key: RenderingCache.Key, _ answers: [TemplateValue: TemplateValue],
     asked: ((TemplateValue) -> Void)? = nil
   ) async -> String? {
     let found = await kept.find(key) { question in
@@ -27,7 +27,7 @@ import Testing
   }
 
   private func keep(
-    _ kept: KeptRenderings, _ key: KeptRenderings.Key, _ trace: [(TemplateValue, TemplateValue)], _ text: String,
+    _ kept: RenderingCache, _ key: RenderingCache.Key, _ trace: [(TemplateValue, TemplateValue)], _ text: String,
     bytes: Int = 0
   ) {
     kept.keep(
@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test func aResultIsFoundForWhoeverHasTheSameAnswers() async {
-    let kept = KeptRenderings(limitBytes: 1 << 20)
+    let kept = RenderingCache(limitBytes: 1 << 20)
     keep(kept, key(), [("web?", true), ("host", "one")], "web one")
     keep(kept, key(), [("web?", false)], "none")
     #expect(await text(kept, key(), ["web?": true, "host": "one"]) == "web one")
@@ -48,14 +48,14 @@ import Testing
   }
 
   @Test func aQuestionWithoutAnAnswerFindsNothing() async {
-    let kept = KeptRenderings(limitBytes: 1 << 20)
+    let kept = RenderingCache(limitBytes: 1 << 20)
     keep(kept, key(), [("gone", .none)], "x")
     #expect(await text(kept, key(), [:]) == nil)
     #expect(await text(kept, key(), ["gone": .none]) == "x")
   }
 
   @Test func aQuestionOfManyTemplatesIsAskedOnce() async {
-    let kept = KeptRenderings(limitBytes: 1 << 20)
+    let kept = RenderingCache(limitBytes: 1 << 20)
     for number in 0..<50 { keep(kept, key("/t\(number)"), [("web?", true), ("host", "one")], "\(number)") }
     #expect(kept.questionCount == 2)
     let answers: [TemplateValue: TemplateValue] = ["web?": true, "host": "one"]
@@ -76,11 +76,11 @@ import Testing
   }
 
   @Test func aClientsAnswersToAListAreFoundOnce() throws {
-    let kept = KeptRenderings(limitBytes: 1 << 20)
+    let kept = RenderingCache(limitBytes: 1 << 20)
     for number in 0..<50 { keep(kept, key("/t\(number)"), [("web?", true), ("host", "one")], "one") }
     keep(kept, key("/other"), [("web?", true), ("host", "two")], "two")
     var asked = 0
-    func text(_ path: String, _ memory: KeptRenderings.Memory, _ answers: [TemplateValue: TemplateValue]) -> String? {
+    func text(_ path: String, _ memory: RenderingCache.Memory, _ answers: [TemplateValue: TemplateValue]) -> String? {
       guard let tree = kept.tree(key(path)) else { return nil }
       let found = kept.findNow(in: tree, memory) { question in
         asked += 1
@@ -88,21 +88,21 @@ import Testing
       }
       return (found?.value as? Value)?.text
     }
-    let one = KeptRenderings.Memory()
+    let one = RenderingCache.Memory()
     let answers: [TemplateValue: TemplateValue] = ["web?": true, "host": "one"]
     for number in 0..<50 { #expect(text("/t\(number)", one, answers) == "one") }
     #expect(asked == 2 && kept.used == 50)
     // The list has these answers, the template has no result for them.
     #expect(text("/other", one, answers) == nil && asked == 2)
     // That there were no such answers holds until there are.
-    let third = KeptRenderings.Memory()
+    let third = RenderingCache.Memory()
     let others: [TemplateValue: TemplateValue] = ["web?": false, "host": "three"]
     #expect(text("/t1", third, others) == nil && text("/t2", third, others) == nil && asked == 3)
     keep(kept, key("/t2"), [("web?", false), ("host", "three")], "three")
     #expect(text("/t1", third, others) == nil)
     #expect(text("/t2", third, others) == "three" && asked == 5)
     // What cannot be answered yet is asked again.
-    let late = KeptRenderings.Memory()
+    let late = RenderingCache.Memory()
     #expect(text("/t1", late, ["web?": true]) == nil)
     #expect(text("/t1", late, answers) == "one")
     // A result that went and came again.
@@ -116,7 +116,7 @@ import Testing
   }
 
   @Test func entriesAndVersionsAreKeptApart() async {
-    let kept = KeptRenderings(limitBytes: 1 << 20)
+    let kept = RenderingCache(limitBytes: 1 << 20)
     keep(kept, key(name: "/a"), [], "a")
     keep(kept, key(name: "/b"), [], "b")
     #expect(await text(kept, key(name: "/a"), [:]) == "a")
@@ -128,7 +128,7 @@ import Testing
   }
 
   @Test func differentFirstQuestionsAreAllTried() async {
-    let kept = KeptRenderings(limitBytes: 1 << 20)
+    let kept = RenderingCache(limitBytes: 1 << 20)
     keep(kept, key(), [("a", 1), ("b", 1)], "first")
     keep(kept, key(), [("b", 2), ("a", 1)], "second")
     #expect(await text(kept, key(), ["a": 1, "b": 1]) == "first")
@@ -136,8 +136,8 @@ import Testing
   }
 
   @Test func theLeastRecentlyUsedGoesFirst() async {
-    let one = KeptRenderings.resultBytes + KeptRenderings.questionBytes + 1000
-    let kept = KeptRenderings(limitBytes: 3 * one)
+    let one = RenderingCache.resultBytes + RenderingCache.questionBytes + 1000
+    let kept = RenderingCache(limitBytes: 3 * one)
     for number in 0..<3 { keep(kept, key(), [("n", .int(number))], "\(number)", bytes: 1000) }
     #expect(await text(kept, key(), ["n": 0]) == "0")
     keep(kept, key(), [("n", 3)], "3", bytes: 1000)
@@ -152,7 +152,7 @@ import Testing
   }
 
   @Test func aResultInThePlaceOfAnotherIsTheOneThatCounts() async {
-    let kept = KeptRenderings(limitBytes: 1 << 20)
+    let kept = RenderingCache(limitBytes: 1 << 20)
     for number in 0..<5 {
       keep(kept, key(), [("q", 1)], "\(number)")
       keep(kept, key(name: "other"), [("q", 1)], "other")
@@ -164,7 +164,7 @@ import Testing
   }
 
   @Test func aThousandResultsComeAndGo() async {
-    let kept = KeptRenderings(limitBytes: 100_000)
+    let kept = RenderingCache(limitBytes: 100_000)
     for number in 0..<1000 {
       keep(kept, key("/t\(number % 7)"), [("a", .int(number)), ("b", .int(number % 3))], "\(number)")
     }
