@@ -24,9 +24,9 @@ enum CfgHandler: String, CaseIterable {
 
   /// Those of a version of Bcfg2.
   static func all(_ compatibility: Compatibility) -> Set<CfgHandler> {
-    let only1_3: Set<CfgHandler> = [.cat, .diff, .legacyInfo]
-    let only1_4: Set<CfgHandler> = [.jinja2, .encryptedJinja2, .sslCertificate, .sslKey]
-    return Set(allCases).subtracting(compatibility == .v1_3 ? only1_4 : only1_3)
+    let removedIn14: Set<CfgHandler> = [.cat, .diff, .legacyInfo]
+    let addedIn14: Set<CfgHandler> = [.jinja2, .encryptedJinja2, .sslCertificate, .sslKey]
+    return Set(allCases).subtracting(compatibility == .v1_3 ? addedIn14 : removedIn14)
   }
 
   /// A handler by its name, which may be that of its Python module.

@@ -49,8 +49,10 @@ public nonisolated enum SettingAvailability: Sendable, Hashable {
   /// Both 1.3.4 and 1.4.
   case always
   /// 1.3.4 only; read and kept, so that a 1.3 file gives no warning.
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   case only1_3
   /// 1.4 only.
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   case only1_4
   /// Our own.
   case ours

@@ -7,7 +7,9 @@ public nonisolated enum MetadataCacheMode: String, Sendable, Hashable {
 
 /// What a value of a setting is if the whole world follows this version.
 public nonisolated enum Compatibility: String, Sendable, Hashable {
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   case v1_3 = "1.3"
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   case v1_4 = "1.4"
 }
 
