@@ -50,7 +50,7 @@ int clinux_landlock_version(void) {
   return version < 0 ? 0 : (int)version;
 }
 
-/* A ruleset under which nothing is written but below the given paths; -1 where it cannot be made, -2 without Landlock. */
+/* Makes a ruleset that permits writing only below the given paths; -1 on failure, -2 without Landlock. */
 static int make_ruleset(const clinux_confinement *confinement) {
   int version = clinux_landlock_version();
   if (version == 0) return -2;
@@ -72,7 +72,7 @@ static int make_ruleset(const clinux_confinement *confinement) {
     long added = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     int code = errno;
     close(folder);
-    /* A file, not a folder: only what a file has can be allowed. */
+    /* A file, not a folder: only rights of files can be allowed. */
     if (added != 0 && code == EINVAL) {
       folder = open(confinement->writable[i], O_PATH | O_CLOEXEC);
       if (folder < 0) continue;
@@ -92,7 +92,7 @@ static int make_ruleset(const clinux_confinement *confinement) {
 }
 
 #ifdef NATIVE_ARCHITECTURE
-/* A call that is refused: always, or where one of its arguments has, or has not, a value. */
+/* A system call to refuse: always, or if one of its arguments has, or does not have, a value. */
 struct refusal {
   long call;
   enum { ALWAYS, WHERE_IT_IS, WHERE_IT_IS_NOT } condition;
@@ -101,7 +101,7 @@ struct refusal {
   int code;
 };
 
-/* Where the part of an argument lies that the kernel looks at: each that is asked for here is an int. */
+/* The offset of the part of an argument that the kernel uses: all arguments checked here are ints. */
 static uint32_t argument_offset(unsigned number) {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
   const uint32_t low = 4;
@@ -137,8 +137,8 @@ static void add_refusal(struct program *program, const struct refusal *refusal) 
   add(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
 }
 
-/* What a process that may only end with its parent does not do to others: their limits, priorities, processors, memory and
-   signals. Each call is allowed for the process itself, named by 0, where anybody needs it for that. */
+/* Forbids changing other processes: their limits, priorities, processors, memory and signals. Calls that a process needs
+   for itself, named by 0, are allowed. */
 static void add_process_refusals(struct program *program, pid_t parent) {
   const struct refusal refusals[] = {
       {SYS_setsid, ALWAYS, 0, 0, EPERM},
@@ -179,7 +179,7 @@ static void add_process_refusals(struct program *program, pid_t parent) {
 #ifdef SYS_process_mrelease
       {SYS_process_mrelease, ALWAYS, 0, 0, EPERM},
 #endif
-      /* Signals to the parent, its group, and everybody; to others they are the kernel's to refuse. */
+      /* Signals to the parent, its group, and everybody; the kernel checks signals to others. */
       {SYS_kill, WHERE_IT_IS, 0, (uint32_t)parent, EPERM},
       {SYS_kill, WHERE_IT_IS, 0, (uint32_t)-getpgid(parent), EPERM},
       {SYS_kill, WHERE_IT_IS, 0, (uint32_t)-1, EPERM},
@@ -197,7 +197,7 @@ static void add_process_refusals(struct program *program, pid_t parent) {
 }
 #endif
 
-/* Refuses what the confinement does not allow. */
+/* Installs the filter that refuses system calls outside the confinement. */
 static int filter_calls(int denies_sockets, int keeps_group, pid_t parent) {
 #ifdef NATIVE_ARCHITECTURE
   struct program program = {.count = 0};
@@ -206,7 +206,7 @@ static int filter_calls(int denies_sockets, int keeps_group, pid_t parent) {
   add(&program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
   add(&program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
 #if defined(__x86_64__)
-  /* The x32 way to the same calls. */
+  /* The same calls through the x32 ABI. */
   add(&program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1));
   add(&program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
 #endif
@@ -229,12 +229,12 @@ static int filter_calls(int denies_sockets, int keeps_group, pid_t parent) {
 #endif
 }
 
-/* The steps of the child, told to the parent by their numbers. */
+/* The steps of the child, reported to the parent by number. */
 static const char *const steps[] = {"dup2",   "setrlimit", "setgroups", "setresgid", "setresuid", "prctl",
                                     "landlock_restrict_self", "seccomp", "chdir", "execve"};
 enum { DUP, LIMIT, GROUPS, GROUP, USER, PRCTL, LANDLOCK, SECCOMP, CHDIR, EXEC };
 
-/* Its memory is taken back before its parent's: best effort, an old kernel or a strange /proc changes nothing else. */
+/* Makes the out-of-memory killer prefer this process to its parent. Best effort: failure is harmless. */
 static void offer_memory(void) {
   int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (file < 0) return;
@@ -243,9 +243,9 @@ static void offer_memory(void) {
   close(file);
 }
 
-/* What root may beyond its files: a process of the same user could otherwise look into its parent. Lowering is always
-   allowed; where the bounding set cannot be changed, what it starts gets no more than this process either, because of
-   PR_SET_NO_NEW_PRIVS. */
+/* Drops root's capabilities except those for files: otherwise a process of the same user could inspect its parent.
+   Dropping is always permitted. If the bounding set cannot be changed, PR_SET_NO_NEW_PRIVS still keeps descendants from
+   gaining capabilities. */
 static void drop_capabilities(void) {
   const uint32_t kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
   for (int number = 0; number < 64; number++) {
@@ -260,7 +260,7 @@ static void drop_capabilities(void) {
 static void fail(int report, int step) {
   int message[2] = {errno, step};
   ssize_t written = write(report, message, sizeof message);
-  (void)written; /* nobody is left to be told */
+  (void)written; /* nobody is left to report to */
   _exit(127);
 }
 
@@ -297,19 +297,19 @@ static void become(int report, pid_t parent, const char *path, char *const argv[
   }
   if (geteuid() == 0) drop_capabilities();
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(report, PRCTL);
-  /* After the change of the user, which would undo it. */
+  /* After the change of the user, which would reset it. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail(report, PRCTL);
   if (getppid() != parent) _exit(127);
-  /* What it starts stays among its children, also where a process between them ends: it can look for them. */
+  /* Become the parent of orphaned descendants, so that the process can find them. */
   if (confinement->keeps_group && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) fail(report, PRCTL);
   if (ruleset >= 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) fail(report, LANDLOCK);
   if (working_directory != NULL && chdir(working_directory) != 0) fail(report, CHDIR);
   if (confinement->denies_sockets || confinement->keeps_group) {
-    /* Where the filter cannot be made, only what somebody asked for is worth a failure. */
+    /* A missing filter is a failure only if it was requested. */
     if (filter_calls(confinement->denies_sockets, confinement->keeps_group, parent) != 0 && confinement->denies_sockets)
       fail(report, SECCOMP);
   }
-  /* Everything above the named descriptors closes: the report too, when the program begins. */
+  /* Close everything above the named descriptors; the report closes when the program starts. */
   for (int descriptor = next; descriptor < report; descriptor++) close(descriptor);
   syscall(SYS_close_range, report + 1, ~0u, 0);
   execve(path, argv, environment);
@@ -322,7 +322,7 @@ int clinux_spawn_confined(int32_t *pid, const char *path, char *const argv[], ch
   int pipe_ends[2];
   *step = "pipe2";
   if (pipe2(pipe_ends, O_CLOEXEC) != 0) return errno;
-  /* Above every descriptor that the child is given. */
+  /* Above every descriptor of the child. */
   int highest = 2;
   for (size_t i = 0; i < count; i++) {
     if (descriptors[i].target > highest) highest = descriptors[i].target;

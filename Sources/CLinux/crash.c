@@ -12,7 +12,7 @@ static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT}
 enum { signal_count = sizeof signals / sizeof signals[0] };
 static struct sigaction earlier[signal_count];
 
-/* Only what signal-safety(7) allows. Afterwards the signal does what it did before. */
+/* Calls only functions of signal-safety(7). Afterwards the signal has its earlier action. */
 static void write_held(int signal, siginfo_t *info, void *context) {
   (void)context;
   int code = errno;
@@ -20,12 +20,12 @@ static void write_held(int signal, siginfo_t *info, void *context) {
     const clinux_held_lines *lines = held[i];
     if (lines == NULL || lines->count == 0) continue;
     ssize_t written = write(lines->descriptor, lines->bytes, lines->count);
-    (void)written; /* nobody is left to be told */
+    (void)written; /* nobody is left to report to */
   }
   for (int i = 0; i < signal_count; i++)
     if (signals[i] == signal) sigaction(signal, &earlier[i], NULL);
   errno = code;
-  /* A fault happens again when the instruction is tried again; what was sent or is no fault has to be sent again. */
+  /* A fault recurs when the instruction is retried; a signal that was sent, or is no fault, must be sent again. */
   if (info->si_code <= 0 || signal == SIGTRAP) raise(signal);
 }
 

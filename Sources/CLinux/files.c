@@ -38,7 +38,7 @@ long clinux_receive_descriptor(int socket, void *bytes, size_t count, int *descr
   struct iovec part = {.iov_base = bytes, .iov_len = count};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   *descriptor = -1;
-  // What does not fit into the control buffer is closed by the kernel.
+  // The kernel closes descriptors that do not fit into the control buffer.
   long received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   if (received < 0) return -1;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))

@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* One loaded object: its mappings of code. They are private and never written, so what is dropped comes back from the
-   file when it is used again. */
+/* Drops the code pages of one loaded object. The mappings are private and never written, so the pages come back from the
+   file when they are used again. */
 static int release_code(struct dl_phdr_info *object, size_t size, void *total) {
   (void)size;
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

@@ -92,7 +92,7 @@ int clinux_descriptor_kind(int descriptor) {
 static int saved_count;
 static char **saved_arguments;
 
-/* glibc gives constructors what main gets: the words themselves, which /proc/PID/cmdline shows. */
+/* glibc passes main's arguments to constructors: the very words that /proc/PID/cmdline shows. */
 __attribute__((constructor)) static void save_arguments(int count, char **arguments) {
   saved_count = count;
   saved_arguments = arguments;

@@ -1,4 +1,4 @@
-/// OpenSSL, and those of its macros that the project uses as functions.
+/// OpenSSL, with the macros that the project uses as functions.
 #ifndef COPENSSL_SHIM_H
 #define COPENSSL_SHIM_H
 
@@ -26,28 +26,28 @@ static inline void copenssl_set_session_cache(SSL_CTX *context, long mode, long 
   SSL_CTX_sess_set_cache_size(context, sessions);
 }
 
-/// The options of every server context: no renegotiation, no compression, our order of ciphers, and an end of input
-/// without close_notify is an end of input, because the length of a request is known from HTTP.
+/// Sets the options of every server context: no renegotiation, no compression, our order of ciphers. End of input without
+/// close_notify is accepted, because HTTP delimits requests.
 static inline void copenssl_set_server_options(SSL_CTX *context) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_SSLv3 | SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
-/* Chooses now what is sent with the server's certificate: what its file holds, else the authorities above it that the
-   context trusts, without the root, which a client has or does not trust. Left to each handshake, OpenSSL would verify
-   the server's own certificate anew for each client. 1, or 0 with OpenSSL's errors. */
+/* Fixes the chain that is sent with the server's certificate: the chain of its file, else the trusted authorities above
+   it, without the root, which a client has or does not trust. Otherwise OpenSSL would verify the server's own
+   certificate in every handshake. 1, or 0 with OpenSSL's errors. */
 static inline int copenssl_fix_chain(SSL_CTX *context) {
   STACK_OF(X509) *chain = NULL;
   SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_get0_chain_certs(context, &chain);
   if (sk_X509_num(chain) > 0) return 1;
-  /* An authority that did not sign it is no error: client certificates may come from another one. */
+  /* The CA file may hold authorities that did not sign it: client certificates may come from another one. */
   int flags = SSL_BUILD_CHAIN_FLAG_NO_ROOT | SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR | SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR;
   return SSL_CTX_build_cert_chain(context, flags) > 0;
 }
 
-/* Uses the certificates of PEM text, the server's own first, then those that are sent with it: what
-   SSL_CTX_use_certificate_chain_file does with a file. 1, or 0 with OpenSSL's errors. */
+/* Uses the certificates of PEM text, the server's own first, then its chain, as SSL_CTX_use_certificate_chain_file does
+   with a file. 1, or 0 with OpenSSL's errors. */
 static inline int copenssl_use_chain(SSL_CTX *context, BIO *pem) {
   X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, NULL, (void *)"");
   if (certificate == NULL) return 0;
@@ -66,8 +66,8 @@ static inline int copenssl_use_chain(SSL_CTX *context, BIO *pem) {
   return 1;
 }
 
-/* Trusts the certificates and revocation lists of PEM text: what SSL_CTX_load_verify_file does with a file. The number
-   of both, or -1 with OpenSSL's errors. */
+/* Trusts the certificates and revocation lists of PEM text, as SSL_CTX_load_verify_file does with a file. Returns the
+   number of both, or -1 with OpenSSL's errors. */
 static inline int copenssl_trust(SSL_CTX *context, BIO *pem) {
   STACK_OF(X509_INFO) *found = PEM_X509_INFO_read_bio(pem, NULL, NULL, (void *)"");
   if (found == NULL) return -1;
@@ -82,7 +82,7 @@ static inline int copenssl_trust(SSL_CTX *context, BIO *pem) {
   return count;
 }
 
-/* Seconds from 1970 to a time of a certificate; INT64_MIN where it is none. */
+/* The time of a certificate in seconds since 1970; INT64_MIN if invalid. */
 static inline long long copenssl_seconds(const ASN1_TIME *time) {
   int days = 0, seconds = 0;
   ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);

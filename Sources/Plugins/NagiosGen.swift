@@ -88,7 +88,7 @@ final class NagiosGenPlugin: Plugin, Generator {
 
   /// The files of groups are looked for when they are needed: where the folder is away, none would be found.
   private func requireFolder() throws {
-    guard core.onlyLooks || isFolder(folder) else { throw PluginExecutionError("\(folder) is not there") }
+    guard core.isReadOnly || isFolder(folder) else { throw PluginExecutionError("\(folder) is not there") }
   }
 
   private static func line(_ name: String, _ value: String) -> String {

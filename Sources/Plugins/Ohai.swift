@@ -74,7 +74,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
   }
 
   /// The data is on disk already: it is read again.
-  func takeReplica(_ data: [UInt8], of client: ClientName) { cache.remove(client) }
+  func applyReplica(_ data: [UInt8], of client: ClientName) { cache.remove(client) }
 
   func reloadReplicas() { cache.removeAll() }
 
@@ -84,7 +84,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
     // A file of our own: what was taken once is read again.
     let budget = RequestBudget(limits: HTTPLimits().withoutRequestBounds, bodyBytes: 0)
     let stored = read(metadata.hostname, budget)
-    guard stored != nil || core.onlyLooks || isFolder(folder) else {
+    guard stored != nil || core.isReadOnly || isFolder(folder) else {
       throw PluginExecutionError("\(folder) is not there")
     }
     let data = stored ?? OhaiData(text: "{}", value: .object([]))

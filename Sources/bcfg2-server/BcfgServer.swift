@@ -4,7 +4,7 @@ import Logging
 import Server
 import ServerSettings
 
-/// `bcfg2-server`: reads the command line and bcfg2.conf, goes to the background where asked, and runs a core.
+/// `bcfg2-server`: reads the command line and bcfg2.conf, goes to the background if requested, and runs a core.
 @main
 enum BcfgServer {
   static func main() {

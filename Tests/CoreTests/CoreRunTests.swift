@@ -160,7 +160,7 @@ private final class UnstartablePlugin: Plugin {
       folder.write("third", to: "bcfg2.conf")
       core.fileMonitor.processPending()
       #expect(reads == 2 && core.metadataCache.count == 1)
-      #expect(log.has("error bcfg2.conf was not read, the settings stay as they are: torn"))
+      #expect(log.has("error bcfg2.conf was not read, the old settings stay: torn"))
       folder.write("fourth", to: "bcfg2.conf")
       core.fileMonitor.processPending()
       #expect(reads == 3 && core.metadataCache.isEmpty)

@@ -74,8 +74,8 @@ import XMLRPC
         return [FakePluginFixture.bundle("b", metadata.groups.sorted())]
       }
       let answer = await fixture.ask("GetConfig")
-      #expect(builds == ServerCore.overtakenLimit + 1)
-      #expect(answer.contains("<Path name=\"\(ServerCore.overtakenLimit)\""), "\(answer)")
+      #expect(builds == ServerCore.retryLimit + 1)
+      #expect(answer.contains("<Path name=\"\(ServerCore.retryLimit)\""), "\(answer)")
       // What was held back is delivered by now.
       #expect(!fixture.core.fileMonitor.isHeld)
       #expect(await fixture.isMember(of: "\(builds)"))
@@ -89,8 +89,8 @@ import XMLRPC
       var builds = 0
       fixture.fake.structures = { metadata in
         builds += 1
-        if metadata.hostname == "one", builds <= ServerCore.overtakenLimit { Self.edit(fixture, "\(builds)") }
-        if builds == ServerCore.overtakenLimit { fixture.fake.gates["buildStructures"] = gate }
+        if metadata.hostname == "one", builds <= ServerCore.retryLimit { Self.edit(fixture, "\(builds)") }
+        if builds == ServerCore.retryLimit { fixture.fake.gates["buildStructures"] = gate }
         return [FakePluginFixture.bundle("b", metadata.groups.sorted())]
       }
       let first = Task { await fixture.ask("GetConfig") }
@@ -102,7 +102,7 @@ import XMLRPC
       for _ in 0..<20 { await fixture.core.loop.nextIteration() }
       #expect(second == "")
       gate.open()
-      #expect(await first.value.contains("<Path name=\"\(ServerCore.overtakenLimit)\""))
+      #expect(await first.value.contains("<Path name=\"\(ServerCore.retryLimit)\""))
       await asked.value
       #expect(second.contains("<Path name=\"late\""), "\(second)")
     }
@@ -116,8 +116,8 @@ import XMLRPC
       var builds = 0
       fixture.fake.structures = { metadata in
         builds += 1
-        if builds <= ServerCore.overtakenLimit { Self.edit(fixture, "\(builds)") }
-        if builds == ServerCore.overtakenLimit { fixture.fake.gates["buildStructures"] = gate }
+        if builds <= ServerCore.retryLimit { Self.edit(fixture, "\(builds)") }
+        if builds == ServerCore.retryLimit { fixture.fake.gates["buildStructures"] = gate }
         return [FakePluginFixture.bundle("b", metadata.groups.sorted())]
       }
       let asked = Task { await fixture.ask("GetConfig") }

@@ -51,16 +51,16 @@ import Testing
     ]
     let bundle = "<Bundle xmlns:py='http://genshi.edgewall.org/'><BoundPackage name='p-${metadata.profile}'/></Bundle>"
     try await TemplateFixture.run(templates, files: ["Bundler/t.xml": bundle]) { fixture async throws in
-      let (_, keepable) = try await fixture.core.makeConfiguration("one.example.com")
-      #expect(keepable != nil)
+      let (_, cacheable) = try await fixture.core.makeConfiguration("one.example.com")
+      #expect(cacheable != nil)
     }
     try await TemplateFixture.run(["a": "${__import__('time').time() > 0}"]) { fixture async throws in
-      let (_, keepable) = try await fixture.core.makeConfiguration("one.example.com")
-      #expect(keepable == nil, "the time was read")
+      let (_, cacheable) = try await fixture.core.makeConfiguration("one.example.com")
+      #expect(cacheable == nil, "the time was read")
     }
     try await TemplateFixture.run(templates, conf: "[templates]\ncache = never\n") { fixture async throws in
-      let (_, keepable) = try await fixture.core.makeConfiguration("one.example.com")
-      #expect(keepable == nil && fixture.core.templates.cacheCount.results == 0)
+      let (_, cacheable) = try await fixture.core.makeConfiguration("one.example.com")
+      #expect(cacheable == nil && fixture.core.templates.cacheCount.results == 0)
     }
   }
 
@@ -195,8 +195,8 @@ import Testing
       #expect(try await fixture.rendered("/t", of: "two.example.com") == "one.example.com\n")
       #expect(try await fixture.rendered("/t", of: "two.example.com") == "one.example.com\n")
       #expect(fixture.core.templates.cacheCount.used == 1)
-      let (_, keepable) = try await fixture.core.makeConfiguration("two.example.com")
-      #expect(keepable == nil, "an answer that others change is not kept as a whole")
+      let (_, cacheable) = try await fixture.core.makeConfiguration("two.example.com")
+      #expect(cacheable == nil, "an answer that others change is not kept as a whole")
       fixture.edit(
         "Metadata/clients.xml",
         """

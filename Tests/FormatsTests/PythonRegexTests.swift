@@ -140,7 +140,7 @@ import Testing
       #expect(budget.regexSteps <= RegexLimits.steps * 3 / 2)
       let line =
         "warning /r/a.xml:3: Regular expression '\(hostile.pattern)' takes more than 200000 steps for '\(hostile.text)', "
-        + "which is taken as not fitting"
+        + "which counts as no match"
       #expect(log.take() == [line])
     }
   }
@@ -161,7 +161,7 @@ import Testing
     let tried = outcomes.prefix { $0 == .overLimit }.count
     #expect((1..<20).contains(tried) && outcomes.dropFirst(tried).allSatisfy { $0 == .overBudget })
     #expect(budget.regexSteps <= HTTPLimits().requestRegexSteps)
-    #expect(log.take().last?.hasSuffix("the request has used all its steps") ?? false)
+    #expect(log.take().last?.hasSuffix("the request has used up its steps") ?? false)
     // Quick matches go on, and so does the next request.
     #expect(RequestBudget.$current.withValue(budget) { regex.outcome("aaa") } == .found)
     #expect(RequestBudget.$current.withValue(RequestBudget(bodyBytes: 0)) { regex.outcome(text) } == .overLimit)

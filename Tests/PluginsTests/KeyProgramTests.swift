@@ -57,6 +57,6 @@ struct KeyProgramTests {
     ("anything else\nmore", "anything else\nmore"),
   ])
   func opensslIsToldInOneSentence(_ row: (text: String, sentence: String)) {
-    #expect(OpenSSLComplaint.sentence(row.text) == row.sentence)
+    #expect(OpenSSLOutput.summary(row.text) == row.sentence)
   }
 }

@@ -10,7 +10,7 @@ import Testing
 @Suite(.serialized) struct TemplateChecksTests {
   /// As the parent of the multiprocessing core.
   private final class Parent: ServerCore {
-    override var leavesRendering: Bool { true }
+    override var delegatesRendering: Bool { true }
   }
 
   @Test func whatIsWrongWithAnEditIsLoggedBeforeAnybodyAsks() async throws {

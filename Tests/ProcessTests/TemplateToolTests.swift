@@ -56,7 +56,7 @@ import Testing
     }
   }
 
-  private static let repeatable = "repeatable: used again for whoever has the same answers, until what was read changes"
+  private static let repeatable = "repeatable: reused for clients with the same answers, until the data read changes"
 
   @Test func outputAndWhatWasReadArePrinted() async throws {
     try await LoopDriver.withLoop { loop in

@@ -76,7 +76,7 @@ import Testing
     #expect(folder.log.take().count == 2)
     folder.shell("rm repo/a")
     asNobody { _ = folder.monitor.processPending() }
-    #expect(folder.log.take() == ["notice \(folder.root)/a: no longer there, and no longer followed"])
+    #expect(folder.log.take() == ["notice \(folder.root)/a: deleted, or no longer monitored"])
     folder.monitor.shutdown()
     #expect(folder.log.take() == [] && folder.monitor.troubles.isEmpty)
   }

@@ -142,7 +142,7 @@ private final class Site {
     _ = try await core.recvProbeData(caller(client), data)
   }
 
-  var given: Int { core.answerCache.given }
+  var given: Int { core.answerCache.hits }
 }
 
 @Test func keptConfigurationsEqualThoseOfANewCore() async throws {

@@ -159,7 +159,7 @@ import XMLRPC
       let lines = site.log.take()
       let path = site.folder.file("repo/\(row.plugin)")
       #expect(
-        lines == ["error \(path): No such file or directory. What was read last stays in use"], "\(lines)")
+        lines == ["error \(path): No such file or directory. The last state read stays in use"], "\(lines)")
       let away = try await site.awayStatistics()
       #expect(away.count == 1 && away[0].hasPrefix("\(path) away since 20"), "\(away)")
 

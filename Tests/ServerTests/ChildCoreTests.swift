@@ -42,7 +42,7 @@ import XMLRPC
       fake = try #require(core.plugins["Fake"] as? FakePlugin)
       fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname.text }
       fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast"])] }
-      channel.onFrame = { core.take($0) }
+      channel.onFrame = { core.receive($0) }
       parent.onFrame = { [unowned self] in frames.append($0) }
     }
 
@@ -98,8 +98,8 @@ import XMLRPC
         [FakePluginFixture.bundle("b", ["/fast"]), FakePluginFixture.bundle("c", ["/fast"])]
       }
       let frames = await fixture.render("one")
-      #expect(frames.map(\.kind) == [.keepable, .configuration])
-      let parts = try #require(KeepableParts(frames[0].payload))
+      #expect(frames.map(\.kind) == [.cacheable, .configuration])
+      let parts = try #require(CacheableParts(frames[0].payload))
       let document = frames[1].segments
       #expect(parts.revision == "7")
       // The start tag, two bundles, the end tag.
@@ -115,7 +115,7 @@ import XMLRPC
         #expect(cut.bytes() == bytes && cut.parts.count == 4)
       }
       #expect(parts.cut(ByteSegments(Array(bytes.dropLast()))) { _ in nil } == nil)
-      for count in 0..<20 { #expect(KeepableParts(Array(frames[0].payload.prefix(count))) != parts) }
+      for count in 0..<20 { #expect(CacheableParts(Array(frames[0].payload.prefix(count))) != parts) }
       // An answer that depends on more is not to be kept, and where there are no kept answers nothing is said.
       fixture.fake.failures["validateGoals"] = Boom()
       #expect(await fixture.render("two").map(\.kind) == [.configuration])
@@ -131,7 +131,7 @@ import XMLRPC
     try await Self.run(PureFake.self) { fixture in
       fixture.fake.groups = [.defined(MetadataGroup(name: "made", category: "cat"))]
       #expect(await fixture.render("one").map(\.kind) == [.repositoryChanged, .configuration])
-      #expect(await fixture.render("one").map(\.kind) == [.keepable, .configuration])
+      #expect(await fixture.render("one").map(\.kind) == [.cacheable, .configuration])
     }
   }
 
@@ -183,10 +183,10 @@ import XMLRPC
         while asked.isEmpty { await loop.nextIteration() }
         change()
         let document = ByteSegments("answer \(number)")
-        child.send(.keepable, request: asked[0], ByteSegments(KeepableParts(of: document, revision: "-1").encoded))
+        child.send(.cacheable, request: asked[0], ByteSegments(CacheableParts(of: document, revision: "-1").encoded))
         child.send(.configuration, request: asked[0], document)
         #expect(try await answer.value == document.bytes())
-        #expect((core.configurationNow("one") != nil) == (number == 0), "change \(number)")
+        #expect((core.cachedConfiguration("one") != nil) == (number == 0), "change \(number)")
       }
       child.close()
       core.pool.killAll()
@@ -222,7 +222,7 @@ import XMLRPC
       while ends == 0 { await loop.nextIteration() }
       queue.removeSubscriber("Child-0", .ended("signal 9 (Killed)"))
       #expect(await outcome == "the child process is gone: signal 9 (Killed)")
-      #expect(ends == 1 && request.keepable == nil)
+      #expect(ends == 1 && request.cacheable == nil)
     }
   }
 }

@@ -195,9 +195,9 @@ import Testing
   @Test func aPidFileThatIsUsedAgainIsExplained() throws {
     let folder = TemporaryDirectory()
     for (text, line) in [
-      ("", "was there already, without a process number; it is used again"),
+      ("", "existed without a process number; it is replaced"),
       (
-        "1\n", "was left by a server that is gone: process 1 is no running Bcfg2 server; it is used again"
+        "1\n", "was left by a crashed server: process 1 is no running Bcfg2 server; it is replaced"
       ),
     ] {
       let path = folder.write(text, to: "pid")

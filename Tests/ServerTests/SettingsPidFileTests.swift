@@ -112,13 +112,13 @@ nonisolated func aServerIsKnownByItsProgram(_ row: (arguments: [String], isServe
 }
 
 @Test nonisolated func theStartOfAProcessIsRead() throws {
-  guard case .running(let image) = ProcessImage.look(at: getpid()) else {
+  guard case .running(let image) = ProcessImage.inspect(getpid()) else {
     Issue.record("this process does not run")
     return
   }
   #expect(image.started > 1_600_000_000 && image.started <= Int64(time(nil)) + 2)
   #expect(ProcessImage.startTime(Array("1 (a) b) S".utf8)) == nil && ProcessImage.startTime([]) == nil)
-  guard case .gone = ProcessImage.look(at: 999_999_999) else {
+  guard case .gone = ProcessImage.inspect(999_999_999) else {
     Issue.record("a process of this number is unlikely")
     return
   }

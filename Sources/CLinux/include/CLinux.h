@@ -1,8 +1,8 @@
-/// Linux calls that Swift's Glibc module does not import. Plain prototypes only; the feature macros live in the .c file.
-/// Every function returns what the call of the same name returns and leaves errno as that call set it.
+/// Linux calls that Swift's Glibc module does not import. Plain prototypes only; the feature macros are in the .c file.
+/// Every function has the result and errno of the call of the same name.
 ///
-/// No system header beyond these two: what a header includes can become part of this module and vanish from Glibc's.
-/// Hence kernel structures are void pointers, and pid_t, uid_t, mode_t are written as the integers that they are.
+/// No system header beyond these two: declarations of an included header can become part of this module and vanish from
+/// Glibc's. Hence kernel structures are void pointers, and pid_t, uid_t, mode_t are written as integers.
 #ifndef CLINUX_H
 #define CLINUX_H
 
@@ -12,30 +12,30 @@
 #include "clinux_confined.h"
 #include "clinux_process.h"
 
-/// malloc_trim(3): gives free heap pages back to the kernel. 1 if some were given, 0 if not.
+/// malloc_trim(3): returns free heap pages to the kernel. 1 if there were any, 0 if not.
 int clinux_malloc_trim(size_t pad);
 
-/// mallopt(3): free bytes at the end of the heap stay with the process, up to so many, and blocks of less than 1 MiB come
-/// from the heap: a process that takes and gives back some hundred kilobytes for each answer would otherwise get new pages
-/// from the kernel for each. 1, or 0 where it is refused.
+/// mallopt(3): keeps up to so many free bytes at the end of the heap, and allocates blocks of less than 1 MiB there. A
+/// process that allocates and frees some hundred kilobytes for each answer would otherwise get new pages from the kernel
+/// each time. 1, or 0 on failure.
 int clinux_malloc_keep(size_t bytes);
 
-/// Takes the code of this process and its libraries out of its resident set (madvise MADV_DONTNEED on the mappings of
-/// code, which are never written): what is used again is mapped again, without reading the disk. Returns the bytes that
-/// were looked at.
+/// Removes the code of this process and its libraries from its resident set (madvise MADV_DONTNEED on the mappings of
+/// code, which are never written): pages that are used again are mapped again, without reading the disk. Returns the
+/// size of the mappings in bytes.
 size_t clinux_release_code_pages(void);
 
 // Log lines and the end of the process
 
-/// Bytes that wait to be written to a descriptor.
+/// Bytes buffered for a descriptor.
 typedef struct clinux_held_lines {
   int32_t descriptor;
   size_t count;
   char *bytes;
 } clinux_held_lines;
 
-/// Has the bytes, as they then are, written when a signal ends the process that means a fault (SIGSEGV, SIGBUS, SIGILL,
-/// SIGFPE, SIGTRAP, SIGABRT). The signal has its earlier meaning afterwards. -1 where too many are registered.
+/// Registers a buffer that is written when the process crashes (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT). The
+/// signal has its earlier action afterwards. -1 if too many are registered.
 int clinux_write_at_crash(const clinux_held_lines *lines);
 void clinux_forget_at_crash(const clinux_held_lines *lines);
 
@@ -63,7 +63,7 @@ int clinux_epoll_create(void);
 int clinux_epoll_ctl(int epoll, int operation, int descriptor, uint32_t events, uint32_t generation);
 int clinux_epoll_wait(int epoll, clinux_epoll_event *events, int count, int timeout_ms);
 
-// Descriptors; each is made close-on-exec, and nonblocking where a loop reads it.
+// Descriptors: all close-on-exec, and nonblocking if a loop reads them.
 
 /// eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK).
 int clinux_eventfd(void);
@@ -101,9 +101,9 @@ typedef struct clinux_spawn_descriptor {
   int target;
 } clinux_spawn_descriptor;
 
-/// posix_spawnp with what the loop needs of it: descriptors duplicated to their targets in order and those above the
-/// highest target closed, a working directory (NULL: the caller's), every signal at its default and unblocked, and a
-/// process group (own_group 1) or session (2) of its own if asked.
+/// posix_spawnp: duplicates descriptors to their targets in order and closes those above the highest target, sets a
+/// working directory (NULL: the caller's), resets and unblocks every signal, and makes a process group (own_group 1) or
+/// session (2) of its own on request.
 /// Returns 0 or the error number (errno is not used).
 int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const environment[],
                  const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
@@ -111,8 +111,8 @@ int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const
 /// The process's environ.
 char **clinux_environ(void);
 
-/// Overwrites a secret at the end of any word of the command line, so that ps(1) no longer shows it. A moment after the
-/// start it could be seen.
+/// Overwrites a secret at the end of any word of the command line, so that ps(1) no longer shows it. It was visible for a
+/// moment after the start.
 void clinux_hide_argument(const char *secret);
 
 /// prctl(PR_SET_PDEATHSIG, signal): the signal this process gets when its parent dies.
@@ -124,20 +124,20 @@ int clinux_set_dumpable(int flag);
 int clinux_setresuid(uint32_t real, uint32_t effective, uint32_t saved);
 int clinux_setresgid(uint32_t real, uint32_t effective, uint32_t saved);
 
-// Files and chance
+// Files, random bytes, memory
 
 int clinux_s_isreg(uint32_t mode);
 int clinux_s_isdir(uint32_t mode);
 int clinux_s_islnk(uint32_t mode);
 int clinux_s_issock(uint32_t mode);
-/// renameat2(2) with RENAME_NOREPLACE: EEXIST where the new name is taken, EINVAL where the file system has no such rename.
+/// renameat2(2) with RENAME_NOREPLACE: EEXIST if the new name exists, EINVAL if the file system cannot do it.
 int clinux_rename_new(const char *from, const char *to);
-/// syncfs(2): everything of the file system that the descriptor is on.
+/// syncfs(2): syncs the whole file system of the descriptor.
 int clinux_syncfs(int descriptor);
 /// getrandom(2): fills the whole buffer (at most 256 bytes are never cut short), or -1.
 long clinux_getrandom(void *buffer, size_t length);
 
-/// mallinfo2(3): bytes of the heap that are in use.
+/// mallinfo2(3): bytes in use on the heap.
 size_t clinux_heap_bytes_in_use(void);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/// fork(2). Swift marks it unavailable: in the child call nothing that another thread of the parent could have locked.
+/// fork(2), which Swift marks unavailable: the child must call nothing that another thread of the parent could have locked.
 pid_t clinux_fork(void);
 
 /// getresuid(2) and getresgid(2) in one: 1 if all three users are `user` and all three groups are `group`.
@@ -24,20 +24,20 @@ void clinux_getopt_reset(void);
 int clinux_getopt_long(int argc, char *const *argv, const char *shorts, const clinux_long_option *longs, int count);
 /// optind: index of the next word.
 int clinux_getopt_index(void);
-/// optarg: the argument of the option that was found last, or NULL.
+/// optarg: the argument of the last option, or NULL.
 const char *clinux_getopt_argument(void);
-/// optopt: the letter that was wrong last, 0 or a long option's value otherwise.
+/// optopt: the last wrong letter; 0 or a long option's value otherwise.
 int clinux_getopt_option(void);
 
-/// A socket that never blocks and closes on exec, connected to the Unix socket at `path`: of datagrams, or of a stream
-/// where the other side wants that. -1 and errno if not.
+/// Connects to the Unix socket at `path`, with datagrams, or with a stream if the other side requires one. The socket
+/// never blocks and closes on exec. -1 and errno on failure.
 int clinux_connect_log(const char *path);
 /// The same over UDP to 127.0.0.1.
 int clinux_connect_log_udp(unsigned short port);
 /// send(2) that neither blocks nor raises SIGPIPE.
 ssize_t clinux_send_log(int descriptor, const void *bytes, size_t count);
 
-/// What a descriptor is: 0 unknown or a file, 1 a pipe or a terminal, 2 a socket.
+/// The kind of a descriptor: 0 unknown or a file, 1 a pipe or a terminal, 2 a socket.
 int clinux_descriptor_kind(int descriptor);
 
 #endif

@@ -1,15 +1,15 @@
-/// A Bcfg2 version that can be compared: `1.3.4`, `1.4.0pre2`, `1.4.0rc1`.
+/// A comparable Bcfg2 version: `1.3.4`, `1.4.0pre2`, `1.4.0rc1`.
 ///
 /// A pre-release sorts before its release; `pre` before `rc`. Source of the form: Bcfg2/bcfg2: src/lib/Bcfg2/version.py.
 public struct Bcfg2Version: Comparable, Sendable, CustomStringConvertible {
-  /// The text that it was read from.
+  /// The text it was read from.
   public let description: String
   private let numbers: [Int]
   private let stage: Stage
   private let stageNumber: Int
 
   private enum Stage: Int, Comparable, Sendable {
-    /// A word that Bcfg2 does not know: older than all others, and one like the other.
+    /// A word that Bcfg2 does not know: older than all others, equal to any other such word.
     case other
     case pre, candidate, release
     static func < (a: Stage, b: Stage) -> Bool { a.rawValue < b.rawValue }
@@ -24,7 +24,7 @@ public struct Bcfg2Version: Comparable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Reads `MAJOR.MINOR.PATCH`, with or without a word and one digit after it; nil for anything else.
+  /// Reads `MAJOR.MINOR.PATCH`, optionally followed by a word and one digit; nil for anything else.
   public init?(_ text: String) {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 3, let major = Int(parts[0]), let minor = Int(parts[1]) else { return nil }
@@ -41,8 +41,8 @@ public struct Bcfg2Version: Comparable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// `0rc1` as 0, `rc` and 1, split where the regular expression `(\d+)(\w+)(\d+)` splits it: of `0rc12` the word is
-  /// `rc1`, of `345` it is `4`. Nil where that does not match.
+  /// Splits `0rc1` into 0, `rc` and 1, where the regular expression `(\d+)(\w+)(\d+)` splits it: the word in `0rc12` is
+  /// `rc1`, in `345` it is `4`. Nil if that does not match.
   private static func staged(_ text: [UInt8]) -> (patch: Int, word: String, digit: Int)? {
     func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
     let words = text.prefix { isDigit($0) || ($0 | 0x20) &- UInt8(ascii: "a") < 26 || $0 == UInt8(ascii: "_") }

@@ -2,28 +2,28 @@ public import Identity
 public import OrderedCollections
 public import XMLRPC
 
-/// What a Connector plugin adds to a client under its own name (`metadata.Properties`, `metadata.Probes`).
+/// Data that a Connector plugin adds to a client under its own name (`metadata.Properties`, `metadata.Probes`).
 ///
-/// Each plugin has a type of its own; who uses it asks for that type.
+/// Each plugin has a type of its own, to which its users cast.
 public protocol ConnectorData {}
 
-/// All that is known of a client when its configuration is built: from Metadata, augmented by Connector plugins.
+/// Everything known of a client when its configuration is built: from Metadata, augmented by Connector plugins.
 ///
 /// Source of the fields: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, ClientMetadata.
 public final class ClientMetadata {
   /// The canonical host name, lower case.
   public let hostname: ClientName
-  /// The profile group; nil where none was found.
+  /// The profile group; nil if none was found.
   public var profile: String? { didSet { templateSerial = nil } }
   /// Bundles of all the client's groups, in the order in which they were found.
   public var bundles: OrderedSet<Name> { didSet { templateSerial = nil } }
   /// Other names of the client.
   public let aliases: Set<ClientName>
-  /// Addresses that clients.xml gives to the client.
+  /// Addresses of the client in clients.xml.
   public let addresses: NameSet
   /// Every group that the client is a member of.
   public var groups: NameSet { didSet { templateSerial = nil } }
-  /// Category to the group of it that the client is in.
+  /// The client's group of each category.
   public var categories: NameTable<String> { didSet { templateSerial = nil } }
   public let uuid: String?
   /// The client's own password.
@@ -32,19 +32,19 @@ public final class ClientMetadata {
   public private(set) var connectors: [String] = []
   /// The version that the client declared.
   public let version: String?
-  /// The same, comparable; nil where it cannot be read.
+  /// The same, comparable; nil if unreadable.
   public let versionInfo: Bcfg2Version?
 
-  /// What this was made from; set by the core.
+  /// The generation this was made from; set by the core.
   public internal(set) var generation: AnswerGeneration?
-  /// True where an answer that is made with this metadata depends on more than files, settings and the client's own data:
-  /// it is not kept.
+  /// True if an answer made with this metadata depends on more than files, settings and the client's own data, and must
+  /// not be cached.
   public private(set) var isUncacheable = false
 
   private var data: NameTable<any ConnectorData> = [:]
-  /// The number under which renderers know this state of it; nil before they do.
+  /// The number by which renderers know this state of it; nil before they do.
   var templateSerial: UInt64?
-  /// What is made for the configuration that is built with it: templates that are rendered ahead, rules.
+  /// Data attached for the configuration under construction: templates rendered ahead, rules.
   var attachments: [ObjectIdentifier: AnyObject] = [:]
 
   public init(
@@ -65,14 +65,14 @@ public final class ClientMetadata {
     self.versionInfo = version.flatMap { Bcfg2Version($0) }
   }
 
-  /// Says that what is being made for the client depends on more than files, settings and the client's own data, or that
-  /// it failed in a way that the next attempt may not.
+  /// Forbids caching: the answer depends on more than files, settings and the client's own data, or failed in a way
+  /// that the next attempt may not.
   public func markUncacheable() { isUncacheable = true }
 
   /// Data of a connector, by the plugin's name.
   public subscript(connector name: String) -> (any ConnectorData)? { data[name] }
 
-  /// Adds a connector's data; the first one of a name stays.
+  /// Adds a connector's data; the first value under a name stays.
   public func addData(_ value: any ConnectorData, of connector: String) {
     guard data[connector] == nil else { return }
     data[connector] = value
@@ -80,7 +80,8 @@ public final class ClientMetadata {
     connectors.append(connector)
   }
 
-  /// A copy that can be augmented without changing this one (`client_metadata = initial` keeps the unaugmented one).
+  /// Returns a copy that can be augmented without changing this one (`client_metadata = initial` caches the unaugmented
+  /// one).
   public func copy() -> ClientMetadata {
     let copy = ClientMetadata(
       hostname: hostname, profile: profile, groups: groups, bundles: bundles, aliases: aliases, addresses: addresses,
@@ -127,7 +128,7 @@ public enum AdditionalGroup: Sendable {
 }
 
 extension ClientMetadata {
-  /// True for clients that declared a version before every 1.3.0, its pre-releases included, or none.
+  /// True for clients that declared no version, or one before 1.3.0 and its pre-releases.
   package var isOlderThan13: Bool {
     guard let first = Bcfg2Version("1.3.0a0") else { preconditionFailure("1.3.0a0 is a version") }
     return versionInfo.map { $0 < first } ?? true

@@ -22,37 +22,37 @@ public enum ClientRunStage: String, Sendable {
 }
 
 extension ServerCore {
-  /// The literal configuration of a client: `<Configuration version revision>` with its bound structures.
+  /// Builds a client's literal configuration: `<Configuration version revision>` with its bound structures.
   ///
-  /// A failing entry carries `failure`; a failing structure is left out. An `<error type>` element where there is no
-  /// configuration to speak of.
+  /// A failing entry carries `failure`; a failing structure is left out. Returns `<error type>` if metadata or
+  /// structures fail as a whole.
   ///
   /// - Throws: `Fault` from building the metadata; `ValidationError` of a validator that refuses.
   public func buildConfiguration(_ client: ClientName) async throws -> Element {
     try await makeConfiguration(client).document
   }
 
-  /// As `buildConfiguration`, with the metadata that it was made with; nil where it may not be kept for another time.
-  /// - Parameter hasStarted: the hooks of the run's start have been called already.
+  /// As `buildConfiguration`, with the metadata it was made from; nil if the configuration must not be cached.
+  /// - Parameter hasStarted: the start hooks have run already.
   package func makeConfiguration(
     _ client: ClientName, hasStarted: Bool = false
   ) async throws -> (document: Element, keepable: ClientMetadata?) {
     logger.debug("Building configuration for \(client)")
     let start = MonotonicTime.now()
     var hasStarted = hasStarted
-    let built = try await fromOneState { try await buildOnce(client, &hasStarted) }
+    let built = try await withConsistentRepository { try await buildOnce(client, &hasStarted) }
     guard let metadata = built.metadata else { return (built.document, nil) }
     await clientRunHook(.end, metadata)
     sortXML(built.document)
-    noteGenerated(client, MonotonicTime.now() - start)
+    recordGeneration(client, MonotonicTime.now() - start)
     return (built.document, built.isCacheable ? metadata : nil)
   }
 
-  /// A configuration, and the metadata that it was made with; nil where there is none, but an error.
+  /// A configuration and the metadata it was made from; nil metadata for an `<error>`.
   private struct BuiltConfiguration {
     let document: Element
     var metadata: ClientMetadata?
-    /// Whether nothing but files, settings and the client's own data decide what it is.
+    /// Whether only files, settings and the client's own data decide its contents.
     var isCacheable = false
   }
 
@@ -80,20 +80,20 @@ extension ServerCore {
     await bindStructures(structures, metadata, configuration)
     try await validateGoals(metadata, configuration)
     if !isRevisionKnown {
-      // A commit meanwhile, of what the answer is made of.
+      // A commit may have changed files that the answer is made from.
       await updateRevisionIfNeeded()
       configuration["revision"] = revision
     }
-    // Whatever happens from here on finds this made of older things.
+    // Later changes outdate this result.
     let isCacheable = !metadata.isUncacheable && plugins.values.allSatisfy { $0.allowsCaching(for: metadata) }
     return BuiltConfiguration(document: configuration, metadata: metadata, isCacheable: isCacheable)
   }
 
-  package func noteGenerated(_ client: ClientName, _ duration: Duration) {
+  package func recordGeneration(_ client: ClientName, _ duration: Duration) {
     logger.info(Logger.Message(stringLiteral: Self.generatedLine(client.text, duration)))
   }
 
-  /// `Generated config for NAME in 0.012 seconds`: one for each request, hence made of bytes.
+  /// `Generated config for NAME in 0.012 seconds`. Built from bytes: every request logs it.
   static func generatedLine(_ client: String, _ duration: Duration) -> String {
     let time = duration.threeDecimals
     let parts = ("Generated config for " as StaticString, " in " as StaticString, " seconds" as StaticString)
@@ -117,7 +117,7 @@ extension ServerCore {
     }
   }
 
-  /// The structures of every Structure plugin for a client. Bundles that no plugin has are logged.
+  /// Returns the structures of every Structure plugin for a client, and logs bundles that no plugin has.
   public func getStructures(_ metadata: ClientMetadata) async throws -> [Element] {
     logger.debug("Getting structures for \(metadata.hostname)")
     return try await timed("GetStructures") {
@@ -140,7 +140,7 @@ extension ServerCore {
   public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
     logger.debug("Validating structures for \(metadata.hostname)")
     let start = MonotonicTime.now()
-    defer { noteTime("validate_structures", since: start) }
+    defer { recordTime("validate_structures", since: start) }
     for plugin in interfaces.structureValidators {
       do {
         try await plugin.validateStructures(metadata, &structures)
@@ -171,7 +171,7 @@ extension ServerCore {
     }
   }
 
-  /// Two entries of one tag and name must have the same altsrc; what does not is logged.
+  /// Logs entries of one tag and name that differ in altsrc.
   private func checkAltsrcConsistency(_ structures: [Element]) {
     guard structures.contains(where: { $0.children.contains { $0["altsrc"] != nil } }) else { return }
     struct Key: Hashable {
@@ -195,10 +195,10 @@ extension ServerCore {
   public func bindStructures(_ structures: [Element], _ metadata: ClientMetadata, _ configuration: Element) async {
     logger.debug("Binding structures for \(metadata.hostname)")
     await timed("BindStructures") {
-      // What an earlier configuration with the same metadata did not take is old.
+      // Discard templates rendered for an earlier configuration with the same metadata.
       let templates = interfaces.templateGenerators.contains(where: \.hasTemplates) ? metadata.templates : nil
       templates?.ahead = nil
-      // The first template that has to be rendered takes those behind it along.
+      // The first template to be rendered takes the following ones along.
       templates?.structures = structures[...]
       defer { templates?.structures = nil }
       for (index, structure) in structures.enumerated() {
@@ -214,10 +214,9 @@ extension ServerCore {
     }
   }
 
-  /// Binds every entry of a structure in place. An entry that fails carries `failure`; `Bound` entries need no generator.
+  /// Binds every entry of a structure in place. A failing entry carries `failure`; `Bound` entries need no generator.
   ///
-  /// - Throws: `PluginExecutionError` for an entry whose tag is `Bound` and nothing more: the client gets none of the
-  ///   structure.
+  /// - Throws: `PluginExecutionError` for an entry whose tag is just `Bound`: the client gets nothing of the structure.
   public func bindStructure(_ structure: Element, _ metadata: ClientMetadata) async throws {
     logger.debug("Binding structure \(structure.name ?? "unknown") for \(metadata.hostname)")
     try await timed("BindStructure") {
@@ -232,7 +231,7 @@ extension ServerCore {
         do {
           try await bind(entry, metadata)
         } catch {
-          // The next attempt may do better, and who looks at the log is to see it fail each time.
+          // The next attempt may succeed, and each failure has to be logged.
           metadata.markUncacheable()
           if entry["failure"] == nil { entry["failure"] = "bind error: \(textForClients(error))" }
           let message = error is PluginExecutionError ? "Failed to bind entry" : "Unexpected failure binding entry"
@@ -244,7 +243,7 @@ extension ServerCore {
 
   /// Binds one entry in place by the generator that has it, by its `altsrc` name first.
   ///
-  /// - Throws: what the generator throws; `PluginExecutionError` where not exactly one generator has the entry.
+  /// - Throws: what the generator throws; `PluginExecutionError` if not exactly one generator has the entry.
   public func bind(_ entry: Element, _ metadata: ClientMetadata) async throws {
     if let source = entry["altsrc"] {
       guard let name = entry.name else {
@@ -286,7 +285,7 @@ extension ServerCore {
         return
       }
       if names.count > 1 {
-        // The entry fails whatever the slow path would say, as in Bcfg2, where an error of its own ends the search here.
+        // The entry fails without the slow path, as in Bcfg2, where an error of its own ends the search here.
         let message = "\(entry.tag) \(name) served by multiple generators: \(names.joined(separator: ", "))"
         logger.error("\(message)")
         throw PluginExecutionError(message)
@@ -310,7 +309,7 @@ extension ServerCore {
   }
 
   private func bindStatistic(_ tag: String) -> ExecutionStatistics.Slot {
-    // Few tags, with short names: compared faster than hashed.
+    // There are few tags with short names: comparing is faster than hashing.
     for known in bindStatistics where known.tag == tag { return known.slot }
     let slot = statistics.slot("\(name):Bind:\(tag)")
     bindStatistics.append((tag, slot))
@@ -318,14 +317,14 @@ extension ServerCore {
   }
 }
 
-/// Sorts the children of an element, and theirs, by the bytes of their `name` attribute; those without one come first.
-/// The order of equal ones stays, so that the same configuration always has the same bytes.
+/// Sorts an element's descendants by the bytes of their `name` attribute; those without one come first. The sort is
+/// stable, so that one configuration always has the same bytes.
 public func sortXML(_ element: Element) {
   guard !element.children.isEmpty else { return }
   let children = element.children
   for child in children where !child.children.isEmpty { sortXML(child) }
   guard children.count > 1 else { return }
-  // Names side by side, and numbers to sort: strings would be retained and released at every comparison.
+  // Sorts numbers over names laid side by side: strings would be retained and released at every comparison.
   var bytes: [UInt8] = []
   var keys: [SortKey] = []
   bytes.reserveCapacity(64 * children.count)
@@ -344,7 +343,7 @@ public func sortXML(_ element: Element) {
   if isChanged { element.children = keys.map { children[$0.index] } }
 }
 
-/// Where the name of a child is among those of all; a count of -1 for one without.
+/// The range of a child's name among all names; a count of -1 without a name.
 private struct SortKey {
   let start: Int
   let count: Int

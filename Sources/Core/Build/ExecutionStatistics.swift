@@ -1,6 +1,6 @@
 public import XMLRPC
 
-/// Execution times by name: minimum, maximum, mean in seconds, and count. `get_statistics` and `bcfg2-admin perf`.
+/// Execution times by name: minimum, maximum, mean in seconds, and count, for `get_statistics` and `bcfg2-admin perf`.
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Statistics.py.
 public final class ExecutionStatistics {
@@ -22,7 +22,7 @@ public final class ExecutionStatistics {
     }
   }
 
-  /// Where the figures of a name are: found once by who adds many.
+  /// The index of a name's figures: looked up once by code that adds many.
   public struct Slot: Sendable {
     fileprivate let index: Int
   }
@@ -32,12 +32,12 @@ public final class ExecutionStatistics {
 
   public init() {}
 
-  /// The figures of each name that was measured.
+  /// The figures of every measured name.
   public var entries: [String: Entry] {
     slots.mapValues { figures[$0.index] }.filter { $0.value.count > 0 }
   }
 
-  /// The place of a name's figures.
+  /// Returns the slot of a name, and makes it if needed.
   public func slot(_ name: String) -> Slot {
     if let known = slots[name] { return known }
     let slot = Slot(index: figures.count)
@@ -56,7 +56,7 @@ public final class ExecutionStatistics {
     figures[slot.index].add(value)
   }
 
-  /// As `get_statistics` answers: name to (minimum, maximum, mean, count).
+  /// The answer of `get_statistics`: name to (minimum, maximum, mean, count).
   public var value: Value {
     .structure(
       entries.sorted { $0.key < $1.key }.map { name, entry in

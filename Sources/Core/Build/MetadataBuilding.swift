@@ -4,9 +4,9 @@ import ServerSettings
 import XMLRPC
 
 extension ServerCore {
-  /// The metadata of a client: the Metadata plugin's, augmented by every Connector, or the cached object.
+  /// Returns a client's metadata: the Metadata plugin's, augmented by every Connector, or the cached object.
   ///
-  /// - Throws: `Fault` where the metadata of the client contradicts itself; `MetadataRuntimeError` where it was not read.
+  /// - Throws: `Fault` if the client's metadata contradicts itself; `MetadataRuntimeError` if it was not read.
   public func buildMetadata(_ client: ClientName) async throws -> ClientMetadata {
     try await timed("build_metadata") {
       guard let source = self.metadata else { throw MetadataRuntimeError("Metadata not loaded yet") }
@@ -22,7 +22,7 @@ extension ServerCore {
       } catch let error as MetadataConsistencyError {
         throw criticalError("Client metadata resolution error for \(client): \(error)", cause: error)
       }
-      // Under the canonical name: the client may have been asked for by an alias.
+      // Under the canonical name: the caller may have used an alias.
       metadata.generation = AnswerGeneration(
         repository: repository, client: generation(of: metadata.hostname).client)
       for connector in interfaces.connectors {
@@ -41,7 +41,7 @@ extension ServerCore {
     }
   }
 
-  /// Whether nothing has changed since the metadata was made that it, or an answer made with it, is made from.
+  /// Whether nothing has changed that the metadata, or an answer made with it, depends on.
   package func isCurrent(_ metadata: ClientMetadata) -> Bool {
     metadata.generation == generation(of: metadata.hostname)
   }
@@ -66,15 +66,15 @@ extension ServerCore {
     }
   }
 
-  /// The metadata of the client that makes a call.
+  /// Returns the metadata of the calling client.
   ///
-  /// - Throws: `Fault` where it cannot be built.
+  /// - Throws: `Fault` if it cannot be built.
   public func metadata(of caller: Caller) async throws -> ClientMetadata {
-    try await fromOneState { try await metadataOnce(of: caller) }
+    try await withConsistentRepository { try await metadataWithinAnswer(of: caller) }
   }
 
-  /// As `metadata(of:)`, within an answer that is made from one state of the repository.
-  func metadataOnce(of caller: Caller) async throws -> ClientMetadata {
+  /// As `metadata(of:)`, inside `withConsistentRepository`.
+  func metadataWithinAnswer(of caller: Caller) async throws -> ClientMetadata {
     do {
       return try await buildMetadata(caller.client)
     } catch let error as MetadataConsistencyError {
@@ -82,5 +82,16 @@ extension ServerCore {
     } catch let error as MetadataRuntimeError {
       throw criticalError("Metadata system runtime failure for \(caller.address.ip): \(error)", cause: error)
     }
+  }
+
+  /// Refuses to issue keys or certificates to a client that registered itself under a name of another client, or under a
+  /// number that is not its address: others trust it by that name.
+  ///
+  /// - Throws: `PluginExecutionError`.
+  package func requireOwnName(_ client: ClientName) async throws {
+    // Clients cannot register without a Metadata plugin.
+    guard let source = metadata, !HostNames.isOwn(client, among: await source.listKnownClients()) else { return }
+    throw PluginExecutionError(
+      "\(client) registered itself under a name of another client, or an address: it gets no key or certificate")
   }
 }

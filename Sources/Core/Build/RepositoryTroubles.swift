@@ -3,29 +3,30 @@ package import Repository
 import ServerSettings
 import XMLRPC
 
-// What of the repository is away or cannot be read: see Repository/FileMonitor/TreeAbsence.swift. Clients are answered with what was
-// read last, for a time.
+// Parts of the repository that are missing or unreadable: see Repository/FileMonitor/TreeAbsence.swift. Clients get
+// answers made from the last state read, for a limited time.
 extension ServerCore {
-  /// The folder for which answers that are made of the repository may not be what they are to be; nil where all is there.
-  /// Of several the one that is away for the longest time.
+  /// The missing folder that makes answers possibly wrong; nil if everything is there. Of several, the one missing
+  /// longest.
   package var missingFolder: RepositoryTrouble? {
     fileMonitor.troubles.filter(\.isFolder).min { $0.began < $1.began }
   }
 
-  /// Whether clients get what was read last: false once a folder is away for longer than `[server] repository_grace`.
-  var servesWhatWasRead: Bool {
+  /// Whether clients still get answers from the last state read: false once a folder is missing for longer than
+  /// `[server] repository_grace`.
+  var isWithinRepositoryGrace: Bool {
     guard let trouble = missingFolder, let grace = settings.repositoryGrace else { return true }
     return MonotonicTime.now() - trouble.began < grace
   }
 
-  /// - Throws: a `Fault` where `servesWhatWasRead` is false.
+  /// - Throws: a `Fault` after `[server] repository_grace`.
   func requireRepository() throws(Fault) {
-    guard let trouble = missingFolder, !servesWhatWasRead else { return }
+    guard let trouble = missingFolder, !isWithinRepositoryGrace else { return }
     throw criticalError("The repository cannot be read since \(trouble.sinceText): \(trouble.path): \(trouble.reason)")
   }
 
-  /// An entry of `get_statistics` for each trouble, in the form of the others: `PATH away since TIME (REASON)` to the
-  /// seconds since then, three times, and the number of monitored paths.
+  /// Entries of `get_statistics`, one for each trouble, shaped like the others: `PATH away since TIME (REASON)`, the
+  /// seconds since then three times, and the number of monitored paths.
   var troubleStatistics: [Value.Member] {
     fileMonitor.troubles.map { trouble in
       let seconds = Double((MonotonicTime.now() - trouble.began).wholeNanoseconds) / 1e9

@@ -2,14 +2,14 @@ import EventLoop
 import Logging
 import ServerSettings
 
-/// What a revision is asked for: it is the repository's as long as this is the same.
+/// The state at which the revision was read; the revision stays valid while it is unchanged.
 struct RevisionState: Hashable {
   let repository: UInt64
   let marks: UInt64
 }
 
 extension ServerCore {
-  /// Asks the Version plugins for the revision of the repository; the first answer counts, `-1` where there is none.
+  /// Reads the revision from the Version plugins; the first answer counts, `-1` if there is none.
   ///
   /// Called at the start and after each change to the repository, before the next configuration is built.
   public func updateRevision() async {
@@ -29,20 +29,20 @@ extension ServerCore {
     }
   }
 
-  /// Whether `revision` is that of the repository as it is now.
+  /// Whether `revision` belongs to the present repository.
   var isRevisionKnown: Bool { interfaces.versions.isEmpty || revisionState == presentRevisionState }
 
   private var presentRevisionState: RevisionState {
     RevisionState(repository: repositoryGeneration, marks: revisionMarks)
   }
 
-  /// A Version plugin has seen that its program may tell another revision, without a change to the repository's files.
+  /// Called by a Version plugin whose program may report another revision, though no file of the repository changed.
   public func revisionMayHaveChanged() { revisionMarks &+= 1 }
 
-  /// Asks for the revision where something changed since it was last asked for. There is one look-up at a time, for which
-  /// all wait; one that a change overtook counts for nobody. Edits that keep coming are the caller's affair.
+  /// Reads the revision again if something has changed since. All callers share one look-up at a time; a look-up that a
+  /// change outdates is repeated, up to `retryLimit` times.
   package func updateRevisionIfNeeded() async {
-    for _ in 0..<Self.overtakenLimit where !isRevisionKnown {
+    for _ in 0..<Self.retryLimit where !isRevisionKnown {
       if let lookUp = revisionLookUp {
         await lookUp.value
         continue
@@ -58,7 +58,7 @@ extension ServerCore {
     }
   }
 
-  /// Logs the execution statistics every `[logging] performance_interval`, where `[logging] performance` asks for it.
+  /// Logs the execution statistics every `[logging] performance_interval` if `[logging] performance` is set.
   public func startPerformanceLog() {
     performanceTimer?.cancel()
     performanceTimer = nil

@@ -8,26 +8,26 @@ public import ServerSettings
 public import XMLRPC
 
 /// The server core: plugins, metadata, configurations. It knows no transport; a core implementation (`BuiltinCore`)
-/// puts one in front of it.
+/// adds one.
 ///
-/// Source of the contract: the server core's development document, class BaseCore; docs/core.md has its members side by
-/// side with ours.
+/// Source of the contract: the server core's development document, class BaseCore; docs/core.md lists its members
+/// beside ours.
 ///
-/// Used directly it is the in-process core: `run` loads everything, and calls are made by `dispatch` or by name. Tests and
-/// tools need no other.
+/// Used directly it is the in-process core: `run` loads everything, and calls are made by `dispatch` or by name. Tests
+/// and tools need no other.
 open class ServerCore: FileEventHandler {
-  /// The loop that everything runs on.
+  /// The event loop that everything runs on.
   public final let loop: Reactor
   /// bcfg2.conf and command line. Replaced by `settingsChanged`.
   public final private(set) var settings: Settings
   public final package(set) var logger = Logger(label: "bcfg2-server")
-  /// The file monitor that tells of changes to the repository.
+  /// Reports changes to the repository.
   public final let fileMonitor: any FileMonitor
-  /// Names and addresses of hosts, without waiting on the loop.
+  /// Looks up names and addresses of hosts without blocking the loop.
   public final let resolver: any AddressResolver
   /// The plugins that `[server] plugins` may name.
   public final let registry: PluginRegistry
-  /// Lines about clients and strangers that were refused.
+  /// Rate-limits log lines about refused clients and strangers.
   public final let refusals: RefusalLog
   /// Execution times, as `bcfg2-admin perf` prints them.
   public final let statistics = ExecutionStatistics()
@@ -38,67 +38,66 @@ open class ServerCore: FileEventHandler {
       repositoryChanged()
     }
   }
-  /// Plugin to those that it conflicts with and that were loaded before it.
+  /// Plugin to the conflicting plugins loaded before it.
   public final internal(set) var pluginBlacklist: OrderedDictionary<String, [String]> = [:]
   /// Plugins by interface, each list in `sortOrder`.
   public final internal(set) var interfaces = PluginInterfaces()
   /// The Metadata plugin; set by `loadPlugins`.
   public final internal(set) var metadata: (any Metadata)!
-  /// Revision of the repository, `-1` where no Version plugin tells it.
+  /// Revision of the repository, `-1` if no Version plugin reports one.
   public final internal(set) var revision = "-1"
-  /// Finished metadata by client, where `[caching] client_metadata` says so.
+  /// Complete metadata by client, as `[caching] client_metadata` says.
   public final internal(set) var metadataCache: [ClientName: ClientMetadata] = [:]
-  /// Answers that may be given again.
+  /// Cached answers.
   package final let answerCache: AnswerCache
-  /// Changes that no change set of the file monitor tells of.
+  /// Number of changes that no change set of the file monitor reports.
   package final var ownChanges: UInt64 = 0
-  /// Changes by client, of clients that had any.
+  /// Number of changes by client, for clients with changes.
   final var clientGenerations: [ClientName: UInt64] = [:]
-  /// Changes of whatever client.
+  /// Number of changes of all clients.
   final var clientChanges: UInt64 = 0
   /// State of the core's debug flag.
   public final internal(set) var isDebugging: Bool
   /// Renders the templates of the repository.
   public final private(set) lazy var templates = TemplateRenderer(core: self)
-  /// Renders XML files of the repository that are templates: `templates`, unless another one was set before plugins are
-  /// loaded.
+  /// Renders XML templates of the repository: `templates`, unless another renderer was set before plugins were loaded.
   public var xmlTemplateRenderer: (any XMLTemplateRenderer)? {
     get { otherXMLTemplateRenderer ?? templates }
     set { otherXMLTemplateRenderer = newValue }
   }
   private var otherXMLTemplateRenderer: (any XMLTemplateRenderer)?
-  /// Reads bcfg2.conf and the command line again. The process gives it; without it the settings stay as they are.
+  /// Reads bcfg2.conf and the command line again. Set by the process; without it settings never change.
   public var readSettings: (() throws -> Settings)?
-  /// Told of settings that were read again, the old ones first: for what is the process's, such as its log.
-  public var onSettingsTaken: ((Settings, Settings) -> Void)?
+  /// Called with the old and the new settings, for state of the process such as its log.
+  public var onSettingsChanged: ((Settings, Settings) -> Void)?
   /// Groups that connectors defined, with the connector's name.
   final var dynamicGroups: NameTable<String> = [:]
-  /// Places of the statistics of `bind`, by entry tag, and of `timed`, by operation.
+  /// Slots of the statistics of `bind`, by entry tag, and of `timed`, by operation.
   final var bindStatistics: [(tag: String, slot: ExecutionStatistics.Slot)] = []
   final var operationStatistics: [String: ExecutionStatistics.Slot] = [:]
-  /// What `revision` was asked for; nil before the first time.
+  /// The state at which `revision` was read; nil before the first time.
   final var revisionState: RevisionState?
-  /// How often a Version plugin said that there may be another revision.
+  /// Number of calls to `revisionMayHaveChanged`.
   final var revisionMarks: UInt64 = 0
-  /// The look-up of the revision that is under way.
+  /// The revision look-up in progress.
   final var revisionLookUp: Task<Void, Never>?
-  /// Answers for which edits wait, and who waits for these edits: see OneState.swift.
+  /// Answers that edits wait for, and requests that wait for these edits: see ConsistentAnswers.swift.
   final var holdCount = 0
-  /// How long edits wait for answers: longer than anything but a hanging program takes.
+  /// How long edits wait for answers: only a hanging program takes longer.
   final var holdLimit: Duration = .seconds(10)
   final var holdNumber: UInt64 = 0
   final var holdTimer: Timer?
   final var holdWaiters: [CheckedContinuation<Void, Never>] = []
   final var performanceTimer: Timer?
-  /// Whether `run` failed. What is said at the end of a server that has served is then of interest to nobody.
+  /// Whether `run` failed. Shutdown messages are then logged at debug: nobody was served.
   package final var hasFailed = false
-  /// Shut down: once, for good.
+  /// Set by the first `shutdown`, for good.
   public final private(set) var isShutDown = false
 
-  /// The name that statistics and log lines show: of the class, as Bcfg2's.
+  /// The class name in statistics and log lines, as in Bcfg2.
   open var name: String { "Core" }
 
-  /// A core on a loop. Plugins are loaded by `loadPlugins`.
+  /// Creates a core on a loop; `loadPlugins` loads its plugins.
   public init(
     settings: Settings, loop: Reactor, fileMonitor: any FileMonitor, resolver: any AddressResolver,
     registry: PluginRegistry
@@ -111,23 +110,23 @@ open class ServerCore: FileEventHandler {
     self.refusals = RefusalLog(on: loop)
     self.answerCache = AnswerCache(limitBytes: settings.answerCacheBytes)
     self.isDebugging = false
-    boundPrograms()
+    applyProgramLimits()
     fileMonitor.repository = settings.repository
     fileMonitor.isDebugging = settings.debug
     if settings.debug { setCoreDebug(true) }
   }
 
-  /// Whether there is a database that plugins can keep data in. There is none: what Bcfg2 can keep in one is in files
-  /// (clients.xml, probed.xml), and a plugin that is told to use a database is not loaded. A core with one says so here.
+  /// Whether plugins can use a database. There is none here: clients.xml and probed.xml hold what Bcfg2 can keep in
+  /// one, and a plugin configured for a database is not loaded. A core with a database overrides this.
   open var isDatabaseAvailable: Bool { false }
 
   /// `[caching] client_metadata`, `on` read as `cautious`.
   public var metadataCacheMode: MetadataCacheMode { settings.clientMetadataCache }
 
-  /// Takes new settings: bcfg2.conf was edited or the server got SIGHUP.
+  /// Applies new settings, after an edit of bcfg2.conf or SIGHUP.
   open func settingsChanged(_ settings: Settings) {
     self.settings = settings
-    boundPrograms()
+    applyProgramLimits()
     repositoryChanged()
     metadataCache.removeAll()
     answerCache.limitBytes = settings.answerCacheBytes
@@ -135,15 +134,15 @@ open class ServerCore: FileEventHandler {
     for plugin in plugins.values { plugin.settingsChanged() }
   }
 
-  /// How many programs of plugins run at once, and how long.
-  private func boundPrograms() {
+  /// Applies the limits of plugins' programs: how many run at once, and how long.
+  private func applyProgramLimits() {
     let queue = loop.childQueue
     if let count = settings.value("server", "programs")?.value.integer { queue.limit = count }
     if let count = settings.value("server", "waiting_programs")?.value.integer { queue.waitingLimit = count }
     if let count = settings.value("server", "program_timeout")?.value.integer { queue.timeLimit = .seconds(count) }
   }
 
-  /// Forgets what is known of one client, or of all: metadata, and answers that were made with it.
+  /// Drops a client's metadata, or everybody's, and the answers made with it.
   open func expireMetadataCache(_ client: ClientName? = nil) {
     if let client {
       clientChanged(client)
@@ -153,7 +152,7 @@ open class ServerCore: FileEventHandler {
     }
   }
 
-  /// Makes the Caching plugins of a kind forget what they know.
+  /// Expires the caches of Caching plugins of one kind.
   /// - Parameters:
   ///   - interface: the interface that a plugin must also have, for example `(any Connector).self`.
   ///   - key: a client's name, nil for everything.
@@ -169,10 +168,10 @@ open class ServerCore: FileEventHandler {
 
   // MARK: The run
 
-  /// Loads the plugins, which read the repository, watches bcfg2.conf, starts what plugins run by themselves, and serves.
-  /// A failure, or a `shutdown` meanwhile, ends in a core that is shut down.
+  /// Loads the plugins, which read the repository; watches bcfg2.conf; starts services of plugins; and serves. A
+  /// failure, or a `shutdown` meanwhile, leaves the core shut down.
   ///
-  /// - Throws: `CoreInitError` where no Metadata plugin could be loaded; what a `Threaded` plugin or `serve` throws.
+  /// - Throws: `CoreInitError` if no Metadata plugin could be loaded; what a `Threaded` plugin or `serve` throws.
   public func run() async throws {
     let start = MonotonicTime.now()
     do {
@@ -195,11 +194,10 @@ open class ServerCore: FileEventHandler {
     }
   }
 
-  /// Delivers every event of the file monitor that is waiting. With `[server] fam_blocking = false` it only begins to,
-  /// unless it is to handle them itself.
+  /// Delivers every pending event of the file monitor. With `[server] fam_blocking = false` it only starts to, unless
+  /// `handlesEvents`.
   ///
-  /// - Parameter handlesEvents: read it all before returning whatever the settings say: for tools, which are not to
-  ///   show half a repository.
+  /// - Parameter handlesEvents: read everything before returning: for tools, which must not show half a repository.
   public func blockForFileEvents(handlesEvents: Bool = false) {
     if let deferred = fileMonitor as? DeferredMonitor {
       if handlesEvents { deferred.readAll() } else { deferred.begin() }
@@ -210,7 +208,7 @@ open class ServerCore: FileEventHandler {
   /// Called once the repository is read, before the first client is served.
   open func repositoryLoaded() async throws {}
 
-  /// Begins to answer clients. The base core has none but its callers.
+  /// Starts to answer clients. The base core answers only its callers.
   open func serve() async throws {}
 
   // MARK: bcfg2.conf
@@ -218,10 +216,11 @@ open class ServerCore: FileEventHandler {
   /// The name of the class, as `list_event_handlers` shows it.
   public var handlerName: String { name }
 
-  /// bcfg2.conf is not the repository's.
+  /// bcfg2.conf is not part of the repository.
   public var followsRepository: Bool { false }
 
-  /// Reads the settings again when bcfg2.conf changed. It was read at the start; a deleted one leaves them as they are.
+  /// Reads the settings again after bcfg2.conf changed. They were read at the start already; deleting the file keeps
+  /// them.
   public func handleEvent(_ event: FileEvent) {
     guard event.path == settings.configurationFile else {
       logger.error("Got event for unknown file: \(event.path)")
@@ -231,7 +230,7 @@ open class ServerCore: FileEventHandler {
     reloadSettings()
   }
 
-  /// Reads bcfg2.conf again. A bad file is logged and the old settings stay.
+  /// Reads bcfg2.conf again. Logs a bad file and keeps the old settings.
   package func reloadSettings() {
     guard let readSettings else { return }
     do {
@@ -242,13 +241,13 @@ open class ServerCore: FileEventHandler {
       let old = settings
       settingsChanged(adapted)
       startPerformanceLog()
-      onSettingsTaken?(old, adapted)
+      onSettingsChanged?(old, adapted)
     } catch {
-      logger.error("bcfg2.conf was not read, the settings stay as they are: \(error)\(Self.advice(error, settings))")
+      logger.error("bcfg2.conf was not read, the old settings stay: \(error)\(Self.advice(error, settings))")
     }
   }
 
-  /// What to do about a bcfg2.conf that root could read at the start, and that this process cannot read any more.
+  /// Advice for a bcfg2.conf that root could read at the start and this process cannot.
   private static func advice(_ error: any Error, _ settings: Settings) -> String {
     guard settings.user != 0, geteuid() == settings.user, case SettingsError.unreadable = error else { return "" }
     let (user, group) = Accounts.names(of: geteuid(), getegid())
@@ -257,17 +256,17 @@ open class ServerCore: FileEventHandler {
 
   // MARK: What a core of several processes does otherwise
 
-  /// True in a process that only builds configurations for another one, its parent, which alone writes to the
-  /// repository and passes on what plugins keep in memory (`Replicated`).
+  /// True in a process that only builds configurations for its parent. The parent alone writes to the repository, and
+  /// passes on data that plugins keep in memory (`Replicated`).
   open var isChild: Bool { false }
 
-  /// True in a process that looks at a repository and makes nothing in it: what a server would make counts as empty.
-  open var onlyLooks: Bool { false }
+  /// True in a process that only inspects a repository: files that a server would create count as empty.
+  open var isReadOnly: Bool { false }
 
-  /// True in a process whose children render templates: its own renderers are there for what they are needed for.
-  open var leavesRendering: Bool { false }
+  /// True in a process whose children render templates: it starts its own renderers only when needed.
+  open var delegatesRendering: Bool { false }
 
-  /// The configuration of a client, as the document stands inside an XML-RPC string: the kept one where it is right.
+  /// Returns a client's configuration, escaped for an XML-RPC string: the cached one if it is current.
   ///
   /// - Throws: as `buildConfiguration`.
   open func renderConfiguration(_ client: ClientName) async throws -> ByteSegments {
@@ -277,16 +276,16 @@ open class ServerCore: FileEventHandler {
   /// Execution times by name.
   open func getStatistics() async throws -> Value { statistics.value }
 
-  /// Called after a call of an administrator or client was carried out.
-  open func carriedOut(_ call: MethodCall) {}
+  /// Called after a call of an administrator or client succeeded or failed.
+  open func didPerform(_ call: MethodCall) {}
 
-  /// Data of a client that a plugin has taken in, after it is on disk: for other processes that have the plugin.
+  /// Passes on a client's data that a plugin has stored on disk, to other processes with the plugin.
   open func replicate(_ data: [UInt8], of client: ClientName, for plugin: any Replicated) {}
 
-  /// A plugin has read its data anew: other processes that have the plugin are to do the same.
+  /// Tells other processes with the plugin to read its data again, after the plugin did.
   open func replicasExpired(of plugin: any Replicated) {}
 
-  /// Calls the ClientRunHooks plugins. A failing one is logged.
+  /// Calls the ClientRunHooks plugins and logs those that fail.
   open func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
     logger.debug("Running \(stage.rawValue) hooks for \(metadata.hostname)")
     await timed(stage.statisticName) {
@@ -304,7 +303,7 @@ open class ServerCore: FileEventHandler {
     }
   }
 
-  /// Stops plugins and file monitor. Only the first call does something.
+  /// Stops plugins and file monitor, once.
   open func shutdown() {
     guard !isShutDown else {
       logger.debug("\(name): Core already shut down")
@@ -323,9 +322,9 @@ open class ServerCore: FileEventHandler {
     templates.shutdown()
   }
 
-  /// Logs a failure that ends a request, and makes the fault for its client: -32500, `Critical failure: MESSAGE`.
+  /// Logs a failure that ends a request, and returns the fault for its client: -32500, `Critical failure: MESSAGE`.
   ///
-  /// - Parameter cause: logged behind the message, where Bcfg2 logs a traceback; the client does not see it.
+  /// - Parameter cause: logged after the message, where Bcfg2 logs a traceback; the client does not see it.
   public func criticalError(_ message: String, cause: (any Error)? = nil) -> Fault {
     if let cause {
       let text = "\(cause)"
@@ -340,12 +339,12 @@ open class ServerCore: FileEventHandler {
   /// Runs `body` and records how long it took under `NAME:OPERATION`.
   package func timed<Result>(_ operation: String, _ body: () async throws -> Result) async rethrows -> Result {
     let start = MonotonicTime.now()
-    defer { noteTime(operation, since: start) }
+    defer { recordTime(operation, since: start) }
     return try await body()
   }
 
-  /// Records under `NAME:OPERATION` how long something took that began at `start`.
-  func noteTime(_ operation: String, since start: MonotonicTime) {
+  /// Records under `NAME:OPERATION` the time since `start`.
+  func recordTime(_ operation: String, since start: MonotonicTime) {
     let slot: ExecutionStatistics.Slot
     if let known = operationStatistics[operation] {
       slot = known

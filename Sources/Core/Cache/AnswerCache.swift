@@ -2,7 +2,7 @@ import Identity
 package import Repository
 package import XMLRPC
 
-/// What an answer is to: a call of a client.
+/// Identifies a cached answer: the call and its client.
 nonisolated enum AnswerKey: Hashable {
   /// GetConfig.
   case configuration(ClientName)
@@ -10,21 +10,21 @@ nonisolated enum AnswerKey: Hashable {
   case probes(ClientName)
 }
 
-/// Answers that may be given again, by call and client, the least recently used dropped first.
+/// Caches answers by call and client and drops the least recently used first.
 ///
-/// An answer is its structures; a structure that came out the same for several clients is held once, and file contents
-/// are those of the repository. The bound counts what is held for answers alone.
+/// An answer is a list of structures. Clients with identical structures share one copy; file contents belong to the
+/// repository. The bound counts only bytes that the cache alone holds.
 package final class AnswerCache {
-  /// One answer and what it was made from.
+  /// One answer and the generation it was made from.
   package final class Answer {
     let key: AnswerKey
     let document: ByteSegments
-    /// The XML-RPC response with the document, made when it is first given.
+    /// The XML-RPC response with the document, encoded at first use.
     fileprivate(set) lazy var response = MethodResponse.encode(.escaped(document))
-    /// What it was made from, and whose generation that is: the canonical name.
+    /// The generation of `hostname`, the canonical name.
     let generation: AnswerGeneration?
     let hostname: ClientName
-    /// For the hooks of a client's run; nil where it was made elsewhere, and there are none.
+    /// Passed to the hooks of a client's run; nil for an answer of another process, which has no hooks.
     let metadata: ClientMetadata?
     let revision: String
     // `answers` owns all of them.
@@ -40,7 +40,7 @@ package final class AnswerCache {
       self.revision = revision
     }
 
-    /// A configuration that another process has made, for a client by its canonical name.
+    /// A configuration made by another process, for a client by its canonical name.
     init(configurationOf client: ClientName, document: ByteSegments, generation: AnswerGeneration, revision: String) {
       key = .configuration(client)
       self.document = document
@@ -51,15 +51,15 @@ package final class AnswerCache {
     }
   }
 
-  /// What an answer costs beside its structures: its list of them, metadata, table entries. Measured, rounded up.
+  /// Bytes of an answer beside its structures: its list of them, metadata, table entries. Measured, rounded up.
   static let answerBytes = 2048
 
-  /// The most bytes that are held; 0 keeps nothing.
+  /// The most bytes to hold; 0 caches nothing.
   package var limitBytes: Int { didSet { shrink() } }
-  /// Bytes that are held for answers alone.
+  /// Bytes held for answers alone.
   private(set) var heldBytes = 0
-  /// How many times a kept answer was given.
-  private(set) var given = 0
+  /// Number of answers served from the cache.
+  private(set) var hits = 0
   private var answers: [AnswerKey: Answer] = [:]
   private var newest: Answer?
   private var oldest: Answer?
@@ -68,16 +68,16 @@ package final class AnswerCache {
   init(limitBytes: Int) { self.limitBytes = limitBytes }
 
   var count: Int { answers.count }
-  /// Different structures of all answers.
+  /// Number of different structures in all answers.
   var structureCount: Int { structures.count }
 
-  /// The answer that was made last, whether or not it is still right.
+  /// The answer made last, current or not.
   subscript(_ key: AnswerKey) -> Answer? { answers[key] }
 
-  /// The structure with the same bytes that another answer holds; nil where there is none.
+  /// The structure with the same bytes in another answer; nil if there is none.
   package func structure(like draft: borrowing StructureDraft) -> SharedSegments? { structures.find(draft) }
 
-  /// Keeps an answer in place of the older one to the same call.
+  /// Stores an answer and replaces the older one to the same call.
   func insert(_ answer: Answer) {
     remove(answer.key)
     guard limitBytes > 0 else { return }
@@ -88,13 +88,13 @@ package final class AnswerCache {
     shrink()
   }
 
-  /// Forgets all answers to a client.
+  /// Removes all answers to a client.
   func removeAll(of client: ClientName) {
     remove(.configuration(client))
     remove(.probes(client))
   }
 
-  /// Forgets an answer.
+  /// Removes one answer.
   func remove(_ key: AnswerKey) {
     guard let answer = answers.removeValue(forKey: key) else { return }
     unlink(answer)
@@ -102,14 +102,14 @@ package final class AnswerCache {
     for case .shared(let shared) in answer.document.parts { heldBytes -= structures.release(shared) }
   }
 
-  /// Forgets everything.
+  /// Removes everything.
   func removeAll() {
     while let oldest { remove(oldest.key) }
   }
 
-  /// Gives an answer: it is now the last to be dropped.
-  package func give(_ answer: Answer) -> ByteSegments {
-    given += 1
+  /// Returns the document of an answer and marks it most recently used.
+  package func serve(_ answer: Answer) -> ByteSegments {
+    hits += 1
     if newest !== answer {
       unlink(answer)
       append(answer)
@@ -117,9 +117,9 @@ package final class AnswerCache {
     return answer.document
   }
 
-  /// As `give`, with what XML-RPC puts around the answer.
-  func giveResponse(_ answer: Answer) -> ByteSegments {
-    _ = give(answer)
+  /// As `serve`, wrapped as an XML-RPC response.
+  func serveResponse(_ answer: Answer) -> ByteSegments {
+    _ = serve(answer)
     return answer.response
   }
 
@@ -128,7 +128,7 @@ package final class AnswerCache {
   }
 
   private static func cost(_ answer: Answer) -> Int {
-    // Two lists of the same segments: the answer's and that of its response, which copies what is short.
+    // Two lists of the same segments: the answer's, and its response's, which copies short ones.
     answer.document.parts.reduce(answerBytes + 32 * answer.document.parts.count) { sum, part in
       if case .bytes(let bytes) = part { return sum + 2 * (bytes.count + 32) }
       return sum
@@ -153,7 +153,7 @@ package final class AnswerCache {
   }
 }
 
-/// The structures of kept answers by their bytes, with the number of answers that hold each.
+/// The structures of cached answers by their bytes, with the number of answers that hold each.
 private struct StructureTable {
   private struct Entry {
     let bytes: Int
@@ -171,7 +171,7 @@ private struct StructureTable {
     return nil
   }
 
-  /// Returns the bytes that are held now and were not before.
+  /// Returns the bytes newly held.
   mutating func hold(_ shared: SharedSegments) -> Int {
     let key = ObjectIdentifier(shared)
     if entries[key] != nil {
@@ -185,7 +185,7 @@ private struct StructureTable {
     return bytes
   }
 
-  /// Returns the bytes that are not held any more.
+  /// Returns the bytes no longer held.
   mutating func release(_ shared: SharedSegments) -> Int {
     let key = ObjectIdentifier(shared)
     guard let entry = entries[key] else { return 0 }

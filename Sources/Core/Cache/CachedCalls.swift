@@ -4,23 +4,23 @@ import OrderedCollections
 import Repository
 package import XMLRPC
 
-// GetConfig at the price of a static file: the answer that was made for a client is given again as long as nothing that
-// it was made from has changed.
+// Serves GetConfig at the price of a static file: the cached answer stays valid until something that it was made from
+// changes.
 extension ServerCore {
-  /// The configuration of a client as it stands in an answer: the kept one where it is still right, else a new one.
+  /// Returns a client's configuration as bytes of an answer: the cached one if it is current, else a new one.
   ///
   /// - Throws: as `buildConfiguration`.
   func configurationBytes(_ client: ClientName) async throws -> ByteSegments {
     let start = MonotonicTime.now()
     var hasStarted = false
-    if let kept = currentAnswer(.configuration(client)) {
-      if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.start, metadata) }
-      if isCurrent(kept) {
-        if let metadata = kept.metadata, interfaces.hasRunHooks { await clientRunHook(.end, metadata) }
-        noteGenerated(client, MonotonicTime.now() - start)
-        return answerCache.give(kept)
+    if let cached = currentAnswer(.configuration(client)) {
+      if let metadata = cached.metadata, interfaces.hasRunHooks { await clientRunHook(.start, metadata) }
+      if isCurrent(cached) {
+        if let metadata = cached.metadata, interfaces.hasRunHooks { await clientRunHook(.end, metadata) }
+        recordGeneration(client, MonotonicTime.now() - start)
+        return answerCache.serve(cached)
       }
-      // A hook has changed what the answer is made from.
+      // A hook changed the state that the answer was made from.
       hasStarted = true
     }
     let (configuration, metadata) = try await makeConfiguration(client, hasStarted: hasStarted)
@@ -28,7 +28,7 @@ extension ServerCore {
       return WireWriter.configuration(configuration) { _ in nil }
     }
     let document = WireWriter.configuration(configuration) { answerCache.structure(like: $0) }
-    // The revision that it was made with may be another by now, too.
+    // The revision may have changed while the configuration was built.
     if isCurrent(metadata), isRevisionKnown, configuration["revision"] == revision {
       answerCache.insert(
         AnswerCache.Answer(.configuration(client), document: document, metadata: metadata, revision: revision))
@@ -38,18 +38,18 @@ extension ServerCore {
     return document
   }
 
-  /// The kept configuration of a client, where it can be had without waiting for anything.
-  package func configurationNow(_ client: ClientName) -> AnswerCache.Answer? {
+  /// Returns a client's cached configuration if it can be served without waiting.
+  package func cachedConfiguration(_ client: ClientName) -> AnswerCache.Answer? {
     interfaces.hasRunHooks ? nil : currentAnswer(.configuration(client))
   }
 
-  /// The kept probes of a client.
-  func probesNow(_ client: ClientName) -> AnswerCache.Answer? {
+  /// Returns a client's cached probes.
+  func cachedProbes(_ client: ClientName) -> AnswerCache.Answer? {
     currentAnswer(.probes(client), hasRevision: false)
   }
 
-  /// The probes of a client as they stand in an answer, to be given again where nothing else decides which they are.
-  func keepProbes(_ probes: Element, _ client: ClientName, _ metadata: ClientMetadata) -> ByteSegments {
+  /// Returns a client's probes as bytes of an answer, and caches them if nothing else decides which they are.
+  func cacheProbes(_ probes: Element, _ client: ClientName, _ metadata: ClientMetadata) -> ByteSegments {
     let isCacheable = !metadata.isUncacheable && plugins.values.allSatisfy { $0.allowsCaching(for: metadata) }
     guard isCacheable, answerCache.limitBytes > 0, isCurrent(metadata) else { return WireWriter.document(probes) }
     let document = WireWriter.configuration(probes) { answerCache.structure(like: $0) }
@@ -58,10 +58,10 @@ extension ServerCore {
     return document
   }
 
-  /// Keeps an answer that another process has made. There are no hooks of a client's run.
+  /// Caches an answer that another process made. Clients' runs have no hooks then.
   ///
-  /// - Parameter generation: this process's when that one was asked.
-  package func keep(
+  /// - Parameter generation: this process's generation when it sent the request.
+  package func cacheConfiguration(
     _ document: ByteSegments, _ client: ClientName, madeFrom generation: AnswerGeneration, revision made: String
   ) async {
     await updateRevisionIfNeeded()
@@ -76,12 +76,12 @@ extension ServerCore {
     answer.generation == generation(of: answer.hostname)
   }
 
-  /// The kept answer, if it is what would be made now.
+  /// Returns the cached answer if a new one would equal it.
   private func currentAnswer(_ key: AnswerKey, hasRevision: Bool = true) -> AnswerCache.Answer? {
-    guard let kept = answerCache[key], isCurrent(kept) else { return nil }
+    guard let cached = answerCache[key], isCurrent(cached) else { return nil }
     if hasRevision, !interfaces.versions.isEmpty {
-      guard isRevisionKnown, kept.revision == revision else { return nil }
+      guard isRevisionKnown, cached.revision == revision else { return nil }
     }
-    return kept
+    return cached
   }
 }

@@ -1,35 +1,35 @@
 public import Identity
 import Repository
 
-/// What an answer to a client was made from: equal generations, equal answers.
+/// Identifies the state that an answer to a client was made from: equal generations, equal answers.
 ///
-/// The repository's generation grows with what concerns all clients: files that took new contents, settings, plugins
-/// that forgot what they knew. A client's own grows with its probe data, profile, version, and what else only it has.
+/// The repository's generation grows with every change that concerns all clients: new file contents, settings, expired
+/// plugin caches. A client's generation grows with its probe data, profile, version, and other data of its own.
 public struct AnswerGeneration: Hashable, Sendable {
   public let repository: UInt64
   public let client: UInt64
 }
 
 extension ServerCore {
-  /// Grows with everything that may change the answers to all clients. The server's own writes do not count: who wrote
-  /// a file knows what is in it, and says by `clientChanged` whom it concerns.
+  /// Grows with everything that may change the answers to all clients. The server's own writes do not count: the writer
+  /// knows the contents, and calls `clientChanged` for the clients they concern.
   public var repositoryGeneration: UInt64 { fileMonitor.generation &+ ownChanges }
 
-  /// What an answer to a client that is made now is made from.
+  /// The generation of an answer made for the client now.
   public func generation(of client: ClientName) -> AnswerGeneration {
     AnswerGeneration(repository: repositoryGeneration, client: clientGenerations[client] ?? 0)
   }
 
-  /// Something that concerns all clients has changed, and no change set of the file monitor tells of it.
+  /// Records a change that concerns all clients and that no change set of the file monitor reports.
   public func repositoryChanged() { ownChanges &+= 1 }
 
-  /// As `repositoryChanged`, where the answer that this task makes has changed it: that does not overtake the answer.
+  /// As `repositoryChanged`, for a change that making the current answer caused: it does not outdate that answer.
   public func repositoryChangedByAnswer() {
     repositoryChanged()
-    ChangesOfAnAnswer.note()
+    AnswerChanges.record()
   }
 
-  /// Something that concerns one client has changed: its probe data, its record in clients.xml.
+  /// Records a change that concerns one client: its probe data, its record in clients.xml.
   /// - Parameter client: the canonical name.
   public func clientChanged(_ client: ClientName) {
     clientGenerations[client, default: 0] &+= 1

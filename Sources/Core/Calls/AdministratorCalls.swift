@@ -5,7 +5,7 @@ import Repository
 import ServerSettings
 public import XMLRPC
 
-// What administrators call: methods, statistics, debug state, caches.
+// Calls of administrators: methods, statistics, debug state, caches.
 extension ServerCore {
   /// The names of the methods that the caller may call, plugins' included.
   public func listMethods(_ caller: Caller) async throws -> Value {
@@ -19,7 +19,7 @@ extension ServerCore {
     return .array(names)
   }
 
-  /// Sets debugging of core, plugins and file monitor. Returns the new state.
+  /// Sets debugging of core, plugins and file monitor, and returns the new state.
   @discardableResult
   public func setDebug(_ flag: Bool) -> Bool {
     for plugin in plugins.values { plugin.setDebug(flag) }
@@ -28,7 +28,7 @@ extension ServerCore {
     return flag
   }
 
-  /// Sets debugging of the core: with it, every log destination takes debug messages.
+  /// Sets debugging of the core. While it is on, every log destination accepts debug messages.
   @discardableResult
   public func setCoreDebug(_ flag: Bool) -> Bool {
     isDebugging = flag
@@ -46,10 +46,10 @@ extension ServerCore {
     return "This method is deprecated and will be removed in a future release\n\(flag ? "True" : "False")"
   }
 
-  /// Forgets what is known of the client of a name. Of what is no client's name there is nothing.
+  /// Expires the metadata cache of the client of that name. A text that cannot be a client's name has none.
   private func expireMetadataCache(named text: String) {
     guard let client = try? ClientName(recorded: text) else {
-      return logger.info("No client has such a name, nothing is forgotten: \(text)")
+      return logger.info("No client can have this name, nothing was expired: \(text)")
     }
     expireMetadataCache(client)
   }
@@ -62,7 +62,7 @@ extension ServerCore {
     case .structure(let members):
       for member in members { expireMetadataCache(named: member.name) }
     case .string(let name):
-      // Python takes it letter by letter and forgets nothing; whoever sends it means that client.
+      // Python iterates over the letters and expires nothing; the caller means that client.
       expireMetadataCache(named: name)
     default: throw ParameterError("'\(hostnames.pythonTypeName)' object is not iterable")
     }

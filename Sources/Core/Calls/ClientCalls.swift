@@ -7,7 +7,7 @@ public import XMLRPC
 
 // The calls of a client's run, in their order.
 extension ServerCore {
-  /// Records the version of the client. It is on disk when this returns.
+  /// Records the client's version. It is on disk when this returns.
   public func declareVersion(_ caller: Caller, _ version: String) async throws -> Value {
     try await timed("DeclareVersion") {
       let client = caller.client
@@ -28,8 +28,8 @@ extension ServerCore {
   public func getProbes(_ caller: Caller) async throws -> Value {
     try requireRepository()
     let client = caller.client
-    return try await fromOneState {
-      let metadata = try await metadataOnce(of: caller)
+    return try await withConsistentRepository {
+      let metadata = try await metadataWithinAnswer(of: caller)
       logger.debug("Getting probes for \(client)")
       let probes = Element("probes")
       do {
@@ -38,17 +38,18 @@ extension ServerCore {
         throw criticalError("Error determining probes for \(client): \(error)", cause: error)
       }
       logger.debug("Sending probe list to \(client)")
-      return .escaped(keepProbes(probes, client, metadata))
+      return .escaped(cacheProbes(probes, client, metadata))
     }
   }
 
-  /// Takes probe data: hands each plugin the elements whose `source` names it. It is on disk when this returns.
+  /// Receives probe data and passes each plugin the elements whose `source` names it. They are on disk when this
+  /// returns.
   public func recvProbeData(_ caller: Caller, _ text: String) async throws -> Value {
     let client = caller.client
     let metadata = try await metadata(of: caller)
     logger.debug("Receiving probe data from \(client)")
     if metadataCacheMode == .cautious {
-      // This object must not be the one that is cached: it does not know the data that comes now.
+      // Drop the cached object: it does not know the new data.
       metadataCache[client] = nil
     }
     let document: Element
@@ -59,19 +60,19 @@ extension ServerCore {
     }
     var sources: [String] = []
     var seen = NameSet()
-    var complaints = RequestComplaints()
+    var logBudget = RequestLogBudget()
     for item in document.children {
       let source = item["source"] ?? "None"
       guard seen.insert(source).inserted else { continue }
       guard plugins[source] != nil else {
-        if complaints.add() {
-          logger.warning("Failed to locate plugin \(source.beginning(bytes: RequestComplaints.nameBytes))")
+        if logBudget.admit() {
+          logger.warning("Failed to locate plugin \(source.beginning(bytes: RequestLogBudget.nameBytes))")
         }
         continue
       }
       sources.append(source)
     }
-    if complaints.untold > 0 { logger.warning("Failed to locate \(complaints.untold) more plugins") }
+    if logBudget.suppressedCount > 0 { logger.warning("Failed to locate \(logBudget.suppressedCount) more plugins") }
     for source in sources {
       do {
         guard let plugin = plugins[source] as? any Probing else {
@@ -87,7 +88,7 @@ extension ServerCore {
     return .bool(true)
   }
 
-  /// Sets the profile of the client. It is on disk when this returns.
+  /// Sets the client's profile. It is on disk when this returns.
   public func assertProfile(_ caller: Caller, _ profile: String) async throws -> Value {
     let client = caller.client
     logger.debug("\(client) sets its profile to \(profile)")
@@ -113,14 +114,14 @@ extension ServerCore {
     }
   }
 
-  /// Takes the statistics of a run.
+  /// Receives the statistics of a run.
   public func recvStats(_ caller: Caller, _ text: String) async throws -> Value {
     _ = try await metadata(of: caller)
     try await processStatistics(caller.client, ClientDocument.parse(text))
     return .bool(true)
   }
 
-  /// Hands statistics to every Statistics plugin, says what state the client reported, and runs the hooks.
+  /// Passes statistics to every Statistics plugin, logs the state that the client reported, and runs the hooks.
   public func processStatistics(_ client: ClientName, _ document: Element) async throws {
     logger.debug("Processing statistics for \(client)")
     let metadata = try await buildMetadata(client)
@@ -140,11 +141,11 @@ extension ServerCore {
     await clientRunHook(.statistics, metadata)
   }
 
-  /// The decision list of the client: what it may (whitelist) or may not (blacklist) install.
+  /// Returns the client's decision list: what it may (whitelist) or may not (blacklist) install.
   public func getDecisionList(_ caller: Caller, mode: String) async throws -> Value {
     try requireRepository()
-    return try await fromOneState {
-      let metadata = try await metadataOnce(of: caller)
+    return try await withConsistentRepository {
+      let metadata = try await metadataWithinAnswer(of: caller)
       return .array(
         await getDecisions(metadata, mode: mode).map { pair in
           .array([pair.tag, pair.name].map { $0.map { .string($0) } ?? .nil })
@@ -152,7 +153,7 @@ extension ServerCore {
     }
   }
 
-  /// The decisions of every Decision plugin. A failing one is logged.
+  /// Returns the decisions of every Decision plugin, and logs those that fail.
   public func getDecisions(_ metadata: ClientMetadata, mode: String) async -> [(tag: String?, name: String?)] {
     logger.debug("Getting decision list for \(metadata.hostname)")
     var decisions: [(tag: String?, name: String?)] = []

@@ -15,12 +15,12 @@ public enum CallOutcome {
 }
 
 extension ServerCore {
-  /// Carries out one call of an authenticated client.
+  /// Executes one call of an authenticated client.
   ///
-  /// ACLs first; then the core's own methods, which get the caller, and the methods of plugins, which do not. Changes
-  /// to the repository that were finished before the call are seen by it.
+  /// Checks ACLs, then calls the core's own methods, which get the caller, or methods of plugins, which do not. The
+  /// call sees every change to the repository that was finished before it.
   ///
-  /// - Parameter caller: whom `authenticate` admitted with this very request.
+  /// - Parameter caller: the caller that `authenticate` admitted with this request.
   public func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
     if fileMonitor.isHeld { await waitForHeldEdits() }
     fileMonitor.processPending()
@@ -32,27 +32,28 @@ extension ServerCore {
     return await perform(call, from: caller)
   }
 
-  /// As `dispatch`, where the answer is kept and nobody has to be waited for: the XML-RPC response. Else nil, and nothing
-  /// has happened. The caller has asked the file monitor.
-  package func dispatchNow(_ call: MethodCall, from caller: Caller) -> ByteSegments? {
+  /// As `dispatch`, if the answer is cached and nothing has to be waited for: returns the XML-RPC response. Returns nil
+  /// otherwise, without side effects. The caller has polled the file monitor.
+  package func dispatchFromCache(_ call: MethodCall, from caller: Caller) -> ByteSegments? {
     let isConfiguration = call.method == "GetConfig"
-    guard isConfiguration || call.method == "GetProbes", call.params.isEmpty, !fileMonitor.isHeld, servesWhatWasRead
+    guard isConfiguration || call.method == "GetProbes", call.params.isEmpty, !fileMonitor.isHeld,
+      isWithinRepositoryGrace
     else {
       return nil
     }
     let start = MonotonicTime.now()
-    guard checkACLsNow(caller.address, call.method),
-      let kept = isConfiguration ? configurationNow(caller.client) : probesNow(caller.client)
+    guard allowsByAddress(caller.address, call.method),
+      let cached = isConfiguration ? cachedConfiguration(caller.client) : cachedProbes(caller.client)
     else { return nil }
     let duration = MonotonicTime.now() - start
-    if isConfiguration { noteGenerated(caller.client, duration) }
+    if isConfiguration { recordGeneration(caller.client, duration) }
     statistics.add(call.method, duration)
-    return answerCache.giveResponse(kept)
+    return answerCache.serveResponse(cached)
   }
 
-  /// Whether every plugin allows a call by the address alone. False where one denies it, or wants to know the client: then
-  /// `checkACLs` is to be asked, which says so in the log.
-  private func checkACLsNow(_ address: ClientAddress, _ rmi: String) -> Bool {
+  /// Whether every plugin allows a call by the address alone. If one denies it, or needs the client, `checkACLs`
+  /// decides and logs.
+  private func allowsByAddress(_ address: ClientAddress, _ rmi: String) -> Bool {
     for plugin in interfaces.acls {
       guard let decision = try? plugin.checkACL(address: address, rmi: rmi), decision == .allow else { return false }
     }
@@ -67,11 +68,11 @@ extension ServerCore {
       if let method = Self.exposedMethods[call.method] {
         try checkParameters(call, method)
         let value = try await method.call(self, caller, call.params)
-        carriedOut(call)
+        didPerform(call)
         return .value(value)
       }
       if let value = try await callRemoteMethod(call) {
-        carriedOut(call)
+        didPerform(call)
         return .value(value)
       }
       isKnown = false
@@ -110,7 +111,7 @@ extension ServerCore {
     return try await plugin.rmi[String(call.method[call.method.index(after: dot)...])]?.call(call.params)
   }
 
-  /// The introspection methods that Python's XML-RPC server brings.
+  /// The introspection methods of Python's XML-RPC server.
   private func introspect(_ call: MethodCall) throws -> Value? {
     switch call.method {
     case "system.listMethods":
@@ -127,10 +128,10 @@ extension ServerCore {
     }
   }
 
-  /// Whether the ClientACLs plugins let an address make a call: by address; where one leaves it open, by metadata. One
-  /// that fails denies.
+  /// Whether the ClientACLs plugins allow an address to make a call: by address, then by metadata if one leaves it
+  /// undecided. A failing plugin denies.
   ///
-  /// - Throws: where metadata decides and the client has none.
+  /// - Throws: if metadata decides and the client has none.
   public func checkACLs(_ caller: Caller, _ rmi: String) async throws(Fault) -> Bool {
     let client = caller.client
     let address = caller.address

@@ -3,8 +3,8 @@ import Repository
 import ServerSettings
 
 extension ServerCore {
-  /// What a client gets to read of an error: a file by its path in the repository and the reason, no folder of this
-  /// machine and no system call. The log has the whole of it.
+  /// The text of an error for clients: the file by its path in the repository, and the reason; no folder of this
+  /// machine and no system call. The log gets all of it.
   ///
   /// Errors of reading files keep their paths, as in Bcfg2, whose clients show them.
   public func textForClients(_ error: any Error) -> String {
@@ -18,13 +18,13 @@ extension ServerCore {
     }
   }
 
-  /// As `textForClients(_:)`, of a file that could not be written, which is named whatever the error is.
+  /// As `textForClients(_:)`, for a failed write: always names the file.
   public func textForClients(_ error: any Error, writing path: String) -> String {
     if error is FileWriteError || error is SystemError { return textForClients(error) }
     return "\(pathForClients(path)): \(textForClients(error))"
   }
 
-  /// A path relative to the repository; of a path outside of it the last part.
+  /// A path relative to the repository; for a path outside it, the last component.
   public func pathForClients(_ path: String) -> String {
     let folder = settings.repository + "/"
     return path.hasPrefix(folder) ? String(path.dropFirst(folder.count)) : RepositoryPath.name(of: path)

@@ -6,12 +6,12 @@ import XMLRPC
 
 /// A method of the core that clients and administrators may call.
 struct ExposedMethod {
-  /// What `methodHelp` answers.
+  /// The text that `methodHelp` returns.
   let help: String
-  /// How many parameters it takes, besides the caller.
+  /// Number of parameters, without the caller.
   let parameters: ClosedRange<Int>
-  /// Whether it takes documents, or anything else whose size the request's budget alone bounds. The arguments of others
-  /// are names and versions: `HTTPLimits.argumentBytes`.
+  /// Whether the arguments may be documents, bounded by the request's budget alone. Arguments of other methods are
+  /// names and versions, bounded by `HTTPLimits.argumentBytes`.
   let takesDocuments: Bool
   let call: @MainActor (ServerCore, Caller, [Value]) async throws -> Value
 
@@ -27,7 +27,7 @@ struct ExposedMethod {
 }
 
 extension ServerCore {
-  /// The core's exposed methods by wire name. Plugin RMI and the file monitor's are in `remoteMethods`.
+  /// The core's exposed methods by wire name. `remoteMethods` has those of plugins and the file monitor.
   static let exposedMethods: [String: ExposedMethod] = [
     "AssertProfile": ExposedMethod(1...1, "Sets the profile of the calling client. Answers true.") {
       try await $0.assertProfile($1, $2[0].pythonName())
@@ -119,7 +119,7 @@ extension ServerCore {
     return methods
   }
 
-  /// The names of those that the lists of methods have.
+  /// The names that the lists of methods include.
   func listedRemoteMethods() -> [String] { remoteMethods().filter { $0.value.isListed }.map(\.key) }
 
   private func fileMonitorMethods() -> [String: RemoteMethod] {

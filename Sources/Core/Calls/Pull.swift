@@ -1,12 +1,13 @@
 public import Identity
 import Repository
 
-/// What `bcfg2-admin pull` and `minestruct` do with the PullSource and PullTarget plugins: a client's own version of an
-/// entry becomes that of the repository. No call of a client comes here; the tools run a core in their own process.
+/// `bcfg2-admin pull` and `minestruct` by the PullSource and PullTarget plugins: copies a client's own version of an
+/// entry into the repository. Clients cannot call this; the tools run a core in their own process.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Admin.py, Pull and Minestruct.
 extension ServerCore {
-  /// Entries that a client has and nobody asked for, of every PullSource, each once, in their order.
+  /// Returns the entries that a client has and its configuration lacks, from every PullSource, each once, in their
+  /// order.
   ///
   /// - Throws: what a source throws.
   public func extraEntries(of client: ClientName) async throws -> [(tag: String, name: String)] {
@@ -19,12 +20,12 @@ extension ServerCore {
     return found
   }
 
-  /// Takes an entry as a client has it into the repository, by the one generator that binds it.
+  /// Copies a client's version of an entry into the repository, by the one generator that binds the entry.
   ///
-  /// - Parameter choose: picks one of the variants that could take it, the most specific first; nil for none of them.
-  /// - Returns: the variant's path; nil where none was picked.
-  /// - Throws: `PluginExecutionError` where no source has the entry, not exactly one generator has it, or that takes
-  ///   none; anything else that a plugin throws.
+  /// - Parameter choose: picks a variant to store it in, from the most specific on; nil picks none.
+  /// - Returns: the variant's path; nil if none was picked.
+  /// - Throws: `PluginExecutionError` if no source has the entry, if not exactly one generator has it, or if that
+  ///   generator accepts none; other errors of plugins.
   public func pull(
     _ client: ClientName, tag: String, name: String, choosing choose: ([String]) -> String? = { $0.first }
   ) async throws -> String? {
@@ -47,7 +48,7 @@ extension ServerCore {
     }
   }
 
-  /// The entry as the first source that knows it has it.
+  /// Returns the entry of the first source that knows it.
   private func currentEntry(_ client: ClientName, tag: String, name: String) async throws -> Element {
     var failure = "Unable to build entry"
     for source in plugins(of: (any PullSource).self) {

@@ -1,10 +1,10 @@
-/// A plugin could not do what it was asked for one entry or one client; the rest goes on.
+/// A plugin failed for one entry or one client; everything else goes on.
 public struct PluginExecutionError: Error, CustomStringConvertible {
   public let description: String
-  /// What clients get in place of `description`, which names paths of this machine; nil: the same.
+  /// Sent to clients in place of `description`, which names paths of this machine; nil sends the same.
   public let textForClients: String?
 
-  /// - Parameter textForClients: what clients get where `message` names paths of this machine.
+  /// - Parameter textForClients: sent to clients if `message` names paths of this machine.
   public init(_ message: String, forClients textForClients: String? = nil) {
     description = message
     self.textForClients = textForClients
@@ -17,7 +17,7 @@ public struct PluginInitError: Error, CustomStringConvertible {
   public init(_ message: String) { description = message }
 }
 
-/// The metadata of a client contradicts itself, or there is none.
+/// The client's metadata contradicts itself, or there is none.
 public struct MetadataConsistencyError: Error, CustomStringConvertible {
   public let description: String
   public init(_ message: String) { description = message }
@@ -26,17 +26,17 @@ public struct MetadataConsistencyError: Error, CustomStringConvertible {
 /// The metadata system cannot answer: not read yet, not writable.
 public struct MetadataRuntimeError: Error, CustomStringConvertible {
   public let description: String
-  /// What clients get in place of `description`, which names paths of this machine; nil: the same.
+  /// Sent to clients in place of `description`, which names paths of this machine; nil sends the same.
   public let textForClients: String?
 
-  /// - Parameter textForClients: what clients get where `message` names paths of this machine.
+  /// - Parameter textForClients: sent to clients if `message` names paths of this machine.
   public init(_ message: String, forClients textForClients: String? = nil) {
     description = message
     self.textForClients = textForClients
   }
 }
 
-/// A validator refuses the configuration: the client gets none.
+/// A validator refuses the configuration: the client gets an error.
 public struct ValidationError: Error, CustomStringConvertible {
   public let description: String
   public init(_ message: String) { description = message }

@@ -1,15 +1,14 @@
-/// The plugins that a core can load, by the names of `[server] plugins`. Who makes the core gives it one.
+/// The plugins that a core can load, by the names of `[server] plugins`; passed to the core at its creation.
 public struct PluginRegistry {
-  /// Every plugin that can be loaded.
+  /// Every loadable plugin.
   public let all: [Plugin.Type]
-  /// Plugins that Bcfg2 had and has no more, or that are part of others now: what to use instead. Naming one is an error
-  /// in the log and nothing else.
+  /// Former plugins of Bcfg2, removed or merged into others, each with its replacement. Naming one only logs an error.
   public let retired: [String: String]
-  /// Plugins of Bcfg2 that this server does not have yet: what clients and administrators miss without them.
+  /// Plugins of Bcfg2 that this server lacks, each with what clients and administrators miss.
   public let planned: [String: String]
   private let byName: [String: Plugin.Type]
 
-  /// - Parameter all: no two of them have the same name.
+  /// - Parameter all: plugins with distinct names.
   public init(_ all: [Plugin.Type], retired: [String: String] = [:], planned: [String: String] = [:]) {
     self.all = all
     self.retired = retired
@@ -18,6 +17,6 @@ public struct PluginRegistry {
     self.planned = planned.filter { byName[$0.key] == nil }
   }
 
-  /// The type of a plugin; nil for a name that no plugin has.
+  /// The type of a plugin; nil for an unknown name.
   public func type(named name: String) -> Plugin.Type? { byName[name] }
 }

@@ -1,7 +1,7 @@
 package import XMLRPC
 
 extension String {
-  /// So much of the text as fits, with the number of bytes where that is not all: for log lines.
+  /// The first `limit` bytes of the text, for log lines; followed by the length if it is cut.
   package nonisolated func beginning(bytes limit: Int) -> String {
     let bytes = utf8
     guard bytes.count > limit else { return self }
@@ -10,7 +10,7 @@ extension String {
 }
 
 extension Value {
-  /// The name of the Python type that the Python server would have in hand: part of the faults that it answers.
+  /// The name of the Python type that the Python server would hold: part of its faults.
   var pythonTypeName: String {
     switch self {
     case .nil: "NoneType"
@@ -26,7 +26,7 @@ extension Value {
     }
   }
 
-  /// The value as Python's `%s` shows it: where a client sends a number for a name, the name that is looked for.
+  /// The value as Python's `%s` shows it: the name that Python looks up if a client sends a number.
   ///
   /// - Throws: `ParameterError` for lists and dictionaries, which cannot be names.
   package func pythonName() throws -> String {
@@ -43,9 +43,9 @@ extension Value {
     }
   }
 
-  /// The text of a parameter that has to be one.
+  /// The text of a parameter that must be a string.
   ///
-  /// - Throws: `ParameterError` with the words of the Python server.
+  /// - Throws: `ParameterError` with the Python server's words.
   func pythonText(attribute: String = "encode") throws -> String {
     guard case .string(let text) = self else {
       throw ParameterError("'\(pythonTypeName)' object has no attribute '\(attribute)'")
@@ -53,7 +53,7 @@ extension Value {
     return text
   }
 
-  /// A debug flag: a boolean, the numbers that Python takes for one, or a string that reads "true".
+  /// A debug flag: a boolean, a number equal to one in Python, or the string "true" in any case.
   func debugFlag() throws -> Bool {
     switch self {
     case .bool(let flag): return flag
@@ -63,7 +63,7 @@ extension Value {
     }
   }
 
-  /// Whether Python takes the value for true.
+  /// Whether the value is true in Python.
   package var isTruthy: Bool {
     switch self {
     case .nil: false

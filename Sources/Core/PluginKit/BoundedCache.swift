@@ -1,25 +1,25 @@
 import DequeModule
 
-/// Values that can be made again, in bounded memory: those that were put in first make room.
+/// Caches recomputable values in bounded memory and drops the oldest first.
 package struct BoundedCache<Key: Hashable, Value> {
-  /// What an entry takes beside its value.
+  /// Bytes of an entry besides its value.
   private static var entryBytes: Int { 256 }
 
   private struct Entry {
     let value: Value
     let bytes: Int
-    /// Tells an entry from an older one of its key.
+    /// Distinguishes an entry from an older one with its key.
     let number: UInt64
   }
 
-  /// Most bytes of all values; what is larger alone is not kept.
+  /// Most bytes of all values; a larger value is not cached.
   package var limitBytes = 0 {
     didSet { makeRoom() }
   }
-  /// Bytes of the values that are kept, as they were given.
+  /// Bytes of the cached values, as declared at insertion.
   private(set) var heldBytes = 0
   private var entries: [Key: Entry] = [:]
-  /// In the order in which they were put in; one that was replaced or removed is passed over.
+  /// Keys in insertion order, including replaced and removed ones, which are skipped.
   private var order: Deque<(key: Key, number: UInt64)> = []
   private var lastNumber: UInt64 = 0
 
@@ -27,7 +27,7 @@ package struct BoundedCache<Key: Hashable, Value> {
 
   package subscript(key: Key) -> Value? { entries[key]?.value }
 
-  /// Keeps a value that takes so many bytes, where there is room for it.
+  /// Caches a value of `bytes` bytes, and drops the oldest to make room.
   package mutating func insert(_ value: Value, for key: Key, bytes: Int) {
     remove(key)
     lastNumber += 1
@@ -41,7 +41,7 @@ package struct BoundedCache<Key: Hashable, Value> {
 
   package mutating func remove(_ key: Key) {
     if let old = entries.removeValue(forKey: key) { heldBytes -= old.bytes }
-    // Entries that are gone do not gather.
+    // Bounds the stale keys in `order`.
     if order.count > 2 * entries.count + 64 {
       let present = entries
       order.removeAll { present[$0.key]?.number != $0.number }

@@ -4,39 +4,38 @@ import Repository
 import ServerSettings
 import XMLRPC
 
-/// The rules of one file by tag and name.
+/// Indexes the rules of one file by tag and name.
 final class CandidateIndex {
-  /// One rule with the conditions that it stands under.
+  /// One rule and its conditions.
   struct Candidate {
     let node: CompiledStructure.Node
     let conditions: [CompiledStructure.Condition]
-    /// The place in the file: of several that fit, the first one counts.
+    /// The position in the file: the first one that fits wins.
     fileprivate let position: Int
 
     func holds(_ metadata: ClientMetadata) -> Bool { conditions.allSatisfy { $0.holds(metadata) } }
   }
 
-  /// What is known of one tag. A class, so that a look at it copies nothing.
+  /// The rules of one tag. A class, so that a look-up copies nothing.
   private final class Tag {
     var exact: [Name?: [Candidate]] = [:]
-    /// Of Path: by name without slashes at the end.
+    /// Of Path: by name without trailing slashes.
     var trimmed: NameTable<[Candidate]> = [:]
     var regexes: [(regex: PythonRegex, candidate: Candidate)] = []
-    /// What was found by regular expressions, by name.
+    /// Cached matches of regular expressions, by name.
     var remembered: NameTable<[Candidate]> = [:]
   }
 
-  /// How many names are remembered for a tag. Names come from the repository, so that there are not many; but a
-  /// template can make one for each client.
+  /// Most names cached for a tag. The repository has few names, but a template can produce one for each client.
   private static let rememberedLimit = 65_536
 
   private let isMatched13: Bool
   private var tags: NameTable<Tag> = [:]
 
-  /// - Parameter usesRegex: a name may be a regular expression, anchored at its start and its end. One that does not
-  ///   compile is logged with file and line, and is only a name.
-  /// - Parameter compatibility: 1.3 knows no rules within rules, and of rules of one name takes the last one that
-  ///   applies, where what a condition holds comes after what stands beside it.
+  /// - Parameter usesRegex: treats names as regular expressions, anchored at both ends. A name that does not compile is
+  ///   logged with file and line, and only matches itself.
+  /// - Parameter compatibility: 1.3 has no nested rules, and of rules with one name uses the last one that applies,
+  ///   where contents of a condition come after the elements beside it.
   init(_ structure: CompiledStructure, usesRegex: Bool, compatibility: Compatibility, logger: Logger) {
     isMatched13 = compatibility == .v1_3
     let forEach = isMatched13 ? structure.forEachOuterElement : structure.forEachElement
@@ -51,7 +50,7 @@ final class CandidateIndex {
       if node.source.tag == "Path", let name { tag.trimmed[Self.trimmed(name), default: []].append(candidate) }
       if usesRegex, let name, Self.isExpression(name) {
         do throws(RegexError) {
-          // As Bcfg2 makes it, without a group: of alternatives only the last is anchored at its end.
+          // Anchored as in Bcfg2, without a group: of alternatives only the last is anchored at its end.
           let place = "\(structure.path):\(node.source.line)"
           let source = RegexSource(place: place, logger: logger, check: check)
           tag.regexes.append((try PythonRegex(name + "$", in: source), candidate))
@@ -64,7 +63,7 @@ final class CandidateIndex {
     }
   }
 
-  /// Rules whose name fits, in document order, whatever the client.
+  /// Rules with a matching name, in document order, for any client.
   func candidates(tag: String, name: String?) -> [Candidate] {
     guard let known = tags[tag] else { return [] }
     let isPath = tag == "Path"
@@ -79,7 +78,7 @@ final class CandidateIndex {
       switch regex.outcome(name) {
       case .found: found[candidate.position] = candidate
       case .notFound, .overLimit: break
-      // Another request may know better.
+      // The request's regex budget ran out: do not cache what was found so far.
       case .overBudget: isWhole = false
       }
     }
@@ -90,8 +89,8 @@ final class CandidateIndex {
     return ordered
   }
 
-  /// Rules that may bind an entry for a client; whether their conditions hold is still to be asked. With 1.3 at most one,
-  /// which holds: the last one of the entry's own name, else of the name that fits first.
+  /// Rules that may bind an entry for a client; the caller checks their conditions. With 1.3 returns at most one rule,
+  /// which applies: the last one with the entry's own name, else with the first name that matches.
   func contenders(tag: String, name: String?, _ metadata: ClientMetadata) -> [Candidate] {
     let candidates = candidates(tag: tag, name: name)
     guard isMatched13 else { return candidates }
@@ -101,7 +100,7 @@ final class CandidateIndex {
     return [own ?? holding.last { $0.node.source.name == first.node.source.name } ?? first]
   }
 
-  /// A name without slashes at its end.
+  /// Removes slashes at the end of a name.
   private static func trimmed(_ name: String) -> String {
     guard name.utf8.last == UInt8(ascii: "/") else { return name }
     var utf8 = Substring(name)
@@ -109,7 +108,7 @@ final class CandidateIndex {
     return String(utf8)
   }
 
-  /// True where a name has a character with a meaning in regular expressions.
+  /// True if a name has a character with a meaning in regular expressions.
   private static func isExpression(_ name: String) -> Bool {
     name.utf8.contains { byte in
       switch byte {
@@ -124,9 +123,9 @@ final class CandidateIndex {
   }
 }
 
-/// `%name` and `%{name}` in a text, as Python's `string.Template` with `%` for its delimiter.
+/// Replaces `%name` and `%{name}` in a text, as Python's `string.Template` with the delimiter `%`.
 enum NameTemplate {
-  /// Replaces them by `name`, and `%%` by `%`; everything else stays, other variables too.
+  /// Replaces both by `name`, and `%%` by `%`; other variables stay.
   static func substitute(_ text: String, name: String) -> String {
     guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
     var out: [UInt8] = []

@@ -2,20 +2,19 @@ import Identity
 public import Repository
 import XMLRPC
 
-/// A document with conditions, ready to be matched against clients.
+/// A document with conditions, compiled for matching against clients.
 ///
-/// Immutable. Parts that hold no condition are copied whole; conditions look up one name in the client's groups.
+/// Immutable. Subtrees without conditions are copied whole; a condition looks up one name in the client's groups.
 public final class CompiledStructure {
-  /// Group and Client: what every structure file decides by.
+  /// Group and Client: the conditions of every structure file.
   public static let standardConditions: Set<String> = ["Group", "Client"]
 
   /// The file, for messages.
   public let path: String
-  /// The root with everything below.
+  /// The root with all its descendants.
   public let root: Node
 
-  /// - Parameter conditionTags: elements with these tags are conditions on what they hold. `Group`, `Client` and `Path`
-  ///   are known.
+  /// - Parameter conditionTags: tags of elements that are conditions on their contents: of `Group`, `Client`, `Path`.
   public init(_ root: Element, path: String, conditionTags: Set<String> = standardConditions) {
     self.path = path
     self.root = Node(root, conditionTags)
@@ -23,11 +22,11 @@ public final class CompiledStructure {
 
   /// An element that is not a condition.
   public final class Node {
-    /// Tag, attributes, text and line; its children are those of the file.
+    /// Tag, attributes, text and line; its children are the file's.
     public let source: Element
-    /// Elements and conditions below, in document order.
+    /// Elements and conditions inside, in document order.
     public let parts: [Part]
-    /// True where nothing below depends on the client.
+    /// True if nothing inside depends on the client.
     public let isPlain: Bool
 
     init(_ element: Element, _ conditionTags: Set<String>) {
@@ -38,13 +37,13 @@ public final class CompiledStructure {
       }
     }
 
-    /// The element alone, without what is below.
+    /// Returns the element without its contents.
     func header() -> Element {
       Element(source.tag, source.attributes, content: source.content, line: source.line)
     }
   }
 
-  /// What stands below an element.
+  /// A child of an element: an element or a condition.
   public enum Part {
     case element(Node)
     case condition(Condition, [Part])
@@ -67,7 +66,7 @@ public final class CompiledStructure {
     let kind: Kind
     let name: String?
     let isNegated: Bool
-    /// Text of the condition, which `xmlMatch` moves to the parent.
+    /// Text of the condition; `xmlMatch` moves it to the parent.
     let text: String?
 
     package init(_ element: Element) {
@@ -77,8 +76,8 @@ public final class CompiledStructure {
       text = element.text
     }
 
-    /// Whether what the condition holds applies.
-    /// - Parameter entry: the entry that a `Path` condition is about.
+    /// Whether the condition's contents apply.
+    /// - Parameter entry: the entry that a `Path` condition tests.
     public func holds(_ metadata: ClientMetadata, entry: Element? = nil) -> Bool {
       let isTrue: Bool
       switch kind {
@@ -95,24 +94,24 @@ public final class CompiledStructure {
     }
   }
 
-  /// Elements below the root that apply, in document order; nothing is copied.
+  /// Returns the elements below the root that apply, in document order, without copying.
   public func select(_ metadata: ClientMetadata, entry: Element? = nil) -> [Node] {
     var found: [Node] = []
     Self.select(root.parts, metadata, entry, into: &found)
     return found
   }
 
-  /// Copies of the elements below the root that apply, conditions inside them resolved in place.
+  /// Copies the elements below the root that apply and resolves conditions inside them in place.
   public func match(_ metadata: ClientMetadata, entry: Element? = nil) -> [Element] {
     select(metadata, entry: entry).map { Self.matched($0, metadata, entry) }
   }
 
-  /// A copy of the document without conditions: unconditional children first, then what conditions hold.
+  /// Copies the document without conditions: unconditional children first, then contents of conditions.
   public func xmlMatch(_ metadata: ClientMetadata, entry: Element? = nil) -> Element {
     Self.xmlMatched(root, metadata, entry)
   }
 
-  /// A copy of one element, conditions inside resolved as `xmlMatch` does.
+  /// Copies one element and resolves conditions inside as `xmlMatch` does.
   public static func xmlMatched(_ node: Node, _ metadata: ClientMetadata, _ entry: Element? = nil) -> Element {
     if node.isPlain { return node.source.deepCopy() }
     let element = node.header()
@@ -157,13 +156,13 @@ public final class CompiledStructure {
     }
   }
 
-  /// Every element of the document below the root, at any depth, with the conditions that all have to hold for it.
+  /// Visits every element below the root, at any depth, with all conditions around it.
   public func forEachElement(_ body: (_ node: Node, _ conditions: [Condition]) -> Void) {
     Self.forEachElement(root.parts, [], body)
   }
 
-  /// Every element that only conditions stand around, with these. Elements come before what the conditions beside them
-  /// hold.
+  /// Visits every element that has only conditions around it, with these conditions. Elements come before the contents
+  /// of the conditions beside them.
   func forEachOuterElement(_ body: (_ node: Node, _ conditions: [Condition]) -> Void) {
     Self.forEachOuterElement(root.parts, [], body)
   }

@@ -1,9 +1,9 @@
 package import Repository
 import XMLRPC
 
-/// Values by tag and name of entries, each under the Group and Client conditions of the file that it stands in.
+/// Values by tag and name of entries, each under the Group and Client conditions around it in the file.
 ///
-/// Of several values of one entry that apply to a client the innermost one counts, the last one of equal depth.
+/// If several values of one entry apply to a client, the innermost one wins, then the last one.
 ///
 /// Source of the contract: 1.3.4's Server/Plugin/helpers.py, INode.
 package struct ConditionalTable<Value> {
@@ -28,13 +28,13 @@ package struct ConditionalTable<Value> {
 
   package init() {}
 
-  /// Adds a value; later ones go before earlier ones.
+  /// Adds a value; later ones take precedence.
   package mutating func add(_ value: Value, tag: String, name: String?, conditions: [CompiledStructure.Condition]) {
     candidates[Key(tag, name), default: []].append(Candidate(conditions: conditions, value: value))
     if let name { names[tag, default: []].insert(name) }
   }
 
-  /// The value for a client; nil where none applies.
+  /// The value for a client; nil if none applies.
   func value(tag: String, name: String?, _ metadata: ClientMetadata) -> Value? {
     candidates[Key(tag, name)]?.last { candidate in
       candidate.conditions.allSatisfy { $0.holds(metadata) }
@@ -42,5 +42,5 @@ package struct ConditionalTable<Value> {
   }
 }
 
-/// The elements that are conditions, for files that are no `StructFile`.
+/// Whether an element is a condition, for files that are no `StructFile`.
 package func isCondition(_ element: Element) -> Bool { CompiledStructure.standardConditions.contains(element.tag) }

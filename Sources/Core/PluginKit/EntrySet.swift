@@ -4,7 +4,7 @@ public import Repository
 public import ServerSettings
 public import XMLRPC
 
-/// One file of an `EntrySet`: its contents, and whom it is for.
+/// One file of an `EntrySet`: its contents and specificity.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, SpecificData.
 open class SpecificData {
@@ -12,7 +12,7 @@ open class SpecificData {
   public let path: String
   public let specificity: Specificity
   public let logger: Logger
-  /// The contents; nil where they could not be read.
+  /// The contents; nil if they could not be read.
   public private(set) var data: [UInt8]?
 
   public required init(path: String, specificity: Specificity, logger: Logger) {
@@ -21,7 +21,7 @@ open class SpecificData {
     self.logger = logger
   }
 
-  /// Reads the file. A file that cannot be read keeps its contents, is logged, and is read once that is possible.
+  /// Reads the file. If that fails, keeps the old contents, logs, and reads again once it is possible.
   public func load(monitor: any FileMonitor) {
     do throws(SystemError) {
       data = try AtomicFile.readFile(path, limitBytes: FileBacked.fileLimitBytes)
@@ -33,18 +33,18 @@ open class SpecificData {
     index()
   }
 
-  /// Called when `data` is new.
+  /// Called after `data` changed.
   open func index() {}
 
-  /// Binds an entry with this file, after its info was set.
+  /// Binds an entry with this file, after its info attributes were set.
   open func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {}
 }
 
-/// The variants of one thing in one folder (`name`, `name.G10_group`, `name.H_host`) and its info.xml.
+/// The variants of one entry in one folder (`name`, `name.G10_group`, `name.H_host`) and their info.xml.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, EntrySet.
 open class EntrySet: EntryFolder {
-  /// The base name that every file of the set begins with.
+  /// The base name of every file of the set.
   public let baseName: String
   /// Absolute path of the folder.
   public let folder: String
@@ -52,15 +52,15 @@ open class EntrySet: EntryFolder {
   public let logger: Logger
   /// `[mdata]`.
   public var defaults: Settings.PathDefaults
-  /// Which Bcfg2 info files are read as.
+  /// The Bcfg2 version whose rules info files follow.
   public let compatibility: Compatibility
   /// Files by name.
   public private(set) var entries: NameTable<SpecificData> = [:]
-  /// The folder's info.xml; nil where there is none.
+  /// The folder's info.xml; nil if there is none.
   public private(set) var infoXML: InfoXML?
-  /// What `info` and `:info` say, with 1.3.
+  /// The attributes of `info` and `:info`, with 1.3.
   private var legacyInfo: [(name: String, value: String)] = []
-  /// The files by specificity, then by name: made when needed.
+  /// The files by specificity, then by name; computed on demand.
   private var ordered: [SpecificData]?
   private let makeEntry: (String, Specificity) -> SpecificData
 
@@ -78,13 +78,13 @@ open class EntrySet: EntryFolder {
     self.makeEntry = makeEntry
   }
 
-  /// Names of editors' files, which are nobody's mistake.
+  /// Names of editors' temporary files, ignored without a log line.
   public static func isIgnored(_ name: String) -> Bool {
     name.hasPrefix(".#") || name.hasSuffix("~") || name.hasSuffix(".genshi_include")
       || (name.hasPrefix(".") && (name.hasSuffix(".sws") || name.hasSuffix(".swp") || name.hasSuffix(".swx")))
   }
 
-  /// One event of a file in the folder.
+  /// Handles one event of a file in the folder.
   open func handleEvent(_ event: FileEvent) {
     let name = event.fileName
     if name == "info.xml" {
@@ -128,7 +128,7 @@ open class EntrySet: EntryFolder {
     info.changesApplied()
   }
 
-  /// Attributes add up over the files and their versions, as in 1.3, until one of the files is gone.
+  /// Accumulates attributes over the files and their versions, as 1.3 does, until one of the files is deleted.
   private func legacyInfoEvent(_ event: FileEvent) {
     if event.action == .deleted {
       legacyInfo = []
@@ -143,19 +143,19 @@ open class EntrySet: EntryFolder {
     }
   }
 
-  /// Whom a file is for; nil for a file that is not of this set.
+  /// The specificity of a file; nil for a file outside this set.
   open func specificity(ofFileNamed name: String) -> Specificity? {
     Specificity(fileName: name, baseName: baseName)
   }
 
-  /// Every file that is for a client, the most specific first; of equal ones by name.
+  /// Every file that applies to a client, most specific first, then by name.
   public func matching(_ metadata: ClientMetadata) -> [SpecificData] {
     inOrder().filter { $0.specificity.matches(metadata) }
   }
 
   /// The most specific file for a client.
   ///
-  /// - Throws: `PluginExecutionError` where there is none.
+  /// - Throws: `PluginExecutionError` if there is none.
   public func bestMatching(_ metadata: ClientMetadata) throws -> SpecificData {
     guard let best = inOrder().first(where: { $0.specificity.matches(metadata) }) else {
       throw PluginExecutionError("No matching entries available for \(folder) for \(metadata.hostname)")
@@ -174,9 +174,9 @@ open class EntrySet: EntryFolder {
     return made
   }
 
-  /// Sets the default attributes and those of info.xml.
+  /// Sets the default attributes, then those of info.xml.
   ///
-  /// - Throws: `PluginExecutionError` where info.xml has nothing for the client.
+  /// - Throws: `PluginExecutionError` if info.xml has nothing for the client.
   public func bindInfo(to entry: Element, _ metadata: ClientMetadata) throws {
     defaults.apply(to: entry)
     try bindInfoFiles(to: entry, metadata)
@@ -184,7 +184,7 @@ open class EntrySet: EntryFolder {
 
   /// Sets the attributes of info.xml, and with 1.3 of `info`.
   ///
-  /// - Throws: `PluginExecutionError` where info.xml has nothing for the client.
+  /// - Throws: `PluginExecutionError` if info.xml has nothing for the client.
   public func bindInfoFiles(to entry: Element, _ metadata: ClientMetadata) throws {
     guard compatibility == .v1_3 else {
       try infoXML?.bindEntry(entry, metadata)
@@ -199,7 +199,7 @@ open class EntrySet: EntryFolder {
     try infoXML?.bindEntry13(entry, metadata)
   }
 
-  /// Binds at once, unless info.xml has to be rendered first.
+  /// Binds at once, unless info.xml must be rendered first.
   open var binder: EntryBinder {
     guard let infoXML, infoXML.isTemplate else { return .now { [self] in try bindEntry($0, $1) } }
     return .later { [self] in
@@ -209,18 +209,18 @@ open class EntrySet: EntryFolder {
     }
   }
 
-  /// Renders info.xml for a client where it is a template: before `bindInfo`.
+  /// Renders info.xml for a client if it is a template; call it before `bindInfo`.
   public func prepareInfo(_ metadata: ClientMetadata) async throws {
     try await infoXML?.prepare(metadata, by: renderer?())
   }
 
-  /// What renders info.xml where it is a template.
+  /// Returns the renderer of info.xml templates.
   public var renderer: (() -> (any XMLTemplateRenderer)?)?
 
-  /// The folder is gone.
+  /// Stops watching the deleted folder's info.xml.
   open func stopWatching() { infoXML?.stopWatching() }
 
-  /// Binds an entry: info, then the most specific file.
+  /// Binds an entry: info attributes, then the most specific file.
   open func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {
     try bindInfo(to: entry, metadata)
     try bestMatching(metadata).bindEntry(entry, metadata)
@@ -228,7 +228,7 @@ open class EntrySet: EntryFolder {
 }
 
 extension Element {
-  /// The bytes that the text of a bound entry stands for: decoded where it is Base64.
+  /// The contents of a bound entry as bytes: decoded if they are Base64.
   package var contentBytes: [UInt8] {
     let bytes = Array((text ?? "").utf8)
     return self["encoding"] == "base64" ? Base64.decode(bytes) ?? [] : bytes

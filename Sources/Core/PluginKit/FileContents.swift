@@ -2,9 +2,9 @@ package import Formats
 package import Repository
 import XMLRPC
 
-/// The bytes of a file for clients, held once for all clients, and what is made of them for an answer, made at the first use.
+/// The bytes of a file for clients, shared by all clients, and their encodings for answers, made at first use.
 package final class FileContents {
-  /// As the file has them, or as it decrypts.
+  /// The file's bytes, decrypted if needed.
   package let bytes: [UInt8]
   private let encoding: TextEncoding
   private var decoded: Result<SharedText, FileTextError>?
@@ -17,7 +17,7 @@ package final class FileContents {
 
   /// The contents as text.
   ///
-  /// - Throws: `FileTextError` where they are no text of the encoding, or hold what XML cannot carry.
+  /// - Throws: `FileTextError` if they are invalid in the encoding, or contain characters that XML cannot carry.
   package func text() throws(FileTextError) -> SharedText {
     if let decoded { return try decoded.get() }
     let result = Result { () throws(FileTextError) in try decode() }
@@ -50,7 +50,7 @@ package final class FileContents {
 
 /// Contents that cannot be sent as text.
 package enum FileTextError: Error {
-  /// Not of `[components] encoding`.
+  /// Invalid in `[components] encoding`.
   case encoding(String)
   /// Text with a character that XML cannot carry.
   case character(String)

@@ -2,17 +2,17 @@ import EventLoop
 import Identity
 import XMLRPC
 
-/// What can stand in files of other programs. Checked where such a file is written, whatever was checked before.
+/// Validates and quotes values for files of other programs, at every write, even if they were checked before.
 package enum ForeignGrammar {
-  /// A host in ssh's known hosts: a name or an address. `*`, `?`, `!` and `,` would make a pattern of it, `@` a marker,
-  /// `#` a comment, `|` a digest. An administrator may have recorded a name with a final dot.
+  /// Whether ssh's known hosts can hold a host: a name or an address. `*`, `?`, `!` and `,` would make it a pattern,
+  /// `@` a marker, `#` a comment, `|` a digest. A recorded name may end with a dot.
   package static func isKnownHost(_ text: String) -> Bool {
     SocketAddress(host: text, port: 0) != nil || (try? ClientName(HostNames.withoutFinalDot(text))) != nil
   }
 
-  /// A value of openssl's configuration, written so that openssl reads these very characters.
+  /// Quotes a value for openssl's configuration.
   ///
-  /// - Throws: `PluginExecutionError` for what no line can carry.
+  /// - Throws: `PluginExecutionError` for characters that no line can hold.
   static func opensslValue(_ text: String, of field: String) throws -> String {
     let text = text.trimmingBlanks
     var written = ""
@@ -27,10 +27,10 @@ package enum ForeignGrammar {
     return written
   }
 
-  /// A name that a certificate is valid for, where the certificate says DNS: letters, digits, `.`, `-`, `_`, `:`, and `*`
-  /// in front. A dot behind is left out, as it is where certificates are compared.
+  /// Checks a DNS name for a certificate: letters, digits, `.`, `-`, `_`, `:`, and `*` in front. Removes a final dot,
+  /// since certificates are compared without it.
   ///
-  /// - Throws: `PluginExecutionError` for another one.
+  /// - Throws: `PluginExecutionError` for other characters.
   static func certificateHost(_ text: String) throws -> String {
     let text = HostNames.withoutFinalDot(text.trimmingBlanks)
     let rest = text.utf8.starts(with: "*.".utf8) ? String(text.dropFirst(2)) : text
@@ -42,9 +42,9 @@ package enum ForeignGrammar {
     return text
   }
 
-  /// The name of an object of Nagios: of a host or a group of hosts.
+  /// Checks the name of a host or host group in Nagios.
   ///
-  /// - Throws: `PluginExecutionError` where it has characters that Nagios takes for something else.
+  /// - Throws: `PluginExecutionError` for characters with a meaning in Nagios.
   package static func nagiosName(_ text: String) throws -> String {
     let illegal = "`~!$%^&*|'\"<>?,()=;{}".utf8
     guard !text.isEmpty, !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F || illegal.contains($0) }) else {
@@ -53,9 +53,9 @@ package enum ForeignGrammar {
     return text
   }
 
-  /// What stands behind the name of an option of Nagios.
+  /// Checks the value of a Nagios option.
   ///
-  /// - Throws: `PluginExecutionError` where it would be more than one line.
+  /// - Throws: `PluginExecutionError` for more than one line.
   package static func nagiosValue(_ text: String, of option: String) throws -> String {
     guard !text.utf8.contains(where: { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }) else {
       throw PluginExecutionError("\(option) has a line feed or another control character, which Nagios cannot read")

@@ -2,23 +2,23 @@ import Logging
 public import Repository
 public import XMLRPC
 
-/// A folder of a `GroupSpool`: the files that make one entry.
+/// A folder of a `GroupSpool`: the files of one entry.
 public protocol EntryFolder: AnyObject {
-  /// One event of a file in the folder.
+  /// Handles one event of a file in the folder.
   func handleEvent(_ event: FileEvent)
-  /// The folder is gone: ends the watches of its files.
+  /// Stops watching the files of a deleted folder.
   func stopWatching()
-  /// How entries are bound.
+  /// Binds entries.
   var binder: EntryBinder { get }
 }
 
-/// A plugin whose folders are entries: a file's folder below the plugin's is the name of the entry.
+/// A plugin whose folders are entries: the path of a folder below the plugin's is the name of the entry.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, GroupSpool.
 open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler {
   /// The tag of the entries that the plugin binds.
   open var entryType: String { "Path" }
-  /// Sets by entry name: the path of the folder below the plugin's, with a slash at the front.
+  /// Sets by entry name: the path below the plugin's folder, with a leading slash.
   public private(set) var entrySets: NameTable<Folder> = [:]
 
   open var handlerName: String { "\(name): \(folder)" }
@@ -28,7 +28,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
     core.fileMonitor.add(folder, recursive: true, handler: self)
   }
 
-  /// Makes the set for a folder in which the first file was found.
+  /// Makes the set for a folder when its first file appears.
   /// - Parameters:
   ///   - name: the name of the entry.
   ///   - path: absolute path of the folder.
@@ -45,7 +45,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
     let below = RepositoryPath.folder(of: event.relativePath)
     let name = below.isEmpty ? "" : "/" + below
     guard name.utf8.allSatisfy({ $0 < 0x80 }) else {
-      // Bcfg2 compares the bytes of the name with the text of the entry, which never fit.
+      // Bcfg2 compares the bytes of the name with the text of the entry, which are never equal.
       if event.action != .deleted {
         logger.error("\(event.path): no entry is bound to a folder whose name is not ASCII, as in Bcfg2")
       }
@@ -64,7 +64,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
 
   open func changesApplied() {}
 
-  /// Forgets every folder and reads all of them again: what the settings say of files has changed.
+  /// Drops every folder and reads all of them again, after settings about files changed.
   public func reload() {
     core.fileMonitor.remove(nil, handler: self)
     for set in entrySets.values { set.stopWatching() }
@@ -72,9 +72,9 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
     core.fileMonitor.add(folder, recursive: true, handler: self)
   }
 
-  /// A file below the plugin's folder was written by the plugin itself. It is not left to the file monitor to tell:
-  /// `pseudo` never would.
-  package func tellOfWrittenFile(_ path: String) {
+  /// Handles a file that the plugin itself wrote below its folder, at once: the `pseudo` file monitor would never
+  /// report it.
+  package func handleWrittenFile(_ path: String) {
     core.repositoryChangedByAnswer()
     let relative = String(path.utf8.dropFirst(folder.utf8.count + 1)) ?? path
     handleEvent(FileEvent(action: .created, path: path, relativePath: relative, isDirectory: false))

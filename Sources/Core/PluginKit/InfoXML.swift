@@ -1,13 +1,13 @@
 public import Logging
 public import Repository
 
-/// An info.xml: owner, group, mode and the like of a Path entry, under Group, Client and Path conditions.
+/// An info.xml: owner, group, mode and other attributes of a Path entry, under Group, Client and Path conditions.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, InfoXML.
 public final class InfoXML: StructFile {
   public override var conditionTags: Set<String> { ["Group", "Client", "Path"] }
 
-  /// - Parameter path: of a file whose root element is to be `<FileInfo>`.
+  /// - Parameter path: of a file with the root element `<FileInfo>`.
   public convenience init(fileInfo path: String, monitor: any FileMonitor, logger: Logger) {
     self.init(path: path, monitor: monitor, logger: logger)
     rootTags = ["FileInfo"]
@@ -15,7 +15,7 @@ public final class InfoXML: StructFile {
 
   /// Sets the attributes of the first `<Info>` that applies to the client and the entry.
   ///
-  /// - Throws: `PluginExecutionError` where none applies.
+  /// - Throws: `PluginExecutionError` if none applies.
   public func bindEntry(_ entry: Element, _ metadata: ClientMetadata) throws {
     let found = structure(for: metadata)?.select(metadata, entry: entry) ?? []
     guard let info = found.first else {
@@ -27,8 +27,8 @@ public final class InfoXML: StructFile {
     for (name, value) in info.source.attributes { entry[name] = value }
   }
 
-  /// Whether it is not clear which of several elements is meant: not so of the one below a condition, before those for
-  /// everybody.
+  /// Whether several elements apply and none is preferred: a single one below a condition is preferred to unconditional
+  /// ones.
   private func isAmbiguous(_ found: [CompiledStructure.Node]) -> Bool {
     guard found.count > 1, let root = compiled?.root else { return false }
     let forEverybody = root.parts.compactMap { if case .element(let node) = $0 { ObjectIdentifier(node) } else { nil } }
@@ -36,10 +36,10 @@ public final class InfoXML: StructFile {
       || forEverybody.contains(ObjectIdentifier(found[0]))
   }
 
-  /// As 1.3 did: the last `<Info>`, what stands deeper being later, with the elements in it (ACLs); Path conditions hold
-  /// for the entry's own name and for that of its altsrc.
+  /// As 1.3 does: uses the last `<Info>`, deeper ones being later, with its child elements (ACLs). Path conditions test
+  /// the entry's own name and its altsrc name.
   ///
-  /// - Throws: `PluginExecutionError` where none applies.
+  /// - Throws: `PluginExecutionError` if none applies.
   public func bindEntry13(_ entry: Element, _ metadata: ClientMetadata) throws {
     guard let root = structure(for: metadata)?.root, let info = Self.last(root.parts, metadata, entry) else {
       throw PluginExecutionError("Failed to set metadata for file \(entry.name ?? "None")")

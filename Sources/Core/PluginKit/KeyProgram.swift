@@ -1,21 +1,22 @@
 package import EventLoop
 import XMLRPC
 
-/// Programs that make and check keys: openssl, ssh-keygen.
+/// Runs programs that make and check keys: openssl, ssh-keygen.
 package enum KeyProgram {
-  /// How long one may take. Primes are found by chance.
+  /// Time limit of a run. Finding primes takes a random time.
   static let timeout = Duration.seconds(120)
-  /// More than any key, certificate or complaint.
+  /// Larger than any key, certificate or error.
   package static let outputLimitBytes = 1 << 20
 
-  /// Runs a program that has to succeed.
+  /// Runs a program and fails unless it succeeds.
   ///
-  /// A secret never stands in the arguments or the environment, which others on this machine can read.
+  /// Secrets are never passed in arguments or environment, which others on this machine can read.
   ///
   /// - Parameters:
-  ///   - purpose: what cannot be done otherwise, for the error.
-  ///   - secrets: by the descriptors that the program reads them from, as with `-passin fd:3`.
-  ///   - answers: what a program reads that asks for a passphrase, having no terminal: ssh-keygen has no other way.
+  /// - purpose: the failed task, for the error.
+  /// - secrets: by the descriptors from which the program reads them, as with `-passin fd:3`.
+  /// - answers: standard input for a program that asks for a passphrase without a terminal: ssh-keygen has no other
+  ///   way.
   /// - Throws: `PluginExecutionError`.
   package static func run(
     _ arguments: [String], purpose: String, secrets: [Int32: [UInt8]] = [:], answers: [UInt8]? = nil,
@@ -35,18 +36,18 @@ package enum KeyProgram {
     } catch {
       throw PluginExecutionError("\(purpose): \(error)")
     }
-    guard output.status.isSuccess else { throw PluginExecutionError("\(purpose): \(output.complaint)") }
+    guard output.status.isSuccess else { throw PluginExecutionError("\(purpose): \(output.failureReason)") }
     return output
   }
 }
 
 extension ChildProcess.Output {
-  /// What a failed child had to say: what it wrote to standard error, or else to standard output, or its status. Of
-  /// openssl's many lines, the one that tells an administrator what to do.
-  package var complaint: String {
+  /// The reason of a failure: the program's standard error, else standard output, else status. openssl's many lines are
+  /// reduced to the one that helps an administrator.
+  package var failureReason: String {
     for bytes in [standardError, standardOutput] {
       let text = String(decoding: bytes.prefix(4096), as: UTF8.self).trimmingBlanks
-      if !text.isEmpty { return OpenSSLComplaint.sentence(text) }
+      if !text.isEmpty { return OpenSSLOutput.summary(text) }
     }
     switch status {
     case .exited(let code): return "Non-zero return value \(code)"

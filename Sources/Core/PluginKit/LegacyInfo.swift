@@ -1,19 +1,19 @@
 package import Logging
 import XMLRPC
 
-/// 1.3's `info` and `:info` files: attributes of Path entries, a line each.
+/// 1.3's `info` and `:info` files: attributes of Path entries, one a line.
 ///
 /// Source of the contract: 1.3.4's Server/Plugin/helpers.py, INFO_REGEX.
 package enum LegacyInfo {
-  /// The names of such files.
+  /// The names of these files.
   package static let fileNames: Set<String> = ["info", ":info"]
-  /// The keys in the order in which each place of a line is tried.
+  /// The keys in the order of 1.3's regular expression.
   private static let keys: [(name: String, isWord: Bool)] = [
     ("owner", false), ("group", false), ("mode", true), ("secontext", false), ("paranoid", false),
     ("sensitive", false), ("encoding", false), ("important", false), ("mtime", true),
   ]
 
-  /// Puts the attributes of a file over those that are there. A line that cannot be read is logged.
+  /// Sets the attributes of a file over the existing ones. Logs lines that it cannot read.
   package static func read(
     _ bytes: [UInt8], path: String, into values: inout [(name: String, value: String)], logger: Logger
   ) {
@@ -28,14 +28,14 @@ package enum LegacyInfo {
     }
   }
 
-  /// Three digits of a mode are written with four.
+  /// Extends a mode of three digits to four.
   package static func completeMode(in values: inout [(name: String, value: String)]) {
     if let index = values.firstIndex(where: { $0.name == "mode" && $0.value.utf8.count == 3 }) {
       values[index].value = "0" + values[index].value
     }
   }
 
-  /// `key: value`, from the line's first character on. What follows the value does not count.
+  /// Reads `key: value` at the start of the line and ignores the rest.
   static func parse(_ line: String) -> (name: String, value: String)? {
     for key in keys {
       guard let rest = line.dropping(prefix: key.name + ":") else { continue }

@@ -1,9 +1,9 @@
 public import Repository
 public import ServerSettings
 
-/// The attributes that `[mdata]` gives to Path entries which have no info.xml, or one that does not name them.
+/// The attributes of `[mdata]`, for Path entries without an info.xml, or with one that does not set them.
 extension Settings.PathDefaults {
-  /// The attributes in the order in which Bcfg2 names them.
+  /// The attributes in Bcfg2's order.
   public var attributes: [(name: String, value: String)] {
     [
       ("owner", owner), ("group", group), ("mode", mode), ("secontext", secontext), ("important", important),
@@ -11,9 +11,9 @@ extension Settings.PathDefaults {
     ]
   }
 
-  /// Sets every attribute on an entry, over what is there, as Bcfg2 does before it binds an info.xml.
+  /// Sets every attribute on an entry and replaces existing ones, as Bcfg2 does before it binds an info.xml.
   public func apply(to entry: Element) {
-    // Room for these, and for what an info.xml and the entry's own plugin add.
+    // Leaves room for attributes of an info.xml and of the entry's plugin.
     entry.attributes.reserveCapacity(entry.attributes.count + 9)
     entry["owner"] = owner
     entry["group"] = group

@@ -7,7 +7,7 @@ import XMLRPC
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, PriorityStructFile.
 public final class PriorityStructFile: StructFile {
-  /// The last priority that could be read; -1 before the first. Bcfg2 too uses a file whose priority is bogus.
+  /// The last readable priority; -1 before the first. Bcfg2 too uses a file with a bogus priority.
   public private(set) var priority = -1
 
   public override func compile(_ document: RepositoryDocument) throws {
@@ -22,7 +22,7 @@ public final class PriorityStructFile: StructFile {
     }
   }
 
-  /// A number as Python's int() reads it: white space around it, a sign, single underscores between digits.
+  /// Reads a number as Python's int(): surrounding white space, a sign, single underscores between digits.
   private static func integer(_ text: String) -> Int? {
     let digits = text.utf8.drop { $0.isXMLSpace }
     var kept = Array(digits)
@@ -34,17 +34,17 @@ public final class PriorityStructFile: StructFile {
   }
 }
 
-/// A folder of rule files: finds what they say of an entry, and gives it to it.
+/// A folder of rule files: finds the rules for an entry and applies them.
 ///
-/// What names fit an entry is looked up by tag and name, and remembered; for a client only conditions are evaluated.
+/// Names that match an entry are looked up by tag and name, and cached; for a client only conditions are evaluated.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, PrioDir, and Plugins/Rules.py.
 public final class PriorityDirectory {
-  /// Names in rules may be regular expressions.
+  /// Treats names in rules as regular expressions.
   public var usesRegex: Bool {
     didSet { if usesRegex != oldValue { rebuild() } }
   }
-  /// `%{name}` in attributes of rules stands for the entry's name.
+  /// Replaces `%{name}` in attributes of rules by the entry's name.
   public var replacesName: Bool
   /// Decrypts elements with an `encrypted` attribute. Setting it reads the files again.
   public var encryption: Encryption? {
@@ -62,21 +62,21 @@ public final class PriorityDirectory {
   private let compatibility: Compatibility
   private let logger: Logger
   private var sources: [Source] = []
-  /// Names of the unconditional rules, by tag; with 1.3 of all.
+  /// Names of unconditional rules by tag; with 1.3, of all rules.
   private var names: NameTable<NameSet> = [:]
-  /// Indexes of what templates gave, by the structure: one that is kept is indexed once.
+  /// Indexes of rendered templates by structure: each structure is indexed once.
   private var rendered: [ObjectIdentifier: (structure: CompiledStructure, index: CandidateIndex)] = [:]
-  /// Bound of `rendered`; beyond it all of it is forgotten.
+  /// Bound of `rendered`, which is emptied when it is full.
   private static let renderedLimit = 256
 
   private struct Source {
     let file: PriorityStructFile
     let version: UInt64
-    /// Nil for a template.
+    /// nil for a template.
     var index: CandidateIndex?
   }
 
-  /// What the templates of the folder gave for one client, by path.
+  /// The rendered templates of the folder for one client, by path.
   private final class Prepared {
     let version: UInt64
     let indexes: [String: CandidateIndex]
@@ -114,10 +114,10 @@ public final class PriorityDirectory {
     directory.watch()
   }
 
-  /// True where a file is a template: `prepare` has to run before a client's entries are looked up.
+  /// True if a file is a template: `prepare` must run before a client's entries are looked up.
   public private(set) var hasTemplates = false
 
-  /// Indexes again what changed.
+  /// Rebuilds the indexes of changed files.
   private func update() {
     var known: [String: Source] = [:]
     for source in sources { known[source.file.path] = source }
@@ -149,9 +149,9 @@ public final class PriorityDirectory {
     update()
   }
 
-  /// Renders templates for a client, unless they were.
+  /// Renders templates for a client, once.
   ///
-  /// A template that fails is logged and left out.
+  /// Logs a template that fails and leaves it out.
   public func prepare(_ metadata: ClientMetadata) async {
     guard hasTemplates, prepared(metadata)?.version != version else { return }
     let start = version
@@ -179,18 +179,18 @@ public final class PriorityDirectory {
     return index
   }
 
-  /// The rules of a file for a client; nil for a template that was not rendered.
+  /// The rules of a file for a client; nil for a template not yet rendered.
   private func index(of source: Source, _ metadata: ClientMetadata) -> CandidateIndex? {
     source.index ?? prepared(metadata)?.indexes[source.file.path]
   }
 
-  /// Whether an unconditional rule, with 1.3 any rule, has this tag and exactly this name.
+  /// Whether an unconditional rule, with 1.3 any rule, has exactly this tag and name.
   public func hasEntry(tag: String, name: String) -> Bool { names[tag]?.contains(name) ?? false }
 
   /// Names of unconditional rules of a tag, with 1.3 of all rules, sorted.
   public func entryNames(tag: String) -> [String] { names[tag]?.sorted() ?? [] }
 
-  /// Whether any rule fits an entry for a client, with 1.3 for whatever client.
+  /// Whether any rule matches an entry for a client; with 1.3, for any client.
   public func handles(_ entry: Element, _ metadata: ClientMetadata) -> Bool {
     for source in sources {
       guard let index = index(of: source, metadata) else { continue }
@@ -202,9 +202,9 @@ public final class PriorityDirectory {
     return false
   }
 
-  /// Gives an entry the text, the children and those attributes that it has not of the rule with the highest priority.
+  /// Adds text, children and missing attributes of the rule with the highest priority to an entry.
   ///
-  /// - Throws: `PluginExecutionError` where no rule fits, or several of the highest priority.
+  /// - Throws: `PluginExecutionError` if no rule matches, or several of the highest priority do.
   public func bind(_ entry: Element, _ metadata: ClientMetadata) throws {
     var best: (file: PriorityStructFile, candidate: CandidateIndex.Candidate)?
     var isTied = false
@@ -240,7 +240,7 @@ public final class PriorityDirectory {
   }
 
   private func apply(_ node: CompiledStructure.Node, to entry: Element, _ metadata: ClientMetadata) {
-    // 1.3 takes a rule as it stands: blank text, and conditions within as elements.
+    // 1.3 copies a rule verbatim: blank text, and conditions inside as elements.
     let is13 = compatibility == .v1_3
     let isSource = node.isPlain || is13
     let data = isSource ? node.source : CompiledStructure.xmlMatched(node, metadata)

@@ -4,7 +4,7 @@ import XMLRPC
 
 /// A folder of XML files with priorities, each compiled into a table of entries.
 ///
-/// Of several files that have a value for an entry the one with the highest priority counts.
+/// If several files have a value for an entry, the highest priority wins.
 ///
 /// Source of the contract: 1.3.4's Server/Plugin/helpers.py, PrioDir and XMLSrc.
 package final class PriorityTables<Value> {
@@ -44,7 +44,7 @@ package final class PriorityTables<Value> {
     }
   }
 
-  /// Whether any file names the entry, for whatever client.
+  /// Whether any file names the entry, for any client.
   package func hasName(_ name: String, tag: String) -> Bool {
     sources.contains { $0.table.names[tag]?.contains(name) ?? false }
   }
@@ -54,14 +54,14 @@ package final class PriorityTables<Value> {
     sources.reduce(into: NameSet()) { $0.formUnion($1.table.names[tag] ?? []) }.sorted()
   }
 
-  /// How many files have a value for an entry.
+  /// Number of files with a value for an entry.
   package func count(tag: String, name: String?, _ metadata: ClientMetadata) -> Int {
     sources.count { $0.table.value(tag: tag, name: name, metadata) != nil }
   }
 
-  /// The value of the file with the highest priority; nil where no file has one.
+  /// The value of the file with the highest priority; nil if no file has one.
   ///
-  /// - Throws: `TiedPriorities` where several files of that priority have one.
+  /// - Throws: `TiedPriorities` if several files of that priority have one.
   package func value(tag: String, name: String?, _ metadata: ClientMetadata) throws -> Value? {
     var best: (priority: Int, value: Value)?
     var files: [String] = []
@@ -79,7 +79,7 @@ package final class PriorityTables<Value> {
   }
 }
 
-/// Several files of one priority have something to say of one entry.
+/// Several files of one priority have a value for one entry.
 package struct TiedPriorities: Error {
   package let priority: Int
   package let files: [String]

@@ -2,9 +2,9 @@ package import EventLoop
 package import Repository
 import XMLRPC
 
-/// The programs in a folder of the repository: every file below it, by its path.
+/// Lists the programs in a folder of the repository: every file below it, by its path.
 ///
-/// Nothing of them is kept but their names: each run takes the file as it is then.
+/// Caches names only: each run executes the file as it is then.
 package final class ScriptFolder: FileEventHandler {
   /// Absolute path of the folder.
   let folder: String
@@ -36,7 +36,7 @@ package final class ScriptFolder: FileEventHandler {
 }
 
 extension ChildProcess.Output {
-  /// What a failed program is reported with; nil where it succeeded. The words are those of 1.4's `Executor`.
+  /// The error text for a failed program, in the words of 1.4's `Executor`; nil if it succeeded.
   package nonisolated var failure: String? {
     let code: Int32 =
       switch status {
@@ -49,8 +49,8 @@ extension ChildProcess.Output {
     return "No output or error; return value \(code)"
   }
 
-  /// Standard output as text; bytes that are no UTF-8 are replaced.
+  /// Standard output as text; invalid UTF-8 is replaced.
   package nonisolated var outputText: String { String(decoding: standardOutput, as: UTF8.self) }
-  /// Standard error as text; bytes that are no UTF-8 are replaced.
+  /// Standard error as text; invalid UTF-8 is replaced.
   package nonisolated var errorText: String { String(decoding: standardError, as: UTF8.self) }
 }

@@ -11,7 +11,7 @@ public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStrin
   case group(Name, priority: Int)
   case all
 
-  /// Whether a file of this kind is for a client.
+  /// Whether a file of this kind applies to a client.
   @MainActor public func matches(_ metadata: ClientMetadata) -> Bool {
     switch self {
     case .all: true
@@ -37,9 +37,9 @@ public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStrin
     }
   }
 
-  /// Reads what follows a file's base name: nothing, `.H_<hostname>`, `.G<priority>_<group>`.
+  /// Reads the suffix of a file's base name: nothing, `.H_<hostname>`, `.G<priority>_<group>`.
   ///
-  /// - Returns: nil where it is something else.
+  /// - Returns: nil for anything else.
   public init?(suffix: Substring) {
     if suffix.isEmpty {
       self = .all
@@ -56,16 +56,16 @@ public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStrin
       let digits = rest.utf8.dropFirst().prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
       let after = rest[digits.endIndex...]
       guard !digits.isEmpty, after.utf8.first == UInt8(ascii: "_"), after.utf8.count > 1 else { return nil }
-      // A priority beyond Int's range is as high as can be.
+      // A priority beyond Int's range counts as the highest.
       self = .group(Name(String(after.dropFirst())), priority: Int(String(Substring(digits))) ?? .max)
     } else {
       return nil
     }
   }
 
-  /// Reads the specificity off a file's name: the base name, perhaps behind a path, and a suffix.
+  /// Reads the specificity from a file's name: the base name, with or without a path before it, and a suffix.
   ///
-  /// - Returns: nil where the file is not of that base name.
+  /// - Returns: nil for a file with another base name.
   public init?(fileName: String, baseName: String) {
     var start = fileName.startIndex
     if !fileName.hasPrefix(baseName) {

@@ -5,24 +5,24 @@ public import Templates
 
 /// An XML file with Group and Client conditions around its contents.
 ///
-/// Compiled when it is read: `match` and `xmlMatch` select and copy.
+/// It is compiled when it is read; `match` and `xmlMatch` then only select and copy.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, StructFile.
 open class StructFile: XMLFileBacked {
   /// The last good version, compiled; nil before the first.
   public private(set) var compiled: CompiledStructure?
-  /// Grows with each version that was taken.
+  /// Grows with each good version.
   public private(set) var version: UInt64 = 0
 
-  /// What decides, beside Group and Client: `Path` for info.xml.
+  /// Tags of conditions; info.xml adds `Path`.
   open var conditionTags: Set<String> { CompiledStructure.standardConditions }
 
-  /// The text of a file that is a Genshi template: named `*.genshi`, or with the prefix `py` bound to Genshi's namespace
-  /// on the root element, and with something to replace in it. nil for other files.
+  /// The text of a Genshi template: a file named `*.genshi`, or with the prefix `py` bound to Genshi's namespace on the
+  /// root element, that uses Genshi at all; nil for other files.
   public private(set) var templateSource: TemplateSource?
   public var isTemplate: Bool { templateSource != nil }
 
-  /// Whether a file of this kind is rendered by 1.3.4 too: there only bundles and GroupLogic are.
+  /// Whether 1.3.4 renders files of this kind too: it renders only bundles and GroupLogic.
   open var isTemplateIn13: Bool { false }
 
   /// Decrypts elements with `encrypted="<passphrase name>"`; nil leaves them as they are.
@@ -35,7 +35,7 @@ open class StructFile: XMLFileBacked {
     version += 1
   }
 
-  /// The root of a document, the file's own or what its template gave, ready to be matched.
+  /// Compiles the root of the file, or of its rendered template.
   open func compileContents(_ root: Element) -> CompiledStructure {
     CompiledStructure(root, path: path, conditionTags: conditionTags)
   }
@@ -57,16 +57,16 @@ open class StructFile: XMLFileBacked {
 
   // MARK: Matching
 
-  /// Renders the file for a client where it is a template: `match` and `xmlMatch` then take what it gave.
+  /// Renders the file for a client if it is a template; `match` and `xmlMatch` then use the result.
   ///
-  /// - Throws: what is wrong with the template, with file and line.
+  /// - Throws: errors of the template, with file and line.
   public func prepare(_ metadata: ClientMetadata, by renderer: (any XMLTemplateRenderer)?) async throws {
     guard isTemplate else { return }
     metadata.attachments[ObjectIdentifier(self)] = try await resolved(metadata, by: renderer)
   }
 
-  /// The document for a client: the file's own, or what `prepare` rendered; nil where it was never good, or is a template
-  /// that was not rendered.
+  /// The compiled document for a client: the file's own, or the one `prepare` rendered; nil if the file was never good,
+  /// or is a template not yet rendered.
   public func structure(for metadata: ClientMetadata) -> CompiledStructure? {
     guard isTemplate else { return compiled }
     if let rendered = metadata.attachments[ObjectIdentifier(self)] as? CompiledStructure { return rendered }
@@ -74,7 +74,8 @@ open class StructFile: XMLFileBacked {
     return nil
   }
 
-  /// - Throws: `XMLFileError` where an element cannot be decrypted, unless the document or bcfg2.conf are lax about it.
+  /// - Throws: `XMLFileError` if an element cannot be decrypted, unless the document or bcfg2.conf allows lax
+  ///   decryption.
   private func decrypt(_ root: Element, _ encryption: Encryption) throws {
     let isLax = root["lax_decryption"].map { $0.lowercased() == "true" } ?? encryption.isLax
     var encrypted = root["encrypted"] == nil ? [] : [root]
@@ -98,29 +99,29 @@ open class StructFile: XMLFileBacked {
     }
   }
 
-  /// The elements that apply to a client, in document order, conditions resolved; copies.
+  /// Copies the elements that apply to a client, in document order, with conditions resolved.
   public func match(_ metadata: ClientMetadata) -> [Element] {
     structure(for: metadata)?.match(metadata) ?? []
   }
 
-  /// The whole document as it applies to a client, a copy without conditions: at each level the unconditional children
-  /// come first, then what conditions hold.
+  /// Copies the whole document for a client without conditions: at each level unconditional children first, then
+  /// contents of conditions.
   ///
-  /// - Throws: `PluginExecutionError` where the file has never been good.
+  /// - Throws: `PluginExecutionError` if the file has never been good.
   public func xmlMatch(_ metadata: ClientMetadata) throws -> Element {
     guard let structure = structure(for: metadata) else { throw PluginExecutionError("\(path) has no data") }
     return structure.xmlMatch(metadata)
   }
 }
 
-/// What of a text is Genshi's to replace.
+/// Detects Genshi in a text.
 package enum GenshiText {
   package static let namespace = "http://genshi.edgewall.org/"
 
-  /// Whether a document has more of Genshi than a declared prefix: nothing else needs to be rendered.
+  /// Whether a document uses Genshi beyond declaring its prefix; other documents need no rendering.
   static func hasDirectives(_ bytes: [UInt8]) -> Bool {
     if bytes.contains(UInt8(ascii: "$")) || contains(bytes, "<?python") || contains(bytes, "XInclude") { return true }
-    // A second declaration is another prefix.
+    // A second declaration binds another prefix.
     return count(bytes, "py:") > 0 || count(bytes, namespace) > 1
   }
 
@@ -130,7 +131,7 @@ package enum GenshiText {
     let word = Array(word.utf8)
     guard bytes.count >= word.count else { return 0 }
     return (0...(bytes.count - word.count)).count { start in
-      // The first byte first: most places are done with it.
+      // Compare the first byte first: it rules out most positions.
       bytes[start] == word[0] && bytes[start..<(start + word.count)].elementsEqual(word)
     }
   }

@@ -3,14 +3,14 @@ package import Identity
 import Logging
 package import ServerSettings
 
-/// Makes and checks TLS keys and certificates, for the plugins that have files of them.
+/// Makes and checks TLS keys and certificates, for plugins with files of them.
 ///
-/// By the openssl program, because an authority is what its `openssl ca` configuration makes it.
+/// It runs the openssl program, because the `openssl ca` configuration defines an authority.
 ///
 /// Sources: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgSSLCACertCreator.py, and 1.3.4's Plugins/SSLCA.py.
 package struct TLSCredentials {
   package let loop: Reactor
-  /// What stands before the errors: `SSLCA: `, or nothing.
+  /// Prefix of errors: `SSLCA: `, or empty.
   package let label: String
 
   package init(loop: Reactor, label: String) {
@@ -18,8 +18,8 @@ package struct TLSCredentials {
     self.label = label
   }
 
-  /// Whose turn it is to sign, by the configuration file of the authority: `openssl ca` does not lock its database, and
-  /// two at once give two certificates one serial number.
+  /// Serializes signing, by the authority's configuration file: `openssl ca` does not lock its database, and two runs
+  /// at once give two certificates one serial number.
   private static var signing: [String: ExclusiveTurn] = [:]
 
   /// A certificate authority: `[sslca_NAME]` of bcfg2.conf.
@@ -41,16 +41,16 @@ package struct TLSCredentials {
   }
 
   // swift-format-ignore: UseSynthesizedInitializer
-  /// What a certificate says of its owner.
+  /// The owner of a certificate.
   package struct Subject {
     /// Host name, the common name.
     let name: ClientName
-    /// Every name that it is valid for.
+    /// Every name in the certificate.
     let alternativeNames: [String]
     /// C, L, ST and so on, in this order.
     let fields: [(name: String, value: String)]
 
-    /// The fields that may be set beside the common name.
+    /// The fields that may be set besides the common name.
     package static let fieldNames = ["C", "L", "ST", "O", "OU", "emailAddress"]
 
     package init(name: ClientName, alternativeNames: [String], fields: [(name: String, value: String)]) {
@@ -59,9 +59,9 @@ package struct TLSCredentials {
       self.fields = fields
     }
 
-    /// What `openssl req` needs to know.
+    /// Returns the configuration for `openssl req`.
     ///
-    /// - Throws: `PluginExecutionError` where a field or name cannot be in it.
+    /// - Throws: `PluginExecutionError` if a field or name cannot be in it.
     func requestConfiguration() throws -> String {
       var lines = [
         "[req]", "default_md = sha256", "distinguished_name = req_distinguished_name", "req_extensions = v3_req",
@@ -83,7 +83,7 @@ package struct TLSCredentials {
   ///
   /// - Parameters:
   ///   - type: `rsa` or `dsa`.
-  ///   - purpose: what cannot be done otherwise, for the error.
+  /// - purpose: the failed task, for the error.
   /// - Throws: `PluginExecutionError`.
   package func makeKey(type: String, bits: String, purpose: String) async throws -> [UInt8] {
     let command: [String]
@@ -95,9 +95,9 @@ package struct TLSCredentials {
     return try await run(command, purpose).standardOutput
   }
 
-  /// Has the authority sign a certificate for a key.
+  /// Makes a certificate for a key, signed by the authority.
   ///
-  /// - Parameter appendsChain: the authority's chain follows the certificate.
+  /// - Parameter appendsChain: appends the authority's chain to the certificate.
   /// - Throws: `PluginExecutionError`, or `SystemError` where files cannot be read or written.
   package func makeCertificate(
     _ subject: Subject, key: [UInt8], days: String, by authority: Authority, appendsChain: Bool
@@ -105,7 +105,7 @@ package struct TLSCredentials {
     guard let configuration = authority.configuration else {
       throw PluginExecutionError("\(label)[sslca_\(authority.name)] section has no 'config' option")
     }
-    // openssl would wait for a FIFO.
+    // openssl would block on a FIFO.
     _ = try RegularFile.open(configuration)
     let folder = try TemporaryFolder()
     let request = folder.path + "/request.pem"
@@ -132,9 +132,10 @@ package struct TLSCredentials {
     return bytes
   }
 
-  /// Checks that a certificate is the authority's, and has not expired. Without a chain there is nothing to check.
+  /// Checks that the authority signed a certificate and that it has not expired. Without a chain there is nothing to
+  /// check.
   ///
-  /// - Throws: `PluginExecutionError` where it is not.
+  /// - Throws: `PluginExecutionError` if the check fails.
   package func verify(_ certificate: [UInt8], of name: String, against authority: Authority) async throws {
     guard let chain = authority.chain else { return }
     let folder = try TemporaryFolder()
@@ -143,10 +144,10 @@ package struct TLSCredentials {
     _ = try await run(["openssl", "verify"] + options + [file], "\(name) failed verification against CA")
   }
 
-  /// Checks that a certificate is for a key.
+  /// Checks that a certificate belongs to a key.
   ///
-  /// - Parameter keyName: of the key's entry, for the error.
-  /// - Throws: `PluginExecutionError` where it is not.
+  /// - Parameter keyName: name of the key's entry, for the error.
+  /// - Throws: `PluginExecutionError` if the check fails.
   package func verify(_ certificate: [UInt8], of name: String, fits key: [UInt8], named keyName: String) async throws {
     let folder = try TemporaryFolder()
     let certificateFile = try folder.write(certificate, "cert.pem")

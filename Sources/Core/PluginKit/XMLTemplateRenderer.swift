@@ -1,17 +1,17 @@
 public import Repository
 
-/// Renders Genshi templates of XML files: bundles, rules. Works outside of the loop, in a child process.
+/// Renders Genshi templates of XML files (bundles, rules) in a child process.
 ///
-/// Variables of plugins are at `ServerCore.xmlTemplateData`; where that throws, so does the rendering.
+/// Variables come from `ServerCore.xmlTemplateData`; its errors fail the rendering.
 public protocol XMLTemplateRenderer: AnyObject {
-  /// The document that a template gives for a client, without comments; conditions are still in it.
+  /// Renders a template for a client. The result has no comments, and still has its conditions.
   ///
-  /// - Throws: what is wrong with the template, with file and line.
+  /// - Throws: errors of the template, with file and line.
   func render(path: String, _ metadata: ClientMetadata) async throws -> Element
-  /// The same of a structure file, ready to be matched; it says by `ClientMetadata.markUncacheable` where it depends on more
-  /// than files, settings and the client's own data.
+  /// Renders a structure file and compiles it for matching. Calls `ClientMetadata.markUncacheable` if the result
+  /// depends on more than files, settings and the client's own data.
   func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure
-  /// Begins to render those of some files that are templates, together; `structure` then finds what they give.
+  /// Starts rendering the templates among some files in one batch; `structure` then returns the results.
   func begin(_ files: [StructFile], _ metadata: ClientMetadata)
 }
 
@@ -19,23 +19,23 @@ extension XMLTemplateRenderer {
   public func begin(_ files: [StructFile], _ metadata: ClientMetadata) {}
 
   public func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure {
-    // A template's code may ask for anything.
+    // Template code may read anything.
     metadata.markUncacheable()
     return file.compileContents(try await render(path: file.path, metadata))
   }
 }
 
 extension StructFile {
-  /// The compiled document for a client: the file's own, or what its template gives.
+  /// The compiled document for a client: the file's own, or its rendered template.
   ///
-  /// - Throws: `PluginExecutionError` where the file was never good, or is a template and nothing renders it; the
-  ///   renderer's errors.
+  /// - Throws: `PluginExecutionError` if the file was never good, or is a template without a renderer; the renderer's
+  ///   errors.
   package func resolved(_ metadata: ClientMetadata, by renderer: (any XMLTemplateRenderer)?) async throws
     -> CompiledStructure
   {
     guard let compiled else { throw PluginExecutionError("\(path) has no data") }
     guard isTemplate else { return compiled }
-    guard let renderer else { throw PluginExecutionError("\(path) is a template, and nothing renders templates") }
+    guard let renderer else { throw PluginExecutionError("\(path) is a template, and there is no renderer") }
     return try await renderer.structure(of: self, metadata)
   }
 }

@@ -133,7 +133,7 @@ package final class TemplateChecks {
       for path in paths { fresh[path] = nil }
       await load(sources)
     }
-    if !isEnded, templates.core.leavesRendering { templates.pool.rest() }
+    if !isEnded, templates.core.delegatesRendering { templates.pool.rest() }
   }
 
   private func load(_ sources: [TemplateSource]) async {

@@ -1,18 +1,18 @@
 public import Logging
 
-/// Why a regular expression cannot be used.
+/// The error of an unusable regular expression.
 public struct RegexError: Error, CustomStringConvertible {
   public let description: String
 
   init(_ pattern: String, _ reason: String) { description = "Bad regular expression '\(pattern)': \(reason)" }
 }
 
-/// Where a regular expression stands, and whom to tell of a slow one.
+/// The place of a regular expression, and the logger for its warnings.
 public struct RegexSource {
   /// `file:line`
   let place: String
   let logger: Logger
-  /// Of all patterns of the file.
+  /// Shared by all patterns of the file.
   let check: RegexCheck
 
   public init(place: String, logger: Logger, check: RegexCheck = RegexCheck()) {
@@ -24,32 +24,32 @@ public struct RegexSource {
 
 /// A regular expression of Python 2.7's `re`, compiled once, matched by PCRE2 within limits.
 ///
-/// Works on Unicode scalars. As in Python, flags inside a pattern count for all of it, and without `(?u)` classes and
-/// case are those of ASCII.
+/// It works on Unicode scalars. As in Python, flags inside a pattern apply to all of it, and without `(?u)` classes and
+/// case are ASCII's.
 public final class PythonRegex {
-  /// Where in a text the pattern has to be.
+  /// Where in a text the pattern must match.
   public nonisolated enum Scope {
-    /// At its start: `re.match`.
+    /// At the start: `re.match`.
     case atStart
     /// Anywhere: `re.search`.
     case anywhere
-    /// From its start to its end: `re.fullmatch`.
+    /// From start to end: `re.fullmatch`.
     case wholeText
   }
 
-  /// What was found: groups by number (0 is everything) and by name.
+  /// A match: groups by number (0 is everything) and by name.
   public struct Match {
     fileprivate let text: String
     fileprivate let offsets: [Int]
     fileprivate let names: [String: Int]
 
-    /// Where a group is, in bytes; nil where it took no part.
+    /// The byte range of a group; nil if it did not match.
     public func bytes(_ group: Int) -> Range<Int>? {
       guard group >= 0, group <= groupCount, offsets[2 * group] >= 0 else { return nil }
       return offsets[2 * group]..<offsets[2 * group + 1]
     }
 
-    /// The text of a group; nil where it took no part.
+    /// The text of a group; nil if it did not match.
     public subscript(_ group: Int) -> String? {
       guard let bytes = bytes(group) else { return nil }
       let utf8 = text.utf8
@@ -57,10 +57,10 @@ public final class PythonRegex {
       return String(text[start..<utf8.index(start, offsetBy: bytes.count)])
     }
 
-    /// The text of a named group; nil where it took no part or does not exist.
+    /// The text of a named group; nil if it did not match or does not exist.
     public subscript(_ group: String) -> String? { names[group].flatMap { self[$0] } }
 
-    /// How many groups there are, without the whole.
+    /// Number of groups, without group 0.
     public var groupCount: Int { offsets.count / 2 - 1 }
   }
 
@@ -72,10 +72,10 @@ public final class PythonRegex {
   private let names: [String: Int]
   private let source: RegexSource?
 
-  /// Compiles a pattern, and says where a text of 255 bytes without line feeds can drive it over its limit.
+  /// Compiles a pattern, and warns if a text of 255 bytes without line feeds can drive it over its limit.
   ///
-  /// - Parameter source: where it stands; nil for a pattern of the server's own, of which nothing is logged.
-  /// - Throws: what is wrong with the pattern.
+  /// - Parameter source: its place; nil for a pattern of the server's own, which logs nothing.
+  /// - Throws: the error in the pattern.
   public init(
     _ pattern: String, finds scope: Scope = .atStart, in source: RegexSource? = nil
   ) throws(RegexError) {
@@ -98,17 +98,17 @@ public final class PythonRegex {
     names = syntax.names
     guard let source else { return }
     let slowness = RegexSlowness(syntax, finds: scope, program, source.check)
-    if let warning = slowness.warning { report("\(warning); a text that does is taken as not fitting") }
+    if let warning = slowness.warning { report("\(warning); such a text counts as no match") }
   }
 
-  /// Finds the pattern. A match that takes too many steps is logged and finds nothing.
+  /// Matches a text. Logs a match that takes too many steps and returns nil.
   public func match(_ text: String) -> Match? {
     guard matches(text) else { return nil }
     let offsets = RegexProgram.offsets(first: firstGroup, count: groupCount)
     return Match(text: text, offsets: offsets, names: names)
   }
 
-  /// True where the pattern is found.
+  /// Whether the text matches.
   public func matches(_ text: String) -> Bool { outcome(text) == .found }
 
   package func outcome(_ text: String) -> RegexProgram.Outcome {
@@ -116,9 +116,9 @@ public final class PythonRegex {
     let outcome = text.withUTF8 { program.match($0) }
     switch outcome {
     case .found, .notFound: break
-    case .overLimit: report("takes more than \(RegexLimits.steps) steps for '\(text)', which is taken as not fitting")
+    case .overLimit: report("takes more than \(RegexLimits.steps) steps for '\(text)', which counts as no match")
     case .overBudget:
-      report("is not tried on '\(text)', which is taken as not fitting: the request has used all its steps")
+      report("is not tried on '\(text)', which counts as no match: the request has used up its steps")
     }
     return outcome
   }

@@ -1,5 +1,5 @@
-/// Characters as far as the bound needs to know them: ASCII one by one, all others as one, and the end of the text.
-/// A line feed is in none: the bound is one for texts of a single line.
+/// A set of characters, as precise as the bound needs: each ASCII character, all others together, and the end of the
+/// text. Line feeds are in no set: the bound is for texts of a single line.
 nonisolated struct RegexCharacters: Equatable {
   var low: UInt64 = 0
   var high: UInt64 = 0
@@ -38,7 +38,7 @@ nonisolated struct RegexCharacters: Equatable {
     low & other.low != 0 || high & other.high != 0 || others && other.others || end && other.end
   }
 
-  /// What a single-character part of a pattern matches, or more.
+  /// The characters that a single-character node matches, or a superset.
   init(_ node: RegexNode, _ flags: RegexFlags) {
     self.init()
     switch node {
@@ -95,11 +95,11 @@ nonisolated struct RegexCharacters: Equatable {
   }
 }
 
-/// How many ways there are through a part of a pattern: a factor, and one for each loop that may end at many places.
+/// The number of ways through a part of a pattern: a factor, and a number for each loop that may end at many places.
 nonisolated struct RegexWays {
   var factor = 1.0
-  /// Places at which each of the loops may end. They end one behind the other, so that the ways are the product of these
-  /// numbers, divided by the number of orders.
+  /// Number of places at which each loop may end. The loops end in order, so that the number of ways is the product of
+  /// these numbers, divided by the number of orders.
   var loops: [Double] = []
 
   static let one = RegexWays()
@@ -115,38 +115,37 @@ nonisolated struct RegexWays {
   }
 }
 
-/// An upper bound of the steps that PCRE2 takes on any text of a length that is one line, found from a pattern's
-/// structure alone.
+/// An upper bound of PCRE2's steps on any one-line text of a given length, computed from the pattern's structure alone.
 ///
-/// A step is a place that PCRE2 may come back to: each end of a loop, each branch. The bound follows the pattern from left
-/// to right and asks of each loop at how many places what follows it could begin: at one, where the loop's characters and
-/// those are different ones; else at as many as the fixed text that follows can occur. The rest of the pattern is tried
-/// as many times. Ways multiply within a loop around a loop, which is where a bound becomes astronomical.
+/// A step is a backtracking point: each end of a loop, each branch. The bound walks the pattern from left to right. For
+/// each loop it counts the places where the part after it can begin: one, if that part starts with other characters
+/// than the loop matches; else as many as the fixed text after the loop can occur. The rest of the pattern is tried as
+/// many times. Nested loops multiply these numbers, and make a bound astronomical.
 nonisolated struct RegexBound {
-  /// What can come behind a part of a pattern.
+  /// What can follow a part of a pattern.
   private struct Follow {
     /// The characters that it can begin with.
     var first: RegexCharacters
-    /// What is certain of its first characters, one after the other.
+    /// What is certain of its first characters, in order.
     var prefix: [RegexCharacters] = []
-    /// True where it fits whatever comes: the match is over there.
+    /// True if it always matches: the match ends there.
     var isSure = false
-    /// True where it is the end of the text and nothing else.
+    /// True if it is just the end of the text.
     var isEnd = false
-    /// Steps before it fails within the prefix.
+    /// Steps until it fails within the prefix.
     var entry = 0.0
   }
 
-  /// What a part of a pattern costs whenever it is tried.
+  /// The cost of one attempt to match a part of a pattern.
   private struct Cost {
     var ways = RegexWays.one
-    /// Steps whatever the text.
+    /// Steps for any text.
     var fixed = 0.0
-    /// Steps for each character that it looks at.
+    /// Steps for each character read.
     var perCharacter = 0.0
   }
 
-  /// How much is remembered of a fixed text.
+  /// Most characters of `Follow.prefix`.
   private static let prefixLimit = 32
 
   private let flags: RegexFlags
@@ -167,7 +166,7 @@ nonisolated struct RegexBound {
       root = .sequence([.repeated(.any, min: 0, max: nil, isGreedy: false), .group(0, root)])
     }
     let cost = bound.cost(root, end)
-    // The beginning and the end of a match, and the prefix of a search for `.*` at the start of each line.
+    // The start and the end of a match, and the prefix of a search for `.*` at the start of each line.
     return cost.fixed + (cost.perCharacter + (syntax.beginsWithAnything ? 4 : 1)) * bound.length + 16
   }
 
@@ -200,7 +199,7 @@ nonisolated struct RegexBound {
       if isToEnd(node), next.isEnd { return Follow(first: .anything, isSure: true, entry: 1) }
       if min > 0 {
         var again = max == min ? next : loopFollow(inner, next)
-        // Nothing is certain behind the turns that have to be.
+        // Nothing is certain after the required turns.
         if max != min { again.prefix = [] }
         var own = again
         for _ in 0..<Swift.min(min, Self.prefixLimit) { own = follow(inner, own) }
@@ -208,18 +207,18 @@ nonisolated struct RegexBound {
         return own
       }
       let own = follow(inner, next)
-      // A turn that takes no character is over before the next part fails, and so is the next turn.
+      // An empty turn ends before the next part fails, and so does the next turn.
       let turns = inner.width([:]).min == 0 ? Swift.min(max ?? 1, 16) + 1 : 1
       return Follow(
         first: own.first | next.first,
         prefix: own.prefix.isEmpty || next.prefix.isEmpty ? [] : [own.prefix[0] | next.prefix[0]],
         isSure: next.isSure, entry: Double(turns) * (own.entry + next.entry + (turns > 1 ? 3 : 1)))
-    // Tried at every place, whatever comes there.
+    // Tried at every place, with any text.
     case .reference, .condition, .look: return Follow(first: .anything)
     }
   }
 
-  /// What follows one turn of a loop: another one, or what follows the loop.
+  /// What follows one turn of a loop: another turn, or the part after the loop.
   private func loopFollow(_ inner: RegexNode, _ next: Follow) -> Follow {
     let again = follow(inner, Follow(first: next.first))
     let first = again.first | next.first
@@ -228,7 +227,7 @@ nonisolated struct RegexBound {
       entry: again.entry + next.entry + 1)
   }
 
-  /// `.*`, which takes all of a line.
+  /// Whether a node is `.*`, which consumes a whole line.
   private func isToEnd(_ node: RegexNode) -> Bool {
     if case .repeated(.any, min: 0, max: nil, _) = node { return true }
     return false
@@ -238,7 +237,7 @@ nonisolated struct RegexBound {
 
   private func cost(_ node: RegexNode, _ next: Follow) -> Cost {
     var cost = costWhateverFollows(node, next)
-    // The first way to what fits whatever comes is the last one.
+    // If the rest always matches, the first way is the last.
     if next.isSure { cost.ways = .one }
     return cost
   }
@@ -246,7 +245,7 @@ nonisolated struct RegexBound {
   private func costWhateverFollows(_ node: RegexNode, _ next: Follow) -> Cost {
     switch node {
     case .literal, .any, .set: return Cost()
-    // `\B` is written with another assertion.
+    // `\B` is translated into two assertions.
     case .assertion(let assertion): return Cost(fixed: assertion == .notWordBoundary ? 2 : 0)
     case .reference: return Cost(fixed: 1)
     case .group(let number, let inner):
@@ -276,10 +275,10 @@ nonisolated struct RegexBound {
     follows.reverse()
     var total = Cost()
     var isSure = false
-    // The fixed text behind the last loop that may end at many places.
+    // The fixed text after the last loop that may end at many places.
     var landmark: [RegexCharacters] = []
     for (position, item) in items.enumerated() {
-      // Where the rest fits whatever comes, it is tried once.
+      // If the rest always matches, it is tried once.
       isSure = isSure || follows[position].isSure
       let own = cost(item, follows[position + 1])
       if isSure {
@@ -289,11 +288,11 @@ nonisolated struct RegexBound {
       let ways = total.ways.value
       total.fixed += ways * own.fixed
       if ways <= 1 {
-        // They take one part of the text after the other.
+        // The items consume successive parts of the text.
         total.perCharacter = max(total.perCharacter, own.perCharacter)
       } else {
-        // Where the landmark cannot stand in what the item takes, these parts of the text do not overlap: together they
-        // are as long as the text.
+        // If the landmark cannot occur in the item's text, these parts of the text do not overlap: together they are at
+        // most as long as the text.
         let taken = alphabet(item)
         let isApart = landmark.contains { !$0.overlaps(taken) }
         let ways = isApart ? RegexWays(factor: total.ways.factor, loops: total.ways.loops.dropLast()) : total.ways
@@ -307,7 +306,7 @@ nonisolated struct RegexBound {
     return total
   }
 
-  /// A loop over characters, perhaps in parentheses.
+  /// Whether a node is a loop over characters, grouped or not.
   private func isLoop(_ node: RegexNode) -> Bool {
     switch node {
     case .group(_, let inner): isLoop(inner)
@@ -316,7 +315,7 @@ nonisolated struct RegexBound {
     }
   }
 
-  /// All characters that a part of the pattern may look at.
+  /// All characters that a part of the pattern may read.
   private func alphabet(_ node: RegexNode) -> RegexCharacters {
     switch node {
     case .literal, .any, .set: RegexCharacters(node, flags)
@@ -330,7 +329,7 @@ nonisolated struct RegexBound {
   private func cost(ofAlternatives items: [RegexNode], _ next: Follow) -> Cost {
     let costs = items.map { cost($0, next) }
     let follows = items.map { follow($0, next) }
-    // Alternatives of which one text can fit both are one set; of several sets only one counts.
+    // Alternatives that can match one text form a set; only the most expensive set counts.
     var sets: [[Int]] = []
     for item in items.indices {
       let touched = sets.indices.filter { sets[$0].contains { overlaps(follows[$0], follows[item]) } }
@@ -362,24 +361,24 @@ nonisolated struct RegexBound {
     var cost = Cost()
     if ends <= 16 { cost.fixed = each * ends } else { (cost.fixed, cost.perCharacter) = (each, each) }
     let places = Swift.min(ends, viableEnds(of: own, next))
-    // What follows may look again at the characters that the loop gives back.
+    // The part after the loop may read the characters that the loop releases.
     cost.fixed += Double(Self.prefixLimit) * (places < Double(Self.prefixLimit) && places > 1 ? 1 : 0)
     if places > 1 { cost.ways = ends <= 16 ? RegexWays(factor: places) : RegexWays(loops: [places]) }
     return cost
   }
 
-  /// At how many places of a run of characters what follows can begin.
+  /// At how many places of a run of characters the next part can begin.
   private func viableEnds(of own: RegexCharacters, _ next: Follow) -> Double {
     guard own.overlaps(next.first) else { return 1 }
     let apart = Double(period(next.prefix))
-    // A character that the loop cannot take is at most this far behind its end.
+    // A character outside the loop's set is at most this far after its end.
     if let beyond = next.prefix.firstIndex(where: { !own.overlaps($0) }) {
       return (Double(beyond) / apart).rounded(.down) + 1
     }
     return (length / apart).rounded(.down) + 1
   }
 
-  /// How far apart two occurrences of a fixed text are at least.
+  /// The smallest distance of two occurrences of a fixed text.
   private func period(_ text: [RegexCharacters]) -> Int {
     guard text.count > 1 else { return 1 }
     return (1..<text.count).first { shift in zip(text, text[shift...]).allSatisfy { $0.overlaps($1) } } ?? text.count
@@ -391,14 +390,14 @@ nonisolated struct RegexBound {
     let least = Double(Swift.max(inner.width([:]).min, 1))
     let isNullable = inner.width([:]).min == 0
     let turns = Swift.min(max.map(Double.init) ?? .infinity, (length / least).rounded(.down) + 1)
-    // PCRE2 writes a loop that has a bound as groups within groups.
+    // PCRE2 compiles a bounded loop as nested groups.
     let each = own.fixed + next.entry + (isNullable || max != nil ? 3 : 1)
     if own.ways.value <= 1, !isNullable {
       var cost = Cost(fixed: each, perCharacter: own.perCharacter + each / least)
       if turns < 16 { cost = Cost(fixed: each * (turns + 1), perCharacter: own.perCharacter) }
       if max != min {
         let first = follow(inner, Follow(first: next.first)).first
-        // Where the next turn and what follows begin with different characters, the loop ends at one place.
+        // If the next turn and the part after the loop start with different characters, the loop ends at one place.
         if first.overlaps(next.first) {
           let apart = Swift.max(least, Double(period(next.prefix)))
           let ends = Swift.min(turns, (length / apart).rounded(.down)) + 1
@@ -407,7 +406,7 @@ nonisolated struct RegexBound {
       }
       return cost
     }
-    // Each turn multiplies the ways of those before it.
+    // Each turn multiplies the number of ways of those before it.
     var ways = RegexWays(factor: 2)
     var fixed = 0.0
     for _ in 0..<Int(turns) {

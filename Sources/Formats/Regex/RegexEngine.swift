@@ -1,33 +1,33 @@
 import CPCRE2
 import XMLRPC
 
-/// Bounds of regular expressions.
+/// Limits of regular expressions.
 nonisolated enum RegexLimits {
-  /// Most steps of one match: places in the text to which PCRE2 may go back. About 6 milliseconds.
+  /// Most steps of one match: backtracking points in the text. About 6 milliseconds.
   static let steps = 200_000
   /// Most bytes of a text.
   static let textBytes = 65_536
   /// Most bytes of a pattern.
   static let patternBytes = 8192
-  /// Most bytes of all patterns that are in use, compiled.
+  /// Most bytes of all compiled patterns in use.
   static let compiledBytes = 64 << 20
-  /// Most bytes of machine code, of all patterns together.
+  /// Most bytes of machine code of all patterns together.
   static let machineCodeBytes = 4 << 20
-  /// Most memory for the way back, in KiB.
+  /// Most memory for backtracking, in KiB.
   static let heapKiB: UInt32 = 4096
-  /// A pattern is made machine code at its n-th match: one that is seldom used is not worth the memory.
+  /// A pattern is compiled to machine code at this match: rarely used patterns are not worth the memory.
   static let matchesBeforeMachineCode = 32
-  /// Most bytes of the texts that are looked for when a pattern is read: as long as a client's name can be.
+  /// Length of the texts that test a pattern when it is read: the longest name of a client.
   static let checkedTextBytes = 255
 }
 
-/// How many steps the patterns of one file may take together when they are read, to find out which of them are slow.
+/// A budget of steps for testing all patterns of one file when they are read.
 public final class RegexCheck {
   private var remaining = 20 * RegexLimits.steps
 
   public init() {}
 
-  /// Takes steps. Returns false where fewer are left.
+  /// Takes steps from the budget. Returns false if too few are left.
   func take(_ steps: Int) -> Bool {
     guard steps <= remaining else { return false }
     remaining -= steps
@@ -35,13 +35,13 @@ public final class RegexCheck {
   }
 }
 
-/// A pattern that PCRE2 compiled, and everything that matches share: there is one thread.
+/// A pattern compiled by PCRE2, and the buffers that all matches share: there is one thread.
 @MainActor package final class RegexProgram {
   package enum Outcome: Equatable {
     case found, notFound
-    /// The match took more steps or memory than it may.
+    /// The match exceeded its steps or memory.
     case overLimit
-    /// The request's budget has no more steps.
+    /// The request's budget is used up.
     case overBudget
   }
 
@@ -59,12 +59,12 @@ public final class RegexCheck {
   }()
 
   private static func makeMatchData() -> OpaquePointer {
-    // Group 0 and the pattern's; one more where it is searched for.
+    // Group 0 and the pattern's groups; one more for a search.
     pcre2_match_data_create_8(UInt32(RegexParser.groupLimit + 2), nil)!
   }
 
   private static var matchData = makeMatchData()
-  /// Matches of longer texts may leave much memory with the match data.
+  /// Matches of longer texts may leave much memory in the match data.
   private static let ordinaryTextBytes = 1024
   private static var holdsMuchMemory = false
 
@@ -77,7 +77,7 @@ public final class RegexCheck {
   private var machineCodeSize = 0
   private var matches = 0
 
-  /// - Throws: PCRE2's message; also where all patterns together would be larger than they may be.
+  /// - Throws: PCRE2's message; also if all patterns together would exceed `RegexLimits.compiledBytes`.
   init(_ translation: RegexTranslation) throws(RegexSyntaxError) {
     var error: CInt = 0
     var offset = 0
@@ -110,17 +110,17 @@ public final class RegexCheck {
     }
   }
 
-  /// Matches the whole of a text, with the steps of `RegexLimits`.
+  /// Matches a whole text within the steps of `RegexLimits`.
   ///
-  /// Most matches end within a few hundred steps. The others begin anew with more, each time eight times as many, and
-  /// these are taken from the request's budget: so it loses about what was used, which PCRE2 does not tell.
+  /// Most matches end within a few hundred steps. Others start again with eight times as many steps each time, charged
+  /// to the request's budget: PCRE2 does not report the steps used, and so the charge is about right.
   func match(_ text: UnsafeBufferPointer<UInt8>) -> Outcome {
     guard text.count <= RegexLimits.textBytes else { return .overLimit }
     if Self.holdsMuchMemory { Self.releaseMemory() }
     Self.holdsMuchMemory = text.count > Self.ordinaryTextBytes
     var steps = 500
     if isMachineCode {
-      // Here loops over characters count for one step.
+      // Here a loop over characters counts as one step.
       let outcome = run(text, steps: max(100_000 / (text.count + 1), 1), PCRE2_NO_UTF_CHECK)
       if outcome != .overLimit { return outcome }
       steps *= 8
@@ -135,7 +135,7 @@ public final class RegexCheck {
     }
   }
 
-  /// Whether a text takes more steps than a number. Never uses machine code, which counts in another way.
+  /// Whether a text takes more than a number of steps. Never uses machine code, which counts differently.
   func needsMore(than steps: Int, _ text: [UInt8]) -> Bool {
     text.withUnsafeBufferPointer { run($0, steps: steps, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT) } == .overLimit
   }
@@ -144,7 +144,7 @@ public final class RegexCheck {
     if machineCodeSize > 0 { return true }
     matches += 1
     guard matches == RegexLimits.matchesBeforeMachineCode, Self.machineCodeBytes < RegexLimits.machineCodeBytes,
-      // Fails where the system allows no memory that is both written and executed.
+      // Fails if the system allows no memory that is both writable and executable.
       pcre2_jit_compile_8(code, UInt32(PCRE2_JIT_COMPLETE)) == 0
     else { return false }
     pcre2_pattern_info_8(code, UInt32(PCRE2_INFO_JITSIZE), &machineCodeSize)
@@ -165,14 +165,14 @@ public final class RegexCheck {
     return .overLimit
   }
 
-  /// Gives back what a match has needed. What it found is lost.
+  /// Frees the memory of a match, and its result.
   private static func releaseMemory() {
     holdsMuchMemory = false
     pcre2_match_data_free_8(matchData)
     matchData = makeMatchData()
   }
 
-  /// Where the last match found the pattern and its groups: two offsets for each, negative where it took no part.
+  /// The offsets of the last match and its groups: two for each, negative for a group that did not match.
   static func offsets(first: Int, count: Int) -> [Int] {
     Array(UnsafeBufferPointer(start: pcre2_get_ovector_pointer_8(matchData), count: 2 * (first + count + 1)))
       .dropFirst(2 * first).map { $0 }

@@ -1,4 +1,4 @@
-/// A regular expression of Python's `re`, read.
+/// The syntax tree of a regular expression of Python's `re`.
 nonisolated indirect enum RegexNode: Equatable {
   /// One Unicode scalar.
   case literal(UInt32)
@@ -6,20 +6,20 @@ nonisolated indirect enum RegexNode: Equatable {
   case any
   case set(RegexSet)
   case assertion(RegexAssertion)
-  /// With its number, where it captures.
+  /// With its number if it captures.
   case group(Int?, RegexNode)
   case sequence([RegexNode])
   case alternatives([RegexNode])
-  /// - Parameter max: nil where there is no bound.
+  /// - Parameter max: nil without a bound.
   case repeated(RegexNode, min: Int, max: Int?, isGreedy: Bool)
-  /// What a group has captured.
+  /// The text captured by a group.
   case reference(Int)
   /// `(?(1)then|otherwise)`
   case condition(Int, then: RegexNode, otherwise: RegexNode)
   case look(isBehind: Bool, isNegative: Bool, RegexNode)
 }
 
-/// Places in a text.
+/// Conditions at a position of a text.
 nonisolated enum RegexAssertion {
   /// `^`
   case lineStart
@@ -54,7 +54,7 @@ nonisolated enum RegexCategory: Character {
   case word = "w"
 }
 
-/// Flags inside a pattern, which count for all of it.
+/// Flags inside a pattern, which apply to all of it.
 nonisolated struct RegexFlags: OptionSet {
   let rawValue: Int
 
@@ -63,7 +63,7 @@ nonisolated struct RegexFlags: OptionSet {
   static let dotAll = RegexFlags(rawValue: 4)
   static let verbose = RegexFlags(rawValue: 8)
   static let unicode = RegexFlags(rawValue: 16)
-  /// `L`: classes of the process's locale. The server runs in the C locale, so that it changes nothing.
+  /// `L`: classes of the process's locale. The server runs in the C locale, so that it has no effect.
   static let locale = RegexFlags(rawValue: 32)
   /// `t`: repeats are refused.
   static let template = RegexFlags(rawValue: 64)
@@ -85,7 +85,7 @@ nonisolated struct RegexFlags: OptionSet {
   init(rawValue: Int) { self.rawValue = rawValue }
 }
 
-/// How many characters a part of a pattern can match.
+/// The number of characters that a part of a pattern can match.
 nonisolated struct RegexWidth: Equatable {
   var min: Int
   var max: Int
@@ -99,14 +99,14 @@ nonisolated struct RegexWidth: Equatable {
     RegexWidth(min: Swift.min(left.min + right.min, unbounded), max: Swift.min(left.max + right.max, unbounded))
   }
 
-  /// - Parameter max: nil where there is no bound.
+  /// - Parameter max: nil without a bound.
   func times(min: Int, max: Int?) -> RegexWidth {
     RegexWidth(
       min: Swift.min(self.min * min, Self.unbounded),
       max: self.max == 0 ? 0 : max.map { Swift.min(self.max * $0, Self.unbounded) } ?? Self.unbounded)
   }
 
-  /// What one or the other can match.
+  /// The width of an alternative of both.
   func or(_ other: RegexWidth) -> RegexWidth {
     RegexWidth(min: Swift.min(min, other.min), max: Swift.max(max, other.max))
   }
@@ -128,7 +128,7 @@ nonisolated extension RegexNode {
     }
   }
 
-  /// True for what matches exactly one character.
+  /// True if it matches exactly one character.
   var isSingle: Bool {
     switch self {
     case .literal, .any, .set: true

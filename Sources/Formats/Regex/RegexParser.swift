@@ -1,11 +1,11 @@
-/// What is wrong with a pattern, in the words of Python's `re`.
+/// An error in a pattern, in the words of Python's `re`.
 nonisolated struct RegexSyntaxError: Error {
   let message: String
 
   init(_ message: String) { self.message = message }
 }
 
-/// A pattern that was read.
+/// A parsed pattern.
 nonisolated struct RegexSyntax {
   let root: RegexNode
   let flags: RegexFlags
@@ -13,42 +13,42 @@ nonisolated struct RegexSyntax {
   /// Named groups and their numbers.
   let names: [String: Int]
 
-  /// Reads a pattern in the syntax of Python 2.7's `re`; Python 3 reads references within lookbehinds, and so does this.
+  /// Parses a pattern in the syntax of Python 2.7's `re`, and references within lookbehinds as Python 3 does.
   ///
-  /// - Throws: what Python refuses; also more than `RegexParser.depthLimit` groups within each other, and more
-  ///   repetitions than `RegexParser.repeatLimit`.
+  /// - Throws: errors of Python; also more than `RegexParser.depthLimit` nested groups, and more repetitions than
+  ///   `RegexParser.repeatLimit`.
   init(_ pattern: String) throws(RegexSyntaxError) {
     let tokens = try RegexParser.tokens(of: pattern)
     var parser = RegexParser(tokens, flags: [])
     var root = try parser.pattern()
     if parser.flags.contains(.verbose) {
-      // The flag may stand behind blanks that do not count then.
+      // The flag may follow blanks that it makes insignificant.
       parser = RegexParser(tokens, flags: parser.flags)
       root = try parser.pattern()
     }
     self.root = root
-    // Classes of the locale go before those of Unicode, and the server's locale is C.
+    // Locale classes take precedence over Unicode's, and the server's locale is C.
     flags = parser.flags.contains(.locale) ? parser.flags.subtracting(.unicode) : parser.flags
     groupCount = parser.groupCount
     names = parser.names
   }
 }
 
-/// Reads what `RegexSyntax` holds.
+/// Parses a pattern for `RegexSyntax`.
 ///
 /// Source of the grammar: Python 2.7: Lib/sre_parse.py.
 nonisolated struct RegexParser {
-  /// A character, or a backslash with the character behind it.
+  /// A character, or a backslash with the character after it.
   struct Token: Equatable {
     let scalar: Unicode.Scalar
     let isEscape: Bool
   }
 
-  /// How many groups a pattern may have, as in Python 2.7.
+  /// Most groups of a pattern, as in Python 2.7.
   static let groupLimit = 99
-  /// How deep groups may nest.
+  /// Most nested groups.
   static let depthLimit = 100
-  /// The largest number in braces: PCRE2's.
+  /// The largest number in braces, as in PCRE2.
   static let repeatLimit = 65_535
 
   private let tokens: [Token]
@@ -56,11 +56,11 @@ nonisolated struct RegexParser {
   private(set) var flags: RegexFlags
   private(set) var groupCount = 0
   private(set) var names: [String: Int] = [:]
-  /// Widths of the groups that are closed.
+  /// Widths of the closed groups.
   private var widths: [Int: RegexWidth] = [:]
-  /// How many groups there were before the outermost lookbehind that is open; nil outside of one.
+  /// Number of groups before the outermost open lookbehind; nil outside lookbehinds.
   private var groupsBeforeLookbehind: Int?
-  /// The highest group that a condition asks for: it may stand behind the condition.
+  /// The highest group that a condition refers to: it may come after the condition.
   private var highestCondition = 0
 
   static func tokens(of pattern: String) throws(RegexSyntaxError) -> [Token] {
@@ -89,15 +89,15 @@ nonisolated struct RegexParser {
 
   private func isAt(_ scalar: Unicode.Scalar) -> Bool { current == Token(scalar: scalar, isEscape: false) }
 
-  /// Moves over a character, where it comes next.
-  private mutating func take(_ scalar: Unicode.Scalar) -> Bool {
+  /// Consumes a character if it comes next.
+  private mutating func consume(_ scalar: Unicode.Scalar) -> Bool {
     guard isAt(scalar) else { return false }
     index += 1
     return true
   }
 
-  /// The next character, where it is a digit to a base.
-  private mutating func takeDigit(_ radix: Int) -> Int? {
+  /// Consumes a digit to a base if it comes next.
+  private mutating func consumeDigit(_ radix: Int) -> Int? {
     guard let token = current, !token.isEscape, token.scalar.isASCII,
       let digit = Character(token.scalar).hexDigitValue, digit < radix
     else { return nil }
@@ -116,7 +116,7 @@ nonisolated struct RegexParser {
 
   private mutating func alternatives(depth: Int) throws(RegexSyntaxError) -> RegexNode {
     var items = [try sequence(depth: depth)]
-    while take("|") { items.append(try sequence(depth: depth)) }
+    while consume("|") { items.append(try sequence(depth: depth)) }
     return items.count == 1 ? items[0] : .alternatives(items)
   }
 
@@ -152,8 +152,8 @@ nonisolated struct RegexParser {
     return items.count == 1 ? items[0] : .sequence(items)
   }
 
-  /// Moves over a comment of a verbose pattern whose first character was read. False where it is neither comment nor
-  /// blank.
+  /// Skips the rest of a comment or blank of a verbose pattern, given its first character. Returns false for other
+  /// characters.
   private mutating func skipsBlank(_ token: Token) -> Bool {
     if token.isEscape { return false }
     if token.scalar == "#" {
@@ -172,17 +172,17 @@ nonisolated struct RegexParser {
     case .repeated: throw RegexSyntaxError("multiple repeat")
     case let item?:
       if flags.contains(.template) { throw RegexSyntaxError("internal: unsupported template operator") }
-      items[items.count - 1] = .repeated(item, min: min, max: max, isGreedy: !take("?"))
+      items[items.count - 1] = .repeated(item, min: min, max: max, isGreedy: !consume("?"))
     }
   }
 
-  /// Numbers in braces, whose first brace was read; nil where the brace is only itself.
+  /// Parses numbers in braces after the opening brace; nil if the brace is literal.
   private mutating func bounds() throws(RegexSyntaxError) -> (min: Int, max: Int?)? {
     if isAt("}") { return nil }
     let start = index
     let low = try number()
-    let high = take(",") ? try number() : low
-    guard take("}") else {
+    let high = consume(",") ? try number() : low
+    guard consume("}") else {
       index = start
       return nil
     }
@@ -192,7 +192,7 @@ nonisolated struct RegexParser {
 
   private mutating func number() throws(RegexSyntaxError) -> Int? {
     var number: Int?
-    while let digit = takeDigit(10) {
+    while let digit = consumeDigit(10) {
       number = (number ?? 0) * 10 + digit
       if let number, number > Self.repeatLimit { throw RegexSyntaxError("the repetition number is too large") }
     }
@@ -201,15 +201,15 @@ nonisolated struct RegexParser {
 
   // MARK: Groups
 
-  /// What stands in parentheses, whose first one was read; nil for flags and comments.
+  /// Parses a group after its opening parenthesis; nil for flags and comments.
   private mutating func group(depth: Int) throws(RegexSyntaxError) -> RegexNode? {
-    guard take("?") else { return try capture(depth: depth) }
+    guard consume("?") else { return try capture(depth: depth) }
     guard let token = current, !token.isEscape else { throw RegexSyntaxError("unexpected end of pattern") }
     switch token.scalar {
     case "P":
       index += 1
-      if take("<") { return try capture(named: try name(until: ">"), depth: depth) }
-      guard take("=") else { throw RegexSyntaxError("unknown specifier: ?P\(current.map { "\($0.scalar)" } ?? "")") }
+      if consume("<") { return try capture(named: try name(until: ">"), depth: depth) }
+      guard consume("=") else { throw RegexSyntaxError("unknown specifier: ?P\(current.map { "\($0.scalar)" } ?? "")") }
       let name = try name(until: ")")
       guard let number = names[name] else { throw RegexSyntaxError("unknown group name: '\(name)'") }
       // Python 2.7 allows it within the group itself.
@@ -226,7 +226,7 @@ nonisolated struct RegexParser {
       }
       try close()
       return nil
-    case "=", "!", "<": return try look(depth: depth)
+    case "=", "!", "<": return try lookaround(depth: depth)
     case "(":
       index += 1
       return try condition(depth: depth)
@@ -236,13 +236,13 @@ nonisolated struct RegexParser {
         flags.insert(flag)
         index += 1
       }
-      guard take(")") else { throw RegexSyntaxError("unknown extension") }
+      guard consume(")") else { throw RegexSyntaxError("unknown extension") }
       return nil
     }
   }
 
   private mutating func close() throws(RegexSyntaxError) {
-    guard take(")") else { throw RegexSyntaxError("unbalanced parenthesis") }
+    guard consume(")") else { throw RegexSyntaxError("unbalanced parenthesis") }
   }
 
   private mutating func capture(named name: String? = nil, depth: Int) throws(RegexSyntaxError) -> RegexNode {
@@ -263,7 +263,7 @@ nonisolated struct RegexParser {
     return .group(number, inner)
   }
 
-  /// The text up to a character, which has to be a name.
+  /// Parses a name up to a character.
   private mutating func name(until end: Unicode.Scalar) throws(RegexSyntaxError) -> String {
     let name = try text(until: end)
     guard !name.isEmpty else { throw RegexSyntaxError("missing group name") }
@@ -287,10 +287,10 @@ nonisolated struct RegexParser {
       && !(name.utf8.first.map { $0 &- 0x30 < 10 } ?? true)
   }
 
-  private mutating func look(depth: Int) throws(RegexSyntaxError) -> RegexNode {
-    let isBehind = take("<")
+  private mutating func lookaround(depth: Int) throws(RegexSyntaxError) -> RegexNode {
+    let isBehind = consume("<")
     let isNegative = isAt("!")
-    guard take("=") || take("!") else { throw RegexSyntaxError("syntax error") }
+    guard consume("=") || consume("!") else { throw RegexSyntaxError("syntax error") }
     let outer = groupsBeforeLookbehind
     if isBehind, outer == nil { groupsBeforeLookbehind = groupCount }
     let inner = try alternatives(depth: depth)
@@ -303,7 +303,7 @@ nonisolated struct RegexParser {
     return .look(isBehind: isBehind, isNegative: isNegative, inner)
   }
 
-  /// `(?(1)then|otherwise)`, read up to the group's name.
+  /// `(?(1)then|otherwise)`, parsed up to the group's name.
   private mutating func condition(depth: Int) throws(RegexSyntaxError) -> RegexNode {
     let text = try text(until: ")")
     guard !text.isEmpty else { throw RegexSyntaxError("missing group name") }
@@ -312,7 +312,7 @@ nonisolated struct RegexParser {
       guard let known = names[text] else { throw RegexSyntaxError("unknown group name: '\(text)'") }
       number = known
     } else {
-      // Python's int() lets blanks stand around it.
+      // Python's int() allows blanks around it.
       let isBlank = { (byte: UInt8) in byte == 0x20 || (0x09...0x0D).contains(byte) }
       let bytes = text.utf8.drop(while: isBlank).reversed().drop(while: isBlank).reversed()
       let digits = String(decoding: Array(bytes), as: UTF8.self)
@@ -322,7 +322,7 @@ nonisolated struct RegexParser {
       number = value
     }
     if number == 0 {
-      // Python takes it for no condition.
+      // Python does not treat it as a condition.
       let inner = try alternatives(depth: depth)
       try close()
       return .group(nil, inner)
@@ -332,7 +332,7 @@ nonisolated struct RegexParser {
     }
     highestCondition = max(highestCondition, number)
     let then = try sequence(depth: depth)
-    let otherwise = take("|") ? try sequence(depth: depth) : .sequence([])
+    let otherwise = consume("|") ? try sequence(depth: depth) : .sequence([])
     if isAt("|") { throw RegexSyntaxError("conditional backref with more than two branches") }
     try close()
     return .condition(number, then: then, otherwise: otherwise)
@@ -348,7 +348,7 @@ nonisolated struct RegexParser {
 
   // MARK: Characters
 
-  /// What a backslash and a character outside of sets stand for.
+  /// Parses an escape outside of sets.
   private mutating func escape(_ scalar: Unicode.Scalar) throws(RegexSyntaxError) -> RegexNode {
     switch scalar {
     case "A": return .assertion(.textStart)
@@ -367,8 +367,8 @@ nonisolated struct RegexParser {
   /// `\101` is a character, `\1` and `\10` are groups.
   private mutating func octalOrReference(_ first: Int) throws(RegexSyntaxError) -> RegexNode {
     var number = first
-    if let second = takeDigit(10) {
-      if first < 8, second < 8, let third = takeDigit(8) {
+    if let second = consumeDigit(10) {
+      if first < 8, second < 8, let third = consumeDigit(8) {
         return .literal(UInt32(first * 64 + second * 8 + third) & 0xFF)
       }
       number = first * 10 + second
@@ -377,7 +377,7 @@ nonisolated struct RegexParser {
     return try reference(number)
   }
 
-  /// What a backslash and a character stand for in sets, and mostly outside of them.
+  /// Parses an escape in sets, and most escapes outside.
   private mutating func member(_ scalar: Unicode.Scalar) throws(RegexSyntaxError) -> RegexSet.Member {
     switch scalar {
     case "d", "s", "w": return .category(RegexCategory(rawValue: Character(scalar))!, isNegative: false)
@@ -385,13 +385,15 @@ nonisolated struct RegexParser {
     case "S": return .category(.space, isNegative: true)
     case "W": return .category(.word, isNegative: true)
     case "x":
-      guard let high = takeDigit(16), let low = takeDigit(16) else { throw RegexSyntaxError("bogus escape: '\\x'") }
+      guard let high = consumeDigit(16), let low = consumeDigit(16) else {
+        throw RegexSyntaxError("bogus escape: '\\x'")
+      }
       let value = UInt32(high * 16 + low)
       return .range(value, value)
     case "0"..."7":
       var value = scalar.value - 0x30
       for _ in 0..<2 {
-        guard let digit = takeDigit(8) else { break }
+        guard let digit = consumeDigit(8) else { break }
         value = value * 8 + UInt32(digit)
       }
       return .range(value & 0xFF, value & 0xFF)
@@ -412,14 +414,14 @@ nonisolated struct RegexParser {
     }
   }
 
-  /// A set, whose bracket was read.
+  /// Parses a set after its opening bracket.
   private mutating func set() throws(RegexSyntaxError) -> RegexSet {
-    var set = RegexSet(isNegative: take("^"))
+    var set = RegexSet(isNegative: consume("^"))
     while let token = current {
       index += 1
       if token == Token(scalar: "]", isEscape: false), !set.members.isEmpty { return set }
       let first = try setMember(token)
-      guard take("-") else {
+      guard consume("-") else {
         set.members.append(first)
         continue
       }

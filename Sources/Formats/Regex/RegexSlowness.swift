@@ -1,13 +1,13 @@
 /// Whether a text of a single line, as long as a client's name can be, could drive a pattern over its limit.
 ///
-/// `RegexBound` clears most patterns: no such text exists. For the others texts are made of what their loops repeat, and
-/// tried. One that takes too many steps proves the case; where none does, the pattern may still be slow, and the
+/// `RegexBound` clears most patterns: no such text exists. For the others it builds texts from what their loops repeat,
+/// and tries them. A text that takes too many steps proves it; without one the pattern may still be slow, and the
 /// message says so.
 struct RegexSlowness {
-  /// What to say of the pattern; nil where no text can be too slow.
+  /// The warning about the pattern; nil if no text can be too slow.
   let warning: String?
 
-  /// - Parameter check: what trying texts may use. Where it is used up the answer is "may".
+  /// - Parameter check: the budget for trying texts. When it is used up the answer is "may".
   init(_ syntax: RegexSyntax, finds scope: PythonRegex.Scope, _ program: RegexProgram, _ check: RegexCheck) {
     let length = RegexLimits.checkedTextBytes
     let steps = RegexLimits.steps
@@ -31,29 +31,29 @@ struct RegexSlowness {
   }
 }
 
-/// Texts that make a pattern go back as often as possible: what leads to a loop, then what the loop and its neighbours
-/// repeat, then something that fits nowhere.
+/// Texts that make a pattern backtrack as often as possible: text that leads to a loop, repetitions of the loop and its
+/// neighbours, then text that never matches.
 nonisolated struct RegexAttack {
   private static let limitTexts = 96
   private static let limitPumpBytes = 64
   private static let limitBlocks = 8
 
   private let flags: RegexFlags
-  /// Pairs of what leads to a loop and what it repeats.
+  /// Pairs of the text before a loop and its repeated text.
   private var pumps: [(lead: [UInt8], pump: [UInt8])] = []
-  /// What each loop of a sequence repeats.
+  /// The repeated text of each loop of a sequence.
   private var blocks: [[[UInt8]]] = []
   private var endings: [[UInt8]] = []
 
   init(_ syntax: RegexSyntax) {
     flags = syntax.flags
     collect(syntax.root, lead: [])
-    // All that the pattern has in fixed text, one behind the other: what several loops have between them.
+    // All fixed text of the pattern, concatenated: it may separate several loops.
     let literals = Array(fixed(syntax.root).prefix(Self.limitPumpBytes))
     if !literals.isEmpty { pumps.insert(([], literals), at: 0) }
     let whole = Array(sample(syntax.root).prefix(Self.limitPumpBytes))
     pumps.insert(([], whole), at: 0)
-    // PCRE2 looks first whether the last character that has to come is there at all.
+    // PCRE2 first checks whether the last required character occurs at all.
     let last = literals.isEmpty ? whole : literals
     endings = [Array(last), Array(last.suffix(1)), [], nil].map { $0.map { [UInt8(ascii: "!")] + $0 } ?? [] }
   }
@@ -96,7 +96,7 @@ nonisolated struct RegexAttack {
       var betweens: [[UInt8]] = []
       for (position, item) in items.enumerated() {
         collect(item, lead: lead)
-        // The fixed text up to the next loop, which occurs again and again in what the loops before it take.
+        // The fixed text up to the next loop, which occurs repeatedly in the text of the loops before it.
         if case .repeated(_, _, let max, _) = item, max != 1 {
           var between: [UInt8] = []
           for next in items[(position + 1)...] {
@@ -116,7 +116,7 @@ nonisolated struct RegexAttack {
     }
   }
 
-  /// What the outer loops of a part of the pattern repeat.
+  /// The repeated texts of the outer loops of a part of the pattern.
   private func loops(_ node: RegexNode) -> [[UInt8]] {
     switch node {
     case .group(_, let inner): loops(inner)
@@ -136,7 +136,7 @@ nonisolated struct RegexAttack {
     }
   }
 
-  /// The shortest text that a part of the pattern is thought to match.
+  /// A short text that a part of the pattern probably matches.
   private func sample(_ node: RegexNode) -> [UInt8] {
     switch node {
     case .literal(let value): Unicode.Scalar(value).map { Array(String(Character($0)).utf8) } ?? []
@@ -151,7 +151,7 @@ nonisolated struct RegexAttack {
     }
   }
 
-  /// A text that also has what may be missing.
+  /// A text that includes optional parts.
   private func longSample(_ node: RegexNode) -> [UInt8] {
     switch node {
     case .group(_, let inner): longSample(inner)
@@ -163,7 +163,7 @@ nonisolated struct RegexAttack {
     }
   }
 
-  /// The literals of a part of the pattern, what may be missing too.
+  /// The literals of a part of the pattern, including optional ones.
   private func fixed(_ node: RegexNode) -> [UInt8] {
     switch node {
     case .literal: sample(node)

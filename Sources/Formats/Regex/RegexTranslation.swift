@@ -1,8 +1,8 @@
 import CPCRE2
 
-/// A pattern of Python's `re` in the syntax of PCRE2, with the options that it needs.
+/// Translates a pattern of Python's `re` into PCRE2's syntax and options.
 ///
-/// Every character is written so that PCRE2 cannot read anything else into it: none of its own extensions is reached.
+/// It escapes every character, so that none of PCRE2's own extensions applies.
 nonisolated struct RegexTranslation {
   private(set) var text = ""
   private(set) var options: UInt32
@@ -13,7 +13,7 @@ nonisolated struct RegexTranslation {
 
   init(_ syntax: RegexSyntax, finds scope: PythonRegex.Scope) {
     flags = syntax.flags
-    // Automatic possessification would make loops of any length count for one step.
+    // Automatic possessification would count a loop of any length as one step.
     options = PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ALT_CIRCUMFLEX | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_POSSESS
     if flags.contains(.dotAll) { options |= PCRE2_DOTALL }
     if flags.contains(.multiline) { options |= PCRE2_MULTILINE }
@@ -30,7 +30,7 @@ nonisolated struct RegexTranslation {
       options |= PCRE2_ENDANCHORED
       append(syntax.root)
     case .anywhere:
-      // A search in one match, so that the limits hold for all of it and not for each place where it could begin.
+      // One match performs the whole search, so that the limits apply to all of it and not to each starting place.
       firstGroup = 1
       text = Self.searchPrefix(syntax) + "("
       append(syntax.root)
@@ -38,10 +38,10 @@ nonisolated struct RegexTranslation {
     }
   }
 
-  /// What a search may skip, as little as possible first.
+  /// The text that a search may skip, as short as possible.
   private static func searchPrefix(_ syntax: RegexSyntax) -> String {
     if syntax.beginsAtTextStart { return "" }
-    // What begins with `.*` and is not found at the start of a line is found nowhere on it.
+    // A pattern that begins with `.*` and does not match at the start of a line matches nowhere on it.
     guard syntax.beginsWithAnything else { return "(?s:.*?)" }
     return syntax.flags.contains(.dotAll) ? "" : "(?:[^\\n]*\\n)*?"
   }
@@ -99,12 +99,12 @@ nonisolated struct RegexTranslation {
     case .textStart: text += "\\A"
     case .textEnd: text += "\\z"
     case .wordBoundary: text += "\\b"
-    // In an empty text there is neither of the two.
+    // An empty text has neither of the two.
     case .notWordBoundary: text += "(?:\\B(?!\\A\\z))"
     }
   }
 
-  /// Case counts for ASCII letters only; PCRE2 knows no such mode, so that both cases are written.
+  /// Case is ignored for ASCII letters only; PCRE2 has no such mode, so both cases are written.
   private var isASCIICaseless: Bool { flags.contains(.ignoreCase) && !flags.contains(.unicode) }
 
   private mutating func appendLiteral(_ value: UInt32) {
@@ -149,7 +149,7 @@ nonisolated struct RegexTranslation {
       case .category(let category, let isNegative):
         text += "\\"
         text += isNegative ? category.rawValue.uppercased() : String(category.rawValue)
-        // The separators of ASCII are Python's blanks beyond ASCII only.
+        // ASCII's separators are blanks in Python's Unicode mode only.
         if flags.contains(.unicode), category == .space, !isNegative { text += "\\x{1c}-\\x{1f}" }
       }
     }
@@ -165,7 +165,7 @@ nonisolated struct RegexTranslation {
 }
 
 nonisolated extension RegexSyntax {
-  /// True where every way through the pattern begins with the start of the text.
+  /// True if every way through the pattern begins with the start of the text.
   var beginsAtTextStart: Bool {
     func begins(_ node: RegexNode) -> Bool {
       switch node {
@@ -180,7 +180,7 @@ nonisolated extension RegexSyntax {
     return begins(root)
   }
 
-  /// True where the pattern begins with `.*`.
+  /// True if the pattern begins with `.*`.
   var beginsWithAnything: Bool {
     func begins(_ node: RegexNode) -> Bool {
       switch node {

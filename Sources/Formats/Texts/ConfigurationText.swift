@@ -1,4 +1,4 @@
-/// Byte tests and splits with the meaning that they have in Python 2 under the C locale: ASCII only.
+/// Character tests and splits of Python 2 under the C locale: ASCII only.
 nonisolated extension UInt8 {
   /// Space, tab, line feed, vertical tab, form feed, carriage return.
   package var isSpace: Bool { self == 0x20 || (0x09...0x0D).contains(self) }
@@ -21,8 +21,8 @@ nonisolated extension String {
     return String(decoding: utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
   }
 
-  /// Split at commas; the white space around a comma goes away, that at both ends of the whole stays, as with
-  /// `re.split(r'\s*,\s*', value)`. An empty text is an empty list.
+  /// Splits at commas and removes the white space around them, but not at both ends, as `re.split(r'\s*,\s*', value)`
+  /// does. An empty text is an empty list.
   package var commaSeparated: [String] {
     guard !isEmpty else { return [] }
     let parts = utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
@@ -36,12 +36,12 @@ nonisolated extension String {
     }
   }
 
-  /// Split at runs of white space.
+  /// Splits at runs of white space.
   package var words: [String] {
     utf8.split(whereSeparator: \.isSpace).map { String($0) ?? "" }
   }
 
-  /// Split at colons, nothing stripped. An empty text is an empty list.
+  /// Splits at colons and strips nothing. An empty text is an empty list.
   var colonSeparated: [String] {
     isEmpty ? [] : utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map { String($0) ?? "" }
   }

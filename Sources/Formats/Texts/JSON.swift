@@ -1,6 +1,6 @@
 public import XMLRPC
 
-/// A value of JSON, or of YAML read as such: what plugins keep of the outputs of other programs.
+/// A value of JSON or YAML: how plugins store the output of other programs.
 public nonisolated enum JSONValue: Hashable, Sendable {
   case null
   case boolean(Bool)
@@ -8,7 +8,7 @@ public nonisolated enum JSONValue: Hashable, Sendable {
   case number(Double)
   case string(String)
   case array([JSONValue])
-  /// Members in their order; of two with one name the last one counts.
+  /// Members in their order; of duplicate names the last one counts.
   case object([Member])
 
   /// One member of an object.
@@ -22,13 +22,13 @@ public nonisolated enum JSONValue: Hashable, Sendable {
     }
   }
 
-  /// A member of an object; nil where there is none, or this is no object.
+  /// The value of a member; nil if there is none, or this is no object.
   public subscript(_ name: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members.last { $0.name == name }?.value
   }
 
-  /// Whether Python takes the value for true.
+  /// Whether the value is true in Python.
   public var isTruthy: Bool {
     switch self {
     case .null: false
@@ -42,21 +42,20 @@ public nonisolated enum JSONValue: Hashable, Sendable {
   }
 }
 
-/// What is wrong with a JSON text, in the words of Python 2's json, which reach clients in faults; or the limit that it
-/// goes over.
+/// The error of a JSON text, in the words of Python 2's json, which reach clients in faults; or the limit that it
+/// exceeds.
 public nonisolated struct JSONError: Error, Hashable, CustomStringConvertible {
   public let description: String
 }
 
 nonisolated extension JSONValue {
-  /// How deep arrays and objects may nest.
+  /// Most nested arrays and objects.
   static let depthLimit = 256
 
-  /// Reads a JSON text as Python 2's `json.loads` does: also `NaN`, `Infinity` and `-Infinity`.
+  /// Parses a JSON text as Python 2's `json.loads` does, including `NaN`, `Infinity` and `-Infinity`.
   ///
-  /// - Parameter budget: is charged with the values. nil: that of the request that is carried out, or one of the text's
-  ///   own.
-  /// - Throws: `JSONError`; a text that ends where a value has to stand is told as no JSON at all.
+  /// - Parameter budget: charged for the values; nil: the current request's budget, or a budget for this text alone.
+  /// - Throws: `JSONError`; a text that ends before a value is reported as no JSON at all.
   public init(json text: String, budget: RequestBudget? = nil) throws(JSONError) {
     let count = text.utf8.count
     let budget = budget ?? RequestBudget.currentOr(bytes: count)
@@ -70,9 +69,9 @@ nonisolated extension JSONValue {
     budget.release(bytes: count)
   }
 
-  /// What a value takes in the array that holds it, which grows by doubling; a member's name comes to that.
+  /// Bytes of a value in its array, which grows by doubling; a member's name comes on top.
   static let heldBytes = 2 * MemoryLayout<JSONValue>.stride
-  /// The same for a member of an object.
+  /// Bytes of a member in its object.
   static let memberBytes = 2 * MemoryLayout<Member>.stride
 }
 
@@ -80,7 +79,7 @@ private nonisolated struct JSONReader {
   let bytes: [UInt8]
   private let budget: RequestBudget
   private var index = 0
-  /// Names of members that take memory, each kept once.
+  /// Names of members that need an allocation, each stored once.
   private var names: Set<Name> = []
 
   init(bytes: [UInt8], budget: RequestBudget) {
@@ -96,7 +95,7 @@ private nonisolated struct JSONReader {
     }
   }
 
-  /// A member's name, the same memory for the same name.
+  /// Parses a member's name and reuses the memory of equal names.
   private mutating func name() throws(JSONError) -> String {
     let text = try string()
     guard text.utf8.count > 15 else { return text }
@@ -107,7 +106,7 @@ private nonisolated struct JSONReader {
     return text
   }
 
-  /// A text that is a value.
+  /// Parses a string value.
   private mutating func text() throws(JSONError) -> JSONValue {
     let text = try string()
     try charging { budget throws(LimitExceeded) in
@@ -145,13 +144,13 @@ private nonisolated struct JSONReader {
     while let byte = current, byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D { index += 1 }
   }
 
-  private mutating func take(_ character: Unicode.Scalar) -> Bool {
+  private mutating func consume(_ character: Unicode.Scalar) -> Bool {
     guard current == UInt8(ascii: character) else { return false }
     index += 1
     return true
   }
 
-  private mutating func take(word: StaticString) -> Bool {
+  private mutating func consume(word: StaticString) -> Bool {
     let count = word.utf8CodeUnitCount
     guard bytes.count - index >= count else { return false }
     for offset in 0..<count where bytes[index + offset] != word.utf8Start[offset] { return false }
@@ -172,12 +171,12 @@ private nonisolated struct JSONReader {
     case "\"":
       index += 1
       return try text()
-    case "n" where take(word: "null"): return .null
-    case "t" where take(word: "true"): return .boolean(true)
-    case "f" where take(word: "false"): return .boolean(false)
-    case "N" where take(word: "NaN"): return .number(.nan)
-    case "I" where take(word: "Infinity"): return .number(.infinity)
-    case "-" where take(word: "-Infinity"): return .number(-.infinity)
+    case "n" where consume(word: "null"): return .null
+    case "t" where consume(word: "true"): return .boolean(true)
+    case "f" where consume(word: "false"): return .boolean(false)
+    case "N" where consume(word: "NaN"): return .number(.nan)
+    case "I" where consume(word: "Infinity"): return .number(.infinity)
+    case "-" where consume(word: "-Infinity"): return .number(-.infinity)
     default: return try number()
     }
   }
@@ -185,18 +184,18 @@ private nonisolated struct JSONReader {
   private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
     var members: [JSONValue.Member] = []
     skipSpace()
-    if take("}") { return .object(members) }
+    if consume("}") { return .object(members) }
     while true {
-      guard take("\"") else { throw fail("Expecting property name", at: index) }
+      guard consume("\"") else { throw fail("Expecting property name", at: index) }
       let name = try name()
       try charging { budget throws(LimitExceeded) in try budget.charge(bytes: JSONValue.memberBytes) }
       skipSpace()
-      guard take(":") else { throw fail("Expecting : delimiter", at: index) }
+      guard consume(":") else { throw fail("Expecting : delimiter", at: index) }
       skipSpace()
       members.append(JSONValue.Member(name, try value(depth: depth)))
       skipSpace()
-      if take("}") { return .object(members) }
-      guard take(",") else { throw fail("Expecting , delimiter", at: index) }
+      if consume("}") { return .object(members) }
+      guard consume(",") else { throw fail("Expecting , delimiter", at: index) }
       skipSpace()
     }
   }
@@ -204,17 +203,17 @@ private nonisolated struct JSONReader {
   private mutating func array(depth: Int) throws(JSONError) -> JSONValue {
     var items: [JSONValue] = []
     skipSpace()
-    if take("]") { return .array(items) }
+    if consume("]") { return .array(items) }
     while true {
       items.append(try value(depth: depth))
       skipSpace()
-      if take("]") { return .array(items) }
-      guard take(",") else { throw fail("Expecting , delimiter", at: index) }
+      if consume("]") { return .array(items) }
+      guard consume(",") else { throw fail("Expecting , delimiter", at: index) }
       skipSpace()
     }
   }
 
-  /// The rest of a string whose opening quote was taken.
+  /// Parses the rest of a string after its opening quote.
   private mutating func string() throws(JSONError) -> String {
     let start = index - 1
     var text: [UInt8] = []
@@ -252,7 +251,7 @@ private nonisolated struct JSONReader {
           index = back
         }
       }
-      // Half a pair is no character: text cannot hold it.
+      // Half a surrogate pair is no character: text cannot hold it.
       text += String(Unicode.Scalar(code) ?? "\u{FFFD}").utf8
     default: throw fail("Invalid \\escape", at: index - 2)
     }
@@ -267,7 +266,7 @@ private nonisolated struct JSONReader {
     return code
   }
 
-  /// An integer of a few digits, as most are: no text is made of it. nil for a longer one.
+  /// Parses an integer of a few digits, the usual case, without making a string; nil for a longer one.
   private func smallInteger(_ range: Range<Int>) -> Int? {
     guard range.count <= 18 else { return nil }
     var number = 0
@@ -283,21 +282,21 @@ private nonisolated struct JSONReader {
       while index < bytes.count, bytes[index] &- 0x30 < 10 { index += 1 }
       return index - start
     }
-    _ = take("-")
-    if take("0") {
+    _ = consume("-")
+    if consume("0") {
     } else if digits(&index) == 0 {
       index = start
       throw noValue
     }
     var isInteger = true
     var end = index
-    if take("."), digits(&index) > 0 {
+    if consume("."), digits(&index) > 0 {
       isInteger = false
       end = index
     }
     index = end
-    if take("e") || take("E") {
-      if !take("+") { _ = take("-") }
+    if consume("e") || consume("E") {
+      if !consume("+") { _ = consume("-") }
       if digits(&index) > 0 {
         isInteger = false
         end = index

@@ -1,12 +1,12 @@
-/// Which known name somebody may have meant, for "did you mean".
+/// Finds the known name that a misspelt one may mean, for "did you mean".
 package nonisolated enum NearestName {
-  /// Names beyond this many bytes are compared with nothing.
+  /// Longer names are not compared.
   private static let limitBytes = 64
 
-  /// The name that a few mistakes of typing away is, upper and lower case being the same; nil where none is near.
+  /// Returns the nearest name within a few typing mistakes, ignoring case; nil if none is near.
   ///
-  /// One mistake is a letter too many, too few, wrong, or two that changed places. A name of up to five letters may have
-  /// one mistake, a longer one two, one of twelve or more three. Of several equally near names the first counts.
+  /// One mistake is a letter too many, too few, wrong, or two swapped letters. A name of up to five letters may have
+  /// one mistake, a longer one two, one of twelve or more three. Of equally near names the first counts.
   package static func of(_ name: String, among known: some Sequence<String>) -> String? {
     let typed = Array(name.asciiLowercased.utf8)
     guard !typed.isEmpty, typed.count <= limitBytes else { return nil }
@@ -28,7 +28,7 @@ package nonisolated enum NearestName {
     of(name, among: known).map { "; did you mean \($0)?" } ?? ""
   }
 
-  /// The fewest mistakes that make one of the other: the distance of optimal string alignment.
+  /// The fewest mistakes between two names: the distance of optimal string alignment.
   private static func distance(_ one: [UInt8], _ other: [UInt8]) -> Int {
     var beforeLast = [Int](repeating: 0, count: other.count + 1)
     var last = Array(0...other.count)

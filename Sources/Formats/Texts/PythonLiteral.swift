@@ -1,5 +1,4 @@
-/// A value of a Python literal, as `ast.literal_eval` reads it for the dictionary options of `[database]` and
-/// `[reporting]`.
+/// A Python literal, as `ast.literal_eval` reads it, for the dictionary options of `[database]` and `[reporting]`.
 public nonisolated enum PythonLiteral: Sendable, Hashable {
   case none
   case boolean(Bool)
@@ -10,8 +9,8 @@ public nonisolated enum PythonLiteral: Sendable, Hashable {
   case list([PythonLiteral])
   case dictionary([String: PythonLiteral])
 
-  /// The items of a dictionary option; nil if the text is none. 1.3.4's form `name=value,name` is read too: numbers and
-  /// truth values are recognised, a bare name is true.
+  /// Parses a dictionary option; nil if the text is none. Also parses 1.3.4's form `name=value,name`: it recognises
+  /// numbers and truth values, and a bare name is true.
   package static func dictionary(_ text: String) -> [String: PythonLiteral]? {
     let stripped = String(decoding: Array(text.utf8).stripped, as: UTF8.self)
     guard stripped.hasPrefix("{") else {
@@ -54,7 +53,7 @@ public nonisolated enum PythonLiteral: Sendable, Hashable {
 
     mutating func skipSpace() { while at < bytes.count, bytes[at].isSpace { at += 1 } }
 
-    mutating func take(_ character: Unicode.Scalar) -> Bool {
+    mutating func consume(_ character: Unicode.Scalar) -> Bool {
       skipSpace()
       guard at < bytes.count, bytes[at] == UInt8(ascii: character) else { return false }
       at += 1
@@ -63,9 +62,9 @@ public nonisolated enum PythonLiteral: Sendable, Hashable {
 
     mutating func value(depth: Int) -> PythonLiteral? {
       guard depth < Self.limitDepth else { return nil }
-      if take("{") { return dictionary(depth: depth) }
-      if take("[") { return items(until: "]", depth: depth).map { .list($0) } }
-      if take("(") { return items(until: ")", depth: depth).map { .list($0) } }
+      if consume("{") { return dictionary(depth: depth) }
+      if consume("[") { return items(until: "]", depth: depth).map { .list($0) } }
+      if consume("(") { return items(until: ")", depth: depth).map { .list($0) } }
       guard at < bytes.count else { return nil }
       if bytes[at] == UInt8(ascii: "'") || bytes[at] == UInt8(ascii: "\"") { return string().map { .text($0) } }
       let start = at
@@ -81,11 +80,11 @@ public nonisolated enum PythonLiteral: Sendable, Hashable {
 
     mutating func items(until end: Unicode.Scalar, depth: Int) -> [PythonLiteral]? {
       var items: [PythonLiteral] = []
-      while !take(end) {
+      while !consume(end) {
         guard let item = value(depth: depth + 1) else { return nil }
         items.append(item)
-        if take(",") { continue }
-        guard take(end) else { return nil }
+        if consume(",") { continue }
+        guard consume(end) else { return nil }
         break
       }
       return items
@@ -93,13 +92,13 @@ public nonisolated enum PythonLiteral: Sendable, Hashable {
 
     mutating func dictionary(depth: Int) -> PythonLiteral? {
       var items: [String: PythonLiteral] = [:]
-      while !take("}") {
-        guard case .text(let name)? = value(depth: depth + 1), take(":"), let item = value(depth: depth + 1) else {
+      while !consume("}") {
+        guard case .text(let name)? = value(depth: depth + 1), consume(":"), let item = value(depth: depth + 1) else {
           return nil
         }
         items[name] = item
-        if take(",") { continue }
-        guard take("}") else { return nil }
+        if consume(",") { continue }
+        guard consume("}") else { return nil }
         break
       }
       return .dictionary(items)

@@ -1,13 +1,13 @@
 import Glibc
 
-/// `[components] encoding`: how the bytes of the repository's files become characters.
+/// `[components] encoding`: the encoding of the repository's files.
 public nonisolated enum TextEncoding: Sendable, Equatable {
   case utf8
   case latin1
-  /// One of iconv(3)'s.
+  /// An encoding of iconv(3).
   case other(String)
 
-  /// Takes the names that Python takes for the usual ones; iconv is asked for the rest when it is used.
+  /// Recognises Python's names of the usual encodings; others are passed to iconv.
   public init(_ name: String) {
     let plain = name.lowercased().filter { $0 != "-" && $0 != "_" && $0 != " " }
     switch plain {
@@ -17,7 +17,7 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
     }
   }
 
-  /// Whether text can be read in it.
+  /// Whether the encoding exists.
   public var isKnown: Bool {
     guard case .other(let name) = self else { return true }
     guard let converter = iconv_open("UTF-8", name), Int(bitPattern: converter) != -1 else { return false }
@@ -25,9 +25,9 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
     return true
   }
 
-  /// The bytes as UTF-8.
+  /// Decodes bytes to UTF-8.
   ///
-  /// - Throws: `TextEncodingError` with the offset of the first byte that is no character.
+  /// - Throws: `TextEncodingError` with the offset of the first invalid byte.
   public func decode(_ bytes: [UInt8]) throws(TextEncodingError) -> [UInt8] {
     switch self {
     case .utf8: return bytes
@@ -47,7 +47,7 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
     }
   }
 
-  /// UTF-8 as bytes of the encoding.
+  /// Encodes UTF-8.
   public func encode(_ text: [UInt8]) throws(TextEncodingError) -> [UInt8] {
     switch self {
     case .utf8: text
@@ -70,7 +70,7 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
       var next = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
       var left = buffer.count
       while left > 0, flaw == nil {
-        // Four bytes are the most that one byte of input becomes.
+        // One byte of input becomes four bytes at most.
         let room = max(64, min(left, 65536) * 4)
         output += [UInt8](unsafeUninitializedCapacity: room) { part, count in
           var end: UnsafeMutablePointer<CChar>? = UnsafeMutableRawPointer(part.baseAddress!)
@@ -84,7 +84,7 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
       }
     }
     if let flaw { throw TextEncodingError(offset: flaw, encoding: source) }
-    // Encodings with shift states end in their first one.
+    // Encodings with shift states must return to the first one.
     output += [UInt8](unsafeUninitializedCapacity: 16) { part, count in
       var end: UnsafeMutablePointer<CChar>? = UnsafeMutableRawPointer(part.baseAddress!)
         .assumingMemoryBound(to: CChar.self)
@@ -96,9 +96,9 @@ public nonisolated enum TextEncoding: Sendable, Equatable {
   }
 }
 
-/// Bytes are no text of the encoding.
+/// Bytes are invalid in the encoding.
 public nonisolated struct TextEncodingError: Error, CustomStringConvertible {
-  /// Of the first byte that cannot be converted; nil where the encoding is unknown.
+  /// Offset of the first byte that cannot be converted; nil for an unknown encoding.
   public let offset: Int?
   public let encoding: String
 

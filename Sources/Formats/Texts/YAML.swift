@@ -1,7 +1,7 @@
 import CYAML
 import XMLRPC
 
-/// What is wrong with a YAML text, and where.
+/// The error of a YAML text, with its line.
 public nonisolated struct YAMLError: Error, Hashable, CustomStringConvertible {
   /// 1 for the first line.
   public let line: Int
@@ -10,22 +10,22 @@ public nonisolated struct YAMLError: Error, Hashable, CustomStringConvertible {
   public var description: String { "line \(line): \(message)" }
 }
 
-/// Bounds of a YAML text.
+/// Limits of a YAML text.
 nonisolated enum YAMLLimits {
   /// Most bytes of a text.
   static let textBytes = 16 << 20
-  /// How deep collections may nest.
+  /// Most nested collections.
   static let depth = 128
-  /// Most values, those that aliases repeat counted again.
+  /// Most values, counting values of aliases again.
   static let values = 500_000
 }
 
 extension JSONValue {
-  /// Reads one YAML document as PyYAML's `safe_load` does: YAML 1.1, `yes` is true, `010` is 8, `1:30` is 90.
+  /// Parses one YAML document as PyYAML's `safe_load` does: YAML 1.1, `yes` is true, `010` is 8, `1:30` is 90.
   ///
-  /// What JSON has no type for is text, as Python 2's `str` shows it: dates and times, and keys of mappings, which Python
-  /// keeps as they are. Integers beyond 64 bits are numbers. Tags that PyYAML does not know are passed over, where it
-  /// refuses the text; so does it with two anchors of one name, of which the later one counts here.
+  /// Types without a JSON counterpart become text as Python 2's `str` shows it: dates and times, and keys of mappings,
+  /// which Python keeps as they are. Integers beyond 64 bits become floating-point numbers. Unknown tags are ignored,
+  /// and the last of several anchors with one name counts; PyYAML refuses both.
   ///
   /// An empty document is null.
   public init(yaml text: String) throws(YAMLError) {
@@ -35,7 +35,7 @@ extension JSONValue {
   }
 }
 
-/// Makes a value of libyaml's events.
+/// Builds a value from libyaml's events.
 struct YAMLReader {
   private typealias Anchored = (value: JSONValue, weight: Int)
 
@@ -44,9 +44,9 @@ struct YAMLReader {
   private let budget: RequestBudget
   private var event = yaml_event_t()
   private var anchors: [Name: Anchored] = [:]
-  /// Anchors of collections that are being read.
+  /// Anchors of collections that are still open.
   private var open: Set<Name> = []
-  /// Values that were made, those of aliases counted again.
+  /// Number of values, counting values of aliases again.
   private var weight = 0
 
   init(_ text: String) {
@@ -58,7 +58,7 @@ struct YAMLReader {
     yaml_parser_set_input_string(parser, self.text.baseAddress, text.utf8.count)
   }
 
-  /// Frees what libyaml needs. Nothing may be read afterwards.
+  /// Frees libyaml's parser. Nothing may be read afterwards.
   mutating func close() {
     yaml_event_delete(&event)
     yaml_parser_delete(parser)
@@ -105,7 +105,7 @@ struct YAMLReader {
 
   // MARK: Nodes
 
-  /// The value whose first event was read.
+  /// Parses the value whose first event was read.
   private mutating func node(depth: Int) throws(YAMLError) -> JSONValue {
     guard depth <= YAMLLimits.depth else { throw fail("nested too deeply") }
     if event.type == YAML_ALIAS_EVENT { return try alias() }
@@ -150,7 +150,7 @@ struct YAMLReader {
     let name = property(anchorOf: event) ?? Name("")
     guard !open.contains(name) else { throw fail("found unconstructable recursive node '\(name)'") }
     guard let anchored = anchors[name] else { throw fail("found undefined alias '\(name)'") }
-    // The value is shared until somebody walks over it.
+    // The value is shared, but code that walks over it sees it once for each alias.
     try count(anchored.weight, bytes: 0)
     return anchored.value
   }
@@ -184,7 +184,7 @@ struct YAMLReader {
       try next()
     }
     guard tag == YAMLScalar.standard("omap") || tag == YAMLScalar.standard("pairs") else { return .array(items) }
-    // Pairs, as PyYAML makes them.
+    // Pairs as in PyYAML.
     var pairs: [JSONValue] = []
     for item in items {
       guard case .object(let members) = item, let member = members.first, members.count == 1 else {
@@ -216,7 +216,7 @@ struct YAMLReader {
     return .object(members.all)
   }
 
-  /// `<<`, neither quoted nor with a tag of its own.
+  /// `<<`, unquoted and without a tag.
   private var isMergeKey: Bool {
     guard event.type == YAML_SCALAR_EVENT else { return false }
     let scalar = event.data.scalar
@@ -228,7 +228,7 @@ struct YAMLReader {
     switch value {
     case .object(let merged): members.merge(merged)
     case .array(let items):
-      // Of several in a list the first that has a name counts.
+      // In a list of mappings the first one with a name counts.
       for item in items.reversed() {
         guard case .object(let merged) = item else { throw fail("expected a mapping for merging") }
         members.merge(merged)
@@ -238,7 +238,7 @@ struct YAMLReader {
   }
 }
 
-/// Members of a mapping: of those with one name the last counts, and what is merged counts less than any of its own.
+/// Members of a mapping: of duplicate names the last counts, and own members override merged ones.
 private nonisolated struct YAMLMembers {
   private var places: [Name: Int] = [:]
   private var own: Set<Name> = []
@@ -246,14 +246,14 @@ private nonisolated struct YAMLMembers {
 
   mutating func set(_ name: String, _ value: JSONValue) {
     own.insert(Name(name))
-    put(name, value)
+    store(name, value)
   }
 
   mutating func merge(_ members: [JSONValue.Member]) {
-    for member in members where !own.contains(Name(member.name)) { put(member.name, member.value) }
+    for member in members where !own.contains(Name(member.name)) { store(member.name, member.value) }
   }
 
-  private mutating func put(_ name: String, _ value: JSONValue) {
+  private mutating func store(_ name: String, _ value: JSONValue) {
     if let place = places[Name(name)] {
       all[place] = JSONValue.Member(name, value)
     } else {

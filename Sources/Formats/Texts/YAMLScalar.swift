@@ -1,19 +1,19 @@
 import XMLRPC
 
-/// Why a scalar is not what its tag or its form says.
+/// The error of a scalar that does not fit its tag or form.
 nonisolated struct YAMLScalarError: Error {
   let message: String
 }
 
-/// What scalars stand for: the types of YAML 1.1 as PyYAML resolves and makes them.
+/// Converts scalars to the types of YAML 1.1, as PyYAML does.
 ///
-/// Source of the forms: https://yaml.org/type/; where PyYAML is stricter or looser it is followed (an exponent needs a
+/// Source of the forms: https://yaml.org/type/; PyYAML is followed where it is stricter or looser (an exponent needs a
 /// point and a sign).
 enum YAMLScalar {
   nonisolated static func standard(_ type: String) -> String { "tag:yaml.org,2002:\(type)" }
 
-  /// - Parameter tag: as libyaml gives it; nil where there is none.
-  /// - Parameter isPlain: without quotes and without a tag, so that the form decides.
+  /// - Parameter tag: libyaml's tag; nil if there is none.
+  /// - Parameter isPlain: unquoted and untagged, so that the form decides.
   static func value(_ text: String, tag: String?, isPlain: Bool) throws(YAMLScalarError) -> JSONValue {
     let kind: Kind
     if isPlain {
@@ -21,7 +21,7 @@ enum YAMLScalar {
     } else if let tag, let known = Kind.allCases.first(where: { standard($0.rawValue) == tag }) {
       kind = known
     } else if let tag, tag != "!", tag != standard("str"), tag != standard("binary") {
-      // A tag of somebody's own: as if it were not there.
+      // Ignore an application's own tag.
       kind = resolved(text)
     } else {
       if tag == standard("binary") { return .string(try binary(text)) }
@@ -30,7 +30,7 @@ enum YAMLScalar {
     return try value(text, kind)
   }
 
-  /// Kinds with forms of their own.
+  /// Types with forms of their own.
   private enum Kind: String, CaseIterable {
     case null, bool, int, float, timestamp, str
   }
@@ -53,7 +53,7 @@ enum YAMLScalar {
     }
   }
 
-  /// What a plain scalar is by its form.
+  /// The type of a plain scalar by its form.
   private static func resolved(_ text: String) -> Kind {
     switch text {
     case "", "~", "null", "Null", "NULL": return .null
@@ -67,7 +67,7 @@ enum YAMLScalar {
     }
     if integer.matches(text) { return .int }
     if number.matches(text) { return .float }
-    // A date alone has two digits for month and day.
+    // A date without a time has two digits for month and day.
     if time.matches(text), text.contains(":") || text.utf8.count == 10 { return .timestamp }
     return .str
   }
@@ -88,7 +88,7 @@ enum YAMLScalar {
     }
   }
 
-  /// The sign and the rest of a number without its underscores.
+  /// The sign, and the rest of a number without underscores.
   private static func parts(_ text: String) -> (isNegative: Bool, digits: Substring) {
     let digits = Substring(text.filter { $0 != "_" })
     let isNegative = digits.utf8.first == UInt8(ascii: "-")
@@ -143,7 +143,7 @@ enum YAMLScalar {
     return number
   }
 
-  /// A date, or a date with its time, as Python's `str` shows it.
+  /// A date, with or without its time, as Python's `str` shows it.
   private static func time(_ text: String) throws(YAMLScalarError) -> String {
     guard let match = time.match(text) else { throw YAMLScalarError(message: "'\(text)' is no date") }
     func part(_ name: String) -> Int { match[name].flatMap { Int($0) } ?? 0 }
@@ -175,7 +175,7 @@ enum YAMLScalar {
     return String(repeating: "0", count: max(width - digits.utf8.count, 0)) + digits
   }
 
-  /// Base64, of text.
+  /// Decodes Base64 of text.
   private static func binary(_ text: String) throws(YAMLScalarError) -> String {
     guard let bytes = Base64.decode(Array(text.utf8)) else { throw YAMLScalarError(message: "failed to decode base64") }
     guard let decoded = String(validating: bytes, as: UTF8.self) else {
@@ -199,7 +199,7 @@ extension JSONValue {
     }
   }
 
-  /// A scalar as Python shows it, where a name has to be; nil for lists and mappings.
+  /// A scalar as Python shows it, where a name is needed; nil for lists and mappings.
   package nonisolated var nameText: String? {
     switch self {
     case .null: "None"

@@ -117,7 +117,7 @@ class CfgCreator: CfgFile {
       throw PluginExecutionError(
         "Could not write \(paths): \(error)", forClients: "Could not write \(plugin.core.textForClients(error))")
     }
-    for file in files { plugin.tellOfWrittenFile(file.path) }
+    for file in files { plugin.handleWrittenFile(file.path) }
   }
 
   /// Runs a program that has to succeed.

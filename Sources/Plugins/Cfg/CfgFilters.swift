@@ -52,7 +52,7 @@ final class CfgDiffFilter: CfgFilter {
       let output = try await ChildProcess.run(
         ["patch", "-u", "-f", file], input: diff, workingDirectory: folder.path, timeout: Self.timeout,
         outputLimitBytes: plugin.limitBytes, on: plugin.core.loop)
-      guard output.status.isSuccess else { throw PluginExecutionError(output.complaint) }
+      guard output.status.isSuccess else { throw PluginExecutionError(output.failureReason) }
       return try folder.read("contents", limitBytes: plugin.limitBytes)
     } catch {
       throw PluginExecutionError("Error applying diff \(path): \(error)")

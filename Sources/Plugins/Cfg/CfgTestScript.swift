@@ -17,7 +17,7 @@ final class CfgTestScript: CfgFile, CfgVerifier {
     } catch {
       throw CfgVerificationError("Error running external command verifier: \(error)")
     }
-    guard output.status.isSuccess else { throw CfgVerificationError(output.complaint) }
+    guard output.status.isSuccess else { throw CfgVerificationError(output.failureReason) }
   }
 
   /// The file itself where it is executable, else the program after `#!` in its first line, with the file.

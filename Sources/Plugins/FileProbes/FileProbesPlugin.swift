@@ -103,21 +103,21 @@ final class FileProbesPlugin: Plugin, Probing {
 
   /// The answers that are XML. Others are what the program complained of, or nothing.
   private func documents(_ data: [Element], of client: ClientName) -> [Element] {
-    var complaints = RequestComplaints()
+    var logBudget = RequestLogBudget()
     let found: [Element] = data.compactMap { item in
       do throws(XMLError) {
         if let text = item.text, !text.isEmpty { return try ClientDocument.parse(text) }
       } catch {
-        if complaints.add() { logger.error("\((item.text ?? "").beginning(bytes: 1024))") }
+        if logBudget.admit() { logger.error("\((item.text ?? "").beginning(bytes: 1024))") }
         return nil
       }
-      if complaints.add() {
+      if logBudget.admit() {
         logger.error("Got null response to \((item.name ?? "None").beginning(bytes: 1024)) file probe from \(client)")
       }
       return nil
     }
-    if complaints.untold > 0 {
-      logger.error("Got \(complaints.untold) more file probes without a file from \(client)")
+    if logBudget.suppressedCount > 0 {
+      logger.error("Got \(logBudget.suppressedCount) more file probes without a file from \(client)")
     }
     return found
   }

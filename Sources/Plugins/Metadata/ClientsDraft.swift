@@ -14,7 +14,7 @@ struct ClientsDraft {
 /// Where clients are in the files of clients.xml, as they were read last or as the server has written them since.
 final class ClientPlaces {
   private let file: MetadataFile
-  private var places: [String: ElementPlaces]?
+  private var places: [String: ElementIndex]?
   /// The reading of the file that `places` are of.
   private var reading = 0
   /// How often the text of a file was walked through.
@@ -23,14 +23,14 @@ final class ClientPlaces {
   init(_ file: MetadataFile) { self.file = file }
 
   /// By path; nil where places do not say all about the files, or they change just now.
-  func current() -> [String: ElementPlaces]? {
+  func current() -> [String: ElementIndex]? {
     if let places, reading == file.readings { return places }
     places = nil
     guard let contents = file.unchangedContents() else { return nil }
-    var found: [String: ElementPlaces] = [:]
+    var found: [String: ElementIndex] = [:]
     for (path, content) in contents {
       walks += 1
-      guard let places = ElementPlaces(content.bytes, tag: "Client", key: "name") else { return nil }
+      guard let places = ElementIndex(content.bytes, tag: "Client", key: "name") else { return nil }
       found[path] = places
     }
     places = found
@@ -42,7 +42,7 @@ final class ClientPlaces {
   func forget() { places = nil }
 
   /// Takes over what was written to a file.
-  func took(_ changes: [FileWrite.Change], _ addition: ElementPlaces.Addition, in path: String) {
+  func took(_ changes: [FileWrite.Change], _ addition: ElementIndex.Addition, in path: String) {
     places?[path]?.took(changes, addition)
   }
 }

@@ -49,12 +49,12 @@ final class ClientsPatch {
 
     let path: String
     let version: FileVersion
-    let places: ElementPlaces
+    let places: ElementIndex
     /// By position.
     var tags: [Int: Tag] = [:]
     private let descriptor: FileDescriptor
 
-    init(_ path: String, _ version: FileVersion, _ places: ElementPlaces) throws {
+    init(_ path: String, _ version: FileVersion, _ places: ElementIndex) throws {
       self.path = path
       self.version = version
       self.places = places
@@ -98,7 +98,7 @@ final class ClientsPatch {
   private var addedOrder: [ClientName] = []
 
   /// - Throws: a file cannot be opened.
-  init(file: MetadataFile, table: ClientsTable, places: [String: ElementPlaces]) throws {
+  init(file: MetadataFile, table: ClientsTable, places: [String: ElementIndex]) throws {
     self.file = file
     self.table = table
     for path in file.paths {
@@ -130,7 +130,7 @@ final class ClientsPatch {
         if bytes != tag.text { changes.append(FileWrite.Change(tag.range, bytes)) }
         if changes.count % Self.turnEdits == Self.turnEdits - 1 { await loop.nextIteration() }
       }
-      var addition = ElementPlaces.Addition()
+      var addition = ElementIndex.Addition()
       if number == 0 {
         for name in addedOrder {
           guard let client = added[name] else { continue }

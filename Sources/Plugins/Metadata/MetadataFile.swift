@@ -52,7 +52,7 @@ final class MetadataFile {
     self.plugin = plugin
     self.rootTag = rootTag
     path = plugin.folder + "/" + name
-    guard !fileExists(path), !plugin.core.onlyLooks else { return }
+    guard !fileExists(path), !plugin.core.isReadOnly else { return }
     plugin.logger.warning("\(path) does not exist, creating")
     try AtomicFile.write(FileWrite(Array("<\(rootTag)/>\n".utf8), to: path, replacing: .missing, mode: mode))
   }
@@ -73,7 +73,7 @@ final class MetadataFile {
   /// Compares with the disk and reads again what differs.
   func refresh() -> Outcome {
     guard mustParse || !isAsItWasRead() else { return isBroken ? .broken : .same }
-    if plugin.core.onlyLooks, !fileExists(path) {
+    if plugin.core.isReadOnly, !fileExists(path) {
       isRead = true
       mustParse = false
       return .changed(Element(rootTag))

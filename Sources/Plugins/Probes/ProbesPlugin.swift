@@ -83,7 +83,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
 
   public func expireCache(key: ClientName?) { store.reloadIfChanged(key) }
 
-  public func takeReplica(_ data: [UInt8], of client: ClientName) throws {
+  public func applyReplica(_ data: [UInt8], of client: ClientName) throws {
     store.follow(ProbeReport(try RepositoryXML.parse(data, path: "probe data").root), of: client)
   }
 
@@ -106,20 +106,21 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     var groups = ProbedGroups(limit: core.settings[options.probeGroups])
     var lineCount = 0
     var probes: NameTable<String> = [:]
-    var complaints = RequestComplaints()
+    var logBudget = RequestLogBudget()
     defer {
-      if complaints.untold > 0 {
-        logger.info("Got \(complaints.untold) more probes without a name or a response from \(metadata.hostname)")
+      if logBudget.suppressedCount > 0 {
+        logger.info(
+          "Got \(logBudget.suppressedCount) more probes without a name or a response from \(metadata.hostname)")
       }
     }
     for item in data {
       guard let probe = item.name else {
-        if complaints.add() { logger.error("Probe data without a name from \(metadata.hostname), ignored") }
+        if logBudget.admit() { logger.error("Probe data without a name from \(metadata.hostname), ignored") }
         continue
       }
-      let told = probe.beginning(bytes: RequestComplaints.nameBytes)
+      let told = probe.beginning(bytes: RequestLogBudget.nameBytes)
       guard let text = item.text, !text.isEmpty else {
-        if complaints.add() { logger.info("Got null response to probe \(told) from \(metadata.hostname)") }
+        if logBudget.admit() { logger.info("Got null response to probe \(told) from \(metadata.hostname)") }
         probes[probe] = ""
         continue
       }

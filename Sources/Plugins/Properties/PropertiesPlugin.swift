@@ -117,11 +117,11 @@ extension PropertiesPlugin {
   /// Replaces a file and takes it in. Later answers are made with it; that in whose making it is written goes on with what
   /// it began with, and is not overtaken by it.
   private func overwrite(_ file: FileBacked, _ name: String, with bytes: [UInt8]) async throws(FileWriteError) {
-    let answer = ChangesOfAnAnswer.current
+    let answer = AnswerChanges.current
     try await core.loop.fileWriter.overwrite(
       file.path, with: bytes, mode: .ordinary, limitBytes: FileBacked.fileLimitBytes
     ) { [self] in
-      core.take(for: answer) { files.takeWritten(bytes, to: name) }
+      core.applyChange(madeBy: answer) { files.takeWritten(bytes, to: name) }
     }
   }
 }

@@ -206,7 +206,7 @@ final class SSLCAEntrySet: EntrySet {
           "SSLCA: Could not write \(path): \(error)",
           forClients: "SSLCA: Could not write \(plugin.core.textForClients(error))")
       }
-      plugin.tellOfWrittenFile(path)
+      plugin.handleWrittenFile(path)
       return bytes
     }
     underway[client] = task

@@ -1,7 +1,7 @@
 public import Logging
 public import XMLRPC
 
-/// A folder of the repository, with everything below it, in which every file that fits a name pattern is a child.
+/// A folder of the repository, read recursively: every file with a matching name is a child.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, DirectoryBacked.
 open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
@@ -9,7 +9,7 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
   public let folder: String
   public let monitor: any FileMonitor
   public let logger: Logger
-  /// Called at the end of a change set in which a child came, went or took new contents.
+  /// Called at the end of a change set that added, removed or changed a child.
   public var onChange: (() -> Void)?
   /// Children by their path below the folder.
   public private(set) var entries: NameTable<Child> = [:]
@@ -24,7 +24,7 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
 
   /// - Parameters:
   ///   - fits: whether a file of this name (not path) is a child.
-  ///   - makeChild: a child for an absolute path; it is told of events, and is not to watch itself.
+  ///   - makeChild: makes a child for an absolute path; the folder passes events to it, so it must not watch itself.
   public init(
     folder: String, monitor: any FileMonitor, logger: Logger, fits: @escaping (String) -> Bool,
     makeChild: @escaping (String) -> Child
@@ -36,10 +36,10 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
     self.makeChild = makeChild
   }
 
-  /// True for names that XML files of the repository have: `*.xml`.
+  /// Whether a name is an XML file's: `*.xml`.
   public static func isXMLName(_ name: String) -> Bool { name.hasSuffix(".xml") }
 
-  /// Watches the folder; everything in it has been read when this returns.
+  /// Watches the folder and reads everything in it before returning.
   public func watch() {
     monitor.add(folder, recursive: true, handler: self)
     changesApplied()
@@ -53,7 +53,7 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
   open func handleEvent(_ event: FileEvent) {
     if event.relativePath.isEmpty, event.action != .deleted { return }
     if event.action == .deleted {
-      forget(event.relativePath)
+      remove(event.relativePath)
       return
     }
     if event.isDirectory { return }
@@ -79,23 +79,23 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
     for name in touched.sorted() { entries[name]?.changesApplied() }
     touched.removeAll()
     isApplying = false
-    tell()
+    notifyChange()
   }
 
-  private func forget(_ relativePath: String) {
+  private func remove(_ relativePath: String) {
     for name in entries.keys where RepositoryPath.isSameOrBelow(name, relativePath) {
       entries.removeValue(forKey: name)?.stopWatching()
       hasChanged = true
     }
   }
 
-  /// A child took new contents, also where a file that it includes changed.
+  /// Handles new contents of a child, or of a file that it includes.
   private func childChanged() {
     hasChanged = true
-    if !isApplying { tell() }
+    if !isApplying { notifyChange() }
   }
 
-  private func tell() {
+  private func notifyChange() {
     guard hasChanged else { return }
     hasChanged = false
     onChange?()

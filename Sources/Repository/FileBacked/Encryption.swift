@@ -2,22 +2,23 @@ import CLinux
 import COpenSSL
 import XMLRPC
 
-/// Data that the repository keeps encrypted: `.crypt` files of Cfg, `encrypted=` elements of XML files.
+/// Encrypts and decrypts data of the repository: `.crypt` files of Cfg, `encrypted=` elements of XML files.
 ///
-/// The form is Base64 of `Salted__`, eight bytes of salt and the ciphertext, as `openssl enc` wrote it until 1.1: key and
-/// initialization vector are MD5 digests of passphrase and salt. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Encryption.py.
+/// The format is Base64 of `Salted__`, eight bytes of salt and the ciphertext, as `openssl enc` wrote it until 1.1: key
+/// and initialization vector are MD5 digests of passphrase and salt. Source: Bcfg2/bcfg2:
+/// src/lib/Bcfg2/Server/Encryption.py.
 public nonisolated struct Encryption: Sendable, Equatable {
   /// Passphrases by name.
   public let passphrases: [String: String]
   /// The cipher, in OpenSSL's words: `aes-256-cbc`.
   public let cipher: String
-  /// Data that cannot be decrypted is a debug message instead of an error.
+  /// Logs failed decryption as a debug message instead of an error.
   public let isLax: Bool
 
   private static let mark = Array("Salted__".utf8)
   private static let saltBytes = 8
 
-  /// - Parameter algorithm: in any of the usual spellings: `AES-256-CBC`, `aes_256_cbc`.
+  /// - Parameter algorithm: in any usual spelling: `AES-256-CBC`, `aes_256_cbc`.
   public init(passphrases: [String: String], algorithm: String = "aes_256_cbc", isLax: Bool = false) {
     self.passphrases = passphrases
     self.cipher = String(algorithm.lowercased().map { $0 == "_" ? "-" : $0 })
@@ -26,7 +27,7 @@ public nonisolated struct Encryption: Sendable, Equatable {
 
   /// Whether bytes look encrypted: Base64 of something that begins with `Salted__`.
   public static func isEncrypted(_ data: [UInt8]) -> Bool {
-    // The mark takes the first eleven digits; blanks may stand between them.
+    // The mark spans the first eleven digits, with blanks allowed between them.
     Base64.decode(Array(data.prefix(64).filter { $0 > 0x20 }.prefix(12)))?.starts(with: mark) ?? false
   }
 
@@ -39,7 +40,7 @@ public nonisolated struct Encryption: Sendable, Equatable {
     return try apply(encrypting: false, Array(raw[16...]), passphrase, salt)
   }
 
-  /// The passphrase of a name, in any letter case where none is exactly so: bcfg2.conf folds names.
+  /// The passphrase of a name: the exact one, else one that differs only in case, since bcfg2.conf folds names.
   public func passphrase(named name: String) throws(EncryptionError) -> String {
     let folded = name.lowercased()
     guard let passphrase = passphrases[name] ?? passphrases.first(where: { $0.key.lowercased() == folded })?.value
@@ -49,15 +50,14 @@ public nonisolated struct Encryption: Sendable, Equatable {
     return passphrase
   }
 
-  /// Decrypts with the passphrase of a name.
+  /// Decrypts with the named passphrase.
   public func decrypt(_ data: [UInt8], named name: String) throws(EncryptionError) -> [UInt8] {
     try decrypt(data, with: try passphrase(named: name))
   }
 
-  /// Decrypts with whichever passphrase fits, tried in the order of their names.
+  /// Decrypts with any passphrase that fits, tried in the order of their names.
   ///
-  /// One wrong passphrase in 256 seems to fit, because the padding is all there is to check: text is preferred to what
-  /// is no text.
+  /// One wrong passphrase in 256 seems to fit, because only the padding can be checked: a result that is UTF-8 wins.
   public func decryptWithAny(_ data: [UInt8]) throws(EncryptionError) -> [UInt8] {
     var first: [UInt8]?
     for (_, passphrase) in passphrases.sorted(by: { $0.key < $1.key }) {
@@ -74,7 +74,7 @@ public nonisolated struct Encryption: Sendable, Equatable {
     return first
   }
 
-  /// Encrypts; the result is one line of Base64 with its line feed.
+  /// Encrypts data into one line of Base64 with a line feed.
   /// - Parameter salt: eight bytes; random ones if nil.
   public func encrypt(
     _ plain: [UInt8], with passphrase: String, salt: [UInt8]? = nil
@@ -106,7 +106,7 @@ public nonisolated struct Encryption: Sendable, Equatable {
     let first = try digest([], passphrase, salt)
     let second = try digest(first, passphrase, salt)
     let vector = try digest(second, passphrase, salt)
-    // Ciphers with a longer key than the two digests get zeros.
+    // Pads with zeros for ciphers with a key longer than the two digests.
     let key = first + second + [UInt8](repeating: 0, count: Int(EVP_MAX_KEY_LENGTH) - first.count - second.count)
     guard EVP_CipherInit_ex(context, algorithm, nil, key, vector, encrypting ? 1 : 0) == 1 else {
       throw EncryptionError("Failed to \(verb): OpenSSL refuses cipher \(cipher)")
@@ -124,7 +124,8 @@ public nonisolated struct Encryption: Sendable, Equatable {
       count = Int(part + rest)
       isDone = true
     }
-    // A wrong passphrase is an expected outcome: nothing of it may stay for the next TLS call to find.
+    // A wrong passphrase is an expected outcome: clear OpenSSL's error queue, or the next TLS call would find the
+    // error.
     ERR_clear_error()
     guard isDone else { throw EncryptionError("Failed to \(verb)") }
     return output
@@ -144,7 +145,7 @@ public nonisolated struct Encryption: Sendable, Equatable {
   }
 }
 
-/// Data cannot be decrypted or encrypted. The message never holds the data.
+/// Decryption or encryption failed. The message never contains the data.
 public nonisolated struct EncryptionError: Error, CustomStringConvertible {
   public let description: String
   public init(_ description: String) { self.description = description }

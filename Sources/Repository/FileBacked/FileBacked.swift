@@ -1,29 +1,29 @@
 import EventLoop
 public import Logging
 
-/// A file of the repository whose contents are kept: read when the file monitor tells of it, and again when it changed.
+/// A file of the repository with cached contents: read when the file monitor reports it, and again after changes.
 ///
-/// It is a handler of its own where it stands alone (`watch`), or is told by the folder that owns it
-/// (`DirectoryBacked`). Reading waits for the end of the change set, so that a burst is one reading.
+/// It either watches itself (`watch`), or gets its events from the folder that owns it (`DirectoryBacked`). It reads at
+/// the end of the change set, so that a burst of events causes one read.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, FileBacked.
 open class FileBacked: FileEventHandler {
-  /// The most bytes of a file that is read.
+  /// Most bytes of a readable file.
   public static let fileLimitBytes = 1 << 30
 
   /// Absolute path of the file.
   public let path: String
   public let monitor: any FileMonitor
   public let logger: Logger
-  /// Called whenever new contents were taken.
+  /// Called after new contents were accepted.
   public var onChange: (() -> Void)?
-  /// Called with whatever is wrong with a file that was read: for tools that look at a whole repository.
+  /// Called with every problem of a file that was read: for tools that check a whole repository.
   package static var onProblem: ((_ path: String, _ problem: String) -> Void)?
   private var isStale = false
-  /// What is wrong with the contents that were read last; nil where they were taken.
+  /// The problem of the contents read last; nil if they were accepted.
   public private(set) var lastProblem: String?
-  /// What `warnOnce` has said of these contents.
-  private var toldWarnings: Set<String> = []
+  /// Warnings that `warnOnce` has logged for these contents.
+  private var loggedWarnings: Set<String> = []
 
   open var handlerName: String { "\(type(of: self)): \(path)" }
 
@@ -33,7 +33,7 @@ open class FileBacked: FileEventHandler {
     self.logger = logger
   }
 
-  /// Watches the file by itself; it is read before this returns, if it exists.
+  /// Watches the file, and reads it before returning if it exists.
   public func watch() {
     monitor.add(path, recursive: false, handler: self)
     changesApplied()
@@ -44,35 +44,35 @@ open class FileBacked: FileEventHandler {
     monitor.remove(nil, handler: self)
   }
 
-  /// Notes that the file has to be read again. A file that is gone keeps its contents: its folder forgets it.
+  /// Marks the file for reading. A deleted file keeps its contents; its folder drops the whole object.
   open func handleEvent(_ event: FileEvent) {
     if event.action != .deleted { isStale = true }
   }
 
-  /// Reads the file where something happened since the last time.
+  /// Reads the file if an event marked it.
   open func changesApplied() {
     guard isStale else { return }
     isStale = false
-    toldWarnings = []
+    loggedWarnings = []
     load()
   }
 
-  /// Has the file read at the end of the change set, or at once by `changesApplied`.
+  /// Makes the next `changesApplied` read the file.
   public func markStale() { isStale = true }
 
-  /// Reads the file and takes its contents. On failure the last good ones stay and the reason is logged once.
+  /// Reads the file. On failure keeps the last good contents and logs the reason once.
   open func load() {
     attempt {
       try index(try AtomicFile.readFile(path, limitBytes: Self.fileLimitBytes))
     }
   }
 
-  /// Takes the contents of the file.
+  /// Parses the contents of the file.
   ///
-  /// - Throws: what is wrong with them, with file and line; the last good version stays.
+  /// - Throws: an error with file and line; the last good version stays.
   open func index(_ bytes: [UInt8]) throws {}
 
-  /// Runs `body`; logs its error unless it is the same as the last time, and tells of success by `onChange`.
+  /// Runs `body`; logs its error unless it repeats, and calls `onChange` on success.
   public func attempt(_ body: () throws -> Void) {
     do {
       try body()
@@ -85,12 +85,12 @@ open class FileBacked: FileEventHandler {
     onChange?()
   }
 
-  /// Logs a warning about the file once, until the file is changed: not for each client, and not when settings change.
+  /// Logs a warning once for each version of the file: not for each client, nor when settings change.
   public func warnOnce(_ warning: String) {
-    if toldWarnings.insert(warning).inserted { logger.warning("\(warning)") }
+    if loggedWarnings.insert(warning).inserted { logger.warning("\(warning)") }
   }
 
-  /// Logs an error once: not again until something else was wrong, or the file was good.
+  /// Logs an error once, until another error or a good version comes.
   public func reportProblem(_ problem: String) {
     guard problem != lastProblem else { return }
     lastProblem = problem

@@ -1,6 +1,6 @@
 import Formats
 
-/// The name of a file's root element, which Bcfg2 takes as it comes: a typing mistake there may empty a file.
+/// Checks the name of a file's root element. Bcfg2 accepts any name, so that a typing mistake there may empty a file.
 package enum RootName {
   /// Root elements of all kinds of files. Source: Bcfg2/bcfg2: schemas/*.xsd.
   static let all: Set<String> = [
@@ -9,17 +9,17 @@ package enum RootName {
     "PackageList", "PrivateKey", "Properties", "PublicKey", "Rules", "Sources",
   ]
 
-  /// Checks the name of a root element that was read.
+  /// Checks the name of a root element.
   ///
-  /// A wrong name is a mistake where it is near to a right one, where it is that of another kind of file, and where the
-  /// element is empty. Other names may be meant: Bcfg2 serves such files.
+  /// A wrong name is a mistake if it is similar to an allowed one, belongs to another kind of file, or the element is
+  /// empty. Other names may be intended: Bcfg2 serves such files.
   ///
   /// - Parameters:
-  ///   - allowed: names that are right; empty: all are.
-  ///   - last: that of the version in use; nil: there is none.
-  ///   - report: gets what is wrong with a name that is taken all the same, as Bcfg2 does: where it may be meant, of a
-  ///     file's first version, and where the version in use has the same name.
-  /// - Throws: `XMLFileError` where the version in use has another name, and this one is a mistake. It stays.
+  ///   - allowed: the correct names; empty allows all.
+  ///   - last: the name in the version in use; nil if there is none.
+  ///   - report: called with the problem of a wrong name that is accepted all the same, as Bcfg2 does: one that may be
+  ///     intended, one in a file's first version, and one that the version in use has too.
+  /// - Throws: `XMLFileError` if the name is a mistake and the version in use has another name. That version stays.
   package static func check(
     _ root: Element, allowed: Set<String>, last: String?, path: String, report: (String) -> Void
   ) throws(XMLFileError) {

@@ -2,38 +2,38 @@ import EventLoop
 import Glibc
 public import Logging
 
-/// An XML file of the repository with the files that it includes.
+/// An XML file of the repository and its included files.
 ///
-/// Watches its includes by itself, existing or not, and the folders of its globs; a change of any of them reads the file
-/// again. A file that does not parse, or includes one that does not, keeps its last good version.
+/// It watches its includes, existing or not, and the folders of its globs, and reads the file again when one changes.
+/// If the file or an include does not parse, the last good version stays.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, XMLFileBacked.
 open class XMLFileBacked: FileBacked {
   /// The last good version, includes expanded; nil before the first.
   public private(set) var document: RepositoryDocument?
-  /// Files that the last read version includes, also where it was not good.
+  /// Files included by the version read last, good or not.
   public private(set) var includedFiles: [String] = []
-  /// Those of the last version that could be read.
+  /// Files included by the last good version.
   private var goodIncludes: Set<String> = []
   private var watchedIncludes: Set<String> = []
   private var watchedPatterns: Set<String> = []
-  /// Normalised paths and patterns of the last read version's includes.
+  /// Normalised paths and patterns of the includes in the version read last.
   private var includes: Set<String> = []
   private var globs: [Glob] = []
   private var isAddingWatches = false
   private var lastIncludeProblems: [String] = []
   private var lastRootProblem: String?
 
-  /// What the root element may be called; empty: anything.
+  /// Allowed names of the root element; empty allows all.
   ///
-  /// Bcfg2 looks at no root element's name, and files with another one have worked for years. So an edit is not taken
-  /// only where the name is a mistake, which `RootName` decides.
+  /// Bcfg2 checks no names of root elements, and files with other names have worked for years. An edit is therefore
+  /// refused only if `RootName` considers the name a mistake.
   public var rootTags: Set<String> = []
 
   /// The root element of the last good version.
   public var root: Element? { document?.root }
 
-  /// - Parameter topTag: where the file does not exist, it is created with this empty root element.
+  /// - Parameter topTag: creates a missing file with this empty root element.
   public init(path: String, monitor: any FileMonitor, logger: Logger, creatingTopTag topTag: String? = nil) {
     super.init(path: path, monitor: monitor, logger: logger)
     if let topTag { rootTags = [topTag] }
@@ -48,13 +48,13 @@ open class XMLFileBacked: FileBacked {
     }
   }
 
-  /// Takes a new version of the file.
+  /// Compiles a new version of the file.
   ///
-  /// - Throws: what is wrong with it; the last good version stays, and is still `document`.
+  /// - Throws: the error; the last good version stays, and stays `document`.
   open func compile(_ document: RepositoryDocument) throws {}
 
   open override func handleEvent(_ event: FileEvent) {
-    // What exists when an include's watch is placed has been, or is about to be, read.
+    // Events while watches are placed concern files that are read anyway.
     if isAddingWatches { return }
     if event.path == path {
       super.handleEvent(event)
@@ -71,7 +71,7 @@ open class XMLFileBacked: FileBacked {
   open override func load() {
     let read = XIncludedDocument(path: path, known: goodIncludes)
     includedFiles = read.includedFiles
-    // The watch comes before the read: what a new watch had to be placed for is read once more.
+    // Watch before reading: if watches were added, an include may have changed before its watch, so read again.
     let loaded = addWatches(read) ? XIncludedDocument(path: path, known: goodIncludes) : read
     includedFiles = loaded.includedFiles
     addWatches(loaded)
@@ -93,7 +93,7 @@ open class XMLFileBacked: FileBacked {
     watchedPatterns.removeAll()
   }
 
-  /// - Returns: true where a watch was added.
+  /// - Returns: true if a watch was added.
   @discardableResult
   private func addWatches(_ read: XIncludedDocument) -> Bool {
     var added = false
@@ -112,17 +112,17 @@ open class XMLFileBacked: FileBacked {
     return added
   }
 
-  /// Whether a normalised path is that of an include, or fits a glob of one. Other files in a glob's folder do not matter.
+  /// Whether a normalised path is an include, or matches the glob of one. Ignores other files in a glob's folder.
   private func isInclude(_ path: String) -> Bool {
     if includes.contains(path) { return true }
     let depth = path.utf8.count { $0 == UInt8(ascii: "/") }
     return globs.contains { glob in
-      // fnmatch's `*` takes slashes, glob's does not.
+      // fnmatch's `*` matches slashes, glob's does not.
       glob.matches(path) && glob.pattern.utf8.count { $0 == UInt8(ascii: "/") } == depth
     }
   }
 
-  /// Told once for the same contents, as an error: an empty `<Bundel/>` is a bundle without entries.
+  /// Logs an error once for the same contents: an empty `<Bundel/>` is a bundle without entries.
   private func reportRootName(_ problem: String) {
     guard problem != lastRootProblem else { return }
     lastRootProblem = problem

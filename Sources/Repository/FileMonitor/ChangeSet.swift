@@ -1,8 +1,8 @@
-/// What differs between two states of one monitored path; at most one event a path comes of it.
+/// Collects the differences between two states of one monitored path, at most one event a path.
 ///
-/// A path that was a file and is now a folder, or the reverse, is the one exception: `deleted`, then `created`.
+/// Only a file that became a folder, or the reverse, gets two: `deleted`, then `created`.
 struct ChangeSet {
-  /// What is at a path, as far as handlers are told.
+  /// The kind of an existing path, as handlers know it.
   nonisolated enum Kind: Equatable, Sendable { case file, folder }
 
   private struct Change {
@@ -12,21 +12,21 @@ struct ChangeSet {
     var now: Kind?
   }
 
-  /// By the bytes of the relative path: strings that are equal in Unicode's eyes can name two files.
+  /// By the bytes of the relative path: strings that Unicode considers equal can name two files.
   private var changes: [[UInt8]: Change] = [:]
 
   var isEmpty: Bool { changes.isEmpty }
 
-  /// Notes a step of a path's history; only the first `from` and the last `to` of a set count.
+  /// Records a step of a path's history. Only the first `from` and the last `to` of a set count.
   mutating func record(_ relativePath: String, from was: Kind?, to now: Kind?) {
     changes[[UInt8](relativePath.utf8), default: Change(relativePath: relativePath, was: was, now: now)].now = now
   }
 
-  /// Ends the set.
+  /// Ends the set and returns its events.
   ///
-  /// - Returns: what is gone, files before the folders that held them; then what is new or differs, folders before
-  ///   their files; each in path order. A folder that was there before and is now tells nothing itself.
-  mutating func take(root: String, isFirstScan: Bool) -> (deleted: [FileEvent], present: [FileEvent]) {
+  /// - Returns: deletions, files before their folders; then new and changed paths, folders before their files; each in
+  ///   path order. A folder that existed before and after has no event of its own.
+  mutating func drain(root: String, isFirstScan: Bool) -> (deleted: [FileEvent], present: [FileEvent]) {
     var deleted: [(key: [UInt8], event: FileEvent)] = []
     var present: [(key: [UInt8], event: FileEvent)] = []
     for (key, change) in changes {
@@ -35,7 +35,7 @@ struct ChangeSet {
         FileEvent(action: action, path: path, relativePath: change.relativePath, isDirectory: kind == .folder)
       }
       if let was = change.was, was != change.now {
-        // 0xFF is in no UTF-8: a folder comes after all that is below it.
+        // 0xFF is in no UTF-8: it sorts a folder after everything below it.
         let order = was == .folder ? (key.isEmpty ? [0xFF] : key + [UInt8(ascii: "/"), 0xFF]) : key
         deleted.append((order, event(.deleted, was)))
       }

@@ -1,11 +1,11 @@
 import DequeModule
 public import EventLoop
 
-/// A file monitor whose first scans wait for `begin`: `[server] fam_blocking = false`, `--no-fam-blocking`.
+/// A file monitor that defers first scans until `begin`: `[server] fam_blocking = false`, `--no-fam-blocking`.
 ///
-/// What plugins ask for while they are loaded is kept in order. From `begin` on one of it is read each turn of the loop,
-/// so that clients are answered in between, with what has been read by then; a path that is asked for from within a
-/// handler is read at once, as with any monitor.
+/// Paths added while plugins load are queued in order. After `begin` one of them is read in each turn of the loop, so
+/// that clients get answers in between, from the paths read by then. A path added inside a handler is read at once, as
+/// with any monitor.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Core.py, block_for_fam_events, where the thread of the
 /// file monitor reads while requests are served.
@@ -23,10 +23,10 @@ public final class DeferredMonitor: FileMonitor {
   private var hasBegun = false
   private var isReading = false
   private var isShutDown = false
-  /// A turn came while the monitor was held.
+  /// A turn was skipped because the monitor was held.
   private var isPaused = false
 
-  /// - Parameter base: the monitor that does the work.
+  /// - Parameter base: the monitor that does the reading.
   public init(_ base: any FileMonitor, on loop: Reactor) {
     self.base = base
     self.loop = loop
@@ -53,7 +53,7 @@ public final class DeferredMonitor: FileMonitor {
       readNext()
     }
   }
-  /// True also while a first scan waits.
+  /// True also while a first scan is queued.
   public var hasPending: Bool { !waiting.isEmpty || base.hasPending }
 
   public func add(_ path: String, recursive: Bool, handler: any FileEventHandler) {
@@ -69,14 +69,14 @@ public final class DeferredMonitor: FileMonitor {
     base.remove(path, handler: handler)
   }
 
-  /// Begins to read what waits, one path a turn of the loop. Only the first call does something.
+  /// Starts reading the queue, one path in each turn of the loop. Later calls do nothing.
   public func begin() {
     guard !hasBegun else { return }
     hasBegun = true
     readNext()
   }
 
-  /// Reads all that waits before it returns.
+  /// Reads the whole queue before returning.
   public func readAll() {
     hasBegun = true
     while let request = waiting.popFirst() { read(request) }

@@ -1,25 +1,25 @@
 public import EventLoop
 
-/// What happened to a file or folder of the repository, in the words of Bcfg2's file monitors.
+/// An event of a file or folder of the repository, named as in Bcfg2's file monitors.
 public enum FileAction: Sendable {
-  /// Found when the monitor was added.
+  /// Found when monitoring began.
   case exists
-  /// Came into being, or was moved in.
+  /// Created or moved in.
   case created
-  /// Its contents may differ.
+  /// Contents may have changed.
   case changed
-  /// Is gone, or was moved out.
+  /// Deleted or moved out.
   case deleted
 }
 
-/// One change, already coalesced: a handler sees at most one event a path and change set.
+/// One coalesced change: a handler gets at most one event a path and change set.
 public struct FileEvent: Sendable {
   public let action: FileAction
   /// Absolute path of the file or folder.
   public let path: String
   /// Path relative to the monitored folder; empty for the folder or file itself.
   public let relativePath: String
-  /// True for a folder. A deleted folder's files come as their own deleted events before it.
+  /// True for a folder. A deleted folder's files get deleted events of their own before it.
   public let isDirectory: Bool
 
   public init(action: FileAction, path: String, relativePath: String, isDirectory: Bool) {
@@ -36,19 +36,19 @@ public struct FileEvent: Sendable {
   }
 }
 
-/// Who wants to know of changes below a monitored path.
+/// Receives the changes below a monitored path.
 public protocol FileEventHandler: AnyObject {
   /// The name that the debug RMI `list_event_handlers` shows.
   var handlerName: String { get }
-  /// One change. Files are to be read here; what is derived of several files belongs in `changesApplied`.
+  /// Handles one change. Reads single files; state derived from several files is updated in `changesApplied`.
   func handleEvent(_ event: FileEvent)
-  /// The end of a change set that had events for this handler, and of the first scan.
+  /// Called at the end of a change set with events for this handler, and of the first scan.
   func changesApplied()
-  /// True: the handler says itself what its change sets mean, by `ServerCore.repositoryChanged` and `clientChanged`, for
-  /// it finds the server's own writes among them. The monitor's generation does not grow for it.
+  /// True if the handler itself calls `ServerCore.repositoryChanged` and `clientChanged`, because its change sets
+  /// include the server's own writes. They do not increase the monitor's generation.
   var reportsChanges: Bool { get }
-  /// False: what it follows is none of the repository's contents (bcfg2.conf, the version control's own files). Then
-  /// `[server] ignore_files` does not apply, and no answer waits for a folder of it that is away.
+  /// False if the files are not contents of the repository (bcfg2.conf, files of version control). `[server]
+  /// ignore_files` does not apply to them, and answers do not depend on a missing folder of theirs.
   var followsRepository: Bool { get }
 }
 
@@ -60,39 +60,39 @@ extension FileEventHandler {
 
 /// Watches the repository and bcfg2.conf.
 ///
-/// The contract: `add` delivers `exists` for what is there before it returns, having placed its watches first; later
-/// changes are delivered in change sets, in path order, by `processPending`, which the core calls before it answers
-/// any request, so that an edit that was finished before a request was sent is in its answer.
+/// `add` places its watches, then delivers `exists` for everything there before it returns. `processPending` delivers
+/// later changes in change sets, in path order. The core calls it before answering any request, so that every edit
+/// finished before the request was sent is in the answer.
 public protocol FileMonitor: AnyObject {
-  /// The name of the class as Bcfg2 shows it in RMI names: `Inotify`, `Pseudo`.
+  /// The name of the class in Bcfg2's RMI names: `Inotify`, `Pseudo`.
   var name: String { get }
-  /// Grows by one with every change set that was delivered, but where all its handlers report changes themselves.
+  /// Grows by one with every change set delivered, unless all its handlers report changes themselves.
   var generation: UInt64 { get }
-  /// Monitors a folder and everything below it (`recursive`), or a single file, which need not exist yet.
+  /// Monitors a folder recursively, or a single file, which need not exist yet.
   func add(_ path: String, recursive: Bool, handler: any FileEventHandler)
-  /// Forgets every monitor of a handler, or only that of one path.
+  /// Removes every monitor of a handler, or the one of a path.
   func remove(_ path: String?, handler: any FileEventHandler)
-  /// Reads what the kernel has and delivers it.
-  /// - Returns: how many events were delivered.
+  /// Reads the kernel's events and delivers them.
+  /// - Returns: the number of events delivered.
   @discardableResult func processPending() -> Int
-  /// True while events wait to be delivered.
+  /// True while events wait for delivery.
   var hasPending: Bool { get }
-  /// Compares everything below every monitor with what was delivered, and delivers the difference: after SIGHUP, an
-  /// overflow, a moved root.
+  /// Compares everything below every monitor with the delivered state, and delivers the difference: after SIGHUP, an
+  /// overflow, or a moved root.
   func rescan()
-  /// The root of the repository: where a folder that is not there was deleted, and where it is away. nil: not known.
+  /// The root of the repository. It tells a deleted folder from a missing one; nil if unknown.
   var repository: String? { get set }
-  /// What was there, or readable, and is not now. It is not told as deleted: what was read last stays.
+  /// Paths that were there, or readable, and are not now. No deletion is delivered, and the contents read last stay in
+  /// use.
   var troubles: [RepositoryTrouble] { get }
-  /// A handler was told of a file and could not read it (EMFILE, EIO, EACCES ...): it is told of it again, as changed,
-  /// once it can be read.
+  /// Called by a handler that could not read a file (EMFILE, EIO, EACCES ...): a changed event follows once it is
+  /// readable.
   func couldNotRead(_ path: String, _ error: SystemError)
-  /// While true nothing is delivered, so that an answer can be made of one state of the repository. What waited is
-  /// delivered when it becomes false.
+  /// Defers delivery while true, so that an answer can be made from one state of the repository.
   var isHeld: Bool { get set }
-  /// Stops: no more events.
+  /// Stops delivery for good.
   func shutdown()
-  /// The debug flag of the `toggle_debug`, `set_debug` family.
+  /// The debug flag of the RMIs `toggle_debug`, `set_debug` and so on.
   var isDebugging: Bool { get set }
   /// Handlers by path, for the RMI of that name.
   func listEventHandlers() -> [(path: String, handler: String)]
@@ -102,7 +102,7 @@ public protocol FileMonitor: AnyObject {
   func listPaths() -> [String]
 }
 
-/// A monitor of its own making need not tell away from deleted.
+/// Default implementations, for a monitor that does not tell missing from deleted.
 extension FileMonitor {
   public var repository: String? {
     get { nil }

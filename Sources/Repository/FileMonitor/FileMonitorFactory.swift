@@ -1,15 +1,15 @@
 public import EventLoop
 public import Logging
 
-/// Makes the monitor that `[server] filemonitor` names.
+/// Makes the monitor named by `[server] filemonitor`.
 public enum FileMonitorFactory {
   /// The values of the setting.
   public nonisolated static let names = ["default", "inotify", "pseudo", "gamin", "fam"]
 
   /// - Parameters:
-  ///   - name: one of `names`; `gamin` and `fam`, which Bcfg2 also had, are served by inotify, with a warning.
+  ///   - name: one of `names`; for Bcfg2's `gamin` and `fam`, makes inotify with a warning.
   ///   - ignoring: `[server] ignore_files`.
-  /// - Returns: nil for another name.
+  /// - Returns: nil for an unknown name.
   public static func make(
     _ name: String, ignoring patterns: [String] = IgnoreList.defaults,
     logger: Logger = Logger(label: TreeMonitor.logLabel), on loop: Reactor

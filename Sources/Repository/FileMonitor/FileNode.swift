@@ -1,22 +1,22 @@
-/// One path of a monitored tree, as its handler was told of it.
+/// One path of a monitored tree, in the state last delivered to its handler.
 final class FileNode {
   enum Content {
-    /// Nothing, or nothing that handlers are told of. A node without content stays in its tree only if it is the
-    /// monitored path itself or a symbolic link, either of which may come to lead somewhere.
+    /// Nothing that handlers know. A node without content stays in its tree only if it is the monitored path itself or
+    /// a symbolic link, whose target may appear.
     case absent
     case file(FileState)
     case folder(Folder)
   }
 
-  /// What a folder's node adds.
+  /// Additional state of a folder.
   final class Folder {
     var identity: FileIdentity
-    /// nil where it cannot be watched, or its contents are not monitored.
+    /// nil if it cannot be watched, or its contents are not monitored.
     var watch: Watch?
     var children: [[UInt8]: FileNode] = [:]
     /// Whether its names were read once.
     var wasListed = false
-    /// Whether the last list had names that could not be looked at.
+    /// Whether the last listing had names that stat(2) could not read.
     var hasHiddenNames = false
 
     init(identity: FileIdentity) { self.identity = identity }
@@ -28,14 +28,14 @@ final class FileNode {
   let path: String
   let relativePath: String
   var content = Content.absent
-  /// Where the path leads, for the monitored path itself and for symbolic links.
+  /// The resolved path, for the monitored path itself and for symbolic links.
   var trail: PathTrail?
-  /// Why the content is not what the file system has; nil where it is.
+  /// Why the content differs from the file system; nil if it does not.
   var trouble: NodeTrouble?
-  /// False once it was taken out of its tree: late events of it mean nothing.
+  /// False after removal from its tree: late events are ignored.
   var isAttached = true
 
-  /// The monitored path itself.
+  /// Makes the node of the monitored path itself.
   init(rootOf tree: MonitoredTree) {
     self.tree = tree
     name = []
@@ -72,25 +72,25 @@ final class FileNode {
   var listsChildren: Bool { isRoot || tree.isRecursive }
 }
 
-/// Why a path is looked at again, and how closely.
+/// Why a path is checked again, and how closely.
 nonisolated struct Hint: OptionSet, Sendable {
   let rawValue: UInt8
 
   /// The path may lead elsewhere, or nowhere.
   static let path = Hint(rawValue: 1)
-  /// A name came into being.
+  /// A name was created.
   static let created = Hint(rawValue: 2)
-  /// A writer closed the file: it differs, whatever stat(2) says.
+  /// A writer closed the file: it changed, whatever stat(2) says.
   static let closed = Hint(rawValue: 4)
-  /// Something was moved there: likewise.
+  /// Something was moved there: it changed, whatever stat(2) says.
   static let moved = Hint(rawValue: 8)
-  /// Written, truncated, or its attributes changed: what a writer has not closed does not count.
+  /// Written, truncated, or attributes changed: ignored until the writer closes the file.
   static let touched = Hint(rawValue: 16)
-  /// Compare by all that stat(2) says, and by content; compare a folder's names.
+  /// Compare every field of stat(2), and contents; compare a folder's names.
   static let compare = Hint(rawValue: 32)
-  /// Likewise everything below.
+  /// Compare everything below as well.
   static let deep = Hint(rawValue: 64)
-  /// Events were lost: what somebody writes counts as it is.
+  /// Events were lost: accept files that are still being written.
   static let settled = Hint(rawValue: 128)
 
   /// A fresh scan.

@@ -1,7 +1,7 @@
 package import EventLoop
 import Glibc
 
-/// A file system and a number in it.
+/// Device and inode of a file.
 nonisolated struct FileIdentity: Hashable, Sendable {
   let device: UInt
   let inode: UInt
@@ -12,12 +12,12 @@ nonisolated struct FileIdentity: Hashable, Sendable {
   }
 }
 
-/// What is remembered of a file, to tell later whether its handler has seen it as it is.
+/// The state of a file when its handler read it, to detect changes.
 nonisolated struct FileState: Sendable {
-  /// The kernel stamps times once per tick, 10 ms at most: an edit within a tick of the last one can leave stat(2) as
-  /// it was. Files as young as this are told apart by their contents.
+  /// The kernel stamps times once per tick, 10 ms at most: an edit within a tick of the last one can leave stat(2)
+  /// unchanged. Files younger than this are compared by contents.
   private static let youngNanoseconds: Int64 = 50_000_000
-  /// Bytes read to tell contents apart; larger young files count as changed.
+  /// Most bytes hashed for a comparison; larger young files count as changed.
   private static let hashedBytes = 1 << 20
 
   let identity: FileIdentity
@@ -27,7 +27,7 @@ nonisolated struct FileState: Sendable {
   private let mode: UInt32
   private let owner: UInt32
   private let group: UInt32
-  /// When stat(2) may hide an edit: a hash of the contents.
+  /// A hash of the contents, while stat(2) may hide an edit.
   private let youngContents: Int?
   private let isYoung: Bool
 
@@ -46,13 +46,13 @@ nonisolated struct FileState: Sendable {
     youngContents = isYoung ? FileState.contentHash(path) : nil
   }
 
-  /// Whether contents, type, mode or owner may differ; links made elsewhere to the same file do not count.
+  /// Whether contents, type, mode or owner may differ. Ignores new hard links to the file.
   func differs(from old: FileState) -> Bool {
     identity != old.identity || size != old.size || modified != old.modified || mode != old.mode
       || owner != old.owner || group != old.group
   }
 
-  /// Whether anything differs of what stat(2) says, or else, where that cannot tell, the contents.
+  /// Whether any field of stat(2) differs, or, where that is not conclusive, the contents.
   func differsStrictly(from old: FileState, path: String) -> Bool {
     if differs(from: old) || statusChanged != old.statusChanged { return true }
     guard old.isYoung else { return false }
@@ -64,7 +64,7 @@ nonisolated struct FileState: Sendable {
     Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
   }
 
-  /// nil for what cannot be read, or is larger than is worth it.
+  /// nil for a file that is unreadable or too large.
   private static func contentHash(_ path: String) -> Int? {
     guard let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) else { return nil }
     return withUnsafeTemporaryAllocation(byteCount: 65536, alignment: 16) { buffer -> Int? in
@@ -83,29 +83,29 @@ nonisolated struct FileState: Sendable {
   }
 }
 
-/// Questions to the file system that never wait for another process.
+/// Queries of the file system that never wait for another process.
 package nonisolated enum FileSystem {
-  /// stat(2) or lstat(2), with errno's reason where the path leads nowhere, or no further for us.
-  static func look(_ path: String, followsLinks: Bool) -> Result<stat, SystemError> {
+  /// Calls stat(2) or lstat(2), with errno's reason on failure.
+  static func inspect(_ path: String, followsLinks: Bool) -> Result<stat, SystemError> {
     var status = stat()
     let result = followsLinks ? stat(path, &status) : lstat(path, &status)
     let code = errno
     return result == 0 ? .success(status) : .failure(SystemError(call: "stat", errno: code, detail: path))
   }
 
-  /// stat(2), or nil where the path leads nowhere (or no further for us).
+  /// Calls stat(2); nil on failure.
   static func status(_ path: String) -> stat? {
     var status = stat()
     return stat(path, &status) == 0 ? status : nil
   }
 
-  /// lstat(2), or nil.
+  /// Calls lstat(2); nil on failure.
   static func linkStatus(_ path: String) -> stat? {
     var status = stat()
     return lstat(path, &status) == 0 ? status : nil
   }
 
-  /// Where a symbolic link points, or nil.
+  /// The target of a symbolic link; nil on failure.
   static func linkTarget(_ path: String) -> String? {
     withUnsafeTemporaryAllocation(byteCount: Int(PATH_MAX), alignment: 1) { buffer -> String? in
       let count = readlink(path, buffer.baseAddress!.assumingMemoryBound(to: CChar.self), buffer.count)
@@ -113,7 +113,7 @@ package nonisolated enum FileSystem {
     }
   }
 
-  /// The names in a folder but `.` and `..`, unordered; nil with errno's reason where it cannot be read.
+  /// The names in a folder except `.` and `..`, unordered, or errno's reason.
   package static func names(in folder: String) -> Result<[[UInt8]], SystemError> {
     guard let directory = opendir(folder) else {
       return .failure(SystemError(call: "opendir", errno: errno, detail: folder))
@@ -134,19 +134,19 @@ package nonisolated enum FileSystem {
   /// Whether a name is in a folder.
   enum Presence: Equatable {
     case present
-    /// The folder is there, and the name is not in it.
+    /// The folder exists without the name.
     case absent
-    /// Another folder, or none, has the path by now.
+    /// The path now leads to another folder, or none.
     case otherFolder
-    /// The system does not tell.
+    /// The system call failed.
     case unknown(errno: Int32)
   }
 
-  /// Looks for a name in a folder that was seen before, whatever happens to the path meanwhile.
+  /// Checks for a name in a folder known by identity, even if its path changes meanwhile.
   static func presence(of name: String, in folder: String, being identity: FileIdentity) -> Presence {
     let file: FileDescriptor
     do throws(SystemError) {
-      // O_PATH: no right to read the folder is needed.
+      // O_PATH needs no permission to read the folder.
       file = try FileDescriptor.open(folder, 0o10000000 | O_DIRECTORY)
     } catch {
       return error.errno == ENOENT || error.errno == ENOTDIR ? .otherFolder : .unknown(errno: error.errno)
@@ -159,7 +159,7 @@ package nonisolated enum FileSystem {
     return code == ENOENT ? .absent : .unknown(errno: code)
   }
 
-  /// Why a file's contents cannot be read; nil where they can.
+  /// The errno of reading a file's contents; nil if they are readable.
   static func readError(_ path: String) -> Int32? {
     do throws(SystemError) {
       let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
@@ -176,12 +176,12 @@ package nonisolated enum FileSystem {
 
   /// Whether some process has a regular file open for writing.
   ///
-  /// A read lease is refused while one has (fcntl(2), F_SETLEASE); it is given back at once. nil where we may not ask:
-  /// another user's file without CAP_LEASE, or a file system without leases.
+  /// Takes a read lease, which the kernel refuses while there is a writer (fcntl(2), F_SETLEASE), and releases it at
+  /// once. nil if leases are not permitted: another user's file without CAP_LEASE, or a file system without leases.
   static func isBeingWritten(_ path: String) -> Bool? {
     guard let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) else { return nil }
-    // Numbers of fcntl.h that want _GNU_SOURCE. A writer that comes in between is told to us by a signal, by default
-    // one that ends the process: have one that is ignored by default instead. It waits until the file is closed here.
+    // Numbers of fcntl.h that need _GNU_SOURCE. A writer that opens the file meanwhile waits until it is closed here,
+    // and the kernel signals us, by default with a signal that ends the process: select one that is ignored by default.
     let (setSignal, setLease): (Int32, Int32) = (10, 1024)
     guard fcntl(file.rawValue, setSignal, SIGURG) == 0 else { return nil }
     if fcntl(file.rawValue, setLease, F_RDLCK) == 0 { return false }

@@ -1,21 +1,21 @@
 import EventLoop
 import Glibc
 
-/// `[server] ignore_files`: names that no handler hears of, such as what editors and version control leave behind.
+/// `[server] ignore_files`: names without events, such as files of editors and version control.
 public nonisolated struct IgnoreList: Sendable {
-  /// What Bcfg2 1.4 ignores where bcfg2.conf does not say: src/lib/Bcfg2/Server/FileMonitor/__init__.py.
+  /// The defaults of Bcfg2 1.4: src/lib/Bcfg2/Server/FileMonitor/__init__.py.
   public static let defaults = [
     "*~", "*#", ".#*", "*.swp", "*.swpx", ".*.swx", "SCCS", ".svn", "4913", ".gitignore",
   ]
 
-  /// fnmatch(3) patterns; `*` also matches a leading dot and a slash, a backslash means itself, as in Python.
+  /// fnmatch(3) patterns; `*` also matches a leading dot and a slash, a backslash is literal, as in Python.
   public let patterns: [String]
 
   public init(_ patterns: [String] = defaults) { self.patterns = patterns }
 
-  /// Whether a pattern matches the name of a file or folder, or the whole path of one that is monitored itself.
+  /// Whether a pattern matches the name of a file or folder, or the whole path of a monitored one.
   ///
-  /// The temporary files of the server's own writes are always ignored.
+  /// Temporary files of the server's own writes always match.
   public func matches(_ name: String) -> Bool {
     AtomicFile.isTemporaryName(name) || patterns.contains { fnmatch($0, name, FNM_NOESCAPE) == 0 }
   }

@@ -2,16 +2,15 @@ public import EventLoop
 import Glibc
 public import Logging
 
-/// The file monitor that the kernel tells of changes, by inotify(7).
+/// The file monitor that uses inotify(7).
 ///
-/// The kernel queues a record before the call that it is about returns to whoever edits. So `processPending`, which
-/// reads until nothing is left, sees every edit that was finished before it was called. Records are taken as places to
-/// look at: see `MonitoredTree`.
+/// The kernel queues a record before the editing system call returns. `processPending` reads until the queue is empty,
+/// so it sees every edit finished before it was called. Records only name paths to check: see `MonitoredTree`.
 ///
-/// inotify names a file by the folder that it was opened in: an edit through another hard link of the file is noticed
-/// by `rescan` only, as by Bcfg2's monitors.
+/// inotify names a file by the folder in which it was opened: only `rescan` finds an edit through another hard link, as
+/// with Bcfg2's monitors.
 public final class InotifyMonitor: TreeMonitor {
-  /// Looks per update while new records arrive; what comes later is left to the next readiness.
+  /// Rounds per update while new records arrive; later ones wait for the next readiness.
   private static let roundLimit = 8
 
   private struct Mark {
@@ -35,10 +34,10 @@ public final class InotifyMonitor: TreeMonitor {
 
   public override var name: String { "Inotify" }
 
-  /// A monitor on the loop's thread. Where the kernel gives no inotify instance it works all the same, slowly: every
+  /// Creates a monitor on the loop's thread. If the kernel refuses an inotify instance it works without, slowly: every
   /// `processPending` compares everything.
   ///
-  /// - Parameter makeSource: where records come from.
+  /// - Parameter makeSource: makes the source of records.
   public init(
     ignored: IgnoreList = IgnoreList(), logger: Logger = Logger(label: TreeMonitor.logLabel), on loop: Reactor,
     makeSource: () throws(SystemError) -> any WatchSource = { () throws(SystemError) in try Inotify() }
@@ -48,7 +47,7 @@ public final class InotifyMonitor: TreeMonitor {
       source = try makeSource()
     } catch {
       source = nil
-      InotifyMonitor.complain(error, logger)
+      InotifyMonitor.logFailure(error, logger)
     }
     super.init(ignored: ignored, source: source, logger: logger)
     guard let source else { return }
@@ -56,18 +55,18 @@ public final class InotifyMonitor: TreeMonitor {
       watcher = try loop.register(source.descriptor, interest: .read) { [unowned self] _ in schedule() }
       watcher?.isBackground = true
     } catch {
-      // Requests still read what the kernel has; only the time between requests is not used.
+      // Requests still read the records; only changes between requests are noticed later.
       logger.error("inotify cannot be watched by the event loop, changes are noticed at requests only: \(error)")
     }
   }
 
-  private static func complain(_ error: SystemError, _ logger: Logger) {
+  private static func logFailure(_ error: SystemError, _ logger: Logger) {
     let remedy =
       error.errno == EMFILE ? "; raise fs.inotify.max_user_instances (sysctl) or the limit of open files" : ""
     logger.error("No inotify: \(error)\(remedy). Everything is compared at every request, which is slow")
   }
 
-  /// The records of one iteration are one change set.
+  /// Handles the records of one loop iteration as one change set.
   private func schedule() {
     if isScheduled { return }
     isScheduled = true
@@ -79,13 +78,13 @@ public final class InotifyMonitor: TreeMonitor {
 
   @discardableResult
   public override func processPending() -> Int {
-    guard takesUpdates else { return 0 }
-    // Most requests find that nothing has happened: one read.
+    guard acceptsUpdates else { return 0 }
+    // Usually nothing has happened: one read.
     let hasRecords = readRecords()
     if !hasRecords, context.unwatched.isEmpty, !hasRequestedRescan { return 0 }
     return update {
       let now = context.unwatched.isEmpty ? MonotonicTime(nanoseconds: 0) : MonotonicTime.now()
-      for node in context.unwatched.values where node.isAttached && node.tree.isWorthALook(node, now: now) {
+      for node in context.unwatched.values where node.isAttached && node.tree.isDueForCheck(node, now: now) {
         node.tree.reconcile(node, [.path, .compare])
       }
       if hasRecords { applyMarks() }
@@ -112,7 +111,7 @@ public final class InotifyMonitor: TreeMonitor {
 
   // MARK: Records
 
-  /// Reads until the kernel has no more. True if there was anything.
+  /// Reads until the kernel's queue is empty. Returns whether there was anything.
   private func readRecords() -> Bool {
     guard let source else { return false }
     var isAnything = false
@@ -120,16 +119,16 @@ public final class InotifyMonitor: TreeMonitor {
       let records = source.read()
       if records.isEmpty { return isAnything }
       isAnything = true
-      for record in records { take(record) }
+      for record in records { handle(record) }
     }
   }
 
-  private func take(_ record: InotifyRecord) {
+  private func handle(_ record: InotifyRecord) {
     if record.mask.contains(.overflow) {
       logger.warning("inotify lost events (fs.inotify.max_queued_events): comparing everything")
       return requestRescan()
     }
-    // Records of a watch that was given up are of no interest.
+    // Ignore records of a removed watch.
     guard let watch = context.watches[record.watch] else { return }
     if !record.mask.isDisjoint(with: [.ignored, .unmount]) {
       context.watches.end(watch)

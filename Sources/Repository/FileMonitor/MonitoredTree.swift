@@ -1,12 +1,12 @@
 import EventLoop
 import Glibc
 
-/// A monitored path and what was found below it: the model that is compared with the file system.
+/// A monitored path and everything found below it: a model that is compared with the file system.
 ///
-/// Events of the kernel only say where to look. A look (`reconcile`) places watches, asks stat(2), and notes the
-/// difference to the model in `changes`; so many events of one path come to one change, and a look too many is harmless.
+/// Kernel events only say what to check. `reconcile` places watches, calls stat(2), and records differences to the
+/// model in `changes`. Many events of one path therefore make one change, and an unnecessary check is harmless.
 ///
-/// What cannot be read is not deleted: see TreeAbsence.swift.
+/// An unreadable path is not deleted: see TreeAbsence.swift.
 final class MonitoredTree {
   let path: String
   let isRecursive: Bool
@@ -16,7 +16,7 @@ final class MonitoredTree {
   private(set) var root: FileNode!
   private var isFirstScan = true
 
-  /// - Parameter path: absolute, without a slash at its end.
+  /// - Parameter path: absolute, without a trailing slash.
   init(path: String, isRecursive: Bool, handler: any FileEventHandler, context: TreeContext) {
     self.path = path
     self.isRecursive = isRecursive
@@ -25,13 +25,13 @@ final class MonitoredTree {
     root = FileNode(rootOf: self)
   }
 
-  /// Looks at everything for the first time.
+  /// Performs the first scan.
   func begin() {
     reconcile(root, .path)
     isFirstScan = false
   }
 
-  /// Gives up all watches; handlers are told nothing.
+  /// Removes all watches without events.
   func end() {
     vanish(root)
     root.trail?.drop()
@@ -43,13 +43,13 @@ final class MonitoredTree {
 
   // MARK: Looking
 
-  /// Looks at a name in a folder of the tree.
+  /// Checks a name in a folder of the tree.
   func reconcile(_ name: [UInt8], in parent: FileNode, _ hint: Hint) {
     guard parent.isAttached, let folder = parent.folder, parent.listsChildren else { return }
     if let child = folder.children[name] { return reconcile(child, hint) }
     guard let text = String(validating: name, as: UTF8.self) else {
       let shown = String(decoding: name, as: UTF8.self)
-      return context.complain("\(parent.path)/\(shown): the name is not UTF-8, ignored")
+      return context.warnOnce("\(parent.path)/\(shown): the name is not UTF-8, ignored")
     }
     if context.ignored.matches(text) { return context.debugLog("Ignoring \(parent.path)/\(text)") }
     let child = FileNode(name: name, text: text, in: parent)
@@ -57,19 +57,19 @@ final class MonitoredTree {
     reconcile(child, hint)
   }
 
-  /// Looks at a path and notes what differs.
+  /// Checks a path and records differences.
   func reconcile(_ node: FileNode, _ hint: Hint) {
-    // While the monitored path is away, what is below it is elsewhere, or nowhere.
+    // While the monitored path is missing, everything below it is elsewhere, or nowhere.
     guard node.isAttached, node.isRoot || !isAway else { return }
     var hint = hint
     let status: stat
-    switch look(at: node, &hint) {
+    switch inspect(node, &hint) {
     case .there(let found): status = found
     case .gone:
       vanish(node)
       return settle(node)
     case .kept(let trouble, let holder):
-      keep(holder, trouble)
+      keepContent(of: holder, trouble)
       return settle(node)
     case .inOtherFolder:
       if let parent = node.parent { reconcile(parent, [.path, .compare]) }
@@ -77,10 +77,10 @@ final class MonitoredTree {
     }
     if node.trouble?.kind == .path {
       context.troubles.clear(node)
-      // Nobody looked since.
+      // Events were not processed while it was in trouble.
       hint.formUnion([.path, .compare, .deep])
     }
-    let found = what(is: status, at: node)
+    let found = kind(of: status, at: node)
     if node.kind != nil && node.kind != found { vanish(node) }
     switch found {
     case nil: break
@@ -95,13 +95,13 @@ final class MonitoredTree {
     if case .absent = node.content, node.trail == nil { detach(node) }
   }
 
-  /// The new trail holds its watches already, so those that it shares with the old one live on.
+  /// The new trail already holds its watches, so those shared with the old one survive.
   func replaceTrail(_ node: FileNode, _ trail: PathTrail?) {
     node.trail?.drop()
     node.trail = trail
   }
 
-  private func what(is status: stat, at node: FileNode) -> ChangeSet.Kind? {
+  private func kind(of status: stat, at node: FileNode) -> ChangeSet.Kind? {
     switch FileSystem.type(status) {
     case S_IFREG: return .file
     case S_IFDIR:
@@ -109,7 +109,7 @@ final class MonitoredTree {
       var above = node.parent
       while let folder = above {
         if folder.folder?.identity == identity {
-          context.complain("\(node.path): a symbolic link to a folder above it, ignored")
+          context.warnOnce("\(node.path): a symbolic link to a folder above it, ignored")
           return nil
         }
         above = folder.parent
@@ -133,9 +133,9 @@ final class MonitoredTree {
     let isChanged =
       !hint.isDisjoint(with: [.closed, .moved]) || node.trouble != nil
       || (hint.contains(.compare) ? new.differsStrictly(from: old, path: node.path) : new.differs(from: old))
-    // First: what may not be opened cannot be asked for its writers either.
+    // Check readability first: the lease below needs an open file.
     if isChanged, let errno = FileSystem.readError(node.path), errno != ENOENT {
-      return keep(node, NodeTrouble(kind: .contents, path: node.path, errno: errno))
+      return keepContent(of: node, NodeTrouble(kind: .contents, path: node.path, errno: errno))
     }
     if isChanged && isUnfinished(node, status, hint) { return }
     context.troubles.clear(node)
@@ -143,7 +143,7 @@ final class MonitoredTree {
     if isChanged { changes.record(node.relativePath, from: .file, to: .file) }
   }
 
-  /// Whether a writer will tell by closing the file when it is to be read.
+  /// Whether a writer still has the file open; a later event reports that it was closed.
   private func isUnfinished(_ node: FileNode, _ status: stat, _ hint: Hint) -> Bool {
     if isFirstScan || !hint.isDisjoint(with: [.closed, .moved, .settled]) { return false }
     if hint.contains(.created) && status.st_nlink > 1 { return false }
@@ -163,8 +163,8 @@ final class MonitoredTree {
       folder.identity = identity
       return
     }
-    // The watch comes before the list. A folder that is swapped in between is told by the watch of the one above it,
-    // and found here by its watch or number.
+    // Watch before listing. If the folder is replaced in between, the watch of its parent reports it, and the check
+    // here finds another watch or inode.
     let watch = context.watches.watch(node.path, WatchTable.fileMask)
     let isReplaced = !isNew && (identity != folder.identity || (watch !== folder.watch && folder.watch != nil))
     let old = folder.watch
@@ -184,15 +184,15 @@ final class MonitoredTree {
     switch FileSystem.names(in: node.path) {
     case .success(let found): names = found
     case .failure(let error):
-      // One that is gone by now is told of by the folder above it.
+      // If it was deleted meanwhile, its parent folder reports it.
       if error.errno == ENOENT || error.errno == ENOTDIR { return }
-      guard folder.wasListed else { return context.complain("\(error)") }
-      return keep(node, NodeTrouble(kind: .list, path: node.path, errno: error.errno))
+      guard folder.wasListed else { return context.warnOnce("\(error)") }
+      return keepContent(of: node, NodeTrouble(kind: .list, path: node.path, errno: error.errno))
     }
     folder.wasListed = true
     let present = Set(names)
     for name in folder.children.keys where !present.contains(name) { names.append(name) }
-    // What could not be looked at may have changed unseen.
+    // Paths that could not be checked may have changed unnoticed.
     let hint = node.trouble == nil ? hint : hint.union([.path, .compare, .deep])
     let below: Hint = hint.intersection([.path, .compare, .deep, .settled])
     folder.hasHiddenNames = false
@@ -208,7 +208,7 @@ final class MonitoredTree {
 
   // MARK: Ends
 
-  /// The node has no content any more, nor has anything below it.
+  /// Removes the content of the node and of everything below it.
   private func vanish(_ node: FileNode) {
     context.troubles.clear(node, isGone: true)
     guard let kind = node.kind else { return }

@@ -1,7 +1,7 @@
-/// The way that a path takes (`PathWalk`), each step watched before it is looked at: so that a link that is swapped, a
-/// folder that is moved and a file that comes into being are noticed wherever they are.
+/// Resolves a path (`PathWalk`) and watches each step before following it, so that replaced links, moved folders and
+/// new files are noticed anywhere on it.
 ///
-/// It ends at the first name that does not exist, whose folder is the nearest that does.
+/// It ends at the first missing name, in the nearest existing folder.
 final class PathTrail {
   private struct Step {
     let watch: Watch
@@ -11,23 +11,23 @@ final class PathTrail {
 
   private var steps: [Step] = []
   private let watches: WatchTable
-  /// False where a folder on the way cannot be watched: the way must be gone again to learn of changes.
+  /// False if a folder on the way cannot be watched: only walking again finds changes.
   private(set) var isWatched = true
-  /// Where it ended.
+  /// The end of the walk.
   let end: PathWalk.End
 
-  /// Goes the way.
+  /// Walks the path.
   ///
   /// - Parameters:
   ///   - path: absolute, or relative to the folder.
   ///   - folder: absolute.
-  ///   - node: told of what happens to a name on the way.
+  /// - node: checked when a name on the way changes.
   init(_ path: String, from folder: String, for node: FileNode, watches: WatchTable) {
     self.watches = watches
     var steps: [Step] = []
     var isWatched = true
     var last: Watch.NameSubscription?
-    end = PathWalk.go(path, from: folder) { folder, name, isLast in
+    end = PathWalk.walk(path, from: folder) { folder, name, isLast in
       let subscription = Watch.NameSubscription(node, isLast: isLast)
       last = subscription
       guard let watch = watches.watch(folder, isLast ? WatchTable.fileMask : WatchTable.nameMask) else {
@@ -44,7 +44,7 @@ final class PathTrail {
     self.isWatched = isWatched
   }
 
-  /// Gives up the watches.
+  /// Removes the watches.
   func drop() {
     for step in steps { watches.unsubscribe(step.watch, name: step.name, step.subscription) }
     steps = []

@@ -1,40 +1,40 @@
 import EventLoop
 import Glibc
 
-/// The way that a path takes through folders and symbolic links, step by step, as the kernel goes it.
+/// Resolves a path through folders and symbolic links, step by step, as the kernel does.
 enum PathWalk {
-  /// As the kernel's MAXSYMLINKS: a longer chain, or a loop, leads nowhere.
+  /// As the kernel's MAXSYMLINKS: a longer chain, or a loop, fails.
   private static let linkLimit = 40
 
-  /// Where the way ends.
+  /// The end of a walk.
   enum End: Equatable {
-    /// At something; the path has no symbolic links.
+    /// An existing file or folder; the path has no symbolic links.
     case found(String)
-    /// At the first name that is not there, or is no folder though the path goes on; everything above it is there.
+    /// The first name that is missing, or is no folder but has components after it. Everything above it exists.
     ///
-    /// `isLast`: it is the end of the path, in a folder that is there.
+    /// `isLast`: it is the last component of the path, in an existing folder.
     case missing(String, isLast: Bool)
-    /// At a step that the system does not tell of: EACCES, EIO, ELOOP, ENOMEM ...
+    /// A step that fails otherwise: EACCES, EIO, ELOOP, ENOMEM ...
     case unreadable(String, errno: Int32)
   }
 
-  /// Goes the way.
+  /// Walks the path.
   ///
   /// - Parameters:
   ///   - path: absolute, or relative to the folder.
   ///   - folder: absolute.
-  ///   - step: called with each folder and the name in it, before the name is looked at.
-  ///   - link: called where the name of the last step is a symbolic link.
-  static func go(
+  /// - step: called with each folder and the name in it, before the name is checked.
+  /// - link: called if the name of the last step is a symbolic link.
+  static func walk(
     _ path: String, from folder: String = "/",
     step: (_ folder: String, _ name: String, _ isLast: Bool) -> Void = {
       _, _, _ in
     },
     link: () -> Void = {}
   ) -> End {
-    // Without symbolic links at each step, so that `..` is the folder above by name.
+    // Free of symbolic links after each step, so that `..` just removes a component.
     var current = folder
-    if folder != "/", case .found(let real) = go(folder) { current = real }
+    if folder != "/", case .found(let real) = walk(folder) { current = real }
     var rest: [String] = []
     func push(_ path: String) {
       if path.utf8.first == UInt8(ascii: "/") { current = "/" }
@@ -52,7 +52,7 @@ enum PathWalk {
       let isLast = rest.isEmpty
       step(current, name, isLast)
       let status: stat
-      switch FileSystem.look(next, followsLinks: false) {
+      switch FileSystem.inspect(next, followsLinks: false) {
       case .success(let found): status = found
       case .failure(let error) where error.errno == ENOENT: return .missing(next, isLast: isLast)
       case .failure(let error) where error.errno == ENOTDIR: return .missing(current, isLast: false)

@@ -1,7 +1,7 @@
 public import Logging
 
-/// The file monitor that tells of what is there when a path is added, and of nothing afterwards, as Bcfg2's; `rescan`
-/// compares and delivers.
+/// The file monitor that reports existing files when a path is added, and later changes only after `rescan`, as
+/// Bcfg2's.
 public final class PseudoMonitor: TreeMonitor {
   public override var name: String { "Pseudo" }
 

@@ -2,20 +2,20 @@ public import EventLoop
 import Glibc
 import Logging
 
-/// Something that the file monitor follows and that was there, or readable, and is not now. What was read last stays.
+/// A monitored path that was there, or readable, and is not now. The contents read last stay in use.
 public struct RepositoryTrouble: Sendable {
-  /// The absolute path of what is not there or cannot be read.
+  /// Absolute path of the missing or unreadable file or folder.
   public let path: String
-  /// Why, in the words of the system.
+  /// The system's error message.
   public let reason: String
   /// Seconds since 1970.
   public let since: Int64
-  /// The same instant, for waiting.
+  /// The same instant on the monotonic clock.
   public let began: MonotonicTime
-  /// True for a folder of the repository, or all of it: clients may be told older things than they are to be. A file
-  /// that cannot be read is as one that does not parse.
+  /// True for a folder of the repository, or all of it: answers may be outdated. An unreadable file counts like one
+  /// that does not parse.
   public internal(set) var isFolder: Bool
-  /// How many monitored paths it concerns.
+  /// Number of monitored paths affected.
   public internal(set) var pathCount: Int
 
   /// `since` in the form of RFC 3339, in UTC.
@@ -29,31 +29,31 @@ public struct RepositoryTrouble: Sendable {
   }
 }
 
-/// What keeps one node from being compared with the file system.
+/// The reason why a node cannot be compared with the file system.
 struct NodeTrouble {
   enum Kind {
-    /// The node's own path leads nowhere, or no further for us.
+    /// The node's own path is missing or unreachable.
     case path
-    /// The folder's names, or what they are, cannot be read.
+    /// The folder's names, or their types, are unreadable.
     case list
-    /// The file's contents cannot be read.
+    /// The file's contents are unreadable.
     case contents
   }
 
   let kind: Kind
-  /// What is not there, or cannot be read.
+  /// The missing or unreadable path.
   let path: String
-  /// ENOENT for what is not there.
+  /// ENOENT if it is missing.
   let errno: Int32
-  /// When it is worth another look, where no event tells.
-  var nextLook = MonotonicTime(nanoseconds: 0)
+  /// Time of the next check, if no event reports recovery.
+  var nextCheck = MonotonicTime(nanoseconds: 0)
 
-  /// Whether the system tells of the end of it: of names that come, of permissions and links that change. It does not
-  /// tell of mounts, and not of memory or descriptors that are there again.
+  /// Whether inotify reports recovery: it does for new names, permissions and links; it does not for mounts, nor for
+  /// freed memory or descriptors.
   var hasEvents: Bool { kind != .path && (errno == EACCES || errno == EPERM) }
 }
 
-/// What is in trouble, told once each: several nodes that miss the same folder are one.
+/// All present troubles, logged once each: nodes that miss the same folder share one.
 final class TroubleTable {
   private struct Entry {
     var trouble: RepositoryTrouble
@@ -62,14 +62,14 @@ final class TroubleTable {
 
   private let logger: Logger
   private var entries: [String: Entry] = [:]
-  /// The level of the lines that tell of it.
+  /// Level of its log lines.
   var logLevel = Logger.Level.error
-  /// The monitor shuts down: what is cleared from here on was not looked at again.
+  /// Set at shutdown: troubles are then cleared without a check, and without a log line.
   var isEnding = false
 
   init(logger: Logger) { self.logger = logger }
 
-  /// In the order of their paths.
+  /// Sorted by path.
   var all: [RepositoryTrouble] {
     if entries.isEmpty { return [] }
     return entries.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map { entry in
@@ -79,10 +79,10 @@ final class TroubleTable {
     }
   }
 
-  /// Notes that a node is in trouble, in place of what it was in before.
+  /// Records a node's trouble and replaces its previous one.
   ///
-  /// - Parameter isFolder: what `RepositoryTrouble.isFolder` says.
-  func note(_ trouble: NodeTrouble, of node: FileNode, isFolder: Bool) {
+  /// - Parameter isFolder: see `RepositoryTrouble.isFolder`.
+  func record(_ trouble: NodeTrouble, of node: FileNode, isFolder: Bool) {
     if let old = node.trouble, old.path != trouble.path { clear(node) }
     node.trouble = trouble
     if entries[trouble.path] == nil {
@@ -90,15 +90,15 @@ final class TroubleTable {
         path: trouble.path, reason: String(cString: strerror(trouble.errno)), since: Int64(time(nil)), began: .now(),
         isFolder: isFolder, pathCount: 0)
       entries[trouble.path] = Entry(trouble: new)
-      logger.log(level: logLevel, "\(trouble.path): \(new.reason). What was read last stays in use")
+      logger.log(level: logLevel, "\(trouble.path): \(new.reason). The last state read stays in use")
     }
     entries[trouble.path]?.nodes.insert(ObjectIdentifier(node))
     if isFolder { entries[trouble.path]?.trouble.isFolder = true }
   }
 
-  /// The node is in trouble no more.
+  /// Clears a node's trouble.
   ///
-  /// - Parameter isGone: it is no longer there or no longer of interest, rather than readable again.
+  /// - Parameter isGone: it was deleted or is no longer monitored, rather than readable again.
   func clear(_ node: FileNode, isGone: Bool = false) {
     guard let trouble = node.trouble else { return }
     node.trouble = nil
@@ -108,11 +108,11 @@ final class TroubleTable {
     entries[trouble.path] = nil
     if isEnding { return }
     guard !isGone else {
-      return logger.log(level: min(logLevel, .notice), "\(trouble.path): no longer there, and no longer followed")
+      return logger.log(level: min(logLevel, .notice), "\(trouble.path): deleted, or no longer monitored")
     }
     let seconds = (MonotonicTime.now() - entry.trouble.began).wholeNanoseconds / 1_000_000_000
     logger.log(
       level: min(logLevel, .notice),
-      "\(trouble.path): can be read again, after \(seconds) seconds")
+      "\(trouble.path): readable again after \(seconds) seconds")
   }
 }

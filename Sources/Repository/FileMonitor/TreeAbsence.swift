@@ -1,34 +1,34 @@
 import EventLoop
 import Glibc
 
-// What is not there was deleted only where the folder that it was in says so. Otherwise it is away (an unmounted file
-// system, a deployment that swaps folders) or cannot be read, and the model, and with it all that was read, stays.
+// A missing path counts as deleted only if its folder still exists without it. Otherwise it is missing (an unmounted
+// file system, a deployment that swaps folders) or unreadable, and the model and all contents read stay.
 extension MonitoredTree {
-  /// What a look at a path found.
-  enum Look {
+  /// The result of checking a path.
+  enum Finding {
     case there(stat)
-    /// Deleted, or moved elsewhere by name.
+    /// Deleted, or renamed.
     case gone
-    /// Not there or not readable, and not deleted: of the node itself, or of the folder that it is in.
+    /// Missing or unreadable, but not deleted: the node itself, or its folder.
     case kept(NodeTrouble, of: FileNode)
-    /// Another folder has the place of the one that the node was in.
+    /// Another folder has taken the place of the node's folder.
     case inOtherFolder
   }
 
-  /// Whether the monitored path itself leads nowhere by now, or no further for us.
+  /// Whether the monitored path itself is missing or unreachable.
   var isAway: Bool { root.trouble?.kind == .path }
 
-  /// Asks the file system, and keeps the trail up to date.
+  /// Checks a node in the file system, and updates its trail.
   ///
-  /// - Parameter hint: in the end as it applies to what the path leads to.
-  func look(at node: FileNode, _ hint: inout Hint) -> Look {
+  /// - Parameter hint: on return, the hint that applies to the path's target.
+  func inspect(_ node: FileNode, _ hint: inout Hint) -> Finding {
     if node.isRoot {
       let isInPlace = hint.isSubset(of: [.closed, .touched]) && node.trail?.isWatched == true
       if !isInPlace { replaceTrail(node, PathTrail(path, from: "/", for: node, watches: context.watches)) }
-      return lookThroughTrail(node, from: "/", target: path)
+      return inspectThroughTrail(node, from: "/", target: path)
     }
     let status: stat
-    switch FileSystem.look(node.path, followsLinks: false) {
+    switch FileSystem.inspect(node.path, followsLinks: false) {
     case .success(let found): status = found
     case .failure(let error): return absence(of: node, error.errno)
     }
@@ -40,19 +40,19 @@ extension MonitoredTree {
     if node.trail == nil, hint.contains(.created) { hint = hint.subtracting(.created).union(.path) }
     guard let target = FileSystem.linkTarget(node.path), let folder = node.parent?.path else { return .gone }
     replaceTrail(node, PathTrail(target, from: folder, for: node, watches: context.watches))
-    return lookThroughTrail(node, from: folder, target: target)
+    return inspectThroughTrail(node, from: folder, target: target)
   }
 
-  /// The monitored path, or what a symbolic link leads to.
-  private func lookThroughTrail(_ node: FileNode, from folder: String, target: String) -> Look {
+  /// Checks the monitored path, or the target of a symbolic link.
+  private func inspectThroughTrail(_ node: FileNode, from folder: String, target: String) -> Finding {
     let status: stat
-    switch FileSystem.look(node.path, followsLinks: true) {
+    switch FileSystem.inspect(node.path, followsLinks: true) {
     case .success(let found): status = found
     case .failure:
-      // A look at each step: the trail's may be older.
-      switch PathWalk.go(target, from: folder) {
+      // Walk again: the trail may be outdated.
+      switch PathWalk.walk(target, from: folder) {
       case .found(let path):
-        // Back again, or, for stat(2) alone, unreadable. An event tells which.
+        // It exists again, or only stat(2) fails. An event tells which.
         return node.kind == nil ? .gone : .kept(NodeTrouble(kind: .path, path: path, errno: EAGAIN), of: node)
       case .missing(let path, let isLast):
         return isDeleted(path, isLast: isLast, wasFolder: node.isFolder)
@@ -62,25 +62,25 @@ extension MonitoredTree {
     }
     guard let old = node.folder else { return .there(status) }
     guard FileSystem.type(status) == S_IFDIR else {
-      let path = if case .found(let end) = PathWalk.go(target, from: folder) { end } else { node.path }
+      let path = if case .found(let end) = PathWalk.walk(target, from: folder) { end } else { node.path }
       return isDeleted(path, isLast: true, wasFolder: true) ? .there(status) : kept(node, path, ENOTDIR)
     }
     let identity = FileIdentity(status)
     if identity.device != old.identity.device, !old.children.isEmpty,
       case .success(let names) = FileSystem.names(in: node.path), names.isEmpty
     {
-      // The place where a file system was mounted.
+      // An empty mount point without its file system.
       return kept(node, node.path, ENODEV)
     }
     return .there(status)
   }
 
-  private func kept(_ node: FileNode, _ path: String, _ errno: Int32) -> Look {
+  private func kept(_ node: FileNode, _ path: String, _ errno: Int32) -> Finding {
     node.kind == nil ? .gone : .kept(NodeTrouble(kind: .path, path: path, errno: errno), of: node)
   }
 
-  /// A name of the tree that lstat(2) does not find.
-  private func absence(of node: FileNode, _ errno: Int32) -> Look {
+  /// Handles a name of the tree that lstat(2) does not find.
+  private func absence(of node: FileNode, _ errno: Int32) -> Finding {
     guard let parent = node.parent, let folder = parent.folder else { return .gone }
     let name = String(decoding: node.name, as: UTF8.self)
     switch FileSystem.presence(of: name, in: parent.path, being: folder.identity) {
@@ -89,32 +89,32 @@ extension MonitoredTree {
       return .gone
     case .otherFolder: return .inOtherFolder
     case .present:
-      // Back again, which an event tells; or just out of the reach of lstat(2).
+      // It exists again, which an event reports; or only lstat(2) fails.
       return hidden(node, in: parent, errno == ENOENT ? EAGAIN : errno)
     case .unknown(let errno): return hidden(node, in: parent, errno)
     }
   }
 
-  /// A name that cannot be looked at is its folder's trouble: there may be thousands.
-  private func hidden(_ node: FileNode, in parent: FileNode, _ errno: Int32) -> Look {
+  /// Attributes an unreadable name to its folder: there may be thousands.
+  private func hidden(_ node: FileNode, in parent: FileNode, _ errno: Int32) -> Finding {
     parent.folder?.hasHiddenNames = true
     guard node.kind != nil else {
-      context.complain("\(node.path): \(String(cString: strerror(errno)))")
+      context.warnOnce("\(node.path): \(String(cString: strerror(errno)))")
       return .gone
     }
     return .kept(NodeTrouble(kind: .list, path: parent.path, errno: errno), of: parent)
   }
 
-  /// Whether what a path missed was deleted by who tends the repository.
+  /// Whether an administrator deleted a missing path.
   ///
   /// - Parameters:
-  ///   - path: the first step that is not there, without symbolic links; everything above it is there.
-  ///   - isLast: whether it is what is monitored, and not a folder on the way there.
+  ///   - path: the first missing step, without symbolic links; everything above it exists.
+  ///   - isLast: whether it is the monitored path, and not a folder above it.
   ///
-  /// Below a plugin's folder that is there everything counts as deleted, as for Bcfg2's monitors. The folder of a plugin,
-  /// and a folder outside of the repository, is away; so is a file whose folder is.
+  /// Below an existing folder of a plugin everything counts as deleted, as for Bcfg2's monitors. A plugin's own folder,
+  /// and a folder outside the repository, counts as missing; so does a file in a missing folder.
   private func isDeleted(_ path: String, isLast: Bool, wasFolder: Bool) -> Bool {
-    if let repository = context.repository, case .found(let top) = PathWalk.go(repository),
+    if let repository = context.repository, case .found(let top) = PathWalk.walk(repository),
       path.utf8.starts(with: (top + "/").utf8)
     {
       let depth = path.utf8.dropFirst(top.utf8.count + 1).count { $0 == UInt8(ascii: "/") }
@@ -123,20 +123,20 @@ extension MonitoredTree {
     return isLast && !wasFolder
   }
 
-  /// Notes that a node stays as it was read.
-  func keep(_ node: FileNode, _ trouble: NodeTrouble) {
+  /// Keeps a node in the state read last.
+  func keepContent(of node: FileNode, _ trouble: NodeTrouble) {
     let isFolder = trouble.kind != .contents && handler.followsRepository
-    context.troubles.note(trouble, of: node, isFolder: isFolder)
+    context.troubles.record(trouble, of: node, isFolder: isFolder)
     updateUnwatched(node)
   }
 
-  /// A handler was told of a file and could not read it: it is told again once it can be.
+  /// Marks a file that its handler could not read: a changed event follows once it is readable.
   func couldNotRead(_ path: String, _ errno: Int32) {
     guard let node = node(at: path), case .file = node.content else { return }
-    keep(node, NodeTrouble(kind: .contents, path: path, errno: errno, nextLook: .now() + .seconds(1)))
+    keepContent(of: node, NodeTrouble(kind: .contents, path: path, errno: errno, nextCheck: .now() + .seconds(1)))
   }
 
-  /// The node of an absolute path; nil where the tree has none.
+  /// The node of an absolute path; nil if the tree has none.
   private func node(at path: String) -> FileNode? {
     if path == self.path { return root }
     let prefix = self.path == "/" ? "/" : self.path + "/"
@@ -149,12 +149,12 @@ extension MonitoredTree {
     return node
   }
 
-  /// Whether a node in trouble of which no event tells is worth a look.
-  func isWorthALook(_ node: FileNode, now: MonotonicTime) -> Bool {
+  /// Whether it is time to check a node whose recovery no event reports.
+  func isDueForCheck(_ node: FileNode, now: MonotonicTime) -> Bool {
     guard let trouble = node.trouble else { return true }
-    guard trouble.nextLook <= now else { return false }
+    guard trouble.nextCheck <= now else { return false }
     guard trouble.kind == .path, node.isRoot else { return true }
-    switch PathWalk.go(path) {
+    switch PathWalk.walk(path) {
     case .missing(let path, _): return trouble.errno != ENOENT || path != trouble.path
     case .unreadable(let path, let errno): return trouble.errno != errno || path != trouble.path
     case .found: return true

@@ -1,18 +1,18 @@
 import Logging
 
-/// What the trees of one monitor share.
+/// State shared by the trees of one monitor.
 final class TreeContext {
   let watches: WatchTable
   let ignored: IgnoreList
   let logger: Logger
   let troubles: TroubleTable
   var isDebugging = false
-  /// The root of the repository without a slash at its end: a folder below a plugin's that is not there was deleted, a
-  /// plugin's own is away. nil: nothing is known of plugins.
+  /// The root of the repository without a trailing slash. A missing folder below a plugin's folder was deleted; a
+  /// plugin's own folder is missing. nil if plugins are unknown.
   var repository: String?
-  /// Nodes that the kernel tells nothing, or not everything of: looked at before each request.
+  /// Nodes without complete kernel events: checked before each request.
   var unwatched: [ObjectIdentifier: FileNode] = [:]
-  private var complaints: Set<String> = []
+  private var loggedWarnings: Set<String> = []
 
   init(watches: WatchTable, ignored: IgnoreList, logger: Logger) {
     self.watches = watches
@@ -21,13 +21,13 @@ final class TreeContext {
     troubles = TroubleTable(logger: logger)
   }
 
-  /// Goes out at error level, as in Bcfg2, so that it is seen whatever the log level.
+  /// Logs at error level, as Bcfg2 does, so that it shows at every log level.
   func debugLog(_ message: @autoclosure () -> String) {
     if isDebugging { logger.error("\(message())") }
   }
 
-  /// Says a thing once per run.
-  func complain(_ message: String) {
-    if complaints.insert(message).inserted { logger.warning("\(message)") }
+  /// Logs a warning once per run.
+  func warnOnce(_ message: String) {
+    if loggedWarnings.insert(message).inserted { logger.warning("\(message)") }
   }
 }

@@ -3,17 +3,17 @@ import Glibc
 public import Logging
 import XMLRPC
 
-/// What the file monitors share: handlers, the trees that they monitor, and the delivery of change sets.
+/// The common part of the file monitors: handlers, their trees, and the delivery of change sets.
 open class TreeMonitor: FileMonitor {
   open var name: String { fatalError("\(type(of: self)) must name itself") }
   public private(set) var generation: UInt64 = 0
-  /// The label that the monitors log under.
+  /// The log label of the monitors.
   public nonisolated static let logLabel = "FileMonitor"
 
   let logger: Logger
   let context: TreeContext
   private(set) var trees: [MonitoredTree] = []
-  /// While the model is compared or handlers are called: neither begins inside of itself.
+  /// True while the model is compared or handlers run: neither may start inside the other.
   private var isBusy = false
   private var wantsRescan = false
   private(set) var isShutDown = false
@@ -43,14 +43,14 @@ open class TreeMonitor: FileMonitor {
 
   public var troubles: [RepositoryTrouble] { context.troubles.all }
 
-  /// The level of the lines that tell what is away or cannot be read.
+  /// Level of log lines about missing or unreadable paths.
   public var troubleLogLevel: Logger.Level {
     get { context.troubles.logLevel }
     set { context.troubles.logLevel = newValue }
   }
 
   public func couldNotRead(_ path: String, _ error: SystemError) {
-    // What is gone is told by an event; what is too large, or no file, is not read better the next time.
+    // Events report a deleted file; a file that is too large, or no regular file, does not become readable.
     let isSettled = [ENOENT, ENOTDIR, EISDIR, EINVAL, EFBIG].contains(error.errno)
     for tree in trees where !isSettled { tree.couldNotRead(path, error.errno) }
   }
@@ -96,28 +96,28 @@ open class TreeMonitor: FileMonitor {
     trees.map { ($0.path, $0.handler.handlerName) }
   }
 
-  /// Called with true before changes are delivered, and with false behind that.
+  /// Called with true before changes are delivered, and with false after.
   public final var onDelivery: ((_ begins: Bool) -> Void)?
 
   public func listWatches() -> [String] { context.watches.all.filter(\.isMonitored).map(\.path).sorted() }
 
   public func listPaths() -> [String] { trees.map(\.path) }
 
-  /// Asks for a fresh scan at the end of this, or the next, update.
+  /// Requests a fresh scan at the end of this, or the next, update.
   func requestRescan() { wantsRescan = true }
 
-  /// Whether an update would do anything: not from within a handler, not while held, nor after the end.
-  var takesUpdates: Bool { !isBusy && !isShutDown && !isHeld }
+  /// Whether an update may run: not inside a handler, while held, or after shutdown.
+  var acceptsUpdates: Bool { !isBusy && !isShutDown && !isHeld }
 
-  /// Whether a fresh scan was asked for and not yet made.
+  /// Whether a requested scan is still to be done.
   var hasRequestedRescan: Bool { wantsRescan }
 
-  /// Lets the body compare the model with the file system, then delivers what differs.
+  /// Runs `body` to compare the model with the file system, then delivers the differences.
   ///
-  /// - Returns: the number of events; 0 from within a handler, whose change set is not yet at its end.
+  /// - Returns: the number of events; 0 inside a handler, whose change set has not ended.
   @discardableResult
   func update(_ body: () -> Void) -> Int {
-    guard takesUpdates else { return 0 }
+    guard acceptsUpdates else { return 0 }
     isBusy = true
     body()
     if wantsRescan {
@@ -129,7 +129,7 @@ open class TreeMonitor: FileMonitor {
     return count
   }
 
-  /// Delivers the changes of the trees as one set: each handler's deletions, then the rest of its events, then the end.
+  /// Delivers the changes of the trees as one set: each handler's deletions, its other events, then the end.
   @discardableResult
   private func deliver(_ trees: [MonitoredTree], isFirstScan: Bool) -> Int {
     onDelivery?(true)
@@ -137,20 +137,20 @@ open class TreeMonitor: FileMonitor {
     let start = MonotonicTime.now()
     var deliveries: [(tree: MonitoredTree, deleted: [FileEvent], present: [FileEvent])] = []
     for tree in trees where !tree.changes.isEmpty {
-      var (deleted, present) = tree.changes.take(root: tree.path, isFirstScan: isFirstScan)
+      var (deleted, present) = tree.changes.drain(root: tree.path, isFirstScan: isFirstScan)
       deleted.removeAll { isIgnored($0, tree.handler) }
       present.removeAll { isIgnored($0, tree.handler) }
       if !deleted.isEmpty || !present.isEmpty { deliveries.append((tree, deleted, present)) }
     }
     if deliveries.isEmpty {
-      // The first scan has an end even where it finds nothing.
+      // The first scan has an end even if it finds nothing.
       if isFirstScan { for tree in trees { tree.handler.changesApplied() } }
       return 0
     }
     if deliveries.contains(where: { !$0.tree.handler.reportsChanges }) { generation += 1 }
     var count = 0
     func send(_ events: [FileEvent], of tree: MonitoredTree) {
-      // A handler may end its monitors, or others'.
+      // A handler may remove its monitors, or others'.
       for event in events where tree.root.isAttached {
         context.debugLog("Dispatching event \(event.action) \(event.path) to obj \(tree.handler.handlerName)")
         tree.handler.handleEvent(event)
@@ -182,7 +182,7 @@ open class TreeMonitor: FileMonitor {
     logger.info("Handled \(count) events in \(milliseconds / 1000).\(fraction)s")
   }
 
-  /// The path from the root, without a slash at its end.
+  /// The absolute path without a trailing slash.
   private static func absolute(_ path: String) -> String {
     var bytes = Substring(path).utf8
     while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }

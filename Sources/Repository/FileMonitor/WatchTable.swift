@@ -2,25 +2,25 @@ public import EventLoop
 import Glibc
 import Logging
 
-/// Where watches are placed and records come from: the kernel's inotify, or a test's.
+/// Places watches and returns records: the kernel's inotify, or a test's replacement.
 public protocol WatchSource: AnyObject {
   /// Readable while records wait.
   var descriptor: Int32 { get }
-  /// Watches a folder; the number is the same for the same folder by any path.
+  /// Watches a folder; returns the same number for the same folder by any path.
   func add(_ path: String, _ mask: InotifyMask) throws(SystemError) -> Int32
   func remove(_ watch: Int32)
-  /// The next records; empty when none wait.
+  /// The next records; empty if none wait.
   func read() -> [InotifyRecord]
 }
 
 extension Inotify: WatchSource {}
 
-/// One watched folder, and who wants to know of it.
+/// One watched folder and its subscribers.
 final class Watch {
-  /// Somebody whose path leads through a name in the folder.
+  /// A subscriber whose path leads through a name in the folder.
   final class NameSubscription {
     let node: FileNode
-    /// Whether the name is the end of the path: then writes count, and not only what it leads to.
+    /// Whether the name is the end of the path: then writes count too, not only the path it leads to.
     var isLast: Bool
 
     init(_ node: FileNode, isLast: Bool) {
@@ -30,11 +30,11 @@ final class Watch {
   }
 
   let number: Int32
-  /// The path that it was first placed by.
+  /// The path by which it was first placed.
   let path: String
-  /// False once the kernel has ended it.
+  /// False after the kernel ended it.
   fileprivate(set) var isAlive = true
-  /// Nodes whose children are the folder's.
+  /// Nodes whose children are in the folder.
   fileprivate(set) var folders: [ObjectIdentifier: FileNode] = [:]
   fileprivate(set) var names: [[UInt8]: [NameSubscription]] = [:]
 
@@ -45,7 +45,7 @@ final class Watch {
 
   fileprivate var isUnused: Bool { folders.isEmpty && names.isEmpty }
 
-  /// Whether the folder's contents are what somebody monitors, and not only a step on the way.
+  /// Whether the folder's contents are monitored, and not only names on the way to something.
   var isMonitored: Bool {
     !folders.isEmpty || names.values.contains { $0.contains { $0.isLast && !$0.node.isFolder } }
   }
@@ -53,13 +53,13 @@ final class Watch {
   var subscribers: [FileNode] { Array(folders.values) + names.values.flatMap { $0.map(\.node) } }
 }
 
-/// All watches of an inotify instance. Each is shared by everyone who needs its folder, and removed after the last.
+/// All watches of an inotify instance. Subscribers of a folder share one watch, removed after the last of them.
 final class WatchTable {
   /// For a folder on the way to something: names only.
   static let nameMask: InotifyMask = [
     .create, .delete, .movedFrom, .movedTo, .attributes, .deleteSelf, .moveSelf, .onlyDirectory, .maskAdd,
   ]
-  /// For a folder whose files matter.
+  /// For a folder with monitored files.
   static let fileMask: InotifyMask = nameMask.union([.closeWrite, .modify])
 
   private let source: (any WatchSource)?
@@ -67,7 +67,7 @@ final class WatchTable {
   private var watches: [Int32: Watch] = [:]
   private var refusalsLogged: Set<Int32> = []
 
-  /// - Parameter source: nil where nothing is watched.
+  /// - Parameter source: nil to watch nothing.
   init(source: (any WatchSource)?, logger: Logger) {
     self.source = source
     self.logger = logger
@@ -77,7 +77,7 @@ final class WatchTable {
 
   var all: [Watch] { Array(watches.values) }
 
-  /// Watches a folder; nil where that is not possible, and the folder must be looked at instead.
+  /// Watches a folder; returns nil if that fails, and the folder must be polled instead.
   ///
   /// The caller subscribes, or calls `release`.
   func watch(_ path: String, _ mask: InotifyMask) -> Watch? {
@@ -94,8 +94,7 @@ final class WatchTable {
     }
   }
 
-  /// Limits of the system are an administrator's to raise: said once each. What has gone in between, or may not be
-  /// read, is the caller's affair.
+  /// Logs limits that an administrator can raise, once each. The caller handles deleted and unreadable folders.
   private func report(_ error: SystemError, _ path: String) {
     guard error.errno == ENOSPC || error.errno == ENOMEM, refusalsLogged.insert(error.errno).inserted else { return }
     let remedy = error.errno == ENOSPC ? "raise fs.inotify.max_user_watches (sysctl)" : "the kernel has no memory"
@@ -121,14 +120,14 @@ final class WatchTable {
     release(watch)
   }
 
-  /// Ends a watch that nobody uses.
+  /// Removes a watch without subscribers.
   func release(_ watch: Watch) {
     guard watch.isUnused, watch.isAlive else { return }
     end(watch)
     source?.remove(watch.number)
   }
 
-  /// The kernel has ended it.
+  /// Marks a watch that the kernel ended.
   func end(_ watch: Watch) {
     watch.isAlive = false
     watches[watch.number] = nil

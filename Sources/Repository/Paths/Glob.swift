@@ -1,5 +1,5 @@
-/// A pattern as Python's fnmatch has it: `*` anything, also slashes; `?` one character; `[...]` one of a set, `[!...]`
-/// one not of it. The whole name has to fit.
+/// A pattern of Python's fnmatch: `*` matches anything including slashes, `?` one character, `[...]` one character of a
+/// set, `[!...]` one outside it. It must match the whole name.
 public nonisolated struct Glob: Hashable, Sendable {
   /// The pattern as written.
   public let pattern: String
@@ -30,7 +30,7 @@ public nonisolated struct Glob: Hashable, Sendable {
     self.parts = parts
   }
 
-  /// Reads a set behind its bracket; without an end the bracket is itself.
+  /// Reads a set after its bracket; without an end the bracket is literal.
   private static func set(_ scalars: [Unicode.Scalar], _ index: inout Int) -> Part {
     var end = index
     if end < scalars.count, scalars[end] == "!" { end += 1 }
@@ -54,11 +54,11 @@ public nonisolated struct Glob: Hashable, Sendable {
     return .set(ranges, isNegated: isNegated)
   }
 
-  /// Whether a name fits.
+  /// Whether the whole name matches.
   public func matches(_ name: String) -> Bool {
     var name = name.unicodeScalars[...]
     var part = 0
-    // Where the last `*` was, and what it had eaten: one step back is enough, because `*` eats anything.
+    // Position of the last `*` and the end of its match: backtracking to it is enough, because `*` matches anything.
     var star: (part: Int, rest: Substring.UnicodeScalarView)?
     while true {
       if part < parts.count, parts[part] == .any {

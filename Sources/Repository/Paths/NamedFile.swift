@@ -2,25 +2,25 @@ import EventLoop
 import Glibc
 import XMLRPC
 
-/// Why no file can have a name.
+/// The reason why no file can have a name.
 package struct NamedFileError: Error, CustomStringConvertible {
   package let description: String
 
   package init(description: String) { self.description = description }
 }
 
-/// The one way from a name to a path: of a client, a group, an entry, of whatever comes from outside.
+/// Turns names from outside (of a client, a group, an entry) into paths.
 ///
 /// A name is one component, so that the file is in the folder itself; a symbolic link of that name, which could lead
-/// anywhere, is refused. Nothing else makes a path of a name.
+/// anywhere, is refused. No other code makes paths from such names.
 package enum NamedFile {
   /// Most bytes of a file's name.
   static let limitBytes = 255
 
-  /// The path of a file of a folder, which need not exist.
+  /// Returns the path of a file in a folder. The file need not exist.
   ///
   /// - Parameter name: the whole name of the file.
-  /// - Throws: where no file of the folder can have the name.
+  /// - Throws: if no file of the folder can have the name.
   package static func path(_ name: String, in folder: String) throws(NamedFileError) -> String {
     try check(name, folder)
     let directory: FileDescriptor
@@ -38,10 +38,10 @@ package enum NamedFile {
     return "\(folder)/\(name)"
   }
 
-  /// The path of a folder below another one.
+  /// Returns the path of a folder below another one.
   ///
-  /// - Parameter path: names with slashes between them; slashes at the ends and doubled ones do not count.
-  /// - Throws: where one of the names cannot be that of a folder, `..` above all.
+  /// - Parameter path: names separated by slashes; leading, trailing and double slashes are ignored.
+  /// - Throws: if one of the names cannot be a folder's, such as `..`.
   package static func folder(_ path: String, below folder: String) throws(NamedFileError) -> String {
     var found = folder
     for part in path.utf8.split(separator: UInt8(ascii: "/")) {

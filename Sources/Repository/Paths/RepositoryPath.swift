@@ -1,27 +1,27 @@
 import CLinux
 import Glibc
 
-/// Paths as Python's os.path handles them: by text, without looking at the disk but in `glob`.
+/// Handles paths as Python's os.path does: as text; only `glob` reads the disk.
 package enum RepositoryPath {
-  /// What stands before the last slash; empty where there is none.
+  /// The part before the last slash; empty if there is none.
   package static func folder(of path: String) -> String {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// What stands after the last slash.
+  /// The part after the last slash.
   package static func name(of path: String) -> String {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }
     return String(path[path.utf8.index(after: slash)...])
   }
 
-  /// `path` below `folder`, or `path` alone where it is absolute.
+  /// `path` relative to `folder`; an absolute `path` as it is.
   package static func joined(_ folder: String, _ path: String) -> String {
     if path.utf8.first == UInt8(ascii: "/") || folder.isEmpty { return path }
     return folder.utf8.last == UInt8(ascii: "/") ? folder + path : folder + "/" + path
   }
 
-  /// Whether a path is a folder's own, or below it, compared by bytes. Everything is below the empty path.
+  /// Whether a path is the folder itself or below it, compared by bytes. Everything is below the empty path.
   package static func isSameOrBelow(_ path: String, _ folder: String) -> Bool {
     guard !folder.isEmpty else { return true }
     guard path.utf8.starts(with: folder.utf8) else { return false }
@@ -29,12 +29,12 @@ package enum RepositoryPath {
     return rest.isEmpty || rest.first == UInt8(ascii: "/")
   }
 
-  /// True where a path has characters that glob(3) expands.
+  /// Whether a path has characters that glob(3) expands.
   static func isPattern(_ path: String) -> Bool {
     path.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "[") }
   }
 
-  /// Existing paths that fit a pattern, sorted by bytes.
+  /// Existing paths that match a pattern, sorted by bytes.
   package static func glob(_ pattern: String) -> [String] {
     var matches = glob_t()
     defer { globfree(&matches) }
@@ -44,7 +44,7 @@ package enum RepositoryPath {
     return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  /// The folder above the first component that is a pattern: what has to be watched for new matches.
+  /// The folder above the first component with a pattern: watched for new matches.
   package static func fixedFolder(of pattern: String) -> String {
     var fixed: [Substring] = []
     for part in pattern.split(separator: "/", omittingEmptySubsequences: false).dropLast() {
@@ -55,7 +55,7 @@ package enum RepositoryPath {
     return folder.isEmpty ? "/" : folder
   }
 
-  /// The path as seen from a folder, by text: `../shared/x`.
+  /// The path relative to a folder, by text: `../shared/x`.
   static func relative(_ path: String, to folder: String) -> String {
     let target = components(path)
     let start = components(folder)
@@ -63,10 +63,10 @@ package enum RepositoryPath {
     return (Array(repeating: "..", count: start.count - shared) + target.dropFirst(shared)).joined(separator: "/")
   }
 
-  /// An absolute path without `.`, `..` and doubled slashes, by text.
+  /// The absolute path without `.`, `..` and double slashes, by text.
   package static func normalised(_ path: String) -> String { "/" + components(path).joined(separator: "/") }
 
-  /// Components without `.`, empty ones and `..` where it takes one away.
+  /// Components without `.` and empty ones; `..` removes the one before it.
   private static func components(_ path: String) -> [Substring] {
     var parts: [Substring] = []
     for part in path.split(separator: "/") where part != "." {

@@ -1,13 +1,12 @@
 public import XMLRPC
 
-/// Reads documents that clients send as text: probe data, statistics.
+/// Parses documents that clients send as text: probe data, statistics.
 ///
-/// They come from outside: no document type and so no entity, bounded in depth, names, attributes and text. Blank text
-/// between elements is dropped and names with a namespace read `{uri}local`, as for files of the repository.
+/// They are untrusted: no document type and so no entities; depth, names, attributes and text are bounded. As for files
+/// of the repository, blank text between elements is dropped and names with a namespace read `{uri}local`.
 public enum ClientDocument {
-  /// Bounds of these documents. Statistics carry contents and differences of files in attributes (`current_bfile`,
-  /// `current_bdiff`), and a Path entry of them has more than twenty; what a body may hold is the bound of each. Depth as
-  /// libxml2's.
+  /// Statistics carry contents and differences of files in attributes (`current_bfile`, `current_bdiff`), and a Path
+  /// entry has more than twenty; each may be as large as a body. The depth is libxml2's.
   public static let limits: HTTPLimits = {
     var limits = HTTPLimits()
     limits.xmlDepth = 256
@@ -16,21 +15,20 @@ public enum ClientDocument {
     return limits
   }()
 
-  /// The tree of a document.
+  /// Parses a document.
   ///
-  /// - Parameter budget: is charged with the tree. nil: that of the request that is carried out, or one of the document's
-  ///   own.
+  /// - Parameter budget: charged for the tree; nil: the current request's budget, or a budget for this document alone.
   /// - Throws: `XMLError` with byte and line.
   public static func parse(_ text: String, budget: RequestBudget? = nil) throws(XMLError) -> Element {
     try parse(Array(text.utf8), budget: budget)
   }
 
-  /// The same from UTF-8, or what the XML declaration says.
+  /// As `parse(_:budget:)`, from bytes in UTF-8 or in the encoding of the XML declaration.
   public static func parse(
     _ bytes: [UInt8], limits: HTTPLimits = limits, budget: RequestBudget? = nil
   ) throws(XMLError) -> Element {
     let budget = budget ?? RequestBudget.currentOr(bytes: bytes.count, limits: limits)
-    // A document as Python sends it may say anything about its encoding: it is a string by then.
+    // A document in a Python string is decoded already: ignore its encoding declaration.
     var reader = try XMLReader(bytes, limits: limits, budget: budget)
     var tree = ElementTree(limits: limits, budget: budget)
     while let token = try reader.next() {
@@ -47,7 +45,7 @@ public enum ClientDocument {
         }
       }
     }
-    // The reader gives at least one element or throws.
+    // The reader returns at least one element or throws.
     guard let root = tree.root else { preconditionFailure("XMLReader ended without an element") }
     return root
   }
@@ -59,11 +57,11 @@ enum DocumentFlaw: Error {
   case undeclaredPrefix
 }
 
-/// A tree that is built from tokens, and charged to a budget as it grows.
+/// Builds a tree from tokens and charges a budget as it grows.
 private struct ElementTree {
-  /// What an element takes beside its texts: its own memory, its places in its parent and among the open ones.
+  /// Bytes of an element without its texts: its own memory, its slots in its parent and in `open`.
   private static let elementBytes = 176
-  /// What an attribute takes beside its texts.
+  /// Bytes of an attribute without its texts.
   private static let attributeBytes = 2 * MemoryLayout<(name: String, value: String)>.stride
 
   private let budget: RequestBudget
@@ -102,7 +100,7 @@ private struct ElementTree {
   mutating func append(_ bytes: [UInt8], skipped: Int) throws(DocumentFlaw) {
     guard !open.isEmpty else { return }
     try charge(bytes.count)
-    // Text behind a comment is not the element's, as behind a child.
+    // Text after a comment does not belong to the element, like text after a child.
     if skipped != open[open.count - 1].skipped { open[open.count - 1].childBegins() }
     open[open.count - 1].text += bytes
   }
@@ -127,7 +125,7 @@ private struct ElementTree {
     var text: [UInt8] = []
     var hasChild = false
 
-    /// What the reader had skipped when the element began.
+    /// The reader's count of skipped bytes when the element began.
     let skipped: Int
 
     init(element: Element, skipped: Int) {
@@ -146,7 +144,7 @@ private struct ElementTree {
     }
 
     mutating func end() {
-      // Blank text that is all an element holds stays, as in libxml2.
+      // Keep blank text if it is an element's only content, as libxml2 does.
       if !hasChild, !text.isEmpty { element.text = String(decoding: text, as: UTF8.self) }
     }
   }

@@ -2,8 +2,8 @@ import XMLRPC
 
 /// An element of a Bcfg2 document: a bundle, an entry, probe data, a whole configuration.
 ///
-/// What lxml's `_Element` is to a Bcfg2 plugin: mutable, shared by reference, children in document order. Comments and
-/// processing instructions are not kept, but for the fact that there are some, nor is text that follows a child (no client reads it).
+/// It plays the part of lxml's `_Element`: mutable, shared by reference, children in document order. It drops comments
+/// and processing instructions, except `hasComments`, and text after a child, which no client reads.
 public final class Element {
   /// The tag; without namespace for Bcfg2's own elements, `{uri}local` for others.
   public var tag: String
@@ -13,9 +13,9 @@ public final class Element {
   public var content: Content
   /// Child elements in document order.
   public var children: [Element]
-  /// True where a comment or a processing instruction was read directly below the element.
+  /// True if the element directly contains a comment or processing instruction.
   public internal(set) var hasComments = false
-  /// Where the element was read: the line in its file, 0 for an element that was made.
+  /// Line of the element in its file; 0 for an element made by the server.
   public let line: Int32
 
   /// The text of an element.
@@ -34,10 +34,10 @@ public final class Element {
     self.line = line
   }
 
-  /// Plain memory: it does not matter on which thread it is given back, so that nobody has to ask.
+  /// Nothing here depends on the thread: a nonisolated deinit saves the check for the main actor.
   nonisolated deinit {}
 
-  /// The value of an attribute; nil where there is none. Setting nil removes it.
+  /// The value of an attribute; nil if there is none. Setting nil removes it.
   public subscript(_ name: String) -> String? {
     get { attributes[name] }
     set { attributes[name] = newValue }
@@ -49,7 +49,7 @@ public final class Element {
     set { attributes["name"] = newValue }
   }
 
-  /// The text as a string; nil where there is none.
+  /// The text as a string; nil if there is none.
   public var text: String? {
     get {
       switch content {
@@ -61,28 +61,28 @@ public final class Element {
     set { content = newValue.map { .string($0) } ?? .none }
   }
 
-  /// True where an attribute reads "true" in any letter case, as Bcfg2's own switches do.
+  /// True if an attribute is "true" in any letter case, as Bcfg2's switches are.
   public func isTrue(_ name: String) -> Bool {
     attributes[name]?.lowercased() == "true"
   }
 
-  /// True where the entry is bound already: its tag is `Bound` and the tag that clients get.
+  /// True for an entry that is bound already: its tag is `Bound` followed by the final tag.
   public var isBound: Bool { tag.utf8.first == UInt8(ascii: "B") && tag.utf8.starts(with: "Bound".utf8) }
 
-  /// True where lxml's `getchildren()` is empty: no children, and no comments, which it counts.
+  /// True if lxml's `getchildren()` is empty: no children, and no comments, which it counts.
   public var isLeaf: Bool { children.isEmpty && !hasComments }
 
-  /// The direct children with a tag.
+  /// The direct children with this tag.
   public func children(tagged tag: String) -> [Element] {
     children.filter { $0.tag == tag }
   }
 
-  /// The first direct child with a tag.
+  /// The first direct child with this tag.
   public func firstChild(tagged tag: String) -> Element? {
     children.first { $0.tag == tag }
   }
 
-  /// All descendants (not the element itself) in document order.
+  /// Visits all descendants (not the element itself) in document order.
   public func forEachDescendant(_ body: (Element) throws -> Void) rethrows {
     for child in children {
       try body(child)
@@ -90,7 +90,7 @@ public final class Element {
     }
   }
 
-  /// All descendants with a tag, in document order: XPath's `.//tag`.
+  /// All descendants with this tag, in document order: XPath's `.//tag`.
   public func descendants(tagged tag: String) -> [Element] {
     var found: [Element] = []
     forEachDescendant { if $0.tag == tag { found.append($0) } }
@@ -113,7 +113,7 @@ public final class Element {
     return child
   }
 
-  /// Removes one direct child by identity; nothing happens where it is not one.
+  /// Removes a direct child by identity; does nothing for other elements.
   public func remove(_ child: Element) {
     children.removeAll { $0 === child }
   }
@@ -141,7 +141,7 @@ public struct Attributes: Sendable, ExpressibleByDictionaryLiteral, Sequence {
       return nil
     }
     set {
-      // By index, so that no pair is copied to look at its name.
+      // By index: iterating would copy each pair.
       var index = 0
       while index < storage.count, !Name.areSame(storage[index].name, name) { index += 1 }
       guard let newValue else {
@@ -156,7 +156,7 @@ public struct Attributes: Sendable, ExpressibleByDictionaryLiteral, Sequence {
     }
   }
 
-  /// Makes room for attributes that are about to be set.
+  /// Reserves room for further attributes.
   public mutating func reserveCapacity(_ count: Int) { storage.reserveCapacity(count) }
 
   public func makeIterator() -> IndexingIterator<[(name: String, value: String)]> {

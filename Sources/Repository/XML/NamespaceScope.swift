@@ -1,35 +1,35 @@
 import XMLRPC
 
-/// The namespace declarations in force at one place of a document, and the names that were met under them.
+/// The namespace declarations in scope, and the names expanded under them.
 ///
-/// A name with a namespace reads `{uri}local`. Each such name is made once for a document, however many elements have it:
-/// a namespace may be long, and there may be many elements.
+/// A name with a namespace reads `{uri}local`. Each such name is made once for a document: namespaces may be long, and
+/// elements many.
 struct NamespaceScope {
   private struct Declaration {
     let prefix: Name
-    /// Of the namespace, in `namespaces`; 0 is none.
+    /// Index in `namespaces`; 0 is none.
     let number: Int
-    /// Of the element that declares it.
+    /// Depth of the declaring element.
     let depth: Int
   }
 
-  /// A name as it is written, and what it is written under.
+  /// A name as written, and the namespace of its prefix.
   private struct Key: Hashable {
     let number: Int
     let local: Name
   }
 
-  /// Up to so many bytes are no allocation.
+  /// Strings of up to this many bytes need no allocation.
   private static let shortBytes = 15
 
   private let limits: HTTPLimits
   private let budget: RequestBudget
-  /// Distinct namespaces, by number.
+  /// Distinct namespaces by index.
   private var namespaces = ["", "http://www.w3.org/XML/1998/namespace"]
   private var numbers: [Name: Int] = [Name(""): 0, Name("http://www.w3.org/XML/1998/namespace"): 1]
   private var names: [Key: String] = [:]
   private var declarations = [Declaration(prefix: Name("xml"), number: 1, depth: -1)]
-  /// Numbers of the namespaces that a prefix stands for, that in force last: each name of a document is looked up here.
+  /// Indexes of the namespaces of a prefix, the current one last. Looked up for each name.
   private var inForce: [Name: [Int]] = [Name("xml"): [1]]
 
   init(limits: HTTPLimits, budget: RequestBudget) {
@@ -37,7 +37,7 @@ struct NamespaceScope {
     self.budget = budget
   }
 
-  /// Takes the declarations of a start tag.
+  /// Adds the declarations of a start tag.
   mutating func enter(_ attributes: [XMLReader.Attribute], depth: Int) throws(DocumentFlaw) {
     for attribute in attributes {
       guard let prefix = Self.declaredPrefix(attribute.name) else { continue }
@@ -51,7 +51,7 @@ struct NamespaceScope {
     }
   }
 
-  /// Forgets those of an element that ends.
+  /// Removes the declarations of an element that ends.
   mutating func leave(depth: Int) {
     while let last = declarations.last, last.depth >= depth {
       declarations.removeLast()
@@ -60,16 +60,16 @@ struct NamespaceScope {
   }
 
   /// The full name of an element.
-  mutating func tag(_ name: String) throws(DocumentFlaw) -> String { try expand(name, takesDefault: true) }
+  mutating func tag(_ name: String) throws(DocumentFlaw) -> String { try expand(name, usesDefault: true) }
 
-  /// The full name of an attribute: without a prefix it is in no namespace.
-  mutating func attribute(_ name: String) throws(DocumentFlaw) -> String { try expand(name, takesDefault: false) }
+  /// The full name of an attribute; without a prefix it has no namespace.
+  mutating func attribute(_ name: String) throws(DocumentFlaw) -> String { try expand(name, usesDefault: false) }
 
-  private mutating func expand(_ name: String, takesDefault: Bool) throws(DocumentFlaw) -> String {
+  private mutating func expand(_ name: String, usesDefault: Bool) throws(DocumentFlaw) -> String {
     guard let colon = name.utf8.firstIndex(of: UInt8(ascii: ":")) else {
-      return try intern(name, takesDefault ? number(ofPrefix: Name("")) ?? 0 : 0)
+      return try intern(name, usesDefault ? number(ofPrefix: Name("")) ?? 0 : 0)
     }
-    // An empty namespace takes a prefix back, where XML lets it.
+    // An empty namespace undeclares a prefix, where XML allows it.
     guard let number = number(ofPrefix: Name(String(name[..<colon]))), number > 0 else { throw .undeclaredPrefix }
     return try intern(String(name[name.utf8.index(after: colon)...]), number)
   }
@@ -109,7 +109,7 @@ struct NamespaceScope {
   /// Whether an attribute declares a namespace.
   static func declares(_ name: String) -> Bool { declaredPrefix(name) != nil }
 
-  /// The prefix that an attribute declares, empty for the default namespace; nil where it declares none.
+  /// The prefix that an attribute declares, empty for the default namespace; nil if it declares none.
   private static func declaredPrefix(_ name: String) -> Substring? {
     guard name.utf8.starts(with: "xmlns".utf8) else { return nil }
     let rest = name.dropFirst(5)

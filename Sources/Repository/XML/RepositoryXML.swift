@@ -4,27 +4,27 @@ import Glibc
 
 /// A parsed file of the repository.
 public struct RepositoryDocument {
-  /// The root element; line numbers are those of the file that each element was read from.
+  /// The root element; each element's line is the one in its own file.
   public let root: Element
   /// Namespaces declared on the root element, by prefix; the default namespace under the empty prefix.
   public let namespaces: [String: String]
 }
 
-/// Reads XML files of the repository as `lxml.etree.XMLParser(remove_blank_text=True)` does.
+/// Parses XML files of the repository as `lxml.etree.XMLParser(remove_blank_text=True)` does.
 ///
-/// Blank text between elements, comments and processing instructions are dropped, names with a namespace read
-/// `{uri}local`. Nothing but the file itself is loaded: no external entity, no DTD, no network; internal entities are
-/// expanded within libxml2's bounds (amplification, 256 levels, 10 MB of text).
+/// It drops blank text between elements, comments and processing instructions; names with a namespace read
+/// `{uri}local`. It loads only the file itself: no external entity, no DTD, no network; internal entities are expanded
+/// within libxml2's bounds (amplification, 256 levels, 10 MB of text).
 public enum RepositoryXML {
   /// The most bytes of one file.
   public static let fileLimitBytes = 256 << 20
 
-  /// The name of the attribute that XInclude leaves on an included root from another folder.
+  /// The attribute that XInclude sets on an included root from another folder.
   static let baseAttribute = "{http://www.w3.org/XML/1998/namespace}base"
 
-  /// Reads and parses one file; XInclude elements stay as they are.
+  /// Reads and parses one file without expanding XInclude elements.
   ///
-  /// - Throws: the file cannot be read, or is not well-formed.
+  /// - Throws: if the file is unreadable or not well-formed.
   public static func parse(path: String) throws(XMLFileError) -> RepositoryDocument {
     let bytes: [UInt8]
     do throws(SystemError) {
@@ -35,7 +35,7 @@ public enum RepositoryXML {
     return try parse(bytes, path: path)
   }
 
-  /// Parses the contents of a file; XInclude elements stay as they are.
+  /// Parses the contents of a file without expanding XInclude elements.
   ///
   /// - Parameter path: the name for errors.
   public static func parse(_ bytes: [UInt8], path: String) throws(XMLFileError) -> RepositoryDocument {
@@ -57,7 +57,7 @@ public enum RepositoryXML {
     if refusedExternalEntity {
       throw XMLFileError(path: path, line: 1, message: "external entities are not loaded")
     }
-    // libxml2 gives a tree where a prefix is not declared; lxml does not take it.
+    // libxml2 returns a tree despite an undeclared prefix; lxml rejects it.
     guard let document, let root = xmlDocGetRootElement(document), context.pointee.nsWellFormed != 0 else {
       let error = context.pointee.lastError
       let message = error.message.map { String(cString: $0) } ?? "not well-formed"
@@ -92,8 +92,7 @@ public enum RepositoryXML {
   }
 }
 
-/// Set where a document asked for an external entity. The parser calls back on the thread that parses, which is the
-/// loop's.
+/// Set if a document referred to an external entity. The parser calls back on its own thread, which is the loop's.
 nonisolated(unsafe) private var refusedExternalEntity = false
 
 nonisolated private func refuseExternalEntity(
@@ -103,10 +102,10 @@ nonisolated private func refuseExternalEntity(
   return nil
 }
 
-/// From libxml2's tree, which lives only while a file is loaded, to ours.
+/// Copies libxml2's tree, which lives only while a file is loaded.
 private struct TreeBuilder {
   let document: xmlDocPtr
-  /// Names by the pointer of libxml2's dictionary, so that each is made once a document.
+  /// Names by their pointer in libxml2's dictionary, so that each is made once a document.
   private var names: [UnsafePointer<xmlChar>: String] = [:]
 
   init(document: xmlDocPtr) { self.document = document }
@@ -127,7 +126,7 @@ private struct TreeBuilder {
     return element
   }
 
-  /// The text before the first child, comment or instruction; `child` moves behind it.
+  /// The text before the first child, comment or instruction; advances `child` past it.
   private func leadingText(_ child: inout xmlNodePtr?) -> String? {
     var text: String?
     while let current = child,

@@ -1,10 +1,10 @@
 import Glibc
 package import XMLRPC
 
-/// A document, or one structure of it, as it is written: markup in one buffer, and the shared texts that stand in it.
+/// A document, or one structure of it, under construction: markup in one buffer, and the shared texts between it.
 package struct StructureDraft: ~Copyable {
   package var buffer = WireBuffer(capacity: 16 << 10)
-  /// Texts of their own segment, with the number of markup bytes before each.
+  /// Shared texts, with the number of markup bytes before each.
   var cuts: [(offset: Int, text: [UInt8])] = []
 
   package init() {}
@@ -14,7 +14,7 @@ package struct StructureDraft: ~Copyable {
     cuts.removeAll(keepingCapacity: true)
   }
 
-  /// Markup and texts in order, the markup copied.
+  /// Markup and texts in order; the markup is copied.
   borrowing func segments() -> [[UInt8]] {
     buffer.withBytes { markup in
       var segments: [[UInt8]] = []
@@ -35,8 +35,8 @@ package struct StructureDraft: ~Copyable {
     SharedSegments(segments(), ownBytes: buffer.count, hash: hash)
   }
 
-  /// A hash of the markup, and of where which texts stand. A text is known by where it lies in memory: two that read the
-  /// same are two.
+  /// A hash of the markup and the positions of texts. Texts are compared by address: equal texts at two addresses
+  /// differ.
   package var hash: UInt64 {
     var hash: UInt64 = 0x9E37_79B9_7F4A_7C15
     buffer.withBytes { markup in
@@ -65,7 +65,7 @@ package struct StructureDraft: ~Copyable {
     buffer.withBytes { markup in
       var next = 0
       var position = 0
-      func takesMarkup(to end: Int) -> Bool {
+      func matchesMarkup(to end: Int) -> Bool {
         guard end > position else { return true }
         guard next < shared.segments.count else { return false }
         let isSame = shared.segments[next].withUnsafeBufferPointer { known in
@@ -76,12 +76,12 @@ package struct StructureDraft: ~Copyable {
         return isSame
       }
       for (offset, text) in cuts {
-        guard takesMarkup(to: offset), next < shared.segments.count,
+        guard matchesMarkup(to: offset), next < shared.segments.count,
           Self.place(of: shared.segments[next]) == Self.place(of: text)
         else { return false }
         next += 1
       }
-      return takesMarkup(to: markup.count) && next == shared.segments.count
+      return matchesMarkup(to: markup.count) && next == shared.segments.count
     }
   }
 

@@ -1,44 +1,43 @@
 public import XMLRPC
 
-/// Writes elements as XML: as `lxml.etree.tostring` writes them, ASCII with decimal references, no declaration.
+/// Writes elements as XML, as `lxml.etree.tostring` does: ASCII with decimal references, no declaration.
 ///
-/// This is the hot path of an answer: bytes by runs into one buffer that is used again for the next, escaped for the
-/// XML-RPC string around the document in the same pass; long text that answers share goes in as its own segment,
-/// uncopied.
+/// This is the hot path of an answer. It writes runs of bytes into one reused buffer and escapes them for the XML-RPC
+/// string around the document in the same pass; long shared text becomes a segment of its own, uncopied.
 ///
 /// Characters that XML forbids cannot be written. lxml refuses them when a text is set, which fails the entry; here the
 /// entry fails when it is written: it keeps its attributes, loses text and children, and its `failure` says why. Above
-/// the entries, U+FFFD stands for such a character.
+/// the entries, U+FFFD replaces such a character.
 public enum WireWriter {
-  /// Shared text of at least this many wire bytes is a segment of its own.
+  /// Shared text of at least this many wire bytes becomes a segment of its own.
   static let sharedSegmentBytes = 512
-  /// A buffer larger than this is not used again.
+  /// A buffer larger than this is not reused.
   static let keptBufferBytes = 256 << 10
 
   /// The buffer of the last answer, for the next.
   private static var spare: StructureDraft?
 
-  /// The document as it stands inside an XML-RPC string.
+  /// The document, escaped for an XML-RPC string.
   public static func document(_ element: Element) -> ByteSegments {
-    var sink = Sink(isNested: true, takeDraft())
+    var sink = Sink(isNested: true, acquireDraft())
     sink.write(element, depth: 0)
     let draft = sink.finish()
     var segments = ByteSegments()
     for segment in draft.segments() { segments.append(segment) }
-    give(draft)
+    releaseDraft(draft)
     return segments
   }
 
-  /// A configuration as it stands inside an XML-RPC string, each structure as a run of its own.
+  /// A configuration, escaped for an XML-RPC string, each structure as a run of its own.
   ///
-  /// - Parameter known: finds the run with the same bytes that is there already.
+  /// - Parameter known: finds an existing run with the same bytes.
   package static func configuration(
     _ root: Element, like known: (borrowing StructureDraft) -> SharedSegments?
   ) -> ByteSegments {
     guard !root.children.isEmpty else { return document(root) }
     var segments = ByteSegments()
     segments.reserveCapacity(root.children.count + 2)
-    var sink = Sink(isNested: true, takeDraft())
+    var sink = Sink(isNested: true, acquireDraft())
     sink.writeStart(root)
     segments.append(sink.draft.buffer.withBytes { Array($0) })
     sink.draft.removeAll()
@@ -51,22 +50,22 @@ public enum WireWriter {
     segments.append(sink.draft.buffer.withBytes { Array($0) })
     var draft = sink.finish()
     draft.removeAll()
-    give(draft)
+    releaseDraft(draft)
     return segments
   }
 
-  /// The document as text of its own: for files, or to be put into other values.
+  /// The document unescaped: for files and other values.
   ///
-  /// - Parameter isPretty: children on lines of their own, two spaces a level, a newline at the end, as lxml's
-  ///   `pretty_print`; an element with text is left as it is.
+  /// - Parameter isPretty: indents children by two spaces a level on lines of their own and ends with a newline, as
+  ///   lxml's `pretty_print`; elements with text stay as they are.
   public static func xml(_ element: Element, isPretty: Bool = false) -> [UInt8] {
-    var sink = Sink(isNested: false, takeDraft())
+    var sink = Sink(isNested: false, acquireDraft())
     sink.isPretty = isPretty
     sink.write(element, depth: 0)
     if isPretty { sink.newline() }
     let draft = sink.finish()
     let bytes = draft.buffer.withBytes { Array($0) }
-    give(draft)
+    releaseDraft(draft)
     return bytes
   }
 
@@ -75,20 +74,20 @@ public enum WireWriter {
     document.children.flatMap { $0.children.filter { Sink.isFlawed($0) } }
   }
 
-  private static func takeDraft() -> StructureDraft {
+  private static func acquireDraft() -> StructureDraft {
     guard var draft = spare.take() else { return StructureDraft() }
     draft.removeAll()
     return draft
   }
 
-  private static func give(_ draft: consuming StructureDraft) {
+  private static func releaseDraft(_ draft: consuming StructureDraft) {
     if draft.buffer.count <= keptBufferBytes { spare = consume draft }
   }
 }
 
-/// The document being written.
+/// Writes one document.
 private struct Sink: ~Copyable {
-  /// `bind error: ` and the words of the error that lxml raises.
+  /// `bind error: ` and the text of lxml's error.
   static let failure =
     "bind error: All strings must be XML compatible: Unicode or ASCII, no NULL bytes or control characters"
   private static let xmlNamespace = "http://www.w3.org/XML/1998/namespace"
@@ -121,7 +120,7 @@ private struct Sink: ~Copyable {
       writeWhole(element, depth: depth)
       return
     }
-    // Flaws are rare: the entry is written, and taken back where one was met.
+    // Flaws are rare: write the entry, and roll back if it has one.
     let start = draft.buffer.count
     let cuts = draft.cuts.count
     draft.buffer.sawForbidden = element.tag.isEmpty
@@ -205,18 +204,18 @@ private struct Sink: ~Copyable {
 
   private mutating func append(_ text: StaticString) { draft.buffer.append(text) }
 
-  /// A name, which needs no escape.
+  /// Appends a name, which needs no escape.
   private mutating func append(_ name: String) { draft.buffer.append(name) }
 
   // MARK: Namespaces
 
-  /// `{uri}local` as `ns0:local` with the URI to declare; `xml:` names as such.
+  /// `{uri}local` as `ns0:local` with the URI to declare; `xml:` names unchanged.
   private func name(_ name: String) -> (text: String, uri: Substring?) {
     guard let (uri, local) = Self.split(name) else { return (name, nil) }
     return uri == Self.xmlNamespace ? ("xml:\(local)", nil) : ("ns0:\(local)", uri)
   }
 
-  /// At the last brace: a URI may hold one, a name may not.
+  /// Splits at the last brace: a URI may contain one, a name may not.
   private static func split(_ name: String) -> (uri: Substring, local: Substring)? {
     guard name.utf8.first == UInt8(ascii: "{"), let end = name.utf8.lastIndex(of: UInt8(ascii: "}")) else {
       return nil
@@ -249,7 +248,7 @@ private struct Sink: ~Copyable {
 
   // MARK: What cannot be written
 
-  /// Whether an entry has a character that XML forbids, or a tag that is none.
+  /// Whether an entry has a character that XML forbids, or an invalid tag.
   static func isFlawed(_ element: Element) -> Bool {
     if element.tag.isEmpty { return true }
     for (_, value) in element.attributes where isForbidden(value) { return true }
@@ -261,7 +260,7 @@ private struct Sink: ~Copyable {
   private static func isForbidden(_ text: String) -> Bool {
     var text = text
     return text.withUTF8 { bytes in
-      // Nearly all text has nothing below a space but line ends and tabs, and no byte 0xEF, which begins U+FFFE.
+      // Nearly all text has no byte below a space except line ends and tabs, and no 0xEF, which begins U+FFFE.
       var suspects = 0
       for byte in bytes { suspects += (byte < 0x20 ? 1 : 0) + (byte == 0xEF ? 1 : 0) }
       if suspects == 0 { return false }
@@ -269,7 +268,7 @@ private struct Sink: ~Copyable {
     }
   }
 
-  /// What is left of an entry that cannot be written.
+  /// An entry that cannot be written: its attributes and a `failure`.
   private static func failed(_ element: Element) -> Element {
     let failed = Element(element.tag.isEmpty ? "Entry" : element.tag, line: element.line)
     for (name, value) in element.attributes where !isForbidden(value) { failed[name] = value }

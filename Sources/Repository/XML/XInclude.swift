@@ -1,30 +1,30 @@
 import EventLoop
 import Glibc
 
-/// A repository file with the files that it includes, as `XMLFileBacked` of Bcfg2 reads it.
+/// A repository file with its included files, as `XMLFileBacked` of Bcfg2 reads it.
 ///
-/// Bcfg2's XInclude is wider than the standard's: an `href` may be a glob. In the file itself every `xi:include` is
-/// taken out and the roots of the files that fit stand at the end of its parent, in the order of their paths; an
-/// `xi:fallback` there only quiets the error about a missing file, its contents are not used. In included files libxml2
-/// does the work in Bcfg2: the included root stands where the include stood, and a fallback is used.
+/// Bcfg2 extends XInclude: an `href` may be a glob. In the file itself every `xi:include` is removed, and the roots of
+/// matching files are appended to its parent in the order of their paths; an `xi:fallback` there only suppresses the
+/// error about a missing file, its contents are not used. In included files libxml2 does the work in Bcfg2: the
+/// included root replaces the include, and a fallback is used.
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, XMLFileBacked._follow_xincludes.
 public struct XIncludedDocument {
-  /// The document, or why the file or one that it includes is not usable.
+  /// The document, or the error of the file or of an included one.
   public let document: Result<RepositoryDocument, XMLFileError>
-  /// Files that were included, directly or not, each once, in the order in which they were met.
+  /// Files included directly or indirectly, each once, in the order of occurrence.
   public let includedFiles: [String]
-  /// Paths that includes name, existing or not: each is to be watched.
+  /// Paths in includes, existing or not: all must be watched.
   public let watchedPaths: [String]
-  /// Globs that includes name: a new file that fits one changes the document.
+  /// Globs in includes: a new matching file changes the document.
   public let watchedPatterns: [String]
-  /// Includes without a file and without a fallback, include loops: to be logged as errors.
+  /// Includes without a file and without a fallback, and include loops: to be logged as errors.
   public let problems: [XMLFileError]
 
-  /// Reads a file and all that it includes.
+  /// Reads a file and everything it includes.
   ///
-  /// - Parameter known: files that the last good version included. Where one of them is away (its folder is not there, or
-  ///   cannot be read), and not deleted, the document is not usable: without the file it would say less.
+  /// - Parameter known: files that the last good version included. If one of them is missing (its folder is missing or
+  ///   unreadable) without being deleted, the document fails: it would lose contents.
   public init(path: String, known: Set<String> = []) {
     var includer = Includer(path: path, known: known)
     do throws(XMLFileError) {
@@ -41,13 +41,13 @@ public struct XIncludedDocument {
   }
 }
 
-/// Follows includes over trees that are already ours.
+/// Expands includes in our own trees.
 private struct Includer {
   static let include = "{http://www.w3.org/2001/XInclude}include"
   static let fallback = "{http://www.w3.org/2001/XInclude}fallback"
   /// As libxml2's XINCLUDE_MAX_DEPTH.
   static let depthLimit = 40
-  /// The most files that one document includes.
+  /// Most files that one document includes.
   static let countLimit = 10_000
 
   let path: String
@@ -125,7 +125,7 @@ private struct Includer {
     element.children = children
   }
 
-  /// The files that an include names. A missing one is a problem where there is no fallback.
+  /// The files that an include names. A missing one is a problem unless there is a fallback.
   private mutating func targets(of include: Element, in file: String) throws(XMLFileError) -> [String] {
     guard let href = include["href"] else {
       throw XMLFileError(path: file, line: Int(include.line), message: "xi:include without href")
@@ -136,7 +136,7 @@ private struct Includer {
       if !patterns.contains(target) { patterns.append(target) }
       found = RepositoryPath.glob(target)
       let pattern = Glob(target)
-      // fnmatch's `*` takes slashes, glob's does not.
+      // fnmatch's `*` matches slashes, glob's does not.
       for name in known where pattern.matches(name) && slashes(name) == slashes(target) && !found.contains(name) {
         try requireDeleted(name, file)
       }
@@ -158,13 +158,13 @@ private struct Includer {
 
   private func slashes(_ path: String) -> Int { path.utf8.count { $0 == UInt8(ascii: "/") } }
 
-  /// Checks that a file that was included before was deleted, from a folder that is there.
+  /// Requires that a file included before was deleted from an existing folder.
   ///
-  /// - Throws: where it is away: its folder is elsewhere than that of the document and is gone, or the system does not tell.
+  /// - Throws: if it is missing: its folder is not the document's and is gone, or a system call fails.
   private func requireDeleted(_ target: String, _ includer: String) throws(XMLFileError) {
     var folder = RepositoryPath.folder(of: path)
-    if case .found(let real) = PathWalk.go(folder) { folder = real }
-    switch PathWalk.go(target) {
+    if case .found(let real) = PathWalk.walk(folder) { folder = real }
+    switch PathWalk.walk(target) {
     case .found, .missing(_, isLast: true): return
     case .missing(let gone, isLast: false) where gone.utf8.starts(with: (folder + "/").utf8): return
     case .unreadable(let place, let errno):
@@ -174,7 +174,7 @@ private struct Includer {
     }
   }
 
-  /// The contents of a file that is included as text; nil where it is included as XML.
+  /// The contents of a file included as text; nil for one included as XML.
   private func text(of include: Element, file: String) throws(XMLFileError) -> String? {
     guard include["parse"] == "text" else { return nil }
     let bytes: [UInt8]
@@ -189,7 +189,7 @@ private struct Includer {
     return text
   }
 
-  /// The root of an included file, expanded, as a copy of its own.
+  /// The expanded root of an included file, as a copy.
   private mutating func root(of file: String, includedBy includer: String, at include: Element) throws(XMLFileError)
     -> Element
   {
@@ -210,7 +210,7 @@ private struct Includer {
       open.removeLast()
       roots[file] = root.deepCopy()
     }
-    // libxml2 notes where an element came from, unless that is the same folder; it is on the wire.
+    // libxml2 records the file of an include, unless it is in the same folder; clients see it.
     let relative = RepositoryPath.relative(file, to: RepositoryPath.folder(of: includer))
     if relative.utf8.contains(UInt8(ascii: "/")), root[RepositoryXML.baseAttribute] == nil {
       root[RepositoryXML.baseAttribute] = relative

@@ -1,15 +1,15 @@
 public import EventLoop
 
-/// Why a repository file is not usable: names the file and the line.
+/// The error of an unusable repository file, with file and line.
 public struct XMLFileError: Error, CustomStringConvertible {
   /// Path of the file.
   public let path: String
-  /// 1 for the first line; 0 where the error has no line.
+  /// 1 for the first line; 0 without a line.
   public let line: Int
-  /// What is wrong, one line.
+  /// The error in one line.
   public let message: String
 
-  /// Why the file was not read at all; nil where its contents are at fault.
+  /// Why the file could not be read; nil if its contents are wrong.
   public let cause: SystemError?
 
   public init(path: String, line: Int, message: String) {
@@ -31,8 +31,7 @@ public struct XMLFileError: Error, CustomStringConvertible {
 }
 
 extension SystemError {
-  /// The failure to read a file that an error tells of, with the file's path where the error has one; nil for another
-  /// error.
+  /// The failed read behind an error, with the file's path if known; nil for other errors.
   package nonisolated static func ofReading(_ error: any Error) -> (path: String?, error: SystemError)? {
     switch error {
     case let error as SystemError: (nil, error)

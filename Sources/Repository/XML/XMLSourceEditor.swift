@@ -1,24 +1,24 @@
 import XMLRPC
 
-/// Edits an XML file's text: comments, layout, order and quoting of what is not touched stay byte for byte.
+/// Edits the text of an XML file and leaves comments, layout, order and quoting elsewhere byte for byte.
 ///
-/// For clients.xml and groups.xml, which administrators write and the server updates. The text is scanned once, however
-/// many edits are made; `contents()` makes the new text. Every edit is also made on the parsed tree; `contents()` parses
-/// the text and compares, so that a file is never replaced by one that says something else. UTF-8 only.
+/// It serves clients.xml and groups.xml, which administrators write and the server updates. It scans the text once for
+/// any number of edits; `contents()` makes the new text. Every edit is also made on the parsed tree; `contents()`
+/// parses the new text and compares, so that a file is never replaced by one with another meaning. UTF-8 only.
 public struct XMLSourceEditor {
   private let path: String
   private let bytes: [UInt8]
   private let scan: XMLSourceScan
-  /// What the text has to say after the edits.
+  /// The expected tree after the edits.
   private let expected: Element
-  /// The elements of `expected` that are in the text, as `scan.elements`.
+  /// The elements of `expected` that are in the text, parallel to `scan.elements`.
   private let nodes: [Element]
-  /// Attributes to be set in elements of the text, nil to be removed, by position.
+  /// Attributes to set in elements of the text, nil to remove, by position.
   private var changes: [Int: [(name: String, value: String?)]] = [:]
   private var removed: Set<Int> = []
   /// New children of the root, in their order.
   private var added: [Element] = []
-  /// Elements of the text by what was looked for in them: positions by the value in UTF-8.
+  /// Elements of the text by search: positions by the value in UTF-8.
   private var positions: [Place: [[UInt8]: [Int]]] = [:]
 
   private struct Place: Hashable {
@@ -26,13 +26,13 @@ public struct XMLSourceEditor {
     let attribute: String
   }
 
-  /// Where an element is.
+  /// The position of an element: in the text or among the added ones.
   private enum Target {
     case source(Int)
     case added(Int)
   }
 
-  /// - Throws: the file is not well-formed, not UTF-8, or has markup in entities.
+  /// - Throws: if the file is not well-formed, not UTF-8, or has markup in entities.
   public init(_ source: [UInt8], path: String) throws(XMLFileError) {
     self.path = path
     bytes = source
@@ -44,7 +44,7 @@ public struct XMLSourceEditor {
     }
   }
 
-  /// In document order.
+  /// All elements in document order.
   private static func flattened(_ root: Element) -> [Element] {
     var all: [Element] = []
     func add(_ element: Element) {
@@ -57,7 +57,7 @@ public struct XMLSourceEditor {
 
   // MARK: Finding
 
-  /// How many elements of a tag have this value of an attribute.
+  /// Number of elements of a tag with this value of an attribute.
   public mutating func count(tag: String, where attribute: String, is value: String) -> Int {
     inSource(tag, attribute, value).count + added.count { Self.fits($0, tag, attribute, value) }
   }
@@ -71,7 +71,7 @@ public struct XMLSourceEditor {
     element.tag == tag && element[attribute].map { $0.utf8.elementsEqual(value.utf8) } == true
   }
 
-  /// Positions of the fitting elements of the text, as they are after the edits.
+  /// Positions of matching elements of the text, after the edits.
   private mutating func inSource(_ tag: String, _ attribute: String, _ value: String) -> [Int] {
     let place = Place(tag: tag, attribute: attribute)
     if positions[place] == nil {
@@ -86,9 +86,9 @@ public struct XMLSourceEditor {
 
   // MARK: Edits
 
-  /// Sets an attribute of the first element of a tag that has `value` as its `key`, nil removes it.
+  /// Sets an attribute of the first element of a tag whose `key` is `value`; nil removes it.
   ///
-  /// - Returns: false where there is no such element.
+  /// - Returns: false if there is no such element.
   @discardableResult
   public mutating func setAttribute(
     _ name: String, to newValue: String?, of tag: String, where key: String, is value: String
@@ -107,7 +107,7 @@ public struct XMLSourceEditor {
     return true
   }
 
-  /// Adds a child at the end of the root element, laid out as its last sibling.
+  /// Appends a child to the root element, laid out as its last sibling.
   public mutating func appendChild(_ child: Element) throws(XMLFileError) {
     let child = child.deepCopy()
     added.append(child)
@@ -117,9 +117,9 @@ public struct XMLSourceEditor {
     }
   }
 
-  /// Removes the first element of a tag that has `value` as its `key`, with its line where it stands alone on it.
+  /// Removes the first element of a tag whose `key` is `value`, with its line if nothing else is on it.
   ///
-  /// - Returns: false where there is no such element below the root.
+  /// - Returns: false if there is no such element below the root.
   @discardableResult
   public mutating func removeElement(_ tag: String, where key: String, is value: String) throws(XMLFileError) -> Bool {
     switch find(tag, key, value) {
@@ -129,7 +129,7 @@ public struct XMLSourceEditor {
     case .source(let index)?:
       guard let parent = scan.elements[index].parent else { return false }
       nodes[parent].remove(nodes[index])
-      // With all that is in it.
+      // With all its descendants.
       var inner = index
       while inner < scan.elements.count, scan.elements[inner].start < scan.elements[index].end {
         removed.insert(inner)
@@ -143,19 +143,19 @@ public struct XMLSourceEditor {
 
   // MARK: The new text
 
-  /// A part of the text, and what takes its place.
+  /// A range of the text and its replacement.
   private struct Replacement {
     let range: Range<Int>
     let bytes: [UInt8]
   }
 
-  /// The edited text, parsed again and compared with what it has to say.
+  /// The edited text, after parsing it again and comparing it with the expected tree.
   ///
-  /// - Throws: it does not say that; nothing is to be written then.
+  /// - Throws: if they differ; nothing must be written then.
   public func contents() throws(XMLFileError) -> [UInt8] {
     var replacements: [Replacement] = []
     for (index, edits) in changes { replacements += self.replacements(for: edits, in: scan.elements[index]) }
-    // What was in a removed element goes with it.
+    // Edits inside a removed element are dropped with it.
     for index in removed where !removed.contains(scan.elements[index].parent ?? -1) {
       replacements.append(Replacement(range: extent(of: index), bytes: []))
     }
@@ -166,7 +166,7 @@ public struct XMLSourceEditor {
     var at = 0
     for replacement in replacements {
       guard replacement.range.lowerBound >= at else {
-        throw XMLFileError(path: path, line: 0, message: "has edits that meet, cannot be edited")
+        throw XMLFileError(path: path, line: 0, message: "has overlapping edits, cannot be edited")
       }
       text += bytes[at..<replacement.range.lowerBound]
       text += replacement.bytes
@@ -233,7 +233,7 @@ public struct XMLSourceEditor {
     return Replacement(range: slash..<root.end, bytes: tail)
   }
 
-  /// An element with its line, where it stands alone on it.
+  /// The range of an element, with its line if nothing else is on it.
   private func extent(of index: Int) -> Range<Int> {
     let element = scan.elements[index]
     var start = element.start
@@ -257,14 +257,14 @@ public struct XMLSourceEditor {
     return Array(bytes[start..<index])
   }
 
-  /// Whether two elements say the same.
+  /// Whether two elements are equal.
   package static func isSame(_ a: Element, _ b: Element) -> Bool {
     a.tag == b.tag && a.attributes.count == b.attributes.count && a.children.count == b.children.count
       && a.attributes.allSatisfy { b[$0.name] == $0.value } && (a.text ?? "").isSameText(b.text ?? "")
       && zip(a.children, b.children).allSatisfy { isSame($0, $1) }
   }
 
-  /// A value as it stands between these quotes.
+  /// A value, escaped for these quotes.
   private static func quoted(_ value: String, in quote: UInt8) -> [UInt8] {
     var out = XMLEscape.escaped(value, as: .attribute, encoding: .utf8)
     if quote == UInt8(ascii: "'") {
@@ -277,6 +277,6 @@ public struct XMLSourceEditor {
 extension String {
   fileprivate var isBlank: Bool { utf8.allSatisfy(\.isXMLSpace) }
 
-  /// Equal, or both blank: where a child comes or goes, blank text becomes layout and the reverse.
+  /// Equal, or both blank: adding or removing a child turns blank text into layout and back.
   fileprivate func isSameText(_ other: String) -> Bool { self == other || (isBlank && other.isBlank) }
 }

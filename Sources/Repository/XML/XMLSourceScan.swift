@@ -1,4 +1,4 @@
-/// Where the elements and attributes of a well-formed XML text are, in bytes.
+/// The byte offsets of elements and attributes in a well-formed XML text.
 struct XMLSourceScan {
   struct Attribute {
     let name: String
@@ -14,15 +14,15 @@ struct XMLSourceScan {
     let tag: String
     /// Position of its parent in `elements`; nil for the root.
     let parent: Int?
-    /// Of the `<` of its start tag.
+    /// Offset of the `<` of its start tag.
     let start: Int
     let nameEnd: Int
     let attributes: [Attribute]
-    /// Behind its start tag.
+    /// Offset after its start tag.
     let contentStart: Int
-    /// Of the `<` of its end tag; nil for `<x/>`.
+    /// Offset of the `<` of its end tag; nil for `<x/>`.
     var contentEnd: Int?
-    /// Behind the element.
+    /// Offset after the element.
     var end: Int
 
     func value(_ name: String) -> String? { attributes.first { $0.name == name }?.text }
@@ -178,13 +178,13 @@ struct XMLSourceScan {
     while at < bytes.count, bytes[at].isXMLSpace { at += 1 }
   }
 
-  /// The UTF-8 of an attribute's value as a parser gives it, but for entities of the document's own.
+  /// The UTF-8 of an attribute's value as a parser returns it, except for the document's own entities.
   static func value(_ raw: Slice<UnsafeBufferPointer<UInt8>>) -> [UInt8] {
     let isAsItIs = raw.allSatisfy { $0 != UInt8(ascii: "&") && ($0 == 0x20 || !$0.isXMLSpace) }
     return isAsItIs ? Array(raw) : Array(unescaped(Array(raw)[...]).utf8)
   }
 
-  /// An attribute's value as a parser gives it, but for entities of the document's own.
+  /// An attribute's value as a parser returns it, except for the document's own entities.
   private static func unescaped(_ raw: ArraySlice<UInt8>) -> String {
     var out = String.UnicodeScalarView()
     var rest = Substring(decoding: raw, as: UTF8.self).unicodeScalars[...]

@@ -1,6 +1,6 @@
-/// The tags of a well-formed XML text, one after another: where they are, and nothing of what they say.
+/// Iterates over the tags of a well-formed XML text: their ranges and names only.
 ///
-/// A text of megabytes is walked for the places of its elements; nothing is allocated.
+/// It finds elements in texts of megabytes without allocating.
 package struct XMLTagWalk {
   package struct Tag {
     package enum Kind {
@@ -9,7 +9,7 @@ package struct XMLTagWalk {
     }
 
     package let kind: Kind
-    /// From its `<` to behind its `>`.
+    /// From its `<` to after its `>`.
     package let range: Range<Int>
     /// Without `<` and `</`.
     let name: Range<Int>
@@ -23,7 +23,7 @@ package struct XMLTagWalk {
   /// - Parameter bytes: a text in UTF-8, which must outlive the walk.
   package init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
-  /// The next tag; nil at the end, and for a text that ends inside markup.
+  /// The next tag; nil at the end, or if the text ends inside markup.
   package mutating func next() -> Tag? {
     while at < bytes.count {
       guard bytes[at] == UInt8(ascii: "<") else {

@@ -7,10 +7,10 @@ import Repository
 public import ServerSettings
 public import XMLRPC
 
-/// The builtin core: the loop's own listeners, TLS connections and HTTP in front of the base core.
+/// The builtin core: the base core behind the loop's own listeners, TLS connections and HTTP.
 ///
-/// A run is `open`, which takes the sockets and reads key and certificate, then (privileges dropped) `run`, which loads
-/// the repository and begins to serve, then `stop`.
+/// `open` binds the sockets and reads key and certificate; privileges may be dropped then; `run` loads the repository
+/// and starts serving; `stop` ends it.
 public class BuiltinCore: NetworkCore, CoreImplementation {
   public override var name: String { "BuiltinCore" }
 
@@ -24,13 +24,13 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   private var isServing = false
   private var isReloading = false
   private var expiry: ExpiryWatch?
-  /// Whether the process gave up its privileges after `open`: what it cannot read then, root perhaps could.
+  /// Whether the process dropped privileges after `open`: root could perhaps read files that it now cannot.
   public var hasDroppedPrivileges = false
 
-  /// Binds the addresses of `[components] bcfg2` (all of both families with `[server] listen_all`) and reads key,
-  /// certificate and CA. Needs the privileges that the server may drop afterwards.
+  /// Binds the addresses of `[components] bcfg2` (every address with `[server] listen_all`) and reads key, certificate
+  /// and CA. Needs the privileges that the server may drop afterwards.
   ///
-  /// - Throws: `TLSContextError`, `SystemError`, `CoreInitError` where no address can be had.
+  /// - Throws: `TLSContextError`, `SystemError`; `CoreInitError` if no address could be bound.
   public func open() throws {
     tls = try Self.makeTLS(settings)
     fileStamps = Self.stamps(of: Self.tlsRules(settings).files)
@@ -44,7 +44,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
 
-  /// Begins to accept connections. Those that came while the repository was read wait in the kernel's queue.
+  /// Starts accepting connections. Those made while the repository was read wait in the kernel's queue.
   public override func serve() async throws {
     isServing = true
     for listener in listeners { listener.resume() }
@@ -53,7 +53,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     logger.info("serve_forever() [start]")
   }
 
-  /// Stops accepting, finishes what is being answered (bounded by `[server] drain_timeout`), shuts the core down and
+  /// Stops accepting, finishes the answers in progress (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.
   public func stop(_ completion: @escaping () -> Void) {
     expiry?.cancel()
@@ -77,7 +77,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
 
   /// SIGHUP: reads bcfg2.conf, certificates and the whole repository again, and reopens the log.
   ///
-  /// What is bad is logged and leaves the old in use.
+  /// Logs errors and keeps the old state of whatever failed.
   public func reload() {
     Log.reopen()
     logger.notice("Reading configuration, certificates and repository again")
@@ -88,7 +88,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     fileMonitor.rescan()
   }
 
-  /// Takes what may change while the server runs; `Settings.fixed` has what may not.
+  /// Applies settings that may change while the server runs; `Settings.fixed` lists those that may not.
   public override func settingsChanged(_ settings: Settings) {
     let old = self.settings
     super.settingsChanged(settings)
@@ -99,7 +99,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     if limits != connections.limits { connections.limits = limits }
   }
 
-  /// Reads key, certificate and CA that the settings name; where one is bad, all stay as they were.
+  /// Reads key, certificate and CA again; keeps all three if one is bad.
   private func reloadCertificates() {
     let rules = Self.tlsRules(settings)
     do {
@@ -118,7 +118,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     expiry?.report()
   }
 
-  /// What can be seen of a file that may not be read.
+  /// The state of a file as stat(2) shows it, without reading it.
   private struct FileStamp: Equatable {
     let inode: ino_t
     let bytes: off_t
@@ -126,7 +126,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     let nanoseconds: Int
   }
 
-  /// Key, certificate and CA as they were when they were read.
+  /// The state of key, certificate and CA when they were read.
   private var fileStamps: [FileStamp?] = []
 
   private static func stamps(of files: TLSContext.Files) -> [FileStamp?] {
@@ -148,7 +148,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
 
   public override var httpLimits: HTTPLimits { connections?.limits.http ?? NetworkLimits(settings).http }
 
-  /// SIGUSR1: writes what the network side has counted since the start to the log.
+  /// SIGUSR1: logs the network's counters since the start.
   public func logCounters() {
     guard let connections else { return }
     logger.notice("Network: \(connections.count) connections now, \(connections.unauthenticatedCount) unauthenticated")
@@ -194,15 +194,15 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     guard let first = found.first else {
       throw CoreInitError("Failed to bind to socket: \(settings.location.host) has no address")
     }
-    // A name with addresses of both families serves both; Python serves the first only.
+    // A name with addresses of both families gets both; Python listens on the first only.
     return [first] + found.dropFirst().filter { $0.family != first.family }.prefix(1)
   }
 
   private func listen(_ address: SocketAddress) throws(SystemError) {
     let listener: Listener
     do throws(SystemError) {
-      // Accepting costs little beside a handshake, of which there are few per iteration: nobody waits for long in the
-      // kernel's queue behind a storm, unseen.
+      // Accepting costs little compared with a handshake, of which few run per iteration. The large budget keeps
+      // connections from waiting uncounted in the kernel's queue.
       listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) {
         [unowned self] descriptor, peer in
         connections.admit(descriptor, from: peer)
@@ -222,7 +222,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     listener.pause()
     listener.onExhausted = { [unowned self] error in
       connections.noteExhausted()
-      // It looks again each second, and finds them still used up.
+      // The listener retries each second: log once a minute.
       if let last = lastExhaustedReport, loop.now - last < .seconds(60) { return }
       lastExhaustedReport = loop.now
       logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")

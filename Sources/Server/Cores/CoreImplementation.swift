@@ -2,42 +2,44 @@ public import Core
 public import Identity
 public import XMLRPC
 
-/// A core implementation: the base core with a transport in front of it. docs/core.md tells how to write another one.
+/// A core implementation: the base core behind a transport. docs/core.md explains how to write another one.
 ///
-/// `NetworkCore` and `ServerCore` bring what every implementation calls; a subclass brings where and how it listens. The
-/// process (`ServerProcess`) uses an implementation by this protocol alone, in the order `init`, `open`, `run`, `stop`.
+/// `NetworkCore` and `ServerCore` provide everything that implementations call; a subclass adds its listeners. The
+/// process (`ServerProcess`) uses an implementation through this protocol only, in the order `init`, `open`, `run`,
+/// `stop`.
 ///
 /// Source of the contract: the server core's development document, "A core implementation needs to".
 public protocol CoreImplementation: ServerCore {
   // MARK: What NetworkCore and ServerCore bring
 
-  /// Whether a client may come in: called with what the head of a request says, before its body is kept.
+  /// Decides whether a client may connect: called with the head of a request, before its body is stored.
   ///
   /// - Parameters:
   ///   - certificate: common name of the subject of the verified client certificate; nil without one.
-  ///   - address: of the other end of the connection, never what a header says of it.
+  ///   - address: the peer's address, never one from a header.
   func authenticate(certificate: String?, user: String, password: String, address: ClientAddress) async
     -> AuthenticationDecision
-  /// Carries out a call of an authenticated client: ACLs, the core's methods with the address put before the parameters,
-  /// plugin RMI without it. A fault is one of the outcomes; nothing is thrown.
+  /// Executes a call of an authenticated client: ACLs, then the core's methods with the address before the parameters,
+  /// or plugin RMI without it. Returns faults as outcomes and throws nothing.
   func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome
   /// Loads plugins and repository, starts the services of plugins, and calls `serve`.
   func run() async throws
 
   // MARK: What the implementation brings
 
-  /// Takes the addresses of `settings.location` and `listensOnAll`, key, certificate and CA: what needs the privileges
-  /// that the process then gives up. Answers nobody yet. Bcfg2's `_run`.
+  /// Binds the addresses of `settings.location` and `listensOnAll` and reads key, certificate and CA, with the
+  /// privileges that the process drops afterwards. Answers nobody yet. Bcfg2's `_run`.
   ///
-  /// - Throws: where it could not serve; the process ends.
+  /// - Throws: if it cannot serve; the process ends.
   func open() throws
-  /// Begins to answer; called by `run` once the repository is read. Bcfg2's `_block`, but it returns: the loop goes on.
+  /// Starts answering; called by `run` once the repository is read. Bcfg2's `_block`, but it returns while the loop
+  /// runs on.
   func serve() async throws
-  /// Takes no new clients, finishes what is being answered within a bound, shuts the base core down, calls `completion`.
-  /// The second call does not wait for anybody.
+  /// Accepts no new clients, finishes answers in progress within a bound, shuts the base core down, calls `completion`.
+  /// A second call does not wait.
   func stop(_ completion: @escaping () -> Void)
   /// SIGHUP: reads settings, certificates and repository again and reopens the log.
   func reload()
-  /// SIGUSR1: writes what the transport has counted to the log.
+  /// SIGUSR1: logs the transport's counters.
   func logCounters()
 }

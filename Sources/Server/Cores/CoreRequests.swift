@@ -7,11 +7,11 @@ import Repository
 import ServerSettings
 public import XMLRPC
 
-/// The core behind the connections: HTTP requests become calls, outcomes become responses.
+/// Turns HTTP requests into calls and outcomes into responses.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/SSLServer.py, XMLRPCRequestHandler.
 extension NetworkCore: RequestHandler {
-  /// Who a client says that it is.
+  /// The identity that a client claims.
   private struct Claim {
     let address: ClientAddress
     let certificate: String?
@@ -19,9 +19,9 @@ extension NetworkCore: RequestHandler {
     let password: String
   }
 
-  /// Decides by the head of a request whether its body may come in.
+  /// Decides by the head of a request whether its body is accepted.
   ///
-  /// - Returns: who is let in; a response refuses it.
+  /// - Returns: the admitted caller, or a response that refuses.
   public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> AuthenticationOutcome {
     guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
     return outcome(
@@ -29,12 +29,12 @@ extension NetworkCore: RequestHandler {
         certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address), claim)
   }
 
-  public func bytesCame() { hasLooked = false }
+  public func bytesCame() { hasPolledEdits = false }
 
-  /// As `authenticate`, where nobody has to be waited for.
+  /// As `authenticate`, if nothing has to be waited for.
   public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
     guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
-    lookForEdits()
+    pollEdits()
     return decideNow(
       certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address
     ).map { outcome($0, claim) }
@@ -49,7 +49,7 @@ extension NetworkCore: RequestHandler {
     }
   }
 
-  /// What a request says of its client; nil, and a line in the log, where that cannot be read.
+  /// The identity claimed by a request; nil, after a log line, if it cannot be read.
   private func claim(_ head: HTTPRequestHead, _ peer: PeerIdentity) -> Claim? {
     let address = peer.clientAddress
     guard let header = head.authorization else {
@@ -72,22 +72,22 @@ extension NetworkCore: RequestHandler {
     return .error(status: 401)
   }
 
-  /// Answers at once what is kept.
+  /// Answers at once if the answer is cached.
   public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
-    // Calls that may have a kept answer are short; what is no call is told by `respond`.
+    // Calls with cached answers are short. `respond` reports bodies that are no call.
     guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes, let caller = peer.caller,
       let call = shortCall(request.body)
     else { return nil }
-    lookForEdits()
-    return dispatchNow(call, from: caller).map { .xml($0) }
+    pollEdits()
+    return dispatchFromCache(call, from: caller).map { .xml($0) }
   }
 
-  /// Takes in the edits that were finished before the bytes came that are being answered. Between the head of a request
-  /// and its body nothing is new where both came at once.
-  private func lookForEdits() {
-    if hasLooked { return }
+  /// Applies the edits that were finished before the current bytes arrived. Head and body of a request that arrive
+  /// together need one poll.
+  private func pollEdits() {
+    if hasPolledEdits { return }
     fileMonitor.processPending()
-    hasLooked = true
+    hasPolledEdits = true
   }
 
   /// The call of a short body, decoded once for each kind of client.
@@ -101,14 +101,14 @@ extension NetworkCore: RequestHandler {
     return call
   }
 
-  /// A few kinds of clients, each with two such calls.
+  /// Room for a few kinds of clients with two such calls each.
   private static let knownCallLimit = 8
 
-  /// Bytes of a call without parameters, with room for what clients put around it.
+  /// Size of a call without parameters, with room for variations of clients.
   private static let shortBodyBytes = 1024
 
-  /// Answers an authenticated request: the call's value or fault; 401 where an ACL denies it, 500 where the body is no
-  /// method call, 501 for anything but POST. One budget is charged with all that is read from it.
+  /// Answers an authenticated request: with the call's value or fault; 401 if an ACL denies it, 500 if the body is no
+  /// method call, 501 unless it is a POST. One budget is charged for everything parsed from it.
   public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
     guard request.head.method == "POST" else { return .error(status: 501) }
     guard let caller = peer.caller else { preconditionFailure("a request is answered that nobody authenticated") }

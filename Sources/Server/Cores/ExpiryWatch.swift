@@ -2,7 +2,7 @@ import EventLoop
 import Glibc
 import Logging
 
-/// Tells of certificates that have expired, or soon will: when the server starts, when it reads them again, and daily.
+/// Logs certificates that have expired or soon will: at the start, after they were read again, and daily.
 final class ExpiryWatch {
   static let interval: Duration = .seconds(86400)
 
@@ -12,7 +12,7 @@ final class ExpiryWatch {
   private let clock: () -> Int64
   private var timer: Timer?
 
-  /// Tells at once, and every day from here on.
+  /// Logs at once, then every day.
   ///
   /// - Parameter clock: seconds since 1970.
   init(
@@ -28,7 +28,7 @@ final class ExpiryWatch {
 
   isolated deinit { timer?.cancel() }
 
-  /// Tells now, and next in a day.
+  /// Logs now, and again in a day.
   func report() {
     let now = clock()
     for validity in validities() {
@@ -42,6 +42,6 @@ final class ExpiryWatch {
     timer = loop.schedule(after: Self.interval) { [weak self] in self?.report() }
   }
 
-  /// Ends it.
+  /// Stops logging.
   func cancel() { timer?.cancel() }
 }

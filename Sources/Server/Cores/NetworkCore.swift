@@ -5,20 +5,20 @@ import Repository
 import ServerSettings
 public import XMLRPC
 
-/// A core with clients on a network: who may come in. What an HTTP request is answered with is in Server/Cores/CoreRequests;
-/// a core with an HTTP server of its own calls `authenticate` and `dispatch` itself.
+/// A core with clients on a network, and their authentication. CoreRequests.swift answers HTTP requests; a core with an
+/// HTTP server of its own calls `authenticate` and `dispatch` itself.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Core.py, NetworkCore.
 open class NetworkCore: ServerCore {
-  /// Whether the file monitor was asked since the last bytes of a request came.
-  final var hasLooked = false
-  /// Bodies of calls without parameters, with what they are: clients of one kind send the same bytes.
+  /// Whether the file monitor was polled since the last bytes of a request arrived.
+  final var hasPolledEdits = false
+  /// Calls without parameters by their bodies: clients of one kind send the same bytes.
   final var knownCalls: [(body: [UInt8], call: MethodCall)] = []
 
-  /// Whether a client may come in, as the Metadata plugin decides. Why not is in the log.
+  /// Decides whether a client may connect, through the Metadata plugin, which logs refusals.
   ///
-  /// - Parameter certificate: subject's common name of the verified client certificate. Counts only with a `[communication]
-  ///   ca`: without one nothing verified it.
+  /// - Parameter certificate: subject's common name of the verified client certificate. Ignored without
+  ///   `[communication] ca`: nothing verified it then.
   public func authenticate(
     certificate: String?, user: String, password: String, address: ClientAddress
   ) async -> AuthenticationDecision {
@@ -33,7 +33,7 @@ open class NetworkCore: ServerCore {
       address: address)
   }
 
-  /// As `authenticate`, where nobody has to be waited for: most clients are known by clients.xml. nil: ask there.
+  /// As `authenticate`, if nothing has to be waited for: clients.xml suffices for most. nil: call `authenticate`.
   public func authenticateNow(
     certificate: String?, user: String, password: String, address: ClientAddress
   ) -> AuthenticationDecision? {
@@ -41,7 +41,7 @@ open class NetworkCore: ServerCore {
     return decideNow(certificate: certificate, user: user, password: password, address: address)
   }
 
-  /// As `authenticateNow`, after the file monitor was asked.
+  /// As `authenticateNow`, after the file monitor was polled.
   final func decideNow(
     certificate: String?, user: String, password: String, address: ClientAddress
   ) -> AuthenticationDecision? {
@@ -51,6 +51,6 @@ open class NetworkCore: ServerCore {
       address: address)
   }
 
-  /// Bounds of what a client may send.
+  /// Limits of clients' requests.
   open var httpLimits: HTTPLimits { HTTPLimits() }
 }

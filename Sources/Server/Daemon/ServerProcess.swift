@@ -12,30 +12,30 @@ public nonisolated enum ServerVersion {
   public static let text = "0.1.0"
 }
 
-/// The life of the server's process: settings, background, privileges, loop, core, signals, end.
+/// Runs the server's process: settings, background, privileges, loop, core, signals, end.
 public final class ServerProcess {
   private let settings: Settings
   private var options: CommandLineOptions
-  /// Made when it is used: one that was made before the log was set up would not lead there.
+  /// Computed: a logger made before the log is set up would not use it.
   private var logger: Logger { Logger(label: "bcfg2-server") }
   private var pidFile: PidFile?
   private var report: StartReport?
   private var signals: Signals?
   private var core: (any CoreImplementation)?
   private var status: Int32 = 0
-  /// Waits for the core to have stopped.
+  /// Resumed when the core has stopped.
   private var ending: CheckedContinuation<Void, Never>?
   private var isEnded = false
-  /// Before that, `logger` leads to swift-log's own output.
+  /// Until then `logger` uses swift-log's own output.
   private var hasLog = false
-  /// What happened before the log was set up.
-  private var early: [(level: Logger.Level, message: Logger.Message)] = []
+  /// Messages from before the log was set up.
+  private var earlyMessages: [(level: Logger.Level, message: Logger.Message)] = []
 
   /// - Throws: `SettingsError` naming file, line and option.
   public init(_ options: CommandLineOptions) throws {
     settings = try Settings.load(options)
     self.options = options
-    // In the background the working folder is another one.
+    // The daemon has another working folder.
     self.options.configurationFile = settings.configurationFile
     self.options.makePathsAbsolute(settings)
     guard settings.backend != "cherrypy" else {
@@ -47,17 +47,17 @@ public final class ServerProcess {
 
   /// Runs until a signal ends the server. Returns the exit status.
   ///
-  /// - Throws: what keeps the server from starting, before it went to the background.
+  /// - Throws: an error before the process went to the background.
   public func run() throws -> Int32 {
     if let path = settings.pidFile {
-      try goToBackground(path)
+      try daemonize(path)
     } else {
       umask(mode_t(settings.umask))
     }
     do {
       try LogSetup.bootstrap(settings)
       hasLog = true
-      for (level, message) in early { logger.log(level: level, message) }
+      for (level, message) in earlyMessages { logger.log(level: level, message) }
       let result = try Reactor.runAsMain { [self] loop in
         do {
           try await serve(on: loop)
@@ -75,9 +75,9 @@ public final class ServerProcess {
     }
   }
 
-  private func goToBackground(_ path: String) throws {
+  private func daemonize(_ path: String) throws {
     if let folder = try Daemonize.makeFolder(ofPidFile: path, user: settings.user, group: settings.group) {
-      early.append((.warning, "\(folder), the folder of the pid file, does not exist, creating"))
+      earlyMessages.append((.warning, "\(folder), the folder of the pid file, does not exist, creating"))
     }
     if let holder = PidFile.holder(of: path) {
       let error = PidFileError.held(path: path, by: holder)
@@ -88,9 +88,9 @@ public final class ServerProcess {
     report = try Daemonize.detach(umask: mode_t(settings.umask))
     do {
       let file = try PidFile.acquire(path, user: settings.user, group: settings.group)
-      // An empty one is what a stop leaves in a folder from which the server may not remove it.
-      if let line = file.replacement { early.append((file.replaced == 0 ? .info : .warning, "\(line)")) }
-      early.append((.info, "bcfg2-server daemonized"))
+      // A stopped server leaves an empty file in a folder from which it may not remove it.
+      if let line = file.replacement { earlyMessages.append((file.replaced == 0 ? .info : .warning, "\(line)")) }
+      earlyMessages.append((.info, "bcfg2-server daemonized"))
       pidFile = file
     } catch {
       do throws(SystemError) {
@@ -98,7 +98,7 @@ public final class ServerProcess {
         hasLog = true
         logger.error("Failed to daemonize bcfg2-server: \(error)")
       } catch let second {
-        early.append((.error, "\(second)"))
+        earlyMessages.append((.error, "\(second)"))
       }
       startFailed(error)
       exit(1)
@@ -118,7 +118,8 @@ public final class ServerProcess {
   }
 
   private func serve(on loop: Reactor) async throws {
-    // A file system that is not mounted is not an empty repository, which plugins would fill with folders.
+    // Refuse a missing folder: an unmounted file system is not an empty repository, in which plugins would create
+    // folders.
     guard isFolder(settings.repository) else {
       throw CoreInitError("repository \(settings.repository) does not exist or is not a folder")
     }
@@ -127,7 +128,7 @@ public final class ServerProcess {
     else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
     let first: any FileMonitor = settings.isFileMonitorBlocking ? monitor : DeferredMonitor(monitor, on: loop)
     let resolver = HostResolver(on: loop)
-    // A core that was started has shut the monitor down by then; one that failed to start has not.
+    // A core that was started has shut the monitor down already; one that failed to start has not.
     defer {
       signals?.close()
       resolver.shutdown()
@@ -141,9 +142,9 @@ public final class ServerProcess {
       try fresh.requireRenderers()
       return fresh
     }
-    core.onSettingsTaken = { [unowned self, unowned core] in take($1, insteadOf: $0, core) }
+    core.onSettingsChanged = { [unowned self, unowned core] in applySettings($1, replacing: $0, core) }
     self.core = core
-    // Before the repository is read: a signal during a long start is not lost.
+    // Before the repository is read, so that a signal during a long start is not lost.
     signals = try Signals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], on: loop) { [self] in handle($0.signal) }
     do {
       try core.open()
@@ -159,17 +160,17 @@ public final class ServerProcess {
     loop.fileWriter.synchronizer = SyncHelpers(on: loop)
     TemporaryFolder.removeLeftovers(of: settings.value("templates", "user")?.value.integer.map { UInt32($0) })
     for path in AtomicFile.removeLeftovers(below: settings.repository) {
-      logger.notice("Removed \(path), which a write that was cut off has left")
+      logger.notice("Removed \(path), which an interrupted write left")
     }
-    // A plugin that never gets ready does not keep a signal from ending the process.
+    // A separate task, so that a plugin that never gets ready does not keep a signal from ending the process.
     var failure: (any Error)?
     let starting = Task {
       do {
         try await core.run()
         if !isEnded { report?.ready() }
-        // Most of the code that was used so far is not used again.
-        Self.giveMemoryBack()
-        loop.whenQuiet(for: Self.quietTime) { Self.giveMemoryBack() }
+        // Startup code is not used again.
+        Self.releaseMemory()
+        loop.whenQuiet(for: Self.quietTime) { Self.releaseMemory() }
       } catch {
         failure = error
         core.stop { [self] in end() }
@@ -180,11 +181,11 @@ public final class ServerProcess {
     if let failure { throw failure }
   }
 
-  /// After such a time without an event a server is at rest: longer than the pauses within a client's run.
+  /// A server without events for this time is idle: longer than the pauses in a client's run.
   private static let quietTime: Duration = .seconds(5)
 
-  /// Code comes back from the page cache where it is used again: about 0.3 ms for what a request needs.
-  private static func giveMemoryBack() {
+  /// Pages of code return from the page cache when they are used again: about 0.3 ms for a request.
+  private static func releaseMemory() {
     _ = clinux_release_code_pages()
     _ = clinux_malloc_trim(0)
   }
@@ -195,7 +196,7 @@ public final class ServerProcess {
     ending = nil
   }
 
-  /// The core that `[server] backend` names; `best` is the builtin one.
+  /// Makes the core of `[server] backend`; `best` is the builtin one.
   private func makeCore(
     _ loop: Reactor, _ monitor: any FileMonitor, _ resolver: any AddressResolver
   ) -> BuiltinCore {
@@ -209,8 +210,8 @@ public final class ServerProcess {
     return core
   }
 
-  /// Takes what is the process's of settings that were read again.
-  private func take(_ fresh: Settings, insteadOf old: Settings, _ core: BuiltinCore) {
+  /// Applies the process's own settings after they were read again.
+  private func applySettings(_ fresh: Settings, replacing old: Settings, _ core: BuiltinCore) {
     if fresh.umask != old.umask { umask(mode_t(fresh.umask)) }
     guard !LogSetup.isSame(fresh, old) else { return }
     do {

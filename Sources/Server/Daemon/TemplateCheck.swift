@@ -5,11 +5,11 @@ import Logging
 import Repository
 public import ServerSettings
 
-/// `bcfg2-server --check-templates`: renders all templates for one client of each profile, and tells what fails.
+/// `bcfg2-server --check-templates`: renders all templates for one client of each profile, and prints failures.
 ///
-/// For who moves a repository over, or changes much of it. Like `TemplateTool` it serves nobody and writes nothing. Entries
-/// are not bound as for an answer, which would make keys and run programs: what is rendered are structures, the files of
-/// Cfg, and what generators of other entries ask for. Templates that no such client gets are loaded.
+/// It is for administrators who migrate or restructure a repository. Like `TemplateTool` it serves nobody and writes
+/// nothing. Binding entries as for an answer would make keys and run programs; instead it renders structures, files of
+/// Cfg, and templates that generators of other entries use. Templates that none of these clients get are only loaded.
 public enum TemplateCheck {
   private final class Findings {
     var rendered: Set<String> = []
@@ -17,13 +17,13 @@ public enum TemplateCheck {
     var lines: [String] = []
     var told: Set<String> = []
     var problems = 0
-    /// Files that could not be read.
+    /// Unreadable files.
     var brokenFiles: Set<String> = []
 
     func fail(_ path: String, _ reason: String, for client: String?) {
       if brokenFiles.contains(path) { return }
       failed.insert(path)
-      // That is wrong for all of them.
+      // Affects all of them.
       if reason.hasPrefix("no renderer could be started") {
         if told.insert(reason).inserted { lines.append(reason) }
         return
@@ -32,7 +32,7 @@ public enum TemplateCheck {
       lines.append("\(path): \(reason)" + (client.map { " (for \($0))" } ?? ""))
     }
 
-    /// A file that is no template, or is not read far enough to be one.
+    /// Records a file that is no template, or that cannot be read as one.
     func cannotRead(_ path: String, _ problem: String) {
       brokenFiles.insert(path)
       let line = problem.contains(path) ? problem : "\(path): \(problem)"
@@ -40,8 +40,8 @@ public enum TemplateCheck {
     }
   }
 
-  /// Prints a line for each failure, and one at the end. Returns the exit status: 0, or 1 where a template failed, or a file
-  /// of the repository could not be read.
+  /// Prints a line for each failure, and a summary. Returns the exit status: 0, or 1 if a template failed or a file of
+  /// the repository could not be read.
   ///
   /// - Throws: `SettingsError`.
   public static func run(_ options: CommandLineOptions) throws -> Int32 {
@@ -57,7 +57,7 @@ public enum TemplateCheck {
           try await check(core, findings, only: options.renderClient)
         }
       } catch {
-        TemplateTool.say("bcfg2-server: \(error)")
+        TemplateTool.printError("bcfg2-server: \(error)")
         return 1
       }
     }
@@ -108,14 +108,14 @@ public enum TemplateCheck {
     return byProfile.values.sorted { $0.text < $1.text }
   }
 
-  /// Renders what a client gets. What fails is told by `onFailed`.
+  /// Renders all templates of a client; failures go to `onFailed`.
   private static func render(for client: ClientName, _ core: ServerCore) async throws {
     let metadata = try await core.buildMetadata(client)
     var structures = try await core.getStructures(metadata)
     try await core.validateStructures(metadata, &structures)
     for entry in structures.flatMap(\.children) where !entry.tag.hasPrefix("Bound") {
       guard let name = entry.name else { continue }
-      // Binding a file may make keys; of other entries it asks tables.
+      // Binding a file may make keys; binding other entries only looks up tables.
       if entry.tag != "Path" { _ = try? await core.bind(entry, metadata) }
       for generator in core.interfaces.templateGenerators {
         let looked = entry["altsrc"] ?? name

@@ -8,19 +8,19 @@ import Repository
 public import ServerSettings
 import Templates
 
-/// `bcfg2-server --render FILE --client NAME`: renders one template as the server would, and tells what it read.
+/// `bcfg2-server --render FILE --client NAME`: renders one template as the server would, and prints what it read.
 ///
-/// It reads the repository as a server does, serves nobody, and writes nothing: beside a running server it changes nothing.
+/// It reads the repository as a server does, serves nobody, and writes nothing: it does not disturb a running server.
 public enum TemplateTool {
-  /// A core that only reads: no folder, store or file of the repository is made or changed.
+  /// A core that only reads: it creates and changes no folder, store or file of the repository.
   private final class ReadingCore: ServerCore {
     override var name: String { "TemplateTool" }
     override var isChild: Bool { true }
-    override var onlyLooks: Bool { true }
+    override var isReadOnly: Bool { true }
   }
 
-  /// What concerns the template: what it logs and prints, and warnings that name its file.
-  private nonisolated final class ItsLog: LogSink {
+  /// Passes log records about the template: its own messages and output, and warnings that name its file.
+  private nonisolated final class TemplateLog: LogSink {
     let name = "console"
     private let path: String
     private let console = ConsoleLog()
@@ -35,17 +35,17 @@ public enum TemplateTool {
     }
   }
 
-  /// Prints the output on standard output, what was read on standard error. Returns the exit status: 0, or 1 where the
+  /// Prints the output on standard output and the data read on standard error. Returns the exit status: 0, or 1 if the
   /// template failed.
   ///
   /// - Throws: `SettingsError`.
   public static func run(_ options: CommandLineOptions, file: String, client: String) throws -> Int32 {
     let settings = try settings(options)
     let path = path(file, settings)
-    // Progress, and what concerns others, is for who asks for it.
+    // Progress and messages about other files show at verbose levels only.
     let level = LogSetup.level(settings)
     if level == .warning {
-      Log.router.configure([(ItsLog(path), .info)], standard: .info)
+      Log.router.configure([(TemplateLog(path), .info)], standard: .info)
     } else {
       Log.router.configure([(ConsoleLog(), level)], standard: level)
     }
@@ -53,19 +53,19 @@ public enum TemplateTool {
       do {
         return try await withCore(settings, on: loop) { try await render(path, client, $0) }
       } catch {
-        say("bcfg2-server: \(error)")
+        printError("bcfg2-server: \(error)")
         return 1
       }
     }
   }
 
-  /// The settings of a process that only reads, and a log on standard error.
+  /// The settings of a process that only reads, with a log on standard error.
   ///
-  /// - Throws: `SettingsError`, also where a server would not start because of its renderers; `SystemError` where there can
-  ///   be no log.
+  /// - Throws: `SettingsError`, also for renderer settings that would stop a server from starting; `SystemError` if the
+  ///   log cannot be opened.
   static func settings(_ options: CommandLineOptions) throws -> Settings {
     var settings = try Settings.load(options)
-    // Root starts the server, whoever looks here.
+    // Check as for root, which starts the server.
     try settings.requireRenderers(startedAs: 0)
     settings.logPath = nil
     settings.logsToSyslog = false
@@ -75,9 +75,9 @@ public enum TemplateTool {
     return settings
   }
 
-  /// Has a core with the repository read, as long as the body takes; as the server's user, where root asks.
+  /// Runs `body` with a core that has read the repository; run by root, it becomes the server's user.
   ///
-  /// - Throws: `SystemError` where privileges cannot be given up; `CoreInitError`; what the body throws.
+  /// - Throws: `SystemError` if privileges cannot be dropped; `CoreInitError`; what the body throws.
   static func withCore<Result>(
     _ settings: Settings, on loop: Reactor, _ body: (ServerCore) async throws -> Result
   ) async throws -> Result {
@@ -102,14 +102,14 @@ public enum TemplateTool {
     core.templates.checks.gather()
     core.templates.dropsWrites = true
     core.templates.rendersOnce = true
-    // An administrator who is not root sees what the template gives to an own process.
+    // An administrator who is not root sees the template's output under his own user.
     core.templates.keepsUser = geteuid() != 0
     try core.loadPlugins()
     core.blockForFileEvents(handlesEvents: true)
     return try await body(core)
   }
 
-  /// A client that the server knows.
+  /// Returns a client that the server knows.
   ///
   /// - Throws: `MetadataConsistencyError`.
   static func client(_ name: String, _ core: ServerCore) throws -> ClientName {
@@ -119,7 +119,7 @@ public enum TemplateTool {
     return client
   }
 
-  /// The path as the server has it. One that is not absolute is below the working folder, or below the repository.
+  /// The absolute path of a file given relative to the working folder or the repository.
   private static func path(_ file: String, _ settings: Settings) -> String {
     let repository = settings.repository
     guard !file.hasPrefix(repository + "/") else { return RepositoryPath.normalised(file) }
@@ -139,7 +139,7 @@ public enum TemplateTool {
   private static func render(_ path: String, _ client: String, _ core: ServerCore) async throws -> Int32 {
     let request = try request(path, core)
     let metadata = try await core.buildMetadata(try self.client(client, core))
-    core.templates.onReport = { reported, report in if reported == path { tell(report) } }
+    core.templates.onReport = { reported, report in if reported == path { printReport(report) } }
     guard let output = try await core.templates.render(request, metadata) as? Output else { return 1 }
     var rest = output.bytes[...]
     while !rest.isEmpty {
@@ -151,9 +151,9 @@ public enum TemplateTool {
     return 0
   }
 
-  /// As the plugin that has the file renders it, or as an XML template.
+  /// The request to render a file as its plugin does, or as an XML template.
   ///
-  /// - Throws: `PluginExecutionError` where the server would not render the file; `SystemError` where it cannot be read.
+  /// - Throws: `PluginExecutionError` if the server would not render the file; `SystemError` if it cannot be read.
   private static func request(_ path: String, _ core: ServerCore) throws -> TemplateRenderer.Request {
     for generator in core.interfaces.templateGenerators {
       if let request = generator.templateRequest(path: path) { return request.making { Output($0) } }
@@ -176,17 +176,17 @@ public enum TemplateTool {
     init(_ bytes: [UInt8]) { self.bytes = bytes }
   }
 
-  private static func tell(_ report: TemplateRenderer.Report) {
-    for question in report.questions { say("read: \(description(question))") }
+  private static func printReport(_ report: TemplateRenderer.Report) {
+    for question in report.questions { printError("read: \(description(question))") }
     if report.isRepeatable {
-      say("repeatable: used again for whoever has the same answers, until what was read changes")
+      printError("repeatable: reused for clients with the same answers, until the data read changes")
     } else if report.reasons.isEmpty {
-      say("not repeatable: nothing is recorded ([templates] cache, or a Python before 3.8)")
+      printError("not repeatable: nothing is recorded ([templates] cache, or a Python before 3.8)")
     }
-    for reason in report.reasons { say("not repeatable: \(reason)") }
+    for reason in report.reasons { printError("not repeatable: \(reason)") }
   }
 
-  /// A question of a trace, for people.
+  /// A question of a trace as readable text.
   static func description(_ question: TemplateValue) -> String {
     let words = (question.list ?? []).map { word in word.text ?? "\(word.texts)" }
     switch (words.first, words.count) {
@@ -207,7 +207,7 @@ public enum TemplateTool {
     }
   }
 
-  static func say(_ line: String) {
+  static func printError(_ line: String) {
     var text = line + "\n"
     text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }

@@ -1,6 +1,6 @@
 import XMLRPC
 
-/// Execution times of several processes in one table, as Bcfg2's multiprocessing core adds them up.
+/// Adds up execution times of several processes as Bcfg2's multiprocessing core does.
 struct AggregatedStatistics {
   private struct Entry {
     var minimum: Double
@@ -32,13 +32,13 @@ struct AggregatedStatistics {
 
   private var entries: [String: Entry] = [:]
 
-  /// Adds what `get_statistics` of one process answered.
+  /// Adds the answer of one process to `get_statistics`.
   ///
   /// - Parameter prefix: the child's name; nil for the parent.
   mutating func add(_ statistics: Value, prefix: String?) {
     for member in statistics.members ?? [] {
       guard let entry = Entry(member.value) else { continue }
-      // A child's core is a core like the others.
+      // Count a child's core as a core.
       let name = member.name.hasPrefix("ChildCore:") ? String(member.name.dropFirst(5)) : member.name
       entries[prefix.map { "\($0):\(name)" } ?? name] = entry
       if entries["Total:\(name)"]?.add(entry) == nil { entries["Total:\(name)"] = entry }

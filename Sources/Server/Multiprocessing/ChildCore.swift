@@ -7,15 +7,15 @@ import Repository
 import ServerSettings
 import XMLRPC
 
-/// The core of a child process: complete, with a file monitor of its own, but without clients. It builds what its
-/// parent asks for, and learns from the parent what is not in the repository's files.
+/// The core of a child process: complete, with a file monitor of its own, but without clients. It builds configurations
+/// for its parent, which sends it the data that is not in the repository's files.
 ///
-/// It never writes to the repository: a build that would have to (a new client, a key that is to be created) is given
-/// back, so that there is one writer.
+/// It never writes to the repository. A build that has to (a new client, a key to create) is returned to the parent, so
+/// that there is one writer.
 ///
 /// Source of the contract: the server core's development document, ChildCore.
 final class ChildCore: ServerCore {
-  /// What a child knows of the configuration that a task builds.
+  /// The state of one build, for the task that runs it.
   private nonisolated final class Build: Sendable {
     let request: UInt64
     let begunHooks: RenderRequest.HookSet
@@ -34,7 +34,7 @@ final class ChildCore: ServerCore {
   private static let exposedToParent: [String: @MainActor (ChildCore, [Value]) async throws -> Value] = [
     "expire_metadata_cache": { core, parameters in
       core.expireMetadataCache(try client(parameters.first))
-      // A monitor that tells of nothing leaves it to the parent to say that clients.xml was written.
+      // Without inotify the parent has to report that clients.xml was written.
       if core.fileMonitor.name != "Inotify" { await core.metadata.updateClientList() }
       return .nil
     },
@@ -48,7 +48,7 @@ final class ChildCore: ServerCore {
       guard let client = try client(parameters[1]), let data = parameters[2].contents else {
         throw ParameterError("no probe data")
       }
-      try (core.plugin(parameters) as? any Replicated)?.takeReplica(data, of: client)
+      try (core.plugin(parameters) as? any Replicated)?.applyReplica(data, of: client)
       core.expireMetadataCache(client)
       return .nil
     },
@@ -79,7 +79,7 @@ final class ChildCore: ServerCore {
 
   override var name: String { "ChildCore" }
   override var isChild: Bool { true }
-  /// Whether the core, the file monitor or any plugin says what it does.
+  /// Whether the core, the file monitor or any plugin has debugging on.
   var isDebuggingAnything: Bool {
     isDebugging || fileMonitor.isDebugging || plugins.values.contains(where: \.isDebugging)
   }
@@ -92,9 +92,9 @@ final class ChildCore: ServerCore {
     super.init(settings: settings, loop: loop, fileMonitor: fileMonitor, resolver: resolver, registry: registry)
   }
 
-  /// Reads the repository and takes over the parent's debug state.
+  /// Reads the repository and applies the parent's debug state.
   ///
-  /// - Parameter value: what the parent sent with its first call.
+  /// - Parameter value: the parameter of the parent's first call.
   func start(_ value: Value) async throws {
     try loadPlugins()
     limitAnswerCache()
@@ -109,13 +109,13 @@ final class ChildCore: ServerCore {
     }
   }
 
-  /// Carries out what the parent asks for. Calls begin in the order in which they came.
-  func take(_ frame: RPCFrame) {
+  /// Executes a frame of the parent. Calls start in order of arrival.
+  func receive(_ frame: RPCFrame) {
     switch frame.kind {
     case .call: Task { await call(frame) }
     case .render: Task { await render(frame) }
     case .ping: channel.send(.alive)
-    default: logger.error("Got a frame of the kind \(frame.kind), which a parent process does not send")
+    default: logger.error("Ignored a frame of kind \(frame.kind), which a parent process never sends")
     }
   }
 
@@ -138,7 +138,7 @@ final class ChildCore: ServerCore {
     do {
       let call = try MethodCall.decode(frame.payload, limits: RPCQueue.limits)
       name = call.method
-      let value = try await carryOut(call)
+      let value = try await execute(call)
       if frame.request != 0 { channel.send(.value, request: frame.request, MethodResponse.encode(value)) }
     } catch {
       logger.error("\(self.name): \(name): \(error)")
@@ -148,7 +148,7 @@ final class ChildCore: ServerCore {
     }
   }
 
-  private func carryOut(_ call: MethodCall) async throws -> Value {
+  private func execute(_ call: MethodCall) async throws -> Value {
     if let method = Self.exposedToParent[call.method] { return try await method(self, call.params) }
     guard let dot = call.method.firstIndex(of: "."), let plugin = plugins[String(call.method[..<dot])] else {
       throw ParameterError("Method \(call.method) is not exposed")
@@ -168,9 +168,9 @@ final class ChildCore: ServerCore {
       request: frame.request, begunHooks: RenderRequest.HookSet(rawValue: frame.payload.first ?? 0))
     let refused = AtomicFile.refusedWrites
     let changes = ownChanges
-    let result: Result<(document: ByteSegments, keepable: KeepableParts?), any Error>
+    let result: Result<(document: ByteSegments, cacheable: CacheableParts?), any Error>
     do {
-      // An edit that was finished before the client asked is in the kernel's queue.
+      // Edits finished before the client's request are in the kernel's queue.
       await waitForHeldEdits()
       fileMonitor.processPending()
       result = .success(
@@ -181,48 +181,48 @@ final class ChildCore: ServerCore {
     } catch {
       result = .failure(error)
     }
-    // Whichever of the builds under way was refused a write: each may be the one.
+    // A write was refused during this build, perhaps by another one: return it in any case.
     if AtomicFile.refusedWrites != refused {
       channel.send(.refused, request: frame.request)
       return
     }
     if ownChanges != changes { channel.send(.repositoryChanged) }
     switch result {
-    case .success(let (document, keepable)):
-      if let keepable { channel.send(.keepable, request: frame.request, ByteSegments(keepable.encoded)) }
+    case .success(let (document, cacheable)):
+      if let cacheable { channel.send(.cacheable, request: frame.request, ByteSegments(cacheable.encoded)) }
       channel.send(.configuration, request: frame.request, document)
     case .failure(let error):
       channel.send(.failure, request: frame.request, ByteSegments(BuildErrorCode.encode(error)))
     }
   }
 
-  /// Whether the parent keeps answers; with hooks of a client's run each of them is asked for here, where the hooks are.
-  private var parentKeeps: Bool { settings.answerCacheBytes > 0 && !interfaces.hasRunHooks }
+  /// Whether the parent caches answers. With hooks of a client's run every request reaches the child, which runs them.
+  private var parentCaches: Bool { settings.answerCacheBytes > 0 && !interfaces.hasRunHooks }
 
   override func settingsChanged(_ settings: Settings) {
     super.settingsChanged(settings)
     limitAnswerCache()
   }
 
-  private func limitAnswerCache() { if parentKeeps { answerCache.limitBytes = 0 } }
+  private func limitAnswerCache() { if parentCaches { answerCache.limitBytes = 0 } }
 
-  private func makeAnswer(_ client: ClientName) async throws -> (document: ByteSegments, keepable: KeepableParts?) {
-    guard parentKeeps else { return (try await renderConfiguration(client), nil) }
+  private func makeAnswer(_ client: ClientName) async throws -> (document: ByteSegments, cacheable: CacheableParts?) {
+    guard parentCaches else { return (try await renderConfiguration(client), nil) }
     let (configuration, metadata) = try await makeConfiguration(client)
     guard let metadata, metadata.hostname == client, isCurrent(metadata), configuration["revision"] == revision else {
       return (WireWriter.document(configuration), nil)
     }
     let document = WireWriter.configuration(configuration) { _ in nil }
-    return (document, KeepableParts(of: document, revision: revision))
+    return (document, CacheableParts(of: document, revision: revision))
   }
 
-  /// Hooks run once for a request, even where a child dies after them and another one builds anew.
+  /// Runs a hook once for a request, even if a child dies after it and another one builds again.
   override func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
     let plugins = interfaces.clientRunHooks.filter { !($0 is any Metadata) && $0.stages.contains(stage) }
     if let build = Scope.build, !plugins.isEmpty {
       let hooks = RenderRequest.HookSet(stage)
       if build.begunHooks.contains(hooks) {
-        // What a plugin remembers no longer than a run is forgotten all the same.
+        // Plugins still have to expire caches that last for one run.
         for case let plugin as any Caching in plugins { plugin.expireCache(key: nil) }
         return
       }

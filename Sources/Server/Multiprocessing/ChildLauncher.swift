@@ -1,17 +1,17 @@
 import EventLoop
 import Glibc
 
-/// Starts the process of a child: this executable once more, with a first argument that no user types.
+/// Starts a child process: this executable again, with a first argument that users never type.
 ///
-/// It is started, not forked: a runtime that has run has locks, descriptors and an event loop that a copy must not
-/// touch. It inherits what the parent has become: user, groups, umask, working folder, standard error.
+/// It executes instead of forking: a copy must not touch the locks, descriptors and event loop of a running process.
+/// The child inherits user, groups, umask, working folder and standard error of the parent.
 struct ChildLauncher {
   /// The hidden argument; the child's name and the parent's number follow.
   nonisolated static let argument = "--build-for-parent"
-  /// The descriptor of the pair in the child.
+  /// The descriptor of the socket pair in the child.
   nonisolated static let descriptor: Int32 = 3
 
-  /// The executable: the running one, even where it was replaced on disk.
+  /// The running executable, even if it was replaced on disk.
   var path = "/proc/self/exe"
 
   /// - Parameter onExit: called once, when the process has ended.
@@ -24,8 +24,8 @@ struct ChildLauncher {
     var configuration = ChildProcess.Configuration([path, Self.argument, name, "\(getpid())"])
     configuration.descriptors = [Self.descriptor: theirs.rawValue]
     configuration.standardOutput = .inherit
-    // A crash is told by the status, in one line of the log; the runtime's report of it would take seconds, while the
-    // requests of the child wait, and pages. An administrator who wants one sets the variable.
+    // The exit status logs a crash in one line. The runtime's report would take seconds, while the child's requests
+    // wait, and fill pages. An administrator who wants it sets the variable.
     configuration.environment = Environment.own.merging(["SWIFT_BACKTRACE": "enable=no"]) { own, _ in own }
     let channel = try RPCChannel(ours, on: loop)
     let process: ChildProcess

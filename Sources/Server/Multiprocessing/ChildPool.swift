@@ -4,21 +4,21 @@ import EventLoop
 import Logging
 import XMLRPC
 
-/// How a child is chosen: `[server] child_selection`.
+/// The strategy to choose a child: `[server] child_selection`.
 enum ChildSelection: String {
-  /// The child with the fewest unanswered requests; among equals the one that was asked last, since what it builds with is
-  /// in the processor's caches.
+  /// The child with the fewest unanswered requests; among equals the one chosen last, whose data is in the processor's
+  /// caches.
   case leastLoaded = "least_loaded"
-  /// One after the other, as Bcfg2 does.
+  /// In turn, as Bcfg2 does.
   case roundRobin = "round_robin"
 }
 
-/// The children of a core: started, kept alive, and given work.
+/// Starts the children of a core, keeps them alive, and distributes requests.
 ///
-/// A child gets a few requests at a time; the others wait here, so that they are free to go to whichever child is done
-/// first, and a child that dies or hangs has few of them.
+/// A child gets a few requests at a time; the others wait here, free to go to the next available child, and a child
+/// that dies or hangs loses few of them.
 final class ChildPool {
-  /// Requests that one child has at a time. It builds one after the other, but some wait for processes of their own.
+  /// Most requests of one child at a time. It builds one after the other, but some wait for processes of their own.
   static let requestsPerChild = 8
 
   private struct Waiter {
@@ -35,14 +35,14 @@ final class ChildPool {
   private var isStopping = false
   private var onStopped: (() -> Void)?
   private var shutdownTimer: Timer?
-  /// How a child is chosen.
+  /// The strategy to choose a child.
   var selection = ChildSelection.leastLoaded
 
   init(loop: Reactor, logger: Logger) {
     self.loop = loop
     self.logger = logger
     queue.onFrame = { [unowned self] name, kind in
-      slot(name)?.heard(kind)
+      slot(name)?.received(kind)
       if kind != .log { pump() }
     }
     queue.onEnd = { [unowned self] name, reason in slot(name)?.channelEnded(reason) }
@@ -51,7 +51,7 @@ final class ChildPool {
   /// Starts children `Child-0`, `Child-1` ...
   ///
   /// - Parameters:
-  ///   - limits: times that a child is given.
+  ///   - limits: time limits of a child.
   ///   - launch: starts one.
   func start(count: Int, limits: ChildSlot.Limits, launch: @escaping ChildSlot.Launch) {
     for number in 0..<count {
@@ -66,9 +66,10 @@ final class ChildPool {
   /// The children, running or not.
   var children: [ChildSlot] { slots }
 
-  /// A child that can take a request; waits for one.
+  /// Reserves a child for a request; waits for a free one.
   ///
-  /// - Parameter mayGiveUp: true: nil where no child runs and none is being started, so that somebody else may do it.
+  /// - Parameter mayGiveUp: returns nil if no child runs and none is being started, so that the caller can build
+  ///   itself.
   /// - Returns: nil also when the server stops.
   func acquire(mayGiveUp: Bool) async -> String? {
     if waiters.isEmpty, let name = choose() { return name }
@@ -78,7 +79,7 @@ final class ChildPool {
     }
   }
 
-  /// Ends the children: they are told by the end of their pairs, and killed after the limit. A second call kills now.
+  /// Stops the children: closes their socket pairs, and kills them after `limit`. A second call kills them now.
   func stop(limit: Duration, _ completion: @escaping () -> Void) {
     if isStopping {
       for slot in slots { slot.kill() }
@@ -93,7 +94,7 @@ final class ChildPool {
     changed()
   }
 
-  /// Kills what is left, without waiting: the process is about to end.
+  /// Kills the remaining children without waiting: the process is about to end.
   func killAll() { for slot in slots { slot.kill() } }
 
   private func killRest(_ limit: Duration) {
@@ -116,7 +117,7 @@ final class ChildPool {
 
   // MARK: Work
 
-  /// The place that `acquire` took is used now, by a request to the queue, or given back.
+  /// Releases a reservation of `acquire`: the request is in the queue, or was dropped.
   func release(_ name: String) { slot(name)?.release() }
 
   /// Calls a method of a running child and waits for its value.
@@ -138,17 +139,17 @@ final class ChildPool {
         break
       }
     }
-    if !slots.contains(where: { $0.isReady || $0.isStarting }) { giveUp() }
+    if !slots.contains(where: { $0.isReady || $0.isStarting }) { resumeUnservedWaiters() }
   }
 
-  /// No child is there or about to be: who may do without gets its answer.
-  private func giveUp() {
+  /// Without a running or starting child, returns nil to waiters that accept it.
+  private func resumeUnservedWaiters() {
     let present = waiters
     waiters = Deque(present.filter { !$0.mayGiveUp })
     for waiter in present where waiter.mayGiveUp { waiter.continuation.resume(returning: nil) }
   }
 
-  /// A ready child with room, its place taken; nil where there is none.
+  /// Reserves a ready child with room; nil if there is none.
   private func choose() -> String? {
     guard !isStopping, !slots.isEmpty else { return nil }
     var chosen: (index: Int, load: Int)?

@@ -9,17 +9,17 @@ import ServerSettings
 import Synchronization
 import XMLRPC
 
-/// The life of a child process of the multiprocessing core: from its hidden argument to the end of its parent's pair.
+/// Runs a child process of the multiprocessing core, from its hidden argument to the end of its parent's socket pair.
 public enum ChildServer {
-  /// Runs this process as a child, where its first argument says so, and ends it; returns where not. First thing in
+  /// Runs this process as a child and ends it if its first argument says so; returns otherwise. Must be first in
   /// `main`.
   public static func runIfAsked() {
     let arguments = CommandLine.arguments
     guard arguments.count == 4, arguments[1] == ChildLauncher.argument else { return }
     let name = arguments[2]
-    // The parent decides: a terminal's or a service's signals to the whole group are its business.
+    // The parent decides: ignore signals that a terminal or service sends to the whole group.
     for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1] { signal(number, SIG_IGN) }
-    // A parent that ended before this call is told by the end of the pair.
+    // If the parent ended before this call, the socket pair shows it.
     guard clinux_set_parent_death_signal(SIGKILL) == 0 else { exit(1) }
     if let parent = pid_t(arguments[3]), getppid() != parent { exit(0) }
     clinux_set_name("bcfg2-" + name.lowercased())
@@ -39,7 +39,7 @@ public enum ChildServer {
     } catch {
       return 1
     }
-    channel.onFrame = { life.take($0) }
+    channel.onFrame = { life.receive($0) }
     channel.onEnd = { _ in life.end() }
     let logger = Logger(label: "bcfg2-server")
     do {
@@ -49,14 +49,14 @@ public enum ChildServer {
       LogSetup.bootstrap(settings, forwardingTo: log)
       if geteuid() == 0, settings.user != 0 {
         try Privileges.drop(user: settings.user, group: settings.group)
-        // The kernel forgets it with a change of the user.
+        // The kernel drops this setting when the user changes.
         guard clinux_set_parent_death_signal(SIGKILL) == 0 else { return 1 }
       }
       AtomicFile.refuseWrites(below: settings.repository)
       guard
         let monitor = FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop)
       else { throw CoreInitError("Failed to instantiate fam driver \(settings.fileMonitor)") }
-      // The parent, which follows the same files, tells of what is away.
+      // The parent monitors the same files and logs missing ones.
       (monitor as? TreeMonitor)?.troubleLogLevel = .debug
       let resolver = HostResolver(on: loop)
       defer {
@@ -66,14 +66,14 @@ public enum ChildServer {
       let child = ChildCore(
         channel: channel, settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver,
         registry: .standard)
-      // Debugging messages are errors, and of this process.
+      // Debugging messages are errors, and belong to this process.
       (monitor as? TreeMonitor)?.onDelivery = { [unowned child] begins in
         log.isReading.store(begins && !child.isDebuggingAnything, ordering: .relaxed)
       }
       try await child.start(value)
-      channel.onFrame = { child.take($0) }
+      channel.onFrame = { child.receive($0) }
       channel.send(.ready)
-      for frame in life.takeWaiting() { child.take(frame) }
+      for frame in life.drainWaiting() { child.receive(frame) }
       await life.waitForEnd()
       child.shutdown()
       channel.close()
@@ -86,14 +86,14 @@ public enum ChildServer {
   }
 }
 
-/// What a child's parent sends before the core is there, and the end of the pair.
+/// Queues the parent's frames until the core exists, and detects the end of the socket pair.
 private final class ChildLife {
   private var waiting: [RPCFrame] = []
   private var starting: CheckedContinuation<Void, Never>?
   private var ending: CheckedContinuation<Void, Never>?
   private var isEnded = false
 
-  func take(_ frame: RPCFrame) {
+  func receive(_ frame: RPCFrame) {
     waiting.append(frame)
     starting?.resume()
     starting = nil
@@ -107,7 +107,7 @@ private final class ChildLife {
     ending = nil
   }
 
-  /// The parameter of the first call; nil where the parent is gone before it.
+  /// The parameter of the first call; nil if the parent ended before it.
   func start() async throws -> Value? {
     if waiting.isEmpty, !isEnded { await withCheckedContinuation { starting = $0 } }
     guard !waiting.isEmpty else { return nil }
@@ -118,8 +118,8 @@ private final class ChildLife {
     return call.params[0]
   }
 
-  /// Frames that came after the first, once.
-  func takeWaiting() -> [RPCFrame] {
+  /// Returns the frames after the first and clears the queue.
+  func drainWaiting() -> [RPCFrame] {
     defer { waiting = [] }
     return waiting
   }

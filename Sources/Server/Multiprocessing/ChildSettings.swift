@@ -2,10 +2,10 @@ import Core
 import ServerSettings
 import XMLRPC
 
-/// Settings on their way to a child: the texts of the files and what was typed, read there by the same code.
+/// Sends settings to a child: the texts of the files and the command line, which the child parses with the same code.
 ///
-/// The texts, because the parent may have read them as root, and because the child must follow what the parent follows
-/// even where the file on disk is a newer, broken one.
+/// It sends texts because the parent may have read the files as root, and because the child must use the parent's
+/// version even if the file on disk is a newer, broken one.
 enum ChildSettings {
   static func encode(_ settings: Settings, _ commandLine: CommandLineOptions) -> Value {
     [
@@ -18,7 +18,7 @@ enum ChildSettings {
     ]
   }
 
-  /// - Throws: `SettingsError`, `ParameterError` for what is none of ours.
+  /// - Throws: `SettingsError`; `ParameterError` for a malformed value.
   static func decode(_ value: Value) throws -> Settings {
     guard let path = value["path"]?.string, let files = value["files"]?.members, let typed = value["typed"]?.array
     else {

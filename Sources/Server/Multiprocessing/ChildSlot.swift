@@ -3,57 +3,57 @@ import EventLoop
 import Glibc
 import Logging
 
-/// A started child: our end of its pair, and its process.
+/// A started child: our end of its socket pair, and its process.
 struct LaunchedChild {
   let channel: RPCChannel
   let processID: pid_t
-  /// Ends it at once (SIGKILL).
+  /// Kills it at once (SIGKILL).
   let kill: () -> Void
 }
 
-/// The place of one child in the pool: its process, or the time until the next one.
+/// One child of the pool: its process, or the wait for the next one.
 ///
 /// A child that ends is replaced: at once after a healthy life, else after a delay that doubles from 0.1 s to 30 s.
 ///
-/// A child that has something to do and says nothing is asked whether it is alive after half of the silence that it is
-/// given. So one whose builds wait for programs goes on; one whose loop does not turn is killed.
+/// A silent child with work is pinged after half of the permitted silence. A child whose builds wait for programs
+/// answers; one whose loop is stuck is killed.
 final class ChildSlot {
-  /// Times that a child is given.
+  /// Time limits of a child.
   struct Limits {
-    /// How long a child may say nothing while it has requests, though it is asked: `[server] child_timeout`.
+    /// How long a child with requests may stay silent despite a ping: `[server] child_timeout`.
     var silence: Duration
     /// How long a child may take to read the repository.
     var start: Duration
     var firstDelay = Duration.milliseconds(100)
     var longestDelay = Duration.seconds(30)
-    /// A child that was ready for so long, or has answered something, was healthy.
+    /// A child that was ready for this long, or has answered a request, counts as healthy.
     var healthyLife = Duration.seconds(10)
-    /// Most bytes that wait for a child: one that does not read what is published has stopped.
+    /// Most bytes queued for a child: one that does not read publications is stuck.
     var queuedBytes = 64 << 20
   }
 
-  /// Starts a child of this name; `onExit` is called once, when its process has ended.
+  /// Starts a child of this name; calls `onExit` once, when its process has ended.
   typealias Launch = (_ name: String, _ onExit: @escaping (ChildProcess.ExitStatus) -> Void) throws -> LaunchedChild
 
   private enum State {
-    /// Not begun, or the server stops and the process is gone.
+    /// Not started, or stopped for good.
     case idle
     case starting(LaunchedChild)
     case ready(LaunchedChild)
-    /// The pair is closed or the process was killed; its end is to come.
+    /// The pair is closed or the process was killed; its exit is pending.
     case ending(LaunchedChild)
-    /// Until the next start.
+    /// Waiting for the next start.
     case delayed
   }
 
   let name: String
-  /// Called when the child became ready, or ended.
+  /// Called when the child becomes ready, or ends.
   var onChange: () -> Void = {}
-  /// How often this child was started again.
+  /// How often this child was restarted.
   private(set) var restarts = 0
   /// How often this child was killed because it hung.
   private(set) var hangs = 0
-  /// How often a child was asked whether it is alive.
+  /// How often this child was pinged.
   private(set) var pings = 0
 
   private let queue: RPCQueue
@@ -63,15 +63,15 @@ final class ChildSlot {
   private let launch: Launch
   private var state = State.idle
   private var isStopping = false
-  /// Requests that are promised to this child and not sent yet.
+  /// Requests reserved for this child and not sent yet.
   private var reserved = 0
   private var failures = 0
   private var readySince: MonotonicTime?
   private var hasAnswered = false
   private var hasHung = false
-  /// Asked whether it is alive, and silent since.
+  /// Pinged, and silent since.
   private var isAsked = false
-  private var patience: Timer?
+  private var silenceTimer: Timer?
   private var restart: Timer?
 
   init(
@@ -89,9 +89,9 @@ final class ChildSlot {
   var isStarting: Bool { if case .starting = state { true } else { false } }
   /// True while there is a process.
   var isRunning: Bool { launched != nil }
-  /// The process; nil while there is none.
+  /// The process; nil if there is none.
   var processID: pid_t? { launched?.processID }
-  /// Requests that the child has, or is about to get.
+  /// Requests sent to or reserved for the child.
   var load: Int { (queue.pendingCount(of: name) ?? 0) + reserved }
 
   private var launched: LaunchedChild? {
@@ -101,14 +101,14 @@ final class ChildSlot {
     }
   }
 
-  /// Promises a request to the child; `release` when it is sent.
+  /// Reserves a request; `release` when it is sent.
   func reserve() {
-    // The silence of a child that had nothing to do does not count.
+    // The silence of an idle child does not count.
     if load == 0, isReady { wait(limits.silence / 2) }
     reserved += 1
   }
 
-  /// The promised request is being sent, or will not be.
+  /// Ends a reservation: the request is being sent, or was dropped.
   func release() { reserved -= 1 }
 
   /// Starts a process.
@@ -133,8 +133,8 @@ final class ChildSlot {
     onChange()
   }
 
-  /// A frame came: a sign of life.
-  func heard(_ kind: RPCFrame.Kind) {
+  /// Handles a frame: a sign of life.
+  func received(_ kind: RPCFrame.Kind) {
     switch state {
     case .starting(let child) where kind == .ready:
       state = .ready(child)
@@ -149,39 +149,39 @@ final class ChildSlot {
     }
   }
 
-  /// The pair has ended: the process is ending, or has lost its mind.
+  /// Handles the end of the pair: the process is ending, or is out of control.
   func channelEnded(_ reason: String) {
     guard let child = launched else { return }
     if case .ending = state { return }
     logger.debug("\(name): the connection ended: \(reason)")
     state = .ending(child)
-    patience?.cancel()
-    patience = nil
-    // Whatever killed it was there first: the status tells.
+    silenceTimer?.cancel()
+    silenceTimer = nil
+    // If something else killed it first, the exit status shows that.
     child.kill()
     onChange()
   }
 
-  /// No new process; the present one ends itself, its pair being closed.
+  /// Starts no new process; the present one ends because its pair closes.
   func stop() {
     isStopping = true
     restart?.cancel()
     restart = nil
-    patience?.cancel()
-    patience = nil
+    silenceTimer?.cancel()
+    silenceTimer = nil
     if let child = launched { state = .ending(child) } else { state = .idle }
   }
 
-  /// Ends the process at once.
+  /// Kills the process at once.
   func kill() { launched?.kill() }
 
   // MARK: Ends
 
   private func exited(_ status: ChildProcess.ExitStatus) {
     guard let child = launched else { return }
-    patience?.cancel()
-    patience = nil
-    // What it answered before its end is still in the pair.
+    silenceTimer?.cancel()
+    silenceTimer = nil
+    // Answers sent before the end are still in the pair.
     child.channel.drain()
     let end = hasHung ? ChildEnd.hung : Self.end(status)
     state = .idle
@@ -210,25 +210,25 @@ final class ChildSlot {
     state = .delayed
     let doublings = min(failures - 2, 20)
     let delay = failures == 1 ? .zero : min(limits.longestDelay, limits.firstDelay * (1 << doublings))
-    if failures > 1 { logger.warning("\(name) is started again in \(delay.threeDecimals) seconds") }
+    if failures > 1 { logger.warning("\(name) restarts in \(delay.threeDecimals) seconds") }
     restart = loop.schedule(after: delay) { [weak self] in self?.start() }
   }
 
-  /// Asks the child, or kills it where it was asked, if it then has been silent for so long with something to do.
+  /// After `limit` of silence with work, pings the child, or kills it if it was pinged already.
   private func wait(_ limit: Duration) {
     isAsked = false
-    if let patience {
-      patience.rearm(after: limit)
+    if let silenceTimer {
+      silenceTimer.rearm(after: limit)
     } else {
-      patience = loop.schedule(after: limit) { [weak self] in self?.outOfPatience() }
+      silenceTimer = loop.schedule(after: limit) { [weak self] in self?.silenceLimitReached() }
     }
   }
 
-  private func outOfPatience() {
+  private func silenceLimitReached() {
     guard let child = launched else { return }
     let isIdle = load == 0 && !isStarting && queue.queuedBytes(of: name) <= limits.queuedBytes
     if isIdle {
-      patience = nil
+      silenceTimer = nil
       return
     }
     if isReady, !isAsked {
@@ -243,7 +243,7 @@ final class ChildSlot {
     logger.error("\(name) (PID \(child.processID)) does not answer, killing it")
     state = .ending(child)
     child.kill()
-    // It may take the kernel a while to end the process; the requests need not wait for that.
+    // The kernel may take a while to end the process; the requests need not wait for that.
     queue.removeSubscriber(name, .hung)
     onChange()
   }

@@ -4,14 +4,14 @@ import ServerSettings
 import Synchronization
 import XMLRPC
 
-/// The log of a child process: records go to the parent, which has the destinations open and the levels.
+/// The log of a child process: sends records to the parent, which has the open destinations and the levels.
 ///
-/// So lines of several processes never mix, a rotated file is reopened in one place, and a child whose user may not open
-/// the log file logs all the same.
+/// So lines of several processes never mix, a rotated file is reopened in one place, and a child may log without
+/// permission to open the log file.
 nonisolated final class ForwardingLog: LogSink {
   let name = "console"
   let dropped = 0
-  /// Files are being read: the parent, which reads the same ones, logs what there is to say of them.
+  /// Set while files are read: the parent reads the same ones and logs about them.
   let isReading = Atomic<Bool>(false)
   private let channel: RPCChannel
 
@@ -22,7 +22,7 @@ nonisolated final class ForwardingLog: LogSink {
     MainActor.assumeIsolated { channel.send(.log, ByteSegments(Self.encode(record))) }
   }
 
-  /// Level, length of the label, process, seconds, nanoseconds, label, the message as it is shown: of bounded length.
+  /// Level, length of the label, process, seconds, nanoseconds, label, the message as shown: of bounded length.
   static func encode(_ record: LogRecord) -> [UInt8] {
     let label = Array(record.label.utf8.prefix(255))
     var bytes = [UInt8(record.level.rank), UInt8(label.count)]
@@ -32,7 +32,7 @@ nonisolated final class ForwardingLog: LogSink {
     return bytes + label + record.visibleMessage
   }
 
-  /// nil for what is no record.
+  /// nil for bytes that are no record.
   static func decode(_ bytes: [UInt8]) -> LogRecord? {
     let headBytes = 26
     guard bytes.count >= headBytes, Int(bytes[0]) < Logger.Level.allCases.count else { return nil }

@@ -9,66 +9,66 @@ import Repository
 public import ServerSettings
 public import XMLRPC
 
-/// The multiprocessing core: the builtin core, with child processes that build the configurations.
+/// The multiprocessing core: the builtin core with child processes that build the configurations.
 ///
-/// The parent has the sockets, authentication, probes, statistics, and is the only one that writes to the repository.
-/// `GetConfig` is passed on to a child (`ChildCore`): a complete core with a file monitor of its own. A child that dies
-/// or hangs is replaced, and what it had not answered goes to another one.
+/// The parent has the sockets, authentication, probes and statistics, and alone writes to the repository. It passes
+/// `GetConfig` to a child (`ChildCore`): a complete core with a file monitor of its own. A child that dies or hangs is
+/// replaced, and its unanswered requests go to another one.
 ///
 /// Source of the contract: the server core's development document, MultiprocessingCore; Bcfg2/bcfg2:
-/// src/lib/Bcfg2/Server/MultiprocessingCore.py. docs/core.md says which of our types stands for which class there.
+/// src/lib/Bcfg2/Server/MultiprocessingCore.py. docs/core.md maps our types to its classes.
 public final class MultiprocessingCore: BuiltinCore {
-  /// How long children may take to end themselves before they are killed: Bcfg2's `shutdown_timeout`.
+  /// How long children may take to end before they are killed: Bcfg2's `shutdown_timeout`.
   public var shutdownTimeout = Duration.seconds(10)
 
   public override var name: String { "MultiprocessingCore" }
-  public override var leavesRendering: Bool { true }
+  public override var delegatesRendering: Bool { true }
 
-  /// Free memory that the parent does not give back to the kernel: what a few large answers take.
+  /// Free memory that the parent keeps for the next large answers.
   private static let freeBytes = 8 << 20
 
-  /// The command line, which the children follow as the parent does.
+  /// The command line, which the children follow too.
   public var commandLine = CommandLineOptions()
-  /// Starts the process of a child.
+  /// Starts child processes.
   var launcher = ChildLauncher()
 
   private(set) lazy var pool = ChildPool(loop: loop, logger: logger)
   private lazy var cache = DispatchingCache(queue: pool.queue)
   private let created = MonotonicTime.now()
-  /// Configurations that were built here because no child could.
+  /// Configurations built here because no child could.
   private(set) var ownBuilds = 0
 
   /// `[server] children`, by default the number of processors.
   public var childCount: Int { settings.children ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
-  /// Process numbers of the children that run.
+  /// Process numbers of the running children.
   public var childProcesses: [Int32] { pool.children.compactMap(\.processID) }
 
-  /// How many children can build.
+  /// Number of children that can build.
   var readyChildren: Int { pool.children.count { $0.isReady } }
-  /// How often children were started again.
+  /// How often children were restarted.
   var restarts: Int { pool.children.reduce(0) { $0 + $1.restarts } }
 
   // MARK: Life
 
   public override func repositoryLoaded() async throws {
-    takeSelection()
+    applySelection()
     let timeout = Duration.seconds(settings.value("server", "child_timeout")?.value.integer ?? 60)
-    // A child reads what the parent has just read, but with others beside it.
+    // A child reads what the parent has just read, but with other children beside it.
     let limits = ChildSlot.Limits(silence: timeout, start: max(timeout, (MonotonicTime.now() - created) * 10))
-    // Answers come and go by the half megabyte; only a failure to get memory could come of a refusal.
+    // Half megabytes for answers come and go. A refusal only costs time, so ignore it.
     _ = clinux_malloc_keep(Self.freeBytes)
     pool.queue.onRepositoryChanged = { [unowned self] in repositoryChanged() }
     pool.start(count: childCount, limits: limits) { [unowned self] name, onExit in try launch(name, onExit) }
     logger.debug("Started \(pool.children.count) children")
   }
 
-  /// As the builtin core; then the children end.
+  /// Stops the builtin core, then the children.
   public override func stop(_ completion: @escaping () -> Void) {
     super.stop { [self] in stopChildren(completion) }
   }
 
-  /// Ends the children; a second call kills them.
+  /// Stops the children; a second call kills them.
   func stopChildren(_ completion: @escaping () -> Void) { pool.stop(limit: shutdownTimeout, completion) }
 
   private func launch(
@@ -79,7 +79,7 @@ public final class MultiprocessingCore: BuiltinCore {
     return child
   }
 
-  /// What a child has to know before it reads the repository.
+  /// The settings and state that a child needs before it reads the repository.
   private func startValue(_ name: String) -> Value {
     [
       "name": .string(name), "settings": ChildSettings.encode(settings, commandLine),
@@ -90,7 +90,7 @@ public final class MultiprocessingCore: BuiltinCore {
 
   public override func settingsChanged(_ settings: Settings) {
     super.settingsChanged(settings)
-    takeSelection()
+    applySelection()
     pool.queue.publish("settings", [ChildSettings.encode(settings, commandLine)])
   }
 
@@ -99,28 +99,28 @@ public final class MultiprocessingCore: BuiltinCore {
     pool.queue.publish("rescan")
   }
 
-  private func takeSelection() {
+  private func applySelection() {
     pool.selection =
       ChildSelection(rawValue: settings.value("server", "child_selection")?.value.text ?? "") ?? .leastLoaded
   }
 
   // MARK: Configurations
 
-  /// The configuration of a client, built by a child.
+  /// Returns a client's configuration, built by a child.
   ///
-  /// The answer that a child made before is given again as long as nothing that it was made from has changed: then
-  /// there is no way to a child and back. The parent builds it itself where the build has to write to the repository, and
-  /// where there is no child to be had and none is being started.
+  /// Serves the cached answer while nothing that it was made from has changed, without involving a child. The parent
+  /// builds a configuration itself if the build has to write to the repository, or if no child runs or is being
+  /// started.
   ///
-  /// - Throws: what the child's build threw; a `Fault` where the request ended several children.
+  /// - Throws: what the child's build threw; a `Fault` if the request ended several children.
   public override func renderConfiguration(_ client: ClientName) async throws -> ByteSegments {
     let start = MonotonicTime.now()
-    if let kept = configurationNow(client) {
-      noteGenerated(client, MonotonicTime.now() - start)
-      return answerCache.give(kept)
+    if let cached = cachedConfiguration(client) {
+      recordGeneration(client, MonotonicTime.now() - start)
+      return answerCache.serve(cached)
     }
-    // A child that was started since has not read what is away now.
-    if let trouble = missingFolder { return try await buildHere(client, "\(trouble.path) is away") }
+    // A restarted child has not read the folder that is missing now.
+    if let trouble = missingFolder { return try await buildHere(client, "\(trouble.path) is missing") }
     let request = RenderRequest(client: client)
     while true {
       let made = generation(of: client)
@@ -131,10 +131,10 @@ public final class MultiprocessingCore: BuiltinCore {
       logger.debug("Building configuration for \(client) on \(child)")
       do {
         let document = try await pool.queue.render(request, on: child)
-        guard let keepable = request.keepable, answerCache.limitBytes > 0, !interfaces.hasRunHooks,
-          let cut = keepable.cut(document, like: { answerCache.structure(like: $0) })
+        guard let cacheable = request.cacheable, answerCache.limitBytes > 0, !interfaces.hasRunHooks,
+          let cut = cacheable.cut(document, like: { answerCache.structure(like: $0) })
         else { return document }
-        await keep(cut, client, madeFrom: made, revision: keepable.revision)
+        await cacheConfiguration(cut, client, madeFrom: made, revision: cacheable.revision)
         return cut
       } catch RPCError.refused {
         return try await buildHere(client, "it has to write to the repository")
@@ -172,8 +172,8 @@ public final class MultiprocessingCore: BuiltinCore {
     pool.queue.publish("reload_replicas", [.string(plugin.name)])
   }
 
-  /// Debug state, and the methods of plugins that have a side in the children.
-  public override func carriedOut(_ call: MethodCall) {
+  /// Forwards debug state, and calls to plugins that also have state in the children.
+  public override func didPerform(_ call: MethodCall) {
     switch call.method {
     case "set_debug", "toggle_debug": pool.queue.publish("set_debug", [.bool(isDebugging)])
     case "set_core_debug", "toggle_core_debug": pool.queue.publish("set_core_debug", [.bool(isDebugging)])
@@ -188,20 +188,19 @@ public final class MultiprocessingCore: BuiltinCore {
     }
   }
 
-  /// SIGUSR1: also how the children do.
+  /// SIGUSR1: also logs the state of the children.
   public override func logCounters() {
     super.logCounters()
     let hangs = pool.children.reduce(0) { $0 + $1.hangs }
     let state =
-      "Children: \(childProcesses.count) run, \(readyChildren) ready; ended and started again \(restarts) times,"
-    let lost = "of these killed because they did not answer \(hangs); configurations built in the parent \(ownBuilds)"
+      "Children: \(childProcesses.count) run, \(readyChildren) ready; \(restarts) restarts,"
+    let lost = "\(hangs) of them after hanging; \(ownBuilds) configurations built in the parent"
     logger.notice("\(state) \(lost)")
   }
 
   // MARK: Statistics
 
-  /// Execution times of all processes: the children's under `Child-N:`, the parent's as they are, and the sums of all
-  /// under `Total:`.
+  /// Execution times of all processes: children's under `Child-N:`, the parent's unchanged, and sums under `Total:`.
   public override func getStatistics() async throws -> Value {
     var aggregate = AggregatedStatistics()
     for child in pool.children where child.isReady {
@@ -216,18 +215,18 @@ public final class MultiprocessingCore: BuiltinCore {
   }
 }
 
-/// Passes the expiry of cached data on to the children: Bcfg2's DispatchingCache, and the expire hook of its cache.
+/// Forwards the expiry of caches to the children: Bcfg2's DispatchingCache, and the expire hook of its cache.
 final class DispatchingCache {
   private let queue: RPCQueue
 
   init(queue: RPCQueue) { self.queue = queue }
 
-  /// The metadata of a client, or of all.
+  /// Expires the metadata of a client, or of all.
   func expire(_ client: ClientName?) {
     queue.publish("expire_metadata_cache", [client.map { .string($0.text) } ?? .nil])
   }
 
-  /// What a plugin caches, of a client or of all.
+  /// Expires a plugin's cache, of a client or of all.
   func expire(plugin: String, _ key: ClientName?) {
     queue.publish("expire_cache", [.string(plugin), key.map { .string($0.text) } ?? .nil])
   }

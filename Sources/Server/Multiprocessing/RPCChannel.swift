@@ -3,21 +3,21 @@ import EventLoop
 import Glibc
 import XMLRPC
 
-/// One end of the stream socket pair between parent and child, on a loop: frames out, frames in, neither waiting.
+/// One end of the stream socket pair between parent and child: sends and receives frames on a loop without blocking.
 ///
-/// A pair, not shared memory: an answer costs one copy into the kernel and one out of it, straight into the arrays that
-/// are sent to the client. A memfd passed along (SCM_RIGHTS) was measured: read or mapped, it took four to fourteen times as
-/// long from 2 kB to 20 MB, because every page is new each time.
+/// An answer through a pair costs one copy into the kernel and one out of it, straight into the arrays sent to the
+/// client. Passing a memfd instead (SCM_RIGHTS) took four to fourteen times as long from 2 kB to 20 MB, read or mapped,
+/// because every page is new each time.
 @MainActor final class RPCChannel {
-  /// Bytes read per readiness, at most, before others have their turn.
+  /// Most bytes read per readiness, before others have their turn.
   private static let turnBytes = 1 << 20
-  /// Segments are gathered into writes of so many bytes: an answer has a thousand of them, and each write may wake the
-  /// other end.
+  /// Segments are gathered into writes of this many bytes: an answer has a thousand of them, and each write may wake
+  /// the other end.
   private static let gatherBytes = 256 << 10
-  /// A large payload is received in pieces of at most so many bytes.
+  /// A large payload is received in pieces of at most this many bytes.
   private static let pieceBytes = 96 << 10
 
-  /// A large frame that has begun.
+  /// A large frame being received.
   private struct Partial {
     let kind: RPCFrame.Kind
     let request: UInt64
@@ -27,11 +27,11 @@ import XMLRPC
 
   /// Called with each frame, in order. It may close the channel.
   var onFrame: (RPCFrame) -> Void = { _ in }
-  /// Called once, when the other end is gone or talks nonsense; not after `close`.
+  /// Called once when the other end is closed or violates the protocol; not after `close`.
   var onEnd: (_ reason: String) -> Void = { _ in }
-  /// Bytes that the kernel has not taken yet.
+  /// Bytes that the kernel has not accepted yet.
   private(set) var queuedBytes = 0
-  /// Bytes that are still to come of the frame that has begun; 0 between two frames, and for a small one.
+  /// Missing bytes of the frame being received; 0 between two frames, and for a small one.
   var missingBytes: Int { partial?.missingBytes ?? 0 }
 
   private let loop: Reactor
@@ -40,14 +40,14 @@ import XMLRPC
   private var watcher: Watcher?
   private var isClosed = false
   private var outgoing: Deque<[UInt8]> = []
-  /// Bytes of the first outgoing piece that are sent.
+  /// Bytes of the first outgoing piece that were sent.
   private var sentBytes = 0
   private var isFlushDue = false
-  /// Where segments are gathered; its pages are used again for each answer.
+  /// Buffer for gathering segments; its pages are reused for each answer.
   private let gathered = UnsafeMutableRawBufferPointer.allocate(
     byteCount: RPCChannel.gatherBytes, alignment: 16)
   private var scratch: [UInt8]
-  /// Received bytes that are not a whole frame yet.
+  /// Received bytes of an incomplete frame.
   private var pending: ArraySlice<UInt8> = []
   private var partial: Partial?
 
@@ -66,12 +66,13 @@ import XMLRPC
     gathered.deallocate()
   }
 
-  /// Two connected ends.
+  /// Makes two connected ends.
   static func makePair() throws(SystemError) -> (Int32, Int32) {
     var pair: [Int32] = [-1, -1]
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     if socketpair(AF_UNIX, type, 0, &pair) != 0 { throw SystemError(call: "socketpair", errno: errno) }
-    // The system's largest, where that is more than the default: fewer turns for a large answer. Less is no error.
+    // Request the system's largest buffer if it exceeds the default: a large answer then takes fewer turns. Failure is
+    // no error.
     for end in pair {
       var size: Int32 = 1 << 20
       _ = setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
@@ -79,7 +80,7 @@ import XMLRPC
     return (pair[0], pair[1])
   }
 
-  /// Sends a frame. What one iteration of the loop sends goes out together at its end.
+  /// Sends a frame. Frames of one loop iteration are sent together at its end.
   func send(_ kind: RPCFrame.Kind, request: UInt64 = 0, _ payload: ByteSegments = ByteSegments()) {
     guard !isClosed else { return }
     outgoing.append(RPCFrame.header(kind, request: request, payloadBytes: payload.count))
@@ -93,7 +94,7 @@ import XMLRPC
     }
   }
 
-  /// Sends what the kernel takes now.
+  /// Sends as much as the kernel accepts now.
   func flush() {
     guard !isClosed else { return }
     while !outgoing.isEmpty {
@@ -109,10 +110,10 @@ import XMLRPC
     setInterest(outgoing.isEmpty ? .read : [.read, .write])
   }
 
-  /// Takes what the other end, which is gone, has sent before its end.
+  /// Receives everything that a closed other end sent before its end.
   func drain() { receive(atMost: .max, untilNothing: true) }
 
-  /// Ends it: nothing more is sent or received, and the other end reads its end.
+  /// Closes this end; the other end reads end of file.
   func close() {
     guard !isClosed else { return }
     isClosed = true
@@ -125,7 +126,7 @@ import XMLRPC
 
   // MARK: Sending
 
-  /// As many segments as the gathering space holds; one that is alone or larger is sent from where it is.
+  /// Sends as many segments as the buffer holds; a single or larger one is sent from its own memory.
   private func sendSome() -> Int {
     let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
     let first = outgoing[0]
@@ -174,7 +175,7 @@ import XMLRPC
     }
   }
 
-  /// - Parameter untilNothing: go on after a read that found less than it asked for, where the end may be behind it.
+  /// - Parameter untilNothing: reads on after a short read, which the end may follow.
   private func receive(atMost limitBytes: Int, untilNothing: Bool) {
     var budget = limitBytes
     while budget > 0, !isClosed {
@@ -191,7 +192,7 @@ import XMLRPC
     }
   }
 
-  /// Small frames, and the beginning of a large one, by way of the scratch space.
+  /// Receives small frames, and the start of a large one, through the scratch space.
   private func receiveFrames() -> (count: Int, wantedBytes: Int) {
     let count = recv(descriptor, &scratch, scratch.count, 0)
     let code = errno
@@ -203,7 +204,7 @@ import XMLRPC
     return (count, scratch.count)
   }
 
-  /// The next piece of a large frame, straight into the array that is sent on.
+  /// Receives the next piece of a large frame straight into its final array.
   private func receivePiece() -> (count: Int, wantedBytes: Int) {
     guard var current = partial.take() else { return (0, 0) }
     let wantedBytes = min(current.missingBytes, Self.pieceBytes)
@@ -216,7 +217,7 @@ import XMLRPC
     }
     if count > 0 {
       current.missingBytes -= count
-      // A short one does not hold the space of a whole one.
+      // Copy a short piece, so that it does not hold the memory of a whole one.
       current.payload.append(count < wantedBytes / 2 ? Array(piece[...]) : piece)
     }
     if current.missingBytes == 0 {
@@ -231,7 +232,7 @@ import XMLRPC
   private func parse() {
     while !isClosed, pending.count >= RPCFrame.headerBytes {
       guard let header = RPCFrame.parse(pending.prefix(RPCFrame.headerBytes)) else {
-        return end("a frame that makes no sense")
+        return end("a malformed frame")
       }
       let rest = pending.dropFirst(RPCFrame.headerBytes)
       guard rest.count >= header.payloadBytes else {
@@ -246,7 +247,7 @@ import XMLRPC
       let payload = ByteSegments(Array(rest.prefix(header.payloadBytes)))
       onFrame(RPCFrame(kind: header.kind, request: header.request, segments: payload))
     }
-    // A slice of the scratch space would make the next read copy all of it.
+    // Copy: a slice of the scratch space would make the next read copy all of it.
     pending = pending.isEmpty ? [] : ArraySlice(Array(pending))
   }
 

@@ -1,20 +1,20 @@
 import Core
 import XMLRPC
 
-/// What ended a call to a child instead of its value.
+/// Why a call to a child returned no value.
 nonisolated enum RPCError: Error, CustomStringConvertible {
-  /// The child is gone, or was given up; it may or may not have done what it was asked.
+  /// The child ended or was dropped; it may or may not have executed the call.
   case childGone(ChildEnd)
   /// The parent has to build this configuration: see `RPCFrame.Kind.refused`.
   case refused
-  /// An answer that is none.
+  /// A malformed answer.
   case malformed(String)
 
   var description: String {
     switch self {
     case .childGone(let end): "the child process is gone: \(end)"
     case .refused: "the child process may not write"
-    case .malformed(let reason): "the child process answers nonsense: \(reason)"
+    case .malformed(let reason): "malformed answer of the child process: \(reason)"
     }
   }
 }
@@ -23,9 +23,9 @@ nonisolated enum RPCError: Error, CustomStringConvertible {
 nonisolated enum ChildEnd: Equatable, Sendable, CustomStringConvertible {
   /// By a fault of the program: a signal such as SIGSEGV or SIGTRAP.
   case crashed(String)
-  /// It said nothing for `[server] child_timeout` while it had something to do.
+  /// It stayed silent for `[server] child_timeout` with work to do.
   case hung
-  /// Anything else: SIGKILL by the kernel short of memory or by an administrator, an exit.
+  /// Anything else: SIGKILL by the out-of-memory killer or an administrator, an exit.
   case ended(String)
 
   var description: String {
@@ -36,12 +36,12 @@ nonisolated enum ChildEnd: Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// An error of the child's, with the child's text.
+/// An error of the child, with the child's text.
 nonisolated struct RemoteError: Error, CustomStringConvertible {
   let description: String
 }
 
-/// Errors of a build on their way to the parent: a type's letter, and the text.
+/// Encodes errors of a build for the parent: a letter for the type, and the text.
 enum BuildErrorCode {
   static func encode(_ error: any Error) -> [UInt8] {
     switch error {

@@ -1,27 +1,27 @@
 import XMLRPC
 
-/// What parent and child of the multiprocessing core say to each other: a header of 16 bytes and a payload.
+/// A message between parent and child of the multiprocessing core: a header of 16 bytes and a payload.
 ///
-/// Header, in the machine's byte order, because both ends are the same executable: payload's bytes (UInt32), kind
+/// The header is in the machine's byte order, because both ends run the same executable: payload's bytes (UInt32), kind
 /// (UInt8), three zero bytes, request number (UInt64).
 struct RPCFrame {
-  /// What the payload is.
+  /// The type of the payload.
   enum Kind: UInt8 {
-    /// To the child: a method call as XML-RPC writes it; request 0 wants no answer.
+    /// To the child: a method call in XML-RPC; request 0 wants no answer.
     case call = 1
     /// To the child: build a configuration. A byte of `RenderRequest.HookSet`, then the client's name.
     case render = 2
-    /// To the child: say that you are alive.
+    /// To the child: answer with `alive`.
     case ping = 3
-    /// From the child: it has read the repository and builds.
+    /// From the child: it has read the repository and can build.
     case ready = 16
-    /// From the child: the document as it stands inside an XML-RPC string.
+    /// From the child: the document, escaped for an XML-RPC string.
     case configuration = 17
     /// From the child: an error in place of the document: see `RPCError`.
     case failure = 18
-    /// From the child: a method response as XML-RPC writes it.
+    /// From the child: a method response in XML-RPC.
     case value = 19
-    /// From the child: what it would have to write is the parent's, which builds this configuration itself.
+    /// From the child: the build has to write to the repository, so the parent must do it.
     case refused = 20
     /// From the child: hooks that it is about to run, a byte of `RenderRequest.HookSet`.
     case hooks = 21
@@ -29,24 +29,24 @@ struct RPCFrame {
     case log = 22
     /// From the child: the answer to a ping.
     case alive = 23
-    /// From the child, ahead of a configuration that may be kept: see `KeepableParts`.
-    case keepable = 24
-    /// From the child: a build has changed something that concerns all clients, such as a group that a connector defines.
+    /// From the child, before a cacheable configuration: see `CacheableParts`.
+    case cacheable = 24
+    /// From the child: a build changed something that concerns all clients, such as a group that a connector defines.
     case repositoryChanged = 25
   }
 
   /// Bytes of a header.
   static let headerBytes = 16
-  /// Most bytes of a payload: what a client's XML parser would not take either.
+  /// Most bytes of a payload: more than a client's XML parser accepts.
   static let payloadLimitBytes = 1 << 30
 
   let kind: Kind
-  /// The number that an answer shares with its request; 0 where there is no answer.
+  /// The number that an answer shares with its request; 0 without an answer.
   let request: UInt64
-  /// A large one is in the pieces in which it came.
+  /// A large payload stays in the pieces in which it arrived.
   let segments: ByteSegments
 
-  /// The payload in one array: of a small one without a copy.
+  /// The payload in one array; a small one is not copied.
   var payload: [UInt8] { segments.bytes() }
 
   /// The header of a frame.
@@ -61,7 +61,7 @@ struct RPCFrame {
     }
   }
 
-  /// Reads a header; nil where it cannot be one.
+  /// Reads a header; nil if it is invalid.
   static func parse(_ header: ArraySlice<UInt8>) -> (kind: Kind, request: UInt64, payloadBytes: Int)? {
     header.withUnsafeBytes { raw in
       let bytes = Int(raw.loadUnaligned(fromByteOffset: 0, as: UInt32.self))

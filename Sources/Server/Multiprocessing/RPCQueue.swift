@@ -2,11 +2,11 @@ import Identity
 import ServerSettings
 import XMLRPC
 
-/// Calls to child processes: to one by its name, with an answer (`rpc`), or to all, without (`publish`).
+/// Calls child processes: one by its name, with an answer (`rpc`), or all, without (`publish`).
 ///
-/// Our counterpart of Bcfg2's RPCQueue. There every call opens a listener of its own for its answer; here requests are
-/// numbered, and any number of them is on its way over one socket pair for each child. What is sent to one child arrives
-/// in order, so that a build that is asked for after a publication knows of it.
+/// It corresponds to Bcfg2's RPCQueue. There every call opens a listener of its own for its answer; here requests are
+/// numbered, and any number of them shares one socket pair for each child. Messages to one child arrive in order, so
+/// that a build requested after a publication uses its data.
 final class RPCQueue {
   private enum Pending {
     case call(CheckedContinuation<Value, any Error>)
@@ -20,7 +20,7 @@ final class RPCQueue {
     init(_ channel: RPCChannel) { self.channel = channel }
   }
 
-  /// Limits of what a child answers: it is our own process, only nonsense is to be caught.
+  /// Limits of a child's answers: it is our own process, so only garbage has to be caught.
   static let limits: HTTPLimits = {
     var limits = HTTPLimits()
     limits.bodyBytes = RPCFrame.payloadLimitBytes
@@ -29,33 +29,33 @@ final class RPCQueue {
     return limits
   }()
 
-  /// Called after each frame of a child, with its name: a sign of life. `ready` frames among them say so.
+  /// Called after each frame of a child, with its name: a sign of life. Also reports `ready` frames.
   var onFrame: (_ name: String, _ kind: RPCFrame.Kind) -> Void = { _, _ in }
   /// Called when a child's pair has ended. The child stays subscribed until `removeSubscriber`.
   var onEnd: (_ name: String, _ reason: String) -> Void = { _, _ in }
 
-  /// Called with each log record of a child's.
+  /// Called with each log record of a child.
   var onLog: (LogRecord) -> Void = { Log.router.write($0) }
-  /// Called where a child's build has changed what concerns all clients.
+  /// Called when a child's build changed something that concerns all clients.
   var onRepositoryChanged: () -> Void = {}
 
   private var subscribers: [String: Subscriber] = [:]
   private var lastRequest: UInt64 = 0
 
-  /// Adds a child by our end of its pair.
+  /// Adds a child by our end of its socket pair.
   func addSubscriber(_ name: String, channel: RPCChannel) {
     precondition(subscribers[name] == nil, "\(name) is subscribed twice")
     let subscriber = Subscriber(channel)
     subscribers[name] = subscriber
     channel.onFrame = { [unowned self, weak subscriber] frame in
       guard let subscriber else { return }
-      take(frame, from: name, subscriber)
+      receive(frame, from: name, subscriber)
       onFrame(name, frame.kind)
     }
     channel.onEnd = { [unowned self] reason in onEnd(name, reason) }
   }
 
-  /// Removes a child: its pair is closed, and what it had not answered fails with `RPCError.childGone`.
+  /// Removes a child: closes its pair, and fails its unanswered calls with `RPCError.childGone`.
   func removeSubscriber(_ name: String, _ end: ChildEnd) {
     guard let subscriber = subscribers.removeValue(forKey: name) else { return }
     subscriber.channel.close()
@@ -67,10 +67,10 @@ final class RPCQueue {
   /// Names of all subscribers, sorted.
   var names: [String] { subscribers.keys.sorted() }
 
-  /// How many requests a child has not answered; nil for none of that name.
+  /// Number of requests that a child has not answered; nil for an unknown name.
   func pendingCount(of name: String) -> Int? { subscribers[name]?.pending.count }
 
-  /// Bytes that a child has not taken yet.
+  /// Bytes queued for a child.
   func queuedBytes(of name: String) -> Int { subscribers[name]?.channel.queuedBytes ?? 0 }
 
   /// Calls a method of one child and waits for its value.
@@ -85,14 +85,14 @@ final class RPCQueue {
     }
   }
 
-  /// Has one child build a configuration: the document as it stands inside an XML-RPC string. Where it may be kept, the
-  /// request says so afterwards.
+  /// Lets one child build a configuration and returns the document, escaped for an XML-RPC string. Sets
+  /// `request.cacheable` if it may be cached.
   ///
   /// - Throws: the child's error; `RPCError.childGone`, `RPCError.refused`.
   func render(_ request: RenderRequest, on name: String) async throws -> ByteSegments {
     guard let subscriber = subscribers[name] else { throw RPCError.childGone(.ended("there is no \(name)")) }
     let number = nextRequest()
-    request.keepable = nil
+    request.cacheable = nil
     return try await withCheckedThrowingContinuation { continuation in
       subscriber.pending[number] = .render(request, continuation)
       let payload = [request.begunHooks.rawValue] + Array(request.client.text.utf8)
@@ -107,13 +107,13 @@ final class RPCQueue {
     for (_, subscriber) in subscribers.sorted(by: { $0.key < $1.key }) { subscriber.channel.send(.call, payload) }
   }
 
-  /// Asks a child whether it is alive; `onFrame` tells of the answer.
+  /// Pings a child; `onFrame` reports the answer.
   func ping(_ name: String) { subscribers[name]?.channel.send(.ping) }
 
-  /// Bytes of an answer of this child that has begun to come and that are still missing; 0 between two frames.
+  /// Missing bytes of the answer that this child is sending; 0 between two frames.
   func missingBytes(of name: String) -> Int { subscribers[name]?.channel.missingBytes ?? 0 }
 
-  /// Closes every pair; the children end themselves when they read the end.
+  /// Closes every pair; the children end when they read end of file.
   func close() {
     for name in names { removeSubscriber(name, .ended("the server stops")) }
   }
@@ -125,7 +125,7 @@ final class RPCQueue {
     return lastRequest
   }
 
-  private func take(_ frame: RPCFrame, from name: String, _ subscriber: Subscriber) {
+  private func receive(_ frame: RPCFrame, from name: String, _ subscriber: Subscriber) {
     switch frame.kind {
     case .log:
       if let record = ForwardingLog.decode(frame.payload) { onLog(record) }
@@ -134,11 +134,11 @@ final class RPCQueue {
         return
       }
       request.begunHooks.formUnion(RenderRequest.HookSet(rawValue: byte))
-    case .keepable:
+    case .cacheable:
       guard case .render(let request, _) = subscriber.pending[frame.request] else { return }
-      request.keepable = KeepableParts(frame.payload)
+      request.cacheable = CacheableParts(frame.payload)
     case .configuration, .failure, .value, .refused:
-      // A number that is not pending was answered before, or is nobody's: dropped.
+      // Drop an answer to a request that is not pending.
       guard let item = subscriber.pending.removeValue(forKey: frame.request) else { return }
       answer(item, frame)
     case .repositoryChanged: onRepositoryChanged()

@@ -3,11 +3,11 @@ import Identity
 import Repository
 import XMLRPC
 
-/// What makes a configuration one that the parent may keep: how it is cut, and the revision that it shows. A child sends
-/// it ahead of the document, where files, settings and the client's own data alone decide what the document is.
+/// How a cacheable configuration is divided into parts, and its revision. A child sends it before the document if
+/// files, settings and the client's own data alone decide the document.
 ///
 /// On the wire, in the machine's byte order: number of parts and the length of each in bytes (UInt32), the revision.
-struct KeepableParts: Equatable {
+struct CacheableParts: Equatable {
   let partBytes: [Int]
   let revision: String
 
@@ -21,7 +21,7 @@ struct KeepableParts: Equatable {
     self.revision = revision
   }
 
-  /// nil for what is none.
+  /// nil for malformed bytes.
   init?(_ bytes: [UInt8]) {
     func number(_ index: Int) -> Int? {
       guard 4 * index + 4 <= bytes.count else { return nil }
@@ -40,9 +40,9 @@ struct KeepableParts: Equatable {
     return bytes + Array(revision.utf8)
   }
 
-  /// The same bytes, cut into these parts; nil where they are not as many.
+  /// Divides the bytes into these parts; nil if the lengths do not add up.
   ///
-  /// - Parameter known: finds a run with the same bytes that is there already.
+  /// - Parameter known: finds an existing run with the same bytes.
   func cut(_ received: ByteSegments, like known: (borrowing StructureDraft) -> SharedSegments?) -> ByteSegments? {
     guard received.count == partBytes.reduce(0, +) else { return nil }
     let pieces = received.segments
@@ -66,15 +66,15 @@ struct KeepableParts: Equatable {
   }
 }
 
-/// One configuration on its way through the children: what of it was already done by a child that is gone.
+/// One request for a configuration, with what previous children already did for it.
 final class RenderRequest {
-  /// Hooks of a client's run that a child has begun; they run once, however often the build is repeated.
+  /// Hooks of a client's run that a child has started; they run once, however often the build is repeated.
   nonisolated struct HookSet: OptionSet, Sendable {
     let rawValue: UInt8
     static let start = HookSet(rawValue: 1)
     static let end = HookSet(rawValue: 2)
 
-    /// The set of one stage; empty for one that is the parent's.
+    /// The set of one stage; empty for a stage of the parent.
     init(_ stage: ClientRunStage) {
       switch stage {
       case .start: self = .start
@@ -88,21 +88,21 @@ final class RenderRequest {
 
   let client: ClientName
   var begunHooks: HookSet = []
-  /// Set with the answer, where it may be given again.
-  var keepable: KeepableParts?
+  /// Set with the answer if it may be cached.
+  var cacheable: CacheableParts?
   private var crashes = 0
   private var hangs = 0
   private var ends = 0
 
   init(client: ClientName) { self.client = client }
 
-  /// True once a child ended by a fault of its own while it had this request: then the parent does not try it.
+  /// True once a child crashed or hung with this request: the parent must not try it then.
   var isSuspect: Bool { crashes + hangs > 0 }
 
-  /// Takes note of the end of the child that had the request.
+  /// Records the end of the child that had the request.
   ///
-  /// - Returns: false where another child must not be risked: the request ended two by a crash, three by hanging, or
-  ///   ten by whatever killed them.
+  /// - Returns: false if no other child may be risked: the request ended two by a crash, three by hanging, or ten in
+  ///   any way.
   func lost(_ end: ChildEnd) -> Bool {
     switch end {
     case .crashed: crashes += 1

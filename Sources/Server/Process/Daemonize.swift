@@ -2,14 +2,14 @@ import CLinux
 public import EventLoop
 import Glibc
 
-/// The process in the background, as python-daemon's DaemonContext makes it, with one more promise: the command that
-/// started it ends when the server is ready or has failed, and its exit status says which.
+/// Puts the process into the background as python-daemon's DaemonContext does. In addition the starting command waits
+/// until the server is ready or has failed, and its exit status says which.
 public nonisolated enum Daemonize {
-  /// Puts the process into the background: two forks, a session of its own, `/` as working folder, the umask,
-  /// /dev/null on the standard descriptors, no core dumps, which would hold keys and passwords.
+  /// Puts the process into the background: two forks, a session of its own, `/` as working folder, the umask, /dev/null
+  /// on the standard descriptors, and no core dumps, which would contain keys and passwords.
   ///
   /// Call it while there is one thread and no event loop: epoll descriptors and locks do not survive it. It returns in
-  /// the daemon only; the process that called it waits for `StartReport` and exits.
+  /// the daemon only; the calling process waits for `StartReport` and exits.
   ///
   /// - Parameter umask: for files that the daemon creates.
   public static func detach(umask mask: UInt32) throws(SystemError) -> StartReport {
@@ -28,11 +28,11 @@ public nonisolated enum Daemonize {
     }
     close(ends[0])
     let report = StartReport(descriptor: ends[1])
-    // From here on there is nobody to throw to but the report.
+    // From here on errors can only go to the report.
     if setsid() < 0 { report.exit(SystemError(call: "setsid", errno: errno)) }
     let daemon = clinux_fork()
     if daemon < 0 { report.exit(SystemError(call: "fork", errno: errno)) }
-    // Without being the session's leader the daemon can never get a terminal.
+    // A process that does not lead its session can never acquire a terminal.
     if daemon > 0 { _exit(0) }
     umask(mask)
     var none = rlimit(rlim_cur: 0, rlim_max: 0)
@@ -50,8 +50,8 @@ public nonisolated enum Daemonize {
     return report
   }
 
-  /// Closes what the command that started the server left open: somebody may wait for the end of such a pipe. All that
-  /// the server itself opened closes on exec, so everything else was inherited.
+  /// Closes descriptors that the starting command left open: somebody may wait for the end of such a pipe. The server's
+  /// own descriptors close on exec, so all others were inherited.
   private static func closeInherited() {
     guard let folder = opendir("/proc/self/fd") else { return }
     var inherited: [Int32] = []
@@ -67,10 +67,10 @@ public nonisolated enum Daemonize {
     for descriptor in inherited { close(descriptor) }
   }
 
-  /// Creates the folder of the pid file, those above it, too, and gives it to the daemon's user, mode 0755: many
-  /// systems empty /run at every boot. A folder that exists is left as it is.
+  /// Creates the folder of the pid file, with its parents, and gives it to the daemon's user, mode 0755: many systems
+  /// empty /run at every boot. Leaves an existing folder alone.
   ///
-  /// - Returns: the folder, where it was created.
+  /// - Returns: the folder if it was created.
   @discardableResult
   public static func makeFolder(ofPidFile path: String, user: UInt32, group: UInt32) throws(SystemError) -> String? {
     guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return nil }
@@ -85,7 +85,7 @@ public nonisolated enum Daemonize {
     if geteuid() == 0, chown(folder, user, group) != 0 {
       throw SystemError(call: "chown", errno: errno, detail: folder)
     }
-    // The umask may have taken bits away.
+    // The umask may have cleared bits.
     if chmod(folder, 0o755) != 0 { throw SystemError(call: "chmod", errno: errno, detail: folder) }
     return folder
   }
@@ -102,7 +102,7 @@ public nonisolated enum Daemonize {
   }
 }
 
-/// The daemon's one message to the command that started it: ready, or why not.
+/// The daemon's one message to the starting command: ready, or an error.
 public nonisolated final class StartReport {
   private var descriptor: Int32
 
@@ -110,27 +110,27 @@ public nonisolated final class StartReport {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// The server listens: the command that started it exits with status 0.
+  /// Reports that the server listens: the starting command exits with status 0.
   public func ready() { send([0]) }
 
-  /// The server cannot start: the command prints `reason` on standard error and exits with status 1. The daemon goes on
-  /// to end itself.
+  /// Reports that the server cannot start: the starting command prints `reason` on standard error and exits with status
+  /// 1. The daemon still has to end itself.
   public func failed(_ reason: String) {
     send([1] + Array(reason.utf8.prefix(StartReport.limitBytes)))
   }
 
-  /// Reports a failure and ends this process, in the middle between the two.
+  /// Reports a failure and ends this process, the one between the two.
   fileprivate func exit(_ error: SystemError) -> Never {
     failed("Failed to daemonize: \(error)")
     _exit(1)
   }
 
-  /// What fits into a pipe at once, whatever the reader does (PIPE_BUF less the first byte).
+  /// Fits into a pipe without blocking (PIPE_BUF less the first byte).
   private static let limitBytes = 4095
 
   private func send(_ bytes: [UInt8]) {
     guard descriptor >= 0 else { return }
-    // Who started the daemon may be gone; that is no reason to die.
+    // The starting command may be gone, which must not kill the daemon.
     let before = signal(SIGPIPE, SIG_IGN)
     while write(descriptor, bytes, bytes.count) < 0, errno == EINTR {}
     signal(SIGPIPE, before)
@@ -150,7 +150,7 @@ public nonisolated final class StartReport {
         break
       }
     }
-    // The child is the one between; it ended long before the daemon reported.
+    // The child is the intermediate process, which ended long before the daemon reported.
     while waitpid(child, nil, 0) < 0, errno == EINTR {}
     if bytes.first == 0 { _exit(0) }
     let reason =

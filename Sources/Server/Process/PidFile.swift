@@ -2,11 +2,11 @@ public import EventLoop
 import Formats
 public import Glibc
 
-/// Why a pid file could not be had.
+/// Why a pid file could not be acquired.
 public nonisolated enum PidFileError: Error, Sendable, CustomStringConvertible {
-  /// A running server has it; nil if its number could not be read.
+  /// A running server holds it; nil if its number could not be read.
   case held(path: String, by: pid_t?)
-  /// The system refused.
+  /// A system call failed.
   case system(SystemError)
 
   public var description: String {
@@ -20,25 +20,25 @@ public nonisolated enum PidFileError: Error, Sendable, CustomStringConvertible {
 
 /// The file of `-D`: one line with the number of the running server, as python-daemon's PIDLockFile writes it.
 ///
-/// It is created exclusively and locked with fcntl while the server lives, so that two starts at once cannot both win.
-/// A Python server does not lock it: a file without a lock counts as held where its process runs the program
-/// `bcfg2-server` and was started before the file was written. Any other process has got the number later, and what a
-/// crash left behind is replaced. fcntl's locks do not survive fork: acquire it in the process that stays.
+/// It is created exclusively and locked with fcntl while the server lives, so that of two concurrent starts only one
+/// wins. A Python server does not lock it: a file without a lock counts as held if its process runs the program
+/// `bcfg2-server` and was started before the file was written. Otherwise the number was reused, or a crash left the
+/// file, and it is replaced. fcntl's locks do not survive fork: acquire it in the process that stays.
 public nonisolated final class PidFile {
-  /// Where it is.
+  /// Path of the file.
   public let path: String
-  /// The number that a crashed server had left in the file, if it was replaced; 0 where it had left none.
+  /// The number of a crashed server in the file, if it was replaced; 0 if there was none.
   public let replaced: pid_t?
-  /// What is to be logged of the file that was replaced, without a final period; nil: there was none.
+  /// The log message about a replaced file, without a final period; nil if there was none.
   public var replacement: String? {
     switch replaced {
     case nil: nil
-    case 0?: "\(path) was there already, without a process number; it is used again"
+    case 0?: "\(path) existed without a process number; it is replaced"
     case let process?:
-      "\(path) was left by a server that is gone: process \(process) is no running Bcfg2 server; it is used again"
+      "\(path) was left by a crashed server: process \(process) is no running Bcfg2 server; it is replaced"
     }
   }
-  /// What a pid file may hold, with room for what other programs write there.
+  /// Most bytes of a pid file, with room for those of other programs.
   private static let limitBytes = 256
   private var descriptor: Int32
   private let owner: pid_t
@@ -54,18 +54,18 @@ public nonisolated final class PidFile {
 
   /// Creates or takes over the file and writes this process's number.
   ///
-  /// - Parameter user: who gets the file, so that it can be removed after privileges are dropped; nil: nobody.
+  /// - Parameter user: owner of the file, so that it can be removed after privileges are dropped; nil: unchanged.
   public static func acquire(_ path: String, user: uid_t? = nil, group: gid_t? = nil) throws(PidFileError) -> PidFile {
-    // A file can vanish between two steps when another server stops: then everything begins anew.
+    // A file can vanish between two steps when another server stops: start again then.
     for _ in 0..<10 {
       if let file = try attempt(path, user: user, group: group) { return file }
     }
     throw .held(path: path, by: nil)
   }
 
-  /// The server that holds the file, nil if a start would get it. Nothing is created or changed: a check before the
-  /// fork, while there is still a terminal to complain to. Not for the process that holds the file: closing any
-  /// descriptor of it would give up the lock.
+  /// The server that holds the file; nil if a start would acquire it. Creates and changes nothing: it checks before the
+  /// fork, while errors can go to the terminal. The holder must not call it: closing any descriptor of the file
+  /// releases the lock.
   public static func holder(of path: String) -> pid_t? {
     let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }
@@ -77,8 +77,8 @@ public nonisolated final class PidFile {
     return process
   }
 
-  /// Removes the file if it is still this process's own. Where the folder does not allow that (privileges were
-  /// dropped), the file is emptied instead: an empty one counts as left behind.
+  /// Removes the file if this process still owns it. If the folder does not allow that (privileges were dropped),
+  /// empties it instead: an empty one counts as left behind.
   public func remove() {
     guard descriptor >= 0, owner == getpid() else { return }
     if Self.isSame(descriptor, path), unlink(path) != 0 { _ = ftruncate(descriptor, 0) }
@@ -86,7 +86,7 @@ public nonisolated final class PidFile {
     descriptor = -1
   }
 
-  /// One try; nil if the file changed under it.
+  /// One attempt; nil if the file changed meanwhile.
   private static func attempt(_ path: String, user: uid_t?, group: gid_t?) throws(PidFileError) -> PidFile? {
     let flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
     var replaced: pid_t?
@@ -113,7 +113,7 @@ public nonisolated final class PidFile {
     do throws(SystemError) {
       if fstat(descriptor, &status) != 0 { throw SystemError(call: "fstat", errno: errno, detail: path) }
       try RegularFile.require(mode: status.st_mode, path)
-      // Somebody gave the path of another file: to write a number over that would lose it.
+      // The path may be that of another file: overwriting it would lose its contents.
       if !isOurs(descriptor, status) {
         throw SystemError(
           call: "open", errno: EINVAL, detail: path,
@@ -157,7 +157,7 @@ public nonisolated final class PidFile {
       && open.st_dev == named.st_dev
   }
 
-  /// Whether a file is empty, as a server that had no time to write leaves it, or begins with a line that is a number.
+  /// Whether a file is empty, as a server that had no time to write leaves it, or starts with a line that is a number.
   private static func isOurs(_ descriptor: Int32, _ status: stat) -> Bool {
     var bytes = [UInt8](repeating: 0, count: limitBytes)
     let count = pread(descriptor, &bytes, bytes.count, 0)
@@ -165,7 +165,7 @@ public nonisolated final class PidFile {
     return bytes[..<count].prefix { $0 != 0x0A }.allSatisfy { $0.isSpace || $0 == 0x2D || (0x30...0x39).contains($0) }
   }
 
-  /// The number in the first line, white space ignored.
+  /// The number in the first line, without white space.
   private static func read(_ descriptor: Int32) -> pid_t? {
     var bytes = [UInt8](repeating: 0, count: 64)
     let count = pread(descriptor, &bytes, bytes.count, 0)
@@ -175,15 +175,15 @@ public nonisolated final class PidFile {
     return process
   }
 
-  /// Whether a running Bcfg2 server that wrote the file has this number.
+  /// Whether this number is a running Bcfg2 server that wrote the file.
   private static func isServer(_ process: pid_t, _ descriptor: Int32) -> Bool {
     if process == getpid() { return false }
     if kill(process, 0) != 0, errno == ESRCH { return false }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { return true }
-    switch ProcessImage.look(at: process) {
+    switch ProcessImage.inspect(process) {
     case .gone: return false
-    // One that cannot be looked at is taken for a server.
+    // A process that cannot be inspected counts as a server.
     case .hidden: return true
     case .running(let image):
       return image.isServer && image.started <= Int64(status.st_mtim.tv_sec) + ProcessImage.slackSeconds

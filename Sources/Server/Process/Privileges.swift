@@ -3,12 +3,12 @@ public import EventLoop
 import Glibc
 import ServerSettings
 
-/// Becoming another user for good.
+/// Changes the user of the process for good.
 public nonisolated enum Privileges {
-  /// Takes on user and group with the user's further groups, gives up every way back, and checks that there is none.
+  /// Sets user, group and the user's supplementary groups, makes this irreversible, and checks that it is.
   ///
-  /// A process that is not root and is asked to stay what it is, or asked for the default 0, stays what it is. HOME
-  /// becomes the user's home, as in Bcfg2.
+  /// A process that is not root and is to keep its user, or to use the default 0, stays unchanged. HOME becomes the
+  /// user's home, as in Bcfg2.
   ///
   /// - Throws: if any step failed; the caller must not go on.
   public static func drop(user: UInt32, group: UInt32) throws(SystemError) {

@@ -1,17 +1,16 @@
 import Glibc
 
-/// What /proc tells of a process: the program that it runs, and since when. Its number alone names another process after
-/// its end.
+/// The program and start time of a process, from /proc. Its number alone may name another process after its end.
 nonisolated struct ProcessImage {
-  enum Look {
+  enum Inspection {
     /// There is no such process, or it is a zombie, which serves nobody.
     case gone
-    /// Its program may not be looked at.
+    /// Its program is not readable.
     case hidden
     case running(ProcessImage)
   }
 
-  /// The kernel tells the boot's time in whole seconds, and clocks are set.
+  /// The kernel reports the boot time in whole seconds, and clocks are adjusted.
   static let slackSeconds: Int64 = 2
 
   /// Words of the command line.
@@ -19,8 +18,8 @@ nonisolated struct ProcessImage {
   /// Seconds since 1970.
   let started: Int64
 
-  /// Whether it runs `bcfg2-server`, by itself or by an interpreter: its program's name, or that of the script which
-  /// comes before all options of its own.
+  /// Whether it runs `bcfg2-server`, directly or by an interpreter: the name of its program, or of the script before
+  /// all its options.
   var isServer: Bool {
     guard let program = arguments.first.map(Self.name) else { return false }
     if program == Self.program { return true }
@@ -32,13 +31,13 @@ nonisolated struct ProcessImage {
 
   private static func name(_ path: String) -> String { String(path.split(separator: "/").last ?? "") }
 
-  static func look(at process: pid_t) -> Look {
+  static func inspect(_ process: pid_t) -> Inspection {
     let line: [UInt8]
     switch read("/proc/\(process)/cmdline") {
     case .success(let bytes): line = bytes
     case .failure(let failure): return failure.code == ENOENT || failure.code == ESRCH ? .gone : .hidden
     }
-    // Of a zombie nothing can be read.
+    // Nothing of a zombie is readable.
     if line.isEmpty { return .gone }
     guard case .success(let status) = read("/proc/\(process)/stat"), let started = startTime(status) else {
       return .hidden
@@ -47,9 +46,9 @@ nonisolated struct ProcessImage {
     return .running(ProcessImage(arguments: words, started: started))
   }
 
-  /// When a process began, from the text of its /proc/PID/stat; nil where that is none.
+  /// Start time of a process, from the text of its /proc/PID/stat; nil for other texts.
   static func startTime(_ status: [UInt8]) -> Int64? {
-    // The program's name is in brackets and may hold anything; field 22 counts from the number before it.
+    // The program's name is in parentheses and may contain anything; field 22 counts from the number before it.
     guard let end = status.lastIndex(of: UInt8(ascii: ")")) else { return nil }
     let fields = status[(end + 1)...].split(separator: UInt8(ascii: " "))
     let ticks = sysconf(Int32(_SC_CLK_TCK))

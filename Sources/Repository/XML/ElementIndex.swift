@@ -1,31 +1,30 @@
 package import EventLoop
 import Glibc
 
-/// Where the elements of one tag are in an XML file, found by one attribute: kept while the file changes a little at a
-/// time, so that a change costs what it changes and not the file.
+/// Indexes the offsets of one tag's elements in an XML file by one attribute. Small changes of the file update it at
+/// their own cost, not the file's.
 ///
-/// Twelve to twenty bytes an element; the text itself is not kept. Who looks an element up reads it where it is, and has
-/// to look whether it is the one: values are known by their hashes.
-package struct ElementPlaces {
-  /// Of the `<` of each element's start tag, in document order.
+/// It takes 12 to 20 bytes an element and does not keep the text. It stores only hashes of values, so the caller reads
+/// the element at an offset and checks it.
+package struct ElementIndex {
+  /// Offset of the `<` of each element's start tag, in document order.
   private var starts: [UInt32] = []
   private var hashes: [UInt32] = []
-  /// Positions in `starts` plus one, by hash: open addressing; 0 is free. Of equal hashes the first in the text is found
-  /// first.
+  /// Positions in `starts` plus one, by hash: open addressing; 0 is free. Equal hashes are found in document order.
   private var slots: [UInt32] = []
-  /// Where a new last child of the root goes, and the white space that comes before it.
+  /// The offset for a new last child of the root, and the white space before it.
   package private(set) var end = 0
   package let space: [UInt8]
   /// Bytes of the text.
   package private(set) var textBytes: Int
 
-  /// How many elements there are.
+  /// Number of elements.
   var count: Int { starts.count }
 
-  /// Walks through a text that a parser has read without an error.
+  /// Indexes a text that a parser has read without an error.
   ///
-  /// - Returns: nil where a place does not say all about an element: with a document type, a default namespace, another
-  ///   encoding than UTF-8; or where the root has no children, by which new ones could be laid out.
+  /// - Returns: nil if offsets do not suffice to find elements: with a document type, a default namespace, an encoding
+  ///   other than UTF-8; or if the root has no children to copy the layout from.
   package init?(_ bytes: [UInt8], tag: String, key: String) {
     textBytes = bytes.count
     guard bytes.count < Int(UInt32.max), Self.isPlain(bytes), let layout = Self.layout(of: bytes) else { return nil }
@@ -45,7 +44,7 @@ package struct ElementPlaces {
     makeSlots()
   }
 
-  /// Positions of the elements that may have a value, in document order. The first that has it is the one.
+  /// Offsets of elements that may have a value, in document order. The first one that really has it counts.
   package func candidates(_ value: String) -> [Int] {
     let hash = Self.hash(Array(value.utf8))
     var found: [Int] = []
@@ -58,10 +57,10 @@ package struct ElementPlaces {
     return found
   }
 
-  /// Where an element begins.
+  /// The offset of an element.
   package func start(_ index: Int) -> Int { Int(starts[index]) }
 
-  /// New last children of the root: their text, which goes in at `end`, and where in it each of them begins.
+  /// New last children of the root: their text, inserted at `end`, and the offset of each in it.
   package struct Addition {
     package private(set) var bytes: [UInt8] = []
     fileprivate var elements: [(value: String, offset: Int)] = []
@@ -76,9 +75,9 @@ package struct ElementPlaces {
     }
   }
 
-  /// Takes over changes that were made to the text.
+  /// Updates the offsets after changes of the text.
   ///
-  /// - Parameter changes: within start tags, in ascending order.
+  /// - Parameter changes: inside start tags, in ascending order.
   package mutating func took(_ changes: [FileWrite.Change], _ addition: Addition) {
     var next = 0
     var moved = 0
@@ -116,7 +115,7 @@ package struct ElementPlaces {
     slots[slot] = UInt32(index + 1)
   }
 
-  /// Seeded by the process: nobody can choose values that meet.
+  /// Seeded per process: nobody can choose colliding values.
   private static func hash(_ bytes: [UInt8]) -> UInt32 {
     var hasher = Hasher()
     bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
@@ -125,7 +124,7 @@ package struct ElementPlaces {
 
   // MARK: The text
 
-  /// Whether tags of the text are tags of the document, by their very bytes.
+  /// Whether tags of the text are tags of the document, byte for byte.
   private static func isPlain(_ bytes: [UInt8]) -> Bool {
     if contains(bytes, "xmlns=") { return false }
     guard contains(Array(bytes.prefix(256)), "encoding") else { return true }
@@ -144,8 +143,8 @@ package struct ElementPlaces {
     }
   }
 
-  /// Where a child is added at the end of the root, as its last sibling is laid out: `XMLSourceEditor.appendChild` does
-  /// the same.
+  /// The offset and white space for a new last child of the root, laid out as its last sibling, as in
+  /// `XMLSourceEditor.appendChild`.
   private static func layout(of bytes: [UInt8]) -> (end: Int, space: [UInt8])? {
     bytes.withUnsafeBufferPointer { text in
       var walk = XMLTagWalk(text)
@@ -167,7 +166,7 @@ package struct ElementPlaces {
     }
   }
 
-  /// The value of an attribute in what follows a tag's name.
+  /// The value of an attribute in the rest of a tag.
   private static func value(of key: [UInt8], in tag: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
     var at = 0
     while at < tag.count {
@@ -189,6 +188,6 @@ package struct ElementPlaces {
 }
 
 extension FileWrite.Change {
-  /// How many bytes the file has more with it.
+  /// The number of bytes that the change adds to the file.
   fileprivate var growth: Int { bytes.count - range.count }
 }

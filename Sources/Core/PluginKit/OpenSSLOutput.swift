@@ -1,10 +1,10 @@
 import XMLRPC
 
-/// The one sentence in what the openssl program writes when it fails.
+/// Extracts one sentence from the output of a failed openssl.
 ///
-/// It writes what it was about to do, its error queue line by line, oldest first, and sometimes its own conclusion.
-enum OpenSSLComplaint {
-  /// What openssl's words mean; the first that is found counts.
+/// The output has the command's progress, the error queue line by line, oldest first, and sometimes a conclusion.
+enum OpenSSLOutput {
+  /// Sentences for openssl's words; the first match counts.
   private static let meanings: [(words: String, sentence: String)] = [
     ("maybe wrong password", "the passphrase of the key is wrong"),
     ("bad decrypt", "the passphrase of the key is wrong"),
@@ -27,10 +27,10 @@ enum OpenSSLComplaint {
     ("No such file or directory", "a file does not exist"),
   ]
 
-  /// - Parameter text: what the program wrote, without blanks at its ends.
-  /// - Returns: the sentence, with openssl's first line of plain text in brackets where there is one, or the text as it is
-  ///   where nothing in it is known.
-  static func sentence(_ text: String) -> String {
+  /// - Parameter text: the output, trimmed.
+  /// - Returns: the sentence, followed in parentheses by openssl's first line of plain text if there is one; or the
+  ///   whole text if nothing in it is known.
+  static func summary(_ text: String) -> String {
     guard let known = meanings.first(where: { text.contains($0.words) }) else { return text }
     let lines = text.split(separator: "\n").map { String($0).trimmingBlanks }
     // Lines of the error queue begin with a number: `40B7A4...:error:...`.
