@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the builtin core beside the multiprocessing core with some children, all on the same CPUs. See README.md.
+"""Compares the builtin core with the multiprocessing core, all on the same CPUs. See README.md.
 
   cores.py                       memory and both loads with 1, 2 and 4 children; about three minutes
   cores.py --children 2 --seconds 2 --rounds 1
@@ -23,7 +23,7 @@ import servers
 
 ALL_CPUS = "0-%d" % (os.cpu_count() - 1)
 
-# Loads: lines of [caching], and arguments of bcfg2-load. A kept connection and no digests make the load cheap.
+# Loads: lines of [caching], and arguments of bcfg2-load. A kept connection without digests makes the load cheap.
 LOADS = {
     "cold": ({"configurations": 0}, ["--call", "GetConfig", "--keep-alive", "--login", "uuid", "--rotate"]),
     "warm": ({}, ["--call", "GetConfig", "--keep-alive", "--login", "uuid", "--rotate", "--client-limit", 40]),
@@ -49,7 +49,7 @@ def memory_kb(pid):
 
 
 class Core(servers.Ours):
-    """Our server with a core of its own name, and some [caching]."""
+    """Our server with a chosen core and settings of [caching]."""
 
     def __init__(self, work, preset, pki, cpus, children, caching):
         self.children = children
@@ -58,13 +58,13 @@ class Core(servers.Ours):
         sections = {"caching": caching}
         if children:
             sections["server"] = {"backend": "multiprocessing", "children": children}
-        # A section that is there already goes on here.
+        # Continue a section that exists already.
         with open(os.path.join(self.dir, "bcfg2.conf"), "a") as f:
             for name, values in sections.items():
                 f.write("\n[%s]\n" % name + "".join("%s = %s\n" % item for item in values.items()))
 
     def processes(self):
-        """Process numbers: the parent's, and its children's."""
+        """Process numbers of the parent and its children."""
         parent, *rest = servers.descendants(self.process.pid)
         children = []
         for pid in rest:
@@ -102,7 +102,7 @@ def median_of(rounds):
 
 
 def ceiling(figures, with_load=True):
-    """Answers a second if no CPU was ever idle or lent to others; one process never has more than one CPU.
+    """Answers a second if no CPU was ever idle or used by others; one process never has more than one CPU.
 
     Without the load: what the server would give if clients were other machines.
     """
@@ -113,7 +113,7 @@ def ceiling(figures, with_load=True):
 
 
 def measure_load(name, options, work, pki):
-    """One load on every core, in turn, so many rounds."""
+    """Runs one load on every core in turn, for several rounds."""
     caching, arguments = LOADS[name]
     counts = [0] + options.children
     rounds = {(count, width): [] for count in counts for width in options.connections}
@@ -147,7 +147,7 @@ def measure_load(name, options, work, pki):
 
 
 def start(server, arguments):
-    """Starts a server and waits until all of its children have built something."""
+    """Starts a server and waits until all of its children have built a configuration."""
     server.start()
     server.wait_for_port()
     scenarios.settled_config(server)
@@ -156,12 +156,12 @@ def start(server, arguments):
         if time.monotonic() > deadline:
             raise RuntimeError("not %d children: %s" % (server.children, server.tail()))
         time.sleep(0.05)
-    # Children that are still reading the repository would be measured with the load.
+    # Otherwise the load would include children that still read the repository.
     scenarios.load(server, "0", "--connections", 8, "--requests", 200, "--lengths-vary", *arguments)
 
 
 def measure_memory(options, work, pki):
-    """Memory of each core's processes, no other server running, after each client has had an answer."""
+    """Memory of each core's processes, without another server running, after each client got an answer."""
     result = {}
     for count in [0] + options.children:
         server = Core(os.path.join(work, "memory"), options.site, pki, ALL_CPUS, count, {})
@@ -211,8 +211,8 @@ def parse():
     parser.add_argument("--site", default="large")
     parser.add_argument("--only", default="memory,cold,warm", help="parts: memory," + ",".join(LOADS))
     parser.add_argument("--children", default="1,2,4")
-    parser.add_argument("--connections", default="1,8", help="requests at a time, apart by commas")
-    parser.add_argument("--seconds", type=float, default=3, help="of each load")
+    parser.add_argument("--connections", default="1,8", help="requests at a time, separated by commas")
+    parser.add_argument("--seconds", type=float, default=3, help="duration of each load")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--binary", help="bcfg2-server to measure", default=servers.Ours.binary)
     parser.add_argument("--out", help="file for the figures, JSON")

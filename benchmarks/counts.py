@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Counts allocations, system calls and instructions of one GetConfig, kept and built, on a kept and on a new connection.
+"""Counts allocations, system calls and instructions of one GetConfig, cached and built, on a kept and on a new connection.
 
   counts.py --binary .build/release/bcfg2-server            print the counts
   counts.py --binary .build/debug/bcfg2-server --check      compare with thresholds.json; status 1 where one is above
@@ -28,7 +28,7 @@ import generate  # noqa: E402
 import servers  # noqa: E402
 
 NAMES = ("allocations", "allocated_bytes", "frees", "system_calls", "sent_bytes")
-# Rounds of so many requests whose instructions are counted together.
+# Requests of one round, whose instructions are counted together.
 CALLGRIND_ROUNDS, CALLGRIND_REQUESTS = 5, 20
 CALL = b"<?xml version='1.0'?><methodCall><methodName>GetConfig</methodName><params></params></methodCall>"
 
@@ -39,7 +39,7 @@ def counters(path):
 
 
 def settled(path):
-    """The counters once they stand still: what the server does behind an answer belongs to it."""
+    """The counters once they have settled: work after an answer belongs to it."""
     same, last = 0, counters(path)
     while same < 3:
         time.sleep(0.003)
@@ -50,7 +50,7 @@ def settled(path):
 
 
 class Client:
-    """One client by its address; the connection is kept where `keeps`. A request is one write, an answer read whole."""
+    """One client by its address; `keeps` keeps the connection. Writes a request at once and reads a whole answer."""
 
     def __init__(self, site, ca, number, keeps):
         self.site, self.number, self.keeps, self.socket = site, number, keeps, None
@@ -62,7 +62,7 @@ class Client:
                             login, "" if keeps else "Connection: close\r\n", len(CALL))).encode() + CALL
 
     def connect(self):
-        """Returns what ends the handshake: it leaves with the request, so that both come in one piece, always."""
+        """Returns the end of the handshake: it is sent with the request, so that both always arrive together."""
         source = "127.1.%d.%d" % (self.number // 250, self.number % 250 + 1)
         self.socket = socket.create_connection(("127.0.0.1", self.site["port"]), 60, (source, 0))
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -70,7 +70,7 @@ class Client:
         self.steps(self.tls.do_handshake)
 
     def steps(self, call, *arguments):
-        """The result of a call, for which what it wants is received."""
+        """The result of a call, after receiving the bytes that it needs."""
         while True:
             try:
                 return call(*arguments)
@@ -103,7 +103,7 @@ class Client:
 
 
 def wait_for_first(client, process, log, seconds):
-    """Until the server gives the first answer."""
+    """Waits until the server returns its first answer."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -117,7 +117,7 @@ def wait_for_first(client, process, log, seconds):
 
 
 def per_request(path, ask, rounds):
-    """The least of each counter over so many requests: a busy machine cuts answers into more pieces, a timer may run."""
+    """The minimum of each counter over several requests: a busy machine splits answers into more pieces, a timer may run."""
     samples = []
     for n in range(rounds):
         before = settled(path)
@@ -147,7 +147,7 @@ def measure(binary, preset, work):
             new.ask()
         result = {"kept": per_request(counts, lambda n: kept.ask(), 120),
                   "kept_new_connection": per_request(counts, lambda n: new.ask(), 120)}
-        # What is built: an edit before each request, of which the counts are taken off.
+        # Built answers: each request follows an edit, whose own counts are subtracted.
         target = os.path.join(site_dir, "repo", "Bundler", "bundle-000.xml")
         with open(target, "rb") as f:
             text = f.read()
@@ -170,7 +170,7 @@ def measure(binary, preset, work):
 
 
 def totals(path):
-    """The instructions of each dump that callgrind has written, by file."""
+    """The instructions of each dump of callgrind, by file."""
     found = {}
     for name in glob.glob(path + "*"):
         with open(name, errors="replace") as f:
@@ -181,14 +181,14 @@ def totals(path):
 
 
 def count_instructions(binary, preset, work, built):
-    """Instructions of one GetConfig on a kept connection: the least of some rounds, and by how much the most is above it.
+    """Instructions of one GetConfig on a kept connection: the minimum of some rounds, and the spread up to the maximum.
 
     Kernel and idle waits are not in it. None, and the reason, where callgrind cannot be asked.
     """
     for program in ("valgrind", "vgdb", "strip"):
         if not shutil.which(program):
             return None, "no " + program
-    # Valgrind 3.19 gives up at the debugging information of Swift's compiler.
+    # Valgrind 3.19 fails on the debugging information of Swift's compiler.
     stripped = os.path.join(work, "stripped")
     subprocess.run(["strip", "-g", "-o", stripped, binary], check=True)
     name = "%s-%s" % (preset, "built" if built else "kept")
@@ -198,7 +198,7 @@ def count_instructions(binary, preset, work, built):
     out = os.path.join(work, name + ".callgrind")
     log = os.path.join(work, name + ".log")
     with open(log, "wb") as f:
-        # Else the order of dictionaries, and with it what a look-up costs, is another in each process.
+        # Otherwise the order of dictionaries, and so the cost of look-ups, differs in each process.
         process = subprocess.Popen(["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out, stripped, "-C",
                                     os.path.join(site_dir, "bcfg2.conf")], stdin=subprocess.DEVNULL, stdout=f, stderr=f,
                                    env=dict(os.environ, SWIFT_DETERMINISTIC_HASHING="1"))
@@ -219,7 +219,7 @@ def count_instructions(binary, preset, work, built):
             tell("zero")
             for _ in range(CALLGRIND_REQUESTS):
                 client.ask()
-            # What the server does behind an answer belongs to it.
+            # Work after an answer belongs to it.
             time.sleep(0.1)
             known = totals(out)
             tell("dump")
@@ -246,7 +246,7 @@ def main():
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     subprocess.run(["make", "-s", "-C", os.path.join(HERE, "load"), "count"], check=True)
-    # The server watches the folders above its repository: what others do in /tmp would be counted.
+    # The server watches the folders above its repository: in /tmp it would count changes of others.
     work = tempfile.mkdtemp(prefix="counts-", dir=os.path.join(HERE, "..", ".build", "benchmarks"))
     try:
         binary = os.path.abspath(options.binary)

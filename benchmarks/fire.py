@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what faulty peers cost the others: the numbers of docs/reliability.md.
+"""Measures how faulty peers affect others: the numbers of docs/reliability.md.
 
   benchmarks/fire.py [--server FILE] [--seconds S] [--resets N] [--parts ...] [--out FILE]
   benchmarks/fire.py --table FILE [--update]     print what such a run wrote as the document has it, or put it there
@@ -36,7 +36,7 @@ unauthenticated_per_address = 30000
 
 
 class Site:
-    """A site whose answers are so large that one does not fit into the socket's buffers."""
+    """A site with answers larger than the socket's buffers."""
 
     def __init__(self, folder, program):
         self.folder, self.program = folder, program
@@ -84,7 +84,7 @@ class Site:
             raise SystemExit(f"bcfg2-load: {done.stderr or done.stdout}")
 
     def hold(self, *arguments):
-        """Starts faulty peers and returns when all are where they stay."""
+        """Starts faulty peers and returns when all have reached their faulty state."""
         process = subprocess.Popen(self.load_command(("--connections", "0", "--announce", *arguments)),
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while True:
@@ -102,7 +102,7 @@ class Site:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def settle(self, base):
-        """Waits until no more descriptors are open than `base` or, after 60 s at most, until their number stays."""
+        """Waits until at most `base` descriptors are open or, for at most 60 s, until their number is stable."""
         before, end = None, time.monotonic() + 60
         while True:
             count = self.descriptors()
@@ -126,7 +126,7 @@ CROWDS = [("1,000 that connect and say nothing", "small", "silent-connect=1000")
 
 
 def measure(site, options, case, parts):
-    """One client's latency among peers who come in so many parts; in one part while it is measured already."""
+    """One client's latency among peers that connect in several groups; a single group connects during the measurement."""
     title, name, fault = case
     site.start(name)
     site.load("--connections", "1", "--requests", "40")
@@ -225,7 +225,7 @@ def resets(site, options):
     base = site.settle(0)
     opened, rounds = 0, []
     while opened < options.resets:
-        # The client is a process of its own: what the peers cost their side is not the server's.
+        # The client is a process of its own, apart from the load of the peers.
         peers = subprocess.Popen(
             site.load_command(("--connections", "0", "--seconds", "20", "--pause-ms", "1", "--dwell-ms", "5",
                                "--fault-sources", "200", *faults)), stdout=subprocess.PIPE, text=True)
@@ -239,7 +239,7 @@ def resets(site, options):
         say("{opened} connections: {descriptors} descriptors {settled_s:.1f} s later, {resident_kb} kB resident; a client "
             "beside them: p99 {p99:.1f} ms, {errors} errors".format(**rounds[-1]))
     result = site.load("--connections", "1", "--requests", "40")
-    # The first thousands fill what grows once: tables, the heap's arenas, sessions.
+    # The first thousands grow tables, the heap's arenas and sessions to their final size.
     row = {"before": base, "after": site.settle(base), "first": rounds[0]["opened"], "opened": opened,
            "grown_kb": rounds[-1]["resident_kb"] - rounds[0]["resident_kb"], "requests": result["requests"],
            "errors": result["errors"], "p99_least": min(r["p99"] for r in rounds),
@@ -255,7 +255,7 @@ def say(text):
 
 
 def table(results):
-    """What docs/reliability.md says between its marks."""
+    """The text between the marks of docs/reliability.md."""
     text = f"Load average before: {results['load_average']:.1f} on {results['processors']} processors.\n\n"
     for part, title in (("latency", "Peers"), ("storm", "Peers that come at one moment")):
         if part in results:
@@ -283,7 +283,7 @@ def table(results):
 
 
 def update(text):
-    """Puts the text between the marks of docs/reliability.md."""
+    """Writes the text between the marks of docs/reliability.md."""
     path = os.path.join(HERE, "../docs/reliability.md")
     with open(path) as file:
         before, rest = file.read().split("<!-- measured -->\n", 1)
@@ -301,7 +301,7 @@ def main():
     parser.add_argument("--idle", type=int, default=10000)
     parser.add_argument("--parts", default=",".join(parts))
     parser.add_argument("--out", help="write the results to this file as JSON")
-    parser.add_argument("--table", metavar="FILE", help="print such a file as docs/reliability.md has it, and end")
+    parser.add_argument("--table", metavar="FILE", help="only print such a file in the form of docs/reliability.md")
     parser.add_argument("--update", action="store_true", help="with --table: write it into docs/reliability.md, too")
     options = parser.parse_args()
     if options.table:

@@ -24,7 +24,7 @@ import servers
 import table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Sites of which only the start is measured, and only ours.
+# Sites for measuring only the start, and only of our server.
 START_ONLY = {"huge"}
 PARTS = ["warm", "build", "edit", "start", "memory", "faults", "growth"]
 
@@ -76,7 +76,7 @@ def plain(title, figures):
 
 
 def measure_site(preset, kinds, options, work, pki):
-    """All parts on one site. Servers are started in turn and stay; they are loaded in turn."""
+    """All parts on one site. Servers are started and loaded in turn, and keep running."""
     print("site %s" % preset)
     result, running = {}, []
     try:
@@ -84,7 +84,7 @@ def measure_site(preset, kinds, options, work, pki):
             if kind is not servers.Nginx:
                 running.append(kind(work, preset, pki, options.server_cpu))
         bodies, wanted = {}, {}
-        # Start, rest, first answers: one server at a time, on a machine that does nothing else.
+        # Start, rest, first answers: one server at a time, on an idle machine.
         for part in ("start", "rest_kb", "build", "rebuild", "served_kb"):
             result[part] = {}
         for server in running:
@@ -149,7 +149,7 @@ def measure_site(preset, kinds, options, work, pki):
                               for server in running if server.name != "python"}
             plain("idle TLS connections", result["idle"])
         if "faults" in options.parts:
-            # Python 1.3.4 shakes hands inside accept: the first silent peer ends its service.
+            # Python 1.3.4 shakes hands inside accept: the first silent peer blocks it.
             result["faults"] = scenarios.beside_faults([s for s in running if s.name != "python"], options)
             say("GetConfig beside faulty peers", result["faults"])
         for server in running:
@@ -170,7 +170,7 @@ def rewrite_port(server):
 
 
 def served_without_cache(work, preset, pki, options):
-    """Memory after each client had its answer where no answer is kept."""
+    """Memory without a cache, after each client got its answer."""
     server = servers.Ours(os.path.join(work, "without-cache"), preset, pki, options.server_cpu, ["--configurations", "0"])
     try:
         server.start()
@@ -183,8 +183,8 @@ def served_without_cache(work, preset, pki, options):
 
 
 def measure_growth(options, work, pki):
-    """The small site with ever more clients: what one build, the start and the memory cost. All servers run at once and are
-    asked in turn; every answer is built."""
+    """The small site with growing numbers of clients: costs of one build, the start and memory. All servers run at once and
+    are loaded in turn; every answer is built."""
     print("growth: small site, more clients")
     running, starts = {}, {}
     try:
@@ -199,7 +199,7 @@ def measure_growth(options, work, pki):
         result = {"ours": scenarios.builds(running, options, options.growth_answers)}
         for clients, server in running.items():
             result["ours"][clients]["start_and_settle_cpu_ms"] = starts[clients]
-            # Of the many, each asks once.
+            # Each of the many connects once.
             few = scenarios.load(server, options.load_cpu, "--requests", options.growth_answers, "--lengths-vary",
                                  "--keep-alive", "--login", "uuid", "--rotate", "--client-limit", min(options.growth))
             result["ours"][clients]["cpu_ms_of_the_same_clients"] = 1000 * few["server_cpu_seconds"] / few["requests"]
@@ -217,7 +217,7 @@ def measure_growth(options, work, pki):
 
 
 def check(figures, path):
-    """Compares with the thresholds: a list of the figures that are outside."""
+    """Compares with the thresholds: returns the figures outside."""
     with open(path) as f:
         thresholds = json.load(f)["thresholds"]
     outside = []
@@ -234,21 +234,21 @@ def check(figures, path):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="shorter loads, the small site's growth left out")
+    parser.add_argument("--quick", action="store_true", help="shorter loads, without the growth of the small site")
     parser.add_argument("--sites", default="large,small,huge")
     parser.add_argument("--only", help="parts: " + ",".join(PARTS))
     parser.add_argument("--servers", default="ours,python,nginx")
     parser.add_argument("--binary", help="bcfg2-server to measure", default=servers.Ours.binary)
     parser.add_argument("--python", metavar="DIR", help="environment with Bcfg2 1.3.4", default=servers.Python.environment)
-    parser.add_argument("--seconds", type=float, help="of each load")
-    parser.add_argument("--rounds", type=int, help="of each load on each server")
+    parser.add_argument("--seconds", type=float, help="duration of each load")
+    parser.add_argument("--rounds", type=int, help="rounds of each load on each server")
     parser.add_argument("--connections", type=int, default=8, help="at a time")
     parser.add_argument("--server-cpu", type=int, default=0)
     parser.add_argument("--load-cpu", type=int, default=1)
     parser.add_argument("--out", help="file for the figures, JSON")
     parser.add_argument("--check", action="store_true", help="compare with thresholds.json")
-    parser.add_argument("--table", metavar="JSON", help="measure nothing: print the table of these figures")
-    parser.add_argument("--keep", action="store_true", help="leave the working folder")
+    parser.add_argument("--table", metavar="JSON", help="only print the table of these figures")
+    parser.add_argument("--keep", action="store_true", help="keep the working folder")
     options = parser.parse_args()
     quick = options.quick
     options.parts = options.only.split(",") if options.only else [p for p in PARTS if not (quick and p == "growth")]
@@ -269,7 +269,7 @@ def main():
         with open(options.table) as f:
             print(table.markdown(json.load(f)))
         return
-    # What measures, too, stays away from the CPU of the servers.
+    # The measuring process too stays away from the servers' CPU.
     os.sched_setaffinity(0, {options.load_cpu})
     servers.Ours.binary, servers.Python.environment = os.path.abspath(options.binary), os.path.abspath(options.python)
     if os.cpu_count() < 2:

@@ -1,4 +1,4 @@
-"""What is measured: each function returns figures as plain values, in the units that their names say."""
+"""The measurements: each function returns figures as plain values, in the units of their names."""
 import base64
 import http.client
 import json
@@ -15,7 +15,7 @@ LOAD = os.path.join(HERE, "..", ".build", "benchmarks", "bcfg2-load")
 
 
 def load(server, cpu, *arguments):
-    """Runs the load generator on its own CPU; its JSON and the server's CPU seconds of that time."""
+    """Runs the load generator on its own CPU; returns its JSON and the server's CPU seconds meanwhile."""
     command = ["taskset", "-c", str(cpu), LOAD, "--ca", os.path.join(server.pki, "ca.crt"), "--groups", "X25519"]
     if server.name != "nginx":
         command += ["--clients", os.path.join(server.dir, "load", "clients.txt"),
@@ -33,7 +33,7 @@ def load(server, cpu, *arguments):
 
 
 class Caller:
-    """One client by its uuid. The connection is kept where the server keeps it; else the next call makes another."""
+    """One client by its uuid. It keeps the connection if the server does; otherwise the next call makes another."""
 
     def __init__(self, server, client=0, timeout=60):
         context = ssl.create_default_context(cafile=os.path.join(server.pki, "ca.crt"))
@@ -67,7 +67,7 @@ def ask(server, method, *parameters, client=0, timeout=60):
 
 
 def canonical(text):
-    """An answer without the order of its entries and the spelling of truth: equal for equal configurations."""
+    """An answer regardless of the order of entries and the spelling of booleans: equal for equal configurations."""
     def tree(element):
         attributes = {k: v.lower() if v.lower() in ("true", "false") else v for k, v in element.attrib.items()}
         children = sorted((tree(child) for child in element), key=lambda c: json.dumps(c, sort_keys=True))
@@ -76,7 +76,7 @@ def canonical(text):
 
 
 def settled_config(server, seconds=120):
-    """The answer to GetConfig once it has stopped changing after a start: text and body."""
+    """The answer to GetConfig once it is stable after a start: text and body."""
     deadline, last, same = time.monotonic() + seconds, None, 0
     while time.monotonic() < deadline:
         try:
@@ -106,7 +106,7 @@ def figures(result):
 
 
 def median_of(rounds):
-    """The median of each number over the rounds; errors are added up."""
+    """The median of each number over the rounds; adds up errors."""
     result = dict(rounds[0])
     for key, value in rounds[0].items():
         if isinstance(value, (int, float)):
@@ -131,9 +131,9 @@ WARM = {
 
 
 def warm(servers, options, say):
-    """Every warm load on every server of one site, in turn, so many rounds; medians, and ratios of ours."""
+    """Runs every warm load on every server of one site in turn, for several rounds; medians, and ratios of ours."""
     for server in servers:
-        # Each client has had its first answer: what is measured is what all others cost.
+        # Each client has its first answer already: measures the cost of later ones.
         if server.name != "nginx":
             first_answers(server, options, options.python_clients if server.name == "python" else 10**9)
     result = {}
@@ -166,7 +166,7 @@ def ratios(of):
 
 
 def beside_faults(servers, options):
-    """GetConfig on new connections while peers are silent, slow, stalled and idle: the others must not feel them."""
+    """GetConfig on new connections while peers are silent, slow, stalled and idle, which must not affect it."""
     faults = [argument for mode in ("silent-connect", "silent-handshake", "drip-handshake", "drip-headers", "drip-body",
                                     "stall-answer", "idle", "reset-answer")
               for argument in ("--fault", "%s=%d" % (mode, options.fault_peers))]
@@ -182,7 +182,7 @@ def beside_faults(servers, options):
 
 
 def first_answers(server, options, count):
-    """CPU of the first GetConfig of each of `count` clients after a start: nothing is kept for them.
+    """CPU of the first GetConfig of each of `count` clients after a start: nothing is cached for them.
 
     One connection is kept, so that no handshake hides the build; Python closes it after each answer.
     """
@@ -192,7 +192,7 @@ def first_answers(server, options, count):
 
 
 def edit(server, path, content):
-    """Writes a file of the repository anew, as an editor does: beside it, then renamed over it."""
+    """Replaces a file of the repository as an editor does: writes a new one and renames it."""
     path = os.path.join(server.repo, path)
     beside = os.path.join(os.path.dirname(path), "." + os.path.basename(path) + ".swp")
     with open(beside, "wb") as f:
@@ -201,12 +201,12 @@ def edit(server, path, content):
 
 
 def rebuilt_answers(server, options, count):
-    """CPU of one GetConfig of each of `count` clients after an edit that is in all answers: what was kept is stale."""
+    """CPU of one GetConfig of each of `count` clients after an edit that affects all answers and outdates cached ones."""
     path = "Cfg/etc/bundle-000/server-00.conf/server-00.conf"
     with open(os.path.join(server.repo, path), "rb") as f:
         before = f.read()
     edit(server, path, before + b"edited for all\n")
-    last = server.site["clients"] - 1  # not among those that are counted, as long as there are more
+    last = server.site["clients"] - 1  # not one of the counted clients, if there are more
     deadline = time.monotonic() + 60
     while "edited for all" not in ask(server, "GetConfig", client=last)[0]:
         if time.monotonic() > deadline:
@@ -217,8 +217,8 @@ def rebuilt_answers(server, options, count):
 
 
 def edits(server, count):
-    """From an edit to the end of the first answer that has it, and what of this is the build: after each edit another
-    client asks, too, for whom nothing is kept either. Both ask on kept connections."""
+    """Time from an edit to the end of the first answer with it, and the part of the build: after each edit another client
+    without a cached answer sends a request, too. Both use kept connections."""
     path = "Cfg/etc/bundle-000/server-00.conf/server-00.conf"
     with open(os.path.join(server.repo, path), "rb") as f:
         before = f.read()
@@ -240,7 +240,7 @@ def edits(server, count):
                 if time.monotonic() > began + 60:
                     raise RuntimeError("%s: an edit of %s did not show within 60 s" % (server.name, path))
             latencies.append(1000 * (time.monotonic() - began))
-            # What the server does behind the answer is the edit's, too.
+            # Work after the answer belongs to the edit, too.
             time.sleep(0.05)
             cpu.append(1000 * (server.cpu_seconds() - spent))
             spent, began = server.cpu_seconds(), time.monotonic()
@@ -260,14 +260,14 @@ def edits(server, count):
 
 
 def start_to_first_answer(server, wanted):
-    """Milliseconds from the start of the process to the end of its first right GetConfig answer; it must not run."""
+    """Milliseconds from the start of the process to the end of its first correct GetConfig answer; it must not run yet."""
     server.stop()
     began = server.start()
     while True:
         try:
             body = Caller(server, timeout=10).ask("GetConfig")
             end, spent = time.monotonic(), server.cpu_seconds()
-            # Looking at the answer takes longer than giving it.
+            # Checking the answer takes longer than serving it.
             if canonical(xmlrpc.client.loads(body)[0][0]) == wanted:
                 return 1000 * (end - began), 1000 * spent
         except (OSError, RuntimeError, xmlrpc.client.Fault, http.client.HTTPException, ET.ParseError):
@@ -279,7 +279,7 @@ def start_to_first_answer(server, wanted):
 
 
 def at_rest(server, seconds=7):
-    """Resident memory of a server that was asked and then left alone: ours gives back what it needs for requests only."""
+    """Resident memory of a server after a request and a rest: ours releases the memory that only requests need."""
     ask(server, "GetProbes")
     asked = server.memory_kb()
     time.sleep(seconds)
@@ -287,11 +287,11 @@ def at_rest(server, seconds=7):
 
 
 def builds(servers, options, count):
-    """CPU of one build, and memory, on servers that keep no answer: in turn, so that each has the same noise. `servers` by name."""
+    """CPU of one build, and memory, on servers without a cache: in turn, so that all have the same noise. `servers` by name."""
     rounds = {name: [] for name in servers}
     for _ in range(options.growth_rounds + 1):
         for name, server in servers.items():
-            # The first round, which is not counted, has what is made once.
+            # The first, uncounted round includes one-time work.
             rounds[name].append(first_answers(server, options, count))
     result = {}
     for name, server in servers.items():
@@ -302,7 +302,7 @@ def builds(servers, options, count):
 
 
 def idle_connections(server, options, count):
-    """kB of resident memory that an idle TLS connection costs."""
+    """Resident memory of an idle TLS connection, in kB."""
     before = server.memory_kb()
     how = ["--get", "/GetProbes"] if server.name == "nginx" else ["--call", "GetProbes"]
     command = [LOAD, "--connections", "0", "--fault", "silent-handshake=%d" % count, "--fault-sources", "100",

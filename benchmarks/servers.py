@@ -1,4 +1,4 @@
-"""The servers under measurement: how each is configured, started, watched and ended. All listen on loopback only."""
+"""Configures, starts, watches and ends the measured servers. All listen on loopback only."""
 import os
 import re
 import shutil
@@ -23,7 +23,7 @@ def free_port():
 
 
 def descendants(pid):
-    """A process and its children, by /proc."""
+    """A process and its children, from /proc."""
     found, todo = [], [pid]
     while todo:
         pid = todo.pop()
@@ -38,7 +38,7 @@ def descendants(pid):
 
 
 class Server:
-    """One server on one site. `name` is what the figures call it."""
+    """One server on one site. `name` is its name in the figures."""
     name = None
 
     def __init__(self, work, preset, pki, cpu, options=()):
@@ -55,8 +55,8 @@ class Server:
         raise NotImplementedError
 
     def start(self):
-        """Starts the process; returns the moment, for whoever measures the start."""
-        # Not beside bcfg2.conf, whose folder is watched: each line would be a change to look at.
+        """Starts the process; returns the time of the start."""
+        # Not beside bcfg2.conf: its folder is watched, and each line would cause an event.
         os.makedirs(os.path.join(self.dir, "output"), exist_ok=True)
         self.log = open(os.path.join(self.dir, "output", "server.out"), "ab")
         began = time.monotonic()
@@ -65,7 +65,7 @@ class Server:
         return began
 
     def stop(self):
-        """Ends the process by its id. Python 1.3.4 takes up to ten seconds for it, so it is not asked twice."""
+        """Ends the process by its id. Python 1.3.4 takes up to ten seconds, so it gets one signal only."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -85,7 +85,7 @@ class Server:
             return f.read()[-600:]
 
     def cpu_seconds(self):
-        """User and system time of the process, of its children that live and of those that it has waited for.
+        """User and system time of the process, its live children, and those that it has waited for.
 
         In nanoseconds, but for the last: /proc/PID/stat counts ticks of 10 ms.
         """
@@ -116,7 +116,7 @@ class Server:
         return result
 
     def wait_for_port(self, seconds=60):
-        """Until a TLS handshake succeeds."""
+        """Waits until a TLS handshake succeeds."""
         context = ssl.create_default_context(cafile=os.path.join(self.pki, "ca.crt"))
         context.check_hostname = False
         deadline = time.monotonic() + seconds
@@ -169,7 +169,7 @@ class Python(Server):
 
 
 class Nginx(Server):
-    """nginx with one worker, serving a file of the bytes that ours answers: the speed that TLS and sockets allow."""
+    """nginx with one worker, serving a file with our server's answer: the speed limit of TLS and sockets."""
     name = "nginx"
     binary = shutil.which("nginx") or "/usr/sbin/nginx"
 

@@ -1,4 +1,4 @@
-"""The figures of a run beside what they have to reach, as a table in Markdown."""
+"""Prints measurements beside their targets, as a table in Markdown."""
 
 
 def find(figures, path):
@@ -15,7 +15,7 @@ def show(value, unit):
 
 
 class Row:
-    """One target: what it is, the figure's path, its bound, and the path of the absolute figure that it comes from."""
+    """One target: its title, the path of the figure, its bound, and the path of the absolute figure behind it."""
 
     def __init__(self, what, path, bound, at_least=True, unit="", scale=1, of=None):
         self.what, self.path, self.bound, self.at_least = what, path, bound, at_least
@@ -46,12 +46,12 @@ def ratio(site, load, other):
 
 
 ROWS = [
-    Row("GetConfig kept, new connection each, to nginx", ratio("large", "getconfig-new", "nginx"), 1.0,
+    Row("GetConfig cached, new connection each, to nginx", ratio("large", "getconfig-new", "nginx"), 1.0,
         of=warm("large", "getconfig-new")),
     Row("the same, to Python 1.3.4", ratio("large", "getconfig-new", "python"), 500),
-    Row("GetConfig kept, kept connection, 648 kB, to nginx", ratio("large", "getconfig-keep", "nginx"), 1.2,
+    Row("GetConfig cached, kept connection, 648 kB, to nginx", ratio("large", "getconfig-keep", "nginx"), 1.2,
         of=warm("large", "getconfig-keep")),
-    Row("GetConfig kept, kept connection, 34 kB, to nginx", ratio("small", "getconfig-keep", "nginx"), 1.4,
+    Row("GetConfig cached, kept connection, 34 kB, to nginx", ratio("small", "getconfig-keep", "nginx"), 1.4,
         of=warm("small", "getconfig-keep")),
     Row("GetProbes, new connection each, to nginx", ratio("large", "getprobes-new", "nginx"), 0.9,
         of=warm("large", "getprobes-new")),
@@ -69,12 +69,12 @@ ROWS = [
         1 / 1024),
     Row("the same, no cache", "sites/large/served_without_cache_kb/ours/rss", 32, False, " MB", 1 / 1024),
     Row("cost of a build, 20,000 clients to 100", "growth/build_cost_ratio", 1.1, False),
-    Row("memory of one more client that is merely known", "growth/bytes_per_known_client", 200, False, " B"),
+    Row("memory of one more known client", "growth/bytes_per_known_client", 200, False, " B"),
 ]
 
 
 def markdown(figures):
-    """The table, with what it was measured on."""
+    """The table, with a description of the machine."""
     machine, versions, options = figures["machine"], figures["versions"], figures["options"]
     lines = ["%s CPUs (%s), Linux %s, %s, load average %.1f; %s. Revision %s, %s. Rounds of %s s: %s. Whole run: %s s." % (
         machine["cpus"], machine["cpu"], machine["kernel"], machine["openssl"], machine["load_average"],

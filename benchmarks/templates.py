@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures templates: our server and its renderers beside a Python Bcfg2 server, on the same sites. See README.md.
+"""Measures templates: our server and its renderers against a Python Bcfg2 server, on the same sites. See README.md.
 
   templates.py --python /path/to/venv/bin/bcfg2-server       (1.4; about three minutes; left out where there is none)
   templates.py --clients 40 --rounds 1
@@ -55,7 +55,7 @@ include /etc/roles/${role}.conf
 
 
 def make_templates(repo, count, head=HEAD):
-    """Turns so many of Cfg's entries, with all their variants, into templates; returns one that all clients get."""
+    """Turns several entries of Cfg, with all their variants, into templates; returns one that all clients get."""
     made = []
     for folder, _, files in sorted(os.walk(os.path.join(repo, "Cfg"))):
         base = os.path.basename(folder)
@@ -77,7 +77,7 @@ def make_templates(repo, count, head=HEAD):
 
 
 class Ours(servers.Ours):
-    """Our server with templates, and some [caching] and [templates]."""
+    """Our server with templates, and settings of [caching] and [templates]."""
 
     def __init__(self, work, name, pki, cpu, clients, templates, sections, head=HEAD, site=()):
         self.name = name
@@ -91,7 +91,7 @@ class Ours(servers.Ours):
                 f.write("[%s]\n%s\n" % (section, "\n".join("%s = %s" % item for item in options.items())))
 
     def all_clients(self, options):
-        """Asks for each client once; the server's line of what it rendered."""
+        """Sends one request for each client; returns the server's line about rendered templates."""
         scenarios.load(self, options.load_cpu, "--requests", options.clients, "--lengths-vary", "--keep-alive", "--login",
                        "uuid", "--rotate")
         self.process.send_signal(signal.SIGUSR1)
@@ -120,7 +120,7 @@ class Ours(servers.Ours):
 
 
 class Python14(Ours):
-    """The Python server that was named."""
+    """The Python server of --python."""
     path = None
 
     def command(self):
@@ -128,7 +128,7 @@ class Python14(Ours):
 
 
 def genshi_alone(work, repo, count, rounds=20):
-    """Seconds of Genshi for the templates of one answer, loaded already, in a process of its own."""
+    """Seconds of Genshi for the loaded templates of one answer, in a process of its own."""
     program = r"""
 import glob, os, sys, time
 from genshi.template import NewTextTemplate, TemplateLoader
@@ -156,7 +156,7 @@ def main():
     parser.add_argument("--python", help="bcfg2-server of a Python Bcfg2, in an environment with its libraries")
     parser.add_argument("--binary", default=servers.Ours.binary)
     parser.add_argument("--clients", type=int, default=1000)
-    parser.add_argument("--builds", type=int, default=40, help="answers that are built for a figure")
+    parser.add_argument("--builds", type=int, default=40, help="built answers for a figure")
     parser.add_argument("--templates", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--server-cpu", default="0")
@@ -181,7 +181,7 @@ def main():
             server.start()
             server.wait_for_port()
             scenarios.settled_config(server)
-        # In turn, so that each has the same noise.
+        # In turn, so that all have the same noise.
         rounds = {name: [] for name in building}
         for _ in range(options.rounds + 1):
             for name, server in building.items():
@@ -222,7 +222,7 @@ def main():
         figures["membership_rendered_share"] = rendered / (rendered + used)
         members.stop()
 
-        # An edit of a template to the first right answer, and a build without an edit.
+        # From an edit of a template to the first correct answer, and a build without an edit.
         path = os.path.relpath(warm.template, warm.repo)
         with open(warm.template, "rb") as f:
             before = f.read()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints what the built server costs with the repository of the conformance case first-run: resident memory after a call
-# and at rest, threads, descriptors, shared libraries; fails over the limits given here.
+# Prints the costs of the built server with the repository of the conformance case first-run: resident memory after a call
+# and at rest, threads, descriptors, shared libraries. Fails over the limits below.
 set -eu
 cd "$(dirname "$0")/.."
 server=.build/release/bcfg2-server
@@ -9,7 +9,7 @@ rest_limit_kb=16384
 
 folder=$(mktemp -d)
 pid=
-# The server writes what it still has when it stops, so it ends before its repository does.
+# The server writes pending data when it stops, so end it before removing its repository.
 end() {
   if [ -n "$pid" ]; then
     kill "$pid" 2>/dev/null || true
@@ -49,7 +49,7 @@ done
 
 resident() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"; }
 rss=$(resident)
-# Memory is given back after five seconds without an event.
+# The server releases memory after five seconds without an event.
 tries=0
 while rest=$(resident) && [ "$rest" -gt "$((rss - 1024))" ] && [ "$tries" -lt 100 ]; do
   tries=$((tries + 1))

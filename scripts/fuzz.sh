@@ -2,8 +2,8 @@
 # Fuzzes the parsers of untrusted bytes: scripts/fuzz.sh SECONDS [TARGET...]
 #
 # The targets of the module XMLRPC are files Tests/Fuzz/<Name>Fuzz.swift, those of the other modules are in
-# Tests/Fuzz/Server; the corpus of each is in Tests/Fuzz/Corpus/<target>. Built with address sanitizer, again only where
-# a source has changed. Inputs found on the way are kept in .build/fuzz; one that traps is written to
+# Tests/Fuzz/Server; the corpus of each is in Tests/Fuzz/Corpus/<target>. They are built with address sanitizer, again
+# only after a source has changed. New inputs are stored in .build/fuzz; one that traps is written to
 # .build/fuzz/crashes: add it to the corpus and to a test.
 set -eu
 
@@ -13,13 +13,13 @@ shift
 cd "$(dirname "$0")/.."
 out=.build/fuzz
 mkdir -p "$out/crashes"
-# An input of 16 KiB that takes longer, or more memory, is a find: address sanitizer makes the program some ten times
-# slower, and keeps what was freed, up to the size of its quarantine.
+# An input of 16 KiB that takes longer, or more memory, is a find: address sanitizer makes the program about ten times
+# slower, and keeps freed memory up to the size of its quarantine.
 timeout=5
 megabytes=1024
 # Backtraces of the Swift runtime would delay every report of a crash by seconds.
 export SWIFT_BACKTRACE=enable=no
-# Leaks are looked for by the tests: XCTest and Swift's runtime keep what they made once.
+# The tests look for leaks: XCTest and Swift's runtime keep their one-time allocations.
 export ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=64
 
 # Builds the target of one file together with the sources of XMLRPC.

@@ -5,8 +5,8 @@
 #
 #   scripts/quickstart.sh [--stop] [--folder DIR] [--port N]
 #
-#   --stop        stop the server at the end; without it the server goes on, and how to stop it is printed
-#   --folder DIR  where repository, certificate, bcfg2.conf, log and pid file go   (default: ./quickstart)
+#   --stop        stop the server at the end; otherwise it keeps running, and the script prints how to stop it
+#   --folder DIR  folder of repository, certificate, bcfg2.conf, log and pid file  (default: ./quickstart)
 #   --port N      the TCP port                                                     (default: 6789)
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real Bcfg2 servers 1.3.4 and 1.4, beside which this one is measured and its conformance cases are recorded:
+# Installs the real Bcfg2 servers 1.3.4 and 1.4, for benchmarks and for recording conformance cases:
 # .build/reference/1.3.4/bin/bcfg2-server and .build/reference/1.4/bin/bcfg2-server, each with its tools and its client.
 #
 #   scripts/reference-servers.sh            needs a Python 2.7 (BCFG2_PYTHON27 names it) and the network
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 python=
 for candidate in "${BCFG2_PYTHON27:-}" python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python2.7; do
-  # A shim of a version switcher may be there without what it stands for.
+  # A version switcher's shim may exist without its Python.
   if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' >/dev/null 2>&1; then
     python=$candidate
     break
@@ -34,7 +34,7 @@ install() {
     lxml genshi 'Cheetah3<3.3' 'jinja2<3' 'PyYAML<6' pyinotify 'python-daemon<2' lockfile argparse "$@"
 }
 
-# 1.3.4 finds Django by itself and fails with one of today: it goes without.
+# 1.3.4 picks up any installed Django and fails with a current one: run it without.
 install 1.3.4 Bcfg2==1.3.4
 
 source=${BCFG2_SOURCE:-$folder/bcfg2}

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what a build needs on Debian and its relatives: the headers of OpenSSL, libxml2, PCRE2 and libyaml, and pkg-config.
-# With --test also what the tests use: python3 with the libraries that render templates, openssl, and a Python 2.7
-# environment with the Bcfg2 1.3.4 client and the same libraries (.build/bcfg2-client) where a Python 2.7 is to be had.
+# Installs the build dependencies on Debian and its relatives: the headers of OpenSSL, libxml2, PCRE2 and libyaml, and
+# pkg-config. With --test also those of the tests: python3 with the libraries that render templates, openssl, and, if there
+# is a Python 2.7, an environment with the Bcfg2 1.3.4 client and the same libraries (.build/bcfg2-client).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -43,7 +43,7 @@ client=.build/bcfg2-client
 if ! { [ -x "$client/bin/bcfg2" ] && "$client/bin/python" -c 'import Cheetah, genshi, jinja2, lxml, yaml'; } 2>/dev/null; then
   python=
   for candidate in python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python2.7; do
-    # A shim of a version switcher may be there without what it stands for.
+    # A version switcher's shim may exist without its Python.
     if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' >/dev/null 2>&1; then
       python=$candidate
       break

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-// One HTTP answer, fed in any pieces: status, length, connection, the body's digest.
+// Parses one HTTP answer, fed in any pieces: status, length, connection, the body's digest.
 #include "load.h"
 
 #include <ctype.h>
@@ -19,7 +19,7 @@ void answer_begin(struct answer *answer) {
   }
 }
 
-// The value of a header in the head, or NULL; the name is compared without regard to case.
+// The value of a header in the head, or NULL; ignores the case of the name.
 static const char *header(const char *head, const char *name) {
   size_t length = strlen(name);
   for (const char *line = strchr(head, '\n'); line; line = strchr(line, '\n')) {

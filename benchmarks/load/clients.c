@@ -1,6 +1,6 @@
-// Who asks: the clients of a site, in turn, and the answers that each got first.
+// The clients of a site, in turn, and the first answer of each.
 //
-// The file has a line per client: name, address, uuid, password, apart by blanks. Without a file the load comes
+// The file has a line per client: name, address, uuid, password, separated by blanks. Without a file the load comes
 // from one nameless client (static GET, or one login).
 #define _GNU_SOURCE
 #include "load.h"
@@ -125,7 +125,7 @@ void load_expectations(void) {
     if (!*line) continue;
     if (sscanf(line, "%255s %255s %zu %79s", name, call, &length, hash) != 4 || strlen(hash) != 2 * HASH_BYTES)
       die("%s: not understood: %s", options.expect_file, line);
-    // The lines are in the order of the clients: the search begins where the last one ended.
+    // The lines are in the order of the clients: search from the last position.
     for (unsigned tried = 0; tried < client_count; tried++, turn++) {
       struct client *client = &clients[turn % client_count];
       if (strcmp(client->name, name)) continue;

@@ -1,9 +1,9 @@
 // Counts allocations and system calls of a program that it is preloaded into (LD_PRELOAD): exactly, without root and
-// without ptrace. The counters are in a file that others map or read while the program runs: $BCFG2_COUNTS, five
+// without ptrace. The counters are in a file that others can map or read meanwhile: $BCFG2_COUNTS, five
 // 64-bit numbers in the order of `enum counter`.
 //
-// A system call is a call of one of the functions below; what libc does inside of others (getaddrinfo, opendir) is not
-// seen. That is what a request needs: sockets, epoll, inotify, files, the log.
+// It counts calls of the functions below, not system calls inside other functions of libc (getaddrinfo, opendir). That covers
+// a request: sockets, epoll, inotify, files, the log.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -36,7 +36,7 @@ __attribute__((constructor)) static void map_counters(void)
     const char *path = getenv("BCFG2_COUNTS");
     if (!path)
         return;
-    // Children (resolver, ssh-keygen) are others: only this process counts.
+    // Count this process only, not its children (resolver, ssh-keygen).
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0 || ftruncate(file, 4096) != 0)
         abort();

@@ -1,7 +1,6 @@
-// Peers that misbehave, each in one way, so many at a time of each.
+// Misbehaving peers, a number of each kind at a time.
 //
-// A faulty peer speaks TLS through memory, and this file moves the bytes: it alone decides when one is sent, held
-// back or not read.
+// A faulty peer speaks TLS through memory; this file moves the bytes and decides which are sent, delayed or not read.
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -25,7 +24,7 @@ static const char *const mode_names[MODES] = {
     "reset-body",     "reset-answer",     "reset-idle",    "half-close",    "half-close-early",
 };
 
-// Where a peer is in its life. RESTING: it is where its fault wants it, and stays. DWELLING: it resets when due.
+// State of a peer. RESTING: it stays in its faulty state. DWELLING: it resets when due.
 enum stage { WAITING, CONNECTING, HANDSHAKING, ASKING, ANSWERED, RESTING, DWELLING };
 
 struct faulty {
@@ -69,7 +68,7 @@ void add_fault(const char *text) {
 
 unsigned fault_peers(void) { return faulty_count; }
 
-// Whether a peer of this mode comes to rest, rather than living in circles.
+// Whether a peer of this mode ends in a resting state, rather than reconnecting.
 static bool is_held(enum mode mode) {
   return mode <= IDLE || (mode >= DRIP_HANDSHAKE && mode <= STALL_ANSWER);
 }
@@ -98,7 +97,7 @@ static void forget(struct faulty *peer) {
   unwatch(&peer->watcher);
   peer->stage = WAITING;
   peer->held = false;
-  // A held peer that was sent away comes again after the pause, a circling one too.
+  // A closed peer reconnects after the pause, held or not.
   peer->due = options.fault_repeat && !ending ? now() + options.pause : UINT64_MAX;
 }
 
@@ -120,7 +119,7 @@ static void ended_by_us(struct faulty *peer) {
   forget(peer);
 }
 
-// Moves TLS bytes to the socket: all, or `limit` of them. False where the connection is gone.
+// Moves TLS bytes to the socket: all, or `limit` of them. False if the connection is gone.
 static bool flush(struct faulty *peer, size_t limit) {
   size_t more = BIO_ctrl_pending(peer->out);
   if (more) {
@@ -138,7 +137,7 @@ static bool flush(struct faulty *peer, size_t limit) {
   return true;
 }
 
-// Gives the request to TLS up to `end`.
+// Passes the request up to `end` to TLS.
 static void ask(struct faulty *peer, size_t end) {
   if (end > peer->request.length) end = peer->request.length;
   if (end <= peer->asked) return;
@@ -187,7 +186,7 @@ static void answered(struct faulty *peer) {
   if (peer->answer.status == 200 && !peer->answer.is_fault) tallies[peer->mode].answered++;
   else {
     tallies[peer->mode].bad_answers++;
-    // The others did not ask as they ought: a refusal is right.
+    // The others sent malformed requests: a refusal is correct.
     if (peer->mode == IDLE || peer->mode == RESET_IDLE || peer->mode == HALF_CLOSE)
       note_error(&totals.bad_status, "%s: status %d%s", mode_names[peer->mode], peer->answer.status,
                  peer->answer.is_fault ? ", a fault" : "");
@@ -197,7 +196,7 @@ static void answered(struct faulty *peer) {
   else ended_by_us(peer);
 }
 
-// After bytes came: TLS goes on as far as it can.
+// After bytes arrived: TLS continues as far as it can.
 static void advance(struct faulty *peer) {
   if (peer->stage == HANDSHAKING) {
     if (peer->mode == RESET_HANDSHAKE) {
@@ -231,7 +230,7 @@ static void advance(struct faulty *peer) {
     tallies[peer->mode].bytes_in += (uint64_t)count;
     if (peer->stage != ASKING) continue;
     if (peer->mode == STALL_ANSWER) {
-      // The rest stays in the socket: neither read nor asked for.
+      // The rest stays in the socket, unread and unpolled.
       rest(peer, RESTING);
       watch(&peer->watcher, EPOLLRDHUP);
       return;

@@ -1,10 +1,10 @@
-// Latencies in classes 1 % wide: constant memory, quantiles right to 1 %.
+// Latencies in classes 1 % wide: constant memory, quantiles accurate to 1 %.
 #include "load.h"
 
 #include <math.h>
 #include <string.h>
 
-// The class of a latency: class i holds 1 µs * 1.01^i and more.
+// The class of a latency: class i starts at 1 µs * 1.01^i.
 static unsigned class_of(uint64_t ns) {
   if (ns <= 1000) return 0;
   double position = __builtin_log((double)ns / 1000.0) / 0.009950330853168083;  // ln 1.01

@@ -22,17 +22,17 @@ enum {
 
 static const uint64_t SECOND = 1000000000ull;
 
-// What the login of a client is made of.
+// The login of a client.
 enum login { LOGIN_ADDRESS, LOGIN_UUID, LOGIN_NAME };
 
-// A body that one call sends, and its name; for a static GET the name is the path and the body NULL.
+// The body of one call, and its name; for a static GET the name is the path and the body NULL.
 struct call {
   const char *name;
   char *body;
   size_t body_length;
 };
 
-// The answer that a client got first for a call; later ones are compared with it.
+// The first answer of a client to a call; later ones are compared with it.
 struct expected {
   size_t length;
   unsigned char hash[HASH_BYTES];
@@ -76,7 +76,7 @@ extern struct options options;
 
 // --- loop (main.c)
 
-// Whoever waits for readiness has this as its first member.
+// The first member of every object that waits for readiness.
 struct watcher {
   void (*ready)(struct watcher *, uint32_t events);
   int fd;
@@ -119,9 +119,9 @@ struct answer {
 };
 enum step { STEP_MORE, STEP_DONE, STEP_BAD };
 void answer_begin(struct answer *);
-// Takes what was read; on return *used says how much of it belongs to this answer.
+// Parses received bytes; on return *used is the number that belong to this answer.
 enum step answer_feed(struct answer *, const unsigned char *bytes, size_t length, size_t *used);
-// What the end of the stream means for this answer.
+// Handles the end of the stream for this answer.
 enum step answer_end(struct answer *);
 
 // --- histogram.c: latencies, 1 % wide classes from 1 µs to 1,000 s

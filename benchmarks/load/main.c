@@ -56,8 +56,8 @@ int open_socket(struct in_addr source, int receive_buffer) {
   setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
   if (receive_buffer > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
   if (source.s_addr != INADDR_ANY) {
-    // The port is chosen at connect, by the whole four of addresses and ports: 28,000 connections per source
-    // would else be the limit of a process.
+    // Choose the port at connect, by both addresses and ports: otherwise a process is limited to 28,000 connections
+    // per source address.
     setsockopt(fd, IPPROTO_IP, 24 /* IP_BIND_ADDRESS_NO_PORT */, &one, sizeof one);
     struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr = source};
     if (bind(fd, (struct sockaddr *)&local, sizeof local) < 0)
@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
       stopping = true;
       peers_stop();
     }
-    // With faults and no duration the faults go on until a signal; a load alone ends with its requests.
+    // Without a duration faults run until a signal; a load alone ends with its requests.
     if (peers_done() && (stopping || (options.connections && options.requests))) break;
     uint64_t due = peers_next_due(), wait = last_tick + TICK_NS > time ? last_tick + TICK_NS - time : 0;
     if (due > time ? due - time < wait : due) wait = due > time ? due - time : 0;
@@ -144,7 +144,7 @@ int main(int argc, char **argv) {
     int count = epoll_pwait2(epoll, events, 512, &timeout, NULL);
     if (count < 0 && errno != EINTR) die("epoll_wait: %s", strerror(errno));
     for (int i = 0; i < count; i++) {
-      // One watcher has one event in a batch, and none closes another: no event can be stale.
+      // A watcher has one event in a batch, and no watcher closes another: no event can be stale.
       struct watcher *watcher = events[i].data.ptr;
       watcher->ready(watcher, events[i].events);
     }

@@ -92,7 +92,7 @@ static void set_server(char *text) {
   options.server.sin_port = htons((uint16_t)whole(colon + 1, "port"));
   if (!inet_aton(!strcmp(text, "localhost") ? "127.0.0.1" : text, &options.server.sin_addr))
     die("wanted an IPv4 address, not %s", text);
-  // This tool opens connections as fast as it can and breaks them: it is for one's own machine.
+  // This tool opens and breaks connections as fast as it can: allow only this machine.
   if (ntohl(options.server.sin_addr.s_addr) >> 24 != 127) die("%s is not a loopback address", text);
 }
 

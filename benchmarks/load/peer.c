@@ -1,4 +1,4 @@
-// A well-behaved peer: connect, handshake, the calls of a run one after another, close or go on.
+// A well-behaved peer: connects, shakes hands, makes the calls of a run in order, then closes or continues.
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -49,7 +49,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session) {
 static void drop_connection(struct peer *peer) {
   if (peer->ssl) {
     ERR_clear_error();
-    // A close_notify, as a real client's; the session stays good for resumption.
+    // Send close_notify, as a real client does; the session stays resumable.
     if (peer->state == RECEIVING || peer->state == IDLE) SSL_shutdown(peer->ssl);
     SSL_free(peer->ssl);
     peer->ssl = NULL;
@@ -64,14 +64,14 @@ static void go_idle(struct peer *peer) {
   if (peer->ssl) watch(&peer->watcher, EPOLLIN | EPOLLRDHUP);
 }
 
-// Whether one more run may be started; if so it is counted.
+// Whether one more run may start; counts it if so.
 static bool take_turn(void) {
   if (stopped || (options.requests && started >= options.requests)) return false;
   started++;
   return true;
 }
 
-// A run is over, well or not: the peer takes the next one or rests.
+// Ends a run, successful or not: the peer starts the next one or rests.
 static void end_run(struct peer *peer) {
   free(peer->request.bytes);
   peer->request.bytes = NULL;
@@ -103,7 +103,7 @@ static void begin_connect(struct peer *peer) {
   totals.connections++;
   if (connect(peer->watcher.fd, (struct sockaddr *)&options.server, sizeof options.server) < 0 &&
       errno != EINPROGRESS) {
-    // Counted and ended at the next readiness, never by recursion: a refused connect could refuse for ever.
+    // Counted and ended at the next readiness, not by recursion: connects could be refused without end.
     peer->refused = errno;
   }
   peer->state = CONNECTING;
@@ -165,7 +165,7 @@ static void finish_answer(struct peer *peer) {
   totals.requests++;
   totals.calls[peer->call]++;
   totals.bytes += peer->answer.received;
-  // The first call of a run carries the wait for its turn and, on a new connection, the handshake.
+  // The first call of a run includes the wait for its turn and, on a new connection, the handshake.
   uint64_t latency = time - (peer->call == 0 ? peer->run_began : peer->call_began);
   histogram_add(&totals.latency, latency);
   histogram_add(&totals.per_call[peer->call], latency);
@@ -183,8 +183,7 @@ static void finish_answer(struct peer *peer) {
   end_run(peer);
 }
 
-// A connection that was kept may have been closed by the server before our request: the call is made again, as
-// HTTP clients do.
+// The server may have closed a kept connection before our request: repeat the call, as HTTP clients do.
 static void closed(struct peer *peer, bool reset) {
   if (answer_end(&peer->answer) == STEP_DONE) {
     peer->answer.close = true;
@@ -201,7 +200,7 @@ static void closed(struct peer *peer, bool reset) {
   fail(peer);
 }
 
-// After a TLS call that did not succeed: waits for what it needs, or ends the connection.
+// After a failed TLS call: waits for readiness, or ends the connection.
 static void handle_tls(struct peer *peer, int result) {
   int reason = SSL_get_error(peer->ssl, result);
   if (reason == SSL_ERROR_WANT_READ) watch(&peer->watcher, EPOLLIN);
@@ -241,7 +240,7 @@ static void receive(struct peer *peer) {
       return;
     }
   }
-  // The turn is over with bytes left, perhaps inside OpenSSL: writability comes at once and brings the next turn.
+  // The turn ends with bytes left, perhaps inside OpenSSL: wait for writability, which starts the next turn at once.
   watch(&peer->watcher, EPOLLIN | EPOLLOUT);
 }
 
@@ -323,7 +322,7 @@ void peers_begin(void) {
 }
 
 uint64_t peers_next_due(void) {
-  // No free peer: the run that is due waits for one, and its wait counts.
+  // No free peer: the due run waits for one, and its latency includes the wait.
   return options.rate > 0 && !stopped && busy < options.connections ? next_due : 0;
 }
 

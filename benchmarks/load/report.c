@@ -1,4 +1,4 @@
-// What was measured, as one JSON object.
+// Prints the measurements as one JSON object.
 #include "load.h"
 
 #include <stdarg.h>

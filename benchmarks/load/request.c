@@ -1,11 +1,11 @@
-// What is asked: the XML-RPC bodies of the calls that a client makes, and their HTTP requests.
+// The XML-RPC bodies of a client's calls, and their HTTP requests.
 #define _GNU_SOURCE
 #include "load.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// The calls of one run of a client, in its order.
+// The calls of one run of a client, in order.
 static const char *const whole_run =
     "DeclareVersion,GetProbes,RecvProbeData,AssertProfile,GetDecisionList,GetConfig,RecvStats";
 
@@ -23,7 +23,7 @@ static char *escaped(const char *text) {
   return result;
 }
 
-// The only parameter of a call, or NULL where it has none.
+// The only parameter of a call, or NULL.
 static char *parameter(const char *name) {
   if (!strcmp(name, "DeclareVersion")) return strdup(options.version);
   if (!strcmp(name, "AssertProfile")) return strdup(options.profile);
@@ -57,7 +57,7 @@ static void add_call(const char *name) {
   free(part);
 }
 
-// "run" is the whole run of a client; AssertProfile is in it where a profile is given.
+// "run" is the whole run of a client; with a profile it includes AssertProfile.
 void add_calls(const char *names) {
   char *copy = strdup(!strcmp(names, "run") ? whole_run : names), *rest = copy, *name;
   bool run = !strcmp(names, "run");

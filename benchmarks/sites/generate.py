@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a Bcfg2 site of a known size: repository, bcfg2.conf, key, certificates, and what a load needs.
+"""Writes a Bcfg2 site of a known size: repository, bcfg2.conf, key, certificates, and files for a load.
 
   generate.py --preset large --out DIR [--port 6789] [--seed 1] [--clients N] [--bundles N] [--entries N] ...
 
@@ -28,7 +28,7 @@ import sys
 PASSWORD = "site-password"
 PLUGINS = ["Bundler", "Cfg", "Metadata", "Probes", "Rules"]
 
-# preset: options that differ from the defaults of the command line. The answer is that of GetConfig, its HTTP body.
+# preset: options that differ from the defaults of the command line. Answer: the HTTP body of GetConfig.
 PRESETS = {
     "small": {"clients": 50, "bundles": 6, "entries": 10, "groups": 12, "profiles": 4, "file_bytes": 619},
     "large": {"clients": 1000, "bundles": 40, "entries": 22.5, "groups": 60, "profiles": 20, "file_bytes": 1550,
@@ -41,12 +41,12 @@ WORDS = ("server listen cache limit address route queue timeout backend upstream
 
 
 def picks(number, share):
-    """Whether an even choice of such a share of all numbers has this one."""
+    """Whether an evenly spread share of all numbers includes this one."""
     return int((number + 1) * share + 1e-9) > int(number * share + 1e-9)
 
 
 class Site:
-    """The numbers of a site, its random source, and the files that were written."""
+    """The numbers of a site, its random source, and the written files."""
 
     def __init__(self, options):
         self.options = options
@@ -84,7 +84,7 @@ class Site:
         return "\n".join(lines)[:max(size - 1, 0)] + "\n"
 
     def draw_sizes(self):
-        """Sizes as in real repositories: many small files, few large ones; their mean is the one asked for."""
+        """Sizes as in real repositories: many small files, few large ones, with the given mean."""
         count = int(self.options.bundles * self.options.entries * self.options.cfg_share)
         shares = [0.2] * 35 + [0.6] * 30 + [1.0] * 22 + [3.0] * 11 + [8.0] * 2
         drawn = [shares[int((i + 0.5) * len(shares) / count)] if count < len(shares) else shares[i % len(shares)]
@@ -115,7 +115,7 @@ class Site:
     def bundle(self, number, entries):
         options, lines, cfg_files = self.options, [], []
         name = "bundle-%03d" % number
-        # Shares are kept over all bundles, not within each: 22.5 entries and 62 % give whole numbers nowhere.
+        # Shares hold over all bundles, not within each: 22.5 entries and 62 % are whole numbers nowhere.
         cfg_count = int((number + 1) * options.entries * options.cfg_share) - int(number * options.entries * options.cfg_share)
         conditional = round(entries * options.conditionals)
         for i in range(entries):
@@ -189,7 +189,7 @@ class Site:
         for n in range(1, 5):
             lines.append('<Group name="os-%d" category="os"/>' % n)
         for r in range(1, roles + 1):
-            # Every fourth role leads to the next one, by nesting under a condition.
+            # Every fourth role implies the next one, nested under a condition.
             inner = '<Group name="os-2"><Group name="role-%d"/></Group>' % (r % roles + 1) if r % 4 == 0 else ""
             lines.append('<Group name="role-%d">%s</Group>' % (r, inner) if inner else '<Group name="role-%d"/>' % r)
         self.write("Metadata/groups.xml", '<Groups version="3.0">\n  %s\n</Groups>\n' % "\n  ".join(lines))
@@ -205,7 +205,7 @@ class Site:
         self.write("Metadata/clients.xml", '<Clients version="3.0">\n  %s\n</Clients>\n' % "\n  ".join(lines))
         self.beside("load/clients.txt", "\n".join(load) + "\n")
 
-    # --- Probes, and what a client sends back
+    # --- Probes, and a client's answers
 
     def probes(self):
         data = []
@@ -235,7 +235,7 @@ class Site:
         out, pki = os.path.abspath(self.options.out), os.path.abspath(self.options.pki or os.path.join(self.options.out, "pki"))
         sections = {
             "server": {"repository": os.path.join(out, "repo"), "plugins": ",".join(PLUGINS), "filemonitor": "inotify",
-                       # As nginx is set up here: the load resumes no session, and no Bcfg2 client does.
+                       # As with nginx here: the load resumes no session, and no Bcfg2 client does.
                        "session_tickets": "false"},
             "communication": {"protocol": "xmlrpc/ssl", "password": PASSWORD, "certificate": pki + "/server.crt",
                               "key": pki + "/server.key", "ca": pki + "/ca.crt"},
@@ -259,7 +259,7 @@ class Site:
 
 
 def make_pki(folder):
-    """A CA and a server certificate for localhost; kept where they are there."""
+    """A CA and a server certificate for localhost; existing ones are kept."""
     os.makedirs(folder, exist_ok=True)
     at = lambda name: os.path.join(folder, name)
     if os.path.exists(at("server.crt")):
@@ -289,8 +289,8 @@ def parse(arguments):
     parser.add_argument("--groups", type=int, default=12)
     parser.add_argument("--profiles", type=int, default=4)
     parser.add_argument("--file-bytes", type=float, default=600, help="mean size of a Cfg file")
-    parser.add_argument("--cfg-share", type=float, default=0.62, help="of the entries that are Cfg files")
-    parser.add_argument("--services", type=float, default=1 / 3, help="share of what Rules binds that are services")
+    parser.add_argument("--cfg-share", type=float, default=0.62, help="share of Cfg files among the entries")
+    parser.add_argument("--services", type=float, default=1 / 3, help="share of services among the entries of Rules")
     parser.add_argument("--info", type=float, default=0.2, help="share of the Cfg files with an info.xml")
     parser.add_argument("--variants", type=float, default=0.22, help="share of the Cfg files with a variant for a group")
     parser.add_argument("--conditionals", type=float, default=0.1, help="share of the entries under Group conditionals")
@@ -299,7 +299,7 @@ def parse(arguments):
     parser.add_argument("--caching", help="[caching] client_metadata")
     parser.add_argument("--configurations", help="[caching] configurations; 0: every answer is built")
     parser.add_argument("--port", type=int, default=6789)
-    parser.add_argument("--pki", help="folder of keys to use, or to make; DIR/pki if not given")
+    parser.add_argument("--pki", help="folder of keys, made if missing; default DIR/pki")
     first, _ = parser.parse_known_args(arguments)
     if first.preset:
         parser.set_defaults(**PRESETS[first.preset])
