@@ -8,18 +8,18 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("InferIsolatedConformances"),
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
   .enableUpcomingFeature("ExistentialAny"),
-  // Swift's check at run time that no two accesses of a field overlap is a tenth of the price of a configuration. Debug
-  // builds, and with them all tests, have it.
+  // Swift's run-time check for overlapping accesses to a field takes a tenth of the time of a configuration. Debug builds,
+  // and so all tests, keep it.
   .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
   .enableUpcomingFeature("MemberImportVisibility"),
   .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-/// Targets that live on the event loop: one thread, so everything is the main actor's unless it says otherwise.
+/// Targets on the event loop: one thread, so the main actor is the default isolation.
 let onLoop: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
 
-/// With BCFG2_FUZZ in the environment the parsers are built for libFuzzer, and with them the program of
-/// Tests/Fuzz/Server: scripts/fuzz.sh does so, in a build folder of its own.
+/// With BCFG2_FUZZ in the environment the parsers are built for libFuzzer, with the program of Tests/Fuzz/Server.
+/// scripts/fuzz.sh does so, in a build folder of its own.
 let isFuzzing = Context.environment["BCFG2_FUZZ"] != nil
 let fuzzed: [SwiftSetting] = isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer"])] : []
 let fuzzTargets: [Target] =
@@ -35,7 +35,7 @@ let fuzzTargets: [Target] =
       linkerSettings: [.unsafeFlags([Context.environment["BCFG2_FUZZ"] ?? "", "-lstdc++"])])
   ] : []
 
-/// The Python modules that templates are rendered by.
+/// The Python modules of the template renderers.
 let rendererModules = [
   "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "system",
   "textoutput", "textsteps", "title", "trace", "values", "wire",
@@ -98,7 +98,7 @@ let package = Package(
       name: "Templates",
       dependencies: ["EventLoop", .product(name: "DequeModule", package: "swift-collections")],
       exclude: ["README.md"],
-      // The program of the template renderers goes into the executable.
+      // Embeds the program of the template renderers in the executable.
       resources: rendererModules.map { .embedInCode("renderer/\($0).py") },
       swiftSettings: onLoop + fuzzed),
     .target(
