@@ -78,9 +78,7 @@ int clinux_pidfd_open(int32_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0u
 
 int clinux_wifexited(int status) { return WIFEXITED(status); }
 int clinux_wexitstatus(int status) { return WEXITSTATUS(status); }
-int clinux_wifsignaled(int status) { return WIFSIGNALED(status); }
 int clinux_wtermsig(int status) { return WTERMSIG(status); }
-int clinux_wcoredump(int status) { return WCOREDUMP(status) != 0; }
 
 int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const environment[],
                  const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
@@ -125,12 +123,9 @@ char **clinux_environ(void) { return environ; }
 int clinux_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0); }
 int clinux_set_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 int clinux_set_dumpable(int flag) { return prctl(PR_SET_DUMPABLE, (unsigned long)flag, 0, 0, 0); }
-int clinux_setresuid(uint32_t real, uint32_t effective, uint32_t saved) { return setresuid(real, effective, saved); }
-int clinux_setresgid(uint32_t real, uint32_t effective, uint32_t saved) { return setresgid(real, effective, saved); }
 
 int clinux_s_isreg(uint32_t mode) { return S_ISREG(mode); }
 int clinux_s_isdir(uint32_t mode) { return S_ISDIR(mode); }
-int clinux_s_islnk(uint32_t mode) { return S_ISLNK(mode); }
 int clinux_s_issock(uint32_t mode) { return S_ISSOCK(mode); }
 
 long clinux_getrandom(void *buffer, size_t length) { return getrandom(buffer, length, 0); }

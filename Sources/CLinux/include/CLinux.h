@@ -92,9 +92,7 @@ long clinux_receive_descriptor(int socket, void *bytes, size_t count, int *descr
 
 int clinux_wifexited(int status);
 int clinux_wexitstatus(int status);
-int clinux_wifsignaled(int status);
 int clinux_wtermsig(int status);
-int clinux_wcoredump(int status);
 
 typedef struct clinux_spawn_descriptor {
   int source;
@@ -121,14 +119,11 @@ int clinux_set_parent_death_signal(int signal);
 int clinux_set_name(const char *name);
 /// prctl(PR_SET_DUMPABLE, flag).
 int clinux_set_dumpable(int flag);
-int clinux_setresuid(uint32_t real, uint32_t effective, uint32_t saved);
-int clinux_setresgid(uint32_t real, uint32_t effective, uint32_t saved);
 
 // Files, random bytes, memory
 
 int clinux_s_isreg(uint32_t mode);
 int clinux_s_isdir(uint32_t mode);
-int clinux_s_islnk(uint32_t mode);
 int clinux_s_issock(uint32_t mode);
 /// renameat2(2) with RENAME_NOREPLACE: EEXIST if the new name exists, EINVAL if the file system cannot do it.
 int clinux_rename_new(const char *from, const char *to);

@@ -28,7 +28,7 @@ public final class RegexCheck {
   public init() {}
 
   /// Takes steps from the budget. Returns false if too few are left.
-  func take(_ steps: Int) -> Bool {
+  func spend(_ steps: Int) -> Bool {
     guard steps <= remaining else { return false }
     remaining -= steps
     return true

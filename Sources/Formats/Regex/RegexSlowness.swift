@@ -16,7 +16,7 @@ struct RegexSlowness {
       return
     }
     for text in RegexAttack(syntax).texts(length: length) {
-      guard check.take(steps) else { break }
+      guard check.spend(steps) else { break }
       if program.needsMore(than: steps, text) {
         warning =
           "takes more than \(steps) steps for some texts of \(length) bytes, such as '\(Self.shortened(text))'"

@@ -40,9 +40,4 @@ nonisolated extension String {
   package var words: [String] {
     utf8.split(whereSeparator: \.isSpace).map { String($0) ?? "" }
   }
-
-  /// Splits at colons and strips nothing. An empty text is an empty list.
-  var colonSeparated: [String] {
-    isEmpty ? [] : utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map { String($0) ?? "" }
-  }
 }

@@ -99,12 +99,6 @@ package nonisolated enum FileSystem {
     return stat(path, &status) == 0 ? status : nil
   }
 
-  /// Calls lstat(2); nil on failure.
-  static func linkStatus(_ path: String) -> stat? {
-    var status = stat()
-    return lstat(path, &status) == 0 ? status : nil
-  }
-
   /// The target of a symbolic link; nil on failure.
   static func linkTarget(_ path: String) -> String? {
     withUnsafeTemporaryAllocation(byteCount: Int(PATH_MAX), alignment: 1) { buffer -> String? in

@@ -69,7 +69,7 @@ public enum WireWriter {
     return bytes
   }
 
-  /// Entries that `document` would fail for forbidden characters, for the log.
+  /// Entries that `document` fails for forbidden characters.
   public static func flawedEntries(_ document: Element) -> [Element] {
     document.children.flatMap { $0.children.filter { Sink.isFlawed($0) } }
   }
