@@ -77,7 +77,7 @@ final class MonitoredTree {
     }
     if node.trouble?.kind == .path {
       context.troubles.clear(node)
-      // Events were not processed while it was in trouble.
+      // Nothing below it was checked while it was missing.
       hint.formUnion([.path, .compare, .deep])
     }
     let found = kind(of: status, at: node)
