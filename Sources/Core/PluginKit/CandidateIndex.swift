@@ -23,11 +23,11 @@ final class CandidateIndex {
     var trimmed: NameTable<[Candidate]> = [:]
     var regexes: [(regex: PythonRegex, candidate: Candidate)] = []
     /// Cached matches of regular expressions, by name.
-    var remembered: NameTable<[Candidate]> = [:]
+    var cached: NameTable<[Candidate]> = [:]
   }
 
   /// Most names cached for a tag. The repository has few names, but a template can produce one for each client.
-  private static let rememberedLimit = 65_536
+  private static let cacheLimit = 65_536
 
   private let isMatched13: Bool
   private var tags: NameTable<Tag> = [:]
@@ -69,7 +69,7 @@ final class CandidateIndex {
     let isPath = tag == "Path"
     guard let name else { return known.exact[nil] ?? [] }
     if known.regexes.isEmpty { return (isPath ? known.trimmed[Self.trimmed(name)] : known.exact[Name(name)]) ?? [] }
-    if let found = known.remembered[name] { return found }
+    if let found = known.cached[name] { return found }
     var found: [Int: Candidate] = [:]
     for candidate in known.exact[Name(name)] ?? [] { found[candidate.position] = candidate }
     if isPath { for candidate in known.trimmed[Self.trimmed(name)] ?? [] { found[candidate.position] = candidate } }
@@ -84,8 +84,8 @@ final class CandidateIndex {
     }
     let ordered = found.values.sorted { $0.position < $1.position }
     guard isWhole else { return ordered }
-    if known.remembered.count >= Self.rememberedLimit { known.remembered.removeAll() }
-    known.remembered[name] = ordered
+    if known.cached.count >= Self.cacheLimit { known.cached.removeAll() }
+    known.cached[name] = ordered
     return ordered
   }
 

@@ -150,20 +150,20 @@ open class EntrySet: EntryFolder {
 
   /// Every file that applies to a client, most specific first, then by name.
   public func matching(_ metadata: ClientMetadata) -> [SpecificData] {
-    inOrder().filter { $0.specificity.matches(metadata) }
+    sortedEntries().filter { $0.specificity.matches(metadata) }
   }
 
   /// The most specific file for a client.
   ///
   /// - Throws: `PluginExecutionError` if there is none.
   public func bestMatching(_ metadata: ClientMetadata) throws -> SpecificData {
-    guard let best = inOrder().first(where: { $0.specificity.matches(metadata) }) else {
+    guard let best = sortedEntries().first(where: { $0.specificity.matches(metadata) }) else {
       throw PluginExecutionError("No matching entries available for \(folder) for \(metadata.hostname)")
     }
     return best
   }
 
-  private func inOrder() -> [SpecificData] {
+  private func sortedEntries() -> [SpecificData] {
     if let ordered { return ordered }
     let sorted = entries.sorted().map(\.value)
     let made = sorted.enumerated().sorted { a, b in

@@ -15,14 +15,15 @@ open class TreeMonitor: FileMonitor {
   private(set) var trees: [MonitoredTree] = []
   /// True while the model is compared or handlers run: neither may start inside the other.
   private var isBusy = false
-  private var wantsRescan = false
+  /// Whether a requested scan is still to be done.
+  private(set) var needsRescan = false
   private(set) var isShutDown = false
   /// While true nothing is compared and nothing delivered.
   public var isHeld = false {
     didSet {
       guard oldValue, !isHeld else { return }
       processPending()
-      if wantsRescan { update {} }
+      if needsRescan { update {} }
     }
   }
 
@@ -79,7 +80,7 @@ open class TreeMonitor: FileMonitor {
   open var hasPending: Bool { false }
 
   public func rescan() {
-    wantsRescan = true
+    needsRescan = true
     update {}
   }
 
@@ -104,13 +105,10 @@ open class TreeMonitor: FileMonitor {
   public func listPaths() -> [String] { trees.map(\.path) }
 
   /// Requests a fresh scan at the end of this, or the next, update.
-  func requestRescan() { wantsRescan = true }
+  func requestRescan() { needsRescan = true }
 
   /// Whether an update may run: not inside a handler, while held, or after shutdown.
   var acceptsUpdates: Bool { !isBusy && !isShutDown && !isHeld }
-
-  /// Whether a requested scan is still to be done.
-  var hasRequestedRescan: Bool { wantsRescan }
 
   /// Runs `body` to compare the model with the file system, then delivers the differences.
   ///
@@ -120,8 +118,8 @@ open class TreeMonitor: FileMonitor {
     guard acceptsUpdates else { return 0 }
     isBusy = true
     body()
-    if wantsRescan {
-      wantsRescan = false
+    if needsRescan {
+      needsRescan = false
       for tree in trees { tree.reconcile(tree.root, .scan) }
     }
     let count = deliver(trees, isFirstScan: false)

@@ -90,14 +90,14 @@ final class ChildPool {
     pump()
     queue.close()
     for slot in slots { slot.stop() }
-    shutdownTimer = loop.schedule(after: limit) { [weak self] in self?.killRest(limit) }
+    shutdownTimer = loop.schedule(after: limit) { [weak self] in self?.killRemaining(limit) }
     changed()
   }
 
   /// Kills the remaining children without waiting: the process is about to end.
   func killAll() { for slot in slots { slot.kill() } }
 
-  private func killRest(_ limit: Duration) {
+  private func killRemaining(_ limit: Duration) {
     for slot in slots where slot.isRunning {
       logger.error("Waited \(limit.threeDecimals) seconds to shut down \(slot.name), terminating")
       slot.kill()

@@ -70,7 +70,7 @@ final class ChildSlot {
   private var hasAnswered = false
   private var hasHung = false
   /// Pinged, and silent since.
-  private var isAsked = false
+  private var isPinged = false
   private var silenceTimer: Timer?
   private var restart: Timer?
 
@@ -118,7 +118,7 @@ final class ChildSlot {
     restart = nil
     hasHung = false
     hasAnswered = false
-    isAsked = false
+    isPinged = false
     readySince = nil
     do {
       let child = try launch(name) { [weak self] in self?.exited($0) }
@@ -216,7 +216,7 @@ final class ChildSlot {
 
   /// After `limit` of silence with work, pings the child, or kills it if it was pinged already.
   private func wait(_ limit: Duration) {
-    isAsked = false
+    isPinged = false
     if let silenceTimer {
       silenceTimer.rearm(after: limit)
     } else {
@@ -231,11 +231,11 @@ final class ChildSlot {
       silenceTimer = nil
       return
     }
-    if isReady, !isAsked {
+    if isReady, !isPinged {
       queue.ping(name)
       pings += 1
       wait(limits.silence / 2)
-      isAsked = true
+      isPinged = true
       return
     }
     hangs += 1
