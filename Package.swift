@@ -221,7 +221,7 @@ let package = Package(
     .testTarget(
       name: "ServerSettingsTests",
       dependencies: [
-        "EventLoop", "Formats", "ServerSettings", "Support",
+        "CLinux", "EventLoop", "Formats", "ServerSettings", "Support",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),

@@ -1,51 +1,32 @@
 import EventLoop
 import Glibc
-import Repository
 import ServerSettings
 import Support
 import Testing
 
 /// Pages of docs/ that tell of the sources say what is there.
 @Suite struct DocumentTests {
-  private func text(_ path: String) throws -> String {
-    String(decoding: try AtomicFile.readFile("\(Project.root)/\(path)", limitBytes: 1 << 24), as: UTF8.self)
-  }
-
   /// All of Sources, by path below it.
   private func sources() throws -> [String: String] {
     var found: [String: String] = [:]
-    func look(_ folder: String) throws {
-      guard let directory = opendir("\(Project.root)/Sources\(folder)") else { return }
-      defer { closedir(directory) }
-      while let entry = readdir(directory) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        if name.hasPrefix(".") { continue }
-        let path = "\(folder)/\(name)"
-        if name.hasSuffix(".swift") || name.hasSuffix(".py") {
-          found[String(path.dropFirst())] = try text("Sources\(path)")
-        } else {
-          try look(path)
-        }
-      }
+    for path in Project.files(below: "Sources", endings: [".swift", ".py"]) {
+      found[path] = try Project.text("Sources/\(path)")
     }
-    try look("")
     return found
   }
 
   @Test func examplesStandInThePagesAsTheyAreCompiled() throws {
-    let example = try text("Tests/CoreTests/ExamplePlugin.swift")
-    let isThere = try text("docs/plugins.md").contains("```swift\n\(example)```\n")
+    let example = try Project.text("Tests/CoreTests/Plugin/ExamplePlugin.swift")
+    let isThere = try Project.text("docs/plugins.md").contains("```swift\n\(example)```\n")
     #expect(isThere)
-    let core = try text("Tests/ServerTests/ExampleCore.swift")
-    let coreIsThere = try text("docs/core.md").contains("```swift\n\(core)```\n")
+    let core = try Project.text("Tests/ServerTests/Cores/ExampleCore.swift")
+    let coreIsThere = try Project.text("docs/core.md").contains("```swift\n\(core)```\n")
     #expect(coreIsThere)
   }
 
   @Test func everyInterfaceIsInThePage() throws {
-    let page = try text("docs/plugins.md")
-    for line in try text("Sources/Core/Plugin/Interfaces.swift").split(separator: "\n")
+    let page = try Project.text("docs/plugins.md")
+    for line in try Project.text("Sources/Core/Plugin/Interfaces.swift").split(separator: "\n")
     where line.hasPrefix("public protocol ") {
       let name = line.dropFirst("public protocol ".utf8.count).prefix { $0 != ":" }
       let isThere = page.contains("`\(name)`")
@@ -56,7 +37,7 @@ import Testing
   @Test func membersOfTheCoreAreWhereThePageSays() throws {
     let sources = try sources()
     var count = 0
-    for line in try text("docs/core.md").split(separator: "\n") {
+    for line in try Project.text("docs/core.md").split(separator: "\n") {
       let cells = line.split(separator: "|", omittingEmptySubsequences: false).map {
         String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
       }
@@ -75,7 +56,7 @@ import Testing
   }
 
   @Test func everyMemberOfTheDocumentIsInThePage() throws {
-    let page = try text("docs/core.md")
+    let page = try Project.text("docs/core.md")
     for member in [
       "BaseCore(setup)", "_daemonize", "_drop_privileges", "_run", "_block", "_file_monitor_thread", "_perflog_thread",
       "AssertProfile", "Bind", "BindStructure", "BindStructures", "BuildConfiguration", "DeclareVersion", "GetConfig",
@@ -97,11 +78,9 @@ import Testing
 
   /// Each claim of the threat model names tests that are there.
   @Test func theThreatModelNamesItsTests() throws {
-    var tests = ""
-    for path in RepositoryPath.glob("\(Project.root)/Tests/*Tests/*.swift") {
-      tests += String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 20), as: UTF8.self)
-    }
-    let page = try text("SECURITY.md")
+    let tests = try Project.files(below: "Tests", endings: ["Tests.swift"]).map { try Project.text("Tests/\($0)") }
+      .joined()
+    let page = try Project.text("SECURITY.md")
     let start = try #require(page.firstRange(of: "## Threat model"))
     let end = try #require(page.firstRange(of: "## What is promised"))
     var count = 0
@@ -136,7 +115,7 @@ import Testing
     let all = try sources().values.joined()
     var count = 0
     // The rest of the page is made from the sources.
-    let page = try text("docs/logging.md")
+    let page = try Project.text("docs/logging.md")
     let end = try #require(page.firstRange(of: LogTable.mark)).lowerBound
     for line in page[..<end].split(separator: "\n") {
       guard let match = line.wholeMatch(of: /\| (debug|info|warning|error) \| `(.*)` \|/) else { continue }
@@ -151,7 +130,7 @@ import Testing
   }
 
   @Test func theTableOfOptionsIsThatOfTheSources() throws {
-    let page = try text("docs/configuration.md")
+    let page = try Project.text("docs/configuration.md")
     let table = ConfigurationTable.markdown(.standard)
     if getenv("BCFG2_WRITE_DOCS") != nil, let start = page.firstRange(of: ConfigurationTable.mark) {
       let new = page[..<start.upperBound] + "\n\n" + table

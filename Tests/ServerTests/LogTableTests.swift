@@ -6,12 +6,12 @@ import Testing
 /// docs/logging.md lists the warnings and errors of the sources, no more and no fewer.
 @Suite struct LogTableTests {
   @Test func theTableOfMessagesIsThatOfTheSources() throws {
-    let path = "\(Project.root)/docs/logging.md"
-    let page = String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 24), as: UTF8.self)
+    let page = try Project.text("docs/logging.md")
     let table = try LogTable.markdown()
     let start = try #require(page.firstRange(of: LogTable.mark))
     if getenv("BCFG2_WRITE_DOCS") != nil {
-      try AtomicFile.writeOver(path, Array((page[..<start.upperBound] + "\n\n" + table).utf8))
+      try AtomicFile.writeOver(
+        "\(Project.root)/docs/logging.md", Array((page[..<start.upperBound] + "\n\n" + table).utf8))
       return
     }
     #expect(table.split(separator: "\n").count > 100)
@@ -47,25 +47,10 @@ enum LogTable {
 
   static func markdown() throws -> String {
     var found: Set<String> = []
-    for path in sources(below: "\(Project.root)/Sources") {
-      let text = String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 24), as: UTF8.self)
-      for row in rows(of: text) { found.insert("| \(row.level) | `\(row.message)` |\n") }
+    for path in Project.files(below: "Sources", endings: [".swift"]) {
+      for row in rows(of: try Project.text("Sources/\(path)")) { found.insert("| \(row.level) | `\(row.message)` |\n") }
     }
     return "| Level | Message |\n|---|---|\n" + found.sorted().joined()
-  }
-
-  private static func sources(below folder: String) -> [String] {
-    guard let directory = opendir(folder) else { return [] }
-    defer { closedir(directory) }
-    var found: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name.hasPrefix(".") { continue }
-      found += name.hasSuffix(".swift") ? ["\(folder)/\(name)"] : sources(below: "\(folder)/\(name)")
-    }
-    return found
   }
 
   /// Messages that are literals, without those that are nothing but a value.

@@ -1,17 +1,15 @@
-import EventLoop
 import ServerSettings
+import Support
 import Testing
 import XMLRPC
 
 /// docs/reliability.md lists every limit as it is.
 @Suite struct ReliabilityDocumentTests {
-  private static let document: String = {
-    let top = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    let bytes = try? AtomicFile.readFile("/\(top)/docs/reliability.md", limitBytes: 1 << 20)
-    return String(decoding: bytes ?? [], as: UTF8.self)
-  }()
+  private let rows: [Substring]
 
-  private var rows: [Substring] { Self.document.split(separator: "\n").filter { $0.hasPrefix("| `") } }
+  init() throws {
+    rows = try Project.text("docs/reliability.md").split(separator: "\n").filter { $0.hasPrefix("| `") }
+  }
 
   @Test func tableOfOptionsIsThatOfTheSource() {
     let expected = NetworkLimit.definitions.map { definition in

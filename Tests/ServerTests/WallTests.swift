@@ -1,5 +1,3 @@
-import EventLoop
-import Glibc
 import Support
 import Testing
 
@@ -55,13 +53,26 @@ import Testing
       #expect(others.isEmpty, "\(from)")
     }
   }
+
+  /// Tests of a file are found where the file is.
+  @Test func foldersOfTestsAreThoseOfTheSources() {
+    let sources = Set(Project.folders(below: "Sources"))
+    for path in Project.folders(below: "Tests") {
+      let parts = path.split(separator: "/", maxSplits: 1)
+      guard parts.count == 2, parts[0].hasSuffix("Tests"), sources.contains(String(parts[0].dropLast(5))) else {
+        continue
+      }
+      let isThere = sources.contains("\(parts[0].dropLast(5))/\(parts[1])")
+      #expect(isThere, "\(path)")
+    }
+  }
 }
 
 /// A file of Sources.
 private struct Source {
   /// Below Sources.
   let path: String
-  let text: [UInt8]
+  let text: String
 
   var module: String { String(path.prefix { $0 != "/" }) }
 
@@ -82,7 +93,7 @@ private struct Source {
     }
   }
 
-  private var lines: [Substring] { String(decoding: text, as: UTF8.self).split(separator: "\n") }
+  private var lines: [Substring] { text.split(separator: "\n") }
 
   /// Names of the types that the file declares for others, nested ones left out.
   var types: [String] {
@@ -134,27 +145,11 @@ private struct Source {
   }
 
   static var all: [Source] {
-    get throws { try below("") }
-  }
-
-  private static func below(_ folder: String) throws -> [Source] {
-    guard let directory = opendir("\(Project.root)/Sources\(folder)") else { return [] }
-    defer { closedir(directory) }
-    var found: [Source] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name.hasPrefix(".") { continue }
-      let path = "\(folder)/\(name)"
-      if name.hasSuffix(".swift") {
-        let text = try AtomicFile.readFile("\(Project.root)/Sources\(path)", limitBytes: 1 << 20)
-        found.append(Source(path: String(path.dropFirst()), text: text))
-      } else {
-        found += try below(path)
+    get throws {
+      try Project.files(below: "Sources", endings: [".swift"]).map { path in
+        Source(path: path, text: try Project.text("Sources/\(path)"))
       }
     }
-    return found
   }
 }
 

@@ -1,31 +1,6 @@
 public import EventLoop
 import Glibc
 
-/// The files around the tests: the project's root, the built server.
-public nonisolated enum Project {
-  /// The root of the source tree.
-  public static let root: String = {
-    var path = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    path.insert("/", at: path.startIndex)
-    return path
-  }()
-
-  /// The server that was built with the tests, beside them.
-  public static let server: String = {
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = readlink("/proc/self/exe", &buffer, buffer.count)
-    precondition(count > 0, "/proc/self/exe cannot be read")
-    let path = String(decoding: buffer[..<count], as: UTF8.self)
-    // swift test runs either the bundle itself or a helper of the toolchain that loads it.
-    for candidate in CommandLine.arguments + [path] {
-      guard let slash = candidate.lastIndex(of: "/") else { continue }
-      let server = candidate[..<slash] + "/bcfg2-server"
-      if access(String(server), X_OK) == 0 { return String(server) }
-    }
-    return root + "/.build/debug/bcfg2-server"
-  }()
-}
-
 /// A real server process on loopback, with a repository of the conformance cases, a certificate and a bcfg2.conf.
 public final class ServerFixture {
   /// Where everything of this server is.

@@ -48,7 +48,7 @@ public final nonisolated class TemporaryDirectory: Sendable {
   /// The names inside, sorted.
   public func names(in folder: String = "") -> [String] { TemporaryDirectory.names(file(folder)).sorted() }
 
-  private static func names(_ path: String) -> [String] {
+  static func names(_ path: String) -> [String] {
     guard let directory = opendir(path) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []

@@ -1,3 +1,4 @@
+import CoreSupport
 import EventLoop
 import Logging
 import Repository
@@ -74,6 +75,6 @@ private let known = "U2FsdGVkX18BAgMEBQYHCE0MuB8/11vsc0Hk+YvzAXM=\n"
     let file = StructFile(path: path, monitor: monitor, logger: Logger(label: "test"))
     file.encryption = Encryption(passphrases: ["mine": "sesame"], isLax: isLax)
     file.watch()
-    #expect(file.match(client(groups: ["g"])).first?.text == text, "\(root) \(name) \(isLax)")
+    #expect(file.match(clientMetadata(groups: ["g"])).first?.text == text, "\(root) \(name) \(isLax)")
   }
 }

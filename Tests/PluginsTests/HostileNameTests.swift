@@ -23,11 +23,15 @@ private let hostileNames: [ClientName] = [
 private let isNagiosName = { (name: ClientName) in (try? ForeignGrammar.nagiosName(name.text)) != nil }
 
 /// Every file below a folder of a test, by path.
-private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set<Name> {
+private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = "") -> Set<Name> {
   var found: Set<Name> = []
   for name in folder.names(in: path) {
     let below = path.isEmpty ? name : "\(path)/\(name)"
-    if isFolder(folder.file(below)) { found.formUnion(files(folder, below: below)) } else { found.insert(Name(below)) }
+    if isFolder(folder.file(below)) {
+      found.formUnion(repositoryFiles(folder, below: below))
+    } else {
+      found.insert(Name(below))
+    }
   }
   return found
 }
@@ -70,7 +74,7 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
       uniqueKeysWithValues: hostileNames.enumerated().map { ("192.0.2.\($0 + 1)", $1.text) }
         + [("192.0.2.99", "good.example.com")])
     try await RepositoryFixture.run(files: files, names: addresses, settings: Self.settings) { fixture async throws in
-      let before = CoreTests.files(fixture.repository)
+      let before = repositoryFiles(fixture.repository)
       let contents = String(decoding: Base64.encode(Array("probed\n".utf8)), as: UTF8.self)
       let report = """
         <probe-data><probe-data name="Ohai" source="Ohai">{"a": 1}</probe-data><probe-data name="/etc/probed" \
@@ -92,7 +96,7 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
       }
       // Files of another layout of probe data have names of their own, in the folder of Probes.
       let isOfOthers = { (file: Name) in !file.text.hasPrefix("Probes/") }
-      let after = CoreTests.files(fixture.repository).filter(isOfOthers)
+      let after = repositoryFiles(fixture.repository).filter(isOfOthers)
       expected = expected.filter(isOfOthers)
       let (strange, missing) = (after.subtracting(expected), expected.subtracting(after))
       #expect(strange.isEmpty && missing.isEmpty, "\(strange.sorted()) \(missing.sorted())")
@@ -236,7 +240,7 @@ private func files(_ folder: TemporaryDirectory, below path: String = "") -> Set
       for entry in try await fixture.configuration(of: "victim").children.flatMap(\.children) {
         if entry.name == "/etc/probed" { #expect(entry["failure"] != nil) } else { #expect(entry["failure"] == nil) }
       }
-      let made = CoreTests.files(fixture.repository).map(\.text).filter { $0.contains("H_victim.") }
+      let made = repositoryFiles(fixture.repository).map(\.text).filter { $0.contains("H_victim.") }
       #expect(made.allSatisfy { !$0.hasSuffix(".crypt") && !$0.contains("Cfg/etc/probed/probed.H_victim.genshi") })
     }
   }

@@ -5,7 +5,6 @@ import Logging
 import Synchronization
 import Testing
 
-@testable import Server
 @testable import ServerSettings
 
 /// Keeps the lines that a file would get.
@@ -97,10 +96,6 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
     #expect(record(text).fileLine.suffix(line.count) == line[...])
     let datagrams = record(text).datagrams(program: "p")
     #expect(datagrams.count <= limit / LogRecord.fragmentBytes + 2)
-    // A child's is cut before it is passed on, and stays as it is.
-    let forwarded = ForwardingLog.encode(record(text))
-    #expect(forwarded.count < limit + 300)
-    #expect(ForwardingLog.decode(forwarded)?.consoleLine == line)
   }
 }
 
