@@ -150,7 +150,7 @@ let package = Package(
     .target(
       name: "Support",
       dependencies: [
-        "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository",
+        "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings",
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/Support",

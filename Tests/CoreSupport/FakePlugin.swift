@@ -2,8 +2,7 @@ public import Core
 import EventLoop
 public import Identity
 public import Repository
-package import ServerSettings
-package import XMLRPC
+import XMLRPC
 
 /// Holds calls until it is opened.
 package final class Gate {
@@ -75,6 +74,13 @@ open class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statist
   package var revision = "7"
   /// What a client has for an entry.
   package var pulled: (Element) -> Void = { _ in }
+
+  /// A bundle with Path entries.
+  package static func bundle(_ name: String, _ paths: [String]) -> Element {
+    let bundle = Element("Bundle", ["name": name])
+    bundle.children = paths.map { Element("Path", ["name": $0]) }
+    return bundle
+  }
 
   /// Notes a call and does what the test asked for: fails, waits.
   private func meet(_ name: String, _ client: String? = nil) async throws {
@@ -213,85 +219,4 @@ package final class EarlyFakePlugin: FakePlugin {
 /// A third one: of the same order as the first, later by name.
 package final class OtherFakePlugin: FakePlugin {
   package override class var name: String { "Other" }
-}
-
-/// A core with Metadata, two clients and the fake plugins.
-package final class FakePluginFixture {
-  package let fixture: RepositoryFixture
-  package let log: CapturedLines
-  package var core: ServerCore { fixture.core }
-  package let fake: FakePlugin
-
-  private init(_ fixture: RepositoryFixture) throws {
-    self.fixture = fixture
-    log = CapturedLines(fixture.core)
-    fixture.core.initPlugin(FakePlugin.self)
-    fake = try fixture.plugin(FakePlugin.self)
-    fake.binders["Path:/fast"] = .now { entry, _ in entry["by"] = "fast" }
-    fake.structures = { _ in [Self.bundle("b", ["/fast"])] }
-  }
-
-  package static let metadata = [
-    "Metadata/groups.xml": "<Groups><Group name=\"base\" profile=\"true\" public=\"true\"/></Groups>",
-    "Metadata/clients.xml":
-      "<Clients><Client name=\"one\" profile=\"base\"/><Client name=\"two\" profile=\"base\"/></Clients>",
-  ]
-
-  package static func run(
-    settings change: (inout Settings) -> Void = { _ in }, _ body: (FakePluginFixture) async throws -> Void
-  )
-    async throws
-  {
-    var settings = RepositoryFixture.settings
-    change(&settings)
-    let names = ["10.0.0.1": "one", "10.0.0.2": "two", "127.0.0.1": "one"]
-    try await RepositoryFixture.run(files: metadata, names: names, settings: settings) {
-      (fixture: RepositoryFixture) async throws in
-      try await body(FakePluginFixture(fixture))
-    }
-  }
-
-  /// A bundle with Path entries.
-  package static func bundle(_ name: String, _ paths: [String]) -> Element {
-    let bundle = Element("Bundle", ["name": name])
-    bundle.children = paths.map { Element("Path", ["name": $0]) }
-    return bundle
-  }
-
-  /// What a call answers, in a line: a value, a document, `fault CODE TEXT`, `denied`.
-  package func ask(_ method: String, _ parameters: [Value] = [], client: Int = 1) async -> String {
-    let address = ClientAddress(ip: "10.0.0.\(client)", port: 50000)
-    return Self.text(await core.dispatch(MethodCall(method: method, params: parameters), from: address))
-  }
-
-  package static func text(_ outcome: CallOutcome) -> String {
-    switch outcome {
-    case .denied: "denied"
-    case .fault(let fault): "fault \(fault.code) \(fault.string)"
-    case .value(.escaped(let segments)):
-      String(decoding: segments.bytes(), as: UTF8.self)
-        .replacing("&lt;", with: "<").replacing("&gt;", with: ">").replacing("&amp;", with: "&")
-    case .value(let value): text(value)
-    }
-  }
-
-  private static func text(_ value: Value) -> String {
-    switch value {
-    case .nil: "nil"
-    case .bool(let flag): "\(flag)"
-    case .int(let number): "\(number)"
-    case .string(let text): text
-    case .array(let items): "[\(items.map(text).joined(separator: ", "))]"
-    default: "\(value)"
-    }
-  }
-
-  /// Waits for a condition, at most 1,000 iterations of the loop.
-  package func wait(_ condition: () -> Bool) async -> Bool {
-    for _ in 0..<1000 {
-      if condition() { return true }
-      await core.loop.nextIteration()
-    }
-    return condition()
-  }
 }

@@ -15,7 +15,7 @@ public final class ConnectionFixture {
   public let kernel: FakePoller
   public let handler: ScriptedHandler
   public let table: ConnectionTable
-  public let log = RecordedLog()
+  public let log = LogRecorder(level: .trace)
   private let transports: TransportBox
   /// How long the events of an iteration wait for their turn.
   public var lag: Duration {
@@ -43,8 +43,7 @@ public final class ConnectionFixture {
         transports.last = transport
         return transport
       })
-    let log = log
-    table.logger = Logger(label: "Connection") { _ in RecordingLogHandler(log: log) }
+    table.logger = log.logger(label: "Connection")
   }
 
   /// Lets a peer connect and, unless it is silent, shake hands; nil when it was turned away at once.
@@ -174,34 +173,5 @@ public final class ScriptedHandler: RequestHandler {
       self.started = []
       for waiter in started { waiter.resume() }
     }
-  }
-}
-
-/// Lines that were logged: level and message.
-public final class RecordedLog {
-  public private(set) var lines: [String] = []
-  public init() {}
-  public func append(_ line: String) { lines.append(line) }
-  /// Lines at notice and above, which an administrator sees.
-  public var notices: [String] {
-    lines.filter { !$0.hasPrefix("debug") && !$0.hasPrefix("info") && !$0.hasPrefix("trace") }
-  }
-}
-
-nonisolated struct RecordingLogHandler: LogHandler {
-  let log: RecordedLog
-  var metadata: Logger.Metadata = [:]
-  var logLevel = Logger.Level.trace
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-
-  init(log: RecordedLog) { self.log = log }
-
-  func log(event: LogEvent) {
-    let line = "\(event.level) \(event.message)"
-    // The loop and its tests have one thread.
-    MainActor.assumeIsolated { log.append(line) }
   }
 }

@@ -16,7 +16,7 @@ import XMLRPC
   ] as [(String?, Bool)])
 func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throws {
   try await RepositoryFixture.run(
-    files: PluginRepository.files(), settings: PluginRepository.settings("POSIXCompat", "ServiceCompat")
+    files: RepositoryFixture.files(), settings: RepositoryFixture.settings("POSIXCompat", "ServiceCompat")
   ) { fixture async throws in
     let metadata = ClientMetadata(
       hostname: "h", profile: nil, groups: [], bundles: [], aliases: [], addresses: [], categories: [:], uuid: nil,
@@ -36,13 +36,13 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
 }
 
 @Test func modulesAreFoundWithAndWithoutTheirEnding() async throws {
-  let files = PluginRepository.files(
+  let files = RepositoryFixture.files(
     bundle: "<SEModule name=\"plain\"/><SEModule name=\"with.pp\"/><SEModule name=\"none\"/>",
     [
       "SEModules/plain.pp/plain.pp": "all", "SEModules/plain.pp/plain.pp.G5_web": "web",
       "SEModules/with.pp/with.pp": "with", "SEModules/with.pp/info.xml": "<FileInfo><Info mode=\"0600\"/></FileInfo>",
     ])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("SEModules")) {
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("SEModules")) {
     fixture async throws in
     #expect(try await fixture.entry("plain")?.text == "d2Vi")
     #expect(try await fixture.entry("plain", of: "two.example.com")?.text == "YWxs")
@@ -53,11 +53,11 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
 }
 
 @Test func baseAndRetiredPlugins() async throws {
-  let files = PluginRepository.files([
+  let files = RepositoryFixture.files([
     "Base/a.xml": "<Base><BoundPackage name=\"all\"/><Group name=\"web\"><BoundPackage name=\"web\"/></Group></Base>"
   ])
   // Loading a name that is gone must not keep the others from being loaded.
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Hostbase", "Nonsense", "Base")) {
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Hostbase", "Nonsense", "Base")) {
     fixture async throws in
     #expect(fixture.core.plugins.keys == ["Bundler", "Metadata", "Base", "DefaultACL"])
     #expect(try await fixture.entries() == ["Package:all", "Package:web"])

@@ -19,8 +19,8 @@ private let rules = [
       <Group name="web"><Package name="grouped"><Package name="web-lib"/></Package></Group>
     </Dependencies>
     """
-  let files = PluginRepository.files(bundle: bundle, rules.merging(["Deps/d.xml": deps]) { $1 })
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) {
+  let files = RepositoryFixture.files(bundle: bundle, rules.merging(["Deps/d.xml": deps]) { $1 })
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Deps", "Rules")) {
     fixture async throws in
     let structure = try #require(try await fixture.configuration(of: "one.example.com").children.first)
     #expect(structure.tag == "Independent" && structure.attributes.isEmpty)
@@ -41,9 +41,9 @@ private let rules = [
   func deps(_ priority: Int, _ name: String) -> String {
     "<Dependencies priority=\"\(priority)\"><Package name=\"app\"><Package name=\"\(name)\"/></Package></Dependencies>"
   }
-  let files = PluginRepository.files(
+  let files = RepositoryFixture.files(
     bundle: bundle, rules.merging(["Deps/a.xml": deps(1, "lib"), "Deps/b.xml": deps(2, "high")]) { $1 })
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Deps", "Rules")) {
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Deps", "Rules")) {
     fixture async throws in
     // 1.3.4 chooses one by its priority, and then takes nothing from it.
     #expect(try await fixture.entries() == ["Package:app", "Package:bound", "Package:grouped"])

@@ -33,7 +33,7 @@ import XMLRPC
   }
 
   @Test func aFileOfAClientIsAFault() async throws {
-    let files = PluginRepository.files(
+    let files = RepositoryFixture.files(
       bundle: "<Path name=\"/etc/new\"/>",
       ["FileProbes/config.xml": "<FileProbes><FileProbe name=\"/etc/new\" update=\"true\"/></FileProbes>"])
     try await run(["Cfg", "FileProbes"], files) {
@@ -59,7 +59,7 @@ import XMLRPC
   }
 
   @Test func anAdministratorsSaveOfAProbedFileIsLookedAt() async throws {
-    let files = PluginRepository.files(
+    let files = RepositoryFixture.files(
       bundle: "<Path name=\"/etc/new\"/>",
       ["FileProbes/config.xml": "<FileProbes><FileProbe name=\"/etc/new\" update=\"yes\"/></FileProbes>"])
     try await run(["Cfg", "FileProbes"], files) {
@@ -81,7 +81,7 @@ import XMLRPC
   }
 
   @Test func ohaisDataIsAFault() async throws {
-    try await run(["Ohai"], PluginRepository.files()) {
+    try await run(["Ohai"], RepositoryFixture.files()) {
       (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
       let plugin = try fixture.plugin(OhaiPlugin.self)
       let metadata = try await fixture.metadata()
@@ -97,7 +97,7 @@ import XMLRPC
 
   @Test func entriesWhoseFilesAreNotWrittenFail() async throws {
     let paths = ["/etc/nagiosgen.status", "/etc/nagios/conf.d/bcfg2.cfg", "/etc/ssh/ssh_host_rsa_key", "/id", "/key"]
-    let files = PluginRepository.files(
+    let files = RepositoryFixture.files(
       bundle: paths.map { "<Path name=\"\($0)\"/>" }.joined(),
       [
         "Cfg/id/privkey.xml": "<PrivateKey><Params type='ed25519'/></PrivateKey>",
@@ -130,7 +130,7 @@ import XMLRPC
   }
 
   @Test func clientsThatAreNotWrittenAreAFault() async throws {
-    try await run([], PluginRepository.files()) {
+    try await run([], RepositoryFixture.files()) {
       (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
       let before = try fixture.text("Metadata/clients.xml")
       let plugin = try fixture.plugin(MetadataPlugin.self)
@@ -151,7 +151,7 @@ import XMLRPC
   }
 
   @Test func aFailedWriteNamesItsTarget() async throws {
-    try await run([], PluginRepository.files()) { (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
+    try await run([], RepositoryFixture.files()) { (fixture: RepositoryFixture, disk: HeldSynchronizer) async throws in
       let path = fixture.repository.file("none/new.xml")
       let write = FileWrite([1], to: path, replacing: .missing, mode: .ordinary)
       let failure = #expect(throws: FileWriteError.self) { try AtomicFile.write(write) }

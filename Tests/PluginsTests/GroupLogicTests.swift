@@ -5,7 +5,7 @@ import Testing
 import XMLRPC
 
 @Test func leavesAreGroupsAndOthersConditions() async throws {
-  let files = PluginRepository.files([
+  let files = RepositoryFixture.files([
     "GroupLogic/groups.xml": """
     <GroupLogic xmlns:py="http://genshi.edgewall.org/">
       <Group name="web"><Group name="from-web"/><Group name="red" category="colour"/></Group>
@@ -13,7 +13,7 @@ import XMLRPC
     </GroupLogic>
     """
   ])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("GroupLogic")) {
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("GroupLogic")) {
     fixture async throws in
     let one = try await fixture.metadata()
     #expect(one.groups == ["base", "web", "from-web", "red"] && one.categories == ["colour": "red"])

@@ -3,7 +3,7 @@ import Testing
 import XMLRPC
 
 @Test func memoryIsReported() async throws {
-  try await RepositoryFixture.run(files: PluginRepository.files(), settings: PluginRepository.settings("Guppy")) {
+  try await RepositoryFixture.run(files: RepositoryFixture.files(), settings: RepositoryFixture.settings("Guppy")) {
     fixture async throws in
     #expect(try await fixture.call("Guppy.Disable") == .nil)
     #expect(try await fixture.call("Guppy.Enable") == .nil)

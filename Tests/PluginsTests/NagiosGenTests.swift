@@ -10,7 +10,7 @@ private func line(_ name: String, _ value: String) -> String {
 
 @Test func hostsAreDefinedAndCollected() async throws {
   let paths = ["/etc/nagiosgen.status", "/etc/nagios/conf.d/bcfg2.cfg", "/etc/nagios/nagiosgen.cfg"]
-  let files = PluginRepository.files(
+  let files = RepositoryFixture.files(
     bundle: paths.map { "<Path name=\"\($0)\"/>" }.joined(),
     [
       "NagiosGen/web-group.cfg": "web group\n", "NagiosGen/none-group.cfg": "nobody's\n",
@@ -20,7 +20,7 @@ private func line(_ name: String, _ value: String) -> String {
       """,
     ])
   let names = ["192.0.2.1": "one.example.com"]
-  try await RepositoryFixture.run(files: files, names: names, settings: PluginRepository.settings("NagiosGen")) {
+  try await RepositoryFixture.run(files: files, names: names, settings: RepositoryFixture.settings("NagiosGen")) {
     fixture async throws in
     let host =
       "define host {\n" + line("host_name", "one.example.com") + line("alias", "one.example.com")
@@ -36,7 +36,7 @@ private func line(_ name: String, _ value: String) -> String {
     // Without an address there is no definition.
     #expect(try await fixture.entry(paths[0], of: "two.example.com")?["failure"] != nil)
   }
-  let older = PluginRepository.settings("NagiosGen", compatibility: .v1_3)
+  let older = RepositoryFixture.settings("NagiosGen", compatibility: .v1_3)
   try await RepositoryFixture.run(files: files, names: names, settings: older) { fixture async throws in
     #expect(try await fixture.entry(paths[0])?.text?.contains(line("hostgroups", "web")) ?? false)
     #expect(try await fixture.entry(paths[2])?.text?.hasPrefix("web group\n\n\ndefine host {") ?? false)

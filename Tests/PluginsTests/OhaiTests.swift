@@ -18,8 +18,8 @@ private func answer(_ text: String) -> [Element] {
 }
 
 @Test func answersOfOhaiAreKept() async throws {
-  let files = PluginRepository.files(["Ohai/two.example.com.json": "{\"platform\": \"bsd\"}"])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Ohai")) { fixture async throws in
+  let files = RepositoryFixture.files(["Ohai/two.example.com.json": "{\"platform\": \"bsd\"}"])
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Ohai")) { fixture async throws in
     let plugin = try fixture.plugin(OhaiPlugin.self)
     let metadata = try await fixture.metadata()
     #expect(plugin.getProbes(metadata).map { $0["interpreter"] } == ["/bin/sh"])
@@ -36,7 +36,7 @@ private func answer(_ text: String) -> [Element] {
 }
 
 @Test func whatOhaiSaidIsOnDiskWhenItIsAcknowledged() async throws {
-  try await RepositoryFixture.run(files: PluginRepository.files(), settings: PluginRepository.settings("Ohai")) {
+  try await RepositoryFixture.run(files: RepositoryFixture.files(), settings: RepositoryFixture.settings("Ohai")) {
     fixture async throws in
     let plugin = try fixture.plugin(OhaiPlugin.self)
     let metadata = try await fixture.metadata()
@@ -78,7 +78,7 @@ private func answer(_ text: String) -> [Element] {
   var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
   settings.plugins = ["Bundler", "Metadata", "Ohai"]
   settings.password = "foobat"
-  try await RepositoryFixture.run(files: PluginRepository.files(), settings: settings) { fixture async throws in
+  try await RepositoryFixture.run(files: RepositoryFixture.files(), settings: settings) { fixture async throws in
     let plugin = try fixture.plugin(OhaiPlugin.self)
     let metadata = try await fixture.metadata()
     let numbers = "[" + String(repeating: "0,", count: 500) + "0]"

@@ -6,9 +6,9 @@ import Support
 import Testing
 
 @Test func classifiersGiveGroupsAndParameters() async throws {
-  let files = PluginRepository.files(
+  let files = RepositoryFixture.files(
     bundle: ["a", "b", "two"].map { "<Group name=\"\($0)\"><BoundAction name=\"\($0)\"/></Group>" }.joined())
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("PuppetENC")) {
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("PuppetENC")) {
     fixture async throws in
     @MainActor func write(_ body: String) {
       fixture.repository.write("#!/bin/sh\n\(body)\n", to: "PuppetENC/enc", mode: 0o755)

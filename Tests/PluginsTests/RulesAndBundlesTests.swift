@@ -10,58 +10,43 @@ import Support
 import Testing
 import XMLRPC
 
-/// A core with some plugins on a temporary repository.
-private final class Repository {
-  let folder = TemporaryDirectory()
-  let core: ServerCore
-
-  init(
+extension RepositoryFixture {
+  /// A core with Bundler, Defaults and Rules, or other plugins.
+  fileprivate convenience init(
     _ files: [String: String], plugins: [Plugin.Type] = [BundlerPlugin.self, DefaultsPlugin.self, RulesPlugin.self],
     on loop: Reactor, settings change: (inout Settings) -> Void = { _ in }
-  ) {
-    for (path, text) in files { folder.write(text, to: path) }
+  ) throws {
     var settings = Settings()
-    settings.repository = folder.path
     change(&settings)
-    core = ServerCore(
-      settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)
-    for plugin in plugins { core.initPlugin(plugin) }
-  }
-
-  func write(_ text: String, _ path: String) {
-    folder.write(text, to: path)
-    core.fileMonitor.processPending()
-  }
-
-  func delete(_ path: String) {
-    unlink(folder.file(path))
-    core.fileMonitor.processPending()
+    try self.init(files: files, settings: settings, loading: .only(plugins), on: loop)
   }
 
   /// An entry as it is bound; its failure where it is not.
-  func bound(_ entry: String, _ groups: NameSet = [], host: ClientName = "one.example.com") async throws -> String {
+  fileprivate func bound(_ entry: String, _ groups: NameSet = [], host: ClientName = "one.example.com") async throws
+    -> String
+  {
     let entry = try tree(entry)
     do {
       try await core.bind(entry, clientMetadata(host, groups: groups))
     } catch {
       return "failed: \(error)"
     }
-    return text(of: entry)
+    return Support.text(of: entry)
   }
 
-  func structures(
+  fileprivate func structures(
     _ bundles: [Name], groups: NameSet = [], version: String? = nil
   ) async throws -> [String] {
     let metadata = clientMetadata(groups: groups, bundles: bundles, version: version)
     var structures = try await core.getStructures(metadata)
     try await core.validateStructures(metadata, &structures)
-    return structures.map { text(of: $0) }
+    return structures.map { Support.text(of: $0) }
   }
 }
 
 @Test func rulesMergeIntoEntries() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = Repository(
+    let fixture = try RepositoryFixture(
       [
         "Rules/r.xml": """
         <Rules priority="0"><Package name="own" type="deb" version="auto"/>
@@ -86,15 +71,15 @@ private final class Repository {
       ("<Package/>", "<Package type=\"nameless\"/>"),
       ("<Service name=\"own\"/>", "failed: No matching generator: Service:own"),
     ]
-    for (entry, expected) in cases { #expect(try await repository.bound(entry, ["g"]) == expected) }
+    for (entry, expected) in cases { #expect(try await fixture.bound(entry, ["g"]) == expected) }
     // What was bound does not write back into the rules.
-    #expect(try await repository.bound("<Path name=\"/both\"/>") == "<Path name=\"/both\"><ACL user=\"rule\"/></Path>")
+    #expect(try await fixture.bound("<Path name=\"/both\"/>") == "<Path name=\"/both\"><ACL user=\"rule\"/></Path>")
   }
 }
 
 @Test func theHighestPriorityThatAppliesWins() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = Repository(
+    let fixture = try RepositoryFixture(
       [
         "Rules/low.xml": """
         <Rules priority="1"><Package name="p" from="low"/><Package name="tie" from="low"/><Package name="c" from="low"/>
@@ -108,20 +93,20 @@ private final class Repository {
         "Rules/sub/tie-1.xml": "<Rules priority=\"7\"><Package name=\"tie\" from=\"1\"/></Rules>",
         "Rules/sub/tie-2.xml": "<Rules priority=\"7\"><Package name=\"tie\" from=\"2\"/></Rules>",
       ], on: loop)
-    #expect(try await repository.bound("<Package name=\"p\"/>") == "<Package name=\"p\" from=\"high\"/>")
-    #expect(try await repository.bound("<Package name=\"c\"/>") == "<Package name=\"c\" from=\"low\"/>")
-    #expect(try await repository.bound("<Package name=\"g\"/>", ["web"]) == "<Package name=\"g\" from=\"web\"/>")
-    #expect(try await repository.bound("<Package name=\"g\"/>", host: "two") == "<Package name=\"g\" from=\"two\"/>")
-    #expect(try await repository.bound("<Package name=\"g\"/>").hasPrefix("failed: No matching generator"))
+    #expect(try await fixture.bound("<Package name=\"p\"/>") == "<Package name=\"p\" from=\"high\"/>")
+    #expect(try await fixture.bound("<Package name=\"c\"/>") == "<Package name=\"c\" from=\"low\"/>")
+    #expect(try await fixture.bound("<Package name=\"g\"/>", ["web"]) == "<Package name=\"g\" from=\"web\"/>")
+    #expect(try await fixture.bound("<Package name=\"g\"/>", host: "two") == "<Package name=\"g\" from=\"two\"/>")
+    #expect(try await fixture.bound("<Package name=\"g\"/>").hasPrefix("failed: No matching generator"))
     #expect(
-      try await repository.bound("<Package name=\"tie\"/>")
+      try await fixture.bound("<Package name=\"tie\"/>")
         == "failed: Found conflicting sources with same priority (7) for Package:tie for one.example.com")
-    repository.delete("Rules/sub/tie-2.xml")
-    #expect(try await repository.bound("<Package name=\"tie\"/>") == "<Package name=\"tie\" from=\"1\"/>")
-    repository.write("<Rules priority='7'><Package", "Rules/sub/tie-1.xml")
-    #expect(try await repository.bound("<Package name=\"tie\"/>") == "<Package name=\"tie\" from=\"1\"/>")
-    repository.write("<Rules priority='0'><Package name='tie' from='1'/></Rules>", "Rules/sub/tie-1.xml")
-    #expect(try await repository.bound("<Package name=\"tie\"/>") == "<Package name=\"tie\" from=\"low\"/>")
+    fixture.remove("Rules/sub/tie-2.xml")
+    #expect(try await fixture.bound("<Package name=\"tie\"/>") == "<Package name=\"tie\" from=\"1\"/>")
+    fixture.edit("Rules/sub/tie-1.xml", "<Rules priority='7'><Package")
+    #expect(try await fixture.bound("<Package name=\"tie\"/>") == "<Package name=\"tie\" from=\"1\"/>")
+    fixture.edit("Rules/sub/tie-1.xml", "<Rules priority='0'><Package name='tie' from='1'/></Rules>")
+    #expect(try await fixture.bound("<Package name=\"tie\"/>") == "<Package name=\"tie\" from=\"low\"/>")
   }
 }
 
@@ -134,9 +119,9 @@ private final class Repository {
     "Rules/exact.xml": "<Rules priority=\"50\"><Package name=\"python-exact\" from=\"exact\"/></Rules>",
   ]
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let off = Repository(files, on: loop)
+    let off = try RepositoryFixture(files, on: loop)
     #expect(try await off.bound("<Package name=\"python-lxml\"/>").hasPrefix("failed"))
-    let on = Repository(files, on: loop) {
+    let on = try RepositoryFixture(files, on: loop) {
       $0.rulesRegex = true
       $0.rulesReplaceName = true
     }
@@ -152,7 +137,7 @@ private final class Repository {
 
 @Test func defaultsFillWhatBoundEntriesLack() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = Repository(
+    let fixture = try RepositoryFixture(
       [
         "Defaults/general.xml": """
         <Defaults priority="1"><Package name=".*" type="apt"/><Service name="ssh.*" type="systemd"/>
@@ -166,7 +151,7 @@ private final class Repository {
       <Configuration><Bundle name="b"><Package name="p"/><Package name="q" type="own"/><Package name="vim"/><Package/>
       <Service name="sshd" failure="x"/><Action name="act"/></Bundle></Configuration>
       """)
-    try await repository.core.validateGoals(clientMetadata(groups: ["web"]), configuration)
+    try await fixture.core.validateGoals(clientMetadata(groups: ["web"]), configuration)
     #expect(
       configuration.children[0].children.map { text(of: $0) } == [
         "<Package name=\"p\" type=\"apt\"/>", "<Package name=\"q\" type=\"own\"/>", "<Package name=\"vim\"/>",
@@ -178,7 +163,7 @@ private final class Repository {
 
 @Test func bundlesAreNamedAsTheirFiles() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = Repository(
+    let fixture = try RepositoryFixture(
       [
         "Bundler/plain.xml": "<Bundle name=\"claimed\" revision=\"7\"><P/></Bundle>",
         "Bundler/sub/dotted.name.xml": "<Bundle independent=\"True\">stray<Group name=\"g\"><Q/></Group></Bundle>",
@@ -186,27 +171,27 @@ private final class Repository {
       ], on: loop)
     let wanted: [Name] = ["plain", "dotted.name", "nowhere"]
     #expect(
-      try await repository.structures(wanted, groups: ["g"]) == [
+      try await fixture.structures(wanted, groups: ["g"]) == [
         "<Bundle name=\"plain\" revision=\"7\"><P/></Bundle>",
         "<Independent name=\"dotted.name\">stray<Q/></Independent>",
       ])
-    repository.write("<Bundle><P", "Bundler/plain.xml")
-    repository.write("<Bundle><N/></Bundle>", "Bundler/nowhere.xml")
+    fixture.edit("Bundler/plain.xml", "<Bundle><P")
+    fixture.edit("Bundler/nowhere.xml", "<Bundle><N/></Bundle>")
     #expect(
-      try await repository.structures(wanted) == [
+      try await fixture.structures(wanted) == [
         "<Bundle name=\"plain\" revision=\"7\"><P/></Bundle>", "<Independent name=\"dotted.name\">stray</Independent>",
         "<Bundle name=\"nowhere\"><N/></Bundle>",
       ])
-    repository.delete("Bundler/plain.xml")
-    rename(repository.folder.file("Bundler/nowhere.xml"), repository.folder.file("Bundler/plain.xml"))
-    repository.core.fileMonitor.processPending()
-    #expect(try await repository.structures(["plain", "nowhere"]) == ["<Bundle name=\"plain\"><N/></Bundle>"])
+    fixture.remove("Bundler/plain.xml")
+    rename(fixture.repository.file("Bundler/nowhere.xml"), fixture.repository.file("Bundler/plain.xml"))
+    fixture.core.fileMonitor.processPending()
+    #expect(try await fixture.structures(["plain", "nowhere"]) == ["<Bundle name=\"plain\"><N/></Bundle>"])
   }
 }
 
 @Test func requiredBundlesComeWithTheOnesThatNeedThem() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = Repository(
+    let fixture = try RepositoryFixture(
       [
         "Bundler/app.xml": """
         <Bundle><RequiredBundle name="lib"/><RequiredBundle name="gone"/><RequiredBundle/>
@@ -217,16 +202,16 @@ private final class Repository {
         "Bundler/heir.xml": "<Bundle><H/></Bundle>", "Bundler/unwanted.xml": "<Bundle/>",
       ], on: loop)
     let others = ["<Bundle name=\"lib\"><L/></Bundle>", "<Bundle name=\"heir\"><H/></Bundle>"]
-    #expect(try await repository.structures(["app"]) == ["<Bundle name=\"app\"><A/></Bundle>"] + others)
+    #expect(try await fixture.structures(["app"]) == ["<Bundle name=\"app\"><A/></Bundle>"] + others)
     #expect(
-      try await repository.structures(["app"], version: "1.4.0")
+      try await fixture.structures(["app"], version: "1.4.0")
         == ["<Bundle name=\"app\"><A/><Bundle name=\"heir\"/></Bundle>"] + others)
   }
 }
 
 @Test func includedBundlesAreFlattenedAndGlobsExpanded() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = Repository(
+    let fixture = try RepositoryFixture(
       [
         "Bundler/b.xml": """
         <Bundle xmlns:xi="http://www.w3.org/2001/XInclude"><Own/><xi:include href="../shared/s.xml"/><Bundle/>
@@ -241,18 +226,18 @@ private final class Repository {
         """,
       ], on: loop)
     #expect(
-      try await repository.structures(["b", "globs"], groups: ["g"]) == [
+      try await fixture.structures(["b", "globs"], groups: ["g"]) == [
         "<Bundle name=\"b\"><Own/><S/><G/></Bundle>",
         "<Bundle name=\"globs\"><Z/><Path name=\"/srv/1\"/><Path name=\"/srv/2\"/></Bundle>",
       ])
-    repository.write("<Bundle><Edited/></Bundle>", "shared/s.xml")
-    #expect(try await repository.structures(["b"]) == ["<Bundle name=\"b\"><Own/><Edited/></Bundle>"])
+    fixture.edit("shared/s.xml", "<Bundle><Edited/></Bundle>")
+    #expect(try await fixture.structures(["b"]) == ["<Bundle name=\"b\"><Own/><Edited/></Bundle>"])
   }
 }
 
 @Test func withCompatibility13BundlesAreThoseOf13() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = Repository(
+    let fixture = try RepositoryFixture(
       [
         "Bundler/b.xml": """
         <Bundle independent="true" revision="1">x<P/><Group name="g"><Q/></Group><RequiredBundle name="r"/>
@@ -261,7 +246,7 @@ private final class Repository {
       ], on: loop
     ) { $0.compatibility = .v1_3 }
     #expect(
-      try await repository.structures(["b"], groups: ["g"]) == [
+      try await fixture.structures(["b"], groups: ["g"]) == [
         "<Bundle name=\"b\"><P/><Q/><RequiredBundle name=\"r\"/><Path glob=\"/*\"/></Bundle>"
       ])
   }
@@ -289,13 +274,13 @@ private final class Repository {
       (#"<S name="only-g"/>"#, [], "failed: No matching source for entry", "failed: No matching generator"),
     ]
     for compatibility in [Compatibility.v1_3, .v1_4] {
-      let repository = Repository(["Rules/r.xml": rules], on: loop) { $0.compatibility = compatibility }
+      let fixture = try RepositoryFixture(["Rules/r.xml": rules], on: loop) { $0.compatibility = compatibility }
       for (entry, groups, with13, with14) in table {
-        let bound = try await repository.bound(entry, groups)
+        let bound = try await fixture.bound(entry, groups)
         let expected = compatibility == .v1_3 ? with13 : with14
         #expect(expected.hasPrefix("failed") ? bound.hasPrefix(expected) : bound == expected, "\(entry): \(bound)")
       }
-      let names = repository.core.interfaces.generators.flatMap { $0.entryNames(tag: "S") }
+      let names = fixture.core.interfaces.generators.flatMap { $0.entryNames(tag: "S") }
       #expect(names.contains("only-g") == (compatibility == .v1_3) && !names.contains("inner"))
     }
   }
@@ -303,16 +288,16 @@ private final class Repository {
 
 @Test func aTemplateWithoutARendererFailsAlone() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = Repository(
+    let fixture = try RepositoryFixture(
       [
         "Bundler/t.xml": "<Bundle xmlns:py=\"http://genshi.edgewall.org/\"><P py:if=\"x\"/></Bundle>",
         "Bundler/b.xml": "<Bundle/>",
       ], on: loop)
-    #expect(try await repository.structures(["t", "b"]) == ["<Bundle name=\"b\"/>"])
+    #expect(try await fixture.structures(["t", "b"]) == ["<Bundle name=\"b\"/>"])
     let renderer = FixedRenderer()
-    repository.core.xmlTemplateRenderer = renderer
+    fixture.core.xmlTemplateRenderer = renderer
     #expect(
-      try await repository.structures(["t", "b"], groups: ["g"]) == [
+      try await fixture.structures(["t", "b"], groups: ["g"]) == [
         "<Bundle name=\"t\"><R host=\"one.example.com\"/></Bundle>", "<Bundle name=\"b\"/>",
       ])
   }
@@ -325,9 +310,9 @@ private final class FixedRenderer: XMLTemplateRenderer {
 }
 
 @Test func anEntryWithAltsrcAndNoNameFails() async throws {
-  let files = PluginRepository.files(
+  let files = RepositoryFixture.files(
     bundle: "<Path altsrc=\"/source\"/>", ["Cfg/source/source": "text"])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg")) { fixture async throws in
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg")) { fixture async throws in
     let entry = try #require(try await fixture.entry("/source"))
     #expect(entry["failure"] != nil && entry.text == nil)
   }
@@ -341,11 +326,11 @@ private final class FixedRenderer: XMLTemplateRenderer {
     (real + source, "source", "real"), (source + real, "real", "real"), ("<Info owner=\"any\"/>" + no, "any", "any"),
   ]
   for (info, with13, with14) in table {
-    let files = PluginRepository.files(
+    let files = RepositoryFixture.files(
       bundle: "<Path name=\"/real\" altsrc=\"/source\"/>",
       ["Cfg/source/source": "text", "Cfg/source/info.xml": "<FileInfo>\(info)</FileInfo>"])
     for (compatibility, owner) in [(Compatibility.v1_3, with13), (.v1_4, with14)] {
-      let settings = PluginRepository.settings("Cfg", compatibility: compatibility)
+      let settings = RepositoryFixture.settings("Cfg", compatibility: compatibility)
       try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
         #expect(try await fixture.entry("/real")?["owner"] == owner, "\(info)")
       }

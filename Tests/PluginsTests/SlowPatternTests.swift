@@ -22,7 +22,7 @@ import Testing
       "Defaults/d.xml": "<Defaults>\n<Package name='(x+x+)+y' version='1'/>\n</Defaults>",
     ]
     try await RepositoryFixture.run(files: files, settings: settings) { (fixture: RepositoryFixture) async throws in
-      let log = LogCapture()
+      let log = LogRecorder()
       let core = fixture.core
       let patterns = GroupPatternsFile(
         path: "\(fixture.repository.path)/GroupPatterns/config.xml", monitor: core.fileMonitor, logger: log.logger)

@@ -43,6 +43,6 @@ final class TestAuthority {
 
   /// The number that the next certificate gets.
   func serial() throws -> String {
-    String(decoding: try AtomicFile.readFile(directory.file("serial"), limitBytes: 100), as: UTF8.self)
+    try directory.text("serial")
   }
 }

@@ -8,7 +8,7 @@ import Testing
 @testable import Plugins
 
 @Test func scriptsRunAfterAConfiguration() async throws {
-  try await RepositoryFixture.run(files: PluginRepository.files(), settings: PluginRepository.settings("Trigger")) {
+  try await RepositoryFixture.run(files: RepositoryFixture.files(), settings: RepositoryFixture.settings("Trigger")) {
     fixture async throws in
     let script = "#!/bin/sh\necho \"$#\" \"$@\" >> \"$(dirname \"$0\")/../told\"\n"
     fixture.repository.write(script, to: "Trigger/note", mode: 0o755)
@@ -22,7 +22,7 @@ import Testing
 }
 
 @Test func aBurstOfConfigurationsStartsNoCrowdOfScripts() async throws {
-  try await RepositoryFixture.run(files: PluginRepository.files(), settings: PluginRepository.settings("Trigger")) {
+  try await RepositoryFixture.run(files: RepositoryFixture.files(), settings: RepositoryFixture.settings("Trigger")) {
     fixture async throws in
     // Each waits until its end is wanted, and says that it has begun.
     let script = "#!/bin/sh\nfolder=$(dirname \"$0\")/..\ntouch \"$folder/begun.$$\"\nread line < \"$folder/pipe\"\n"

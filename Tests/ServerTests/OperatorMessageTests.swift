@@ -83,22 +83,16 @@ import Testing
       PluginRegistry.standard.all, retired: PluginRegistry.standard.retired,
       planned: ["Lantern": "nobody sees anything", "Metadata": "not planned, it is here"])
     #expect(registry.planned.keys.sorted() == ["Lantern"])
-    try await LoopDriver.withLoop { loop in
-      let repository = TemporaryDirectory()
-      settings.repository = repository.path
-      let core = ServerCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
-        registry: registry)
-      let lines = CapturedLines(core)
-      try core.loadPlugins()
+    try await RepositoryFixture.run(files: [:], settings: settings, registry: registry, loading: .nothing) {
+      fixture async throws in
+      try fixture.core.loadPlugins()
       #expect(
-        lines.lines.filter { $0.hasPrefix("error") } == [
+        fixture.log.lines.filter { $0.hasPrefix("error") } == [
           "error default: plugin Lantern is not supported by this server yet: nobody sees anything",
           "error default: unknown plugin Metadatta, ignored; did you mean Metadata?",
           "error default: plugin Crontab exists no more: use Cfg for crontabs",
           "error default: unknown plugin Nothing, ignored",
         ])
-      core.shutdown()
     }
   }
 
@@ -107,7 +101,7 @@ import Testing
   @Test func anEditThatMistypesTheRootElementIsNotTaken() {
     let folder = TemporaryDirectory()
     let monitor = ComparingMonitor()
-    let log = LogCapture()
+    let log = LogRecorder()
     let path = folder.write("<Bundel><Path name='/a'/></Bundel>", to: "a.xml")
     let file = StructFile(path: path, monitor: monitor, logger: log.logger)
     file.rootTags = ["Bundle"]
@@ -162,7 +156,7 @@ import Testing
       "FileProbes", "NagiosGen", "ACL", "Cfg", "SSLCA",
     ]
     SharedLog.begin()
-    try await RepositoryFixture.run(files: PluginRepository.files(roots), settings: settings) { fixture async throws in
+    try await RepositoryFixture.run(files: RepositoryFixture.files(roots), settings: settings) { fixture async throws in
       let count = await fixture.core.metadata.listClients().count
       fixture.edit(path, "<Wrong/>")
       let found = SharedLog.lines.contains {
@@ -176,7 +170,7 @@ import Testing
   @Test func aDeprecationIsToldOnceForAFile() {
     let folder = TemporaryDirectory()
     let monitor = ComparingMonitor()
-    let log = LogCapture()
+    let log = LogRecorder()
     let path = folder.write("<Bundle name='a'/>", to: "a.xml")
     let file = BundleFile(path: path, monitor: monitor, logger: log.logger)
     file.watch()
@@ -232,8 +226,7 @@ import Testing
     // Its folder is gone: not even root can open it again.
     try #require(rename(folder.file("log"), folder.file("old")) == 0)
     router.reopen()
-    let text = String(
-      decoding: try AtomicFile.readFile(folder.file("old/server.log"), limitBytes: 1 << 20), as: UTF8.self)
+    let text = try folder.text("old/server.log")
     let isTold = text.contains(
       "The log file could not be opened again: open \(path): No such file or directory. "
         + "Logging goes on to the file that was open\n")
@@ -255,38 +248,16 @@ import Testing
   }
 }
 
-/// Lines about root elements in the process's log, which is that of every plugin, and which all tests share.
+/// Errors in the process's log, which is that of every plugin, and which all tests share.
 private nonisolated enum SharedLog {
-  private static let captured: CapturedRootLines = {
-    let captured = CapturedRootLines()
-    LoggingSystem.bootstrap { _ in captured }
-    return captured
+  private static let recorder: LogRecorder = {
+    let recorder = LogRecorder(level: .error)
+    LoggingSystem.bootstrap(recorder.handler)
+    return recorder
   }()
 
-  static var lines: [String] { captured.lines.withLock { $0 } }
+  static var lines: [String] { recorder.lines }
 
   /// From here on lines are kept.
-  static func begin() { _ = captured }
-}
-
-private nonisolated final class CapturedRootLines: LogHandler, Sendable {
-  let lines = Mutex<[String]>([])
-  var metadata: Logger.Metadata {
-    get { [:] }
-    set {}
-  }
-  var logLevel: Logger.Level {
-    get { .error }
-    set {}
-  }
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { nil }
-    set {}
-  }
-
-  func log(event: LogEvent) {
-    let text = "\(event.message)"
-    if text.contains("root element") { lines.withLock { $0.append(text) } }
-  }
+  static func begin() { _ = recorder }
 }

@@ -1,3 +1,4 @@
+import EventLoop
 import Glibc
 
 /// A new directory, removed with all in it when its owner ends.
@@ -12,10 +13,21 @@ public final nonisolated class TemporaryDirectory: Sendable {
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
+  /// A folder of a fixed name in another one.
+  public init(named name: String, in folder: TemporaryDirectory) {
+    path = folder.file(name)
+    guard mkdir(path, 0o755) == 0 else { preconditionFailure("\(path): \(String(cString: strerror(errno)))") }
+  }
+
   deinit { TemporaryDirectory.remove(path) }
 
   /// The path of a name inside.
   public func file(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// The text of a file, which may have 1 GB.
+  public func text(_ name: String) throws -> String {
+    String(decoding: try AtomicFile.readFile(file(name), limitBytes: 1 << 30), as: UTF8.self)
+  }
 
   /// Writes a file, with the folders that lead to it.
   @discardableResult
@@ -43,6 +55,13 @@ public final nonisolated class TemporaryDirectory: Sendable {
     guard descriptor >= 0 else { return }
     while fcntl(descriptor, setLease, F_RDLCK) == -1, errno == EAGAIN { sched_yield() }
     close(descriptor)
+  }
+
+  /// Removes a file, a link or an empty folder, which has to be there.
+  public func remove(_ name: String) {
+    guard unlink(file(name)) == 0 || rmdir(file(name)) == 0 else {
+      preconditionFailure("\(file(name)): \(String(cString: strerror(errno)))")
+    }
   }
 
   /// The names inside, sorted.

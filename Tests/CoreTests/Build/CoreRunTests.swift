@@ -42,24 +42,16 @@ private final class UnstartablePlugin: Plugin {
 @Suite struct CoreRunTests {
   /// A core of its own, not yet loaded.
   private func run(
-    files: [String: String] = FakePluginFixture.metadata, plugins: [String] = ["Metadata"], isDeferred: Bool = false,
-    _ body: (ServerCore, CapturedLines, TemporaryDirectory) async throws -> Void
+    files: [String: String] = RepositoryFixture.twoClients, plugins: [String] = ["Metadata"],
+    monitor: RepositoryFixture.Monitor = .comparing,
+    _ body: (ServerCore, LogRecorder, TemporaryDirectory) async throws -> Void
   ) async throws {
-    try await LoopDriver.withLoop { (loop: Reactor) async throws in
-      let folder = TemporaryDirectory()
-      for (name, text) in files { folder.write(text, to: name) }
-      var settings = Settings()
-      settings.repository = folder.path
-      settings.plugins = plugins
-      settings.password = "foobat"
-      settings.configurationFile = folder.file("bcfg2.conf")
-      let monitor = ComparingMonitor()
-      let core = ServerCore(
-        settings: settings, loop: loop, fileMonitor: isDeferred ? DeferredMonitor(monitor, on: loop) : monitor,
-        resolver: FixedResolver(["10.0.0.1": "one"]), registry: .standard)
-      let log = CapturedLines(core)
-      try await body(core, log, folder)
-      core.shutdown()
+    var settings = RepositoryFixture.settings
+    settings.plugins = plugins
+    try await RepositoryFixture.run(
+      files: files, names: ["10.0.0.1": "one"], settings: settings, monitor: monitor, loading: .nothing
+    ) { fixture async throws in
+      try await body(fixture.core, fixture.log, fixture.repository)
     }
   }
 
@@ -132,7 +124,7 @@ private final class UnstartablePlugin: Plugin {
     ("else", "error Unexpected instantiation failure for plugin Unstartable: boom"),
   ])
   func aPluginThatCannotStartIsLeftOut(file: String, line: String) async throws {
-    try await run(files: FakePluginFixture.metadata.merging([file: ""]) { $1 }) { core, log, _ in
+    try await run(files: RepositoryFixture.twoClients.merging([file: ""]) { $1 }) { core, log, _ in
       core.initPlugin(UnstartablePlugin.self)
       try await core.run()
       #expect(core.plugins["Unstartable"] == nil && log.lines.contains { $0.hasPrefix(line) })
@@ -172,23 +164,23 @@ private final class UnstartablePlugin: Plugin {
   }
 
   @Test func withoutBlockingTheFirstClientsComeBeforeTheRepository() async throws {
-    try await run(isDeferred: true) { core, _, _ in
+    try await run(monitor: .deferred) { core, _, _ in
       try await core.run()
       let address = ClientAddress(ip: "10.0.0.1", port: 1)
       let call = MethodCall(method: "GetProbes", params: [])
       // Nothing was awaited since `begin` read the first path.
       #expect(core.fileMonitor.listPaths().contains(core.settings.configurationFile))
       for _ in 0..<10 where core.fileMonitor.hasPending { await core.loop.nextIteration() }
-      #expect(FakePluginFixture.text(await core.dispatch(call, from: address)) == "<probes/>")
+      #expect(await core.dispatch(call, from: address).line == "<probes/>")
     }
-    try await run(isDeferred: true) { core, _, _ in
+    try await run(monitor: .deferred) { core, _, _ in
       try core.loadPlugins()
       let address = ClientAddress(ip: "10.0.0.1", port: 1)
       let call = MethodCall(method: "GetProbes", params: [])
       #expect(
-        FakePluginFixture.text(await core.dispatch(call, from: address)).contains("Metadata has not been read yet"))
+        await core.dispatch(call, from: address).line.contains("Metadata has not been read yet"))
       core.blockForFileEvents(handlesEvents: true)
-      #expect(FakePluginFixture.text(await core.dispatch(call, from: address)) == "<probes/>")
+      #expect(await core.dispatch(call, from: address).line == "<probes/>")
     }
   }
 
@@ -204,7 +196,7 @@ private final class UnstartablePlugin: Plugin {
       try await core.run()
       let local = Caller("localhost")
       @MainActor func ask(_ method: String, _ parameters: [Value] = []) async -> String {
-        FakePluginFixture.text(await core.dispatch(MethodCall(method: method, params: parameters), from: local))
+        await core.dispatch(MethodCall(method: method, params: parameters), from: local).line
       }
       #expect(await ask("toggle_debug") == "true")
       #expect(core.isDebugging && core.fileMonitor.isDebugging && core.plugins["Fake"]?.isDebugging == true)

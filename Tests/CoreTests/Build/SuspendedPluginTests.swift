@@ -9,13 +9,13 @@ import XMLRPC
 /// A plugin that waits for long holds up its own request and nobody else's.
 @Suite struct SuspendedPluginTests {
   @Test func aThousandAreAnsweredWhileOneWaits() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let gate = Gate()
       fixture.fake.binders["Path:/held"] = .later { entry, metadata in
         if metadata.hostname == "one" { await gate.wait() }
         entry["by"] = "held"
       }
-      fixture.fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast", "/held"])] }
+      fixture.fake.structures = { _ in [FakePlugin.bundle("b", ["/fast", "/held"])] }
       var first: String?
       let held = Task { first = await fixture.ask("GetConfig") }
       #expect(await fixture.wait { gate.count == 1 })
@@ -42,16 +42,16 @@ import XMLRPC
       ("getDecisions", "GetDecisionList", ["whitelist"]), ("Ask", "Fake.Ask", ["x"]),
     ]
     for (requirement, call, parameters) in cases {
-      try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
         fixture.fake.handled = ["Path:/slow"]
-        fixture.fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast", "/slow"])] }
+        fixture.fake.structures = { _ in [FakePlugin.bundle("b", ["/fast", "/slow"])] }
         let gate = Gate()
         fixture.fake.gates[requirement] = gate
         let caller = ClientAddress(ip: "127.0.0.1", port: 9)
         var answer: String?
         let held = Task {
           let outcome = await fixture.core.dispatch(MethodCall(method: call, params: parameters), from: caller)
-          answer = FakePluginFixture.text(outcome)
+          answer = outcome.line
         }
         #expect(await fixture.wait { gate.count == 1 }, "\(requirement)")
         #expect(await fixture.ask("GetConfig", client: 2).contains("by=\"Fake slowly\""), "\(requirement)")
@@ -60,14 +60,14 @@ import XMLRPC
         await held.value
         fixture.fake.gates = [:]
         let outcome = await fixture.core.dispatch(MethodCall(method: call, params: parameters), from: caller)
-        let again = FakePluginFixture.text(outcome)
+        let again = outcome.line
         #expect(answer == again, "\(requirement)")
       }
     }
   }
 
   @Test func aShutdownWaitsForNoPlugin() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let gate = Gate()
       fixture.fake.gates["buildStructures"] = gate
       var answer: String?

@@ -10,23 +10,23 @@ import XMLRPC
 /// No answer is made of two states of the repository, nor told with another's revision.
 @Suite struct OneStateTests {
   /// A bundle that shows the client's groups, read before the build waits, and a file, read after it.
-  private static func show(_ fixture: FakePluginFixture) {
+  private static func show(_ fixture: RepositoryFixture) {
     fixture.fake.structures = { metadata in
-      let text = (try? fixture.fixture.text("note")) ?? ""
-      return [FakePluginFixture.bundle("b", metadata.groups.sorted() + [text])]
+      let text = (try? fixture.text("note")) ?? ""
+      return [FakePlugin.bundle("b", metadata.groups.sorted() + [text])]
     }
   }
 
-  private static func edit(_ fixture: FakePluginFixture, _ name: String) {
-    fixture.fixture.repository.write(name, to: "note")
-    fixture.fixture.edit(
+  private static func edit(_ fixture: RepositoryFixture, _ name: String) {
+    fixture.repository.write(name, to: "note")
+    fixture.edit(
       "Metadata/groups.xml",
       "<Groups><Group name='base' profile='true' public='true'><Group name='\(name)'/></Group></Groups>")
   }
 
   @Test(arguments: ["buildStructures", "validateStructures", "validateGoals", "additionalData", "startClientRun"])
   func anEditDuringABuildIsWhollyInTheAnswerOrNotAtAll(requirement: String) async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       Self.show(fixture)
       Self.edit(fixture, "old")
       let gate = Gate()
@@ -50,7 +50,7 @@ import XMLRPC
 
   @Test(arguments: [("GetProbes", "getProbes"), ("GetDecisionList", "getDecisions")])
   func otherAnswersAreMadeOfOneStateToo(method: String, requirement: String) async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let gate = Gate()
       fixture.fake.gates[requirement] = gate
       let parameters: [Value] = method == "GetProbes" ? [] : ["whitelist"]
@@ -64,14 +64,14 @@ import XMLRPC
   }
 
   @Test func aBuildThatIsOvertakenAgainAndAgainHoldsTheEdits() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       Self.edit(fixture, "0")
       var builds = 0
       fixture.fake.structures = { metadata in
         builds += 1
         // An edit during each build, also the last one.
         Self.edit(fixture, "\(builds)")
-        return [FakePluginFixture.bundle("b", metadata.groups.sorted())]
+        return [FakePlugin.bundle("b", metadata.groups.sorted())]
       }
       let answer = await fixture.ask("GetConfig")
       #expect(builds == ServerCore.retryLimit + 1)
@@ -83,7 +83,7 @@ import XMLRPC
   }
 
   @Test func whoAsksWhileEditsAreHeldSeesThem() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       Self.edit(fixture, "0")
       let gate = Gate()
       var builds = 0
@@ -91,7 +91,7 @@ import XMLRPC
         builds += 1
         if metadata.hostname == "one", builds <= ServerCore.retryLimit { Self.edit(fixture, "\(builds)") }
         if builds == ServerCore.retryLimit { fixture.fake.gates["buildStructures"] = gate }
-        return [FakePluginFixture.bundle("b", metadata.groups.sorted())]
+        return [FakePlugin.bundle("b", metadata.groups.sorted())]
       }
       let first = Task { await fixture.ask("GetConfig") }
       #expect(await fixture.wait { gate.count == 1 })
@@ -109,7 +109,7 @@ import XMLRPC
   }
 
   @Test func editsDoNotWaitForEverForAnAnswer() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       Self.edit(fixture, "0")
       fixture.core.holdLimit = .zero
       let gate = Gate()
@@ -118,7 +118,7 @@ import XMLRPC
         builds += 1
         if builds <= ServerCore.retryLimit { Self.edit(fixture, "\(builds)") }
         if builds == ServerCore.retryLimit { fixture.fake.gates["buildStructures"] = gate }
-        return [FakePluginFixture.bundle("b", metadata.groups.sorted())]
+        return [FakePlugin.bundle("b", metadata.groups.sorted())]
       }
       let asked = Task { await fixture.ask("GetConfig") }
       #expect(await fixture.wait { gate.count == 1 })
@@ -133,7 +133,7 @@ import XMLRPC
   }
 
   @Test func oneLookUpOfTheRevisionIsWaitedForByAll() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       #expect(await fixture.ask("GetConfig").contains("revision=\"7\""))
       fixture.fake.calls = []
       let gate = Gate()
@@ -155,7 +155,7 @@ import XMLRPC
   }
 
   @Test func anEditDuringTheLookUpHasItsOwnRevision() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       Self.show(fixture)
       Self.edit(fixture, "old")
       _ = await fixture.ask("GetConfig")
@@ -174,7 +174,7 @@ import XMLRPC
   }
 
   @Test func aCommitDuringABuildIsInTheAnswer() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let gate = Gate()
       fixture.fake.gates["validateStructures"] = gate
       let asked = Task { await fixture.ask("GetConfig") }
@@ -191,7 +191,7 @@ import XMLRPC
   }
 }
 
-extension FakePluginFixture {
+extension RepositoryFixture {
   /// Whether the first client is in a group.
   fileprivate func isMember(of group: String) async -> Bool {
     (try? await core.buildMetadata("one"))?.groups.contains(group) ?? false

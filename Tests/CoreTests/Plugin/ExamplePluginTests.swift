@@ -11,8 +11,8 @@ import XMLRPC
 @Suite struct ExamplePluginTests {
   @Test func theExampleDoesWhatItsPageSays() async throws {
     let files = [
-      "Metadata/groups.xml": FakePluginFixture.metadata["Metadata/groups.xml"]!,
-      "Metadata/clients.xml": FakePluginFixture.metadata["Metadata/clients.xml"]!,
+      "Metadata/groups.xml": RepositoryFixture.twoClients["Metadata/groups.xml"]!,
+      "Metadata/clients.xml": RepositoryFixture.twoClients["Metadata/clients.xml"]!,
       "Notices/notices.xml": """
       <Notices><Notice>All</Notice><Client name="one"><Notice>Reboot &amp; rest</Notice></Client>
       <Group name="absent"><Notice>Nobody</Notice></Group></Notices>
@@ -37,7 +37,7 @@ import XMLRPC
       }
       let local = Caller("localhost")
       let outcome = await fixture.core.dispatch(MethodCall(method: "Notices.Show", params: ["two"]), from: local)
-      #expect(FakePluginFixture.text(outcome) == "[]")
+      #expect(outcome.line == "[]")
     }
   }
 }

@@ -95,7 +95,7 @@ import XMLRPC
 
   @Test func aPluginThatThrowsFailsWhatItsInterfaceFails() async throws {
     for given in Self.cases {
-      try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
         fixture.fake.failures[given.requirement] = given.error
         if given.requirement == "checkACL metadata" { fixture.fake.decision = .undecided }
         let answer = await fixture.ask(given.call, given.parameters)
@@ -132,9 +132,9 @@ import XMLRPC
     ]
     struct Slow: Error, CustomStringConvertible { let description = "slow" }
     for (name, failure, line) in cases {
-      try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+      try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
         fixture.core.initPlugin(OtherFakePlugin.self)
-        let other = try fixture.fixture.plugin(OtherFakePlugin.self)
+        let other = try fixture.plugin(OtherFakePlugin.self)
         let fake = fixture.fake
         fake.binders["Path:/plugin"] = .later { _, _ in throw PluginExecutionError("sorry") }
         fake.binders["Path:/boom"] = .now { _, _ in throw Boom() }
@@ -146,7 +146,7 @@ import XMLRPC
         for plugin in [fake, other] { plugin.binders["Path:/two"] = .now { _, _ in } }
         fake.handled = ["Path:/slow"]
         fake.failures["handleEntry"] = Slow()
-        fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast", name])] }
+        fake.structures = { _ in [FakePlugin.bundle("b", ["/fast", name])] }
         let answer = await fixture.ask("GetConfig")
         #expect(answer.contains("<Path name=\"/fast\" by=\"fast\"/>"), "\(name)")
         #expect(answer.contains("<Path name=\"\(name)\" failure=\"\(failure)\"/>"), "\(name): \(answer)")
@@ -156,8 +156,8 @@ import XMLRPC
   }
 
   @Test func anAlternativeSourceThatFailsFallsBack() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
-      let bundle = FakePluginFixture.bundle("b", ["/fast"])
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
+      let bundle = FakePlugin.bundle("b", ["/fast"])
       bundle.children[0]["altsrc"] = "/absent"
       fixture.fake.structures = { _ in [bundle] }
       let answer = await fixture.ask("GetConfig")
@@ -170,7 +170,7 @@ import XMLRPC
   }
 
   @Test func nonsenseIsSentOnOrLeftOut() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let fake = fixture.fake
       // Groups that nobody defines, and one that groups.xml has.
       fake.groups = [.named(""), .defined(MetadataGroup(name: "base", bundles: ["hostile"])), .named("unknown")]
@@ -199,9 +199,9 @@ import XMLRPC
   }
 
   @Test func onlyOneConnectorDefinesAGroup() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       fixture.core.initPlugin(OtherFakePlugin.self)
-      let other = try fixture.fixture.plugin(OtherFakePlugin.self)
+      let other = try fixture.plugin(OtherFakePlugin.self)
       fixture.fake.groups = [.defined(MetadataGroup(name: "made", bundles: ["mine"]))]
       other.groups = [.defined(MetadataGroup(name: "made", bundles: ["theirs"]))]
       #expect(try await fixture.core.buildMetadata("one").bundles.contains("mine"))

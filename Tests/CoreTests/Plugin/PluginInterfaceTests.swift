@@ -16,7 +16,7 @@ import XMLRPC
   }
 
   @Test func aConfigurationGoesThroughEveryInterfaceInOrder() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let fake = fixture.fake
       fake.handled = ["Path:/slow"]
       fake.binders["Path:/later"] = .later { [fake] entry, metadata in
@@ -28,7 +28,7 @@ import XMLRPC
       fake.structures = { metadata in
         #expect(metadata.groups == ["base", "wanted", "made"])
         #expect((metadata[connector: "Fake"] as? FakeData)?.text == "x")
-        return [FakePluginFixture.bundle("b", ["/slow", "/later", "/fast"])]
+        return [FakePlugin.bundle("b", ["/slow", "/later", "/fast"])]
       }
       fake.validate = { $0[0].children.append(Element("BoundAction", ["name": "added"])) }
       fake.goal = { $0.children[0]["goal"] = "met" }
@@ -53,7 +53,7 @@ import XMLRPC
   }
 
   @Test func pluginsAreAskedBySortOrderThenByName() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       fixture.core.initPlugin(OtherFakePlugin.self)
       fixture.core.initPlugin(EarlyFakePlugin.self)
       #expect(fixture.core.plugins(of: (any Decision).self).map(\.name) == ["Early", "Fake", "Other"])
@@ -67,7 +67,7 @@ import XMLRPC
   }
 
   @Test func probesGoOutAndTheirDataComesBack() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let probe = Element("probe", ["name": "p", "source": "Fake", "interpreter": "/bin/sh"])
       probe.text = "uname & date"
       fixture.fake.probes = [probe]
@@ -83,7 +83,7 @@ import XMLRPC
   }
 
   @Test func statisticsGoToPluginsAndTheStateToTheLog() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let report =
         "<upload-statistics><Node name=\"one\"><Statistics state=\"dirty\" version=\"2.0\"/></Node></upload-statistics>"
       #expect(await fixture.ask("RecvStats", [.string(report)]) == "true")
@@ -100,9 +100,9 @@ import XMLRPC
       (.allow, false, .allow, "[]"), (.deny, true, .allow, "denied"), (.undecided, true, .allow, "[]"),
       (.undecided, false, .allow, "denied"), (.allow, true, .deny, "denied"), (.undecided, true, .deny, "denied"),
     ]
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       fixture.core.initPlugin(OtherFakePlugin.self)
-      let other = try fixture.fixture.plugin(OtherFakePlugin.self)
+      let other = try fixture.plugin(OtherFakePlugin.self)
       for (address, metadata, second, expected) in cases {
         fixture.fake.decision = address
         fixture.fake.isAllowedByMetadata = metadata
@@ -115,20 +115,20 @@ import XMLRPC
   }
 
   @Test func methodsOfPluginsGetNoAddressAndAreNotForEverybody() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       #expect(await fixture.ask("Fake.Ask", ["x"]) == "denied")
       let local = ClientAddress(ip: "127.0.0.1", port: 1)
       let outcome = await fixture.core.dispatch(MethodCall(method: "Fake.Ask", params: ["x"]), from: local)
-      #expect(FakePluginFixture.text(outcome) == "[x]")
+      #expect(outcome.line == "[x]")
       let none = await fixture.core.dispatch(MethodCall(method: "Fake.Nothing", params: []), from: local)
-      #expect(FakePluginFixture.text(none) == "fault -32601 Unknown method Fake.Nothing")
+      #expect(none.line == "fault -32601 Unknown method Fake.Nothing")
       let wrong = await fixture.core.dispatch(MethodCall(method: "Fake.Ask", params: []), from: local)
-      #expect(FakePluginFixture.text(wrong) == "fault 1 Ask() takes exactly 2 arguments (1 given)")
+      #expect(wrong.line == "fault 1 Ask() takes exactly 2 arguments (1 given)")
     }
   }
 
   @Test func cachesExpireByKind() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       fixture.core.expireCaches(of: (any Connector).self, key: "one")
       fixture.core.expireCaches(of: (any Metadata).self)
       fixture.core.expireCaches(of: (any Generator).self)
@@ -137,12 +137,12 @@ import XMLRPC
   }
 
   @Test func whatAClientHasIsPulledIntoTheRepository() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let core = fixture.core
       let fake = fixture.fake
       fake.binders["Path:/extra"] = .now { _, _ in }
       core.initPlugin(OtherFakePlugin.self)
-      let other = try fixture.fixture.plugin(OtherFakePlugin.self)
+      let other = try fixture.plugin(OtherFakePlugin.self)
       let extra = try await core.extraEntries(of: "one")
       #expect(extra.map(\.name) == ["/extra"])
       @MainActor func pull(_ name: String = "/extra", _ choose: ([String]) -> String? = { $0.first }) async -> String {
@@ -189,8 +189,9 @@ import XMLRPC
   }
 
   @Test func aPullEndsInCfg() async throws {
-    let files = FakePluginFixture.metadata.merging(["Cfg/extra/extra": "old\n", "Rules/r.xml": "<Rules priority='1'/>"])
-    { $1 }
+    let files = RepositoryFixture.twoClients.merging([
+      "Cfg/extra/extra": "old\n", "Rules/r.xml": "<Rules priority='1'/>",
+    ]) { $1 }
     var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "Cfg", "Rules"]
     try await RepositoryFixture.run(files: files, settings: settings) { (fixture: RepositoryFixture) async throws in
@@ -215,7 +216,7 @@ import XMLRPC
   }
 
   @Test func templatesGetTheVariablesOfEveryProvider() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       let core = fixture.core
       let metadata = try await core.buildMetadata("one")
       let entry = Element("Path", ["name": "/t"])
@@ -249,12 +250,12 @@ import XMLRPC
         return bundle
       }
     }
-    let files = PluginRepository.files(
+    let files = RepositoryFixture.files(
       bundle: "<BoundPath name='/plain'/>",
       ["Bundler/t.xml": "<Bundle xmlns:py='http://genshi.edgewall.org/' name='${x}'/>"])
     let groups = files["Metadata/groups.xml"]!.replacing("<Group name=\"web\"/>", with: "<Bundle name=\"t\"/>")
     try await RepositoryFixture.run(
-      files: files.merging(["Metadata/groups.xml": groups]) { $1 }, settings: PluginRepository.settings()
+      files: files.merging(["Metadata/groups.xml": groups]) { $1 }, settings: RepositoryFixture.settings()
     ) { (fixture: RepositoryFixture) async throws in
       fixture.core.initPlugin(FakePlugin.self)
       let renderer = Renderer(fixture.core)
@@ -266,13 +267,13 @@ import XMLRPC
   }
 
   @Test func aRevisionIsAskedForAgainAfterAChange() async throws {
-    try await FakePluginFixture.run { (fixture: FakePluginFixture) async throws in
+    try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       _ = await fixture.ask("GetConfig")
       _ = await fixture.ask("GetConfig")
       #expect(fixture.fake.calls.filter { $0 == "getRevision" }.count == 1)
       fixture.fake.revision = "8"
-      fixture.fixture.edit(
-        "Metadata/groups.xml", FakePluginFixture.metadata["Metadata/groups.xml"]! + "<!-- edited -->")
+      fixture.edit(
+        "Metadata/groups.xml", RepositoryFixture.twoClients["Metadata/groups.xml"]! + "<!-- edited -->")
       #expect(await fixture.ask("GetConfig").contains("revision=\"8\""))
     }
   }

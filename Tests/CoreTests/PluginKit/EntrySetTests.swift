@@ -39,20 +39,17 @@ extension ServerCore {
 
 @Test func theMostSpecificFileOfAFolderBindsItsEntry() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let folder = TemporaryDirectory()
+    var files = [
+      "Contents/etc/x/info.xml": "<FileInfo><Group name='b'><Info mode='0600'/></Group><Info/></FileInfo>"
+    ]
     for name in ["file", "file.G10_a", "file.G90_b", "file.H_one.example.com", "file~", "other"] {
-      folder.write(name, to: "Contents/etc/x/\(name)")
+      files["Contents/etc/x/\(name)"] = name
     }
-    folder.write(
-      "<FileInfo><Group name='b'><Info mode='0600'/></Group><Info/></FileInfo>", to: "Contents/etc/x/info.xml")
     var settings = Settings()
-    settings.repository = folder.path
     settings.pathDefaults.owner = "me"
-    let monitor = ComparingMonitor()
-    let core = ServerCore(
-      settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(), registry: .standard)
-    core.initPlugin(ContentsPlugin.self)
-    core.interfaces = PluginInterfaces(core.plugins.values)
+    let fixture = try RepositoryFixture(
+      files: files, settings: settings, loading: .only([ContentsPlugin.self]), on: loop)
+    let core = fixture.core
 
     #expect(try await core.boundPath("one.example.com", ["a", "b"]).text == "file.H_one.example.com")
     #expect(try await core.boundPath("two", ["a", "b"]).text == "file.G90_b")
@@ -62,15 +59,13 @@ extension ServerCore {
       plain.text == "file" && plain["owner"] == "me" && plain["mode"] == "644" && plain["secontext"] == "__default__")
     #expect(try await core.boundPath("two", ["b"])["mode"] == "0600")
 
-    folder.write("edited!", to: "Contents/etc/x/file")
-    unlink(folder.file("Contents/etc/x/info.xml"))
-    unlink(folder.file("Contents/etc/x/file.G90_b"))
-    monitor.processPending()
+    fixture.repository.write("edited!", to: "Contents/etc/x/file")
+    fixture.repository.remove("Contents/etc/x/info.xml")
+    fixture.remove("Contents/etc/x/file.G90_b")
     let edited = try await core.boundPath("two", ["b"])
     #expect(edited.text == "edited!" && edited["mode"] == "644")
 
-    unlink(folder.file("Contents/etc/x/file"))
-    monitor.processPending()
+    fixture.remove("Contents/etc/x/file")
     await #expect(throws: PluginExecutionError.self) { try await core.boundPath("two") }
   }
 }

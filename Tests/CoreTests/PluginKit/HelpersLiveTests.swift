@@ -15,37 +15,13 @@ private let xi = "xmlns:xi=\"http://www.w3.org/2001/XInclude\""
 private final class Fixture {
   let folder = TemporaryDirectory()
   let monitor = ComparingMonitor()
-  let lines = LogLines()
-  let logger: Logger
-
-  init() {
-    let lines = lines
-    logger = Logger(label: "test") { _ in LinesHandler(lines: lines) }
-  }
+  let log = LogRecorder(level: .debug)
+  var logger: Logger { log.logger }
 
   func write(_ text: String, _ path: String) {
     folder.write(text, to: path)
     monitor.processPending()
   }
-}
-
-private nonisolated final class LogLines: @unchecked Sendable {
-  var lines: [String] = []
-}
-
-private nonisolated struct LinesHandler: LogHandler {
-  let lines: LogLines
-  var metadata: Logger.Metadata = [:]
-  var logLevel = Logger.Level.debug
-
-  init(lines: LogLines) { self.lines = lines }
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-
-  func log(event: LogEvent) { lines.lines.append("\(event.level) \(event.message)") }
 }
 
 @Test func aBrokenFileKeepsItsLastGoodVersionAndIsLoggedOnce() throws {
@@ -59,7 +35,7 @@ private nonisolated struct LinesHandler: LogHandler {
   fixture.write("<A>\n<b", "a.xml")
   fixture.write("<A> \n<b", "a.xml")
   #expect(file.root?["v"] == "1" && changes == 1)
-  let errors = fixture.lines.lines.filter { $0.hasPrefix("error") }
+  let errors = fixture.log.lines.filter { $0.hasPrefix("error") }
   #expect(errors.count == 1 && errors[0].hasPrefix("error \(path):2: "))
   fixture.write("<A v='2'/>", "a.xml")
   #expect(file.root?["v"] == "2" && changes == 2)
@@ -74,7 +50,7 @@ private nonisolated struct LinesHandler: LogHandler {
   let file = XMLFileBacked(path: path, monitor: fixture.monitor, logger: fixture.logger, creatingTopTag: "Groups")
   file.watch()
   #expect(file.root?.tag == "Groups")
-  #expect(fixture.lines.lines == ["warning \(path) does not exist, creating"])
+  #expect(fixture.log.lines == ["warning \(path) does not exist, creating"])
 }
 
 @Test func includedFilesAreWatchedWhereverTheyAre() throws {
@@ -90,7 +66,7 @@ private nonisolated struct LinesHandler: LogHandler {
   file.watch()
   func tags() -> [String] { file.root?.children.map(\.tag) ?? [] }
   #expect(tags() == ["One", "P"])
-  #expect(fixture.lines.lines == ["error \(path):1: ../other/later.inc does not exist, skipping"])
+  #expect(fixture.log.lines == ["error \(path):1: ../other/later.inc does not exist, skipping"])
   fixture.write("<Two/>", "other/one.inc")
   #expect(tags() == ["Two", "P"])
   fixture.write("<Later/>", "other/later.inc")
@@ -123,7 +99,7 @@ private nonisolated struct LinesHandler: LogHandler {
   directory.onChange = { changes += 1 }
   directory.watch()
   #expect(directory.children.map { $0.root?.tag } == ["A", "B"] && changes == 1)
-  #expect(fixture.lines.lines == ["warning Could not process filename \(fixture.folder.file("d/readme")); ignoring"])
+  #expect(fixture.log.lines == ["warning Could not process filename \(fixture.folder.file("d/readme")); ignoring"])
   fixture.folder.write("<A2/>", to: "d/a.xml")
   fixture.write("<C/>", "d/c.xml")
   #expect(directory.children.map { $0.root?.tag } == ["A2", "C", "B"] && changes == 2)
@@ -168,7 +144,7 @@ private nonisolated struct LinesHandler: LogHandler {
   #expect(try bound(Element("Path", ["name": "/x", "realname": "/a"]), []).contains("group=\"path\""))
   #expect(try bound(Element("Path", ["name": "/b"]), []) == "<Path name=\"/b\" group=\"other\"/>")
   #expect(try bound(Element("Path", ["name": "/b"]), ["web"]) == "<Path name=\"/b\" mode=\"0600\" owner=\"w\"/>")
-  #expect(fixture.lines.lines == ["warning Multiple file metadata found in \(path) for /b"])
+  #expect(fixture.log.lines == ["warning Multiple file metadata found in \(path) for /b"])
   fixture.write("<FileInfo/>", "info.xml")
   #expect(throws: PluginExecutionError.self) { try info.bindEntry(Element("Path", ["name": "/a"]), clientMetadata()) }
 }
@@ -180,6 +156,6 @@ private nonisolated struct LinesHandler: LogHandler {
     folder: fixture.folder.file("r"), rootTags: ["Rules"], monitor: fixture.monitor, logger: fixture.logger,
     compatibility: .v1_4, usesRegex: false, replacesName: false)
   let path = fixture.folder.file("r/a.xml")
-  #expect(fixture.lines.lines == ["error \(path):2: Got bogus priority high for file \(path)"])
+  #expect(fixture.log.lines == ["error \(path):2: Got bogus priority high for file \(path)"])
   #expect(rules.handles(Element("Package", ["name": "x"]), clientMetadata()))
 }

@@ -13,8 +13,8 @@ import Testing
     _ code: String, conf: String = "", times: Int = 1
   ) async throws -> String {
     var text = ""
-    try await TemplateFixture.run(
-      [
+    try await RepositoryFixture.run(
+      templates: [
         "a": "a $name\n", "m": "{% python\n\(code)\n%}\\\nend",
         "z": "{% python import os, re, json %}z ${os.sep} $name\n",
       ],
@@ -82,7 +82,7 @@ import Testing
     // The second branch of a fork goes on as if it were the renderer.
     #expect(try await attack("import os\nos.fork()") == "end")
     let code = "import os, time\npid = os.fork()\nwhile pid == 0: time.sleep(60)"
-    try await TemplateFixture.run(["t": "{% python\n\(code)\n%}\\\n${pid}"]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["t": "{% python\n\(code)\n%}\\\n${pid}"]) { fixture async throws in
       let pid = try #require(pid_t(try await fixture.rendered("/t")))
       // It was killed together with the process that made it; it may not have been reaped.
       for _ in 0..<500 where Self.isAlive(pid) { try await fixture.core.loop.sleep(for: .milliseconds(10)) }
@@ -146,7 +146,8 @@ import Testing
       pid = os.read(r, 20).decode()
       os.wait()
       """
-    try await TemplateFixture.run(["t": "{% python\n\(code)\n%}\\\n${pid.strip()}"]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["t": "{% python\n\(code)\n%}\\\n${pid.strip()}"]) {
+      fixture async throws in
       let pid = try #require(pid_t(try await fixture.rendered("/t")))
       for _ in 0..<500 where Self.isAlive(pid) { try await fixture.core.loop.sleep(for: .milliseconds(10)) }
       #expect(!Self.isAlive(pid))
@@ -163,7 +164,9 @@ import Testing
   }
 
   @Test func whatIsRecordedIsBounded() async throws {
-    try await TemplateFixture.run(["t": "${len([i for i in range(20000) if 'group-%d' % i in metadata.groups])}"]) {
+    try await RepositoryFixture.run(templates: [
+      "t": "${len([i for i in range(20000) if 'group-%d' % i in metadata.groups])}"
+    ]) {
       fixture async throws in
       var reasons: [String] = []
       fixture.core.templates.onReport = { _, report in reasons = report.reasons }

@@ -17,7 +17,7 @@ import Testing
       ("[frozenset()]", "a value of type frozenset"), ("['x' * (3 << 20)]", "more than a message may have"),
     ] {
       let text = "${len(metadata.query.names_by_groups(\(argument)))}"
-      try await TemplateFixture.run(["a": "a", "t": text, "z": "z"], conf: one) { fixture async throws in
+      try await RepositoryFixture.run(templates: ["a": "a", "t": text, "z": "z"], conf: one) { fixture async throws in
         let failure = try await fixture.rendered("/t")
         #expect(failure.contains(reason), "\(argument): \(failure)")
         #expect(try await fixture.rendered("/z") == "z")
@@ -31,8 +31,8 @@ import Testing
     defer { RendererSettings.questionLimit = limit }
     RendererSettings.questionLimit = 100
     let text = "${[metadata.query.all_groups() for i in range(%d)] and 'fine'}"
-    try await TemplateFixture.run(
-      ["few": text.replacing("%d", with: "100"), "many": text.replacing("%d", with: "101")], conf: one
+    try await RepositoryFixture.run(
+      templates: ["few": text.replacing("%d", with: "100"), "many": text.replacing("%d", with: "101")], conf: one
     ) { fixture async throws in
       #expect(try await fixture.rendered("/many").contains("the template asks more than 100 questions"))
       #expect(try await fixture.rendered("/few") == "fine")
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(1))) func theTimeOfAnswersIsBounded() async throws {
-    try await TemplateFixture.run([:], conf: one + "timeout = 0.5\n") { fixture async throws in
+    try await RepositoryFixture.run(templates: [:], conf: one + "timeout = 0.5\n") { fixture async throws in
       let metadata = try await fixture.core.buildMetadata("one.example.com")
       let version = TemplateSource.Version(number: 1, bytes: Array("${metadata.query.all_groups()}".utf8))
       let job = TemplateJob(kind: .genshi, path: "/t", version: version, name: "/t", limitBytes: 100)
@@ -60,8 +60,8 @@ import Testing
 
   @Test func aProcessWithAThreadIsReplaced() async throws {
     let thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
-    try await TemplateFixture.run(
-      ["a": "{% python\n\(thread)\n%}\\\na", "z": "${__import__('time').time() and 'z'}"], conf: one
+    try await RepositoryFixture.run(
+      templates: ["a": "{% python\n\(thread)\n%}\\\na", "z": "${__import__('time').time() and 'z'}"], conf: one
     ) {
       fixture async throws in
       for count in 1...2 {
@@ -81,7 +81,7 @@ import Testing
     let text = "{% python\nimport os\n%}${os.path.exists(repo + '/Data/%s')}"
     var templates = ["plain": "${metadata.profile}"]
     for number in 0..<12 { templates["t\(number)"] = text.replacing("%s", with: "\(number)") }
-    try await TemplateFixture.run(templates, conf: one) { fixture async throws in
+    try await RepositoryFixture.run(templates: templates, conf: one) { fixture async throws in
       for number in 0..<12 {
         #expect(try await fixture.rendered(template: "Cfg/t\(number)/t\(number).genshi") == "False")
         // What reads no files stays.

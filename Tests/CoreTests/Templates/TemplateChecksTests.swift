@@ -1,5 +1,6 @@
 import CoreSupport
 import EventLoop
+import Logging
 import Plugins
 import Support
 import Testing
@@ -15,8 +16,8 @@ import Testing
 
   @Test func whatIsWrongWithAnEditIsLoggedBeforeAnybodyAsks() async throws {
     let templates = ["a": "first\n", "c.cheetah": "x\n", "j.jinja2": "x\n", "good": "x\n"]
-    try await TemplateFixture.run(templates) { fixture async throws in
-      let log = CapturedLines(fixture.core)
+    try await RepositoryFixture.run(templates: templates) { fixture async throws in
+      let log = fixture.log
       let checks = fixture.core.templates.checks
       checks.gather()
       fixture.edit("Cfg/a/a.genshi", "one\n{% python\nx = = 1\n%}\n")
@@ -49,9 +50,9 @@ import Testing
   @Test func aMissingLibraryIsToldOfOnce() async throws {
     let wrapper = TemporaryDirectory()
     let python = wrapper.write("#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n", to: "python", mode: 0o755)
-    try await TemplateFixture.run(["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") {
+    try await RepositoryFixture.run(templates: ["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") {
       fixture async throws in
-      let log = CapturedLines(fixture.core)
+      let log = fixture.log
       fixture.core.templates.checks.gather()
       fixture.edit("Cfg/a/a.genshi", "y")
       fixture.edit("Cfg/b/b.genshi", "y")
@@ -63,9 +64,11 @@ import Testing
   }
 
   @Test func aMissingInterpreterIsToldOfOnce() async throws {
-    try await TemplateFixture.run(["a": "x", "b": "x"], conf: "[templates]\npython = /nonexistent/python\n") {
+    try await RepositoryFixture.run(
+      templates: ["a": "x", "b": "x"], conf: "[templates]\npython = /nonexistent/python\n"
+    ) {
       fixture async throws in
-      let log = CapturedLines(fixture.core)
+      let log = fixture.log
       fixture.core.templates.checks.gather()
       for text in ["y", "z"] {
         for name in ["a", "b"] { fixture.edit("Cfg/\(name)/\(name).genshi", text) }
@@ -83,9 +86,9 @@ import Testing
   @Test func aRendererThatDoesNotStartIsToldOfOnce() async throws {
     let folder = TemporaryDirectory()
     let python = folder.write("#!/bin/sh\nexit 3\n", to: "python", mode: 0o755)
-    try await TemplateFixture.run(["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") {
+    try await RepositoryFixture.run(templates: ["a": "x", "b": "x"], conf: "[templates]\npython = \(python)\n") {
       fixture async throws in
-      let log = CapturedLines(fixture.core)
+      let log = fixture.log
       fixture.core.templates.checks.gather()
       for name in ["a", "b"] { fixture.edit("Cfg/\(name)/\(name).genshi", "y") }
       _ = await fixture.core.templates.checks.load(except: [])
@@ -102,8 +105,9 @@ import Testing
       "TemplateHelper/bad.py": "x = 1\ny = = 2\n", "TemplateHelper/less.py": "__export__ = ['nosuch']\n",
       "TemplateHelper/good.py": "__export__ = ['x']\nx = 1\n",
     ]
-    try await TemplateFixture.run(["a": "x"], files: files, plugins: ["TemplateHelper"]) { fixture async throws in
-      let log = CapturedLines(fixture.core)
+    try await RepositoryFixture.run(templates: ["a": "x"], files: files, plugins: ["TemplateHelper"]) {
+      fixture async throws in
+      let log = fixture.log
       let checks = fixture.core.templates.checks
       checks.gather()
       let folder = fixture.repository.path + "/"
@@ -127,11 +131,12 @@ import Testing
   }
 
   @Test func aServerLoadsWhatItFindsAndWhatIsEdited() async throws {
-    try await TemplateFixture.run(["a": "x = $\u{7B}\n"]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["a": "x = $\u{7B}\n"]) { fixture async throws in
       let core = Parent(
         settings: fixture.core.settings, loop: fixture.core.loop, fileMonitor: fixture.monitor,
         resolver: FixedResolver([:]), registry: .standard)
-      let log = CapturedLines(core)
+      let log = LogRecorder(level: .debug)
+      log.listen(to: core)
       try await core.run()
       func wait(for text: String) async {
         while !log.lines.contains(where: { $0.contains(text) }) { await Task.yield() }

@@ -21,7 +21,7 @@ import Testing
       "expression": "x\n{% if True %}\n${1 / 0}\n{% end %}\n",
       "cheetah.cheetah": "a\n$nosuch\n", "jinja.jinja2": "a\n{{ nosuch.x }}\n", "good": "good\n",
     ]
-    try await TemplateFixture.run(templates) { fixture async throws in
+    try await RepositoryFixture.run(templates: templates) { fixture async throws in
       let table = [
         "undefined":
           "UndefinedError: \"nosuch\" not defined at '<Expression 'nosuch'>' (REPO/Cfg/undefined/undefined.genshi, line 2)",
@@ -65,8 +65,8 @@ import Testing
       "code": "invalid syntax (REPO/Cfg/code/code.cheetah, line 3)",
       "set": "invalid syntax (REPO/Cfg/set/set.cheetah, line 2)",
     ]
-    try await TemplateFixture.run(templates.merging(failing) { $1 }) { fixture async throws in
-      let log = CapturedLines(fixture.core)
+    try await RepositoryFixture.run(templates: templates.merging(failing) { $1 }) { fixture async throws in
+      let log = fixture.log
       for (name, text) in failures { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
       // Once more: the same words.
       for (name, text) in failures { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
@@ -81,17 +81,17 @@ import Testing
 
   @Test func aMessageIsTheSameEachTime() async throws {
     let text = "{% python\nraise ValueError(object())\n%}\n"
-    try await TemplateFixture.run(["a": text]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["a": text]) { fixture async throws in
       #expect(try await fixture.rendered("/a").contains("ValueError: <object object> at 'raise"))
     }
   }
 
   @Test func aSyntaxErrorInCheetahKeepsTheLastGoodVersion() async throws {
     let templates = ["c.cheetah": "first $name\n", "b.cheetah": "#if $x ==\n#end if\n"]
-    try await TemplateFixture.run(templates) { fixture async throws in
+    try await RepositoryFixture.run(templates: templates) { fixture async throws in
       #expect(try await fixture.rendered("/c") == "first /c\n")
       #expect(try await fixture.rendered("/b").hasSuffix("invalid syntax (REPO/Cfg/b/b.cheetah, line 1)"))
-      let log = CapturedLines(fixture.core)
+      let log = fixture.log
       for text in ["#if $x ==\n#end if\n", "#if 1\n", "#set x = = 1\n"] {
         fixture.edit("Cfg/c/c.cheetah", text)
         #expect(try await fixture.rendered("/c") == "first /c\n")
@@ -107,7 +107,7 @@ import Testing
 
   @Test func aModuleThatACheetahTemplateImportsCanBeMended() async throws {
     let template = "#import sys\n#import m14_of_cheetah\n$m14_of_cheetah.value\n"
-    try await TemplateFixture.run([
+    try await RepositoryFixture.run(templates: [
       "path": "{% python\nimport sys\nsys.path.insert(0, repo)\n%}", "z.cheetah": template,
     ]) {
       fixture async throws in
@@ -122,7 +122,7 @@ import Testing
 
   @Test func anIncludedFileThatCannotBeReadIsAnError() async throws {
     let templates = ["g": "x{% include b.inc %}y", "j.jinja2": "x{% include 'b.inc' ignore missing %}y"]
-    try await TemplateFixture.run(templates) { fixture async throws in
+    try await RepositoryFixture.run(templates: templates) { fixture async throws in
       for (name, file) in [("g", "g.genshi"), ("j", "j.jinja2")] {
         #expect(try await fixture.rendered("/\(name)") == "xy")
         // Another version: a link that leads nowhere is to the server what no file is, and the result is kept.
@@ -137,7 +137,7 @@ import Testing
   }
 
   @Test func aMessageWithLineFeedsIsOneLine() async throws {
-    try await TemplateFixture.run(["a": "{% python\nraise ValueError('one\\n  two\\r\\nthree')\n%}\n"]) {
+    try await RepositoryFixture.run(templates: ["a": "{% python\nraise ValueError('one\\n  two\\r\\nthree')\n%}\n"]) {
       fixture async throws in
       #expect(try await fixture.rendered("/a").contains("ValueError: one two three at "))
     }
@@ -152,7 +152,7 @@ import Testing
       "j.jinja2": "{{ metadata.TemplateHelper['bad'].f(1) }}", "json": "${metadata.Properties['p.json'].json}",
       "xml": "${metadata.Properties['p.xml'].xdata}", "none": "${metadata.Properties.get('p.xml')}",
     ]
-    try await TemplateFixture.run(templates, files: files, plugins: ["TemplateHelper", "Properties"]) {
+    try await RepositoryFixture.run(templates: templates, files: files, plugins: ["TemplateHelper", "Properties"]) {
       fixture async throws in
       let reason =
         "TemplateHelper bad could not be imported: ModuleNotFoundError: No module named 'nosuch_module' "
@@ -169,7 +169,7 @@ import Testing
   }
 
   @Test func aSyntaxErrorKeepsTheLastGoodVersion() async throws {
-    try await TemplateFixture.run(["a": "first\n", "b": "${1 +}\n"]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["a": "first\n", "b": "${1 +}\n"]) { fixture async throws in
       #expect(try await fixture.rendered("/a") == "first\n")
       let failed = try await fixture.rendered("/b")
       #expect(failed == "\(prefix)/b: Failed to load template REPO/Cfg/b/b.genshi")
@@ -184,7 +184,7 @@ import Testing
 
   @Test func aTemplateThatHangsCostsItsEntryAlone() async throws {
     let templates = ["a": "a $name\n", "hang": "{% python\nwhile True:\n    pass\n%}\n", "z": "z $name\n"]
-    try await TemplateFixture.run(templates, conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
+    try await RepositoryFixture.run(templates: templates, conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
       fixture async throws in
       #expect(try await fixture.rendered("/a") == "a /a\n")
       #expect(
@@ -197,7 +197,7 @@ import Testing
 
   @Test func theClockRunsForAProcessThatWasIdle() async throws {
     let hang = "{% python\nwhile metadata.hostname == 'two.example.com': pass\n%}\\\nfine"
-    try await TemplateFixture.run(["hang": hang], conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
+    try await RepositoryFixture.run(templates: ["hang": hang], conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
       fixture async throws in
       #expect(try await fixture.rendered("/hang") == "fine")
       // It has the template already, and asks nothing.
@@ -212,7 +212,8 @@ import Testing
       "exit": "{% python\nimport sys\nsys.exit(4)\n%}\n", "close": "{% python\nimport os\nos.close(3)\n%}\n",
       "z": "z\n",
     ]
-    try await TemplateFixture.run(templates, conf: "[templates]\nprocesses = 1\n") { fixture async throws in
+    try await RepositoryFixture.run(templates: templates, conf: "[templates]\nprocesses = 1\n") {
+      fixture async throws in
       let configuration = try await fixture.configuration(of: "one.example.com")
       let entries = configuration.children.flatMap(\.children)
       let failed = entries.filter { $0["failure"] != nil }.compactMap(\.name).sorted()
@@ -227,7 +228,7 @@ import Testing
 
   @Test func aTemplateThatEatsMemoryCostsItsEntryAlone() async throws {
     let templates = ["eat": "{% python\nx = 'x' * (1 << 31)\n%}\n", "a": "a\n", "z": "z\n"]
-    try await TemplateFixture.run(templates, conf: "[templates]\nmemory = 256m\nprocesses = 1\n") {
+    try await RepositoryFixture.run(templates: templates, conf: "[templates]\nmemory = 256m\nprocesses = 1\n") {
       fixture async throws in
       #expect(
         try await fixture.rendered("/eat")
@@ -244,7 +245,8 @@ import Testing
       "b.jinja2": "{% for i in range(100000) %}0123456789{% endfor %}",
       "c": "small\n",
     ]
-    try await TemplateFixture.run(templates, conf: "[cfg]\nmax_file_size = 100k\n") { fixture async throws in
+    try await RepositoryFixture.run(templates: templates, conf: "[cfg]\nmax_file_size = 100k\n") {
+      fixture async throws in
       for name in ["a", "b"] {
         #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): the output is larger than 102400 bytes")
       }
@@ -256,8 +258,8 @@ import Testing
     let wrapper = TemporaryDirectory()
     // Without site, none of the system's packages is found.
     let python = wrapper.write("#!/bin/sh\nexec /usr/bin/python3 -S \"$@\"\n", to: "python", mode: 0o755)
-    try await TemplateFixture.run(
-      ["g": "x", "c.cheetah": "x", "j.jinja2": "x"], conf: "[templates]\npython = \(python)\n"
+    try await RepositoryFixture.run(
+      templates: ["g": "x", "c.cheetah": "x", "j.jinja2": "x"], conf: "[templates]\npython = \(python)\n"
     ) { fixture async throws in
       for (name, library, package) in [
         ("g", "Genshi", "genshi"), ("c", "Cheetah", "cheetah"), ("j", "Jinja2", "jinja2"),
@@ -267,13 +269,14 @@ import Testing
           text.hasPrefix("\(prefix)/\(name): \(library) is not available: install the package python3-\(package)"))
       }
     }
-    try await TemplateFixture.run(["g": "x"], conf: "[templates]\npython = /nonexistent/python\n") {
+    try await RepositoryFixture.run(templates: ["g": "x"], conf: "[templates]\npython = /nonexistent/python\n") {
       fixture async throws in
       let text = try await fixture.rendered("/g")
       #expect(text.contains("no renderer could be started") && text.contains("/nonexistent/python"))
     }
     let broken = wrapper.write("#!/bin/sh\nexit 5\n", to: "broken", mode: 0o755)
-    try await TemplateFixture.run(["g": "x"], conf: "[templates]\npython = \(broken)\n") { fixture async throws in
+    try await RepositoryFixture.run(templates: ["g": "x"], conf: "[templates]\npython = \(broken)\n") {
+      fixture async throws in
       let text = try await fixture.rendered("/g")
       #expect(
         text.contains("no renderer could be started: [templates] python \(broken): the renderer ended: exit status 5"))
@@ -286,7 +289,7 @@ import Testing
   @Test func aRendererHasNothingOfTheServers() async throws {
     let files = "{% python import os %}${sorted(int(n) for n in os.listdir('/proc/self/fd'))}"
     let words = "{% python import os %}${' '.join(sorted(os.environ))}"
-    try await TemplateFixture.run(["files": files, "words": words]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["files": files, "words": words]) { fixture async throws in
       // 3 is the socket, 4 the bell, 5 the folder that is listed.
       #expect(try await fixture.rendered("/files") == "012345")
       let names = try await fixture.rendered("/words").split(separator: " ").map(String.init)
@@ -299,7 +302,7 @@ import Testing
   func theRepositoryIsReadOnly() async throws {
     let write = "{% python\nopen(repo + '/Cfg/new', 'w').write('x')\n%}\n"
     let scratch = "{% python\nimport tempfile\nwith tempfile.TemporaryFile() as f:\n    f.write(b'x')\n%}\nfine"
-    try await TemplateFixture.run(["write": write, "scratch": scratch]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["write": write, "scratch": scratch]) { fixture async throws in
       #expect(try await fixture.rendered("/write").contains("PermissionError"))
       #expect(access(fixture.repository.file("Cfg/new"), F_OK) != 0)
       #expect(try await fixture.rendered("/scratch") == "\nfine")
@@ -308,10 +311,11 @@ import Testing
 
   @Test func theNetworkIsClosedWhereItIsNotAllowed() async throws {
     let open = "{% python\nimport socket\nsocket.socket().close()\n%}\nopen"
-    try await TemplateFixture.run(["open": open]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["open": open]) { fixture async throws in
       #expect(try await fixture.rendered("/open") == "\nopen")
     }
-    try await TemplateFixture.run(["open": open], conf: "[templates]\nnetwork = no\n") { fixture async throws in
+    try await RepositoryFixture.run(templates: ["open": open], conf: "[templates]\nnetwork = no\n") {
+      fixture async throws in
       #expect(try await fixture.rendered("/open").contains("PermissionError"))
     }
   }
@@ -319,7 +323,7 @@ import Testing
   @Test(.enabled(if: geteuid() == 0, "only root can give a process to another user"))
   func aRendererRunsAsTheUserThatIsWanted() async throws {
     let who = "{% python import os %}${os.getuid()} ${os.getgid()} ${os.getgroups()}"
-    try await TemplateFixture.run(["who": who], conf: "[templates]\nuser = 65534\ngroup = 65534\n") {
+    try await RepositoryFixture.run(templates: ["who": who], conf: "[templates]\nuser = 65534\ngroup = 65534\n") {
       fixture async throws in
       chmod(fixture.repository.path, 0o755)
       #expect(try await fixture.rendered("/who") == "65534 65534 ")
@@ -330,7 +334,7 @@ import Testing
     let text =
       "{% python\nimport os, subprocess\nfor n in (1, 2, 10, 12, 15): os.kill(os.getpid(), n)\n"
       + "status = subprocess.call(['/bin/sh', '-c', 'kill -TERM $$; exit 3'])\n%}\\\n$status"
-    try await TemplateFixture.run(["a": text]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["a": text]) { fixture async throws in
       #expect(try await fixture.rendered("/a") == "-15")
       #expect(fixture.core.templates.pool.startCount == 1)
       let process = try #require(fixture.core.templates.processIDs.first)
@@ -341,7 +345,7 @@ import Testing
   }
 
   @Test func aRendererEndsWithItsSocket() async throws {
-    try await TemplateFixture.run(["a": "a"]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["a": "a"]) { fixture async throws in
       #expect(try await fixture.rendered("/a") == "a")
       let process = try #require(fixture.core.templates.processIDs.first)
       fixture.core.templates.shutdown()

@@ -14,7 +14,7 @@ import Testing
   private let short = "[templates]\nprocesses = 1\ntimeout = 0.5\n"
 
   @Test func aTemplateThatUsedUpItsTimeFailsAtOnceThen() async throws {
-    try await TemplateFixture.run(["hang": endless], conf: short) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["hang": endless], conf: short) { fixture async throws in
       let first = try await fixture.rendered("/hang")
       #expect(first.hasSuffix("took longer than 0.5 s ([templates] timeout); it is tried again after 30 s"))
       let started = fixture.core.templates.pool.startCount
@@ -26,8 +26,8 @@ import Testing
 
   @Test func anEditEndsTheSuspicion() async throws {
     let props = "{% python\nwhile 'wait' in metadata.Properties['a.json'].json: pass\n%}\nfine"
-    try await TemplateFixture.run(
-      ["hang": endless, "props": props], files: ["Properties/a.json": "[\"wait\"]"], plugins: ["Properties"],
+    try await RepositoryFixture.run(
+      templates: ["hang": endless, "props": props], files: ["Properties/a.json": "[\"wait\"]"], plugins: ["Properties"],
       conf: short
     ) { fixture async throws in
       #expect(try await fixture.rendered("/hang").contains("took longer"))
@@ -43,7 +43,7 @@ import Testing
   @Test func aTemplateThatHangsForOneClientIsRenderedForOthers() async throws {
     // Process numbers: no result is used again.
     let text = "{% python\nimport os\nos.getpid()\nwhile metadata.hostname == 'two.example.com': pass\n%}\\\nfine"
-    try await TemplateFixture.run(["hang": text], conf: short) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["hang": text], conf: short) { fixture async throws in
       #expect(try await fixture.rendered("/hang") == "fine")
       #expect(try await fixture.rendered("/hang", of: "two.example.com").contains("it is tried again after 30 s"))
       #expect(try await fixture.rendered("/hang") == "fine")
@@ -56,7 +56,7 @@ import Testing
   @Test func whatWaitsBehindASlowTemplateIsGivenToAnotherProcess() async throws {
     let signal = TemporaryDirectory()
     let wait = "{% python\nimport os\nwhile not os.path.exists('\(signal.path)/go'): pass\n%}\\\nwaited"
-    try await TemplateFixture.run(["a": "a", "wait": wait, "z": "z"], conf: one) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["a": "a", "wait": wait, "z": "z"], conf: one) { fixture async throws in
       // The slow one ends when the one behind it is done: with one process for both it never would.
       fixture.core.templates.onReport = { path, _ in if path.hasSuffix("/z.genshi") { _ = signal.write("", to: "go") } }
       let configuration = try await fixture.configuration(of: "one.example.com")
@@ -75,7 +75,7 @@ import Testing
   @Test func otherClientsDoNotWaitForASlowTemplate() async throws {
     let signal = TemporaryDirectory()
     let wait = "{% python\nimport os\nwhile not os.path.exists('\(signal.path)/go'): pass\n%}\\\nwaited"
-    try await TemplateFixture.run(["wait": wait, "z": "z"], conf: one) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["wait": wait, "z": "z"], conf: one) { fixture async throws in
       let slow = Task { try await fixture.rendered(template: "Cfg/wait/wait.genshi") }
       while fixture.core.templates.pool.processIDs.isEmpty { await Task.yield() }
       let other = try await fixture.rendered(template: "Cfg/z/z.genshi", of: "two.example.com")
@@ -88,7 +88,7 @@ import Testing
   @Test func aTemplateThatEatsMemoryCostsNoOtherAnything() async throws {
     var templates = ["eat": "{% python\nx = 'x' * (1 << 31)\n%}\n"]
     for name in ["a", "b", "x", "y", "z"] { templates[name] = name }
-    try await TemplateFixture.run(templates, conf: one + "memory = 256m\n") { fixture async throws in
+    try await RepositoryFixture.run(templates: templates, conf: one + "memory = 256m\n") { fixture async throws in
       let configuration = try await fixture.configuration(of: "one.example.com")
       let failed = configuration.children.flatMap(\.children).filter { $0["failure"] != nil }
       #expect(failed.compactMap(\.name) == ["/eat"])
@@ -101,7 +101,8 @@ import Testing
   @Test func aTemplateIsNotBlamedForTheMemoryThatAnotherHolds() async throws {
     let leak = "{% python\nimport builtins\nbuiltins.held = bytearray(200 << 20)\n%}\\\nleak"
     let need = "{% python\nx = bytearray(200 << 20)\n%}\\\nneed"
-    try await TemplateFixture.run(["leak": leak, "need": need], conf: one + "memory = 400m\n") { fixture async throws in
+    try await RepositoryFixture.run(templates: ["leak": leak, "need": need], conf: one + "memory = 400m\n") {
+      fixture async throws in
       #expect(try await fixture.rendered("/leak") == "leak")
       #expect(try await fixture.rendered("/need") == "need")
       #expect(fixture.core.templates.pool.suspects.isEmpty)

@@ -12,7 +12,9 @@ import Testing
   /// Why a template's result is not used again; empty where it is.
   private func reasons(_ text: String, files: [String: String] = [:], conf: String = "") async throws -> [String] {
     var found: [String]?
-    try await TemplateFixture.run(["t": text], files: files, plugins: ["Probes", "Properties"], conf: conf) {
+    try await RepositoryFixture.run(
+      templates: ["t": text], files: files, plugins: ["Probes", "Properties"], conf: conf
+    ) {
       fixture async throws in
       fixture.core.templates.onReport = { _, report in
         found = report.reasons.map { $0.replacing(fixture.repository.path, with: "REPO") }
@@ -24,7 +26,7 @@ import Testing
   }
 
   @Test func whatIsTheSameForAllIsRenderedOnce() async throws {
-    try await TemplateFixture.run([
+    try await RepositoryFixture.run(templates: [
       "t": "${'web' in metadata.groups and 'w' or 'n'} ${metadata.group_in_category('os')}\n"
     ]) {
       fixture async throws in
@@ -50,15 +52,16 @@ import Testing
       "b.jinja2": "{{ metadata.hostname }}\n", "c.cheetah": "$metadata.hostname\n",
     ]
     let bundle = "<Bundle xmlns:py='http://genshi.edgewall.org/'><BoundPackage name='p-${metadata.profile}'/></Bundle>"
-    try await TemplateFixture.run(templates, files: ["Bundler/t.xml": bundle]) { fixture async throws in
+    try await RepositoryFixture.run(templates: templates, files: ["Bundler/t.xml": bundle]) { fixture async throws in
       let (_, cacheable) = try await fixture.core.makeConfiguration("one.example.com")
       #expect(cacheable != nil)
     }
-    try await TemplateFixture.run(["a": "${__import__('time').time() > 0}"]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["a": "${__import__('time').time() > 0}"]) { fixture async throws in
       let (_, cacheable) = try await fixture.core.makeConfiguration("one.example.com")
       #expect(cacheable == nil, "the time was read")
     }
-    try await TemplateFixture.run(templates, conf: "[templates]\ncache = never\n") { fixture async throws in
+    try await RepositoryFixture.run(templates: templates, conf: "[templates]\ncache = never\n") {
+      fixture async throws in
       let (_, cacheable) = try await fixture.core.makeConfiguration("one.example.com")
       #expect(cacheable == nil && fixture.core.templates.cacheCount.results == 0)
     }
@@ -80,7 +83,7 @@ import Testing
       "Cfg/t/part.genshi_include": "part 1 ", "Data/hosts": "hosts 1\n", "Data/d/one": "", "Data/d/two": "",
       "lib/site_module.py": "from site_other import X\ndef word():\n    return X\n", "lib/site_other.py": "X = 'x1'\n",
     ]
-    try await TemplateFixture.run(["t": template], files: files) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["t": template], files: files) { fixture async throws in
       #expect(try await fixture.rendered("/t") == "part 1 hosts 1 x1 onetwo False")
       #expect(try await fixture.rendered("/t") == "part 1 hosts 1 x1 onetwo False")
       #expect(fixture.core.templates.cacheCount.used == 1)
@@ -155,8 +158,9 @@ import Testing
       ${'\\ud800' in metadata.groups} ${open(S(repo + '/Data/x')).read()}
       """
     let jinja2 = "{{ ('web'|e) in metadata.groups }}"
-    try await TemplateFixture.run(
-      ["t": template, "j.jinja2": jinja2], files: ["Properties/a.json": "[]", "Data/x": "x"], plugins: ["Properties"]
+    try await RepositoryFixture.run(
+      templates: ["t": template, "j.jinja2": jinja2], files: ["Properties/a.json": "[]", "Data/x": "x"],
+      plugins: ["Properties"]
     ) { fixture async throws in
       for _ in 0..<2 {
         #expect(try await fixture.rendered("/t") == "True False True web 1  base False x")
@@ -176,7 +180,7 @@ import Testing
       %}\\
       $who
       """
-    try await TemplateFixture.run(["t": template]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["t": template]) { fixture async throws in
       for _ in 0..<2 { #expect(try await fixture.rendered("/t") == "nobody") }
       #expect(fixture.core.templates.cacheCount.used == 1)
       fixture.edit(
@@ -190,7 +194,7 @@ import Testing
   }
 
   @Test func otherClientsDataIsNotMissed() async throws {
-    try await TemplateFixture.run(["t": "${sorted(metadata.query.names_by_groups(['web']))}\n"]) {
+    try await RepositoryFixture.run(templates: ["t": "${sorted(metadata.query.names_by_groups(['web']))}\n"]) {
       fixture async throws in
       #expect(try await fixture.rendered("/t", of: "two.example.com") == "one.example.com\n")
       #expect(try await fixture.rendered("/t", of: "two.example.com") == "one.example.com\n")
@@ -216,13 +220,13 @@ import Testing
       ${metadata.groups == set(['base', 'web'])} ${metadata.groups | set(['x'])} ${set(['web', 'z']) - metadata.groups} \\
       ${set(metadata.groups) ^ metadata.groups} ${metadata.groups.union(['a'])} ${repr(metadata.groups)}
       """
-    try await TemplateFixture.run(["t": template]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["t": template]) { fixture async throws in
       #expect(try await fixture.rendered("/t") == "base web True 2 True basewebx z  abaseweb {'base', 'web'}")
     }
   }
 
   @Test func askingForAnUnknownClientMakesNone() async throws {
-    try await TemplateFixture.run(["t": "${metadata.query.by_name('nobody.example.com').profile}"]) {
+    try await RepositoryFixture.run(templates: ["t": "${metadata.query.by_name('nobody.example.com').profile}"]) {
       fixture async throws in
       #expect(try await fixture.rendered("/t").contains("there is no client nobody.example.com"))
       #expect(await !fixture.core.metadata.listClients().map(\.text).contains("nobody.example.com"))
@@ -241,15 +245,16 @@ import Testing
       %}done
       """
     let files = ["Properties/p.xml": "<P><n>1</n></P>", "Properties/p.json": "{\"n\": 1}"]
-    try await TemplateFixture.run(["t": template], files: files, plugins: ["Properties"]) { fixture async throws in
+    try await RepositoryFixture.run(templates: ["t": template], files: files, plugins: ["Properties"]) {
+      fixture async throws in
       for number in 2...3 {
         #expect(try await fixture.rendered("/t") == "done")
         #expect(try fixture.text("Properties/p.xml") == "<P>\n  <n>\(number)</n>\n</P>\n")
         #expect(try fixture.text("Properties/p.json") == "{\"n\": \(number)}")
       }
     }
-    try await TemplateFixture.run(
-      ["t": template], files: files, plugins: ["Properties"], conf: "[properties]\nwrites_enabled = false\n"
+    try await RepositoryFixture.run(
+      templates: ["t": template], files: files, plugins: ["Properties"], conf: "[properties]\nwrites_enabled = false\n"
     ) { fixture async throws in
       #expect(try await fixture.rendered("/t").contains("Properties files write-back is disabled in the configuration"))
       #expect(try fixture.text("Properties/p.xml") == "<P><n>1</n></P>")
@@ -258,7 +263,9 @@ import Testing
 
   @Test func whatATemplateWritesDoesNotOvertakeItsOwnAnswer() async throws {
     let template = "{% python\nj = metadata.Properties['p.json']\nj.json.append(1)\nj.write()\n%}\\\n${len(j.json)}"
-    try await TemplateFixture.run(["t": template], files: ["Properties/p.json": "[]"], plugins: ["Properties"]) {
+    try await RepositoryFixture.run(
+      templates: ["t": template], files: ["Properties/p.json": "[]"], plugins: ["Properties"]
+    ) {
       fixture async throws in
       // Each rendering adds one: an answer that is built again would show.
       fixture.core.templates.onReport = { _, _ in fixture.monitor.processPending() }
@@ -278,8 +285,8 @@ import Testing
 
   @Test func yamlIsReadAndMissingKeysFail() async throws {
     let files = ["Properties/y.yaml": "a: [1, 2]\nb: {c: x}\n"]
-    try await TemplateFixture.run(
-      ["t": "${metadata.Properties['y.yaml'].yaml['a'][1]} ${metadata.Properties['y.yaml'].yaml['b']['c']}"],
+    try await RepositoryFixture.run(
+      templates: ["t": "${metadata.Properties['y.yaml'].yaml['a'][1]} ${metadata.Properties['y.yaml'].yaml['b']['c']}"],
       files: files, plugins: ["Properties"]
     ) { fixture async throws in
       #expect(try await fixture.rendered("/t") == "2 x")
@@ -293,8 +300,8 @@ import Testing
         <Group name="peers-${len(metadata.query.names_by_groups(['web']))}"/>
       </GroupLogic>
       """
-    try await TemplateFixture.run(
-      ["t": "${sorted(metadata.groups)}"], files: ["GroupLogic/groups.xml": logic], plugins: ["GroupLogic"],
+    try await RepositoryFixture.run(
+      templates: ["t": "${sorted(metadata.groups)}"], files: ["GroupLogic/groups.xml": logic], plugins: ["GroupLogic"],
       conf: "[templates]\nprocesses = 1\n"
     ) { fixture async throws in
       #expect(try await fixture.rendered("/t") == "basepeers-1web")
@@ -311,8 +318,8 @@ import Testing
       true = 7 / 2.0
       %}${half} ${half2} ${true} ${1 / 2} ${[n / 2 for n in (4, 5)]}
       """
-    try await TemplateFixture.run(
-      ["t": template, "c.cheetah": "${7 / 2}\n", "h": "${metadata.TemplateHelper['h'].half(5)}"],
+    try await RepositoryFixture.run(
+      templates: ["t": template, "c.cheetah": "${7 / 2}\n", "h": "${metadata.TemplateHelper['h'].half(5)}"],
       files: ["TemplateHelper/h.py": "__export__ = ['half']\ndef half(n):\n    return n / 2\n"],
       plugins: ["TemplateHelper"]
     ) { fixture async throws in
@@ -324,20 +331,20 @@ import Testing
 
   @Test func encryptedTemplatesIncludeEncryptedFiles() async throws {
     let conf = "[encryption]\ndefault = secret\n"
-    let encryption = Encryption(try TemplateFixture.settings(conf))
+    let encryption = Encryption(try RepositoryFixture.templateSettings(conf))
     let template = try encryption.encrypt(
       Array("{% include part.genshi_include %}of ${metadata.hostname}\n".utf8), with: "secret")
     let part = try encryption.encrypt(Array("part ".utf8), with: "secret")
     for ending in ["genshi.crypt", "crypt.genshi"] {
-      try await TemplateFixture.run(
-        ["t.\(ending)": String(decoding: template, as: UTF8.self)],
+      try await RepositoryFixture.run(
+        templates: ["t.\(ending)": String(decoding: template, as: UTF8.self)],
         files: ["Cfg/t/part.genshi_include": String(decoding: part, as: UTF8.self)], conf: conf
       ) { fixture async throws in
         #expect(try await fixture.rendered("/t") == "part of one.example.com\n")
       }
     }
-    try await TemplateFixture.run(
-      [
+    try await RepositoryFixture.run(
+      templates: [
         "t.cheetah.crypt": String(
           decoding: try encryption.encrypt(Array("c $name\n".utf8), with: "secret"), as: UTF8.self)
       ],

@@ -25,7 +25,7 @@ import Testing
       ("imports", "{% python import datetime %}${datetime.date(2024, 3, 1).strftime('%j')}", "061"),
       ("nested", "${[y for y in 'ab' if y in 'b']} ${(lambda q: q + metadata.hostname[:1])('s')}", "b so"),
     ]
-    try await TemplateFixture.run(Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
+    try await RepositoryFixture.run(templates: Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
       fixture async throws in
       for (name, text, expected) in table {
         let rendered = try await fixture.rendered("/\(name)")
@@ -44,7 +44,7 @@ import Testing
       ("e", "${1/0}\n", "at '${1/0}' (REPO/Cfg/e/e.genshi, line 1)"),
       ("f", "{% for a in [1] %}\n${a + nope}\n{% end %}", "at '<Expression 'a + nope'>' (REPO/Cfg/f/f.genshi, line 2)"),
     ]
-    try await TemplateFixture.run(Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
+    try await RepositoryFixture.run(templates: Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0.text) })) {
       fixture async throws in
       for (name, text, expected) in table {
         let rendered = try await fixture.rendered("/\(name)")
@@ -63,7 +63,7 @@ import Testing
     }
     let names = (0..<bundles).map { "<Bundle name='b\($0)'/>" }.joined()
     files["Metadata/groups.xml"] = "<Groups><Group name='base' profile='true'>\(names)</Group></Groups>"
-    try await TemplateFixture.run([:], files: files) { fixture async throws in
+    try await RepositoryFixture.run(templates: [:], files: files) { fixture async throws in
       var reports: [String: Int] = [:]
       fixture.core.templates.onReport = { path, _ in reports[path, default: 0] += 1 }
       let log = try await fixture.configuration(of: "one.example.com")

@@ -9,7 +9,7 @@ struct FileChangesTests {
   private let folder = TemporaryDirectory()
 
   private func text(_ name: String) throws -> String {
-    String(decoding: try AtomicFile.readFile(folder.file(name), limitBytes: 1 << 24), as: UTF8.self)
+    try folder.text(name)
   }
 
   private func change(_ name: String, _ changes: [(Range<Int>, String)]) throws -> FileVersion {

@@ -8,7 +8,7 @@ import Testing
 private final class FakeHelpers {
   let loop: Reactor
   let kernel: FakePoller
-  let log = LogCapture()
+  let log = LogRecorder()
   /// Of helpers that run, in order of their start.
   private(set) var sockets: [Int32] = []
   private(set) var killed = 0

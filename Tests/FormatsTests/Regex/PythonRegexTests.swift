@@ -129,7 +129,7 @@ import Testing
   @Test(arguments: hostile, [false, true])
   func aMatchEndsAtItsLimit(_ hostile: (pattern: String, text: String), isMachineCode: Bool) throws {
     for scope in [PythonRegex.Scope.atStart, .anywhere, .wholeText] {
-      let log = LogCapture()
+      let log = LogRecorder()
       let regex = try PythonRegex(
         hostile.pattern, finds: scope, in: RegexSource(place: "/r/a.xml:3", logger: log.logger))
       _ = log.take()
@@ -152,7 +152,7 @@ import Testing
   }
 
   @Test func theMatchesOfARequestShareItsSteps() throws {
-    let log = LogCapture()
+    let log = LogRecorder()
     let regex = try PythonRegex("(a+)+$", in: RegexSource(place: "a:1", logger: log.logger))
     _ = log.take()
     let budget = RequestBudget(bodyBytes: 0)
@@ -176,7 +176,7 @@ import Testing
     ("(.*),(.*),(.*),(.*)$", "may take"), ("(.*)*x", "may take"),
   ])
   func aSlowPatternIsNamedWhenItIsRead(pattern: String, verb: String) throws {
-    let log = LogCapture()
+    let log = LogRecorder()
     _ = try PythonRegex(pattern, in: RegexSource(place: "/r/a.xml:7", logger: log.logger))
     let lines = log.take()
     #expect(lines.count == 1)
@@ -192,7 +192,7 @@ import Testing
     "(db|web|mail)-[a-z]+", "[a-z]+(-[a-z]+)*", "kernel-(?!debug).*-[0-9.]+$", "/etc/[^/]+/[^/]+\\.conf$",
   ])
   func anOrdinaryNameOfARuleIsNotNamed(pattern: String) throws {
-    let log = LogCapture()
+    let log = LogRecorder()
     for scope in [PythonRegex.Scope.atStart, .wholeText] {
       _ = try PythonRegex(pattern, finds: scope, in: RegexSource(place: "a:1", logger: log.logger))
     }
@@ -205,7 +205,7 @@ import Testing
     "(?P<kind>[a-z]+)\\.example\\.com$", ".*-web.*\\.example\\.com$", "\\.(dc\\d+)\\.(site\\d+)\\.corp$",
   ])
   func anOrdinaryPatternOfNamesIsNotNamed(pattern: String) throws {
-    let log = LogCapture()
+    let log = LogRecorder()
     _ = try PythonRegex(pattern, finds: .anywhere, in: RegexSource(place: "a:1", logger: log.logger))
     #expect(log.take() == [])
   }

@@ -1,4 +1,5 @@
 import Core
+import CoreSupport
 import EventLoop
 import Glibc
 import Repository
@@ -23,46 +24,46 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
 @Test func filtersAreAppliedWhereTheyAreSpecificEnough() async throws {
   try await LoopDriver.withLoop { loop in
     let diff = "--- a\n+++ b\n@@ -1,3 +1,4 @@\n one\n-two\n+TWO\n three\n+four\n"
-    let repository = try CfgRepository(
-      [
+    let fixture = try RepositoryFixture(
+      cfg: [
         "c/c": "alpha\n", "c/c.cat": "+for all\n", "c/c.G10_web": "web\n", "c/c.G20_web.cat": "+higher\n",
         "d/d": "one\ntwo\nthree\n", "d/d.G10_web.diff": diff, "bad/bad": "nothing alike\n", "bad/bad.diff": diff,
       ], conf: compatibility13, on: loop)
-    #expect(await repository.text("/c") == "alpha\nfor all\n")
-    #expect(await repository.text("/c", client(groups: ["web"])) == "web\nhigher\n")
-    #expect(await repository.text("/d") == "one\ntwo\nthree\n")
-    #expect(await repository.text("/d", client(groups: ["web"])) == "one\nTWO\nthree\nfour\n")
-    let failure = await repository.text("/bad")
-    #expect(failure.hasPrefix("failed: Error applying diff \(repository.directory.path)/Cfg/bad/bad.diff: "))
+    #expect(await fixture.contents("/c") == "alpha\nfor all\n")
+    #expect(await fixture.contents("/c", clientMetadata(groups: ["web"])) == "web\nhigher\n")
+    #expect(await fixture.contents("/d") == "one\ntwo\nthree\n")
+    #expect(await fixture.contents("/d", clientMetadata(groups: ["web"])) == "one\nTWO\nthree\nfour\n")
+    let failure = await fixture.contents("/bad")
+    #expect(failure.hasPrefix("failed: Error applying diff \(fixture.repository.path)/Cfg/bad/bad.diff: "))
     #expect(failure.contains("FAILED"))
   }
 }
 
 @Test func testScriptsRefuseContents() async throws {
   try await LoopDriver.withLoop { loop in
-    let repository = try CfgRepository(["v/v": "good\n", "v/v.G10_web": "bad\n", "x/x": "x"], on: loop)
-    repository.write("#!/bin/sh\ngrep good || { echo not good >&2; exit 1; }\n", "v/:test", mode: 0o755)
-    repository.write("no program\n", "x/:test")
-    #expect(await repository.text("/v") == "good\n")
+    let fixture = try RepositoryFixture(cfg: ["v/v": "good\n", "v/v.G10_web": "bad\n", "x/x": "x"], on: loop)
+    fixture.edit("Cfg/v/:test", "#!/bin/sh\ngrep good || { echo not good >&2; exit 1; }\n", mode: 0o755)
+    fixture.edit("Cfg/x/:test", "no program\n")
+    #expect(await fixture.contents("/v") == "good\n")
     #expect(
-      await repository.text("/v", client(groups: ["web"]))
+      await fixture.contents("/v", clientMetadata(groups: ["web"]))
         == "failed: Failed to verify /v for one.example.com: not good")
     #expect(
-      await repository.text("/x").hasPrefix("failed: Failed to verify /x for one.example.com: Cannot execute "))
+      await fixture.contents("/x").hasPrefix("failed: Failed to verify /x for one.example.com: Cannot execute "))
     // Not executable: by the program that its first line names.
-    repository.write("#!/bin/sh -e\ntrue\n", "x/:test", mode: 0o644)
-    #expect(await repository.text("/x") == "x")
-    repository.write("#!/bin/sh\nexit 3\n", "x/:test.G10_web")
-    #expect(await repository.text("/x", client(groups: ["web"])).hasSuffix("Non-zero return value 3"))
-    repository.delete("v/:test")
-    #expect(await repository.text("/v", client(groups: ["web"])) == "bad\n")
+    fixture.edit("Cfg/x/:test", "#!/bin/sh -e\ntrue\n", mode: 0o644)
+    #expect(await fixture.contents("/x") == "x")
+    fixture.edit("Cfg/x/:test.G10_web", "#!/bin/sh\nexit 3\n")
+    #expect(await fixture.contents("/x", clientMetadata(groups: ["web"])).hasSuffix("Non-zero return value 3"))
+    fixture.remove("Cfg/v/:test")
+    #expect(await fixture.contents("/v", clientMetadata(groups: ["web"])) == "bad\n")
   }
 }
 
 @Test func testScriptsAreLeftAloneWithoutValidation() async throws {
-  let repository = try CfgRepository(
-    ["v/v": "text\n", "v/:test": "#!/bin/false\n"], conf: "[cfg]\nvalidation = no\n", on: try Reactor())
-  #expect(await repository.text("/v") == "text\n")
+  let fixture = try RepositoryFixture(
+    cfg: ["v/v": "text\n", "v/:test": "#!/bin/false\n"], conf: "[cfg]\nvalidation = no\n", on: try Reactor())
+  #expect(await fixture.contents("/v") == "text\n")
 }
 
 @Test func wordsAreSplitAsAShellDoes() {
@@ -81,90 +82,93 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
     <Allow from='/g' group='linux'/><Allow from='/absent'/><Allow from='/auth'/><Allow from='/empty'/>
     <Allow from='/k' category='none'/></AuthorizedKeys>
     """
-  let repository = try CfgRepository(
-    ["auth/authorizedkeys.xml": allow, "k/k": "key k\n", "w/w": "key w", "g/g.G10_linux": "key g", "empty/empty": ""],
+  let fixture = try RepositoryFixture(
+    cfg: [
+      "auth/authorizedkeys.xml": allow, "k/k": "key k\n", "w/w": "key w", "g/g.G10_linux": "key g", "empty/empty": "",
+    ],
     on: try Reactor())
   let common = "key k\ninline\ncommand=/bin/true,no-pty key k\nkey g"
-  #expect(await repository.text("/auth") == common)
-  #expect(await repository.text("/auth", client(groups: ["web"])) == common + "\nkey w")
+  #expect(await fixture.contents("/auth") == common)
+  #expect(await fixture.contents("/auth", clientMetadata(groups: ["web"])) == common + "\nkey w")
 }
 
 @Test func cryptFilesAreDecrypted() async throws {
   let encryption = Encryption(passphrases: [:])
-  let repository = try CfgRepository(conf: "[encryption]\nmine = sesame\nother = else\n", on: try Reactor())
-  try repository.write(bytes: encryption.encrypt(Array("secret\n".utf8), with: "sesame"), "a/a.crypt")
-  try repository.write(bytes: encryption.encrypt(Array("host\n".utf8), with: "else"), "a/a.H_two.crypt")
+  let fixture = try RepositoryFixture(cfg: [:], conf: "[encryption]\nmine = sesame\nother = else\n", on: try Reactor())
+  try fixture.edit("Cfg/a/a.crypt", bytes: encryption.encrypt(Array("secret\n".utf8), with: "sesame"))
+  try fixture.edit("Cfg/a/a.H_two.crypt", bytes: encryption.encrypt(Array("host\n".utf8), with: "else"))
   // With another salt one in 256 wrong passphrases would seem to fit.
   let salt: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
-  try repository.write(bytes: encryption.encrypt([0xFF], with: "unknown", salt: salt), "b/b.crypt")
-  repository.write("not encrypted", "c/c.crypt")
-  #expect(await repository.text("/a") == "secret\n")
-  #expect(await repository.text("/a", client("two")) == "host\n")
+  try fixture.edit("Cfg/b/b.crypt", bytes: encryption.encrypt([0xFF], with: "unknown", salt: salt))
+  fixture.edit("Cfg/c/c.crypt", "not encrypted")
+  #expect(await fixture.contents("/a") == "secret\n")
+  #expect(await fixture.contents("/a", clientMetadata("two")) == "host\n")
   for name in ["b", "c"] {
-    #expect(await repository.text("/\(name)").contains("Failed to decrypt \(repository.directory.path)/Cfg/\(name)/"))
+    #expect(await fixture.contents("/\(name)").contains("Failed to decrypt \(fixture.repository.path)/Cfg/\(name)/"))
   }
 }
 
 @Test func keyPairIsMadeOnceForAGroup() async throws {
   try await LoopDriver.withLoop { loop in
-    let repository = try CfgRepository(
-      [
+    let fixture = try RepositoryFixture(
+      cfg: [
         "id/privkey.xml": "<PrivateKey category='pool' priority='7'><Params type='ed25519'/></PrivateKey>",
         "id.pub/pubkey.xml": "<PublicKey/>",
       ], conf: "[encryption]\nmine = sesame\n[sshkeys]\npassphrase = mine\n", on: loop)
-    let clients = ["one", "two"].map { client($0, groups: ["red"], categories: ["pool": "red"]) }
-    async let first = repository.text("/id", clients[0])
-    async let second = repository.text("/id", clients[1])
-    async let publicKey = repository.text("/id.pub", clients[0])
+    let clients = ["one", "two"].map { clientMetadata($0, groups: ["red"], categories: ["pool": "red"]) }
+    async let first = fixture.contents("/id", clients[0])
+    async let second = fixture.contents("/id", clients[1])
+    async let publicKey = fixture.contents("/id.pub", clients[0])
     let (a, b, pub) = await (first, second, publicKey)
     #expect(a.hasPrefix("-----BEGIN OPENSSH PRIVATE KEY-----") && a == b)
-    #expect(repository.directory.names(in: "Cfg/id") == ["id.G07_red.crypt", "privkey.xml"])
+    #expect(fixture.repository.names(in: "Cfg/id") == ["id.G07_red.crypt", "privkey.xml"])
     let path = "Cfg/id.pub/id.pub.G07_red"
-    #expect(pub.hasPrefix("ssh-ed25519 ") && pub.hasSuffix(" \(repository.directory.file(path))\n"))
-    #expect(try repository.read("id.pub/id.pub.G07_red") == pub)
-    #expect(await repository.text("/id", clients[1]) == a)
+    #expect(pub.hasPrefix("ssh-ed25519 ") && pub.hasSuffix(" \(fixture.repository.file(path))\n"))
+    #expect(try fixture.text("Cfg/id.pub/id.pub.G07_red") == pub)
+    #expect(await fixture.contents("/id", clients[1]) == a)
     // A client without a group of the category has a key of its own.
-    let own = await repository.text("/id", client("three"))
-    #expect(own != a && repository.directory.names(in: "Cfg/id").contains("id.H_three.crypt"))
+    let own = await fixture.contents("/id", clientMetadata("three"))
+    #expect(own != a && fixture.repository.names(in: "Cfg/id").contains("id.H_three.crypt"))
     // The public key of a key that was there before.
-    #expect(unlink(repository.directory.file(path)) == 0)
-    repository.core.fileMonitor.processPending()
+    #expect(unlink(fixture.repository.file(path)) == 0)
+    fixture.core.fileMonitor.processPending()
     #expect(
-      await repository.text("/id.pub", clients[0]).hasPrefix(pub.split(separator: " ")[..<2].joined(separator: " ")))
+      await fixture.contents("/id.pub", clients[0]).hasPrefix(pub.split(separator: " ")[..<2].joined(separator: " ")))
   }
 }
 
 @Test func keyThatCannotBeMadeFailsItsEntry() async throws {
   try await LoopDriver.withLoop { loop in
-    let repository = try CfgRepository(
-      [
+    let fixture = try RepositoryFixture(
+      cfg: [
         "id/privkey.xml": "<PrivateKey><Params type='no-such-type'/></PrivateKey>", "x/pubkey.xml": "<PublicKey/>",
         "k/sslkey.xml": "<KeyInfo><Key type='odd'/></KeyInfo>", "none/privkey.xml": "<PrivateKey",
       ], on: loop)
-    #expect(await repository.text("/id").hasPrefix("failed: Cfg: Error creating data for /id: Cfg: Failed to generate"))
-    #expect(await repository.text("/x").contains("Filename does not end in .pub"))
-    #expect(await repository.text("/k").contains("unknown type of key odd"))
-    #expect(await repository.text("/none").contains("has no data"))
+    #expect(
+      await fixture.contents("/id").hasPrefix("failed: Cfg: Error creating data for /id: Cfg: Failed to generate"))
+    #expect(await fixture.contents("/x").contains("Filename does not end in .pub"))
+    #expect(await fixture.contents("/k").contains("unknown type of key odd"))
+    #expect(await fixture.contents("/none").contains("has no data"))
   }
 }
 
 @Test func certificateIsMadeByTheAuthorityAndVerified() async throws {
   try await LoopDriver.withLoop { loop in
     let authority = try await TestAuthority(on: loop)
-    let repository = try CfgRepository(
-      [
+    let fixture = try RepositoryFixture(
+      cfg: [
         "key/sslkey.xml": "<KeyInfo perhost='true'><Key bits='1024'/></KeyInfo>",
         "crt/sslcert.xml": """
         <CertInfo><subjectAltName>www.example.com</subjectAltName><Cert key='/key' ca='test' C='US' O='Example'/></CertInfo>
         """,
       ], conf: authority.settings, on: loop)
-    let certificate = await repository.text("/crt")
+    let certificate = await fixture.contents("/crt")
     #expect(certificate.contains("DNS:www.example.com, DNS:one.example.com"), "\(certificate)")
-    #expect(repository.directory.names(in: "Cfg/crt") == ["crt.H_one.example.com", "sslcert.xml"])
-    #expect(repository.directory.names(in: "Cfg/key") == ["key.H_one.example.com", "sslkey.xml"])
-    #expect(await repository.text("/crt") == certificate)
+    #expect(fixture.repository.names(in: "Cfg/crt") == ["crt.H_one.example.com", "sslcert.xml"])
+    #expect(fixture.repository.names(in: "Cfg/key") == ["key.H_one.example.com", "sslkey.xml"])
+    #expect(await fixture.contents("/crt") == certificate)
     // Another key does not fit the certificate.
-    repository.delete("key/key.H_one.example.com")
-    #expect(await repository.text("/crt").contains("/crt failed verification against key /key"))
+    fixture.remove("Cfg/key/key.H_one.example.com")
+    #expect(await fixture.contents("/crt").contains("/crt failed verification against key /key"))
   }
 }

@@ -1,4 +1,5 @@
 import Core
+import CoreSupport
 import EventLoop
 import Formats
 import Glibc
@@ -44,68 +45,69 @@ import XMLRPC
 }
 
 @Test func mostSpecificFileWins() async throws {
-  let repository = try CfgRepository(
-    [
+  let fixture = try RepositoryFixture(
+    cfg: [
       "etc/motd/motd": "all", "etc/motd/motd.G10_linux": "linux", "etc/motd/motd.G9_base": "base",
       "etc/motd/motd.G50_web": "web", "etc/motd/motd.H_one.example.com": "host", "etc/none/none.H_two": "two",
       "etc/tie/tie.G10_b": "b", "etc/tie/tie.G10_a": "a",
     ], on: try Reactor())
   let table: [(ClientMetadata, String)] = [
-    (client(), "host"), (client("two"), "all"), (client("two", groups: ["base"]), "base"),
-    (client("two", groups: ["base", "linux"]), "linux"), (client("two", groups: ["linux", "web"]), "web"),
+    (clientMetadata(), "host"), (clientMetadata("two"), "all"), (clientMetadata("two", groups: ["base"]), "base"),
+    (clientMetadata("two", groups: ["base", "linux"]), "linux"),
+    (clientMetadata("two", groups: ["linux", "web"]), "web"),
   ]
-  for (metadata, text) in table { #expect(await repository.text("/etc/motd", metadata) == text) }
-  #expect(await repository.text("/etc/tie", client("x", groups: ["a", "b"])) == "a")
-  #expect(await repository.text("/etc/none").hasPrefix("failed: No matching entries available for"))
-  #expect(repository.cfg.binder(tag: "Path", name: "/etc/absent") == nil)
-  #expect(repository.cfg.binder(tag: "Package", name: "/etc/motd") == nil)
-  #expect(repository.cfg.entryNames(tag: "Path") == ["/etc/motd", "/etc/none", "/etc/tie"])
+  for (metadata, text) in table { #expect(await fixture.contents("/etc/motd", metadata) == text) }
+  #expect(await fixture.contents("/etc/tie", clientMetadata("x", groups: ["a", "b"])) == "a")
+  #expect(await fixture.contents("/etc/none").hasPrefix("failed: No matching entries available for"))
+  #expect(fixture.cfg.binder(tag: "Path", name: "/etc/absent") == nil)
+  #expect(fixture.cfg.binder(tag: "Package", name: "/etc/motd") == nil)
+  #expect(fixture.cfg.entryNames(tag: "Path") == ["/etc/motd", "/etc/none", "/etc/tie"])
 }
 
 @Test func cfgKnowsWhetherAnEntryHasATemplate() throws {
-  let repository = try CfgRepository(["etc/motd/motd": "text"], on: try Reactor())
-  #expect(!repository.cfg.hasTemplates)
-  repository.write("${name}", "etc/motd/motd.G10_web.genshi")
-  repository.write("$name", "etc/issue/issue.cheetah")
-  #expect(repository.cfg.hasTemplates)
-  repository.delete("etc/motd/motd.G10_web.genshi")
-  #expect(repository.cfg.hasTemplates)
-  repository.delete("etc/issue/issue.cheetah")
-  #expect(!repository.cfg.hasTemplates)
-  repository.write("$name", "etc/issue/issue.cheetah")
-  #expect(repository.cfg.hasTemplates)
+  let fixture = try RepositoryFixture(cfg: ["etc/motd/motd": "text"], on: try Reactor())
+  #expect(!fixture.cfg.hasTemplates)
+  fixture.edit("Cfg/etc/motd/motd.G10_web.genshi", "${name}")
+  fixture.edit("Cfg/etc/issue/issue.cheetah", "$name")
+  #expect(fixture.cfg.hasTemplates)
+  fixture.remove("Cfg/etc/motd/motd.G10_web.genshi")
+  #expect(fixture.cfg.hasTemplates)
+  fixture.remove("Cfg/etc/issue/issue.cheetah")
+  #expect(!fixture.cfg.hasTemplates)
+  fixture.edit("Cfg/etc/issue/issue.cheetah", "$name")
+  #expect(fixture.cfg.hasTemplates)
   // Also where the folder goes as a whole.
-  #expect(rename(repository.directory.file("Cfg/etc/issue"), repository.directory.file("issue.away")) == 0)
-  repository.core.fileMonitor.processPending()
-  #expect(!repository.cfg.hasTemplates)
+  #expect(rename(fixture.repository.file("Cfg/etc/issue"), fixture.repository.file("issue.away")) == 0)
+  fixture.core.fileMonitor.processPending()
+  #expect(!fixture.cfg.hasTemplates)
 }
 
 @Test func contentsAreSentAsTextOrBase64OrRefused() async throws {
-  let repository = try CfgRepository(
-    ["b/empty/empty": "", "b/markup/markup": "<a> & \r\n ]]>", "b/base/base": "text\n", "b/zero/zero": ""],
+  let fixture = try RepositoryFixture(
+    cfg: ["b/empty/empty": "", "b/markup/markup": "<a> & \r\n ]]>", "b/base/base": "text\n", "b/zero/zero": ""],
     on: try Reactor())
   for folder in ["b/base", "b/zero", "b/nul64"] {
-    repository.write("<FileInfo><Info encoding='base64'/></FileInfo>", "\(folder)/info.xml")
+    fixture.edit("Cfg/\(folder)/info.xml", "<FileInfo><Info encoding='base64'/></FileInfo>")
   }
-  try repository.write(bytes: [0x63, 0xE9], "b/latin/latin")
-  try repository.write(bytes: [0x61, 0x00], "b/nul/nul")
-  try repository.write(bytes: [0x00, 0x01, 0xFF], "b/nul64/nul64")
-  #expect(await repository.text("/b/markup") == "<a> & \r\n ]]>")
-  #expect(await repository.text("/b/base") == "dGV4dAo=")
-  #expect(await repository.text("/b/nul64") == "AAH/")
+  try fixture.edit("Cfg/b/latin/latin", bytes: [0x63, 0xE9])
+  try fixture.edit("Cfg/b/nul/nul", bytes: [0x61, 0x00])
+  try fixture.edit("Cfg/b/nul64/nul64", bytes: [0x00, 0x01, 0xFF])
+  #expect(await fixture.contents("/b/markup") == "<a> & \r\n ]]>")
+  #expect(await fixture.contents("/b/base") == "dGV4dAo=")
+  #expect(await fixture.contents("/b/nul64") == "AAH/")
   for name in ["/b/empty", "/b/zero"] {
-    let entry = try await repository.bind(name)
+    let entry = try await fixture.bind(name)
     #expect(entry["empty"] == "true" && entry.text == nil)
   }
-  #expect(await repository.text("/b/latin") == "failed: Failed to decode /b/latin: byte 1 is not UTF-8")
+  #expect(await fixture.contents("/b/latin") == "failed: Failed to decode /b/latin: byte 1 is not UTF-8")
   #expect(
-    await repository.text("/b/nul")
+    await fixture.contents("/b/nul")
       == "failed: Error in specification for /b/nul: byte 1 is a character that XML cannot carry")
 }
 
 @Test func equalContentsAreHeldOnce() async throws {
-  let repository = try CfgRepository(["a/a": "text"], on: try Reactor())
-  let entries = [try await repository.bind("/a"), try await repository.bind("/a", client("two"))]
+  let fixture = try RepositoryFixture(cfg: ["a/a": "text"], on: try Reactor())
+  let entries = [try await fixture.bind("/a"), try await fixture.bind("/a", clientMetadata("two"))]
   guard case .shared(let first) = entries[0].content, case .shared(let second) = entries[1].content else {
     Issue.record("contents are not shared")
     return
@@ -136,21 +138,21 @@ import XMLRPC
 
 @Test func infoXMLSetsAttributesOverTheDefaults() async throws {
   let conf = "[mdata]\nowner = bin\nmode = 0600\n"
-  let repository = try CfgRepository(
-    [
+  let fixture = try RepositoryFixture(
+    cfg: [
       "a/a": "a",
       "a/info.xml": """
       <FileInfo><Group name='web'><Info owner='www'><ACL type='access'/></Info></Group>
       <Client name='two'><Path name='/a'><Info mode='0640' encoding='ascii'/></Path></Client></FileInfo>
       """,
     ], conf: conf, on: try Reactor())
-  let web = try await repository.bind("/a", client(groups: ["web"]))
+  let web = try await fixture.bind("/a", clientMetadata(groups: ["web"]))
   #expect(web["owner"] == "www" && web["mode"] == "0600" && web["group"] == "root" && web["type"] == "file")
   #expect(web.children.isEmpty)
-  let two = try await repository.bind("/a", client("two"))
+  let two = try await fixture.bind("/a", clientMetadata("two"))
   #expect(two["owner"] == "bin" && two["mode"] == "0640")
   let failing = Element("Path", ["name": "/a"])
-  await #expect(throws: PluginExecutionError.self) { try await repository.core.bind(failing, client()) }
+  await #expect(throws: PluginExecutionError.self) { try await fixture.core.bind(failing, clientMetadata()) }
   #expect(failing["owner"] == "bin" && failing["type"] == nil)
 }
 
@@ -161,14 +163,14 @@ import XMLRPC
     "b/info.xml":
       "<FileInfo><Info mode='inherit'><ACL/></Info><Info owner='last' mode='inherit'><ACL/></Info></FileInfo>",
   ]
-  let old = try CfgRepository(files, conf: "[server]\ncompatibility = 1.3\n", on: try Reactor())
+  let old = try RepositoryFixture(cfg: files, conf: "[server]\ncompatibility = 1.3\n", on: try Reactor())
   let a = try await old.bind("/a")
   #expect(a["owner"] == "alice" && a["group"] == "bob" && a["mode"] == "0640" && a["mtime"] == "7")
   #expect(a["paranoid"] == "true")
-  old.write("b2\n", "b/b", mode: 0o750)
+  old.edit("Cfg/b/b", "b2\n", mode: 0o750)
   let b = try await old.bind("/b")
   #expect(b["mode"] == "0750" && b["owner"] == "last" && b.children.map(\.tag) == ["ACL"])
-  let new = try CfgRepository(files, on: try Reactor())
+  let new = try RepositoryFixture(cfg: files, on: try Reactor())
   #expect(try await new.bind("/a")["owner"] == "root")
   #expect(try await new.bind("/b")["mode"] == "inherit")
 }
@@ -179,96 +181,96 @@ import XMLRPC
     <Info owner='all' group='all'/></FileInfo>
     """
   let table: [(NameSet, String)] = [([], "all"), (["web"], "web"), (["web", "deep"], "deep")]
-  let old = try CfgRepository(
-    ["a/a": "a", "a/info.xml": info], conf: "[server]\ncompatibility = 1.3\n", on: try Reactor())
-  let new = try CfgRepository(["a/a": "a", "a/info.xml": info], on: try Reactor())
+  let old = try RepositoryFixture(
+    cfg: ["a/a": "a", "a/info.xml": info], conf: "[server]\ncompatibility = 1.3\n", on: try Reactor())
+  let new = try RepositoryFixture(cfg: ["a/a": "a", "a/info.xml": info], on: try Reactor())
   for (groups, owner) in table {
-    let entry = try await old.bind("/a", client(groups: groups))
+    let entry = try await old.bind("/a", clientMetadata(groups: groups))
     #expect(entry["owner"] == owner && entry["group"] == (owner == "all" ? "all" : "root"))
     // 1.4 takes the first one in the file.
-    #expect(try await new.bind("/a", client(groups: groups))["owner"] == owner)
+    #expect(try await new.bind("/a", clientMetadata(groups: groups))["owner"] == owner)
   }
 }
 
 @Test func editsAreServed() async throws {
-  let repository = try CfgRepository(["f/one/one": "first\n"], on: try Reactor())
-  #expect(await repository.text("/f/one") == "first\n")
-  repository.write("changed\n", "f/one/one")
-  #expect(await repository.text("/f/one") == "changed\n")
-  repository.write("host\n", "f/one/one.H_one.example.com")
-  #expect(await repository.text("/f/one") == "host\n")
-  repository.delete("f/one/one.H_one.example.com")
-  #expect(await repository.text("/f/one") == "changed\n")
-  repository.write("<FileInfo><Info mode='0601'/></FileInfo>", "f/one/info.xml")
-  #expect(try await repository.bind("/f/one")["mode"] == "0601")
-  repository.write("<FileInfo><Info mode='0602'", "f/one/info.xml")
-  #expect(try await repository.bind("/f/one")["mode"] == "0601")
-  repository.delete("f/one/info.xml")
-  #expect(try await repository.bind("/f/one")["mode"] == "644")
-  repository.delete("f/one/one")
-  #expect(await repository.text("/f/one").hasPrefix("failed: No matching entries"))
-  repository.write("back\n", "f/one/one")
-  #expect(await repository.text("/f/one") == "back\n")
-  repository.delete("f/one/one")
-  repository.delete("f/one")
-  #expect(repository.cfg.binder(tag: "Path", name: "/f/one") == nil)
-  repository.write("new\n", "g/two/two")
-  #expect(await repository.text("/g/two") == "new\n")
+  let fixture = try RepositoryFixture(cfg: ["f/one/one": "first\n"], on: try Reactor())
+  #expect(await fixture.contents("/f/one") == "first\n")
+  fixture.edit("Cfg/f/one/one", "changed\n")
+  #expect(await fixture.contents("/f/one") == "changed\n")
+  fixture.edit("Cfg/f/one/one.H_one.example.com", "host\n")
+  #expect(await fixture.contents("/f/one") == "host\n")
+  fixture.remove("Cfg/f/one/one.H_one.example.com")
+  #expect(await fixture.contents("/f/one") == "changed\n")
+  fixture.edit("Cfg/f/one/info.xml", "<FileInfo><Info mode='0601'/></FileInfo>")
+  #expect(try await fixture.bind("/f/one")["mode"] == "0601")
+  fixture.edit("Cfg/f/one/info.xml", "<FileInfo><Info mode='0602'")
+  #expect(try await fixture.bind("/f/one")["mode"] == "0601")
+  fixture.remove("Cfg/f/one/info.xml")
+  #expect(try await fixture.bind("/f/one")["mode"] == "644")
+  fixture.remove("Cfg/f/one/one")
+  #expect(await fixture.contents("/f/one").hasPrefix("failed: No matching entries"))
+  fixture.edit("Cfg/f/one/one", "back\n")
+  #expect(await fixture.contents("/f/one") == "back\n")
+  fixture.remove("Cfg/f/one/one")
+  fixture.remove("Cfg/f/one")
+  #expect(fixture.cfg.binder(tag: "Path", name: "/f/one") == nil)
+  fixture.edit("Cfg/g/two/two", "new\n")
+  #expect(await fixture.contents("/g/two") == "new\n")
 }
 
 @Test func handlersThatAreNotListedAreNotKnown() async throws {
-  let repository = try CfgRepository(
-    [
+  let fixture = try RepositoryFixture(
+    cfg: [
       "a/a": "a", "a/:test": "no program", "a/a.H_x.genshi": "template",
       "a/info.xml": "<FileInfo><Info mode='0600'/></FileInfo>",
     ],
     conf: "[cfg]\nhandlers = CfgPlaintextGenerator, Bcfg2.Server.Plugins.Cfg.CfgInfoXML, CfgNoSuch\n",
     on: try Reactor())
-  #expect(await repository.text("/a") == "a")
-  #expect(await repository.text("/a", client("x.genshi")) == "template")
-  #expect(try await repository.bind("/a")["mode"] == "0600")
+  #expect(await fixture.contents("/a") == "a")
+  #expect(await fixture.contents("/a", clientMetadata("x.genshi")) == "template")
+  #expect(try await fixture.bind("/a")["mode"] == "0600")
 }
 
 @Test func changedSettingsReadTheFilesAgain() async throws {
-  let repository = try CfgRepository(
-    ["a/a": "a\n", "a/a.G10_web.cat": "+b\n", "a/:info": "mode: 0600\n"], on: try Reactor())
-  try repository.write(bytes: [0xE9], "l/l")
-  #expect(await repository.text("/l").hasPrefix("failed: Failed to decode /l"))
-  #expect(try await repository.bind("/a")["mode"] == "644")
-  var settings = repository.core.settings
+  let fixture = try RepositoryFixture(
+    cfg: ["a/a": "a\n", "a/a.G10_web.cat": "+b\n", "a/:info": "mode: 0600\n"], on: try Reactor())
+  try fixture.edit("Cfg/l/l", bytes: [0xE9])
+  #expect(await fixture.contents("/l").hasPrefix("failed: Failed to decode /l"))
+  #expect(try await fixture.bind("/a")["mode"] == "644")
+  var settings = fixture.core.settings
   settings.encoding = "ISO-8859-1"
   settings.compatibility = .v1_3
-  repository.core.settingsChanged(settings)
-  #expect(await repository.text("/l") == "é")
-  #expect(try await repository.bind("/a")["mode"] == "0600")
-  #expect(await repository.text("/a", client(groups: ["web"])) == "a\nb\n")
+  fixture.core.settingsChanged(settings)
+  #expect(await fixture.contents("/l") == "é")
+  #expect(try await fixture.bind("/a")["mode"] == "0600")
+  #expect(await fixture.contents("/a", clientMetadata(groups: ["web"])) == "a\nb\n")
 }
 
 @Test func fileOverTheLimitFailsItsEntryAlone() async throws {
-  let repository = try CfgRepository(
-    ["a/a": "12345678", "b/b": "123456789"], conf: "[cfg]\nmax_file_size = 8\n", on: try Reactor())
-  #expect(await repository.text("/a") == "12345678")
-  #expect(await repository.text("/b").hasSuffix("is larger than the limit of [cfg] max_file_size, 8 bytes"))
-  repository.write("short", "b/b")
-  #expect(await repository.text("/b") == "short")
+  let fixture = try RepositoryFixture(
+    cfg: ["a/a": "12345678", "b/b": "123456789"], conf: "[cfg]\nmax_file_size = 8\n", on: try Reactor())
+  #expect(await fixture.contents("/a") == "12345678")
+  #expect(await fixture.contents("/b").hasSuffix("is larger than the limit of [cfg] max_file_size, 8 bytes"))
+  fixture.edit("Cfg/b/b", "short")
+  #expect(await fixture.contents("/b") == "short")
 }
 
 @Test func pulledVersionBecomesAFile() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let repository = try CfgRepository(["a/a": "plain"], on: loop)
+    let fixture = try RepositoryFixture(cfg: ["a/a": "plain"], on: loop)
     let entry = Element("Path", ["name": "/a"])
-    let choices = try repository.cfg.acceptChoices(entry, client())
-    let folder = repository.directory.file("Cfg/a")
+    let choices = try fixture.cfg.acceptChoices(entry, clientMetadata())
+    let folder = fixture.repository.file("Cfg/a")
     #expect(choices == ["\(folder)/a", "\(folder)/a.H_one.example.com"])
     entry.text = "pulled\n"
     entry["mode"] = "0600"
     entry["owner"] = "<&>"
-    try await repository.cfg.acceptPullData(specificTo: choices[1], entry)
-    let bound = try await repository.bind("/a")
+    try await fixture.cfg.acceptPullData(specificTo: choices[1], entry)
+    let bound = try await fixture.bind("/a")
     #expect(bound.text == "pulled\n" && bound["mode"] == "0600" && bound["owner"] == "<&>")
-    #expect(await repository.text("/a", client("two")) == "plain")
+    #expect(await fixture.contents("/a", clientMetadata("two")) == "plain")
     await #expect(throws: PluginExecutionError.self) {
-      try await repository.cfg.acceptPullData(specificTo: "/etc/passwd", entry)
+      try await fixture.cfg.acceptPullData(specificTo: "/etc/passwd", entry)
     }
   }
 }

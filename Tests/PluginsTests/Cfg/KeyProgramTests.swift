@@ -1,3 +1,4 @@
+import CoreSupport
 import EventLoop
 import Glibc
 import Support
@@ -21,16 +22,15 @@ struct KeyProgramTests {
     setenv("PATH", "\(folder.file("bin")):\(path)", 1)
     defer { setenv("PATH", path, 1) }
     try await LoopDriver.withLoop { loop in
-      let repository = try CfgRepository(
-        [
+      let fixture = try RepositoryFixture(
+        cfg: [
           "id/privkey.xml":
             "<PrivateKey><Params type='ed25519'/><Passphrase>open sesame</Passphrase></PrivateKey>",
           "bad/privkey.xml": "<PrivateKey><Params type='ed25519'/><Passphrase>a\nb</Passphrase></PrivateKey>",
         ], on: loop)
-      let key = await repository.text("/id")
+      let key = await fixture.contents("/id")
       #expect(key.hasPrefix("-----BEGIN OPENSSH PRIVATE KEY-----"))
-      let seen = String(
-        decoding: try AtomicFile.readFile(folder.file("seen"), limitBytes: 1 << 20), as: UTF8.self)
+      let seen = try folder.text("seen")
       #expect(seen.contains("ssh-keygen -q -f ") && !seen.contains("sesame"))
       for (passphrase, isRight) in [("open sesame", true), ("", false), ("open", false)] {
         let file = folder.write(key, to: "key", mode: 0o600)
@@ -39,7 +39,7 @@ struct KeyProgramTests {
           outputLimitBytes: 1 << 16, on: loop)
         #expect(output.status.isSuccess == isRight)
       }
-      #expect(await repository.text("/bad").contains("has control characters"))
+      #expect(await fixture.contents("/bad").contains("has control characters"))
     }
   }
 

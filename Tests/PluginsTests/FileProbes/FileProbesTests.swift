@@ -28,13 +28,13 @@ private func answer(
 }
 
 @Test func filesOfClientsBecomeThatHostsFiles() async throws {
-  let files = PluginRepository.files(
+  let files = RepositoryFixture.files(
     bundle: ["new", "known", "update"].map { "<Path name=\"/etc/\($0)\"/>" }.joined(),
     [
       "FileProbes/config.xml": config, "Cfg/etc/known/known": "known\n", "Cfg/etc/update/update": "old\n",
       "Cfg/etc/update/info.xml": "<FileInfo><Info mode=\"0600\"/></FileInfo>",
     ])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg", "FileProbes")) {
     fixture async throws in
     let plugin = try fixture.plugin(FileProbesPlugin.self)
     let metadata = try await fixture.metadata()
@@ -75,7 +75,7 @@ private func answer(
 /// What a client says of its file's owner and mode is for that client: for others only where they say the same.
 @Test func permissionsOfOneClientCountForItAlone() async throws {
   let names = ["setuid", "same", "apart", "given", "group", "edited"]
-  let files = PluginRepository.files(
+  let files = RepositoryFixture.files(
     bundle: names.map { "<Path name=\"/etc/\($0)\"/>" }.joined(),
     [
       "FileProbes/config.xml": "<FileProbes>"
@@ -83,7 +83,7 @@ private func answer(
       "Cfg/etc/given/info.xml": "<FileInfo><Info owner=\"given\" mode=\"0600\"/></FileInfo>",
       "Cfg/etc/group/group.G10_strange": "x",
     ])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg", "FileProbes")) {
     fixture async throws in
     let plugin = try fixture.plugin(FileProbesPlugin.self)
     @MainActor func send(_ client: ClientName, _ name: String, _ permissions: String) async throws {
@@ -140,8 +140,8 @@ private func answer(
 
 /// An upload with something that is not asked for, or twice, leaves nothing.
 @Test func anUploadIsTakenWholeOrNotAtAll() async throws {
-  let files = PluginRepository.files(["FileProbes/config.xml": config])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+  let files = RepositoryFixture.files(["FileProbes/config.xml": config])
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg", "FileProbes")) {
     fixture async throws in
     let plugin = try fixture.plugin(FileProbesPlugin.self)
     let metadata = try await fixture.metadata()
@@ -159,8 +159,8 @@ private func answer(
 @Test func filesOfOneUploadAreWrittenTogether() async throws {
   let paths = (10..<50).map { "/etc/file\($0)" }
   let text = paths.map { "<FileProbe name=\"\($0)\" update=\"true\"/>" }.joined()
-  let files = PluginRepository.files(["FileProbes/config.xml": "<FileProbes>\(text)</FileProbes>"])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+  let files = RepositoryFixture.files(["FileProbes/config.xml": "<FileProbes>\(text)</FileProbes>"])
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg", "FileProbes")) {
     fixture async throws in
     let plugin = try fixture.plugin(FileProbesPlugin.self)
     let metadata = try await fixture.metadata()
@@ -189,7 +189,7 @@ private func answer(
   var settings = try Settings(INIFile(bytes: Array("[fileprobes]\nfile_bytes = 1k\n".utf8), path: "test.conf"))
   settings.plugins = ["Bundler", "Cfg", "FileProbes", "Metadata"]
   settings.password = "foobat"
-  let files = PluginRepository.files(["FileProbes/config.xml": config])
+  let files = RepositoryFixture.files(["FileProbes/config.xml": config])
   try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
     let plugin = try fixture.plugin(FileProbesPlugin.self)
     let metadata = try await fixture.metadata()
@@ -204,8 +204,8 @@ private func answer(
 }
 
 @Test func theProgramTellsAFile() async throws {
-  let files = PluginRepository.files()
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Cfg", "FileProbes")) {
+  let files = RepositoryFixture.files()
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg", "FileProbes")) {
     fixture async throws in
     let path = fixture.repository.write("contents\n", to: "odd \"ü\\ name", mode: 0o640)
     let escaped = String(decoding: XMLEscape.escaped(Array(path.utf8), as: .attribute), as: UTF8.self)

@@ -38,8 +38,9 @@ private let list = """
     .map {
       "<Package name=\"\($0)\"/>"
     }.joined()
-  let files = PluginRepository.files(bundle: bundle + "<Service name=\"listed\"/>", ["Pkgmgr/a.xml": list])
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("Pkgmgr")) { fixture async throws in
+  let files = RepositoryFixture.files(bundle: bundle + "<Service name=\"listed\"/>", ["Pkgmgr/a.xml": list])
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Pkgmgr")) {
+    fixture async throws in
     let expected: [(name: String, attributes: [String: String])] = [
       ("plain", ["version": "1.0", "uri": "http://p", "priority": "5", "type": "rpm"]),
       ("simple", ["url": "http://p/simple-2.deb", "type": "deb"]),

@@ -314,7 +314,7 @@ import Testing
       }
     }
     func text(_ name: String) throws -> String {
-      String(decoding: try AtomicFile.readFile(kept.file(name), limitBytes: 1 << 20), as: UTF8.self)
+      try kept.text(name)
     }
     // The administrator has removed a client's file while no server ran.
     let copy = try text("probed.xml")

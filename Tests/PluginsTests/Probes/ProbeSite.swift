@@ -16,7 +16,7 @@ final class ProbeSite {
   private let layout: ProbeStore.Layout
   private let lateDelay: Duration
   private let loop: Reactor
-  private let log = LogCapture()
+  private let log = LogRecorder(level: .notice)
 
   /// - Parameter files: below the repository, of which `Probes` is the plugin's folder.
   init(
@@ -37,13 +37,11 @@ final class ProbeSite {
 
   private static func store(
     _ folder: TemporaryDirectory, _ layout: ProbeStore.Layout, _ lateDelay: Duration, _ loop: Reactor,
-    _ log: LogCapture
+    _ log: LogRecorder
   ) -> ProbeStore {
-    var logger = log.logger
-    logger.logLevel = .notice
-    return ProbeStore(
+    ProbeStore(
       layout: layout, pluginFolder: folder.file("Probes"), isReadOnly: false, lateDelay: lateDelay, loop: loop,
-      logger: logger)
+      logger: log.logger)
   }
 
   /// Starts another store on what is there, as after `kill -9`.

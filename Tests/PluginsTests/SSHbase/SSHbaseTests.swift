@@ -14,7 +14,7 @@ private func paths(_ names: String...) -> String {
 }
 
 @Test func knownHostsListEveryNameOfAKey() async throws {
-  let files = PluginRepository.files(
+  let files = RepositoryFixture.files(
     bundle: paths("ssh_known_hosts", "ssh_host_rsa_key", "ssh_host_key"),
     [
       "SSHbase/ssh_host_rsa_key.H_one.example.com": "private one\n",
@@ -26,7 +26,7 @@ private func paths(_ names: String...) -> String {
       "SSHbase/a.static": "a static", "SSHbase/unknown": "",
     ])
   let names = ["192.0.2.1": "one.example.com", "192.0.2.2": "dos", "2001:db8::2": "two.example.com"]
-  try await RepositoryFixture.run(files: files, names: names, settings: PluginRepository.settings("SSHbase")) {
+  try await RepositoryFixture.run(files: files, names: names, settings: RepositoryFixture.settings("SSHbase")) {
     fixture async throws in
     let hosts = "/etc/ssh/ssh_known_hosts"
     let one = "192.0.2.1,one,one.example.com,uno"
@@ -62,8 +62,8 @@ private func paths(_ names: String...) -> String {
 }
 
 @Test func keysAreMadeOnce() async throws {
-  let files = PluginRepository.files(bundle: paths("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"))
-  try await RepositoryFixture.run(files: files, settings: PluginRepository.settings("SSHbase")) {
+  let files = RepositoryFixture.files(bundle: paths("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"))
+  try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("SSHbase")) {
     fixture async throws in
     let open = "SSHbase/ssh_host_ed25519_key.pub.H_one.example.com"
     let secret = "SSHbase/ssh_host_ed25519_key.H_one.example.com"
@@ -98,7 +98,7 @@ private func paths(_ names: String...) -> String {
     """, to: "bcfg2.conf")
   var settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
   settings.password = "foobat"
-  let files = PluginRepository.files(bundle: paths("ssh_host_ed25519_key"))
+  let files = RepositoryFixture.files(bundle: paths("ssh_host_ed25519_key"))
   try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
     let entry = try #require(try await fixture.entry("/etc/ssh/ssh_host_ed25519_key"))
     #expect(entry.text?.hasPrefix("-----BEGIN OPENSSH PRIVATE KEY-----") ?? false)

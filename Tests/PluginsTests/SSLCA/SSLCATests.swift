@@ -8,7 +8,7 @@ import Testing
 /// 1.3's plugin for TLS keys and certificates.
 @Suite struct SSLCATests {
   private static func files(_ own: [String: String]) -> [String: String] {
-    PluginRepository.files(bundle: "<Path name='/k'/><Path name='/c'/>", own)
+    RepositoryFixture.files(bundle: "<Path name='/k'/><Path name='/c'/>", own)
   }
 
   private static func settings(_ text: String = "", _ compatibility: Compatibility = .v1_4) throws -> Settings {

@@ -30,21 +30,19 @@ private func git(_ arguments: [String], in folder: String, on loop: Reactor) asy
 
 @Test func gitTellsTheCommitAndFollowsItsUpstream() async throws {
   let upstream = TemporaryDirectory()
-  let working = TemporaryDirectory()
-  try await LoopDriver.withLoop { loop in
-    for (path, text) in PluginRepository.files() { upstream.write(text, to: path) }
+  let settings = RepositoryFixture.settings("Git")
+  try await RepositoryFixture.run(files: [:], settings: settings, loading: .nothing) { fixture async throws in
+    let loop = fixture.loop
+    for (path, text) in RepositoryFixture.files() { upstream.write(text, to: path) }
     _ = try await git("init", "-q", "-b", "main", in: upstream.path, on: loop)
     _ = try await git("add", ".", in: upstream.path, on: loop)
     _ = try await git("commit", "-qm", "first", in: upstream.path, on: loop)
-    _ = try await git("clone", "-q", upstream.path, "repo", in: working.path, on: loop)
+    _ = try await git("clone", "-q", upstream.path, "repo", in: fixture.folder.path, on: loop)
     let first = try await git("rev-parse", "HEAD", in: upstream.path, on: loop)
 
-    var settings = PluginRepository.settings("Git")
-    settings.repository = working.file("repo")
-    let core = ServerCore(
-      settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)
+    let core = fixture.core
     try core.loadPlugins()
-    let plugin = try #require(core.plugins["Git"] as? GitPlugin)
+    let plugin = try fixture.plugin(GitPlugin.self)
     #expect(try await core.buildConfiguration("one.example.com")["revision"] == first)
     #expect(try await plugin.rmi["get_revision"]?.call([]) == .string(first))
 
@@ -61,52 +59,43 @@ private func git(_ arguments: [String], in folder: String, on loop: Reactor) asy
     #expect(try await plugin.getRevision() == first)
     await #expect(throws: PluginExecutionError.self) { try await update.call([.string("no-such-branch")]) }
     await #expect(throws: PluginExecutionError.self) { try await update.call([.string("--orphan=x")]) }
-    core.shutdown()
   }
 }
 
 /// A commit of git that changes no file of the repository, in each form that a working copy has.
 @Test(arguments: ["plain", "packed", "worktree", "detached", "symbolic", "reftable"])
 func aCommitThatTouchesNoWatchedFileIsInTheNextAnswer(form: String) async throws {
-  let folder = TemporaryDirectory()
-  try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    for (path, text) in PluginRepository.files() { folder.write(text, to: "main/\(path)") }
-    @MainActor func run(_ arguments: String..., in place: String = "main") async throws -> String {
+  let settings = RepositoryFixture.settings("Git")
+  try await RepositoryFixture.run(files: [:], settings: settings, monitor: .inotify, loading: .nothing) {
+    (fixture: RepositoryFixture) async throws in
+    let (folder, core, loop) = (fixture.folder, fixture.core, fixture.loop)
+    let main = form == "worktree" ? "main" : "repo"
+    for (path, text) in RepositoryFixture.files() { folder.write(text, to: "\(main)/\(path)") }
+    @MainActor func run(_ arguments: String..., in place: String) async throws -> String {
       try await git(arguments, in: folder.file(place), on: loop)
     }
     let isTable = form == "reftable"
     do {
       let kind = isTable ? ["--ref-format=reftable"] : []
-      _ = try await git(["init", "-q", "-b", "main"] + kind, in: folder.file("main"), on: loop)
+      _ = try await git(["init", "-q", "-b", "main"] + kind, in: folder.file(main), on: loop)
     } catch  where isTable {
       // Since git 2.45.
       return
     }
-    _ = try await run("add", ".")
-    _ = try await run("commit", "-qm", "first")
-    var place = "main"
+    _ = try await run("add", ".", in: main)
+    _ = try await run("commit", "-qm", "first", in: main)
     switch form {
-    case "packed": _ = try await run("pack-refs", "--all")
-    case "worktree":
-      _ = try await run("worktree", "add", "-q", folder.file("tree"))
-      place = "tree"
-    case "detached": _ = try await run("checkout", "-q", "--detach")
+    case "packed": _ = try await run("pack-refs", "--all", in: main)
+    case "worktree": _ = try await run("worktree", "add", "-q", folder.file("repo"), in: main)
+    case "detached": _ = try await run("checkout", "-q", "--detach", in: main)
     case "symbolic":
-      _ = try await run("symbolic-ref", "refs/heads/deploy", "refs/heads/main")
-      _ = try await run("symbolic-ref", "HEAD", "refs/heads/deploy")
+      _ = try await run("symbolic-ref", "refs/heads/deploy", "refs/heads/main", in: main)
+      _ = try await run("symbolic-ref", "HEAD", "refs/heads/deploy", in: main)
     default: break
     }
-    var settings = PluginRepository.settings("Git")
-    settings.repository = folder.file(place)
-    let core = ServerCore(
-      settings: settings, loop: loop, fileMonitor: InotifyMonitor(on: loop), resolver: FixedResolver(),
-      registry: .standard)
     try core.loadPlugins()
-    @MainActor func ask() async -> String {
-      let call = MethodCall(method: "GetConfig", params: [])
-      return FakePluginFixture.text(await core.dispatch(call, from: ClientAddress(ip: "127.0.0.1", port: 1)))
-    }
-    @MainActor func head() async throws -> String { try await run("rev-parse", "HEAD", in: place) }
+    @MainActor func ask() async -> String { await fixture.askLocally("GetConfig") }
+    @MainActor func head() async throws -> String { try await run("rev-parse", "HEAD", in: "repo") }
     @MainActor func isAnswered() async throws -> Bool {
       let commit = try await head()
       return await ask().contains("revision=\"\(commit)\"")
@@ -116,21 +105,20 @@ func aCommitThatTouchesNoWatchedFileIsInTheNextAnswer(form: String) async throws
     for number in 0..<3 {
       let generation = core.repositoryGeneration
       let old = try await head()
-      _ = try await run("commit", "-q", "--allow-empty", "-m", "\(number)", in: place)
+      _ = try await run("commit", "-q", "--allow-empty", "-m", "\(number)", in: "repo")
       let new = try await head()
       #expect(new != old)
       #expect(await ask().contains("revision=\"\(new)\""), "\(form) \(number)")
       // No file of the repository is read again for it.
       #expect(core.repositoryGeneration == generation)
-      if form == "packed" { _ = try await run("pack-refs", "--all") }
+      if form == "packed" { _ = try await run("pack-refs", "--all", in: "repo") }
     }
     // Another branch, with the same files.
-    _ = try await run("checkout", "-q", "-b", "other", in: place)
-    _ = try await run("commit", "-q", "--allow-empty", "-m", "other", in: place)
+    _ = try await run("checkout", "-q", "-b", "other", in: "repo")
+    _ = try await run("commit", "-q", "--allow-empty", "-m", "other", in: "repo")
     #expect(try await isAnswered(), "\(form)")
-    _ = try await run("commit", "-q", "--allow-empty", "-m", "more", in: place)
+    _ = try await run("commit", "-q", "--allow-empty", "-m", "more", in: "repo")
     #expect(try await isAnswered(), "\(form)")
-    core.shutdown()
   }
 }
 
@@ -145,34 +133,29 @@ private nonisolated let revisionFiles: [(plugin: VersionPlugin.Type, metadata: S
 @Test(arguments: revisionFiles.indices)
 func theFileOfARevisionIsWatched(index: Int) async throws {
   let (type, metadata, file) = revisionFiles[index]
-  let folder = TemporaryDirectory()
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    for (path, text) in PluginRepository.files([metadata: ""]) { folder.write(text, to: path) }
-    var settings = PluginRepository.settings(type.name)
-    settings.repository = folder.path
     // Programs' own files are watched whatever is ignored in the repository.
     let monitor = InotifyMonitor(ignored: IgnoreList(["*.db", "*.svn*", "_FOSSIL_"]), on: loop)
-    let core = ServerCore(
-      settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(), registry: .standard)
-    try core.loadPlugins()
+    let fixture = try RepositoryFixture(
+      files: RepositoryFixture.files([metadata: ""]), settings: RepositoryFixture.settings(type.name),
+      monitor: .given(monitor), on: loop)
+    let core = fixture.core
     #expect(core.plugins[type.name] != nil)
     let plugin = try #require(core.plugins[type.name] as? VersionPlugin)
-    plugin.programFolder = folder.file("bin")
+    plugin.programFolder = fixture.repository.file("bin")
     for _ in 0..<2 {
       await core.updateRevisionIfNeeded()
       #expect(core.isRevisionKnown)
       let generation = core.repositoryGeneration
-      folder.write("another", to: file)
-      monitor.processPending()
+      fixture.edit(file, "another")
       #expect(!core.isRevisionKnown && core.repositoryGeneration == generation)
     }
-    core.shutdown()
   }
 }
 
 @Test func withoutAWorkingCopyThePluginIsNotLoaded() async throws {
-  let settings = PluginRepository.settings("Git", "Svn", "Hg", "Cvs", "Darcs", "Fossil")
-  try await RepositoryFixture.run(files: PluginRepository.files(), settings: settings) { fixture async throws in
+  let settings = RepositoryFixture.settings("Git", "Svn", "Hg", "Cvs", "Darcs", "Fossil")
+  try await RepositoryFixture.run(files: RepositoryFixture.files(), settings: settings) { fixture async throws in
     #expect(fixture.core.plugins.keys == ["Bundler", "Metadata", "DefaultACL"])
     #expect(try await fixture.configuration(of: "one.example.com")["revision"] == "-1")
   }
@@ -221,8 +204,8 @@ private nonisolated struct Program: CustomTestStringConvertible {
 
 @Test(arguments: Program.all)
 private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
-  let files = PluginRepository.files([program.metadata: ""])
-  let settings = PluginRepository.settings(program.plugin.name, compatibility: program.compatibility)
+  let files = RepositoryFixture.files([program.metadata: ""])
+  let settings = RepositoryFixture.settings(program.plugin.name, compatibility: program.compatibility)
   try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
     fixture.repository.write("#!/bin/sh\n\(program.script)\n", to: "bin/\(program.program)", mode: 0o755)
     let plugin = try #require(fixture.core.plugins[program.plugin.name] as? VersionPlugin)
@@ -250,7 +233,7 @@ private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
     """, to: "bcfg2.conf")
   var settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
   settings.versionControlRoot = nil
-  try await RepositoryFixture.run(files: PluginRepository.files([".svn/x": ""]), settings: settings) {
+  try await RepositoryFixture.run(files: RepositoryFixture.files([".svn/x": ""]), settings: settings) {
     fixture async throws in
     let script = """
       #!/bin/sh

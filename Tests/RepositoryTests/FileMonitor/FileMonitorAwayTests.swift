@@ -141,7 +141,7 @@ import Testing
     directory.write("1", to: "repo/Cfg/sub/x")
     directory.write("1", to: "repo/Cfg/y")
     let loop = try Reactor()
-    let monitor = InotifyMonitor(logger: LogCapture().logger, on: loop)
+    let monitor = InotifyMonitor(logger: LogRecorder().logger, on: loop)
     monitor.repository = directory.file("repo") + "/"
     let (plugin, part, file) = (FileMonitorModel("plugin"), FileMonitorModel("part"), FileMonitorModel("file"))
     monitor.add(directory.file("repo/Cfg"), recursive: true, handler: plugin)
@@ -247,9 +247,9 @@ import Testing
     directory.write("<D/>", to: "globbed/deep/d.xml")
     directory.write("<C/>", to: "repo/own/c.xml")
     let loop = try Reactor()
-    let monitor = InotifyMonitor(logger: LogCapture().logger, on: loop)
+    let monitor = InotifyMonitor(logger: LogRecorder().logger, on: loop)
     monitor.repository = directory.path
-    let file = XMLFileBacked(path: main, monitor: monitor, logger: LogCapture().logger)
+    let file = XMLFileBacked(path: main, monitor: monitor, logger: LogRecorder().logger)
     file.watch()
     var tags: [String] { (file.root?.children ?? []).map(\.tag).sorted() }
     #expect(tags == ["B", "C", "D", "G"])

@@ -122,7 +122,7 @@ struct FileMonitorContractTests {
     let folder = try MonitoredFolder("mkdir repo/d repo/e", fault: .refusesAll)
     let lines = folder.log.take()
     #expect(lines.count == 1 && lines[0].contains("fs.inotify.max_user_watches"), "\(lines)")
-    let log = LogCapture()
+    let log = LogRecorder()
     let monitor = InotifyMonitor(logger: log.logger, on: folder.loop) { () throws(SystemError) in
       throw SystemError(call: "inotify_init1", errno: EMFILE)
     }
@@ -209,7 +209,7 @@ struct FileMonitorContractTests {
 
   @Test func theSettingNamesTheMonitor() throws {
     let loop = try Reactor()
-    let log = LogCapture()
+    let log = LogRecorder()
     for (value, name) in [("default", "Inotify"), ("inotify", "Inotify"), ("pseudo", "Pseudo"), ("gamin", "Inotify")] {
       let monitor = try #require(FileMonitorFactory.make(value, logger: log.logger, on: loop))
       #expect(monitor.name == name)

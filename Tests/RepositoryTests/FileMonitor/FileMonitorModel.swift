@@ -139,7 +139,7 @@ final class MonitoredFolder {
   let monitor: InotifyMonitor
   let model = FileMonitorModel()
   let source: ScriptedWatchSource
-  let log: LogCapture
+  let log: LogRecorder
   var root: String { directory.file("repo") }
 
   convenience init(
@@ -154,7 +154,7 @@ final class MonitoredFolder {
   init(
     sharing directory: TemporaryDirectory, fault: ScriptedWatchSource.Fault, logLevel: Logger.Level = .warning
   ) throws {
-    log = LogCapture(level: logLevel)
+    log = LogRecorder(level: logLevel)
     self.directory = directory
     loop = try Reactor()
     let source = try ScriptedWatchSource(fault)

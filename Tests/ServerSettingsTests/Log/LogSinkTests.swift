@@ -2,47 +2,19 @@ import CLinux
 import EventLoop
 import Glibc
 import Logging
-import Synchronization
+import Support
 import Testing
 
 @testable import ServerSettings
-
-/// Keeps the lines that a file would get.
-private nonisolated final class CapturedLog: LogSink {
-  let name: String
-  let dropped = 0
-  private let captured = Mutex<[String]>([])
-
-  init(_ name: String) { self.name = name }
-
-  var lines: [String] { captured.withLock { $0 } }
-
-  func write(_ record: LogRecord) { captured.withLock { $0.append("\(record.label) \(record.message)") } }
-}
-
-/// A folder that vanishes with the object.
-private nonisolated final class LogFolder {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/bcfg2-log-XXXXXX\0".utf8CString)
-    path = String(cString: try #require(mkdtemp(&template)))
-  }
-
-  deinit {
-    for name in ["log", "old", "socket"] { unlink(path + "/" + name) }
-    rmdir(path)
-  }
-
-  func text(_ name: String) throws -> String {
-    String(decoding: try INIFile.contents(path: path + "/" + name), as: UTF8.self)
-  }
-}
 
 nonisolated private func record(_ message: String, _ level: Logger.Level = .info) -> LogRecord {
   LogRecord(
     level: level, label: "bcfg2-server", message: message, time: timespec(tv_sec: 1_391_169_600, tv_nsec: 7_000_000),
     process: 42)
+}
+
+extension LogRecord {
+  nonisolated fileprivate var labelled: String { "\(label) \(message)" }
 }
 
 @Test nonisolated func logLinesAreBcfg2s() {
@@ -115,9 +87,9 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
 
 @Test nonisolated func levelsFollowTheDebugFamily() {
   let router = LogRouter()
-  let console = CapturedLog("console")
-  let file = CapturedLog("file")
-  let syslog = CapturedLog("syslog")
+  let console = LogRecorder(name: "console")
+  let file = LogRecorder(name: "file")
+  let syslog = LogRecorder(name: "syslog")
   router.configure([(console, .info), (syslog, .info), (file, .warning)], standard: .warning)
   let logger = Logger(label: "Metadata") { router.handler(label: $0) }
   logger.debug("d1")
@@ -128,19 +100,19 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
   router.setDebug(false)
   #expect(router.levels == ["console": .info, "syslog": .warning, "file": .warning])
   logger.info("i3")
-  #expect(console.lines == ["Metadata i1", "Metadata w1 a=1 b=2", "Metadata d2", "Metadata i3"])
-  #expect(syslog.lines == ["Metadata i1", "Metadata w1 a=1 b=2", "Metadata d2"])
-  #expect(file.lines == ["Metadata w1 a=1 b=2", "Metadata d2"])
+  #expect(console.records.map(\.labelled) == ["Metadata i1", "Metadata w1 a=1 b=2", "Metadata d2", "Metadata i3"])
+  #expect(syslog.records.map(\.labelled) == ["Metadata i1", "Metadata w1 a=1 b=2", "Metadata d2"])
+  #expect(file.records.map(\.labelled) == ["Metadata w1 a=1 b=2", "Metadata d2"])
   var own = logger
   own.logLevel = .error
   own.warning("w4")
-  #expect(file.lines.count == 2)
+  #expect(file.records.map(\.labelled).count == 2)
 }
 
 @Test nonisolated func destinationsFollowTheSettings() throws {
-  let folder = try LogFolder()
+  let folder = TemporaryDirectory()
   var settings = Settings()
-  settings.logPath = folder.path + "/log"
+  settings.logPath = folder.file("log")
   func made() throws -> [String] {
     try LogSetup.destinations(settings, program: "p").map { "\($0.sink.name) \($0.level)" }
   }
@@ -151,17 +123,17 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
   settings.pidFile = "/run/p"
   #expect(try made() == ["syslog debug", "file debug"])
   settings.logsToSyslog = false
-  settings.logPath = folder.path + "/none/log"
+  settings.logPath = folder.file("none/log")
   #expect(throws: SystemError.self) { try made() }
 }
 
 @Test nonisolated func aRotatedLogIsReopened() throws {
-  let folder = try LogFolder()
-  let log = try FileLog(path: folder.path + "/log")
+  let folder = TemporaryDirectory()
+  let log = try FileLog(path: folder.file("log"))
   let router = LogRouter()
   router.configure([(log, .info)], standard: .info)
   router.write(record("one"))
-  #expect(rename(folder.path + "/log", folder.path + "/old") == 0)
+  #expect(rename(folder.file("log"), folder.file("old")) == 0)
   router.write(record("two"))
   router.reopen()
   router.write(record("three"))
@@ -171,8 +143,8 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
 }
 
 @Test nonisolated func gatheredLinesLeaveTogetherAndInOrder() throws {
-  let folder = try LogFolder()
-  let log = try FileLog(path: folder.path + "/log")
+  let folder = TemporaryDirectory()
+  let log = try FileLog(path: folder.file("log"))
   let router = LogRouter()
   router.configure([(log, .debug)], standard: .debug)
   func messages() throws -> [Substring] {
@@ -204,8 +176,8 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
 
 /// A fault in the middle of a turn does not take the turn's lines along.
 @Test nonisolated func gatheredLinesSurviveACrash() throws {
-  let folder = try LogFolder()
-  let log = try FileLog(path: folder.path + "/log")
+  let folder = TemporaryDirectory()
+  let log = try FileLog(path: folder.file("log"))
   for (number, signal) in [SIGSEGV, SIGABRT, SIGILL, SIGBUS].enumerated() {
     log.gather(record("crash \(number)"))
     let child = clinux_fork()
@@ -259,8 +231,8 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
 }
 
 @Test nonisolated func syslogIsFoundAgainAfterItsRestart() throws {
-  let folder = try LogFolder()
-  let path = folder.path + "/socket"
+  let folder = TemporaryDirectory()
+  let path = folder.file("socket")
   func listening() throws -> Int32 {
     unlink(path)
     let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)

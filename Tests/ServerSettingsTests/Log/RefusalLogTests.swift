@@ -8,7 +8,7 @@ import Testing
 struct RefusalLogTests {
   @Test func linesOfAnAddressAreBoundedAndTheRestIsCounted() {
     let (loop, kernel) = FakePoller.makeLoop()
-    let log = LogCapture()
+    let log = LogRecorder()
     let refusals = RefusalLog(on: loop, logger: log.logger)
     for number in 0..<1000 { refusals.write(.error, of: "192.0.2.1", to: log.logger, "no \(number)") }
     refusals.write(.error, of: "192.0.2.2", to: log.logger, "other")
@@ -28,7 +28,7 @@ struct RefusalLogTests {
 
   @Test func linesOfManyAddressesAreBoundedTogether() {
     let (loop, _) = FakePoller.makeLoop()
-    let log = LogCapture()
+    let log = LogRecorder()
     let refusals = RefusalLog(on: loop, logger: log.logger)
     for number in 0..<5000 {
       for _ in 0..<2 { refusals.write(.error, of: "host \(number)", to: log.logger, "no") }

@@ -18,21 +18,15 @@ import XMLRPC
 private final class Site {
   static let clients: [ClientName] = ["a.example.com", "b.example.com", "c.example.com"]
 
-  let folder = TemporaryDirectory()
-  let core: NetworkCore
-  private let loop: Reactor
+  let fixture: RepositoryFixture
+  var core: NetworkCore { fixture.network }
 
   init(_ files: [String: String] = Site.files, plugins: [String] = Site.plugins, on loop: Reactor) throws {
-    for (path, text) in files { folder.write(text, to: path) }
-    self.loop = loop
-    var settings = Settings()
-    settings.repository = folder.path
+    var settings = RepositoryFixture.settings
     settings.plugins = plugins
-    settings.password = "foobat"
-    core = NetworkCore(
-      settings: settings, loop: loop, fileMonitor: InotifyMonitor(on: loop), resolver: FixedResolver([:]),
-      registry: .standard)
-    try core.loadPlugins()
+    fixture = try RepositoryFixture(
+      files: files, settings: settings, monitor: .inotify,
+      core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:), on: loop)
   }
 
   static let plugins = ["Bundler", "Cfg", "Defaults", "GroupLogic", "Metadata", "POSIXCompat", "Probes", "Rules"]
@@ -123,7 +117,7 @@ private final class Site {
   /// The answer of a core that knows nothing but the repository as it is now.
   func askAnew(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
     let fresh = ServerCore(
-      settings: core.settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
+      settings: core.settings, loop: fixture.loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
       registry: .standard)
     try fresh.loadPlugins()
     defer { fresh.shutdown() }
@@ -157,17 +151,23 @@ private final class Site {
       let action = Int.random(in: 0..<26, using: &random)
       history.append("\(step): \(action) of client \(client) with \(number)")
       switch action {
-      case 0: site.folder.write("hello \(number)\n", to: "Cfg/etc/motd/motd")
-      case 1: site.folder.write("host \(number)\n", to: "Cfg/etc/motd/motd.H_\(Site.clients[client])")
-      case 2: unlink(site.folder.file("Cfg/etc/motd/motd.H_\(Site.clients[client])"))
-      case 3: site.folder.write("group \(number)\n", to: "Cfg/etc/issue/issue.G10_\(["web", "probed", "x"][number])")
-      case 4: site.folder.write("<FileInfo><Info mode='0\(number)44'/></FileInfo>", to: "Cfg/etc/issue/info.xml")
-      case 5: site.folder.write(Site.bundle(["x", "y", "z"][number]), to: "Bundler/base.xml")
-      case 6: site.folder.write(Site.rules("\(number)"), to: "Rules/r.xml")
-      case 7: site.folder.write(Site.groupsXML(["db", "web", "base"][number]), to: "Metadata/groups.xml")
-      case 8: site.folder.write(Site.clientsXML(["web", "other", "web"][number]), to: "Metadata/clients.xml")
-      case 9: site.folder.write("<Defaults><Path name='.*' group='g\(number)'/></Defaults>", to: "Defaults/d.xml")
-      case 10: unlink(site.folder.file(["Defaults/d.xml", "Cfg/etc/issue/info.xml", "Rules/x.xml"][number]))
+      case 0: site.fixture.repository.write("hello \(number)\n", to: "Cfg/etc/motd/motd")
+      case 1: site.fixture.repository.write("host \(number)\n", to: "Cfg/etc/motd/motd.H_\(Site.clients[client])")
+      case 2: unlink(site.fixture.repository.file("Cfg/etc/motd/motd.H_\(Site.clients[client])"))
+      case 3:
+        site.fixture.repository.write(
+          "group \(number)\n", to: "Cfg/etc/issue/issue.G10_\(["web", "probed", "x"][number])")
+      case 4:
+        site.fixture.repository.write("<FileInfo><Info mode='0\(number)44'/></FileInfo>", to: "Cfg/etc/issue/info.xml")
+      case 5: site.fixture.repository.write(Site.bundle(["x", "y", "z"][number]), to: "Bundler/base.xml")
+      case 6: site.fixture.repository.write(Site.rules("\(number)"), to: "Rules/r.xml")
+      case 7: site.fixture.repository.write(Site.groupsXML(["db", "web", "base"][number]), to: "Metadata/groups.xml")
+      case 8:
+        site.fixture.repository.write(Site.clientsXML(["web", "other", "web"][number]), to: "Metadata/clients.xml")
+      case 9:
+        site.fixture.repository.write("<Defaults><Path name='.*' group='g\(number)'/></Defaults>", to: "Defaults/d.xml")
+      case 10:
+        unlink(site.fixture.repository.file(["Defaults/d.xml", "Cfg/etc/issue/info.xml", "Rules/x.xml"][number]))
       case 11...13: try await site.report(client, number == 0 ? "nothing" : "group:probed")
       case 14...15: _ = try await core.declareVersion(site.caller(client), ["1.2.0", "1.3.4", "1.4.0"][number])
       case 16: _ = try await core.assertProfile(site.caller(client), number == 0 ? "web" : "other")
@@ -177,7 +177,9 @@ private final class Site {
         settings.rulesReplaceName = number == 1
         settings.answerCacheBytes = [0, 6000, 1 << 20][number]
         core.settingsChanged(settings)
-      case 18: site.folder.write("#!/bin/sh\necho \(number)\n", to: "Probes/kind.G10_\(["web", "probed", "x"][number])")
+      case 18:
+        site.fixture.repository.write(
+          "#!/bin/sh\necho \(number)\n", to: "Probes/kind.G10_\(["web", "probed", "x"][number])")
       default: break
       }
       for asked in Site.clients.indices where asked == client || step % 4 == 0 {
@@ -200,7 +202,7 @@ private final class Site {
     let first = try await site.ask(0)
     site.core.bytesCame()
     try site.authenticate(0)
-    site.folder.write("edited\n", to: "Cfg/etc/motd/motd")
+    site.fixture.repository.write("edited\n", to: "Cfg/etc/motd/motd")
     // The body comes after the edit was finished.
     site.core.bytesCame()
     let second = await site.body(0, "GetConfig")
@@ -208,7 +210,7 @@ private final class Site {
     let anew = try await site.askAnew(0)
     #expect(second == anew)
     // Nothing came since: an edit from then on is for the next request, which must have it.
-    site.folder.write("edited again\n", to: "Cfg/etc/motd/motd")
+    site.fixture.repository.write("edited again\n", to: "Cfg/etc/motd/motd")
     let third = try await site.ask(0)
     #expect(String(decoding: third, as: UTF8.self).contains("edited again"))
     site.core.shutdown()
@@ -234,7 +236,7 @@ private final class Site {
     _ = try await site.ask(0)
     #expect(site.given == given + 3)
     // Somebody else's write concerns those whose data is another one.
-    site.folder.write("<Probed/>", to: "Probes/probed.xml")
+    site.fixture.repository.write("<Probed/>", to: "Probes/probed.xml")
     site.core.fileMonitor.processPending()
     #expect(site.core.repositoryGeneration == repository)
     for client in Site.clients.indices { _ = try await site.ask(client) }

@@ -121,9 +121,9 @@ import XMLRPC
       files: ["TGenshi/etc/motd/template.newtxt": "hello $metadata.hostname\n"], mark: "hello"),
   ]
 
-  private func fixture(_ row: Row, allowsCaching: Bool = false, on loop: Reactor) throws -> AwaySite {
-    try AwaySite(
-      [row.plugin].filter { !["Bundler", "Metadata"].contains($0) } + row.others, bundle: row.bundle, row.files,
+  private func fixture(_ row: Row, allowsCaching: Bool = false, on loop: Reactor) throws -> RepositoryFixture {
+    try RepositoryFixture(
+      away: [row.plugin].filter { !["Bundler", "Metadata"].contains($0) } + row.others, bundle: row.bundle, row.files,
       allowsCaching: allowsCaching, on: loop)
   }
 
@@ -140,113 +140,113 @@ import XMLRPC
     async throws
   {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
-      let site = try fixture(row, allowsCaching: allowsCaching, on: loop)
-      let before = await site.ask(row.call, row.parameters)
+      let fixture = try self.fixture(row, allowsCaching: allowsCaching, on: loop)
+      let before = await fixture.askLocally(row.call, row.parameters)
       #expect(before.contains(row.mark), "\(before)")
-      #expect(site.log.take().filter { $0.hasPrefix("error") } == [])
-      let generation = site.core.repositoryGeneration
+      #expect(fixture.monitorLog.take().filter { $0.hasPrefix("error") } == [])
+      let generation = fixture.core.repositoryGeneration
 
-      site.move("repo/\(row.plugin)", "away")
+      fixture.move("repo/\(row.plugin)", "away")
       for _ in 0..<3 {
-        let answer = await site.ask(row.call, row.parameters)
+        let answer = await fixture.askLocally(row.call, row.parameters)
         switch row.effect {
         case .none: #expect(answer == before)
         case .fails: #expect(answer.contains("fault") || answer.contains("failure="), "\(answer)")
         }
       }
-      #expect(site.core.repositoryGeneration == generation)
+      #expect(fixture.core.repositoryGeneration == generation)
       guard row.isFollowed else { return }
-      let lines = site.log.take()
-      let path = site.folder.file("repo/\(row.plugin)")
+      let lines = fixture.monitorLog.take()
+      let path = fixture.folder.file("repo/\(row.plugin)")
       #expect(
         lines == ["error \(path): No such file or directory. The last state read stays in use"], "\(lines)")
-      let away = try await site.awayStatistics()
+      let away = try await fixture.awayStatistics()
       #expect(away.count == 1 && away[0].hasPrefix("\(path) away since 20"), "\(away)")
 
       // Beyond the time that is given: never less than clients had.
-      site.setGrace(.nanoseconds(1))
+      fixture.setGrace(.nanoseconds(1))
       for method in ["GetConfig", "GetProbes"] where row.plugin != "ACL" {
-        let answer = await site.ask(method)
+        let answer = await fixture.askLocally(method)
         #expect(answer.hasPrefix("fault -32500 Critical failure: The repository cannot be read since 20"), "\(answer)")
       }
-      site.setGrace(nil)
+      fixture.setGrace(nil)
 
-      site.move("away", "repo/\(row.plugin)")
-      #expect(await site.ask(row.call, row.parameters) == before)
-      #expect(site.monitor.troubles.isEmpty)
-      #expect(try await site.awayStatistics() == [])
-      await site.finish()
+      fixture.move("away", "repo/\(row.plugin)")
+      #expect(await fixture.askLocally(row.call, row.parameters) == before)
+      #expect(fixture.monitor.troubles.isEmpty)
+      #expect(try await fixture.awayStatistics() == [])
+      await fixture.finishPrograms()
     }
   }
 
   @Test(arguments: rows) func aRepositoryThatIsAwayKeepsWhatItHeld(row: Row) async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
-      let site = try fixture(row, on: loop)
-      let before = await site.ask(row.call, row.parameters)
-      site.move("repo", "away")
-      let answer = await site.ask(row.call, row.parameters)
+      let fixture = try self.fixture(row, on: loop)
+      let before = await fixture.askLocally(row.call, row.parameters)
+      fixture.move("repo", "away")
+      let answer = await fixture.askLocally(row.call, row.parameters)
       #expect(row.effect == .fails || answer == before, "\(answer)")
       // One thing is missing, and is told once.
-      #expect(site.monitor.troubles.map(\.path) == [site.folder.file("repo")])
-      #expect(site.log.take().count == 1)
-      site.move("away", "repo")
-      #expect(await site.ask(row.call, row.parameters) == before)
-      #expect(site.monitor.troubles.isEmpty)
-      await site.finish()
+      #expect(fixture.monitor.troubles.map(\.path) == [fixture.folder.file("repo")])
+      #expect(fixture.monitorLog.take().count == 1)
+      fixture.move("away", "repo")
+      #expect(await fixture.askLocally(row.call, row.parameters) == before)
+      #expect(fixture.monitor.troubles.isEmpty)
+      await fixture.finishPrograms()
     }
   }
 
   @Test func aRepositoryThatComesBackIsOneChange() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let bundle = "<BoundPackage name='old'/><Group name='more'><BoundPackage name='for-more'/></Group>"
-      let site = try AwaySite(["Cfg", "Rules"], bundle: bundle, on: loop)
-      #expect(await site.ask("GetConfig").contains("name=\"old\""))
+      let fixture = try RepositoryFixture(away: ["Cfg", "Rules"], bundle: bundle, on: loop)
+      #expect(await fixture.askLocally("GetConfig").contains("name=\"old\""))
       // Edited while it is away.
-      site.move("repo", "away")
-      #expect(await site.ask("GetConfig").contains("name=\"old\""))
-      site.folder.write("<Bundle><BoundPackage name='new'/></Bundle>", to: "away/Bundler/entries.xml")
-      site.folder.write("<Rules priority='1'/>", to: "away/Rules/r.xml")
-      let generation = site.monitor.generation
-      #expect(site.monitor.processPending() == 0)
-      site.move("away", "repo")
-      let answer = await site.ask("GetConfig")
+      fixture.move("repo", "away")
+      #expect(await fixture.askLocally("GetConfig").contains("name=\"old\""))
+      fixture.folder.write("<Bundle><BoundPackage name='new'/></Bundle>", to: "away/Bundler/entries.xml")
+      fixture.folder.write("<Rules priority='1'/>", to: "away/Rules/r.xml")
+      let generation = fixture.monitor.generation
+      #expect(fixture.monitor.processPending() == 0)
+      fixture.move("away", "repo")
+      let answer = await fixture.askLocally("GetConfig")
       #expect(answer.contains("name=\"new\"") && !answer.contains("name=\"old\""))
-      #expect(site.monitor.generation == generation + 1)
+      #expect(fixture.monitor.generation == generation + 1)
 
       // Another folder of that name, as a deployment swaps them.
-      for (path, text) in PluginRepository.files(bundle: "<BoundPackage name='third'/>") {
-        site.folder.write(text, to: "next/\(path)")
+      for (path, text) in RepositoryFixture.files(bundle: "<BoundPackage name='third'/>") {
+        fixture.folder.write(text, to: "next/\(path)")
       }
-      for name in ["Cfg", "Rules"] { mkdir(site.folder.file("next/\(name)"), 0o755) }
-      site.move("repo", "old")
-      site.move("next", "repo")
-      #expect(await site.ask("GetConfig").contains("name=\"third\""))
-      #expect(site.monitor.generation == generation + 2 && site.monitor.troubles.isEmpty)
+      for name in ["Cfg", "Rules"] { mkdir(fixture.folder.file("next/\(name)"), 0o755) }
+      fixture.move("repo", "old")
+      fixture.move("next", "repo")
+      #expect(await fixture.askLocally("GetConfig").contains("name=\"third\""))
+      #expect(fixture.monitor.generation == generation + 2 && fixture.monitor.troubles.isEmpty)
       // And by a link, whose target is away in between.
-      site.move("repo", "v1")
-      symlink("v1", site.folder.file("repo"))
-      #expect(await site.ask("GetConfig").contains("name=\"third\""))
-      site.move("v1", "v2")
-      #expect(await site.ask("GetConfig").contains("name=\"third\""))
-      #expect(site.monitor.troubles.map(\.path) == [site.folder.file("v1")])
-      site.folder.write("<Bundle><BoundPackage name='fourth'/></Bundle>", to: "v2/Bundler/entries.xml")
-      unlink(site.folder.file("repo"))
-      symlink("v2", site.folder.file("repo"))
-      #expect(await site.ask("GetConfig").contains("name=\"fourth\""))
-      #expect(site.monitor.troubles.isEmpty)
+      fixture.move("repo", "v1")
+      symlink("v1", fixture.folder.file("repo"))
+      #expect(await fixture.askLocally("GetConfig").contains("name=\"third\""))
+      fixture.move("v1", "v2")
+      #expect(await fixture.askLocally("GetConfig").contains("name=\"third\""))
+      #expect(fixture.monitor.troubles.map(\.path) == [fixture.folder.file("v1")])
+      fixture.folder.write("<Bundle><BoundPackage name='fourth'/></Bundle>", to: "v2/Bundler/entries.xml")
+      unlink(fixture.folder.file("repo"))
+      symlink("v2", fixture.folder.file("repo"))
+      #expect(await fixture.askLocally("GetConfig").contains("name=\"fourth\""))
+      #expect(fixture.monitor.troubles.isEmpty)
     }
   }
 
   @Test func whatIsDeletedInAFolderThatIsThereIsDeleted() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
-      let site = try AwaySite(
-        ["Cfg"], bundle: "<Path name='/etc/motd'/>", ["Cfg/etc/motd/motd": "hello\n"], on: loop)
-      #expect(await site.ask("GetConfig").contains("hello"))
-      site.move("repo/Cfg/etc", "etc")
-      #expect(await site.ask("GetConfig").contains("failure="))
-      unlink(site.folder.file("repo/Bundler/entries.xml"))
-      #expect(await !site.ask("GetConfig").contains("<Bundle"))
-      #expect(site.monitor.troubles.isEmpty)
+      let fixture = try RepositoryFixture(
+        away: ["Cfg"], bundle: "<Path name='/etc/motd'/>", ["Cfg/etc/motd/motd": "hello\n"], on: loop)
+      #expect(await fixture.askLocally("GetConfig").contains("hello"))
+      fixture.move("repo/Cfg/etc", "etc")
+      #expect(await fixture.askLocally("GetConfig").contains("failure="))
+      unlink(fixture.folder.file("repo/Bundler/entries.xml"))
+      #expect(await !fixture.askLocally("GetConfig").contains("<Bundle"))
+      #expect(fixture.monitor.troubles.isEmpty)
     }
   }
 
@@ -254,9 +254,9 @@ import XMLRPC
   @Test func underLoadEveryAnswerIsWhole() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let files = ["Cfg/etc/motd/motd": "hello\n", "Rules/r.xml": "<Rules priority='1'><Package name='p'/></Rules>"]
-      let site = try AwaySite(
-        ["Cfg", "Rules"], bundle: "<Path name='/etc/motd'/><Package name='p'/>", files, on: loop)
-      let whole = await site.ask("GetConfig")
+      let fixture = try RepositoryFixture(
+        away: ["Cfg", "Rules"], bundle: "<Path name='/etc/motd'/><Package name='p'/>", files, on: loop)
+      let whole = await fixture.askLocally("GetConfig")
       #expect(whole.contains("hello") && !whole.contains("failure="))
       var count = 0
       var wrong: [String] = []
@@ -264,7 +264,7 @@ import XMLRPC
         Task {
           while count < 400 {
             count += 1
-            let answer = await site.ask("GetConfig")
+            let answer = await fixture.askLocally("GetConfig")
             if answer != whole { wrong.append(answer) }
             await loop.nextIteration()
           }
@@ -274,9 +274,9 @@ import XMLRPC
       for (number, folder) in (folders + folders).enumerated() {
         let (leaves, returns) = (number * 40 + 10, number * 40 + 30)
         while count < leaves { await loop.nextIteration() }
-        site.move(folder, "away")
+        fixture.move(folder, "away")
         while count < returns { await loop.nextIteration() }
-        site.move("away", folder)
+        fixture.move("away", folder)
       }
       for task in load { await task.value }
       #expect(count >= 400 && wrong.isEmpty, "\(wrong.first ?? "")")
@@ -284,16 +284,11 @@ import XMLRPC
   }
 
   @Test func aServerWhoseRepositoryIsNotThereDoesNotStart() async throws {
-    try await LoopDriver.withLoop { (loop: Reactor) async throws in
-      let folder = TemporaryDirectory()
-      var settings = RepositoryFixture.settings
-      settings.repository = folder.file("repo")
-      let core = ServerCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)
-      #expect(throws: CoreInitError.self) { try core.loadPlugins() }
+    try await RepositoryFixture.run(files: [:], loading: .nothing) { fixture async throws in
+      fixture.folder.remove("repo")
+      #expect(throws: CoreInitError.self) { try fixture.core.loadPlugins() }
       // Nothing is made in its place, which a move of the real one would end up in.
-      #expect(folder.names() == [])
-      core.shutdown()
+      #expect(fixture.folder.names() == [])
     }
   }
 

@@ -13,16 +13,11 @@ import Testing
 @Suite struct ExampleCoreTests {
   @Test func anotherCoreNeedsNothingButTheProtocol() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
-      let folder = TemporaryDirectory()
-      for (name, text) in FakePluginFixture.metadata { folder.write(text, to: name) }
-      var settings = RepositoryFixture.settings
-      settings.repository = folder.path
-      settings.configurationFile = folder.file("bcfg2.conf")
-      let core = FunctionCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(["10.0.0.1": "one"]),
-        registry: .standard)
-      core.initPlugin(FakePlugin.self)
-      let fake = try #require(core.plugins["Fake"] as? FakePlugin)
+      let fixture = try RepositoryFixture(
+        files: RepositoryFixture.twoClients, names: ["10.0.0.1": "one"], loading: .only([FakePlugin.self]),
+        core: FunctionCore.init(settings:loop:fileMonitor:resolver:registry:), on: loop)
+      let core = try #require(fixture.core as? FunctionCore)
+      let fake = fixture.fake
       let address = ClientAddress(ip: "10.0.0.1", port: 1)
       // root:foobat, root:wrong
       let (right, wrong) = ("Basic cm9vdDpmb29iYXQ=", "Basic cm9vdDp3cm9uZw==")

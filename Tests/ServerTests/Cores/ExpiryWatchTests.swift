@@ -7,7 +7,7 @@ import Testing
 struct ExpiryWatchTests {
   @Test func certificatesAreToldOfAtTheStartAndDaily() {
     let (loop, kernel) = FakePoller.makeLoop()
-    let log = LogCapture()
+    let log = LogRecorder()
     let day: Int64 = 86400
     var now: Int64 = 0
     let validities = [

@@ -133,16 +133,12 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
 
   /// As both versions of Bcfg2 do on the wire: a certificate does not stand for the header, whatever stands in that.
   @Test func aCertificateWithoutAHeaderIsRefused() async throws {
-    let folder = TemporaryDirectory()
-    for (name, text) in Self.files { folder.write(text, to: name) }
-    try await LoopDriver.withLoop { (loop: Reactor) async throws in
-      var settings = RepositoryFixture.settings
-      settings.repository = folder.path
-      settings.certificateAuthority = "ca.crt"
-      let core = NetworkCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
-        registry: .standard)
-      try core.loadPlugins()
+    var settings = RepositoryFixture.settings
+    settings.certificateAuthority = "ca.crt"
+    try await RepositoryFixture.run(
+      files: Self.files, settings: settings, core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:)
+    ) { fixture async throws in
+      let core = fixture.network
       let peer = PeerIdentity(address: .ipv4(0x7f00_0001, port: 1), certificateCommonName: "float")
       for (headers, isAdmitted) in [
         ([], false), ([HTTPField("Authorization", "Bearer x")], false),
@@ -155,14 +151,13 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
         case nil: Issue.record("name service is asked")
         }
       }
-      core.shutdown()
     }
   }
 
   /// A name that cannot be one is refused with a line that says why, and leaves nothing behind.
   @Test func aRefusedNameIsLoggedAndLeavesNothing() async throws {
     try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
-      let log = CapturedLines(fixture.core)
+      let log = fixture.log
       let plugin = try fixture.plugin(MetadataPlugin.self)
       let before = try fixture.text("Metadata/clients.xml")
       let known = await plugin.listClients()

@@ -18,9 +18,10 @@ import XMLRPC
   ]
 
   @Test func aClientsRunNeedsNothingOfOurs() async throws {
-    try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
+    try await RepositoryFixture.runWithFakeMetadata { (fixture: RepositoryFixture) async throws in
       let address = ClientAddress(ip: "10.0.0.1", port: 1)
-      let decision = await fixture.core.authenticate(certificate: "cn", user: "root", password: "x", address: address)
+      let decision = await fixture.network.authenticate(
+        certificate: "cn", user: "root", password: "x", address: address)
       #expect(decision == .admitted(Caller("one", at: address)))
       fixture.fake.groups = [.named("wanted")]
       fixture.fake.data = FakeData(text: "d")
@@ -28,15 +29,16 @@ import XMLRPC
       #expect(await fixture.ask("GetProbes") == "<probes/>")
       #expect(await fixture.ask("RecvProbeData", Self.data) == "true")
       #expect(await fixture.ask("AssertProfile", ["base"]) == "true")
-      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
+      #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("one"))
       #expect(await fixture.ask("GetDecisionList", ["whitelist"]) == "[]")
       #expect(await fixture.ask("RecvStats", Self.statistics) == "true")
       let metadata = try await fixture.core.buildMetadata("one")
       #expect(metadata.groups == ["base", "wanted"] && (metadata[connector: "Fake"] as? FakeData)?.text == "d")
-      #expect(fixture.metadata.calls.first == "authenticateConnection 10.0.0.1 cn root x")
-      #expect(fixture.metadata.calls.contains("setVersion one") && fixture.metadata.calls.contains("setProfile one"))
-      fixture.metadata.isAdmitted = false
-      let refusal = await fixture.core.authenticate(certificate: nil, user: "root", password: "x", address: address)
+      #expect(fixture.fakeMetadata.calls.first == "authenticateConnection 10.0.0.1 cn root x")
+      #expect(
+        fixture.fakeMetadata.calls.contains("setVersion one") && fixture.fakeMetadata.calls.contains("setProfile one"))
+      fixture.fakeMetadata.isAdmitted = false
+      let refusal = await fixture.network.authenticate(certificate: nil, user: "root", password: "x", address: address)
       #expect(refusal == .refused)
     }
   }
@@ -66,13 +68,13 @@ import XMLRPC
       }
     }
     for given in table {
-      try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
-        fixture.metadata.failures[given.requirement] = given.error
+      try await RepositoryFixture.runWithFakeMetadata { (fixture: RepositoryFixture) async throws in
+        fixture.fakeMetadata.failures[given.requirement] = given.error
         let answer = await fixture.ask(given.call.0, given.call.1)
         #expect(answer == given.answer, "\(given.requirement) \(given.call.0)")
         #expect(fixture.log.lines.contains { $0.hasPrefix("error ") }, "\(given.requirement) \(given.call.0)")
-        fixture.metadata.failures = [:]
-        #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
+        fixture.fakeMetadata.failures = [:]
+        #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("one"))
       }
     }
   }
@@ -83,29 +85,29 @@ import XMLRPC
       ("setVersion", "DeclareVersion", ["1"]), ("setProfile", "AssertProfile", ["p"]),
     ]
     for (requirement, call, parameters) in calls {
-      try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
+      try await RepositoryFixture.runWithFakeMetadata { (fixture: RepositoryFixture) async throws in
         let gate = Gate()
-        fixture.metadata.gates[requirement] = gate
+        fixture.fakeMetadata.gates[requirement] = gate
         var answer: String?
         let held = Task { answer = await fixture.ask(call, parameters) }
         #expect(await fixture.wait { gate.count == 1 }, "\(requirement)")
-        #expect(await fixture.ask("GetConfig", client: 2) == FakeMetadataFixture.whole("two"), "\(requirement)")
+        #expect(await fixture.ask("GetConfig", client: 2) == RepositoryFixture.whole("two"), "\(requirement)")
         #expect(answer == nil, "\(requirement)")
         gate.open()
         await held.value
         #expect(answer?.hasPrefix("fault") == false, "\(requirement)")
       }
     }
-    try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
+    try await RepositoryFixture.runWithFakeMetadata { (fixture: RepositoryFixture) async throws in
       let gate = Gate()
-      fixture.metadata.gates["authenticateConnection"] = gate
+      fixture.fakeMetadata.gates["authenticateConnection"] = gate
       let addresses = ["10.0.0.1", "10.0.0.2"].map { ClientAddress(ip: $0, port: 1) }
       var decision: AuthenticationDecision?
       let held = Task {
-        decision = await fixture.core.authenticate(certificate: nil, user: "", password: "", address: addresses[0])
+        decision = await fixture.network.authenticate(certificate: nil, user: "", password: "", address: addresses[0])
       }
       #expect(await fixture.wait { gate.count == 1 })
-      let other = await fixture.core.authenticate(certificate: nil, user: "", password: "", address: addresses[1])
+      let other = await fixture.network.authenticate(certificate: nil, user: "", password: "", address: addresses[1])
       #expect(other.caller?.client == "two")
       #expect(decision == nil)
       gate.open()
@@ -115,43 +117,43 @@ import XMLRPC
   }
 
   @Test func nonsenseStaysWithItsClient() async throws {
-    try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
-      let metadata = fixture.metadata
+    try await RepositoryFixture.runWithFakeMetadata { (fixture: RepositoryFixture) async throws in
+      let metadata = fixture.fakeMetadata
       // Bundles that nobody has.
       metadata.answer = { FakeMetadataPlugin.metadata($0, bundles: ["b", "none", ""]) }
-      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
+      #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("one"))
       #expect(fixture.log.has("error Client one configuration missing bundles: none:"))
       // Metadata of another client than was asked for: by an alias that is legal, and is what the client gets.
       metadata.answer = { _ in FakeMetadataPlugin.metadata("somebody") }
-      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("somebody"))
+      #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("somebody"))
       // One object for everybody: what connectors add to it stays with it, and no answer is another client's.
       let shared = FakeMetadataPlugin.metadata("shared")
       metadata.answer = { _ in shared }
       fixture.fake.groups = [.named("g")]
       fixture.core.expireMetadataCache()
-      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("shared"))
+      #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("shared"))
       metadata.answer = nil
-      #expect(await fixture.ask("GetConfig", client: 2) == FakeMetadataFixture.whole("two"))
-      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("shared"), "kept: nothing has changed")
+      #expect(await fixture.ask("GetConfig", client: 2) == RepositoryFixture.whole("two"))
+      #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("shared"), "kept: nothing has changed")
       fixture.core.expireMetadataCache()
-      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
+      #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("one"))
       // Groups that it does not take.
       metadata.groupsMerged = { metadata, _ in metadata.groups = [] }
       #expect(try await fixture.core.buildMetadata("two").groups.isEmpty)
       // A name by the fast way for which nothing is kept changes nothing.
       let call = MethodCall(method: "GetConfig", params: [])
-      #expect(fixture.core.dispatchFromCache(call, from: Caller("unknown")) == nil)
+      #expect(fixture.network.dispatchFromCache(call, from: Caller("unknown")) == nil)
     }
   }
 
   @Test func ofSeveralTheFirstCounts() async throws {
-    try await FakeMetadataFixture.run { (fixture: FakeMetadataFixture) async throws in
+    try await RepositoryFixture.runWithFakeMetadata { (fixture: RepositoryFixture) async throws in
       fixture.core.initPlugin(EarlyMetadataPlugin.self)
       try fixture.core.loadPlugins()
       #expect(fixture.core.metadata.name == "EarlyMetadata")
       #expect(fixture.log.has("error Multiple Metadata plugins loaded; using EarlyMetadata"))
-      #expect(await fixture.ask("GetConfig") == FakeMetadataFixture.whole("one"))
-      #expect(fixture.metadata.calls.isEmpty)
+      #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("one"))
+      #expect(fixture.fakeMetadata.calls.isEmpty)
     }
   }
 }

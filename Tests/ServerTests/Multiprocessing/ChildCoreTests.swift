@@ -17,31 +17,28 @@ import XMLRPC
 /// A child's core in this process, with its parent's end of the pair in the hands of the test.
 @Suite struct ChildCoreTests {
   private final class Fixture {
-    let loop: Reactor
-    let repository = TemporaryDirectory()
-    let core: ChildCore
-    let fake: FakePlugin
+    let repository: RepositoryFixture
     let parent: RPCChannel
+    var core: ServerCore { repository.core }
+    var fake: FakePlugin { repository.fake }
+    var loop: Reactor { repository.loop }
     private(set) var frames: [RPCFrame] = []
     private var lastRequest: UInt64 = 0
 
     init(_ loop: Reactor, _ plugin: FakePlugin.Type) throws {
-      self.loop = loop
-      for (name, text) in FakePluginFixture.metadata { repository.write(text, to: name) }
-      var settings = RepositoryFixture.settings
-      settings.repository = repository.path
       let pair = try RPCChannel.makePair()
       parent = try RPCChannel(FileDescriptor(owning: pair.0), on: loop)
       let channel = try RPCChannel(FileDescriptor(owning: pair.1), on: loop)
-      let core = ChildCore(
-        channel: channel, settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
-        registry: .standard)
-      self.core = core
-      try core.loadPlugins()
-      core.initPlugin(plugin)
-      fake = try #require(core.plugins["Fake"] as? FakePlugin)
+      repository = try RepositoryFixture(
+        files: RepositoryFixture.twoClients,
+        core: { settings, loop, monitor, resolver, registry in
+          ChildCore(
+            channel: channel, settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver,
+            registry: registry)
+        }, on: loop)
+      repository.addFake(plugin)
       fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname.text }
-      fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast"])] }
+      let core = try #require(repository.core as? ChildCore)
       channel.onFrame = { core.receive($0) }
       parent.onFrame = { [unowned self] in frames.append($0) }
     }
@@ -95,7 +92,7 @@ import XMLRPC
   @Test func anAnswerThatMayBeKeptSaysHowItIsCut() async throws {
     try await Self.run(PureFake.self) { fixture in
       fixture.fake.structures = { _ in
-        [FakePluginFixture.bundle("b", ["/fast"]), FakePluginFixture.bundle("c", ["/fast"])]
+        [FakePlugin.bundle("b", ["/fast"]), FakePlugin.bundle("c", ["/fast"])]
       }
       let frames = await fixture.render("one")
       #expect(frames.map(\.kind) == [.cacheable, .configuration])
@@ -151,14 +148,12 @@ import XMLRPC
   /// The parent's side, with a child that the test plays.
   @Test func anAnswerThatWasOvertakenByAChangeIsGivenAndNotKept() async throws {
     try await LoopDriver.withLoop { loop in
-      let repository = TemporaryDirectory()
-      for (name, text) in FakePluginFixture.metadata { repository.write(text, to: name) }
-      var settings = RepositoryFixture.settings
-      settings.repository = repository.path
-      let core = MultiprocessingCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
-        registry: .standard)
-      try core.loadPlugins()
+      let fixture = try RepositoryFixture(
+        files: RepositoryFixture.twoClients,
+        core: MultiprocessingCore.init(settings:loop:fileMonitor:resolver:registry:),
+        on: loop)
+      let core = try #require(fixture.core as? MultiprocessingCore)
+      var settings = core.settings
       let pair = try RPCChannel.makePair()
       let child = try RPCChannel(FileDescriptor(owning: pair.1), on: loop)
       var asked: [UInt64] = []

@@ -1,30 +1,20 @@
 import Glibc
+import Support
 import Testing
 
 @testable import Server
 @testable import ServerSettings
 
 /// A pid file in a folder of its own.
-private nonisolated final class PidFolder {
-  let folder: String
-  var path: String { folder + "/pid" }
+private nonisolated struct PidFolder {
+  let folder = TemporaryDirectory()
+  var path: String { folder.file("pid") }
 
-  init(_ text: String? = nil) throws {
-    var template = Array("/tmp/bcfg2-pid-XXXXXX\0".utf8CString)
-    folder = String(cString: try #require(mkdtemp(&template)))
-    if let text {
-      let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
-      try #require(write(descriptor, text, text.utf8.count) == text.utf8.count)
-      close(descriptor)
-    }
+  init(_ text: String? = nil) {
+    if let text { folder.write(text, to: "pid", mode: 0o600) }
   }
 
-  deinit {
-    unlink(path)
-    rmdir(folder)
-  }
-
-  var text: String? { (try? INIFile.contents(path: path)).map { String(decoding: $0, as: UTF8.self) } }
+  var text: String? { try? folder.text("pid") }
 }
 
 /// A process of another name than its program's, that ends with `end`.
@@ -48,7 +38,7 @@ private nonisolated final class Sleeper {
 }
 
 @Test nonisolated func aPidFileIsWrittenAndRemoved() throws {
-  let place = try PidFolder()
+  let place = PidFolder()
   let file = try PidFile.acquire(place.path)
   #expect(place.text == "\(getpid())\n" && file.replaced == nil)
   file.remove()
@@ -58,7 +48,7 @@ private nonisolated final class Sleeper {
 
 @Test(arguments: [("", 0), (" \n", 0), ("  999999999 \nmore\n", 999_999_999), ("-1", 0), ("0\n", 0)])
 nonisolated func aStalePidFileIsReplaced(_ row: (text: String, replaced: pid_t)) throws {
-  let place = try PidFolder(row.text)
+  let place = PidFolder(row.text)
   #expect(PidFile.holder(of: place.path) == nil)
   let file = try PidFile.acquire(place.path)
   #expect(file.replaced == row.replaced && place.text == "\(getpid())\n")
@@ -68,7 +58,7 @@ nonisolated func aStalePidFileIsReplaced(_ row: (text: String, replaced: pid_t))
 @Test nonisolated func aRunningServerHoldsItsPidFileAndAnotherProgramDoesNot() throws {
   let server = try Sleeper(named: "bcfg2-server")
   defer { server.end() }
-  let place = try PidFolder("\(server.process)\n")
+  let place = PidFolder("\(server.process)\n")
   #expect(PidFile.holder(of: place.path) == server.process)
   let error = #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
   #expect(
@@ -77,7 +67,7 @@ nonisolated func aStalePidFileIsReplaced(_ row: (text: String, replaced: pid_t))
 
   let other = try Sleeper(named: "other")
   defer { other.end() }
-  let reused = try PidFolder("\(other.process)\n")
+  let reused = PidFolder("\(other.process)\n")
   let file = try PidFile.acquire(reused.path)
   #expect(file.replaced == other.process)
   file.remove()
@@ -88,7 +78,7 @@ nonisolated func aStalePidFileIsReplaced(_ row: (text: String, replaced: pid_t))
   for name in ["bcfg2-server", "/usr/bin/less"] {
     let process = try Sleeper(named: name)
     defer { process.end() }
-    let place = try PidFolder("\(process.process)\n")
+    let place = PidFolder("\(process.process)\n")
     if name == "bcfg2-server" {
       var times = [timespec(tv_sec: time(nil) - 3600, tv_nsec: 0), timespec(tv_sec: time(nil) - 3600, tv_nsec: 0)]
       try #require(utimensat(AT_FDCWD, place.path, &times, 0) == 0)
@@ -126,7 +116,7 @@ nonisolated func aServerIsKnownByItsProgram(_ row: (arguments: [String], isServe
 
 @Test(arguments: ["junk\n", "-----BEGIN PRIVATE KEY-----\n", String(repeating: "1", count: 1000)])
 nonisolated func aFileThatIsNoPidFileIsNotOverwritten(_ text: String) throws {
-  let place = try PidFolder(text)
+  let place = PidFolder(text)
   let error = #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
   let reason = "it holds something other than the number of a process; name another file, or remove this one"
   #expect(error?.description == "open \(place.path): \(reason)")
@@ -134,7 +124,7 @@ nonisolated func aFileThatIsNoPidFileIsNotOverwritten(_ text: String) throws {
 }
 
 @Test nonisolated func aPidFileThatIsNoFileOrHasNoFolderIsRefused() throws {
-  let place = try PidFolder()
+  let place = PidFolder()
   try #require(symlink("/dev/null", place.path) == 0)
   let link = #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
   #expect(link?.description == "open \(place.path): a symbolic link, which a pid file must not be")
@@ -143,16 +133,14 @@ nonisolated func aFileThatIsNoPidFileIsNotOverwritten(_ text: String) throws {
   #expect(PidFile.holder(of: place.path) == nil)
   let fifo = #expect(throws: PidFileError.self) { try PidFile.acquire(place.path) }
   #expect(fifo?.description == "open \(place.path): a FIFO, not a regular file")
-  #expect(throws: PidFileError.self) { try PidFile.acquire(place.folder + "/none/pid") }
+  #expect(throws: PidFileError.self) { try PidFile.acquire(place.folder.file("none/pid")) }
 }
 
 @Test nonisolated func theFolderOfAPidFileIsMade() throws {
-  let place = try PidFolder()
-  let path = place.folder + "/a/b/pid"
+  let place = PidFolder()
+  let path = place.folder.file("a/b/pid")
   try Daemonize.makeFolder(ofPidFile: path, user: getuid(), group: getgid())
   try Daemonize.makeFolder(ofPidFile: path, user: getuid(), group: getgid())
   var status = stat()
-  #expect(stat(place.folder + "/a/b", &status) == 0 && status.st_mode & 0o777 == 0o755)
-  rmdir(place.folder + "/a/b")
-  rmdir(place.folder + "/a")
+  #expect(stat(place.folder.file("a/b"), &status) == 0 && status.st_mode & 0o777 == 0o755)
 }

@@ -87,50 +87,39 @@ final class EarlyMetadataPlugin: FakeMetadataPlugin {
   override var sortOrder: Int { 10 }
 }
 
-/// A core whose Metadata plugin is the fake one, and which has the fake plugin for everything else.
-struct FakeMetadataFixture {
-  let core: NetworkCore
-  let log: CapturedLines
-  let metadata: FakeMetadataPlugin
-  let fake: FakePlugin
-
-  static func run(_ body: (FakeMetadataFixture) async throws -> Void) async throws {
-    try await LoopDriver.withLoop { (loop: Reactor) async throws in
-      let folder = TemporaryDirectory()
-      var settings = Settings()
-      settings.repository = folder.path
-      settings.plugins = []
-      settings.certificateAuthority = "ca.crt"
-      let core = NetworkCore(
-        settings: settings, loop: loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(), registry: .standard)
-      let log = CapturedLines(core)
-      core.initPlugin(FakeMetadataPlugin.self)
-      core.initPlugin(FakePlugin.self)
-      try core.loadPlugins()
-      guard let metadata = core.plugins["FakeMetadata"] as? FakeMetadataPlugin,
-        let fake = core.plugins["Fake"] as? FakePlugin
-      else { throw PluginInitError("the fakes are not loaded") }
-      fake.structures = { _ in [FakePluginFixture.bundle("b", ["/fast"])] }
-      fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname.text }
-      try await body(FakeMetadataFixture(core: core, log: log, metadata: metadata, fake: fake))
-      core.shutdown()
+extension RepositoryFixture {
+  /// Runs the body with a core whose Metadata plugin is the fake one, and which has the fake plugin for everything else.
+  static func runWithFakeMetadata(_ body: (RepositoryFixture) async throws -> Void) async throws {
+    var settings = Settings()
+    settings.plugins = []
+    settings.certificateAuthority = "ca.crt"
+    try await run(
+      files: [:], settings: settings, loading: .nothing,
+      core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:)
+    ) { fixture async throws in
+      fixture.core.initPlugin(FakeMetadataPlugin.self)
+      fixture.addFake()
+      fixture.fake.binders["Path:/fast"] = .now { entry, metadata in entry["by"] = metadata.hostname.text }
+      try fixture.core.loadPlugins()
+      fixture.log.take()
+      try await body(fixture)
     }
   }
 
-  /// As `FakePluginFixture.ask`.
-  func ask(_ method: String, _ parameters: [Value] = [], client: Int = 1) async -> String {
-    let address = ClientAddress(ip: "10.0.0.\(client)", port: 50000)
-    return FakePluginFixture.text(await core.dispatch(MethodCall(method: method, params: parameters), from: address))
-  }
-
-  func wait(_ condition: () -> Bool) async -> Bool {
-    for _ in 0..<1000 {
-      if condition() { return true }
-      await core.loop.nextIteration()
+  var fakeMetadata: FakeMetadataPlugin {
+    guard let plugin = core.plugins["FakeMetadata"] as? FakeMetadataPlugin else {
+      preconditionFailure("the fake Metadata plugin is not loaded")
     }
-    return condition()
+    return plugin
   }
 
+  /// The core of a fixture that was made with `NetworkCore`.
+  var network: NetworkCore {
+    guard let network = core as? NetworkCore else { preconditionFailure("the core is no NetworkCore") }
+    return network
+  }
+
+  /// The whole configuration of a client: the fake plugin's bundle.
   static func whole(_ client: String) -> String {
     "<Configuration version=\"2.0\" revision=\"7\"><Bundle name=\"b\"><Path name=\"/fast\" by=\"\(client)\"/></Bundle></Configuration>"
   }

@@ -3,16 +3,14 @@ package import Identity
 import Repository
 package import ServerSettings
 import Support
-import Testing
 
-/// A core with templates in Cfg on a temporary repository, and real renderers.
-package enum TemplateFixture {
-  /// Runs the body with a core.
+extension RepositoryFixture {
+  /// Runs the body with a core that has templates in Cfg, and real renderers.
   /// - Parameters:
   ///   - templates: entries of Cfg by name, with the text of their template; `NAME.cheetah` and the like for other kinds.
   ///   - conf: sections of bcfg2.conf.
   package static func run(
-    _ templates: [String: String], files: [String: String] = [:], plugins: [String] = [], conf: String = "",
+    templates: [String: String], files: [String: String] = [:], plugins: [String] = [], conf: String = "",
     _ body: (RepositoryFixture) async throws -> Void
   ) async throws {
     var all = files
@@ -24,22 +22,17 @@ package enum TemplateFixture {
       all["Cfg/\(name)/\(name).\(parts.count > 1 ? String(parts[1]) : "genshi")"] = text
     }
     let bundle = Set(names).sorted().map { "<Path name='/\($0)'/>" }.joined()
-    all = PluginRepository.files(bundle: bundle, all)
-    try await RepositoryFixture.run(files: all, settings: try settings(conf, plugins)) { fixture in
-      try await body(fixture)
-    }
+    let settings = try templateSettings(conf, plugins)
+    try await run(files: Self.files(bundle: bundle, all), settings: settings, body)
   }
 
-  package static func settings(_ conf: String, _ plugins: [String] = []) throws -> Settings {
-    var settings = try Settings(
-      INIFile(bytes: Array(conf.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
+  package static func templateSettings(_ conf: String, _ plugins: [String] = []) throws -> Settings {
+    var settings = try settings(conf: conf)
     settings.plugins = ["Bundler", "Cfg", "Metadata"] + plugins
     settings.password = "foobat"
     return settings
   }
-}
 
-extension RepositoryFixture {
   /// What a template of Cfg alone gives.
   package func rendered(template: String, of client: ClientName = "one.example.com") async throws -> String {
     let requests = core.interfaces.templateGenerators.compactMap {

@@ -6,7 +6,7 @@ import Support
 package import XMLRPC
 
 /// A small repository for tests of plugins: two clients, one bundle.
-package enum PluginRepository {
+extension RepositoryFixture {
   /// Files of two clients, `one.example.com` in group web and `two.example.com` not, and what a test adds.
   package static func files(bundle: String = "", _ own: [String: String] = [:]) -> [String: String] {
     [
@@ -33,9 +33,12 @@ package enum PluginRepository {
     settings.compatibility = compatibility
     return settings
   }
-}
 
-extension RepositoryFixture {
+  /// The settings that a bcfg2.conf has.
+  package static func settings(conf: String) throws -> Settings {
+    try Settings(INIFile(bytes: Array(conf.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
+  }
+
   /// The entries of all structures in a client's configuration, as `Tag:name`, with `!` where they failed.
   package func entries(of client: ClientName = "one.example.com") async throws -> [String] {
     try await configuration(of: client).children.flatMap(\.children).map { entry in
