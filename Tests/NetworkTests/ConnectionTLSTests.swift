@@ -20,14 +20,16 @@ import XMLRPC
     table = ConnectionTable(on: loop, handler: handler, context: try TLSContext(files: files, floor: .tls12))
   }
 
-  private func connect(_ pair: (CInt, CInt) = makeSocketPair()) -> TLSTestClient {
-    let client = TLSTestClient(.init(), pair: pair)
+  private func connect(_ pair: (CInt, CInt) = makeSocketPair(), isPlain: Bool = false) -> TestClient {
+    var options = TestClient.Options()
+    options.isPlain = isPlain
+    let client = TestClient(options, pair: pair)
     table.admit(client.makeServerDescriptor(), from: SocketAddress(host: "127.0.0.1", port: 1)!)
     return client
   }
 
   /// Sends a request and reads until the answer ends so.
-  private func ask(_ client: TLSTestClient, _ body: [UInt8], until end: [UInt8]) -> [UInt8] {
+  private func ask(_ client: TestClient, _ body: [UInt8], until end: [UInt8]) -> [UInt8] {
     #expect(LoopDriver.run(loop) { client.handshake() })
     #expect(
       client.send(Array("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.count)\r\n\r\n".utf8))
@@ -84,20 +86,16 @@ import XMLRPC
   }
 
   @Test func plainHTTPGetsItsAnswerInClearAndTheEnd() {
-    let client = connect()
-    let request = Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8)
-    #expect(send(client.descriptor, request, request.count, 0) == request.count)
+    let client = connect(isPlain: true)
+    #expect(client.send(Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8)))
     var text = ""
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    var sawEnd = false
     #expect(
       LoopDriver.run(loop) {
-        let count = recv(client.descriptor, &buffer, buffer.count, 0)
-        if count > 0 { text += String(decoding: buffer[0..<count], as: UTF8.self) }
-        sawEnd = count == 0
-        return sawEnd
+        text += String(decoding: client.receive(), as: UTF8.self)
+        return client.hasEnded
       })
-    #expect(sawEnd && text.hasPrefix("HTTP/1.1 400 Bad Request\r\n") && text.hasSuffix("This port speaks HTTPS.\n"))
+    #expect(client.failure == nil)
+    #expect(text.hasPrefix("HTTP/1.1 400 Bad Request\r\n") && text.hasSuffix("This port speaks HTTPS.\n"))
     client.close()
     #expect(LoopDriver.run(loop) { table.count == 0 })
   }

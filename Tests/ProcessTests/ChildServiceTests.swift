@@ -179,7 +179,7 @@ import XMLRPC
       try await server.start()
       let parent = try #require(server.process).processID
       while Processes.children(of: parent).count < 2 { try await loop.sleep(for: .milliseconds(2)) }
-      #expect(try await server.call("GetConfig").status == "200")
+      #expect(try await server.call("GetConfig").status == 200)
       let victim = Processes.children(of: parent)[0]
       if getenv("SWIFT_BACKTRACE") == nil {
         #expect(Processes.text(victim, "environ").split(separator: "\0").contains("SWIFT_BACKTRACE=enable=no"))
@@ -188,7 +188,7 @@ import XMLRPC
       kill(victim, SIGSEGV)
       let line = "(PID \(victim)) ended, signal 11 (Segmentation fault), with 0 requests"
       #expect(try await server.waitForLog(line))
-      #expect(try await server.call("GetConfig").status == "200")
+      #expect(try await server.call("GetConfig").status == 200)
       #expect(await server.stop() == .exited(0))
       let lines = server.logText.utf8.dropFirst(before).split(separator: UInt8(ascii: "\n")).map { String($0)! }
       #expect(lines.filter { $0.contains("Segmentation") || $0.contains("\(victim)") }.count == 1)

@@ -110,7 +110,7 @@ import XMLRPC
         let parent = try #require(server.process).processID
         while Processes.children(of: parent).count < 2 { try await loop.sleep(for: .milliseconds(5)) }
         let answer = try await server.call("GetConfig")
-        #expect(answer.status == "200" && answer.body.contains("&lt;Configuration"))
+        #expect(answer.status == 200 && answer.body.contains("&lt;Configuration"))
         let processes = Processes.children(of: parent)
         // A signal to all of them, as a service manager sends it, is the parent's business.
         if signal == SIGTERM { for process in processes { kill(process, SIGTERM) } }

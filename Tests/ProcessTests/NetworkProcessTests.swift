@@ -1,4 +1,3 @@
-import COpenSSL
 import EventLoop
 import Glibc
 import Support
@@ -10,20 +9,19 @@ import Testing
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(settings: ["server": ["request_line_bytes = 256"]], on: loop)
       try await server.start()
-      #expect(try await server.call("GetConfig").status == "200")
-      #expect(try await server.call("GetConfig", password: "wrong").status == "401")
+      #expect(try await server.call("GetConfig").status == 200)
+      #expect(try await server.call("GetConfig", password: "wrong").status == 401)
       // Plain HTTP is told so in plain text.
-      let plain = try await ChildProcess.run(
-        ["/usr/bin/curl", "--silent", "--max-time", "30", "--include", "http://127.0.0.1:\(server.port)/"], input: [],
-        timeout: .seconds(120), outputLimitBytes: 1 << 16, on: loop)
-      let text = String(decoding: plain.standardOutput, as: UTF8.self)
-      #expect(text.hasPrefix("HTTP/1.0 400 ") || text.hasPrefix("HTTP/1.1 400 "))
-      #expect(text.hasSuffix("This port speaks HTTPS.\n"))
+      var options = TestClient.Options()
+      options.isPlain = true
+      let plain = try TestClient(port: server.port, options)
+      let told = try await plain.exchange(Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8), on: loop)
+      #expect(told?.status == 400 && told?.text == "This port speaks HTTPS.\n")
+      plain.close()
       // A line that is too long, by a client that goes on to the end.
-      let peer = try ProcessPeer(server)
-      try await peer.handshake()
-      #expect(peer.client.send(Array("GET /\(String(repeating: "x", count: 300)) HTTP/1.1\r\n\r\n".utf8)))
-      #expect(try await peer.answer().hasPrefix("HTTP/1.1 414 "))
+      let peer = try await connect(to: server)
+      let long = "GET /\(String(repeating: "x", count: 300)) HTTP/1.1\r\n\r\n"
+      #expect(try await peer.exchange(Array(long.utf8), on: loop)?.status == 414)
       server.signal(SIGUSR1)
       #expect(try await server.waitForLog("Requests refused, by status: 401 1, 414 1"))
       #expect(
@@ -32,7 +30,7 @@ import Testing
       #expect(server.logText.contains("Limits reached: request_line_bytes 1"))
       #expect(
         server.logText.contains("limit request_line_bytes = 256 bytes reached: the request is larger; answered 414"))
-      peer.client.close()
+      peer.close()
       #expect(await server.stop() == .exited(0))
     }
   }
@@ -41,30 +39,31 @@ import Testing
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(on: loop)
       try await server.start()
-      #expect(try await server.call("GetConfig").status == "200")
-      let existing = try ProcessPeer(server)
-      try await existing.handshake()
-      #expect(try await existing.ask("GetConfig").contains("&lt;Configuration"))
+      #expect(try await server.call("GetConfig").status == 200)
+      let existing = try await connect(to: server)
+      #expect(try await isServed(existing, on: loop))
       let process = try #require(server.process).processID
       let open = descriptorCount(of: process)
       try await limitDescriptors(of: process, to: "\(open + 3):", on: loop)
       // Three of these have room, the others wait in the kernel's queue.
-      var silent = try (0..<8).map { _ in try ProcessPeer(server) }
+      var silent = try (0..<8).map { _ in try TestClient(port: server.port) }
       #expect(try await server.waitForLog("Too many open files"))
       #expect(server.logText.contains("new clients wait until connections end"))
       #expect(descriptorCount(of: process) == open + 3)
       // Who is connected is answered all the while.
-      for _ in 0..<3 { #expect(try await existing.ask("GetConfig").contains("&lt;Configuration")) }
+      for _ in 0..<3 { #expect(try await isServed(existing, on: loop)) }
       // One that ends makes room for one, and when all have gone a new client is served, still within the few.
       silent.removeAll()
-      #expect(try await server.call("GetConfig").status == "200")
-      #expect(try await existing.ask("GetConfig").contains("&lt;Configuration"))
+      #expect(try await server.call("GetConfig").status == 200)
+      #expect(try await isServed(existing, on: loop))
       try await limitDescriptors(of: process, to: "1024:", on: loop)
-      #expect(try await existing.waits { descriptorCount(of: process) == open })
+      let deadline = MonotonicTime.now() + .seconds(120)
+      while descriptorCount(of: process) != open, MonotonicTime.now() < deadline { await loop.nextIteration() }
+      #expect(descriptorCount(of: process) == open)
       server.signal(SIGUSR1)
       #expect(try await server.waitForLog("Requests refused, by status: none"))
       #expect(!server.logText.contains("out of descriptors 0,"))
-      existing.client.close()
+      existing.close()
       #expect(await server.stop() == .exited(0))
     }
   }
@@ -73,9 +72,8 @@ import Testing
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(on: loop)
       try await server.start()
-      let existing = try ProcessPeer(server)
-      try await existing.handshake()
-      #expect(try await existing.ask("GetConfig").contains("&lt;Configuration"))
+      let existing = try await connect(to: server)
+      #expect(try await isServed(existing, on: loop))
       let certificates = TestCertificates()
       let files = certificates.write(certificates.makeIdentity(["renewed"]), as: "renewed")
       for (from, to) in [(files.key, "key"), (files.certificate, "crt")] {
@@ -83,14 +81,23 @@ import Testing
       }
       server.signal(SIGHUP)
       #expect(try await server.waitForLog("Reading configuration, certificates and repository again"))
-      let fresh = try ProcessPeer(server)
-      try await fresh.handshake()
+      let fresh = try await connect(to: server)
       #expect(fresh.serverName == "renewed" && existing.serverName == "localhost")
-      #expect(try await fresh.ask("GetConfig").contains("&lt;Configuration"))
-      #expect(try await existing.ask("GetConfig").contains("&lt;Configuration"))
-      for peer in [existing, fresh] { peer.client.close() }
+      #expect(try await isServed(fresh, on: loop))
+      #expect(try await isServed(existing, on: loop))
+      for peer in [existing, fresh] { peer.close() }
       #expect(await server.stop() == .exited(0))
     }
+  }
+
+  private func connect(to server: ServerFixture) async throws -> TestClient {
+    let client = try TestClient(port: server.port)
+    #expect(try await client.handshake(on: server.loop), "\(client.failure ?? "no handshake")")
+    return client
+  }
+
+  private func isServed(_ client: TestClient, on loop: Reactor) async throws -> Bool {
+    try await client.call("GetConfig", on: loop)?.text.contains("&lt;Configuration") ?? false
   }
 
   /// Sets the soft limit of another process.
@@ -107,63 +114,5 @@ import Testing
     var count = -2  // . and ..
     while readdir(directory) != nil { count += 1 }
     return count
-  }
-}
-
-/// One TLS connection to a server process, driven by hand.
-private final class ProcessPeer {
-  let client: TLSTestClient
-  private let loop: Reactor
-
-  /// Connects: the kernel completes that even while the server accepts nothing.
-  init(_ server: ServerFixture) throws {
-    loop = server.loop
-    client = TLSTestClient(.init(), pair: (-1, try server.connect()))
-  }
-
-  var serverName: String? {
-    guard let certificate = SSL_get1_peer_certificate(client.session) else { return nil }
-    defer { X509_free(certificate) }
-    var name = [CChar](repeating: 0, count: 64)
-    let count = X509_NAME_get_text_by_NID(
-      X509_get_subject_name(certificate), NID_commonName, &name, CInt(name.count))
-    return count < 0 ? nil : String(decoding: name.prefix(Int(count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
-
-  /// Waits for a condition, two minutes at most.
-  func waits(_ condition: () -> Bool) async throws -> Bool {
-    let deadline = MonotonicTime.now() + .seconds(120)
-    while !condition() {
-      if MonotonicTime.now() > deadline { return false }
-      try await loop.sleep(for: .milliseconds(2))
-    }
-    return true
-  }
-
-  func handshake() async throws {
-    #expect(try await waits { client.handshake() }, "\(client.failure ?? "no handshake")")
-  }
-
-  /// What the server sends until it has nothing more to say: a whole answer, or the end.
-  func answer() async throws -> String {
-    var bytes: [UInt8] = []
-    _ = try await waits {
-      bytes += client.receive()
-      return client.sawCloseNotify || client.failure != nil || isWhole(bytes)
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  func ask(_ method: String) async throws -> String {
-    let body = "<methodCall><methodName>\(method)</methodName><params></params></methodCall>"
-    let head =
-      "POST /RPC2 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cm9vdDpzZWNyZXQ=\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-    #expect(client.send(Array((head + body).utf8)), "\(client.failure ?? "nothing sent")")
-    return try await answer()
-  }
-
-  private func isWhole(_ bytes: [UInt8]) -> Bool {
-    bytes.suffix(17).elementsEqual("</methodResponse>".utf8)
-      || bytes.suffix(18).elementsEqual("</methodResponse>\n".utf8)
   }
 }

@@ -123,7 +123,7 @@ import Testing
         settings: ["server": ["backend = \(backend)", "children = 2"], "logging": ["syslog = false"]], on: loop)
       try await server.start()
       // A helper of the name service, and a child process that is still at work.
-      #expect(try await server.call("GetConfig").status == "200")
+      #expect(try await server.call("GetConfig").status == 200)
       let name = backend == "builtin" ? "BuiltinCore" : "MultiprocessingCore"
       #expect(await server.stop() == .exited(0))
       let said = server.logText.split(separator: "\n").map(String.init).drop { $0 != "Got signal 15, stopping" }
@@ -190,7 +190,7 @@ import Testing
       let path = server.folder.write("<Bundle>", to: "repo/Bundler/broken.xml")
       server.folder.write("<Bundle name='old'/>", to: "repo/Bundler/old.xml")
       try await server.start()
-      for _ in 0..<4 { #expect(try await server.call("GetConfig").status == "200") }
+      for _ in 0..<4 { #expect(try await server.call("GetConfig").status == 200) }
       #expect(await server.stop() == .exited(0))
       let lines = server.logText.split(separator: "\n")
       #expect(lines.filter { $0.contains("\(path):") }.count == 1, "\(lines)")
@@ -238,10 +238,9 @@ import Testing
       try edit(server, ["path": server.folder.file("log2"), "verbose": "true"])
       server.signal(SIGHUP)
       #expect(try await server.waitForLog("Reading configuration, certificates and repository again"))
-      #expect(try await server.call("GetConfig").status == "200")
+      #expect(try await server.call("GetConfig").status == 200)
       #expect(await server.stop() == .exited(0))
-      let text = String(
-        decoding: try AtomicFile.readFile(server.folder.file("log2"), limitBytes: 1 << 20), as: UTF8.self)
+      let text = try server.folder.text("log2")
       #expect(text.contains("Generated config for"))
     }
   }

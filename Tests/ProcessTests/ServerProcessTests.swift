@@ -50,7 +50,7 @@ import Testing
       let server = try await ServerFixture(on: loop)
       try await server.start()
       let answer = try await server.call("GetConfig")
-      #expect(answer.status == "200")
+      #expect(answer.status == 200)
       #expect(answer.body.contains("&lt;Configuration"))
       let process = try #require(server.process)
       #expect(taskCount(of: process.processID) == 1)
@@ -63,13 +63,13 @@ import Testing
       let server = try await ServerFixture(case: "cfg-large", on: loop)
       try await server.start()
       let whole = try await server.call("GetConfig")
-      #expect(whole.status == "200")
+      #expect(whole.status == 200)
       // Whether the signal comes before, in or after the answer: it is whole or there is none.
       async let answer = server.call("GetConfig")
       await loop.nextIteration()
       server.signal(signal)
       let second = try await answer
-      #expect(second.status == "000" || second.body == whole.body)
+      #expect(second.status == 0 || second.body == whole.body)
       #expect(await server.waitForExit() == .exited(0))
     }
   }
@@ -78,15 +78,15 @@ import Testing
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(on: loop)
       try await server.start()
-      #expect(try await server.call("GetConfig").status == "200")
+      #expect(try await server.call("GetConfig").status == 200)
       let path = server.folder.file("bcfg2.conf")
       let text = String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 20), as: UTF8.self)
       let lines = text.split(separator: "\n").map { $0 == "password = secret" ? "password = other" : String($0) }
       server.folder.write(lines.joined(separator: "\n") + "\n", to: "bcfg2.conf", mode: 0o600)
       server.signal(SIGHUP)
       #expect(try await server.waitForLog("Reading configuration, certificates and repository again"))
-      #expect(try await server.call("GetConfig").status == "401")
-      #expect(try await server.call("GetConfig", password: "other").status == "200")
+      #expect(try await server.call("GetConfig").status == 401)
+      #expect(try await server.call("GetConfig", password: "other").status == 200)
       #expect(await server.stop() == .exited(0))
     }
   }
@@ -103,7 +103,7 @@ import Testing
       let started = try await start()
       #expect(started.status == .exited(0), "\(String(decoding: started.standardError, as: UTF8.self))")
       // The command ends when the daemon serves.
-      #expect(try await server.call("GetConfig").status == "200")
+      #expect(try await server.call("GetConfig").status == 200)
       let line = String(decoding: try AtomicFile.readFile(pidFile, limitBytes: 64), as: UTF8.self)
       let daemon = try #require(pid_t(line.dropLast()))
       let second = try await start()
@@ -133,7 +133,7 @@ import Testing
       var answer = try await server.call("GetConfig")
       while !answer.body.contains("&lt;Configuration"), MonotonicTime.now() < deadline {
         // Until Metadata was read there is nothing but this, and 401 where clients.xml has the address.
-        #expect(answer.status == "401" || answer.body.contains("Metadata has not been read yet"), "\(answer)")
+        #expect(answer.status == 401 || answer.body.contains("Metadata has not been read yet"), "\(answer)")
         answer = try await server.call("GetConfig")
       }
       #expect(answer.body.contains("&lt;Configuration"))
@@ -160,7 +160,7 @@ import Testing
       try await server.start()
       for version in ["1.3.4", "1.4.0", "1.3.0", "1.4.1"] {
         let answer = try await server.call("DeclareVersion", "<param><value>\(version)</value></param>")
-        #expect(answer.status == "200" && answer.body.contains("<boolean>1</boolean>"), "\(answer)")
+        #expect(answer.status == 200 && answer.body.contains("<boolean>1</boolean>"), "\(answer)")
         server.signal(SIGKILL)
         #expect(await server.waitForExit() == .signaled(SIGKILL))
         let clients = try AtomicFile.readFile(server.folder.file("repo/Metadata/clients.xml"), limitBytes: 1 << 20)
@@ -180,7 +180,7 @@ import Testing
         let data = "<probe-data><probe-data name='p' source='Probes'>\(value)</probe-data></probe-data>"
         let text = data.replacing("<", with: "&lt;")
         let answer = try await server.call("RecvProbeData", "<param><value>\(text)</value></param>")
-        #expect(answer.status == "200" && answer.body.contains("<boolean>1</boolean>"), "\(answer)")
+        #expect(answer.status == 200 && answer.body.contains("<boolean>1</boolean>"), "\(answer)")
       }
       func text(_ path: String) throws -> String {
         String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 20), as: UTF8.self)

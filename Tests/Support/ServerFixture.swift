@@ -83,38 +83,18 @@ public final class ServerFixture {
     return await waitForExit()
   }
 
-  /// What a call answers: HTTP status and body. 000 where there is no answer.
+  /// What a call answers: HTTP status and body; 0 where there is no answer.
   public func call(
     _ method: String, _ parameters: String = "", user: String = "root", password: String = "secret"
-  ) async throws -> (status: String, body: String) {
-    let call = "<methodCall><methodName>\(method)</methodName><params>\(parameters)</params></methodCall>"
-    let result = try await ChildProcess.run(
-      [
-        "/usr/bin/curl", "--silent", "--cacert", folder.file("crt"), "--user", "\(user):\(password)", "--max-time",
-        "30",
-        "--data-binary", "@-", "--write-out", "\n%{http_code}", "https://127.0.0.1:\(port)/RPC2",
-      ], input: Array(call.utf8), timeout: .seconds(120), outputLimitBytes: 64 << 20, on: loop)
-    let text = String(decoding: result.standardOutput, as: UTF8.self)
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    return (String(lines.last ?? "000"), lines.dropLast().joined(separator: "\n"))
-  }
-
-  /// A nonblocking socket that is connected to the server.
-  public func connect() throws -> CInt {
-    let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    let result = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    guard descriptor >= 0, result == 0, fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else {
-      throw FixtureError(description: "connect to port \(port): \(String(cString: strerror(errno)))")
-    }
-    return descriptor
+  ) async throws -> (status: Int, body: String) {
+    var options = TestClient.Options()
+    options.authority = folder.file("crt")
+    guard let client = try? TestClient(port: port, options), try await client.handshake(on: loop),
+      let answer = try await client.call(method, parameters, user: user, password: password, on: loop)
+    else { return (0, "") }
+    client.sendCloseNotify()
+    client.close()
+    return (answer.status, answer.text)
   }
 
   /// Reads what the server has written. Returns true at the end of its output.

@@ -16,14 +16,14 @@ import Testing
   }
 
   private func pair() throws -> TLSPair {
-    let pair = TLSPair(context, TLSTestClient(pair: try makeTCPPair()))
+    let pair = TLSPair(context, TestClient(pair: try makeTCPPair()))
     #expect(pair.handshake() == .done)
     #expect(pair.server.protocolText.hasPrefix("TLSv1.3"))
     return pair
   }
 
   /// Sends key updates until the socket is full.
-  private func flood(_ client: TLSTestClient) -> Int {
+  private func flood(_ client: TestClient) -> Int {
     var count = 0
     while count < 100_000 {
       // SSL_KEY_UPDATE_NOT_REQUESTED.
@@ -66,7 +66,7 @@ import Testing
 
   @Test func smallRecordsOfDataAreNoSilence() throws {
     for newest in [TLS1_2_VERSION, TLS1_3_VERSION] {
-      var options = TLSTestClient.Options()
+      var options = TestClient.Options()
       options.newestProtocol = newest
       if newest == TLS1_2_VERSION { options.cipherString = "ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA384" }
       let pair = TLSPair(context, options)

@@ -8,14 +8,14 @@ import Testing
 
 /// A server's end and a client's end over a socket pair.
 struct TLSPair {
-  let client: TLSTestClient
+  let client: TestClient
   let server: TLSTransport
 
-  init(_ context: TLSContext, _ options: TLSTestClient.Options = .init(), sendBufferBytes: CInt? = nil) {
-    self.init(context, TLSTestClient(options, sendBufferBytes: sendBufferBytes))
+  init(_ context: TLSContext, _ options: TestClient.Options = .init(), sendBufferBytes: CInt? = nil) {
+    self.init(context, TestClient(options, sendBufferBytes: sendBufferBytes))
   }
 
-  init(_ context: TLSContext, _ client: TLSTestClient) {
+  init(_ context: TLSContext, _ client: TestClient) {
     self.client = client
     server = TLSTransport(context: context, descriptor: client.serverDescriptor)
   }
@@ -59,13 +59,13 @@ extension Transport {
     for (offered, expected) in [
       (["http/1.1", "better"], "better"), (["h2", "http/1.1"], "http/1.1"), (["h2"], nil), ([], nil),
     ] as [([String], String?)] {
-      var options = TLSTestClient.Options()
+      var options = TestClient.Options()
       options.applicationProtocols = offered
       let pair = TLSPair(context, options)
       #expect(pair.handshake() == .done)
       #expect(pair.server.applicationProtocol == expected)
     }
-    var options = TLSTestClient.Options()
+    var options = TestClient.Options()
     options.applicationProtocols = ["http/1.1"]
     let pair = TLSPair(try TLSContext(files: context.files, floor: .tls12), options)
     #expect(pair.handshake() == .done)
@@ -73,7 +73,7 @@ extension Transport {
   }
 
   @Test func requestAndAnswerPassAndTheEndIsTold() {
-    var options = TLSTestClient.Options()
+    var options = TestClient.Options()
     options.applicationProtocols = ["h2", "http/1.1"]
     let pair = TLSPair(context, options)
     #expect(pair.handshake() == .done)
@@ -206,7 +206,7 @@ extension Transport {
   // Records of 512 bytes need more room for framing than the loop-wide buffer has: a share then takes two calls.
   @Test(arguments: [0, 1] as [UInt8])
   func slowReaderGetsEverythingAndHoldsOneShareOnly(fragmentCode: UInt8) {
-    var options = TLSTestClient.Options()
+    var options = TestClient.Options()
     options.fragmentCode = fragmentCode
     options.newestProtocol = TLS1_2_VERSION
     let pair = TLSPair(context, options, sendBufferBytes: 8192)
@@ -300,7 +300,7 @@ extension Transport {
 
     #expect(TLSPair(context).handshake() == .done)
 
-    var options = TLSTestClient.Options()
+    var options = TestClient.Options()
     options.identity = certificates.makeIdentity(["first", "client.example.com"], signedBy: authority)
     let trusted = TLSPair(context, options)
     #expect(trusted.handshake() == .done)
@@ -327,7 +327,7 @@ extension Transport {
     var files = certificates.write(certificates.makeIdentity(["server"], signedBy: authority), as: "signed")
     files.authority = certificates.write(authority, as: "authority").certificate
     let context = try TLSContext(files: files, floor: .tls12, givesTickets: true)
-    var options = TLSTestClient.Options()
+    var options = TestClient.Options()
     options.newestProtocol = version
     options.identity = certificates.makeIdentity(["client"], signedBy: authority)
     let first = TLSPair(context, options)
@@ -341,7 +341,7 @@ extension Transport {
   }
 
   @Test func aClientCannotRenegotiate() {
-    var options = TLSTestClient.Options()
+    var options = TestClient.Options()
     options.newestProtocol = TLS1_2_VERSION
     let pair = TLSPair(context, options)
     #expect(pair.handshake() == .done)
@@ -353,7 +353,7 @@ extension Transport {
   }
 
   @Test func theProtocolFloorIsHeld() throws {
-    var options = TLSTestClient.Options()
+    var options = TestClient.Options()
     options.newestProtocol = TLS1_VERSION
     options.cipherString = "ALL:@SECLEVEL=0"
     let refused = TLSPair(context, options)
@@ -519,7 +519,7 @@ extension Transport {
   }
 
   @Test func whoSaysNothingCostsOpenSSLNothing() throws {
-    let clients = (0..<20).map { _ in TLSTestClient() }
+    let clients = (0..<20).map { _ in TestClient() }
     let before = Int(clinux_heap_bytes_in_use())
     let servers = clients.map { TLSTransport(context: context, descriptor: $0.serverDescriptor) }
     #expect((Int(clinux_heap_bytes_in_use()) - before) / servers.count < 1024)
@@ -538,12 +538,12 @@ extension Transport {
   @Test func idleConnectionsAreSmall() {
     let connections = 100
     var servers: [TLSTransport] = []
-    var clients: [TLSTestClient] = []
+    var clients: [TestClient] = []
     // What the first connections allocate for all.
     for _ in 0..<2 { #expect(TLSPair(context).handshake() == .done) }
     let before = Int(clinux_heap_bytes_in_use())
     for _ in 0..<connections {
-      let client = TLSTestClient()
+      let client = TestClient()
       servers.append(TLSTransport(context: context, descriptor: client.serverDescriptor))
       clients.append(client)
     }

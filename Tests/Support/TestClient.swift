@@ -2,8 +2,9 @@ import COpenSSL
 public import EventLoop
 import Glibc
 
-/// A TLS client over one end of a socket pair, nonblocking, driven by hand.
-public final class TLSTestClient {
+/// A client over one end of a socket pair, or over a connection to a server on this machine: nonblocking, driven by hand.
+/// It speaks TLS, or plainly where a test wants that. What waits for the server is in TestClientRequests.swift.
+public final class TestClient {
   public struct Options {
     public var identity: TestIdentity?
     public var newestProtocol: CInt = 0
@@ -12,6 +13,10 @@ public final class TLSTestClient {
     public var session: OpaquePointer?
     /// TLSEXT_max_fragment_length_*: 1 for 512 bytes; 0 for none.
     public var fragmentCode: UInt8 = 0
+    /// PEM file of who has to have signed the server's certificate, which has to be for 127.0.0.1; nil takes any.
+    public var authority: String?
+    /// No TLS: for what connects to a TLS port by mistake.
+    public var isPlain = false
     public init() {}
   }
 
@@ -20,6 +25,9 @@ public final class TLSTestClient {
   public nonisolated let descriptor: CInt
   public let session: OpaquePointer
   private let context: OpaquePointer
+  private let isPlain: Bool
+  /// The peer of a plain client has ended what it sends.
+  private var sawEnd = false
   public private(set) var isOpen = true
   /// Text of the first fatal error.
   public private(set) var failure: String?
@@ -28,11 +36,23 @@ public final class TLSTestClient {
     self.init(options, pair: makeSocketPair(sendBufferBytes: sendBufferBytes))
   }
 
-  /// Over a pair of sockets, the server's first; both are closed with the client.
+  /// Over a connection to a port of this machine. The kernel completes that even while the server accepts nothing.
+  public convenience init(port: UInt16, _ options: Options = Options()) throws {
+    self.init(options, pair: (-1, try connectOnLoopback(to: port)))
+  }
+
+  /// Over a pair of sockets, the server's first or -1; both are closed with the client.
   public init(_ options: Options = Options(), pair: (CInt, CInt)) {
     signal(SIGPIPE, SIG_IGN)
     (serverDescriptor, descriptor) = pair
+    isPlain = options.isPlain
     context = SSL_CTX_new(TLS_client_method())
+    // A call that could not send is made again with the same bytes at another place.
+    copenssl_set_mode(context, Int(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER))
+    if let authority = options.authority {
+      precondition(SSL_CTX_load_verify_file(context, authority) == 1, "\(authority) cannot be read")
+      SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+    }
     if let list = options.cipherString { precondition(SSL_CTX_set_cipher_list(context, list) == 1) }
     if options.newestProtocol != 0 {
       copenssl_set_min_proto_version(context, TLS1_VERSION)
@@ -47,6 +67,9 @@ public final class TLSTestClient {
     if !names.isEmpty { SSL_set_alpn_protos(session, names, UInt32(names.count)) }
     if options.fragmentCode != 0 { SSL_set_tlsext_max_fragment_length(session, options.fragmentCode) }
     if let earlier = options.session { SSL_set_session(session, earlier) }
+    if options.authority != nil {
+      precondition(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), "127.0.0.1") == 1)
+    }
     SSL_set_fd(session, descriptor)
     SSL_set_connect_state(session)
   }
@@ -54,7 +77,7 @@ public final class TLSTestClient {
   isolated deinit {
     SSL_free(session)
     SSL_CTX_free(context)
-    Glibc.close(serverDescriptor)
+    if serverDescriptor >= 0 { Glibc.close(serverDescriptor) }
     if isOpen { Glibc.close(descriptor) }
   }
 
@@ -69,6 +92,7 @@ public final class TLSTestClient {
   /// Advances the handshake; true once it is complete.
   @discardableResult
   public func handshake() -> Bool {
+    if isPlain { return true }
     ERR_clear_error()
     return note(SSL_do_handshake(session))
   }
@@ -76,6 +100,7 @@ public final class TLSTestClient {
   /// Sends all bytes, which must fit the socket's buffer.
   @discardableResult
   public func send(_ bytes: [UInt8]) -> Bool {
+    if isPlain { return notePlain(Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))) }
     ERR_clear_error()
     return note(SSL_write(session, bytes, CInt(bytes.count)))
   }
@@ -85,11 +110,31 @@ public final class TLSTestClient {
     var all: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 16384)
     while true {
-      ERR_clear_error()
-      let count = SSL_read(session, &buffer, CInt(buffer.count))
-      guard note(count) else { return all }
-      all.append(contentsOf: buffer[0..<Int(count)])
+      let count: Int
+      if isPlain {
+        count = recv(descriptor, &buffer, buffer.count, 0)
+        if count == 0 { sawEnd = true }
+        guard count != 0, notePlain(count) else { return all }
+      } else {
+        ERR_clear_error()
+        count = Int(SSL_read(session, &buffer, CInt(buffer.count)))
+        guard note(CInt(count)) else { return all }
+      }
+      all.append(contentsOf: buffer[0..<count])
     }
+  }
+
+  /// Whether the server has ended the connection, or it is broken.
+  public var hasEnded: Bool { sawEnd || sawCloseNotify || failure != nil }
+
+  /// The common name of the server's certificate.
+  public var serverName: String? {
+    guard let certificate = SSL_get1_peer_certificate(session) else { return nil }
+    defer { X509_free(certificate) }
+    var name = [CChar](repeating: 0, count: 64)
+    let count = X509_NAME_get_text_by_NID(
+      X509_get_subject_name(certificate), NID_commonName, &name, CInt(name.count))
+    return count < 0 ? nil : String(decoding: name.prefix(Int(count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   public var sawCloseNotify: Bool { SSL_get_shutdown(session) & SSL_RECEIVED_SHUTDOWN != 0 }
@@ -105,40 +150,10 @@ public final class TLSTestClient {
     }
     return false
   }
-}
 
-/// Two nonblocking TCP sockets that are connected over loopback; the second has a small buffer for what it receives.
-public func makeTCPPair() throws(SystemError) -> (CInt, CInt) {
-  guard let any = SocketAddress(host: "127.0.0.1", port: 0) else { preconditionFailure("127.0.0.1 is an address") }
-  let listener = try Listener.bind(to: any)
-  let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
-  let theirs = socket(AF_INET, type, 0)
-  var size: CInt = 4096
-  setsockopt(theirs, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<CInt>.size))
-  var address = sockaddr_in()
-  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-  let connected = withUnsafeMutablePointer(to: &address) {
-    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-      // Loopback completes a connect at once: the listener's queue takes it.
-      getsockname(listener.rawValue, $0, &length) == 0 && Glibc.connect(theirs, $0, length) == 0
-    }
+  private func notePlain(_ count: Int) -> Bool {
+    if count >= 0 { return true }
+    if errno != EAGAIN, failure == nil { failure = String(cString: strerror(errno)) }
+    return false
   }
-  precondition(connected, "no TCP connection over loopback: \(errno)")
-  let ours = accept(listener.rawValue, nil, nil)
-  precondition(ours >= 0, "accept: \(errno)")
-  for descriptor in [ours, theirs] { _ = fcntl(descriptor, F_SETFL, O_NONBLOCK) }
-  return (ours, theirs)
-}
-
-/// Two connected nonblocking stream sockets.
-public func makeSocketPair(sendBufferBytes: CInt? = nil) -> (CInt, CInt) {
-  var pair: [CInt] = [0, 0]
-  let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
-  precondition(socketpair(AF_UNIX, type, 0, &pair) == 0, "no socket pair: \(errno)")
-  if var size = sendBufferBytes {
-    for descriptor in pair {
-      setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
-    }
-  }
-  return (pair[0], pair[1])
 }
