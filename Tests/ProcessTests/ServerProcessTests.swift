@@ -74,6 +74,26 @@ import Testing
     }
   }
 
+  /// Renderers have a folder of their own where the repository lies in /tmp.
+  @Test(
+    .enabled(if: Confinement.canConfineWrites && getenv("TMPDIR") == nil, "renderers have no folders"),
+    arguments: [SIGTERM, SIGINT])
+  func foldersOfRenderersGoWithTheServer(signal: Int32) async throws {
+    try await LoopDriver.withLoop { loop in
+      let server = try await ServerFixture(on: loop)
+      let temporary = TemporaryDirectory(named: "tmp", in: server.folder)
+      server.folder.write("for ${metadata.hostname}\n", to: "repo/Cfg/etc/nonexist/nonexist.genshi")
+      try await server.start(environment: ["TMPDIR": temporary.path])
+      let answer = try await server.call("GetConfig")
+      #expect(answer.status == 200 && answer.body.contains("for one.example.com"))
+      // The renderer is there, and so is its folder.
+      #expect(!temporary.names().isEmpty)
+      server.signal(signal)
+      #expect(await server.waitForExit() == .exited(0))
+      #expect(temporary.names() == [])
+    }
+  }
+
   @Test func aHangupReadsBcfg2ConfAndRepositoryAgain() async throws {
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(on: loop)

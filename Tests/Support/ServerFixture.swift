@@ -40,8 +40,11 @@ public final class ServerFixture {
   }
 
   /// Starts the server and waits until it serves.
-  public func start(_ options: [String] = []) async throws {
+  ///
+  /// - Parameter environment: variables that it has besides those of the tests.
+  public func start(_ options: [String] = [], environment: [String: String] = [:]) async throws {
     var configuration = ChildProcess.Configuration([Project.server, "-C", folder.file("bcfg2.conf")] + options)
+    if !environment.isEmpty { configuration.environment = Environment.own.merging(environment) { $1 } }
     configuration.standardError = .pipe
     log = []
     let child = try ChildProcess(configuration, on: loop)
