@@ -5,6 +5,7 @@ import Logging
 public import Network
 public import ServerSettings
 public import Support
+import Testing
 public import XMLRPC
 
 /// A connection table on a played kernel, with peers that the test plays, too.
@@ -24,8 +25,19 @@ public final class ConnectionFixture {
   }
   private let late: Late
 
+  /// A request with a body of six bytes, and what of it comes before the body.
+  public static let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
+  public static let request = head + "<call>"
+
+  /// - Parameter bounds: limits that are not the usual ones.
+  public convenience init(_ bounds: [NetworkLimit: Int] = [:]) {
+    var limits = NetworkLimits()
+    for (limit, value) in bounds { limits[limit] = value }
+    self.init(limits: limits)
+  }
+
   /// The transport that the next admitted connection gets is prepared by `prepare`.
-  public init(limits: NetworkLimits = NetworkLimits()) {
+  public init(limits: NetworkLimits) {
     let (loop, kernel) = FakePoller.makeLoop()
     let handler = ScriptedHandler()
     let transports = TransportBox()
@@ -58,6 +70,14 @@ public final class ConnectionFixture {
     table.admit(FileDescriptor(owning: ours), from: SocketAddress(host: host, port: 40000)!)
     if !isSilent, let transport = transports.last { run(transport) }
     return transports.last
+  }
+
+  /// Lets a peer connect and send the request.
+  @discardableResult
+  public func ask(from host: String = "192.0.2.1") throws -> ScriptedTransport {
+    let transport = try #require(connect(from: host))
+    send(Self.request, to: transport)
+    return transport
   }
 
   /// Reports the descriptor ready for what is wanted of it, as a level-triggered poller does, until nothing changes.
@@ -97,6 +117,12 @@ public final class ConnectionFixture {
   }
 
   public func isOpen(_ transport: ScriptedTransport) -> Bool { kernel.registrations[transport.descriptor] != nil }
+}
+
+extension ScriptedTransport {
+  /// Of the first answer; nil before it.
+  public var status: Int? { receivedText.hasPrefix("HTTP/1.1 ") ? Int(receivedText.dropFirst(9).prefix(3)) : nil }
+  public var isAskedToRetry: Bool { status == 503 && receivedText.contains("Retry-After: 30\r\n") }
 }
 
 private final class Late {

@@ -6,13 +6,6 @@ import XMLRPC
 
 @testable import ServerSettings
 
-nonisolated private let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
-nonisolated private let request = head + "<call>"
-
-extension ScriptedTransport {
-  fileprivate var status: Int? { receivedText.hasPrefix("HTTP/1.1 ") ? Int(receivedText.dropFirst(9).prefix(3)) : nil }
-}
-
 @Suite struct ConnectionLimitTests {
   let fixture = ConnectionFixture()
 
@@ -28,14 +21,12 @@ extension ScriptedTransport {
   }
 
   @Test func manyHandshakesShareTheLoop() throws {
-    var limits = NetworkLimits()
-    limits[.handshakesPerTurn] = 2
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.handshakesPerTurn: 2])
     let working = try #require(fixture.connect())
     let peers = try (0..<5).map { _ in
       try #require(fixture.connect(from: "192.0.2.3") { $0.handshakeScript = [.wantRead] })
     }
-    working.feed(request)
+    working.feed(ConnectionFixture.request)
     for expected in [2, 4, 5] {
       fixture.kernel.report(
         (peers + [working]).map {
@@ -85,7 +76,7 @@ extension ScriptedTransport {
   @Test func answerMustBeTaken() throws {
     fixture.handler.respond = { _ in .xml(ByteSegments([UInt8](repeating: 1, count: 1_000_000))) }
     let peer = try #require(fixture.connect { $0.windowBytes = 0 })
-    fixture.send(request, to: peer)
+    fixture.send(ConnectionFixture.request, to: peer)
     for _ in 0..<3 {
       fixture.wait(.seconds(55))
       peer.windowBytes = 70_000
@@ -98,8 +89,7 @@ extension ScriptedTransport {
 
   @Test func answerThatTakesLongHasNoDeadline() async throws {
     fixture.handler.waits = true
-    let peer = try #require(fixture.connect())
-    fixture.send(request, to: peer)
+    let peer = try fixture.ask()
     fixture.wait(.seconds(500))
     await fixture.goOn()
     fixture.run(peer)
@@ -110,14 +100,13 @@ extension ScriptedTransport {
   }
 
   @Test func idleConnectionIsClosedQuietly() throws {
-    let peer = try #require(fixture.connect())
-    fixture.send(request, to: peer)
+    let peer = try fixture.ask()
     fixture.wait(.seconds(14))
     #expect(fixture.isOpen(peer) && !peer.hasSentCloseNotify)
     // The first byte of a request ends the idle time and starts that of the headers.
     fixture.send("P", to: peer)
     fixture.wait(.seconds(9))
-    fixture.send(String(request.dropFirst()), to: peer)
+    fixture.send(String(ConnectionFixture.request.dropFirst()), to: peer)
     #expect(fixture.table.counters.responses == 2)
     fixture.wait(.seconds(21))
     #expect(!fixture.isOpen(peer) && peer.hasSentCloseNotify && fixture.log.notices.isEmpty)
@@ -125,25 +114,19 @@ extension ScriptedTransport {
   }
 
   @Test func silentStrangersLeaveRoomForAddressesThatWereAnsweredBefore() throws {
-    var limits = NetworkLimits()
-    limits[.unauthenticatedConnections] = 4
-    let fixture = ConnectionFixture(limits: limits)
-    let client = try #require(fixture.connect(from: "192.0.2.1"))
-    fixture.send(request, to: client)
+    let fixture = ConnectionFixture([.unauthenticatedConnections: 4])
+    let client = try fixture.ask(from: "192.0.2.1")
     #expect(client.status == 200)
     client.input.append(.closed)
     fixture.run(client)
     for number in 1...4 { _ = try #require(fixture.connect(from: "198.51.100.\(number)")) }
-    let stranger = try #require(fixture.connect(from: "198.51.100.5"))
-    fixture.send(request, to: stranger)
+    let stranger = try fixture.ask(from: "198.51.100.5")
     #expect(stranger.status == 503)
-    let again = try #require(fixture.connect(from: "192.0.2.1"))
-    fixture.send(request, to: again)
+    let again = try fixture.ask(from: "192.0.2.1")
     #expect(again.status == 200)
     // A quarter more, and no further.
     fixture.connect(from: "192.0.2.1")
-    let last = try #require(fixture.connect(from: "192.0.2.1"))
-    fixture.send(request, to: last)
+    let last = try fixture.ask(from: "192.0.2.1")
     #expect(last.status == 503)
   }
 
@@ -153,15 +136,11 @@ extension ScriptedTransport {
     (.connectionsPerAddress, "2001:db8::9"),
   ])
   func connectionsOverABoundAreToldToComeBack(limit: NetworkLimit, host: String) throws {
-    var limits = NetworkLimits()
-    limits[limit] = 2
-    limits[.refusedConnections] = 1
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([limit: 2, .refusedConnections: 1])
     let first = host.contains(":") ? "2001:db8::1" : "192.0.2.1"
     let kept = try #require(fixture.connect(from: first))
     fixture.connect(from: first)
-    let refused = try #require(fixture.connect(from: host))
-    fixture.send(request, to: refused)
+    let refused = try fixture.ask(from: host)
     #expect(refused.status == 503 && refused.receivedText.contains("Retry-After: 30\r\n"))
     #expect(fixture.handler.heads.isEmpty && fixture.log.notices.count == 1)
     #expect(fixture.log.notices[0].contains("limit \(limit.rawValue) = 2 connections reached"))
@@ -169,24 +148,20 @@ extension ScriptedTransport {
     #expect(fixture.connect(from: host) == nil && fixture.connect(from: host) == nil)
     #expect(fixture.table.counters.dropped == 2 && fixture.log.notices.count == 2)
     // Those that were there are served, and their end makes room.
-    fixture.send(request, to: kept)
+    fixture.send(ConnectionFixture.request, to: kept)
     #expect(kept.status == 200)
     kept.input.append(.closed)
     fixture.run(kept)
     refused.input.append(.closed)
     fixture.run(refused)
-    let next = try #require(fixture.connect(from: host))
-    fixture.send(request, to: next)
+    let next = try fixture.ask(from: host)
     #expect(next.status == 200)
   }
 
   @Test func authenticationAndLoopbackMakeRoom() throws {
-    var limits = NetworkLimits()
-    limits[.unauthenticatedPerAddress] = 1
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.unauthenticatedPerAddress: 1])
     for _ in 0..<3 {
-      let peer = try #require(fixture.connect())
-      fixture.send(request, to: peer)
+      let peer = try fixture.ask()
       #expect(peer.status == 200)
     }
     for _ in 0..<3 { fixture.connect(from: "127.0.0.1") }
@@ -196,8 +171,7 @@ extension ScriptedTransport {
 
   @Test func drainFinishesWhatIsBeingAnswered() async throws {
     fixture.handler.waits = true
-    let answering = try #require(fixture.connect())
-    fixture.send(request, to: answering)
+    let answering = try fixture.ask()
     await fixture.goOn()
     fixture.run(answering)
     await fixture.handler.untilWaiting()
@@ -206,7 +180,7 @@ extension ScriptedTransport {
     idle.input.append(.closed)
     fixture.handler.waits = false
     let half = try #require(fixture.connect())
-    fixture.send(head, to: half)
+    fixture.send(ConnectionFixture.head, to: half)
     var isDone = false
     fixture.table.drain { isDone = true }
     fixture.run(idle)
@@ -227,8 +201,7 @@ extension ScriptedTransport {
 
   @Test func drainHasItsTime() async throws {
     fixture.handler.waits = true
-    let peer = try #require(fixture.connect())
-    fixture.send(request, to: peer)
+    let peer = try fixture.ask()
     var isDone = false
     fixture.table.drain { isDone = true }
     fixture.wait(.seconds(9))
@@ -250,8 +223,7 @@ extension ScriptedTransport {
   @Test func whatTheHandlerRefusesIsCounted() throws {
     for status in [500, 401, 500] {
       fixture.handler.respond = { _ in .error(status: status) }
-      let peer = try #require(fixture.connect())
-      fixture.send(request, to: peer)
+      let peer = try fixture.ask()
       #expect(peer.status == status)
     }
     #expect(fixture.table.counters.refused == [500: 2, 401: 1])

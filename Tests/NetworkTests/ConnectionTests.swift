@@ -147,9 +147,7 @@ extension ScriptedTransport {
   }
 
   @Test func lingeringIsBoundedInBytesAndTime() throws {
-    var limits = NetworkLimits()
-    limits[.lingerBytes] = 1000
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.lingerBytes: 1000])
     fixture.handler.refusal = .error(status: 401)
     let flood = try #require(fixture.connect())
     fixture.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", to: flood)
@@ -228,9 +226,7 @@ extension ScriptedTransport {
   }
 
   @Test func oneConnectionDoesNotReadBeyondItsTurn() throws {
-    var limits = NetworkLimits()
-    limits[.readTurnBytes] = 16384
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.readTurnBytes: 16384])
     let peer = try #require(fixture.connect())
     let other = try #require(fixture.connect(from: "192.0.2.2"))
     peer.feed(post(String(repeating: "b", count: 100_000)))
@@ -276,7 +272,7 @@ extension ScriptedTransport {
     }
   }
 
-  @Test func peerThatLeavesWhileItsAnswerIsMadeOrWritten() async throws {
+  @Test func aPeerMayLeaveWhileItsAnswerIsMadeOrWritten() async throws {
     let early = try #require(fixture.connect { $0.handshakeScript = [.failed(.system(104))] })
     #expect(!fixture.isOpen(early))
 

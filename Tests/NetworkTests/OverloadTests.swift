@@ -6,53 +6,38 @@ import XMLRPC
 
 @testable import Network
 
-nonisolated private let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
-nonisolated private let request = head + "<call>"
-
-extension ScriptedTransport {
-  fileprivate var status: Int? { receivedText.hasPrefix("HTTP/1.1 ") ? Int(receivedText.dropFirst(9).prefix(3)) : nil }
-  fileprivate var isAskedToRetry: Bool { status == 503 && receivedText.contains("Retry-After: 30\r\n") }
-}
-
 /// More work than time: what is refused, what is not, and that refused ones are told so.
 @Suite struct OverloadTests {
   let fixture = ConnectionFixture()
 
   @Test func lateRequestsOfNewClientsAreRefused() throws {
     let reading = try #require(fixture.connect(from: "192.0.2.9"))
-    fixture.send(head + "<ca", to: reading)
-    let known = try #require(fixture.connect(from: "192.0.2.2"))
-    fixture.send(request, to: known)
+    fixture.send(ConnectionFixture.head + "<ca", to: reading)
+    try fixture.ask(from: "192.0.2.2")
     fixture.lag = .seconds(5)
-    let new = try #require(fixture.connect())
-    fixture.send(request, to: new)
+    let new = try fixture.ask()
     #expect(new.isAskedToRetry && fixture.table.counters.reached == [.overloadSeconds: 1])
     #expect(
       fixture.log.notices.count == 1 && fixture.log.notices[0].contains("192.0.2.1:40000: limit overload_delay = 5"))
     // A body that is being read is finished and answered, and so is the next call of a run that has begun.
     fixture.send("ll>", to: reading)
     #expect(reading.status == 200)
-    let next = try #require(fixture.connect(from: "192.0.2.2"))
-    fixture.send(request, to: next)
+    let next = try fixture.ask(from: "192.0.2.2")
     #expect(next.status == 200)
     fixture.lag = .seconds(20)
-    let last = try #require(fixture.connect(from: "192.0.2.2"))
-    fixture.send(request, to: last)
+    let last = try fixture.ask(from: "192.0.2.2")
     #expect(last.isAskedToRetry)
     fixture.lag = .milliseconds(4999)
-    let after = try #require(fixture.connect())
-    fixture.send(request, to: after)
+    let after = try fixture.ask()
     #expect(after.status == 200)
   }
 
   @Test func aRunThatHasBegunDoesNotWaitForAStormOfHandshakes() throws {
-    var limits = NetworkLimits()
-    limits[.handshakesPerTurn] = 2
-    let fixture = ConnectionFixture(limits: limits)
-    fixture.send(request, to: try #require(fixture.connect(from: "192.0.2.2")))
+    let fixture = ConnectionFixture([.handshakesPerTurn: 2])
+    try fixture.ask(from: "192.0.2.2")
     let strangers = try (0..<6).map { _ in try #require(fixture.connect { $0.handshakeScript = [.wantRead] }) }
     let known = try #require(fixture.connect(from: "192.0.2.2") { $0.handshakeScript = [.wantRead] })
-    known.feed(request)
+    known.feed(ConnectionFixture.request)
     fixture.kernel.report(
       (strangers + [known]).map {
         PollEvent(
@@ -65,15 +50,13 @@ extension ScriptedTransport {
 
   /// Those were found out four an iteration, and piled up to the limit of connections.
   @Test func peersThatHaveGoneTakeNoTurnOfAHandshake() throws {
-    var limits = NetworkLimits()
-    limits[.handshakesPerTurn] = 1
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.handshakesPerTurn: 1])
     let gone: [StepOutcome] = [.wantRead, .failed(.system(104)), .wantRead, .closed, .wantRead, .failed(.system(104))]
     let peers = try stride(from: 0, to: gone.count, by: 2).map { index in
       try #require(fixture.connect { $0.handshakeScript = Array(gone[index...(index + 1)]) })
     }
     let alive = try #require(fixture.connect { $0.handshakeScript = [.wantRead] })
-    alive.feed(request)
+    alive.feed(ConnectionFixture.request)
     fixture.kernel.report(
       (peers + [alive]).map {
         PollEvent(
@@ -95,9 +78,7 @@ extension ScriptedTransport {
   }
 
   @Test func whoWaitsForAHandshakeGetsItsTurn() throws {
-    var limits = NetworkLimits()
-    limits[.handshakesPerTurn] = 1
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.handshakesPerTurn: 1])
     // Each handshake takes two steps.
     let peers = try (0..<3).map { _ in try #require(fixture.connect { $0.handshakeScript = [.wantRead, .wantRead] }) }
     let fresh = try (0..<3).map { _ in
@@ -121,9 +102,7 @@ extension ScriptedTransport {
   }
 
   @Test func whereManyWaitForAHandshakeTheRestIsNotWatched() throws {
-    var limits = NetworkLimits()
-    limits[.handshakesPerTurn] = 1
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.handshakesPerTurn: 1])
     let peers = try (0..<70).map { _ in
       try #require(fixture.connect(isSilent: true) { $0.handshakeScript = [.wantRead, .wantRead] })
     }
@@ -135,30 +114,25 @@ extension ScriptedTransport {
   }
 
   @Test func requestsInProgressAreBounded() async throws {
-    var limits = NetworkLimits()
-    limits[.requests] = 1
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.requests: 1])
     let first = try #require(fixture.connect())
     fixture.handler.waits = true
-    fixture.send(request, to: first)
+    fixture.send(ConnectionFixture.request, to: first)
     await fixture.goOn()
     fixture.run(first)
     await fixture.handler.untilWaiting()
-    let second = try #require(fixture.connect())
-    fixture.send(request, to: second)
+    let second = try fixture.ask()
     #expect(second.isAskedToRetry && first.status == nil)
     await fixture.goOn()
     #expect(first.status == 200)
     fixture.handler.waits = false
-    let third = try #require(fixture.connect())
-    fixture.send(request, to: third)
+    let third = try fixture.ask()
     #expect(third.status == 200 && fixture.table.requestsInProgress == 0)
   }
 
   @Test func aPeerThatGoesWhileItIsAnsweredCountsNoMore() async throws {
     fixture.handler.waits = true
-    let peer = try #require(fixture.connect())
-    fixture.send(request, to: peer)
+    let peer = try fixture.ask()
     await fixture.goOn()
     fixture.run(peer)
     await fixture.handler.untilWaiting()
@@ -170,9 +144,7 @@ extension ScriptedTransport {
   }
 
   @Test func bodiesTogetherAreBounded() throws {
-    var limits = NetworkLimits()
-    limits[.bodiesBytes] = 1 << 20
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.bodiesBytes: 1 << 20])
     let half = String(repeating: "x", count: 600_000)
     let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 700000\r\n\r\n"
     let first = try #require(fixture.connect())
@@ -182,8 +154,7 @@ extension ScriptedTransport {
     fixture.send(head + half, to: second, turns: 12)
     #expect(second.isAskedToRetry && fixture.table.heldBodyBytes == 600_000)
     // A small one in between, and the end of the first.
-    let small = try #require(fixture.connect())
-    fixture.send(request, to: small)
+    let small = try fixture.ask()
     fixture.send(String(repeating: "x", count: 100_000), to: first, turns: 4)
     #expect(small.status == 200 && first.status == 200 && fixture.table.heldBodyBytes == 0)
   }
@@ -191,25 +162,19 @@ extension ScriptedTransport {
   // MARK: Failed authentication
 
   @Test func failuresBeyondTheirNumberAreAnsweredLater() throws {
-    var limits = NetworkLimits()
-    limits[.authenticationFailures] = 2
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.authenticationFailures: 2])
     fixture.handler.refusal = .error(status: 401)
     for _ in 0..<2 {
-      let peer = try #require(fixture.connect())
-      fixture.send(request, to: peer)
+      let peer = try fixture.ask()
       #expect(peer.status == 401)
     }
-    let late = try #require(fixture.connect())
-    fixture.send(request, to: late)
+    let late = try fixture.ask()
     #expect(late.status == nil)
     // Another address is answered at once, and so is the right password from the same one.
-    let other = try #require(fixture.connect(from: "192.0.2.2"))
-    fixture.send(request, to: other)
+    let other = try fixture.ask(from: "192.0.2.2")
     #expect(other.status == 401)
     fixture.handler.refusal = nil
-    let right = try #require(fixture.connect())
-    fixture.send(request, to: right)
+    let right = try fixture.ask()
     #expect(right.status == 200)
     fixture.wait(.milliseconds(249))
     #expect(late.status == nil)
@@ -220,17 +185,16 @@ extension ScriptedTransport {
   }
 
   @Test func aRightPasswordIsLetInHoweverManyRefusalsOfItsAddressWait() throws {
-    var limits = NetworkLimits()
-    limits[.authenticationFailures] = 1
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.authenticationFailures: 1])
     fixture.handler.refusal = .error(status: 401)
-    for _ in 0...AuthenticationThrottle.limitWaiting { fixture.send(request, to: try #require(fixture.connect())) }
+    for _ in 0...AuthenticationThrottle.limitWaiting {
+      try fixture.ask()
+    }
     let seen = fixture.handler.heads.count
     // Three more of the same address: each password is looked at, in turn, and none is turned away unseen.
     let guesses = try (0..<2).map { _ in try #require(fixture.connect()) }
-    for guess in guesses { fixture.send(request, to: guess) }
-    let right = try #require(fixture.connect())
-    fixture.send(request, to: right)
+    for guess in guesses { fixture.send(ConnectionFixture.request, to: guess) }
+    let right = try fixture.ask()
     #expect(fixture.handler.heads.count == seen && right.status == nil && fixture.table.counters.delayedLooks == 3)
     fixture.wait(.milliseconds(50))
     #expect(fixture.handler.heads.count == seen + 1 && guesses[0].status == 401)
@@ -242,21 +206,19 @@ extension ScriptedTransport {
     fixture.wait(.milliseconds(1))
     #expect(right.status == 200)
     // Another address notices nothing, nor does this one once the refusals are out.
-    let other = try #require(fixture.connect(from: "192.0.2.2"))
-    fixture.send(request, to: other)
+    let other = try fixture.ask(from: "192.0.2.2")
     #expect(other.status == 200)
     fixture.wait(.seconds(9))
-    let after = try #require(fixture.connect())
-    fixture.send(request, to: after)
+    let after = try fixture.ask()
     #expect(after.status == 200)
   }
 
   @Test func whoWaitsForATurnIsEndedWithTheServer() throws {
-    var limits = NetworkLimits()
-    limits[.authenticationFailures] = 1
-    let fixture = ConnectionFixture(limits: limits)
+    let fixture = ConnectionFixture([.authenticationFailures: 1])
     fixture.handler.refusal = .error(status: 401)
-    for _ in 0...AuthenticationThrottle.limitWaiting + 1 { fixture.send(request, to: try #require(fixture.connect())) }
+    for _ in 0...AuthenticationThrottle.limitWaiting + 1 {
+      try fixture.ask()
+    }
     var isDone = false
     fixture.table.drain { isDone = true }
     // But the first, which was answered at once and has time to read.
