@@ -52,7 +52,7 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
   }
 }
 
-@Test func baseAndRetiredPlugins() async throws {
+@Test func aNameThatIsGoneKeepsNoOtherPluginFromLoading() async throws {
   let files = RepositoryFixture.files([
     "Base/a.xml": "<Base><BoundPackage name=\"all\"/><Group name=\"web\"><BoundPackage name=\"web\"/></Group></Base>"
   ])

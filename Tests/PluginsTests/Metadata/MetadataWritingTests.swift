@@ -266,7 +266,7 @@ import XMLRPC
     }
   }
 
-  @Test func linksModesAndFailuresOfTheFile() async throws {
+  @Test func theFilesLinkAndModeStayAndFailuresAreTold() async throws {
     try await RepositoryFixture.run(files: ["Metadata/groups.xml": Self.groups, "real.xml": Self.clients]) {
       (fixture: RepositoryFixture) async throws in
       let path = fixture.repository.file("Metadata/clients.xml")
@@ -342,7 +342,7 @@ import XMLRPC
     }
   }
 
-  @Test func questionsAboutAllClients() async throws {
+  @Test func questionsAboutAllClientsAreAnswered() async throws {
     try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
       let plugin = try fixture.plugin(MetadataPlugin.self)
       try await plugin.setProfile("one", "open", address: nil, requirePublic: true)

@@ -42,7 +42,7 @@ import XMLRPC
     }
   }
 
-  @Test func namesOfFiles() {
+  @Test func aFilesNameTellsItsProbeAndWhoGetsIt() {
     let cases: [(String, String?, Specificity?)] = [
       ("a", "a", .all), ("under_score-9", "under_score-9", .all),
       ("a.H_one.example.com", "a", .host("one.example.com")),

@@ -173,7 +173,7 @@ import XMLRPC
     }
   }
 
-  @Test func adyingChildIsReplacedAndWhoeverWaitsIsServedOrMayGiveUp() async throws {
+  @Test func aDyingChildIsReplacedAndWhoeverWaitsIsServedOrMayGiveUp() async throws {
     try await LoopDriver.withLoop { loop in
       let pool = ChildPool(loop: loop, logger: Logger(label: "test"))
       var launches = 0
