@@ -2,17 +2,18 @@
 
 For the scripts of this folder. Python 3 standard library and the openssl program only.
 """
-import base64
 import http.client
 import os
 import shlex
-import socket
-import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import xml.sax.saxutils
 import xmlrpc.client
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "Python"))
+import loopback  # noqa: E402  (what the folders of tests share)
 
 PASSWORD = "secret"
 FILES = {
@@ -31,19 +32,15 @@ class Target:
     def __init__(self, command, plugins, files=(), conf=None):
         self.folder = tempfile.TemporaryDirectory(prefix="bcfg2-attack-")
         self.path = self.folder.name
-        self.client = None
         for name, (text, mode) in {**{n: (t, 0o644) for n, t in FILES.items()}, **dict(files)}.items():
             path = os.path.join(self.path, "repo", name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
                 file.write(text)
             os.chmod(path, mode)
-        subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2", "-subj",
-                        "/CN=localhost", "-keyout", self.path + "/key", "-out", self.path + "/crt"], check=True,
-                       capture_output=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        loopback.make_certificate(self.path)
+        self.port = loopback.free_port()
+        self.http = loopback.Client(self.port, self.path + "/crt", password=PASSWORD, timeout=600)
         sections = {
             "server": {"repository": self.path + "/repo", "plugins": plugins},
             "communication": {"password": PASSWORD, "certificate": self.path + "/crt", "key": self.path + "/key",
@@ -85,25 +82,12 @@ class Target:
         with open(self.path + "/log", errors="replace") as file:
             return file.read()[-2000:]
 
-    def connect(self):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=600)
-
     def call(self, body, headers=(), user="one"):
         """HTTP status and body of the answer; status 0 where the connection ended without one."""
-        login = base64.b64encode(("%s:%s" % (user, PASSWORD)).encode()).decode()
-        connection = self.connect()
         try:
-            connection.request("POST", "/RPC2", body, {"Authorization": "Basic " + login, "Content-Type": "text/xml",
-                                                       **dict(headers)})
-            response = connection.getresponse()
-            return response.status, response.read()
+            return self.http.post(body, headers, user)
         except (http.client.HTTPException, ConnectionResetError):
             return 0, b""
-        finally:
-            connection.close()
 
     # Measured from outside.
 

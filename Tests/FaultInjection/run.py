@@ -9,16 +9,12 @@ profile) must be on disk. --complete fails every n until the run needs fewer cal
 8, ... and, of the errors of a kind, one for each n in turn. Exit status 1 where anything is wrong.
 """
 import argparse
-import base64
 import concurrent.futures
 import errno
-import http.client
 import mmap
 import os
 import re
 import shutil
-import socket
-import ssl
 import struct
 import subprocess
 import sys
@@ -26,6 +22,9 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 import xmlrpc.client
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "Python"))
+import loopback  # noqa: E402  (what the folders of tests share)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHORT = 0
@@ -95,11 +94,8 @@ class Server:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
                 file.write(text)
-        subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=localhost",
-                        "-keyout", folder + "/key", "-out", folder + "/crt"], check=True, capture_output=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        loopback.make_certificate(folder)
+        self.port = loopback.free_port()
         with open(folder + "/bcfg2.conf", "w") as file:
             file.write(f"[server]\nrepository = {folder}/repo\nplugins = Bundler,Cfg,Metadata,Probes,Rules\n"
                        f"handshake_timeout = 2\nheader_timeout = 2\nkeepalive_timeout = 1\nlinger_timeout = 1\n{options}"
@@ -128,27 +124,12 @@ class Server:
 
 
 class Client:
-    HEADERS = {"Authorization": "Basic " + base64.b64encode(b"root:secret").decode(), "Content-Type": "text/xml"}
-
     def __init__(self, server):
         self.server = server
-        self.context = ssl.create_default_context(cafile=server.folder + "/crt")
-        self.context.check_hostname = False
+        self.call = loopback.Client(server.port, server.folder + "/crt", timeout=8).call
         self.run_number = 0
         # What was acknowledged last.
         self.acknowledged = {}
-
-    def call(self, method, *arguments):
-        connection = http.client.HTTPSConnection("127.0.0.1", self.server.port, timeout=8, context=self.context)
-        try:
-            connection.request("POST", "/RPC2", xmlrpc.client.dumps(arguments, method), self.HEADERS)
-            response = connection.getresponse()
-            body = response.read()
-            if response.status != 200:
-                raise OSError(f"status {response.status}")
-            return xmlrpc.client.loads(body)[0][0]
-        finally:
-            connection.close()
 
     def run(self):
         """The seven calls. Each may fail; returns how many succeeded."""
@@ -168,7 +149,7 @@ class Client:
                 self.acknowledged.setdefault(what, set()).add(said)
             try:
                 answer = self.call(method, *arguments)
-            except (OSError, ssl.SSLError, http.client.HTTPException, xmlrpc.client.Fault):
+            except (*loopback.NO_ANSWER, xmlrpc.client.Fault):
                 continue
             if method == "GetConfig" and "/etc/motd" not in answer:
                 raise AssertionError("GetConfig without its file")
@@ -261,7 +242,7 @@ class Test:
     def served(self):
         try:
             return "/etc/motd" in self.client.call("GetConfig")
-        except (OSError, ssl.SSLError, http.client.HTTPException, xmlrpc.client.Fault):
+        except (*loopback.NO_ANSWER, xmlrpc.client.Fault):
             return False
 
     def kind(self, kind):
