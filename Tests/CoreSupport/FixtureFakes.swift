@@ -27,7 +27,7 @@ extension RepositoryFixture {
     }
   }
 
-  /// Adds the fake plugin, or one of its kind, with a bundle `b` whose entry tells the client's name.
+  /// Adds the fake plugin, or one of its kind, which gives a bundle `b` with the entry `/fast`.
   package func addFake(_ type: FakePlugin.Type = FakePlugin.self) {
     core.initPlugin(type)
     fake.binders["Path:/fast"] = .now { entry, _ in entry["by"] = "fast" }

@@ -42,7 +42,7 @@ public final class RepositoryFixture {
   /// The folder `repo` in it.
   public let repository: TemporaryDirectory
   public let core: ServerCore
-  /// What the core has logged since the fixture was made.
+  /// What the core has logged since its plugins were loaded.
   public let log = LogRecorder(level: .debug)
   /// What its inotify monitor has logged, from warnings on.
   public let monitorLog = LogRecorder()

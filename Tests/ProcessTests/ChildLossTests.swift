@@ -15,7 +15,7 @@ import Testing
     case idle
     /// Its request lies in the pair, unread.
     case requestSent
-    /// A plugin of its waits in the middle of a build.
+    /// One of its plugins waits in the middle of a build.
     case building
     /// A part of its answer has come.
     case answering
@@ -35,8 +35,7 @@ import Testing
       if signal == SIGSTOP { options.patience = 2 }
       let fixture = try await MultiprocessingFixture(loop, options)
       try await fixture.waitForChildren()
-      // Until as many were answered as it takes to meet both children again and again; the large answer is asked for
-      // apart.
+      // The load goes on until both children were asked many times. The large answer is asked for separately.
       let load = fixture.startLoad(width: phase == .answering ? 0 : 3)
       var special: [Task<String, Never>] = []
       let victim: pid_t
@@ -84,7 +83,7 @@ import Testing
     try await LoopDriver.withLoop { loop in
       let fixture = try await MultiprocessingFixture(loop)
       let load = fixture.startLoad(width: 12)
-      // As they come: some start, some build, some are idle.
+      // At any time: some children start, some build, some are idle.
       for round in 0..<60 {
         try await fixture.wait {
           round % 3 == 0 ? !fixture.core.childProcesses.isEmpty : fixture.core.readyChildren == fixture.core.childCount

@@ -51,7 +51,7 @@ import XMLRPC
             speakers(fixture, text, since: start) == (isOn ? children : []), "\(method) \(parameters ?? []) \(text)")
         }
       }
-      // Whoever is started later has the state, too.
+      // A child that is started later has the state, too.
       kill(try #require(fixture.core.childProcesses.first), SIGKILL)
       try await fixture.wait { fixture.core.restarts >= 1 }
       try await fixture.waitForChildren()
@@ -96,7 +96,7 @@ import XMLRPC
       func count(_ name: String) -> Int64 { statistics[name]?.array?.last?.int ?? 0 }
       #expect(count("Child-0:Core:GetConfig") == 3 && count("Child-1:Core:GetConfig") == 3)
       #expect(count("Total:Core:GetConfig") == 6)
-      // The way there and back is the parent's.
+      // The parent measures the time of the way there and back.
       #expect(count("GetConfig") == 6 && count("Total:GetConfig") == 6)
       #expect(count("Total:Core:build_metadata") >= count("Child-0:Core:build_metadata") + 3)
       for name in statistics.members?.map(\.name) ?? [] {
@@ -192,7 +192,7 @@ import XMLRPC
       #expect(await server.stop() == .exited(0))
       let lines = server.logText.utf8.dropFirst(before).split(separator: UInt8(ascii: "\n")).map { String($0)! }
       #expect(lines.filter { $0.contains("Segmentation") || $0.contains("\(victim)") }.count == 1)
-      // No report of the runtime's.
+      // The runtime writes no report of the crash.
       for word in ["Backtrac", "crashed", "*** "] { #expect(!lines.contains { $0.contains(word) }, "\(word)") }
     }
   }
@@ -249,7 +249,7 @@ import XMLRPC
         for _ in 0..<3 { #expect(try await server.call("GetConfig").body.contains("owner=\"ann\"")) }
       }
       try await checkChildren()
-      // Neither the parent can read it any more: the settings stay, for new children, too.
+      // The parent cannot read the file either: the old settings stay, also for new children.
       server.signal(SIGHUP)
       #expect(try await server.waitForLog(". The server has given up its privileges: let user "))
       let first = children()

@@ -2,7 +2,7 @@ import EventLoop
 import Support
 import Testing
 
-/// Names that are none, over the wire, with the right password.
+/// Requests with the right password, and names that no client can have.
 @Suite struct IdentityProcessTests {
   private static let settings = [
     "server": [
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  /// A request of many parts that deserve a line is some lines and their number.
+  /// A request with many bad parts writes a few lines, and their number.
   @Test func whatOneRequestWritesIntoTheLogIsBounded() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let server = try await ServerFixture(settings: Self.settings, on: loop)

@@ -36,7 +36,7 @@ final class MultiprocessingFixture {
   let clientCount = 6
   /// What the children have logged.
   private(set) var records: [LogRecord] = []
-  /// Where the options ask for it.
+  /// nil unless the options ask for it.
   let hold: BuildHold!
   private let monitor: any FileMonitor
 
@@ -117,7 +117,7 @@ final class MultiprocessingFixture {
     return String(decoding: document.bytes(), as: UTF8.self)
   }
 
-  /// Takes in whether a client is in the group `probed`.
+  /// Sends probe data that puts a client into the group `probed`, or not.
   func sendProbes(_ isProbed: Bool, as number: Int) async -> Bool {
     let text = isProbed ? "group:probed" : "other"
     let data =
@@ -197,7 +197,7 @@ enum Processes {
     text(process, "task/\(process)/children").split(separator: " ").compactMap { pid_t($0) }
   }
 
-  /// Whether a process runs; one that has ended and is nobody's any more does not.
+  /// Whether a process runs; a zombie does not.
   static func isAlive(_ process: pid_t) -> Bool { state(process).map { $0 != "Z" } ?? false }
 
   /// Whether SIGSTOP has taken effect.

@@ -11,14 +11,14 @@ import Testing
       try await server.start()
       #expect(try await server.call("GetConfig").status == 200)
       #expect(try await server.call("GetConfig", password: "wrong").status == 401)
-      // Plain HTTP is told so in plain text.
+      // A client that speaks plain HTTP is told about HTTPS, in plain text.
       var options = TestClient.Options()
       options.isPlain = true
       let plain = try TestClient(port: server.port, options)
       let told = try await plain.exchange(Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8), on: loop)
       #expect(told?.status == 400 && told?.text == "This port speaks HTTPS.\n")
       plain.close()
-      // A line that is too long, by a client that goes on to the end.
+      // The request line is too long.
       let peer = try await connect(to: server)
       let long = "GET /\(String(repeating: "x", count: 300)) HTTP/1.1\r\n\r\n"
       #expect(try await peer.exchange(Array(long.utf8), on: loop)?.status == 414)
@@ -50,9 +50,9 @@ import Testing
       #expect(try await server.waitForLog("Too many open files"))
       #expect(server.logText.contains("new clients wait until connections end"))
       #expect(descriptorCount(of: process) == open + 3)
-      // Who is connected is answered all the while.
+      // The client that is connected is answered all the time.
       for _ in 0..<3 { #expect(try await isServed(existing, on: loop)) }
-      // One that ends makes room for one, and when all have gone a new client is served, still within the few.
+      // Their ends make room: a new client is served while the limit is still low.
       silent.removeAll()
       #expect(try await server.call("GetConfig").status == 200)
       #expect(try await isServed(existing, on: loop))

@@ -123,7 +123,7 @@ import Testing
     #expect(file.root?.children.first?.name == "/b" && log.take().count == 1)
     write("<Bndle><Path name='/r'/></Bndle>")
     #expect(file.root?.children.first?.name == "/b" && log.take().count == 1)
-    // It may be meant.
+    // A name that is not near the right one may be meant.
     write("<A><Path name='/a'/></A>")
     #expect(file.root?.children.first?.name == "/a")
     #expect(
@@ -176,7 +176,7 @@ import Testing
     file.watch()
     let line = "warning Bundler: \(path): Explicitly specifying bundle names is deprecated"
     #expect(log.take() == [line])
-    // As when settings change.
+    // The file is read again, as when settings change.
     file.load()
     #expect(log.take() == [])
     folder.write("<Bundle name='a'><Path name='/x'/></Bundle>", to: "a.xml")
@@ -240,7 +240,7 @@ import Testing
     _ = try FileLog(path: path, owner: (1234, 1235))
     var status = stat()
     #expect(stat(path, &status) == 0 && status.st_uid == 1234 && status.st_gid == 1235)
-    // One that is there stays whose it is, also behind a link.
+    // A log file that exists keeps its owner, also behind a link.
     let other = folder.write("", to: "other")
     try #require(symlink(other, folder.file("link")) == 0)
     _ = try FileLog(path: folder.file("link"), owner: (1234, 1235))

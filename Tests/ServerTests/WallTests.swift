@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// The house's inner walls: which module may know which, and which folder does. Docs: INTERNALS.md, "The modules".
+/// Which module may import which, and which folders know each other. INTERNALS.md, "The modules", has the table.
 @Suite struct WallTests {
   /// What each module may import of the others. The compiler holds each file to Package.swift, this test Package.swift.
   static let mayImport: [String: Set<String>] = [
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  /// Tests of a file are found where the file is.
+  /// The tests of a file are in the folder of the same name.
   @Test func foldersOfTestsAreThoseOfTheSources() {
     let sources = Set(Project.folders(below: "Sources"))
     for path in Project.folders(below: "Tests") {

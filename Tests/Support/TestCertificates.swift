@@ -1,6 +1,5 @@
 import COpenSSL
 public import EventLoop
-import Glibc
 
 /// A certificate with its key, both as OpenSSL objects that live as long as this one.
 public final class TestIdentity {
@@ -20,24 +19,11 @@ public final class TestIdentity {
 
 /// Certificates of P-256 keys made on the spot, and a folder of their own for the PEM files.
 public final class TestCertificates {
-  public nonisolated let folder: String
+  private let directory = TemporaryDirectory()
+  public nonisolated var folder: String { directory.path }
   private var serial = 0
 
-  public init() {
-    var template = Array("/tmp/bcfg2-tls-XXXXXX".utf8CString)
-    precondition(mkdtemp(&template) != nil, "no temporary folder: \(errno)")
-    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  isolated deinit {
-    guard let directory = opendir(folder) else { return }
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      unlink("\(folder)/\(name)")
-    }
-    closedir(directory)
-    rmdir(folder)
-  }
+  public init() {}
 
   /// A certificate for these common names, in order; signed by `authority`, or by itself.
   public func makeIdentity(_ commonNames: [String], isAuthority: Bool = false, signedBy authority: TestIdentity? = nil)

@@ -94,7 +94,7 @@ import Testing
     #expect(asked == 2 && kept.used == 50)
     // The list has these answers, the template has no result for them.
     #expect(text("/other", one, answers) == nil && asked == 2)
-    // That there were no such answers holds until there are.
+    // That the list lacks these answers is remembered until it has them.
     let third = RenderingCache.Memory()
     let others: [TemplateValue: TemplateValue] = ["web?": false, "host": "three"]
     #expect(text("/t1", third, others) == nil && text("/t2", third, others) == nil && asked == 3)
@@ -105,7 +105,7 @@ import Testing
     let late = RenderingCache.Memory()
     #expect(text("/t1", late, ["web?": true]) == nil)
     #expect(text("/t1", late, answers) == "one")
-    // A result that went and came again.
+    // A result that was dropped and made again.
     kept.forget(path: "/t2")
     #expect(text("/t2", third, others) == nil)
     keep(kept, key("/t2"), [("web?", false), ("host", "three")], "again")

@@ -76,7 +76,7 @@ import XMLRPC
       let answer = await fixture.ask("GetConfig")
       #expect(builds == ServerCore.retryLimit + 1)
       #expect(answer.contains("<Path name=\"\(ServerCore.retryLimit)\""), "\(answer)")
-      // What was held back is delivered by now.
+      // The edits that were held back have been delivered.
       #expect(!fixture.core.fileMonitor.isHeld)
       #expect(await fixture.isMember(of: "\(builds)"))
     }
@@ -126,7 +126,7 @@ import XMLRPC
       Self.edit(fixture, "late")
       gate.open()
       #expect(await asked.value.hasPrefix("fault -32500 Critical failure: The repository keeps changing"))
-      // Without an edit it is the answer all the same.
+      // The answer is the same without an edit.
       fixture.fake.gates = [:]
       #expect(await fixture.ask("GetConfig").contains("<Path name=\"late\""))
     }

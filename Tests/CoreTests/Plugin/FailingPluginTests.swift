@@ -6,7 +6,7 @@ import Support
 import Testing
 import XMLRPC
 
-/// What becomes of calls where a plugin throws or answers nonsense: as the Python core has it.
+/// A plugin that throws or answers nonsense has the effect on a call that it has in the Python core.
 @Suite struct FailingPluginTests {
   private struct Case {
     let requirement: String
@@ -77,7 +77,7 @@ import XMLRPC
       Case(
         "getRevision", gives: whole.replacing("\"7\"", with: "\"-1\""),
         logs: "warning Error getting revision from Fake: boom"),
-      // Probes: the client is told.
+      // Probes: the client gets a fault.
       Case(
         "getProbes", Boom(), "GetProbes",
         gives: "fault -32500 Critical failure: Error determining probes for one: boom"),
@@ -101,7 +101,7 @@ import XMLRPC
         let answer = await fixture.ask(given.call, given.parameters)
         #expect(answer == given.answer, "\(given.requirement)")
         if let line = given.line { #expect(fixture.log.has(line), "\(line) in \(fixture.log.lines)") }
-        // Nothing lasts.
+        // The failure has no effect on the next call.
         fixture.fake.failures = [:]
         fixture.fake.decision = .allow
         fixture.core.revisionMayHaveChanged()

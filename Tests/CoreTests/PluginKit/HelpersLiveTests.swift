@@ -11,7 +11,7 @@ import XMLRPC
 
 private let xi = "xmlns:xi=\"http://www.w3.org/2001/XInclude\""
 
-/// Files on a disk, a monitor that is told to look, and what was logged.
+/// A temporary folder, a monitor that looks when it is asked, and the log.
 private final class Fixture {
   let folder = TemporaryDirectory()
   let monitor = ComparingMonitor()

@@ -6,7 +6,7 @@ import Repository
 import Support
 import Testing
 
-/// What a hostile template does costs its own entry, and gets it nothing of the server's.
+/// A hostile template fails its own entry, and reaches nothing of the server.
 @Suite(.serialized) struct TemplateAttackTests {
   /// Renders one template between two others by one process; returns its text or failure. The others are as ever.
   private func attack(
@@ -118,7 +118,7 @@ import Testing
   }
 
   @Test func otherProcessesKeepTheirLimitsAndPriorities() async throws {
-    // Each changes nothing where it is allowed.
+    // Each of these calls changes nothing, even where it is allowed.
     for code in [
       "resource.prlimit(p, resource.RLIMIT_NOFILE)", "os.setpriority(os.PRIO_PROCESS, p, os.getpriority(0, p))",
       "os.setpriority(os.PRIO_USER, 0, os.getpriority(0, 0))", "os.sched_setaffinity(p, os.sched_getaffinity(p))",

@@ -67,7 +67,7 @@ import Testing
       for count in 1...2 {
         let entries = try await fixture.configuration(of: "one.example.com").children.flatMap(\.children)
         #expect(entries.compactMap { $0["failure"] ?? $0.text } == ["a", "z"])
-        // One that left a thread, one that rendered what was behind it and is used again.
+        // The first process left a thread and ended; the second rendered what waited, and is used again.
         #expect(fixture.core.templates.pool.startCount == count + 1)
       }
       #expect(fixture.core.templates.pool.suspects.isEmpty)
@@ -84,7 +84,7 @@ import Testing
     try await RepositoryFixture.run(templates: templates, conf: one) { fixture async throws in
       for number in 0..<12 {
         #expect(try await fixture.rendered(template: "Cfg/t\(number)/t\(number).genshi") == "False")
-        // What reads no files stays.
+        // Results that depend on no files are kept.
         if number == 0 { #expect(try await fixture.rendered(template: "Cfg/plain/plain.genshi") == "base") }
       }
       #expect(fixture.core.templates.cacheCount == (5, 0))

@@ -9,7 +9,7 @@ import Testing
 @testable import Core
 @testable import ServerSettings
 
-/// What a template does to itself, and to nobody else.
+/// A template that fails, hangs or eats memory fails alone.
 @Suite(.serialized) struct TemplateFailureTests {
   private let prefix = "failed: bind error: Cfg: Error rendering "
 
@@ -68,7 +68,7 @@ import Testing
     try await RepositoryFixture.run(templates: templates.merging(failing) { $1 }) { fixture async throws in
       let log = fixture.log
       for (name, text) in failures { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
-      // Once more: the same words.
+      // The second failure has the same message.
       for (name, text) in failures { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
       let lines = log.lines.map { $0.replacing(fixture.repository.path, with: "REPO") }
       for (_, text) in table { #expect(lines.contains { $0.hasSuffix("Failed to load template: \(text)") }, "\(text)") }
@@ -127,7 +127,7 @@ import Testing
         #expect(try await fixture.rendered("/\(name)") == "xy")
         // Another version: a link that leads nowhere is to the server what no file is, and the result is kept.
         fixture.edit("Cfg/\(name)/\(file)", templates[file == "g.genshi" ? "g" : file]! + "z")
-        // Root may read whatever there is, but a link to itself.
+        // Root may read every file, but cannot follow a link to itself.
         let path = fixture.repository.file("Cfg/\(name)/b.inc")
         #expect(symlink(path, path) == 0)
         let text = try await fixture.rendered("/\(name)")
@@ -200,7 +200,7 @@ import Testing
     try await RepositoryFixture.run(templates: ["hang": hang], conf: "[templates]\ntimeout = 0.5\nprocesses = 1\n") {
       fixture async throws in
       #expect(try await fixture.rendered("/hang") == "fine")
-      // It has the template already, and asks nothing.
+      // The process has the template already, and sends no question.
       #expect(try await fixture.rendered("/hang", of: "two.example.com").contains("took longer than 0.5 s"))
     }
   }

@@ -212,7 +212,7 @@ import Testing
   }
 }
 
-/// What templates have in hand beyond what the recorded cases show.
+/// Objects that templates can use, where the recorded cases do not show them.
 @Suite(.serialized) struct TemplateObjectTests {
   @Test func setsIterateInOrderAndAreSets() async throws {
     let template = """
@@ -267,7 +267,7 @@ import Testing
       templates: ["t": template], files: ["Properties/p.json": "[]"], plugins: ["Properties"]
     ) {
       fixture async throws in
-      // Each rendering adds one: an answer that is built again would show.
+      // Each rendering adds one, so that the number shows an answer that was built twice.
       fixture.core.templates.onReport = { _, _ in fixture.monitor.processPending() }
       for number in 1...3 {
         #expect(try await fixture.rendered("/t") == "\(number)")

@@ -4,7 +4,7 @@ import Repository
 import Support
 import Testing
 
-/// Genshi's text templates, of which the renderer does in its own way what most consist of.
+/// Genshi's text templates. The renderer implements their usual directives itself.
 @Suite(.serialized) struct TextTemplateTests {
   @Test func theLanguageIsGenshis() async throws {
     let table: [(name: String, text: String, expected: String)] = [
@@ -71,7 +71,7 @@ import Testing
       #expect(reports.count == bundles && reports.values.allSatisfy { $0 == 1 }, "\(reports)")
       fixture.core.templates.onReport = nil
       #expect(fixture.core.templates.cacheCount.used == 0)
-      // What is kept is bound without a message.
+      // A kept result is bound without a message to the renderer.
       fixture.edit("Cfg/x0/x0.genshi", "edited")
       #expect(try await fixture.rendered("/x0") == "edited")
       #expect(fixture.core.templates.cacheCount.used == bundles - 1)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EventLoop
 
-/// Files that are changed in parts, and by what their versions are known.
+/// Parts of files are replaced, and versions of files are told apart.
 struct FileChangesTests {
   private let folder = TemporaryDirectory()
 
@@ -41,7 +41,7 @@ struct FileChangesTests {
       let version = try change("file", [(0..<1, "\(round % 10)")])
       #expect(version.isToldByStatus && version.digest == nil)
       #expect(try version.isPresent(at: folder.file("file")))
-      // In place, of the same size, at once.
+      // The file is changed in place, to the same size, within the same tick of the clock.
       let file = try FileDescriptor.open(folder.file("file"), O_WRONLY)
       #expect(pwrite(file.rawValue, "x", 1, 5) == 1)
       #expect(try !version.isPresent(at: folder.file("file")))

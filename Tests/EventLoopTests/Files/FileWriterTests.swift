@@ -59,7 +59,7 @@ struct FileWriterTests {
     try await run { (fixture: Fixture) async throws in
       fixture.write("new", to: "file")
       await fixture.wait { fixture.disk.heldCount == 1 }
-      // Not there before the disk has it.
+      // The write does not end before the disk has it.
       #expect(fixture.text("file") == nil && fixture.disk.begunFolders == 0)
       fixture.disk.release()
       await fixture.wait { fixture.disk.heldCount == 1 }
@@ -255,7 +255,7 @@ struct SyncHelpersTests {
       let limit = SyncHelpers.sharingLimit * 2 + 3
       let files = try (0..<limit).map { number in try FileHandle(folder.file("\(number)")) }
       var codes: [Int32] = []
-      // The first by itself, of the others many in one.
+      // The first file has a synchronization of its own, the others share few.
       for file in files { helpers.synchronize(file.raw) { codes.append($0) } }
       while codes.count < limit { await loop.nextIteration() }
       #expect(codes == Array(repeating: 0, count: limit))

@@ -96,7 +96,7 @@ struct IterationTests {
     loop.runOnce()
     #expect(seen == ["new"])
     #expect(try #require(new).generation != old.generation)
-    // Descriptors that were never registered are no more than that.
+    // Events of descriptors that were never registered are dropped.
     kernel.report([PollEvent(descriptor: 4000, generation: 1, readiness: .readable)])
     loop.runOnce()
   }

@@ -136,7 +136,7 @@ struct HostResolverTests {
     #expect(ResolverHelper.serveOne(helpers.sockets[1]) == .served)
     helpers.turn()
     #expect(await quick.value == ["localhost"])
-    // Nothing waits: one is enough.
+    // No question waits, so that one helper is enough.
     #expect(helpers.sockets.count == 1 && helpers.resolver.helperCount == 1)
     // After the deadline the stuck helper is ended, and the next question gets another.
     helpers.kernel.now = helpers.kernel.now + HostResolver.deadline
@@ -178,7 +178,7 @@ struct HostResolverTests {
     #expect(ResolverHelper.serveOne(helpers.sockets[HostResolver.helperLimit - 1]) == .served)
     helpers.turn()
     #expect(await client.value == ["localhost"])
-    // A stranger that has become a client goes before the strangers.
+    // A stranger that has become a client is asked for before the strangers.
     helpers.resolver.noteClient(at: "192.0.5.1")
     let again = await helpers.peer("192.0.5.1")
     #expect(helpers.sockets.count == HostResolver.helperLimit)

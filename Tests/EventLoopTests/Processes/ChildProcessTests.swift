@@ -44,7 +44,7 @@ struct ChildProcessTests {
       let text = String(decoding: output.standardOutput, as: UTF8.self)
       #expect(text.hasSuffix("\n\nsesame\nother\n01235"), "\(text)")
       #expect(text.split(separator: "sesame", omittingEmptySubsequences: false).count == 2)
-      // Nor is anything of them left open here.
+      // No descriptor of theirs stays open in this process either.
       loop.runOnce(wait: .zero)
       #expect(loop.registeredWatchers.isEmpty)
     }
@@ -75,7 +75,7 @@ struct ChildProcessTests {
     while loop.registeredWatchers.count < 4 { await Task.yield() }
     #expect(loop.shutDown().isEmpty)
     #expect(loop.registeredWatchers.isEmpty)
-    // Who waited is told.
+    // The task that waited is resumed with the status.
     #expect(await run.value)
     kill(child.processID, SIGKILL)
     while waitpid(child.processID, nil, 0) == -1 && errno == EINTR {}

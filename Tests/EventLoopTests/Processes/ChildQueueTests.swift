@@ -4,7 +4,7 @@ import Testing
 
 @testable import EventLoop
 
-/// Children that run and wait: a place each, in the order in which they came.
+/// Children get places to run in the order in which they came.
 @MainActor @Suite struct ChildQueueTests {
   private typealias Urgency = ChildQueue.Urgency
 
@@ -113,7 +113,7 @@ import Testing
   @Test func aCrowdOfProgramsRunsAFewAtATime() async throws {
     try await LoopDriver.withLoop { loop in
       loop.childQueue.limit = 3
-      // Each says how many of its kind there are: files of those that have not ended.
+      // Each program counts the files of those that have not ended.
       let folder = TemporaryDirectory()
       let script = "touch $$; ls | wc -l; rm $$"
       let runs = (0..<40).map { _ in

@@ -41,7 +41,7 @@ import Testing
       #expect(troubles.map(\.reason) == ["Permission denied"])
       let lines = folder.log.take()
       #expect(lines.filter { $0.contains("stays in use") }.count == 1, "\(lines)")
-      // Edited meanwhile.
+      // The file is edited while it cannot be read.
       let octal = String(mode, radix: 8)
       folder.shell("chmod 755 repo/d; echo \(mode) > repo/d/x; rm repo/d/y; : > repo/d/z\(mode); chmod \(octal) repo/d")
       asNobody { _ = folder.monitor.processPending() }
@@ -183,7 +183,7 @@ import Testing
     folder.shell("ln -sfn \(other.path) repo")
     folder.monitor.processPending()
     #expect(folder.model.takeEvents() == [] && folder.monitor.troubles.map(\.path) == [folder.root])
-    // With contents it is another repository.
+    // A file system with contents is another repository.
     other.write("2\n", to: "a")
     folder.monitor.processPending()
     #expect(folder.model.takeEvents() == ["changed a"] && folder.monitor.troubles.isEmpty)
@@ -210,7 +210,7 @@ import Testing
     #expect(folder.monitor.processPending() == 0)
     folder.monitor.rescan()
     #expect(folder.model.takeEvents() == ["changed a"] && folder.monitor.troubles.isEmpty)
-    // What is no file, or too large, is no trouble that ends by itself.
+    // A folder or a file that is too large is no trouble that ends by itself.
     for errno in [ENOENT, EFBIG, EISDIR] {
       folder.monitor.couldNotRead(folder.root + "/a", SystemError(call: "open", errno: errno))
     }

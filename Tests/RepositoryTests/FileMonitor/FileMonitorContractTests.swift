@@ -15,7 +15,7 @@ struct FileMonitorContractTests {
     write(old, "1", 1)
     fchmod(old, 0o600)
     #expect(folder.monitor.processPending() == 0)
-    // One that is found in a new folder, too.
+    // The same holds for a file in a new folder.
     mkdir(folder.root + "/e", 0o755)
     let found = open(folder.root + "/e/f", O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
     folder.monitor.processPending()
@@ -173,7 +173,7 @@ struct FileMonitorContractTests {
     folder.monitor.processPending()
     #expect(outer.takeEvents() == ["created stop"] && inner.takeEvents() == [])
     #expect(folder.model.known == FileMonitorModel.scan(folder.root))
-    // Nobody is left who needs the watch of d but the first.
+    // Only the first monitor still needs the watch of d.
     folder.monitor.remove(nil, handler: folder.model)
     #expect(folder.monitor.listWatches() == [] && folder.monitor.context.watches.all.isEmpty)
   }

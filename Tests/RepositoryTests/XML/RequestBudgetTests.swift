@@ -52,7 +52,7 @@ import Testing
     #expect(exceeded(document(65)) == LimitExceeded("xmlNamespaces", 64))
     let nested = (0..<65).map { "<a xmlns:p\($0)='u'>" }.joined() + String(repeating: "</a>", count: 65)
     #expect(exceeded(nested) == LimitExceeded("xmlNamespaces", 64))
-    // One after the other they are not in force at once.
+    // Declarations of siblings are not in force at the same time.
     let list = "<l>" + (0..<1000).map { "<a xmlns:p\($0)='u'/>" }.joined() + "</l>"
     #expect(exceeded(list) == nil)
   }

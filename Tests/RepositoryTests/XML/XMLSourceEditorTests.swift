@@ -22,7 +22,7 @@ private func edited(
   return String(decoding: try editor.contents(), as: UTF8.self)
 }
 
-/// In a closure that throws, `#expect` cannot.
+/// Compares outside of `#expect`, which cannot hold a closure that throws.
 private func isTrue(_ value: Bool, at place: SourceLocation = #_sourceLocation) {
   #expect(value, sourceLocation: place)
 }
@@ -88,7 +88,7 @@ private func isTrue(_ value: Bool, at place: SourceLocation = #_sourceLocation) 
     try isTrue($0.removeElement("X", where: "n", is: "2"))
     try isTrue(!$0.setAttribute("b", to: "1", of: "X", where: "n", is: "2"))
     try $0.appendChild(Element("N"))
-    // By what it is called from then on.
+    // Later edits find the element by its new name.
     try isTrue($0.setAttribute("n", to: "one", of: "X", where: "n", is: "1"))
     try isTrue(!$0.setAttribute("d", to: "1", of: "X", where: "n", is: "1"))
     try isTrue($0.setAttribute("d", to: "1", of: "X", where: "n", is: "one"))

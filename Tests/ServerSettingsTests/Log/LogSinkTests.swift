@@ -61,7 +61,7 @@ extension LogRecord {
     let end = try #require(String(validating: line, as: UTF8.self)).split(separator: "[").last
     let leftOut = try #require(end.flatMap { Int($0.prefix { $0 != " " }) })
     #expect(end?.hasSuffix(" more bytes are left out]\n") ?? false)
-    // What is shown and what is left out are the whole.
+    // The bytes that are shown and those that are left out add up to the whole.
     let note = "[\(end ?? "")".utf8.count + 1
     let units = (line.count - note - "start ".utf8.count) / shown
     #expect("start ".utf8.count + units * unit.utf8.count + leftOut == text.utf8.count, "\(unit.debugDescription)")
@@ -156,11 +156,11 @@ extension LogRecord {
   #expect(try messages() == [])
   router.flush()
   #expect(try messages() == ["one", "two"])
-  // A warning does not wait, and what came before it is before it.
+  // A warning does not wait, and is written after what came before it.
   router.write(record("three"))
   router.write(record("four", .warning))
   #expect(try messages() == ["one", "two", "three", "four"])
-  // More than is gathered.
+  // More lines than are gathered.
   let long = String(repeating: "x", count: 5000)
   for _ in 0..<4 { router.write(record(long)) }
   #expect(try messages().count == 7)

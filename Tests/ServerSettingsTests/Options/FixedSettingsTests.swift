@@ -40,7 +40,7 @@ struct FixedSettingsTests {
     #expect(adapted.user == 1 && !adapted.listensOnAll && adapted.location.port == 6789)
     #expect(adapted.value("server", "repository")?.value.text == "/one")
     #expect(adapted.value("server", "listen_all")?.value.boolean == false)
-    // Told again at the next time, against what runs.
+    // The next reload compares with the running settings again, and tells again.
     #expect(fresh.adapted(to: adapted).notices == notices)
     #expect(running.adapted(to: running).notices.isEmpty)
   }

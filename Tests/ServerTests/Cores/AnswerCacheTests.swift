@@ -209,7 +209,7 @@ private final class Site {
     #expect(second != first && String(decoding: second, as: UTF8.self).contains("edited"))
     let anew = try await site.askAnew(0)
     #expect(second == anew)
-    // Nothing came since: an edit from then on is for the next request, which must have it.
+    // No byte of a request came since. An edit from then on is in the answer to the next request.
     site.fixture.repository.write("edited again\n", to: "Cfg/etc/motd/motd")
     let third = try await site.ask(0)
     #expect(String(decoding: third, as: UTF8.self).contains("edited again"))
@@ -231,11 +231,11 @@ private final class Site {
     let given = site.given
     for client in Site.clients.indices { _ = try await site.ask(client) }
     #expect(site.given == given + 2)
-    // The same data again concerns nobody.
+    // The same data again changes no answer.
     try await site.report(0, "group:probed")
     _ = try await site.ask(0)
     #expect(site.given == given + 3)
-    // Somebody else's write concerns those whose data is another one.
+    // A write by another program changes the answers of clients whose data differs.
     site.fixture.repository.write("<Probed/>", to: "Probes/probed.xml")
     site.core.fileMonitor.processPending()
     #expect(site.core.repositoryGeneration == repository)

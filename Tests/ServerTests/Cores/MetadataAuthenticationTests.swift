@@ -11,7 +11,7 @@ import XMLRPC
 @testable import Plugins
 @testable import Server
 
-/// One attempt to come in.
+/// One attempt to authenticate.
 private nonisolated struct Attempt: CustomTestStringConvertible {
   let name: String
   var certificate: String?
@@ -19,7 +19,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
   var password = "foobat"
   var ip = "127.0.0.1"
   var mode = "cert+password"
-  /// The client that it is; nil where it may not come in.
+  /// The client that it is authenticated as; nil where it is refused.
   let client: ClientName?
 
   var testDescription: String { name }
@@ -131,7 +131,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     }
   }
 
-  /// As both versions of Bcfg2 do on the wire: a certificate does not stand for the header, whatever stands in that.
+  /// A certificate does not replace the Authorization header, whatever the header holds: as in both versions of Bcfg2.
   @Test func aCertificateWithoutAHeaderIsRefused() async throws {
     var settings = RepositoryFixture.settings
     settings.certificateAuthority = "ca.crt"
@@ -180,7 +180,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     }
   }
 
-  /// What an address and port said once counts for nothing: the next who uses them is who it authenticates as.
+  /// The next client at an address and port is authenticated anew, and is not taken for the first one.
   @Test func aPortThatIsUsedAgainIsItsNewOwners() async throws {
     try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
       let plugin = try fixture.plugin(MetadataPlugin.self)
@@ -192,7 +192,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
         certificate: "cert", user: "root", password: "", address: address)
       let caller = try #require(second.caller)
       #expect(caller.client == "cert")
-      // The call is carried out as the second, whatever the first one left.
+      // The call is carried out as the second client.
       _ = try await fixture.core.declareVersion(caller, "1.4.0")
       #expect(plugin.clients.client(named: "cert")?.version == "1.4.0")
       #expect(plugin.clients.client(named: "safe")?.version == nil)

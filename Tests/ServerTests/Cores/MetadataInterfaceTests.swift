@@ -137,10 +137,10 @@ import XMLRPC
       #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("shared"), "kept: nothing has changed")
       fixture.core.expireMetadataCache()
       #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("one"))
-      // Groups that it does not take.
+      // The plugin drops the groups of connectors.
       metadata.groupsMerged = { metadata, _ in metadata.groups = [] }
       #expect(try await fixture.core.buildMetadata("two").groups.isEmpty)
-      // A name by the fast way for which nothing is kept changes nothing.
+      // A client without a kept answer gets none by the fast way.
       let call = MethodCall(method: "GetConfig", params: [])
       #expect(fixture.network.dispatchFromCache(call, from: Caller("unknown")) == nil)
     }

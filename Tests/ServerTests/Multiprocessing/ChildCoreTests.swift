@@ -83,7 +83,7 @@ import XMLRPC
         #expect(fixture.fake.calls.filter { $0.contains("ClientRun") } == ran)
         #expect(frames.filter { $0.kind == .hooks }.flatMap(\.payload) == said)
         #expect(frames.last?.kind == .configuration)
-        // What the plugin remembers for a run it forgets all the same, once for each hook that is left out.
+        // For each hook that is left out, the plugin is told once to forget what it has cached for the run.
         #expect(fixture.fake.expired.count == 2 - ran.count)
       }
     }
@@ -101,7 +101,7 @@ import XMLRPC
       #expect(parts.revision == "7")
       // The start tag, two bundles, the end tag.
       #expect(parts.partBytes.count == 4 && parts.partBytes.reduce(0, +) == document.count)
-      // In however many pieces it came.
+      // The document is cut the same in however many pieces it came.
       let bytes = document.bytes()
       for size in [1, 7, bytes.count] {
         var pieces = ByteSegments()

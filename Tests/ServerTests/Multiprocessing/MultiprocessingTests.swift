@@ -147,7 +147,7 @@ import XMLRPC
         theirs.send(.ready)
         return LaunchedChild(channel: ours, processID: 0, kill: { child.die(.signaled(SIGKILL)) })
       }
-      // The first keeps what it gets.
+      // The first child keeps its request.
       children["Child-0"]?.isHolding = true
       let busy = try #require(await pool.acquire(mayGiveUp: true))
       #expect(busy == "Child-0")
@@ -162,7 +162,7 @@ import XMLRPC
         ? ["Child-1", "Child-0", "Child-1", "Child-0"] : Array(repeating: "Child-1", count: 4)
       #expect(names == expected)
       pool.release(busy)
-      // Of two with nothing to do the one that was asked last; one after the other, it is its turn.
+      // Of two idle children the one that was asked last is taken; with round_robin the next one.
       let last = try #require(await pool.acquire(mayGiveUp: true))
       #expect(last == "Child-1")
       pool.release(last)

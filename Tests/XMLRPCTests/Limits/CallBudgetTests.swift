@@ -25,7 +25,7 @@ private func call(_ content: String) -> String {
   let text = String(repeating: "x", count: 5 << 20)
   let two = call("<param><value>\(text)</value></param><param><value>\(text)</value></param>")
   #expect(exceeded(two) == LimitExceeded("[server] request_bytes", 16 << 20))
-  // A body of that size may hold it.
+  // A body of this size may hold as much text.
   #expect(exceeded(two, bodyBytes: two.utf8.count) == nil)
 }
 
