@@ -26,6 +26,8 @@ public final class TestClient {
   public let session: OpaquePointer
   private let context: OpaquePointer
   private let isPlain: Bool
+  /// A request has bytes that wait for room in the socket.
+  var hasUnsent = false
   /// The peer of a plain client has ended what it sends.
   private var sawEnd = false
   public private(set) var isOpen = true

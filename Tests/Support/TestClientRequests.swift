@@ -48,6 +48,7 @@ extension TestClient {
       while sent < bytes.count, send(Array(bytes[sent..<min(sent + 16384, bytes.count)])) {
         sent = min(sent + 16384, bytes.count)
       }
+      hasUnsent = sent < bytes.count
       received += receive()
       if let answer = TestResponse(received, isEnd: hasEnded) { return .some(answer) }
       return hasEnded ? .some(nil) : nil
@@ -69,14 +70,36 @@ extension TestClient {
     return try await exchange(Array((head + body).utf8), on: loop)
   }
 
-  /// Asks again whenever the socket may have changed, until there is an outcome. The socket is looked at every few
-  /// milliseconds besides: what is asked for may be of the server, not of the socket.
+  /// Asks for an outcome, again whenever the socket is ready.
   private func wait<Outcome>(on loop: Reactor, _ outcome: () -> Outcome?) async throws -> Outcome? {
     let deadline = MonotonicTime.now() + .seconds(120)
     while true {
       if let outcome = outcome() { return outcome }
       if MonotonicTime.now() > deadline { return nil }
-      try await loop.sleep(for: .milliseconds(2))
+      try await waitUntilReady(on: loop, deadline)
+    }
+  }
+
+  private func waitUntilReady(on loop: Reactor, _ deadline: MonotonicTime) async throws {
+    var watcher: Watcher?
+    var timer: Timer?
+    defer {
+      watcher?.cancel()
+      timer?.cancel()
+    }
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      var waiting: CheckedContinuation<Void, any Error>? = continuation
+      @MainActor func end(_ result: Result<Void, any Error>) {
+        waiting?.resume(with: result)
+        waiting = nil
+      }
+      do {
+        watcher = try loop.register(descriptor, interest: hasUnsent ? [.read, .write] : .read) { _ in end(.success(()))
+        }
+      } catch {
+        return end(.failure(error))
+      }
+      timer = loop.schedule(at: deadline) { end(.success(())) }
     }
   }
 }
