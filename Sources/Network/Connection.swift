@@ -253,13 +253,10 @@ final class Connection {
       refuseForNow(limit, "\(head.method) refused", to: head)
       return
     }
-    let handler = table.handler
     peer.caller = nil
-    if let outcome = handler.authenticateNow(head, peer: peer) {
-      act(on: .authenticated(outcome))
-    } else {
-      let peer = peer
-      task = Task { self.handle(.authenticated(await handler.authenticate(head, peer: peer))) }
+    switch table.handler.authenticate(head, peer: peer) {
+    case .now(let outcome): act(on: .authenticated(outcome))
+    case .later(let outcome): task = Task { self.handle(.authenticated(await outcome())) }
     }
   }
 
@@ -330,13 +327,10 @@ final class Connection {
     table.requestsInProgress += 1
     // The parser has given it away, and the handler has it.
     table.hold(request.body.count, of: self)
-    let handler = table.handler
-    if let response = handler.respondNow(to: request, peer: peer) {
-      act(on: .answered(response))
-      return
+    switch table.handler.respond(to: request, peer: peer) {
+    case .now(let response): act(on: .answered(response))
+    case .later(let response): task = Task { self.handle(.answered(await response())) }
     }
-    let peer = peer
-    task = Task { self.handle(.answered(await handler.respond(to: request, peer: peer))) }
   }
 
   /// Writes a response; `head` is nil when the request was refused before its headers were complete.

@@ -32,22 +32,16 @@ public nonisolated enum AuthenticationOutcome: Sendable, Equatable {
 
 /// What stands behind the connections: authenticates and answers requests, one at a time for each connection.
 ///
-/// The functions without `async` are asked first. They may answer what needs no waiting, and save a task; nil leaves it
-/// to the asynchronous ones.
+/// Both questions return `.now` where nothing has to be waited for, which saves a task.
 public protocol RequestHandler: AnyObject {
-  /// Called when the headers are complete, before any body byte is kept.
-  func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> AuthenticationOutcome
-  /// Called with the whole request, whose method is POST, and with the peer's `caller`: the one that was admitted.
-  func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse
-
-  /// Bytes of a request have come: what the handler knew of the world until now may be older than they are.
+  /// Called for every read that brought bytes of a request: they may be newer than what the handler knows.
   func bytesCame()
-  func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome?
-  func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse?
+  /// Called when the headers are complete, before any body byte is kept.
+  func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) -> Answer<AuthenticationOutcome>
+  /// Called with the whole request, whose method is POST, and with the peer's `caller`: the one that was admitted.
+  func respond(to request: HTTPRequest, peer: PeerIdentity) -> Answer<HTTPResponse>
 }
 
 extension RequestHandler {
   public func bytesCame() {}
-  public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? { nil }
-  public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? { nil }
 }

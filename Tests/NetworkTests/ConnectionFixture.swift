@@ -142,7 +142,7 @@ public final class ScriptedHandler: RequestHandler {
   public var caller = Caller("one", ip: "192.0.2.1")
   /// Makes the answer to a request.
   public var respond: (HTTPRequest) -> HTTPResponse = { .xml(ByteSegments($0.body)) }
-  /// The asynchronous functions are used, and wait until the test goes on.
+  /// Answers are given later, once the test goes on.
   public var waits = false
   public private(set) var heads: [HTTPRequestHead] = []
   public private(set) var requests: [HTTPRequest] = []
@@ -154,29 +154,24 @@ public final class ScriptedHandler: RequestHandler {
 
   public init() {}
 
-  public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
+  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) -> Answer<AuthenticationOutcome> {
     heads.append(head)
     peers.append(peer)
-    if waits { return nil }
-    return outcome
+    return answer { $0.refusal.map { .refused($0) } ?? .admitted($0.caller) }
   }
 
-  public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
+  public func respond(to request: HTTPRequest, peer: PeerIdentity) -> Answer<HTTPResponse> {
     requests.append(request)
     callers.append(peer.caller)
-    return waits ? nil : respond(request)
+    return answer { $0.respond(request) }
   }
 
-  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> AuthenticationOutcome {
-    await wait()
-    return outcome
-  }
-
-  private var outcome: AuthenticationOutcome { refusal.map { .refused($0) } ?? .admitted(caller) }
-
-  public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
-    await wait()
-    return respond(request)
+  private func answer<Value: Sendable>(_ make: @escaping (ScriptedHandler) -> Value) -> Answer<Value> {
+    guard waits else { return .now(make(self)) }
+    return .later { [self] in
+      await wait()
+      return make(self)
+    }
   }
 
   /// Returns once one asynchronous function waits.

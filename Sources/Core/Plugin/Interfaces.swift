@@ -1,3 +1,4 @@
+public import EventLoop
 public import Identity
 public import Repository
 public import XMLRPC
@@ -53,11 +54,9 @@ public protocol Metadata: Plugin {
   func resolveClient(_ address: ClientAddress) async throws -> ClientName
   /// Returns the client that sent a request, if it may connect; logs the reason otherwise.
   /// - Parameter certificate: subject's common name of the verified client certificate; nil if there is none or no CA.
-  func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress) async
-    -> AuthenticationDecision
-  /// As `authenticateConnection`, if nothing has to be waited for; else nil.
-  func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress)
-    -> AuthenticationDecision?
+  /// - Returns: `.now` if nothing has to be waited for.
+  func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress)
+    -> Answer<AuthenticationDecision>
   /// Returns a client's metadata before connectors add to it; a new object each time.
   /// - Throws: `MetadataConsistencyError`, `MetadataRuntimeError`.
   func initialMetadata(_ client: ClientName) async throws -> ClientMetadata
@@ -89,9 +88,6 @@ extension Metadata {
 
   public var knownGroups: NameSet { NameSet(groups.keys) }
   public func knowsClient(_ name: ClientName) -> Bool { true }
-  public func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress)
-    -> AuthenticationDecision?
-  { nil }
 }
 
 /// Connectors add groups and data to the metadata of a client.

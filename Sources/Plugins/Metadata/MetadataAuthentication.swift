@@ -2,6 +2,7 @@
 // there, what clients.xml demands of a client (its own password, a certificate) holds whichever of its names it uses.
 
 import Core
+public import EventLoop
 public import Identity
 import Logging
 import ServerSettings
@@ -15,46 +16,41 @@ extension MetadataPlugin {
 
   public func authenticateConnection(
     certificate: String?, user: String, password: String, address: ClientAddress
-  ) async -> AuthenticationDecision {
-    if let answer = authenticateNow(certificate: certificate, user: user, password: password, address: address) {
-      return answer
-    }
-    // Name service has to be asked: for the client behind an address, or whether a certificate comes from its host.
-    if let certificate {
-      guard let client = name(certificate, of: "certificate", address) else { return .refused }
-      let isValid = await isNamed(client, address)
-      return decide(.certificate, client, user: user, password, address, hasValidAddress: isValid) ?? .refused
-    }
-    do {
-      let client = try await resolveClient(address)
-      return decide(.address, client, user: user, password, address) ?? .refused
-    } catch {
-      refused(address, "Client \(address.ip) failed to resolve: \(error)")
-      return .refused
-    }
-  }
-
-  public func authenticateNow(
-    certificate: String?, user: String, password: String, address: ClientAddress
-  ) -> AuthenticationDecision? {
+  ) -> Answer<AuthenticationDecision> {
     if let certificate {
       guard !certificate.isEmpty else {
         refused(address, "Certificate of \(address.ip) has no common name")
-        return .refused
+        return .now(.refused)
       }
-      guard let client = name(certificate, of: "certificate", address) else { return .refused }
+      guard let client = name(certificate, of: "certificate", address) else { return .now(.refused) }
       debugLog("Got cN \(client); using as client name")
-      return decide(.certificate, client, user: user, password, address)
+      if let decision = decide(.certificate, client, user: user, password, address) { return .now(decision) }
+      // Name service knows whether the certificate comes from its host.
+      return .later { [self] in
+        let isValid = await isNamed(client, address)
+        return decide(.certificate, client, user: user, password, address, hasValidAddress: isValid) ?? .refused
+      }
     }
     if Self.isRoot(user) {
-      guard let client = clients.onlyClient(at: address.ip)?.name else { return nil }
-      return decide(.address, client, user: user, password, address)
+      if let client = clients.onlyClient(at: address.ip)?.name {
+        return .now(decide(.address, client, user: user, password, address) ?? .refused)
+      }
+      // Name service knows the client behind the address.
+      return .later { [self] in
+        do {
+          let client = try await resolveClient(address)
+          return decide(.address, client, user: user, password, address) ?? .refused
+        } catch {
+          refused(address, "Client \(address.ip) failed to resolve: \(error)")
+          return .refused
+        }
+      }
     }
     if let client = clients.client(ofUUID: user)?.name {
-      return decide(.name, client, user: user, password, address)
+      return .now(decide(.name, client, user: user, password, address) ?? .refused)
     }
-    guard let client = name(user, of: "user", address) else { return .refused }
-    return decide(.name, client, user: user, password, address)
+    guard let client = name(user, of: "user", address) else { return .now(.refused) }
+    return .now(decide(.name, client, user: user, password, address) ?? .refused)
   }
 
   /// The name that a peer gives for its client; nil, and a line in the log that says why, where it is none.
@@ -74,7 +70,7 @@ extension MetadataPlugin {
   /// Whether a client that says who it is may come in.
   ///
   /// - Parameter hasValidAddress: what name service says of a certificate's address; nil before it was asked.
-  /// - Returns: nil where it has to be asked first.
+  /// - Returns: nil where it has to be asked first, for a certificate only.
   private func decide(
     _ identification: Identification, _ client: ClientName, user: String, _ password: String, _ address: ClientAddress,
     hasValidAddress: Bool? = nil

@@ -1,4 +1,5 @@
 public import Core
+public import EventLoop
 public import Identity
 public import XMLRPC
 
@@ -17,8 +18,8 @@ public protocol CoreImplementation: ServerCore {
   /// - Parameters:
   ///   - certificate: common name of the subject of the verified client certificate; nil without one.
   ///   - address: the peer's address, never one from a header.
-  func authenticate(certificate: String?, user: String, password: String, address: ClientAddress) async
-    -> AuthenticationDecision
+  func authenticate(certificate: String?, user: String, password: String, address: ClientAddress)
+    -> Answer<AuthenticationDecision>
   /// Executes a call of an authenticated client: ACLs, then the core's methods with the address before the parameters,
   /// or plugin RMI without it. Returns faults as outcomes and throws nothing.
   func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome

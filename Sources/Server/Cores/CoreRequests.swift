@@ -1,5 +1,5 @@
 import Core
-import EventLoop
+public import EventLoop
 import Identity
 import Logging
 public import Network
@@ -19,25 +19,20 @@ extension NetworkCore: RequestHandler {
     let password: String
   }
 
+  public func bytesCame() { hasPolledEdits = false }
+
   /// Decides by the head of a request whether its body is accepted.
   ///
   /// - Returns: the admitted caller, or a response that refuses.
-  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) async -> AuthenticationOutcome {
-    guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
-    return outcome(
-      await authenticate(
-        certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address), claim)
-  }
-
-  public func bytesCame() { hasPolledEdits = false }
-
-  /// As `authenticate`, if nothing has to be waited for.
-  public func authenticateNow(_ head: HTTPRequestHead, peer: PeerIdentity) -> AuthenticationOutcome? {
-    guard let claim = claim(head, peer) else { return .refused(.error(status: 401)) }
+  public func authenticate(_ head: HTTPRequestHead, peer: PeerIdentity) -> Answer<AuthenticationOutcome> {
+    guard let claim = claim(head, peer) else { return .now(.refused(.error(status: 401))) }
     pollEdits()
-    return decideNow(
-      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address
-    ).map { outcome($0, claim) }
+    let decision = decide(
+      certificate: claim.certificate, user: claim.user, password: claim.password, address: claim.address)
+    switch decision {
+    case .now(let decision): return .now(outcome(decision, claim))
+    case .later(let decision): return .later { [self] in outcome(await decision(), claim) }
+    }
   }
 
   private func outcome(_ decision: AuthenticationDecision, _ claim: Claim) -> AuthenticationOutcome {
@@ -72,12 +67,21 @@ extension NetworkCore: RequestHandler {
     return .error(status: 401)
   }
 
-  /// Answers at once if the answer is cached.
-  public func respondNow(to request: HTTPRequest, peer: PeerIdentity) -> HTTPResponse? {
-    // Calls with cached answers are short. `respond` reports bodies that are no call.
-    guard request.head.method == "POST", request.body.count <= Self.shortBodyBytes, let caller = peer.caller,
-      let call = shortCall(request.body)
-    else { return nil }
+  /// Answers an authenticated request: with the call's value or fault; 401 if an ACL denies it, 500 if the body is no
+  /// method call, 501 unless it is a POST.
+  ///
+  /// - Returns: `.now` if the answer is cached.
+  public func respond(to request: HTTPRequest, peer: PeerIdentity) -> Answer<HTTPResponse> {
+    guard request.head.method == "POST" else { return .now(.error(status: 501)) }
+    guard let caller = peer.caller else { preconditionFailure("a request is answered that nobody authenticated") }
+    if let response = cachedResponse(to: request, from: caller) { return .now(response) }
+    return .later { [self] in await makeResponse(to: request, from: caller) }
+  }
+
+  /// The answer to a short call, if it is cached and still valid.
+  private func cachedResponse(to request: HTTPRequest, from caller: Caller) -> HTTPResponse? {
+    // Calls with cached answers are short. `makeResponse` reports bodies that are no call.
+    guard request.body.count <= Self.shortBodyBytes, let call = shortCall(request.body) else { return nil }
     pollEdits()
     return dispatchFromCache(call, from: caller).map { .xml($0) }
   }
@@ -107,18 +111,15 @@ extension NetworkCore: RequestHandler {
   /// Size of a call without parameters, with room for variations of clients.
   private static let shortBodyBytes = 1024
 
-  /// Answers an authenticated request: with the call's value or fault; 401 if an ACL denies it, 500 if the body is no
-  /// method call, 501 unless it is a POST. One budget is charged for everything parsed from it.
-  public func respond(to request: HTTPRequest, peer: PeerIdentity) async -> HTTPResponse {
-    guard request.head.method == "POST" else { return .error(status: 501) }
-    guard let caller = peer.caller else { preconditionFailure("a request is answered that nobody authenticated") }
+  /// Decodes and dispatches a call. One budget is charged for everything parsed from it.
+  private func makeResponse(to request: HTTPRequest, from caller: Caller) async -> HTTPResponse {
     let limits = httpLimits
     let budget = RequestBudget(limits: limits, bodyBytes: request.body.count)
     let call: MethodCall
     do throws(MethodCallError) {
       call = try MethodCall.decode(request.body, limits: limits, budget: budget)
     } catch {
-      let address = peer.clientAddress.ip
+      let address = caller.address.ip
       refusals.write(.error, of: address, to: logger, "Unexpected dispatch error for \(address): \(error)")
       guard let exceeded = error.exceeded else { return .internalError }
       return .xml(MethodResponse.encode(fault: .critical("the call has \(exceeded)")))

@@ -1,4 +1,5 @@
 public import Core
+public import EventLoop
 public import Identity
 import Logging
 import Repository
@@ -19,36 +20,34 @@ open class NetworkCore: ServerCore {
   ///
   /// - Parameter certificate: subject's common name of the verified client certificate. Ignored without
   ///   `[communication] ca`: nothing verified it then.
+  /// - Returns: `.now` for most clients, for which clients.xml suffices; `.later` if name service has to be asked.
   public func authenticate(
     certificate: String?, user: String, password: String, address: ClientAddress
-  ) async -> AuthenticationDecision {
+  ) -> Answer<AuthenticationDecision> {
+    fileMonitor.processPending()
+    return decide(certificate: certificate, user: user, password: password, address: address)
+  }
+
+  /// As `authenticate`, after the file monitor was polled.
+  final func decide(
+    certificate: String?, user: String, password: String, address: ClientAddress
+  ) -> Answer<AuthenticationDecision> {
     guard let metadata else {
       logger.error("Metadata not loaded yet")
-      return .refused
+      return .now(.refused)
     }
-    if fileMonitor.isHeld { await waitForHeldEdits() }
-    fileMonitor.processPending()
-    return await metadata.authenticateConnection(
-      certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
-      address: address)
-  }
-
-  /// As `authenticate`, if nothing has to be waited for: clients.xml suffices for most. nil: call `authenticate`.
-  public func authenticateNow(
-    certificate: String?, user: String, password: String, address: ClientAddress
-  ) -> AuthenticationDecision? {
-    fileMonitor.processPending()
-    return decideNow(certificate: certificate, user: user, password: password, address: address)
-  }
-
-  /// As `authenticateNow`, after the file monitor was polled.
-  final func decideNow(
-    certificate: String?, user: String, password: String, address: ClientAddress
-  ) -> AuthenticationDecision? {
-    guard let metadata, !fileMonitor.isHeld else { return nil }
-    return metadata.authenticateNow(
-      certificate: settings.certificateAuthority == nil ? nil : certificate, user: user, password: password,
-      address: address)
+    let certificate = settings.certificateAuthority == nil ? nil : certificate
+    guard fileMonitor.isHeld else {
+      return metadata.authenticateConnection(
+        certificate: certificate, user: user, password: password, address: address)
+    }
+    return .later { [self] in
+      await waitForHeldEdits()
+      fileMonitor.processPending()
+      return await metadata.authenticateConnection(
+        certificate: certificate, user: user, password: password, address: address
+      ).value
+    }
   }
 
   /// Limits of clients' requests.

@@ -104,7 +104,8 @@ import XMLRPC
     try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
       let plugin = try fixture.plugin(MetadataPlugin.self)
       let decision = await plugin.authenticateConnection(
-        certificate: nil, user: "new", password: "foobat", address: address("127.0.0.3"))
+        certificate: nil, user: "new", password: "foobat", address: address("127.0.0.3")
+      ).value
       let caller = try #require(decision.caller)
       #expect(caller.gaveName)
       _ = try await fixture.core.assertProfile(caller, "open")

@@ -89,7 +89,7 @@ private final class Site {
 
   /// The head of a request, with its body not yet there.
   func authenticate(_ client: Int) throws {
-    guard case .admitted(let caller)? = core.authenticateNow(head, peer: peer(client)) else {
+    guard case .now(.admitted(let caller)) = core.authenticate(head, peer: peer(client)) else {
       throw PluginExecutionError("client \(client) may not come in")
     }
     admitted[client] = caller
@@ -101,8 +101,7 @@ private final class Site {
   func body(_ client: Int, _ method: String) async -> [UInt8] {
     let call = MethodCall(method: method, params: []).encode().bytes()
     let request = HTTPRequest(head: head, body: call)
-    if let response = core.respondNow(to: request, peer: peer(client)) { return response.body.bytes() }
-    return await core.respond(to: request, peer: peer(client)).body.bytes()
+    return await core.respond(to: request, peer: peer(client)).value.body.bytes()
   }
 
   private let head = HTTPRequestHead(

@@ -31,7 +31,8 @@ final class FunctionCore: NetworkCore, CoreImplementation {
     }
     guard let credentials = BasicAuth.parse(authorization),
       case .admitted(let caller) = await authenticate(
-        certificate: nil, user: credentials.userText, password: credentials.passwordText, address: address)
+        certificate: nil, user: credentials.userText, password: credentials.passwordText, address: address
+      ).value
     else { return (401, []) }
     let call: MethodCall
     do {

@@ -27,8 +27,6 @@ class FakeMetadataPlugin: Plugin, Metadata {
   var isAdmitted = true
   /// Metadata that is given in the place of the client's.
   var answer: ((ClientName) -> ClientMetadata)?
-  /// What authentication says that waits for nobody.
-  var admittedNow: AuthenticationDecision?
   var groupsMerged: (ClientMetadata, [String]) -> Void = { $0.groups.formUnion($1) }
 
   private func meet(_ name: String, _ subject: String) async throws {
@@ -45,18 +43,16 @@ class FakeMetadataPlugin: Plugin, Metadata {
     return client
   }
 
-  func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress) async
-    -> AuthenticationDecision
+  func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress)
+    -> Answer<AuthenticationDecision>
   {
-    calls.append("authenticateConnection \(address.ip) \(certificate ?? "-") \(user) \(password)")
-    if address.ip == "10.0.0.1" { await gates["authenticateConnection"]?.wait() }
-    guard isAdmitted, let client = clients[address.ip] else { return .refused }
-    return .admitted(Caller(client, at: address))
+    .later { [self] in
+      calls.append("authenticateConnection \(address.ip) \(certificate ?? "-") \(user) \(password)")
+      if address.ip == "10.0.0.1" { await gates["authenticateConnection"]?.wait() }
+      guard isAdmitted, let client = clients[address.ip] else { return .refused }
+      return .admitted(Caller(client, at: address))
+    }
   }
-
-  func authenticateNow(certificate: String?, user: String, password: String, address: ClientAddress)
-    -> AuthenticationDecision?
-  { admittedNow }
 
   func initialMetadata(_ client: ClientName) async throws -> ClientMetadata {
     try await meet("initialMetadata", client.text)

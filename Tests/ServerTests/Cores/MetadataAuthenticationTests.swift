@@ -125,7 +125,8 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
       let plugin = try fixture.plugin(MetadataPlugin.self)
       let address = ClientAddress(ip: attempt.ip, port: 4711)
       let decision = await plugin.authenticateConnection(
-        certificate: attempt.certificate, user: attempt.user, password: attempt.password, address: address)
+        certificate: attempt.certificate, user: attempt.user, password: attempt.password, address: address
+      ).value
       #expect(decision.caller?.client == attempt.client)
       #expect(decision.caller.map { $0.address == address } ?? true)
     }
@@ -145,10 +146,10 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
         ([HTTPField("Authorization", "Basic Og==")], true),
       ] as [([HTTPField], Bool)] {
         let head = HTTPRequestHead(method: "POST", target: "/RPC2", headers: headers)
-        switch core.authenticateNow(head, peer: peer) {
-        case .admitted(let caller)?: #expect(isAdmitted && caller.client == "float")
-        case .refused(let response)?: #expect(!isAdmitted && response.status == 401)
-        case nil: Issue.record("name service is asked")
+        switch core.authenticate(head, peer: peer) {
+        case .now(.admitted(let caller)): #expect(isAdmitted && caller.client == "float")
+        case .now(.refused(let response)): #expect(!isAdmitted && response.status == 401)
+        case .later: Issue.record("name service is asked")
         }
       }
     }
@@ -169,7 +170,8 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
         ("cafe\u{301}", "it has the byte cc"), ("-v", "it begins with -"),
       ] {
         let decision = await plugin.authenticateConnection(
-          certificate: nil, user: name, password: "foobat", address: ClientAddress(ip: "127.0.0.1", port: 1))
+          certificate: nil, user: name, password: "foobat", address: ClientAddress(ip: "127.0.0.1", port: 1)
+        ).value
         #expect(decision == .refused)
         let said = log.lines.filter { $0.contains("no client's name: \(reason)") }
         #expect(said.count == 1 || reason.contains("begins or ends"), "\(reason)")
@@ -186,10 +188,12 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
       let plugin = try fixture.plugin(MetadataPlugin.self)
       let address = ClientAddress(ip: "127.0.0.4", port: 4711)
       let first = await plugin.authenticateConnection(
-        certificate: nil, user: "safe", password: "safest", address: address)
+        certificate: nil, user: "safe", password: "safest", address: address
+      ).value
       #expect(first.caller?.client == "safe")
       let second = await plugin.authenticateConnection(
-        certificate: "cert", user: "root", password: "", address: address)
+        certificate: "cert", user: "root", password: "", address: address
+      ).value
       let caller = try #require(second.caller)
       #expect(caller.client == "cert")
       // The call is carried out as the second client.
@@ -213,7 +217,8 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
       let plugin = try fixture.plugin(MetadataPlugin.self)
       for password in ["", "foobat", "nil"] {
         let decision = await plugin.authenticateConnection(
-          certificate: nil, user: "one", password: password, address: ClientAddress(ip: "127.0.0.1", port: 1))
+          certificate: nil, user: "one", password: password, address: ClientAddress(ip: "127.0.0.1", port: 1)
+        ).value
         #expect(decision == .refused)
       }
     }

@@ -1,5 +1,6 @@
 import Core
 import CoreSupport
+import EventLoop
 import Identity
 import OrderedCollections
 import Server
@@ -21,7 +22,8 @@ import XMLRPC
     try await RepositoryFixture.runWithFakeMetadata { (fixture: RepositoryFixture) async throws in
       let address = ClientAddress(ip: "10.0.0.1", port: 1)
       let decision = await fixture.network.authenticate(
-        certificate: "cn", user: "root", password: "x", address: address)
+        certificate: "cn", user: "root", password: "x", address: address
+      ).value
       #expect(decision == .admitted(Caller("one", at: address)))
       fixture.fake.groups = [.named("wanted")]
       fixture.fake.data = FakeData(text: "d")
@@ -39,6 +41,7 @@ import XMLRPC
         fixture.fakeMetadata.calls.contains("setVersion one") && fixture.fakeMetadata.calls.contains("setProfile one"))
       fixture.fakeMetadata.isAdmitted = false
       let refusal = await fixture.network.authenticate(certificate: nil, user: "root", password: "x", address: address)
+        .value
       #expect(refusal == .refused)
     }
   }
@@ -105,9 +108,11 @@ import XMLRPC
       var decision: AuthenticationDecision?
       let held = Task {
         decision = await fixture.network.authenticate(certificate: nil, user: "", password: "", address: addresses[0])
+          .value
       }
       #expect(await fixture.wait { gate.count == 1 })
       let other = await fixture.network.authenticate(certificate: nil, user: "", password: "", address: addresses[1])
+        .value
       #expect(other.caller?.client == "two")
       #expect(decision == nil)
       gate.open()
