@@ -67,7 +67,7 @@ struct AuthenticationThrottle {
 
   /// Counts a failure. Returns how long its answer waits; zero for at once, also where so many wait that the look has
   /// waited. Where it waits, `endWait` must follow.
-  mutating func noteFailure(of address: SocketAddress, now: MonotonicTime) -> Duration {
+  mutating func recordFailure(of address: SocketAddress, now: MonotonicTime) -> Duration {
     if records[address] == nil { makeRoom(now) }
     var record = records[address] ?? Record(failures: 0, changed: now)
     forget(&record, now)

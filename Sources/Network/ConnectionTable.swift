@@ -137,7 +137,7 @@ import XMLRPC
   }
 
   private func abandonRest() {
-    note(.drainSeconds, at: nil, "\(connections.count) connections are given up")
+    reportLimit(.drainSeconds, at: nil, "\(connections.count) connections are given up")
     for connection in Array(connections.values) { connection.handle(.abandon) }
   }
 
@@ -158,7 +158,9 @@ import XMLRPC
   }
 
   /// The turn found a peer that has gone, which costs nothing: those who are there need not wait for those who are not.
-  func giveBackHandshakeTurn(of connection: Connection) { handshakes.giveBack(connection) }
+  func giveBackHandshakeTurn(of connection: Connection) {
+    if let handshake = connection.handshake { handshakes.giveBack(handshake) }
+  }
 
   private func expectTurnEnd() {
     if isTurnEndExpected { return }
@@ -185,7 +187,7 @@ import XMLRPC
   }
 
   /// Counts a limit that was reached, and says so in one line.
-  func note(_ limit: NetworkLimit, at address: SocketAddress?, _ detail: String) {
+  func reportLimit(_ limit: NetworkLimit, at address: SocketAddress?, _ detail: String) {
     counters.reached[limit, default: 0] += 1
     let definition = NetworkLimits.definition(of: limit)
     if let address, !refusals.mayWrite(address.host) { return }
@@ -202,47 +204,47 @@ import XMLRPC
     return overload.refuses(shareKey(connection.address), lag: lag, now: loop.now) ? .overloadSeconds : nil
   }
 
-  /// How long the look at a connection's password waits for its turn.
-  func lookDelay(of connection: Connection) -> Duration {
+  /// How long the check of a connection's password waits for its turn.
+  func authenticationDelay(of connection: Connection) -> Duration {
     if throttle.count == 0 || connection.isAuthenticated || connection.peer.certificateCommonName != nil {
       return .zero
     }
     let delay = throttle.turn(of: shareKey(connection.address), now: loop.now)
-    if delay > .zero { counters.delayedLooks += 1 }
+    if delay > .zero { counters.delayedChecks += 1 }
     return delay
   }
 
   /// Counts that a listener has run out of descriptors or memory.
-  public func noteExhausted() { counters.exhausted += 1 }
+  public func recordExhaustion() { counters.exhausted += 1 }
 
-  func noteAnswer(to address: SocketAddress) { overload.noteAnswer(to: shareKey(address), now: loop.now) }
+  func recordAnswer(to address: SocketAddress) { overload.recordAnswer(to: shareKey(address), now: loop.now) }
 
   /// Counts a failed authentication; returns how long its answer waits.
   ///
   /// This machine is not made to wait: who guesses here has other ways, and a proxy or tunnel speaks for many.
-  func noteFailedAuthentication(of connection: Connection) -> Duration {
+  func recordFailedAuthentication(of connection: Connection) -> Duration {
     counters.failedAuthentications += 1
     if connection.address.isLoopback { return .zero }
-    let delay = throttle.noteFailure(of: shareKey(connection.address), now: loop.now)
+    let delay = throttle.recordFailure(of: shareKey(connection.address), now: loop.now)
     if delay > .zero {
       counters.delayedRefusals += 1
-      note(.authenticationFailures, at: connection.address, "the refusal waits \(delay)")
+      reportLimit(.authenticationFailures, at: connection.address, "the refusal waits \(delay)")
     }
     return delay
   }
 
   func endDelay(of connection: Connection) { throttle.endWait(of: shareKey(connection.address)) }
 
-  /// Sets the bytes of a connection's body in the sum of all.
-  func hold(_ byteCount: Int, of connection: Connection) {
-    heldBodyBytes += byteCount - connection.heldBytes
-    connection.heldBytes = byteCount
+  /// Sets the bytes of a body that a connection holds, in the sum of all.
+  func hold(_ byteCount: Int, of reader: RequestReader) {
+    heldBodyBytes += byteCount - reader.heldBytes
+    reader.heldBytes = byteCount
   }
 
   /// Whether the bodies together are more than they may be.
   var isOverBodies: Bool { heldBodyBytes > limits[.bodiesBytes] }
 
-  func noteAuthenticated(_ connection: Connection) {
+  func recordAuthentication(of connection: Connection) {
     guard connection.exceededLimit == nil else { return }
     unauthenticated -= 1
     byAddress[shareKey(connection.address)]?.unauthenticated -= 1

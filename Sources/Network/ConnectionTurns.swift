@@ -1,118 +1,169 @@
 import EventLoop
+import Identity
 import Logging
 import ServerSettings
 import XMLRPC
 
-/// The bounded turns of a connection, and the ways in which it ends.
+/// The turns of a connection. Each does a bounded part, changes the state, and returns the next step; none calls another.
 extension Connection {
   /// The descriptor is ready: shakes hands now, or waits for a turn.
-  func handshakeReady() {
-    guard flushTurn(), table.takeHandshakeTurn(for: self) else { return }
-    handshakeTurn()
+  func beginHandshakeTurn() -> ConnectionStep {
+    if let end = sendUnsent() { return end }
+    return table.takeHandshakeTurn(for: self) ? .shakeHands : .wait
   }
 
-  func handshakeTurn() {
-    transport.allowInput(upTo: table.limits[.readTurnBytes])
+  func shakeHands() -> ConnectionStep {
     let outcome = transport.handshake()
-    hasBegunHandshake = true
+    handshake?.hasBegun = true
     switch outcome {
-    case .wantRead: wanted = .read
-    case .wantWrite: wanted = .write
+    case .wantRead:
+      registration.wanted = .read
+      return .wait
+    case .wantWrite:
+      registration.wanted = .write
+      return .wait
     case .closed:
       table.giveBackHandshakeTurn(of: self)
-      peerClosed()
+      return peerClosed()
     case .failed(let failure):
       if failure.isPeerGone { table.giveBackHandshakeTurn(of: self) }
-      fail(failure)
+      return fail(failure)
     case .done:
       table.counters.handshakes += 1
       peer.certificateCommonName = transport.peerCommonName
       peer.protocolText = transport.protocolText
-      awaitRequest()
+      let reader = RequestReader(limits: table.limits.http, limitBytes: ConnectionTable.scratchBytes)
+      state = .readingRequest(reader)
+      registration.wanted = .read
+      arm(.headerSeconds)
       // The first request often comes together with the end of the handshake.
-      readTurn()
+      return .readHead(reader)
     }
   }
 
-  /// Reads and parses until nothing is there, the share is used up, or a request waits for its answer.
-  func readTurn() {
-    guard flushTurn() else { return }
-    isInReadTurn = true
-    defer { isInReadTurn = false }
-    var share = table.limits[.readTurnBytes]
-    transport.allowInput(upTo: share)
-    while state.isReading {
-      let step: HTTPRequestParser.Step
-      if !pending.isEmpty {
-        let (consumed, next) = pending.withReadableBytes { parser.consume($0) }
-        pending.consume(consumed)
-        noteReceived(consumed)
-        step = next
-      } else {
-        if share <= 0 { break }
-        let scratch = table.scratch
-        switch transport.read(into: scratch) {
-        case .bytes(let count):
-          share -= count
-          table.counters.bytesRead += count
-          table.handler.bytesCame()
-          let bytes = UnsafeRawBufferPointer(rebasing: scratch[0..<count])
-          let (consumed, next) = parser.consume(bytes)
-          let kept = pending.append(UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
-          precondition(kept == count - consumed, "what was read does not fit behind the request")
-          noteReceived(consumed)
-          step = next
-        case .wantRead:
-          wanted = .read
-          return
-        case .wantWrite:
-          wanted = .write
-          return
-        case .closed:
-          peerClosed()
-          return
-        case .failed(let failure):
-          fail(failure)
-          return
-        }
+  // MARK: - Reading
+
+  func readHead(_ reader: RequestReader, _ share: inout Int) -> ConnectionStep {
+    if let end = sendUnsent() { return end }
+    while true {
+      switch receive(reader, &share) {
+      case .nothing(let step): return step
+      case .parsed(.needMore, _):
+        // A fixed time for all headers: progress does not extend it.
+        if clock.limit == .keepAliveSeconds { arm(.headerSeconds) }
+      case .parsed(.head(let head), _): return .begin(Exchange(head, from: reader))
+      case .parsed(.reject(let status, let reason), _): return reject(status, reason, from: reader)
+      case .parsed(.request, _): preconditionFailure("a request without its headers")
       }
-      take(step)
-    }
-    if state.isReading, transport.hasBufferedInput { postTurn() }
-  }
-
-  /// Starts or moves the deadline of what is being read.
-  private func noteReceived(_ byteCount: Int) {
-    switch state {
-    case .readingRequest:
-      // A fixed time for all headers: progress does not extend it.
-      if armedLimit == .keepAliveSeconds { arm(.headerSeconds) }
-    case .readingBody:
-      noteProgress(byteCount)
-      table.hold(parser.bodyBytesReceived, of: self)
-    case .handshaking, .queued, .authenticating, .delayed, .dispatching, .writingResponse, .lingering, .closed: break
     }
   }
 
-  /// Acts on what the parser found.
-  func take(_ step: HTTPRequestParser.Step) {
-    switch step {
-    case .needMore:
-      if table.isOverBodies, case .readingBody(let head) = state {
-        refuseForNow(.bodiesBytes, "\(parser.bodyBytesReceived) bytes of this body came", to: head)
+  func readBody(_ exchange: Exchange, _ share: inout Int) -> ConnectionStep {
+    if let end = sendUnsent() { return end }
+    let reader = exchange.reader
+    while true {
+      switch receive(reader, &share) {
+      case .nothing(let step): return step
+      case .parsed(.needMore, let byteCount):
+        recordProgress(byteCount)
+        table.hold(reader.bodyBytes, of: reader)
+        if table.isOverBodies { return refuseBody(exchange) }
+      case .parsed(.request(let request), _): return .dispatch(request, exchange)
+      case .parsed(.reject(let status, let reason), _): return reject(status, reason, from: reader)
+      case .parsed(.head, _): preconditionFailure("headers inside a body")
       }
-    case .head(let head): authenticate(head)
-    case .request(let request): dispatch(request)
-    case .reject(let status, let reason):
-      let limit = NetworkLimit(parserReason: reason)
-      reject(status, limit, limit == nil ? reason : "the request is larger", to: nil)
     }
   }
+
+  private enum Received {
+    /// What bytes amount to, and how many were given to the parser.
+    case parsed(HTTPRequestParser.Step, byteCount: Int)
+    /// No bytes; what follows.
+    case nothing(ConnectionStep)
+  }
+
+  /// Parses pending bytes, or else what one read brings.
+  private func receive(_ reader: RequestReader, _ share: inout Int) -> Received {
+    let pendingBytes = reader.pendingBytes
+    if pendingBytes > 0 { return .parsed(reader.parsePending(), byteCount: pendingBytes) }
+    guard share > 0 else {
+      // These bytes raise no readiness; others have their turn first.
+      if transport.hasBufferedInput { postTurn() }
+      return .nothing(.wait)
+    }
+    switch transport.read(into: table.scratch) {
+    case .bytes(let count):
+      share -= count
+      table.counters.bytesRead += count
+      table.handler.bytesCame()
+      let bytes = UnsafeRawBufferPointer(rebasing: table.scratch[0..<count])
+      return .parsed(reader.parse(bytes), byteCount: count)
+    case .wantRead:
+      registration.wanted = .read
+      return .nothing(.wait)
+    case .wantWrite:
+      registration.wanted = .write
+      return .nothing(.wait)
+    case .closed: return .nothing(peerClosed())
+    case .failed(let failure): return .nothing(fail(failure))
+    }
+  }
+
+  // MARK: - Asking the handler
+
+  /// The headers are complete: the peer is authenticated before the body is read, at once or when it is its turn.
+  func begin(_ exchange: Exchange) -> ConnectionStep {
+    table.counters.requests += 1
+    let delay = table.authenticationDelay(of: self)
+    guard delay > .zero else { return .authenticate(exchange) }
+    state = .queued(exchange)
+    arm(.authenticationDelay, for: delay)
+    return .wait
+  }
+
+  /// Asks the handler whether the peer may come in.
+  func authenticate(_ exchange: Exchange) -> ConnectionStep {
+    state = .authenticating(exchange)
+    clock.disarm()
+    if let limit = exceededLimit ?? table.exceededLimit(byRequestOf: self) {
+      return refuseForNow(limit, "\(exchange.head.method) refused", exchange)
+    }
+    switch table.handler.authenticate(exchange.head, peer: peer) {
+    case .now(let outcome): return .event(.authenticated(outcome))
+    case .later(let outcome):
+      guard case .authenticating(var exchange) = state else { return .wait }
+      exchange.task = Task { self.handle(.authenticated(await outcome())) }
+      state = .authenticating(exchange)
+      return .wait
+    }
+  }
+
+  /// The request is whole: the handler answers it.
+  func dispatch(_ request: HTTPRequest, _ exchange: Exchange) -> ConnectionStep {
+    state = .dispatching(exchange)
+    clock.disarm()
+    table.requestsInProgress += 1
+    // The parser has given it away, and the handler has it.
+    table.hold(request.body.count, of: exchange.reader)
+    var peer = peer
+    peer.caller = exchange.caller
+    switch table.handler.respond(to: request, peer: peer) {
+    case .now(let response): return .event(.answered(response))
+    case .later(let response):
+      guard case .dispatching(var exchange) = state else { return .wait }
+      exchange.task = Task { self.handle(.answered(await response())) }
+      state = .dispatching(exchange)
+      return .wait
+    }
+  }
+
+  // MARK: - Writing
 
   /// Writes until the answer is out, the share is used up, or the socket is full.
-  func writeTurn(_ writer: ResponseWriter) {
+  func write(_ writer: ResponseWriter, _ reader: RequestReader) -> ConnectionStep {
     var writer = writer
     var share = table.limits[.writeTurnBytes]
+    registration.wanted = .write
     while writer.remaining > 0, share > 0 {
       let lastCount = writer.keepsAlive ? -1 : writer.remaining
       let outcome = writer.withNextBytes(staging: table.stage) {
@@ -123,67 +174,85 @@ extension Connection {
         writer.advance(count)
         share -= count
         table.counters.bytesWritten += count
-        noteProgress(count)
-      case .wantRead:
-        wanted = .read
-        state = .writingResponse(writer)
-        return
-      case .wantWrite:
-        wanted = .write
-        state = .writingResponse(writer)
-        return
-      case .closed:
-        peerClosed()
-        return
-      case .failed(let failure):
-        fail(failure)
-        return
+        recordProgress(count)
+      case .wantRead, .wantWrite:
+        if outcome == .wantRead { registration.wanted = .read }
+        state = .writingResponse(writer, reader)
+        return .wait
+      case .closed: return peerClosed()
+      case .failed(let failure): return fail(failure)
       }
     }
-    wanted = .write
-    state = .writingResponse(writer)
-    guard writer.remaining == 0 else { return }
+    state = .writingResponse(writer, reader)
+    guard writer.remaining == 0 else { return .wait }
     switch transport.flush() {
-    case .done: finishResponse(writer)
-    case .wantRead: wanted = .read
-    case .wantWrite: break
-    case .closed: peerClosed()
-    case .failed(let failure): fail(failure)
+    case .done:
+      table.counters.responses += 1
+      if isAuthenticated { recordAnswer() }
+      return writer.keepsAlive ? .awaitRequest(reader) : .linger
+    case .wantRead:
+      registration.wanted = .read
+      return .wait
+    case .wantWrite: return .wait
+    case .closed: return peerClosed()
+    case .failed(let failure): return fail(failure)
     }
   }
 
-  private func finishResponse(_ writer: ResponseWriter) {
-    table.counters.responses += 1
-    answeredRequests += 1
-    if isAuthenticated { noteAnswer() }
-    if writer.keepsAlive { awaitRequest() } else { linger() }
+  /// Tells the table that the peer was answered: once a second, for a connection may have thousands of requests.
+  private func recordAnswer() {
+    if let last = lastRecordedAnswer, loop.now.nanoseconds - last.nanoseconds < 1_000_000_000 { return }
+    lastRecordedAnswer = loop.now
+    table.recordAnswer(to: address)
   }
 
-  /// Sends what the transport still holds, such as a ticket or `100 Continue`; false when the connection is gone.
-  @discardableResult
-  func flushTurn() -> Bool {
-    guard transport.hasUnsentOutput else { return true }
+  /// Waits for the next request.
+  func awaitRequest(_ reader: RequestReader) -> ConnectionStep {
+    if table.isDraining { return .linger }
+    state = .readingRequest(reader)
+    registration.wanted = .read
+    arm(.keepAliveSeconds)
+    // Bytes that came with the last request raise no readiness; others have their turn first.
+    if reader.pendingBytes > 0 || transport.hasBufferedInput { postTurn() }
+    return .wait
+  }
+
+  /// Sends what the transport still holds, such as a ticket, in a state that neither reads nor writes.
+  func flush() -> ConnectionStep { sendUnsent() ?? .wait }
+
+  /// Sends what the transport still holds, such as a ticket or `100 Continue`; returns a step where the connection ends.
+  private func sendUnsent() -> ConnectionStep? {
+    guard transport.hasUnsentOutput else { return nil }
     switch transport.flush() {
-    case .done, .wantRead, .wantWrite: return true
-    case .closed:
-      peerClosed()
-      return false
-    case .failed(let failure):
-      fail(failure)
-      return false
+    case .done, .wantRead, .wantWrite: return nil
+    case .closed: return peerClosed()
+    case .failed(let failure): return fail(failure)
     }
+  }
+
+  /// Counts bytes that have moved: enough of them start the time anew.
+  private func recordProgress(_ byteCount: Int) {
+    if let limit = clock.recordProgress(byteCount, limitBytes: table.limits[.progressBytes]) { arm(limit) }
+  }
+
+  // MARK: - Ending
+
+  /// Ends the connection once the peer had time to read what was written.
+  func linger() -> ConnectionStep {
+    let remainingBytes = table.limits[.lingerBytes]
+    state = .lingering(remainingBytes: remainingBytes)
+    arm(.lingerSeconds)
+    return .discard(remainingBytes: remainingBytes)
   }
 
   /// Half-closes once everything is sent, then drops what comes, so that no reset takes the answer from the peer.
-  func lingerTurn() {
-    guard case .lingering(var remaining) = state else { return }
+  func discardInput(_ remainingBytes: Int) -> ConnectionStep {
     switch transport.shutdown() {
     case .done: break
-    case .wantRead, .wantWrite: return
-    case .closed, .failed:
-      close()
-      return
+    case .wantRead, .wantWrite: return .wait
+    case .closed, .failed: return .close
     }
+    var remaining = remainingBytes
     var share = min(remaining, table.limits[.readTurnBytes])
     while share > 0 {
       switch transport.discardInput(upTo: share) {
@@ -192,61 +261,13 @@ extension Connection {
         share -= count
       case .wantRead, .wantWrite:
         state = .lingering(remainingBytes: remaining)
-        return
-      case .closed, .failed:
-        close()
-        return
+        return .wait
+      case .closed, .failed: return .close
       }
     }
     state = .lingering(remainingBytes: remaining)
-    guard remaining <= 0 else { return }
-    table.note(.lingerBytes, at: address, "the peer goes on sending after its answer")
-    close()
-  }
-
-  // MARK: - Ends
-
-  /// The peer has ended the connection in order, wherever we are.
-  func peerClosed() {
-    switch state {
-    case .readingRequest where isIdle: table.logger.debug("\(address): closed by the peer")
-    case .handshaking, .readingRequest, .queued, .authenticating, .delayed, .readingBody, .dispatching,
-      .writingResponse:
-      table.counters.peersGone += 1
-      table.logger.info("\(address): closed by the peer while \(state.name)")
-    case .lingering, .closed: break
-    }
-    // Our half of the end; nobody waits for it to arrive.
-    _ = transport.shutdown()
-    close()
-  }
-
-  /// The transport is of no more use.
-  func fail(_ failure: TransportFailure) {
-    switch failure {
-    case .plainHTTP:
-      table.counters.plainHTTP += 1
-      table.refusals.write(
-        .notice, of: address.host, to: table.logger, "\(address): \(failure); answered 400 in clear")
-      let response = HTTPResponse(
-        status: 400, headers: [HTTPField("Content-Type", "text/plain")],
-        body: ByteSegments("This port speaks HTTPS.\n"))
-      response.encode(keepAlive: false, version: .http10).bytes().withUnsafeBytes { transport.writeInClear($0) }
-      linger()
-      return
-    case _ where failure.isPeerGone:
-      table.counters.peersGone += 1
-      table.logger.debug("\(address): \(failure) while \(state.name)")
-    case .certificateRefused, .notTLS, .refusedByPeer, .tls, .system:
-      if case .handshaking = state {
-        table.counters.failedHandshakes += 1
-        table.refusals.write(
-          .notice, of: address.host, to: table.logger, "\(address): TLS handshake failed: \(failure)")
-      } else {
-        table.refusals.write(
-          .notice, of: address.host, to: table.logger, "\(address): connection failed while \(state.name): \(failure)")
-      }
-    }
-    close()
+    if remaining > 0 { return .wait }
+    table.reportLimit(.lingerBytes, at: address, "the peer goes on sending after its answer")
+    return .close
   }
 }

@@ -38,22 +38,23 @@ struct HandshakeTurns {
 
   /// Takes a turn for a connection that is ready, or lets it wait until ``next()`` returns it.
   mutating func take(_ connection: Connection, isKnown: Bool) -> Bool {
-    if connection.isWaitingForTurn { return false }
-    connection.takesKnownTurn = isKnown
+    guard var handshake = connection.handshake, !handshake.isWaiting else { return false }
+    handshake.takesKnownTurn = isKnown
     let isFree: Bool
     if isKnown {
       isFree = knownTaken < knownLimit && known.isEmpty
     } else {
-      isFree = othersTaken < limit && begun.isEmpty && (connection.hasBegunHandshake || new.isEmpty)
+      isFree = othersTaken < limit && begun.isEmpty && (handshake.hasBegun || new.isEmpty)
     }
+    handshake.isWaiting = !isFree
+    connection.handshake = handshake
     if isFree {
-      count(connection, 1)
+      count(handshake, 1)
       return true
     }
-    connection.isWaitingForTurn = true
     if isKnown {
       known.append(connection)
-    } else if connection.hasBegunHandshake {
+    } else if handshake.hasBegun {
       begun.append(connection)
     } else {
       new.append(connection)
@@ -61,17 +62,18 @@ struct HandshakeTurns {
     return false
   }
 
-  /// The turn cost nothing: it is taken by the next.
-  mutating func giveBack(_ connection: Connection) { count(connection, -1) }
+  /// Returns a turn that cost nothing, for the next to take.
+  mutating func giveBack(_ handshake: Handshake) { count(handshake, -1) }
 
   /// The next that waits and may advance in this iteration.
   mutating func next() -> Connection? {
     var found: Connection?
     if knownTaken < knownLimit { found = Self.first(of: &known) }
     if found == nil, othersTaken < limit { found = Self.first(of: &begun) ?? Self.first(of: &new) }
-    guard let found else { return nil }
-    found.isWaitingForTurn = false
-    count(found, 1)
+    guard let found, var handshake = found.handshake else { return nil }
+    handshake.isWaiting = false
+    found.handshake = handshake
+    count(handshake, 1)
     return found
   }
 
@@ -81,14 +83,14 @@ struct HandshakeTurns {
     othersTaken = 0
   }
 
-  private mutating func count(_ connection: Connection, _ number: Int) {
-    if connection.takesKnownTurn { knownTaken += number } else { othersTaken += number }
+  private mutating func count(_ handshake: Handshake, _ number: Int) {
+    if handshake.takesKnownTurn { knownTaken += number } else { othersTaken += number }
   }
 
-  /// Takes out the first that has not been closed while it waited.
+  /// Removes and returns the first that has not been closed while it waited.
   private static func first(of waiting: inout Deque<Connection>) -> Connection? {
     while let connection = waiting.popFirst() {
-      if connection.isWaitingForTurn { return connection }
+      if connection.handshake?.isWaiting == true { return connection }
     }
     return nil
   }

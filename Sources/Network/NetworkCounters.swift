@@ -21,7 +21,7 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
   /// Of those, how many were answered later.
   public var delayedRefusals = 0
   /// Looks at passwords that had to wait for their turn.
-  public var delayedLooks = 0
+  public var delayedChecks = 0
   /// How often descriptors or memory for connections ran out.
   public var exhausted = 0
   /// Connections closed at accept because even the refusals were used up.
@@ -43,7 +43,7 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
       ("accepted", accepted), ("handshakes", handshakes), ("failed handshakes", failedHandshakes),
       ("plain HTTP", plainHTTP), ("requests", requests), ("authenticated", authenticated), ("responses", responses),
       ("failed authentications", failedAuthentications), ("delayed refusals", delayedRefusals),
-      ("delayed looks", delayedLooks),
+      ("delayed password checks", delayedChecks),
       ("peers gone", peersGone), ("dropped", dropped), ("out of descriptors", exhausted), ("bytes read", bytesRead),
       ("bytes written", bytesWritten),
     ]

@@ -39,8 +39,8 @@ struct Overload {
   /// Whether the address has been answered at all, among the last so many that were.
   func isKnown(_ address: SocketAddress) -> Bool { answered[address] != nil }
 
-  /// Notes an answer to an authenticated request.
-  mutating func noteAnswer(to address: SocketAddress, now: MonotonicTime) {
+  /// Records an answer to an authenticated request.
+  mutating func recordAnswer(to address: SocketAddress, now: MonotonicTime) {
     if answered[address] == nil, answered.count >= Self.limitAddresses {
       answered = answered.filter { now - $0.value < Self.runTime }
       // More clients than that within minutes: nobody is preferred until they are fewer.

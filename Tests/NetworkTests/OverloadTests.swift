@@ -195,7 +195,7 @@ import XMLRPC
     let guesses = try (0..<2).map { _ in try #require(fixture.connect()) }
     for guess in guesses { fixture.send(ConnectionFixture.request, to: guess) }
     let right = try fixture.ask()
-    #expect(fixture.handler.heads.count == seen && right.status == nil && fixture.table.counters.delayedLooks == 3)
+    #expect(fixture.handler.heads.count == seen && right.status == nil && fixture.table.counters.delayedChecks == 3)
     fixture.wait(.milliseconds(50))
     #expect(fixture.handler.heads.count == seen + 1 && guesses[0].status == 401)
     fixture.wait(.milliseconds(50))
@@ -235,17 +235,17 @@ import XMLRPC
     var now = MonotonicTime.now()
     var delays: [Duration] = []
     for _ in 0..<8 {
-      delays.append(throttle.noteFailure(of: address, now: now))
+      delays.append(throttle.recordFailure(of: address, now: now))
       if delays.last != .zero { throttle.endWait(of: address) }
     }
     #expect(delays == [0, 250, 500, 1000, 2000, 4000, 8000, 8000].map { .milliseconds($0) })
     now = now + .seconds(60 * 7)
-    #expect(throttle.noteFailure(of: address, now: now) == .milliseconds(250))
+    #expect(throttle.recordFailure(of: address, now: now) == .milliseconds(250))
     now = now + .seconds(60 * 40)
-    #expect(throttle.noteFailure(of: address, now: now) == .zero)
+    #expect(throttle.recordFailure(of: address, now: now) == .zero)
     for host in 0..<UInt32(AuthenticationThrottle.limitAddresses + 50) {
       now = now + .milliseconds(1)
-      _ = throttle.noteFailure(of: .ipv4(100 + host, port: 0), now: now)
+      _ = throttle.recordFailure(of: .ipv4(100 + host, port: 0), now: now)
     }
     #expect(throttle.count == AuthenticationThrottle.limitAddresses)
   }

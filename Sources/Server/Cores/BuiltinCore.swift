@@ -221,7 +221,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     }
     listener.pause()
     listener.onExhausted = { [unowned self] error in
-      connections.noteExhausted()
+      connections.recordExhaustion()
       // The listener retries each second: log once a minute.
       if let last = lastExhaustedReport, loop.now - last < .seconds(60) { return }
       lastExhaustedReport = loop.now
