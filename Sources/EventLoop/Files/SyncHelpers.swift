@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 public import Logging
 
@@ -11,9 +10,6 @@ public import Logging
 /// Processes rather than io_uring, which containers and hardened kernels refuse, and rather than threads, which the
 /// server has none of. Where no helper can be had, the loop waits for the disk itself.
 public final class SyncHelpers: FileSynchronizer {
-  /// Starts a helper that has the socket as its own; the descriptor stays the caller's. Returns what ends it.
-  public typealias Start = @MainActor (_ socket: Int32, _ loop: Reactor) throws(SystemError) -> () -> Void
-
   nonisolated static let helperLimit = 8
   /// Files that wait; where there are more, they share one synchronization.
   nonisolated static let sharingLimit = 16
@@ -39,28 +35,12 @@ public final class SyncHelpers: FileSynchronizer {
     }
   }
 
-  /// A helper, our end of its socket, and what it is busy with.
-  private final class Worker {
-    let socket: Int32
-    var owner: FileDescriptor?
-    var watcher: Watcher?
-    var end: (() -> Void)?
-    var requests: [Request] = []
-    var kind = SyncHelper.Kind.file
-    var number: UInt32 = 0
-
-    init(_ descriptor: consuming FileDescriptor) {
-      socket = descriptor.rawValue
-      owner = consume descriptor
-    }
-  }
+  private typealias Pool = HelperPool<[Request], Int32>
 
   private unowned let loop: Reactor
   private let logger: Logger
-  private let start: Start
-  private var workers: [Worker] = []
+  private let pool: Pool
   private var queue: [Request] = []
-  private var lastNumber: UInt32 = 0
   private var patienceTimer: Timer?
   private var idleTimer: Timer?
   private var hasComplained = false
@@ -70,15 +50,20 @@ public final class SyncHelpers: FileSynchronizer {
   ///   `SyncHelper.runIfAsked()` first.
   public init(
     on loop: Reactor, logger: Logger = Logger(label: "SyncHelpers"),
-    start: @escaping Start = SyncHelpers.startOwnExecutable
+    start: HelperStart? = nil
   ) {
     self.loop = loop
     self.logger = logger
-    self.start = start
+    pool = Pool(
+      on: loop, start: start ?? SyncHelper.process.start(),
+      answerLimitBytes: HelperProcess.numberBytes + SyncHelper.codeBytes,
+      decode: SyncHelper.code)
+    pool.onAnswer = { [unowned self] _, requests, code in receive(code, for: requests) }
+    pool.onLoss = { [unowned self] requests, reason in retry(requests ?? [], reason) }
   }
 
   /// How many helpers run.
-  public var helperCount: Int { workers.count }
+  public var helperCount: Int { pool.count }
 
   public func synchronize(_ descriptor: Int32, _ completion: @escaping (Int32) -> Void) {
     guard !isClosed else { return completion(ECANCELED) }
@@ -90,34 +75,20 @@ public final class SyncHelpers: FileSynchronizer {
     isClosed = true
     patienceTimer?.cancel()
     idleTimer?.cancel()
-    let left = workers.flatMap(\.requests) + queue
+    let left = pool.jobs.flatMap { $0 } + queue
     queue = []
-    for worker in workers { discard(worker) }
+    pool.endAll()
     for request in left { request.completion(ECANCELED) }
-  }
-
-  /// Runs this executable as a helper.
-  public static func startOwnExecutable(_ socket: Int32, _ loop: Reactor) throws(SystemError) -> () -> Void {
-    try startExecutable("/proc/self/exe", socket, loop)
-  }
-
-  static func startExecutable(_ path: String, _ socket: Int32, _ loop: Reactor) throws(SystemError) -> () -> Void {
-    var configuration = ChildProcess.Configuration([path, SyncHelper.argument])
-    configuration.descriptors = [SyncHelper.socketNumber: socket]
-    let child = try ChildProcess(configuration, on: loop)
-    return { child.kill(SIGKILL) }
   }
 
   // MARK: Files
 
-  /// Gives waiting files to helpers, as long as one is free.
+  /// Gives waiting files to helpers, as long as one is idle.
   private func pump() {
     while !queue.isEmpty, !isClosed {
-      var worker = workers.first { $0.requests.isEmpty }
-      if worker == nil && workers.isEmpty { worker = addWorker() }
-      if let worker {
-        send(nextRequests(), to: worker)
-      } else if workers.isEmpty {
+      if let helper = pool.idle ?? (pool.count == 0 ? addHelper() : nil) {
+        send(nextRequests(), to: helper)
+      } else if pool.count == 0 {
         let request = queue.removeFirst()
         request.completion(SyncHelper.synchronize(request.descriptor, .file))
       } else {
@@ -138,82 +109,44 @@ public final class SyncHelpers: FileSynchronizer {
   }
 
   private func waitForPatience() {
-    guard workers.count < Self.helperLimit, patienceTimer?.isScheduled != true else { return }
+    guard pool.count < Self.helperLimit, patienceTimer?.isScheduled != true else { return }
     patienceTimer = loop.schedule(after: Self.patience) { [weak self] in
-      guard let self, !queue.isEmpty, !workers.contains(where: { $0.requests.isEmpty }) else { return }
-      if addWorker() != nil { pump() }
+      guard let self, !queue.isEmpty, pool.idle == nil else { return }
+      if addHelper() != nil { pump() }
     }
   }
 
-  private func send(_ requests: [Request], to worker: Worker) {
-    lastNumber &+= 1
-    worker.number = lastNumber
-    worker.requests = requests
-    worker.kind = requests.count > 1 ? .fileSystem : .file
+  private func send(_ requests: [Request], to helper: Pool.Helper) {
     for request in requests { request.attempts += 1 }
-    let packet = SyncHelper.question(lastNumber, worker.kind)
-    let count = clinux_send_descriptor(worker.socket, packet, packet.count, requests[0].descriptor)
-    if count != packet.count { lose(worker, String(cString: strerror(errno))) }
+    let kind = requests.count > 1 ? SyncHelper.Kind.fileSystem : .file
+    pool.send(requests, [kind.rawValue], descriptor: requests[0].descriptor, to: helper)
   }
 
-  private func receive(_ worker: Worker) {
-    var packet = [UInt8](repeating: 0, count: SyncHelper.answerBytes)
-    let count = recv(worker.socket, &packet, packet.count, 0)
-    let code = errno
-    if count < 0 && (code == EAGAIN || code == EINTR) { return }
-    if count <= 0 { return lose(worker, count == 0 ? "it ended" : String(cString: strerror(code))) }
-    guard let answer = SyncHelper.answer([UInt8](packet[..<count])), !worker.requests.isEmpty,
-      answer.number == worker.number
-    else { return lose(worker, "its answer makes no sense") }
-    let requests = worker.requests
-    worker.requests = []
+  private func receive(_ code: Int32, for requests: [Request]) {
     hasComplained = false
-    if requests.count > 1 && answer.code != 0 {
+    if requests.count > 1 && code != 0 {
       // One of them, or a file of somebody else: each by itself tells whose error it is.
       queue.insert(contentsOf: requests, at: 0)
     } else {
-      for request in requests { request.completion(answer.code) }
+      for request in requests { request.completion(code) }
     }
     pump()
-    rest()
+    scheduleIdleEnd()
   }
 
   // MARK: Helpers
 
-  private func addWorker() -> Worker? {
+  private func addHelper() -> Pool.Helper? {
     do throws(SystemError) {
-      return try makeWorker()
+      return try pool.add()
     } catch {
       complain("\(error)")
       return nil
     }
   }
 
-  private func makeWorker() throws(SystemError) -> Worker {
-    var pair: [Int32] = [-1, -1]
-    let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    if socketpair(AF_UNIX, type, 0, &pair) != 0 { throw SystemError(call: "socketpair", errno: errno) }
-    let worker = Worker(FileDescriptor(owning: pair[0]))
-    let theirs = FileDescriptor(owning: pair[1])
-    try worker.owner?.setNonblocking()
-    worker.end = try start(theirs.rawValue, loop)
-    do throws(SystemError) {
-      worker.watcher = try loop.register(worker.socket, interest: .read) { [unowned self, unowned worker] _ in
-        receive(worker)
-      }
-    } catch {
-      worker.end?()
-      throw error
-    }
-    workers.append(worker)
-    return worker
-  }
-
-  /// The helper has ended, or talks nonsense: another one gets its files.
-  private func lose(_ worker: Worker, _ reason: String) {
-    let requests = worker.requests
-    worker.requests = []
-    discard(worker)
+  /// A helper has ended, or its answer makes no sense: another one gets its files.
+  private func retry(_ requests: [Request], _ reason: String) {
     complain("a helper was lost: \(reason)")
     for request in requests.reversed() {
       if request.attempts < Self.attemptLimit {
@@ -225,15 +158,6 @@ public final class SyncHelpers: FileSynchronizer {
     pump()
   }
 
-  private func discard(_ worker: Worker) {
-    workers.removeAll { $0 === worker }
-    worker.watcher?.cancel()
-    worker.watcher = nil
-    worker.end?()
-    worker.end = nil
-    if let owner = worker.owner.take() { loop.closeLater(owner) }
-  }
-
   /// Once per outage: an answer ends it.
   private func complain(_ reason: String) {
     if hasComplained { return }
@@ -242,14 +166,14 @@ public final class SyncHelpers: FileSynchronizer {
   }
 
   /// Ends helpers that have had nothing to do for a while.
-  private func rest() {
+  private func scheduleIdleEnd() {
     idleTimer?.cancel()
-    guard queue.isEmpty, workers.allSatisfy({ $0.requests.isEmpty }) else { return }
-    let isSpare = workers.count > 1
+    guard queue.isEmpty, pool.isIdle else { return }
+    let isSpare = pool.count > 1
     idleTimer = loop.schedule(after: isSpare ? Self.spareTime : Self.idleTime) { [weak self] in
-      guard let self, queue.isEmpty, workers.allSatisfy({ $0.requests.isEmpty }) else { return }
-      for worker in isSpare ? Array(workers.dropFirst()) : workers { discard(worker) }
-      if isSpare { rest() }
+      guard let self, queue.isEmpty, pool.isIdle else { return }
+      for helper in isSpare ? Array(pool.helpers.dropFirst()) : pool.helpers { pool.end(helper) }
+      if isSpare { scheduleIdleEnd() }
     }
   }
 }

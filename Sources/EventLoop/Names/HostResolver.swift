@@ -14,16 +14,6 @@ public import Logging
 /// The Python server asks at every request. Here an answer is kept for 5 seconds, so that the calls of one client's run
 /// share it; what was not found is asked again.
 public final class HostResolver: AddressResolver {
-  /// A started helper.
-  public struct Helper {
-    /// Ends it at once, whatever it does.
-    public let kill: () -> Void
-    public init(kill: @escaping () -> Void) { self.kill = kill }
-  }
-
-  /// Starts a helper that has the socket as its own; the descriptor stays the caller's.
-  public typealias Start = @MainActor (_ socket: Int32, _ loop: Reactor) throws(SystemError) -> Helper
-
   /// How long a question may take, with its wait for a free helper.
   public nonisolated static let deadline = Duration.seconds(5)
   /// How long an answer is kept.
@@ -69,32 +59,17 @@ public final class HostResolver: AddressResolver {
     }
   }
 
-  /// A helper, our end of its socket, and what it is busy with.
-  private final class Worker {
-    let socket: Int32
-    var owner: FileDescriptor?
-    var watcher: Watcher?
-    var helper: Helper?
-    var question: Question?
-    var number: UInt32 = 0
-
-    init(_ descriptor: consuming FileDescriptor) {
-      socket = descriptor.rawValue
-      owner = consume descriptor
-    }
-  }
+  private typealias Pool = HelperPool<Question, String>
 
   private let loop: Reactor
   private let logger: Logger
-  private let start: Start
-  private var workers: [Worker] = []
+  private let pool: Pool
   private var pending: [Key: Question] = [:]
   /// By asker.
   private var queues = [[Question]](repeating: [], count: Asker.allCases.count)
   private var clients: Set<String> = []
   private var olderClients: Set<String> = []
   private var cache: [Key: (answers: [String], expires: MonotonicTime)] = [:]
-  private var lastNumber: UInt32 = 0
   private var hasComplained = false
   private var isShutDown = false
 
@@ -102,11 +77,15 @@ public final class HostResolver: AddressResolver {
   ///   `ResolverHelper.runIfAsked()` first.
   public init(
     on loop: Reactor, logger: Logger = Logger(label: "HostResolver"),
-    start: @escaping Start = HostResolver.startOwnExecutable
+    start: HelperStart? = nil
   ) {
     self.loop = loop
     self.logger = logger
-    self.start = start
+    pool = Pool(
+      on: loop, start: start ?? ResolverHelper.process.start(), answerLimitBytes: ResolverHelper.answerLimitBytes
+    ) { ResolverHelper.decode($0)?.text }
+    pool.onAnswer = { [unowned self] helper, question, text in receive(text, for: question, from: helper) }
+    pool.onLoss = { [unowned self] question, reason in retry(question, reason) }
   }
 
   isolated deinit { shutdown() }
@@ -130,25 +109,13 @@ public final class HostResolver: AddressResolver {
   }
 
   /// How many helpers run.
-  public var helperCount: Int { workers.count }
+  public var helperCount: Int { pool.count }
 
   /// Ends the helpers; what waits, and whatever is asked later, is answered with nothing.
   public func shutdown() {
     isShutDown = true
-    for worker in workers { discard(worker) }
+    pool.endAll()
     for question in Array(pending.values) { finish(question, []) }
-  }
-
-  /// Runs this executable as a helper.
-  public static func startOwnExecutable(_ socket: Int32, _ loop: Reactor) throws(SystemError) -> Helper {
-    try startExecutable("/proc/self/exe", socket, loop)
-  }
-
-  static func startExecutable(_ path: String, _ socket: Int32, _ loop: Reactor) throws(SystemError) -> Helper {
-    var configuration = ChildProcess.Configuration([path, ResolverHelper.argument])
-    configuration.descriptors = [ResolverHelper.socketNumber: socket]
-    let child = try ChildProcess(configuration, on: loop)
-    return Helper(kill: { child.kill(SIGKILL) })
   }
 
   // MARK: Questions
@@ -219,7 +186,7 @@ public final class HostResolver: AddressResolver {
   /// A helper that still waits for the name server is of no more use.
   private func expire(_ question: Question) {
     complain("no answer for \(question.key.text) within \(HostResolver.deadline)")
-    if let worker = workers.first(where: { $0.question === question }) { discard(worker) }
+    if let helper = pool.helpers.first(where: { $0.job === question }) { pool.end(helper) }
     finish(question, [])
     pump()
   }
@@ -233,30 +200,31 @@ public final class HostResolver: AddressResolver {
 
   // MARK: Helpers
 
-  /// Gives waiting questions to helpers, as long as one is free or may be started.
+  /// Gives waiting questions to helpers, as long as one is idle or may be started.
   private func pump() {
     while let question = next(), !isShutDown {
-      var worker = workers.first { $0.question == nil }
-      if worker == nil && workers.count < HostResolver.helperLimit {
+      var helper = pool.idle
+      if helper == nil && pool.count < HostResolver.helperLimit {
         do throws(SystemError) {
-          worker = try makeWorker()
+          helper = try pool.add()
         } catch {
           complain("no helper process: \(error)")
           // With another helper at work the question can wait for that one.
-          if workers.isEmpty { finish(question, []) } else { return }
+          if pool.count == 0 { finish(question, []) } else { return }
           continue
         }
       }
-      guard let worker else { return }
+      guard let helper else { return }
       queues[question.asker.rawValue].removeFirst()
-      send(question, to: worker)
+      question.attempts += 1
+      pool.send(question, ResolverHelper.encode(question.key.kind.rawValue, question.key.text), to: helper)
     }
   }
 
   /// The question whose turn it is, of those that have a helper left in their share.
   private func next() -> Question? {
     var busy = [Int](repeating: 0, count: Asker.allCases.count)
-    for worker in workers { if let question = worker.question { busy[question.asker.rawValue] += 1 } }
+    for question in pool.jobs { busy[question.asker.rawValue] += 1 }
     let shared = busy[Asker.repository.rawValue] + busy[Asker.stranger.rawValue]
     for asker in Asker.allCases {
       guard let question = queues[asker.rawValue].first else { continue }
@@ -266,57 +234,15 @@ public final class HostResolver: AddressResolver {
     return nil
   }
 
-  private func makeWorker() throws(SystemError) -> Worker {
-    var pair: [Int32] = [-1, -1]
-    let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    if socketpair(AF_UNIX, type, 0, &pair) != 0 { throw SystemError(call: "socketpair", errno: errno) }
-    let worker = Worker(FileDescriptor(owning: pair[0]))
-    let theirs = FileDescriptor(owning: pair[1])
-    try worker.owner?.setNonblocking()
-    worker.helper = try start(theirs.rawValue, loop)
-    do throws(SystemError) {
-      worker.watcher = try loop.register(worker.socket, interest: .read) { [unowned self, unowned worker] _ in
-        receive(worker)
-      }
-    } catch {
-      worker.helper?.kill()
-      throw error
-    }
-    workers.append(worker)
-    return worker
-  }
-
-  private func send(_ question: Question, to worker: Worker) {
-    lastNumber &+= 1
-    worker.number = lastNumber
-    worker.question = question
-    question.attempts += 1
-    let packet = ResolverHelper.encode(lastNumber, question.key.kind.rawValue, question.key.text)
-    let count = Glibc.send(worker.socket, packet, packet.count, Int32(MSG_NOSIGNAL))
-    if count != packet.count { lose(worker, String(cString: strerror(errno))) }
-  }
-
-  private func receive(_ worker: Worker) {
-    let read = withUnsafeTemporaryAllocation(byteCount: ResolverHelper.packetLimitBytes, alignment: 1) { buffer in
-      let count = recv(worker.socket, buffer.baseAddress, buffer.count, 0)
-      return count < 0 ? (packet: [], code: errno) : (packet: [UInt8](buffer[..<count]), code: 0)
-    }
-    if read.code == EAGAIN || read.code == EINTR { return }
-    if read.packet.isEmpty { return lose(worker, read.code == 0 ? "it ended" : String(cString: strerror(read.code))) }
-    guard let answer = ResolverHelper.decode(read.packet[...]), let question = worker.question,
-      answer.number == worker.number
-    else { return lose(worker, "its answer makes no sense") }
-    worker.question = nil
+  private func receive(_ text: String, for question: Question, from helper: Pool.Helper) {
     hasComplained = false
-    finish(question, answer.text.utf8.split(separator: UInt8(ascii: "\n")).map { String(Substring($0)) })
+    finish(question, text.utf8.split(separator: UInt8(ascii: "\n")).map { String(Substring($0)) })
     pump()
-    if worker.question == nil && workers.count > 1 { discard(worker) }
+    if helper.job == nil && pool.count > 1 { pool.end(helper) }
   }
 
-  /// The helper has ended, or talks nonsense: another one gets its question.
-  private func lose(_ worker: Worker, _ reason: String) {
-    let question = worker.question
-    discard(worker)
+  /// A helper has ended, or its answer makes no sense: another one gets its question.
+  private func retry(_ question: Question?, _ reason: String) {
     if let question {
       if question.attempts < HostResolver.attemptLimit {
         queues[question.asker.rawValue].insert(question, at: 0)
@@ -326,13 +252,5 @@ public final class HostResolver: AddressResolver {
       }
     }
     pump()
-  }
-
-  private func discard(_ worker: Worker) {
-    workers.removeAll { $0 === worker }
-    worker.watcher?.cancel()
-    worker.watcher = nil
-    worker.helper?.kill()
-    if let owner = worker.owner.take() { loop.closeLater(owner) }
   }
 }

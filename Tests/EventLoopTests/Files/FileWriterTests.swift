@@ -238,9 +238,7 @@ struct FileWriterTests {
 /// Helper processes; here the server's executable.
 struct SyncHelpersTests {
   private func helpers(_ loop: Reactor, _ path: String = Project.server) -> SyncHelpers {
-    SyncHelpers(on: loop) { socket, loop throws(SystemError) in
-      try SyncHelpers.startExecutable(path, socket, loop)
-    }
+    SyncHelpers(on: loop, start: SyncHelper.process.start(path))
   }
 
   @Test func helpersSynchronizeWhatTheyAreGiven() async throws {
@@ -248,9 +246,10 @@ struct SyncHelpersTests {
       let folder = TemporaryDirectory()
       // Counted when they start: one that has nothing to do for long, on a machine that is busy, ends.
       var started = 0
+      let start = SyncHelper.process.start(Project.server)
       let helpers = SyncHelpers(on: loop) { socket, loop throws(SystemError) in
         started += 1
-        return try SyncHelpers.startExecutable(Project.server, socket, loop)
+        return try start(socket, loop)
       }
       let limit = SyncHelpers.sharingLimit * 2 + 3
       let files = try (0..<limit).map { number in try FileHandle(folder.file("\(number)")) }

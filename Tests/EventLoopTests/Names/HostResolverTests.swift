@@ -23,14 +23,14 @@ private final class FakeHelpers {
     }
   }
 
-  private func begin(_ socket: Int32) throws(SystemError) -> HostResolver.Helper {
+  private func begin(_ socket: Int32) throws(SystemError) -> () -> Void {
     if let code = failures.first {
       failures.removeFirst()
       throw SystemError(call: "posix_spawn", errno: code)
     }
     let own = fcntl(socket, F_DUPFD_CLOEXEC, 3)
     sockets.append(own)
-    return HostResolver.Helper { [weak self] in self?.end(own) }
+    return { [weak self] in self?.end(own) }
   }
 
   private func end(_ socket: Int32) {
@@ -88,12 +88,14 @@ private final class FakeHelpers {
 
 struct HostResolverTests {
   @Test func packetsAreDecodedAsEncoded() {
-    for (number, code, text) in [(UInt32(0), UInt8(1), ""), (0x0102_0304, 2, "a\nb"), (.max, 255, "é")] {
-      let packet = ResolverHelper.encode(number, code, text)
-      let decoded = ResolverHelper.decode(([9] + packet)[1...])
-      #expect(decoded?.number == number && decoded?.code == code && decoded?.text == text)
+    for (code, text) in [(UInt8(1), ""), (2, "a\nb"), (255, "é")] {
+      let decoded = ResolverHelper.decode(([9] + ResolverHelper.encode(code, text))[1...])
+      #expect(decoded?.code == code && decoded?.text == text)
     }
-    for bad in [[], [1, 2, 3, 4], [1, 2, 3, 4, 5, 0xFF]] as [[UInt8]] {
+    for number in [UInt32(0), 0x0102_0304, .max] {
+      #expect(HelperProcess.number(([9] + HelperProcess.bytes(of: number))[1...]) == number)
+    }
+    for bad in [[], [5, 0xFF]] as [[UInt8]] {
       #expect(ResolverHelper.decode(bad[...]) == nil)
     }
   }
@@ -221,7 +223,7 @@ struct HostResolverTests {
     #expect(await fatal.value == [] && helpers.sockets.isEmpty)
     #expect(helpers.log.take().count == 1)
     // An answer to another question, and one that is none.
-    for reply in [ResolverHelper.encode(0, 1, "evil"), [1]] {
+    for reply in [HelperProcess.bytes(of: 0) + ResolverHelper.encode(1, "evil"), [1]] {
       let task = await helpers.name("127.0.0.4")
       for _ in 0..<2 {
         send(helpers.sockets[0], reply, reply.count, 0)
@@ -245,8 +247,8 @@ struct HostResolverTests {
 
   @Test func aHelperWithoutASocketRefuses() throws {
     let file = try FileDescriptor.open("/dev/null", O_RDWR)
-    #expect(ResolverHelper.run(socket: file.rawValue) == 64)
+    #expect(ResolverHelper.process.run(socket: file.rawValue) == 64)
     ResolverHelper.runIfAsked(["bcfg2-server"])
-    ResolverHelper.runIfAsked(["bcfg2-server", "-x", ResolverHelper.argument])
+    ResolverHelper.runIfAsked(["bcfg2-server", "-x", ResolverHelper.process.argument])
   }
 }
