@@ -1,6 +1,6 @@
 /// Who makes a call: the client that authenticated with the request, and where it is.
 ///
-/// Authentication makes it, `dispatch` takes it, and nothing in between looks a client up again.
+/// Authentication makes it and `dispatch` gets it; nothing in between looks the client up again.
 public nonisolated struct Caller: Hashable, Sendable {
   /// The name of clients.xml where it knows the client, else the name that the client was admitted by.
   public let client: ClientName

@@ -5,10 +5,10 @@ import XMLRPC
 /// What each client is called: the names and addresses of its record, their first parts, and what name service has for
 /// them.
 ///
-/// Bcfg2 lists all of these in everybody's ssh_known_hosts. Here a client that has registered itself cannot take a name from another one:
-/// a name that a record of the administrator claims, in any of these ways, is that record's; of clients that registered
-/// themselves a name is the first one's, in the order of clients.xml, and what name service says counts least. Records
-/// of the administrator share a name, as in Bcfg2.
+/// Bcfg2 lists all of these in everybody's ssh_known_hosts. Here a client that registered itself cannot take over a name:
+/// one that a record of the administrator claims, in any of these ways, belongs to that record; among clients that
+/// registered themselves it belongs to the first in clients.xml; name service counts least. Records of the administrator
+/// share a name, as in Bcfg2.
 ///
 /// What a new client costs does not depend on the number of the others.
 package struct HostNames {
@@ -66,7 +66,7 @@ package struct HostNames {
 
   // MARK: Clients
 
-  /// Adds a client, or takes over what is new of it.
+  /// Adds a client, or updates it.
   ///
   /// - Parameters:
   ///   - order: its place in clients.xml; those of the others stay as they are to each other.
@@ -85,7 +85,7 @@ package struct HostNames {
     for key in claims.keys { add(client.name, client.isSelfRegistered, to: key) }
   }
 
-  /// Takes over another place in clients.xml, before and behind the same clients.
+  /// Updates the place of a client in clients.xml, which is still between the same clients.
   package mutating func move(_ client: ClientName, to order: Int) { hosts[client]?.order = order }
 
   package mutating func remove(_ client: ClientName) {
@@ -222,7 +222,7 @@ package struct HostNames {
     }
   }
 
-  /// The same for what name service has, whose names may have a domain behind.
+  /// The same for a name from name service, which may have a domain appended.
   private static func isAnyOfThisMachine(_ text: String) -> Bool {
     isThisMachine(text) || isThisMachine(shortName(of: text)) || isAddressOfThisMachine(text)
   }

@@ -4,7 +4,7 @@ public struct KnownClient: Equatable, Sendable {
   public let aliases: [ClientName]
   public let addresses: [String]
   /// True where the record is as the server makes it for a client that registers itself, and says nothing that only an
-  /// administrator can have written. Who has the common password may have chosen such a name.
+  /// administrator can have written. Anybody with the common password may have chosen such a name.
   public let isSelfRegistered: Bool
 
   public init(_ name: ClientName, aliases: [ClientName] = [], addresses: [String] = [], isSelfRegistered: Bool = false)

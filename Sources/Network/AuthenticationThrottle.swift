@@ -1,24 +1,23 @@
 import EventLoop
 import ServerSettings
 
-/// Failed authentications by address: who has too many gets its refusals later, others notice nothing.
+/// Counts failed authentications by address, and delays the refusals of an address that has too many.
 ///
-/// Each password is looked at, whatever its address did before, and a right one is let in: clients behind one address
-/// with someone who guesses are served. What waits are the refusals, and, while `limitWaiting` of an address wait, the
-/// look at its further passwords: they get their turns one after the other, `lookInterval` apart. So an address has
-/// 20 guesses a second at most, and a right password among guesses waits for the turns of those that came before it, which
-/// `unauthenticated_per_address` bounds (6.4 s with its default). Who shows a certificate guesses nothing and never waits.
-/// A refusal that has waited for its turn is not delayed again.
+/// Each password is checked, whatever its address did before, and a right one is admitted: clients that share an address
+/// with a guesser are served. Only the refusals wait. While `limitWaiting` of an address wait, the checks of its further
+/// passwords have turns, too, `checkInterval` apart. So an address has 20 guesses a second at most, and a right password
+/// among guesses waits for the turns before its own, which `unauthenticated_per_address` bounds (6.4 s with its default).
+/// A peer with a certificate guesses nothing and never waits. A refusal whose check waited is not delayed again.
 ///
-/// A refusal that waits keeps its connection's place among the unauthenticated, whether the peer stays or not. The table
-/// is bounded, too.
+/// A waiting refusal keeps its connection's place among the unauthenticated, whether the peer stays or not. The number of
+/// addresses is bounded.
 struct AuthenticationThrottle {
   /// Most addresses that are remembered; the one that failed longest ago goes first.
   static let limitAddresses = 4096
-  /// Most refusals of one address that wait at a time; while they do, looks at further passwords have turns.
+  /// Most refusals of one address that wait at a time; while they do, checks of further passwords have turns.
   static let limitWaiting = 16
-  /// Between two looks at passwords of such an address.
-  static let lookInterval: Duration = .milliseconds(50)
+  /// Between two password checks of such an address.
+  static let checkInterval: Duration = .milliseconds(50)
   /// The first delay; each further failure doubles it.
   static let firstDelay: Duration = .milliseconds(250)
 
@@ -27,11 +26,11 @@ struct AuthenticationThrottle {
     /// When the last failure was forgotten or added.
     var changed: MonotonicTime
     var waiting = 0
-    /// When the last turn that was given is.
+    /// When the last turn is that was assigned.
     var lastTurn: MonotonicTime?
   }
 
-  /// Failures without a delay.
+  /// Failures that are refused without a delay.
   private var free: Int
   private var longest: Duration
   /// The time that forgets one failure.
@@ -47,26 +46,26 @@ struct AuthenticationThrottle {
   /// Addresses that are remembered.
   var count: Int { records.count }
 
-  /// Takes other limits; what was counted stays.
-  mutating func take(_ limits: NetworkLimits) { self = AuthenticationThrottle(limits, records) }
+  /// Changes the limits; what was counted stays.
+  mutating func setLimits(_ limits: NetworkLimits) { self = AuthenticationThrottle(limits, records) }
 
   private init(_ limits: NetworkLimits, _ records: [SocketAddress: Record]) {
     self.init(limits)
     self.records = records
   }
 
-  /// How long the look at a password of the address waits for its turn; zero where so few of its refusals wait that there
-  /// are no turns.
+  /// How long the check of a password of the address waits for its turn; zero while fewer than `limitWaiting` of its
+  /// refusals wait.
   mutating func turn(of address: SocketAddress, now: MonotonicTime) -> Duration {
     guard var record = records[address], record.waiting >= Self.limitWaiting else { return .zero }
-    let turn = max(record.lastTurn ?? now, now) + Self.lookInterval
+    let turn = max(record.lastTurn ?? now, now) + Self.checkInterval
     record.lastTurn = turn
     records[address] = record
     return turn - now
   }
 
-  /// Counts a failure. Returns how long its answer waits; zero for at once, also where so many wait that the look has
-  /// waited. Where it waits, `endWait` must follow.
+  /// Counts a failure. Returns how long its refusal waits: zero where the address has few failures, or where its check
+  /// already waited. After another result `endWait` must follow.
   mutating func recordFailure(of address: SocketAddress, now: MonotonicTime) -> Duration {
     if records[address] == nil { makeRoom(now) }
     var record = records[address] ?? Record(failures: 0, changed: now)
@@ -85,7 +84,7 @@ struct AuthenticationThrottle {
     return delay
   }
 
-  /// A refusal of the address has waited, or its connection has ended.
+  /// Records that a refusal of the address no longer waits: it was sent, or its connection ended.
   mutating func endWait(of address: SocketAddress) {
     records[address]?.waiting -= 1
   }

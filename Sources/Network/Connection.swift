@@ -12,7 +12,7 @@ import XMLRPC
 /// and then computes what is waited for from the state, in one place.
 final class Connection {
   let transport: any Transport
-  /// They have each other until the connection is closed.
+  /// Table and connection retain each other until the connection is closed.
   let table: ConnectionTable
   /// The bound that this connection is over: its request is answered with 503, whatever it is.
   let exceededLimit: NetworkLimit?
@@ -51,7 +51,7 @@ final class Connection {
       if clock.isDue(loop.now) { handle(.deadline) }
     }
     try registration.watch(transport.descriptor, on: loop) { [self] _ in
-      transport.noteReadiness()
+      transport.recordReadiness()
       handle(.ready)
     }
   }

@@ -4,7 +4,7 @@ import Logging
 import ServerSettings
 import XMLRPC
 
-/// What decisions, limits and failures make of a connection. Each returns the step that follows.
+/// What decisions, limits and failures lead to. Each function returns the step that follows.
 extension Connection {
   // MARK: - Decisions of the handler
 
@@ -123,7 +123,7 @@ extension Connection {
     return .linger
   }
 
-  /// Over a bound where nothing can be answered.
+  /// Ends a connection that exceeds a limit where nothing can be answered.
   func expire(_ limit: NetworkLimit, _ detail: String) -> ConnectionStep {
     table.reportLimit(limit, at: address, detail)
     return .close
@@ -146,7 +146,7 @@ extension Connection {
     return .close
   }
 
-  /// The transport is of no more use.
+  /// The transport is unusable: ends the connection, with one line in the log.
   func fail(_ failure: TransportFailure) -> ConnectionStep {
     switch failure {
     case .plainHTTP:
@@ -174,7 +174,7 @@ extension Connection {
     return .close
   }
 
-  /// Gives back what the state counts for in the table.
+  /// Releases what the state holds in the table.
   private func leaveState() {
     switch state {
     case .readingBody(let exchange): table.hold(0, of: exchange.reader)

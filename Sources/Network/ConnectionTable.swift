@@ -5,38 +5,38 @@ public import Logging
 public import ServerSettings
 import XMLRPC
 
-/// The live connections: admission, caps, what they share, and the end of all of them.
+/// The live connections: admits, limits, counts and drains them, and holds what they share.
 @MainActor public final class ConnectionTable {
   /// Bytes read from a transport at once: one TLS record.
   static let scratchBytes = 16 * 1024
   /// Bytes given to a transport at once: what it gathers for one send.
   static let stageBytes = 64 * 1024
-  /// How often the same limit of connections is reported when it is reached again and again.
+  /// The shortest time between two reports of connections that were closed at accept.
   static let droppedReportInterval: Duration = .seconds(60)
-  /// A burst of at least so many connections gives its memory back afterwards.
+  /// After a burst of at least this many connections unused memory is returned to the system.
   static let burstConnections = 64
 
   public let loop: Reactor
-  /// May change while there are connections: these keep the bounds of what they have begun.
+  /// May change while there are connections: what these have begun keeps its bounds.
   public var limits: NetworkLimits {
     didSet {
-      throttle.take(limits)
-      overload.take(limits)
-      handshakes.take(limits[.handshakesPerTurn])
+      throttle.setLimits(limits)
+      overload.setLimits(limits)
+      handshakes.setLimit(limits[.handshakesPerTurn])
     }
   }
   public let handler: any RequestHandler
   public var logger = Logger(label: "Connection")
-  /// What was met since start.
+  /// Counts since start.
   public internal(set) var counters = NetworkCounters()
-  /// Whether nothing new is taken.
+  /// Whether no new request is accepted.
   public private(set) var isDraining = false
 
   let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.scratchBytes, alignment: 64)
   let stage = UnsafeMutableRawBufferPointer.allocate(byteCount: ConnectionTable.stageBytes, alignment: 64)
   /// Requests that the handler is answering.
   var requestsInProgress = 0
-  /// Lines about peers that were refused. The core's, where there is one.
+  /// Bounds log lines about refused peers. Shared with the core, where there is one.
   public lazy var refusals = RefusalLog(on: loop, logger: logger)
   private var throttle: AuthenticationThrottle
   private var overload: Overload
@@ -56,7 +56,7 @@ import XMLRPC
   private var drainTimer: Timer?
   private var drainCompletion: (() -> Void)?
 
-  /// What one address has.
+  /// Connections of one address.
   private struct Share {
     var connections = 0
     var unauthenticated = 0
@@ -64,8 +64,8 @@ import XMLRPC
 
   /// - Parameters:
   ///   - handler: answers the requests of all connections.
-  ///   - clock: tells how late the requests of an iteration are, against the loop's own time.
-  ///   - makeTransport: a transport over a descriptor that stays the connection's.
+  ///   - clock: compared with the loop's time, it tells how late the requests of an iteration are.
+  ///   - makeTransport: makes a transport over a descriptor, which the connection owns.
   public init(
     on loop: Reactor, handler: any RequestHandler, limits: NetworkLimits = NetworkLimits(),
     clock: @escaping () -> MonotonicTime = MonotonicTime.now, makeTransport: @escaping (Int32) -> any Transport
@@ -99,7 +99,7 @@ import XMLRPC
   /// Those of them whose peer has not authenticated.
   public var unauthenticatedCount: Int { unauthenticated }
 
-  /// Takes a connection that a listener has accepted; its descriptor is nonblocking.
+  /// Admits a connection that a listener has accepted; its descriptor is nonblocking.
   public func admit(_ descriptor: consuming FileDescriptor, from address: SocketAddress) {
     counters.accepted += 1
     let exceeded = exceededLimit(by: address)
@@ -145,21 +145,21 @@ import XMLRPC
     drainTimer?.cancel()
     guard let completion = drainCompletion else { return }
     drainCompletion = nil
-    // Not inside of the last connection's turn.
+    // Not within the last connection's turn.
     loop.post(completion)
   }
 
   // MARK: - For connections
 
-  /// Whether a handshake may advance now. One that may not gets `handshakeTurn` in one of the next iterations.
-  func takeHandshakeTurn(for connection: Connection) -> Bool {
+  /// Claims a turn for a handshake. If none is left, false; the connection gets `handshakeTurn` in a later iteration.
+  func claimHandshakeTurn(for connection: Connection) -> Bool {
     expectTurnEnd()
-    return handshakes.take(connection, isKnown: overload.isKnown(shareKey(connection.address)))
+    return handshakes.claim(connection, isKnown: overload.isKnown(shareKey(connection.address)))
   }
 
-  /// The turn found a peer that has gone, which costs nothing: those who are there need not wait for those who are not.
-  func giveBackHandshakeTurn(of connection: Connection) {
-    if let handshake = connection.handshake { handshakes.giveBack(handshake) }
+  /// Releases a turn that found a gone peer and so cost nothing: others need not wait for it.
+  func releaseHandshakeTurn(of connection: Connection) {
+    if let handshake = connection.handshake { handshakes.release(handshake) }
   }
 
   private func expectTurnEnd() {
@@ -168,7 +168,7 @@ import XMLRPC
     loop.atEndOfIteration { [weak self] in self?.endHandshakeTurns() }
   }
 
-  /// The next iteration has new turns, and the loop does not wait before it while somebody waits for one.
+  /// Restores all turns; while a connection waits for one, the next iteration begins at once.
   private func endHandshakeTurns() {
     isTurnEndExpected = false
     handshakes.endTurn()
@@ -186,7 +186,7 @@ import XMLRPC
     return cachedDate.text
   }
 
-  /// Counts a limit that was reached, and says so in one line.
+  /// Counts a limit that was reached, and logs it in one line.
   func reportLimit(_ limit: NetworkLimit, at address: SocketAddress?, _ detail: String) {
     counters.reached[limit, default: 0] += 1
     let definition = NetworkLimits.definition(of: limit)
@@ -196,7 +196,7 @@ import XMLRPC
       "\(place)limit \(limit.rawValue) = \(limits[limit]) \(definition.unit.rawValue) reached: \(detail)")
   }
 
-  /// The bound that one more request is over.
+  /// The limit that one more request exceeds; nil: none.
   func exceededLimit(byRequestOf connection: Connection) -> NetworkLimit? {
     if requestsInProgress >= limits[.requests] { return .requests }
     let lag = clock() - loop.now
@@ -221,7 +221,7 @@ import XMLRPC
 
   /// Counts a failed authentication; returns how long its answer waits.
   ///
-  /// This machine is not made to wait: who guesses here has other ways, and a proxy or tunnel speaks for many.
+  /// Loopback is not delayed: a local guesser has other ways, and a proxy or tunnel speaks for many.
   func recordFailedAuthentication(of connection: Connection) -> Duration {
     counters.failedAuthentications += 1
     if connection.address.isLoopback { return .zero }
@@ -241,7 +241,7 @@ import XMLRPC
     reader.heldBytes = byteCount
   }
 
-  /// Whether the bodies together are more than they may be.
+  /// Whether all bodies together exceed their limit.
   var isOverBodies: Bool { heldBodyBytes > limits[.bodiesBytes] }
 
   func recordAuthentication(of connection: Connection) {
@@ -284,7 +284,7 @@ import XMLRPC
   private func exceededLimit(by address: SocketAddress) -> NetworkLimit? {
     if connections.count - refused >= limits[.connections] { return .connections }
     if unauthenticated >= unauthenticatedPlaces(for: address) { return .unauthenticatedConnections }
-    // A proxy or a tunnel on this machine speaks for many.
+    // A proxy or tunnel on this machine speaks for many.
     if address.isLoopback { return nil }
     let share = byAddress[shareKey(address)] ?? Share()
     if share.connections >= limits[.connectionsPerAddress] { return .connectionsPerAddress }
@@ -292,14 +292,14 @@ import XMLRPC
     return nil
   }
 
-  /// Places for connections whose peer has not authenticated. An address that was answered before has a quarter more, so
-  /// that strangers who say nothing cannot take all of them.
+  /// Places for connections whose peer has not authenticated. An address that was answered before has a quarter more,
+  /// which silent strangers cannot occupy.
   private func unauthenticatedPlaces(for address: SocketAddress) -> Int {
     let places = limits[.unauthenticatedConnections]
     return overload.isKnown(shareKey(address)) ? places + (places + 3) / 4 : places
   }
 
-  /// What counts as one address: an IPv4 address, or the network of an IPv6 address, all of which one host may use.
+  /// The unit that limits by address count: an IPv4 address, or the /64 of an IPv6 address, all of which one host may use.
   private func shareKey(_ address: SocketAddress) -> SocketAddress {
     switch address.unmapped {
     case .ipv4(let host, _): .ipv4(host, port: 0)
@@ -316,7 +316,7 @@ import XMLRPC
     )
   }
 
-  /// Bounds what the kernel keeps of answers that the peer does not read: without it the send buffer grows to
+  /// Bounds what the kernel keeps of answers that the peer does not read. Without it the send buffer grows to
   /// /proc/sys/net/ipv4/tcp_wmem, 4 MiB of memory for each peer that stops.
   func boundUnsent(of connection: Connection) {
     setOption(
@@ -331,12 +331,12 @@ import XMLRPC
     var value = value
     if setsockopt(descriptor, Int32(IPPROTO_TCP), option, &value, socklen_t(MemoryLayout<Int32>.size)) != 0 {
       let code = errno
-      // The peer has gone already, which the first read tells.
+      // The peer has gone already, which the first read reports.
       logger.debug("\(address): setsockopt \(name): \(String(cString: strerror(code)))")
     }
   }
 
-  /// Without it the resident memory of a burst stays with the process.
+  /// Returns memory to the system after a burst, which otherwise stays resident.
   private func trimAfterBurst() {
     guard peak >= ConnectionTable.burstConnections, connections.count <= peak / 4 else { return }
     peak = connections.count

@@ -9,7 +9,7 @@ extension Connection {
   /// The descriptor is ready: shakes hands now, or waits for a turn.
   func beginHandshakeTurn() -> ConnectionStep {
     if let end = sendUnsent() { return end }
-    return table.takeHandshakeTurn(for: self) ? .shakeHands : .wait
+    return table.claimHandshakeTurn(for: self) ? .shakeHands : .wait
   }
 
   func shakeHands() -> ConnectionStep {
@@ -23,10 +23,10 @@ extension Connection {
       registration.wanted = .write
       return .wait
     case .closed:
-      table.giveBackHandshakeTurn(of: self)
+      table.releaseHandshakeTurn(of: self)
       return peerClosed()
     case .failed(let failure):
-      if failure.isPeerGone { table.giveBackHandshakeTurn(of: self) }
+      if failure.isPeerGone { table.releaseHandshakeTurn(of: self) }
       return fail(failure)
     case .done:
       table.counters.handshakes += 1

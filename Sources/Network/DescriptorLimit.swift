@@ -1,14 +1,14 @@
 import Glibc
 package import ServerSettings
 
-/// The process's limit of descriptors, made to fit the connections, or the connections to it.
+/// Fits the process's limit of descriptors to the connections, or the connections to the limit.
 package enum DescriptorLimit {
   /// Descriptors for everything but connections: listeners, epoll, inotify, log, files being written, and the pipes of
   /// child processes.
   static let reserve = 192
 
-  /// Raises the soft limit as far as the connections need and the hard limit lets, and cuts the connections to what
-  /// there is: so that a file can be written and a child process started whatever clients do.
+  /// Raises the soft limit as far as the connections need and the hard limit allows, and reduces the connections to what
+  /// fits, so that clients never take the descriptors for files and child processes.
   ///
   /// - Returns: a sentence for the log where less than the configured number of connections is served.
   package static func provide(for limits: inout NetworkLimits) -> String? {
@@ -23,7 +23,7 @@ package enum DescriptorLimit {
     return fit(&limits, to: Int(clamping: current.rlim_cur))
   }
 
-  /// Cuts the connections to a limit of descriptors.
+  /// Reduces the connections to a limit of descriptors.
   static func fit(_ limits: inout NetworkLimits, to descriptors: Int) -> String? {
     let room = descriptors - reserve - limits[.refusedConnections]
     guard room < limits[.connections] else { return nil }

@@ -1,11 +1,11 @@
 import DequeModule
 
-/// Whose TLS handshake advances in an iteration of the loop, and who waits.
+/// Decides which TLS handshakes advance in an iteration of the loop, and which wait.
 ///
-/// A handshake costs up to a millisecond, which a storm of a thousand would take from everybody else at once. So each
+/// A handshake costs up to a millisecond, so that a storm of a thousand would stop everybody else for a second. Each
 /// iteration has a share for addresses that have been served before, and one of half its size for strangers, among whom a
 /// handshake that has begun goes before a new one. Where many wait they are not watched meanwhile: the kernel would report
-/// each of them in each iteration. Of a few that costs less than to change what is watched, twice for each.
+/// each of them in each iteration. For a few, that costs less than two changes of interest each.
 struct HandshakeTurns {
   /// How many may wait and be watched all the same.
   private static let watchedLimit = 64
@@ -24,20 +24,20 @@ struct HandshakeTurns {
     knownLimit = 2 * limit
   }
 
-  /// Takes another limit.
-  mutating func take(_ limit: Int) {
+  /// Changes the limit.
+  mutating func setLimit(_ limit: Int) {
     self.limit = limit
     knownLimit = 2 * limit
   }
 
-  /// Whether somebody waits; perhaps only such as have gone meanwhile.
+  /// Whether a connection waits, which may have been closed meanwhile.
   var isAnyWaiting: Bool { !known.isEmpty || !begun.isEmpty || !new.isEmpty }
 
   /// Whether so few wait that they may stay watched.
   var areFewWaiting: Bool { known.count + begun.count + new.count <= Self.watchedLimit }
 
-  /// Takes a turn for a connection that is ready, or lets it wait until ``next()`` returns it.
-  mutating func take(_ connection: Connection, isKnown: Bool) -> Bool {
+  /// Claims a turn for a connection that is ready. If none is left, false; ``next()`` will return the connection.
+  mutating func claim(_ connection: Connection, isKnown: Bool) -> Bool {
     guard var handshake = connection.handshake, !handshake.isWaiting else { return false }
     handshake.takesKnownTurn = isKnown
     let isFree: Bool
@@ -62,10 +62,10 @@ struct HandshakeTurns {
     return false
   }
 
-  /// Returns a turn that cost nothing, for the next to take.
-  mutating func giveBack(_ handshake: Handshake) { count(handshake, -1) }
+  /// Releases a turn that cost nothing, for the next.
+  mutating func release(_ handshake: Handshake) { count(handshake, -1) }
 
-  /// The next that waits and may advance in this iteration.
+  /// The next waiting connection that may advance in this iteration.
   mutating func next() -> Connection? {
     var found: Connection?
     if knownTaken < knownLimit { found = Self.first(of: &known) }
@@ -77,7 +77,7 @@ struct HandshakeTurns {
     return found
   }
 
-  /// The iteration is over.
+  /// Restores all turns, at the end of an iteration.
   mutating func endTurn() {
     knownTaken = 0
     othersTaken = 0

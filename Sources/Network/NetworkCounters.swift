@@ -1,6 +1,6 @@
 public import ServerSettings
 
-/// What the network side has met since start; each number only grows.
+/// Counts of the network side since start; each number only grows.
 public nonisolated struct NetworkCounters: Sendable, Equatable {
   public var accepted = 0
   public var handshakes = 0
@@ -14,17 +14,17 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
   public var authenticated = 0
   /// Responses whose last byte was given to the socket.
   public var responses = 0
-  /// Peers that went away in the middle of something.
+  /// Peers that went away within a handshake, a request or an answer.
   public var peersGone = 0
-  /// Requests refused because nobody, or the wrong one, asked.
+  /// Requests refused with 401 at their headers.
   public var failedAuthentications = 0
-  /// Of those, how many were answered later.
+  /// Those of them whose refusal was delayed.
   public var delayedRefusals = 0
-  /// Looks at passwords that had to wait for their turn.
+  /// Password checks that had to wait for their turn.
   public var delayedChecks = 0
   /// How often descriptors or memory for connections ran out.
   public var exhausted = 0
-  /// Connections closed at accept because even the refusals were used up.
+  /// Connections closed at accept because refused_connections was reached, too.
   public var dropped = 0
   /// Plaintext bytes.
   public var bytesRead = 0

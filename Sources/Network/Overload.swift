@@ -1,15 +1,15 @@
 import EventLoop
 import ServerSettings
 
-/// Whether the loop has more work than time, and which requests are then asked to come later.
+/// Decides which requests are refused with 503 while the loop has more work than time.
 ///
-/// A request that has been read is always answered; what is refused is refused at its headers, before its body is
-/// read. Requests of an address that was answered a short while ago belong to a run that has begun (probes were asked
-/// for, their data follows), and are let in longer than the first request of a run.
+/// A request is refused at its headers, before its body is read; one that has been read is always answered. A request of
+/// an address that was answered a short while ago belongs to a client's run that has begun (probes were sent, their data
+/// follows), and is accepted longer than the first request of a run.
 struct Overload {
   /// How long an address counts as being in a run after an answer.
   static let runTime: Duration = .seconds(300)
-  /// Times the limit that requests of a run that has begun may be late.
+  /// The factor by which the limit is higher for requests of a run that has begun.
   static let runPatience = 4
   /// Most addresses that are remembered.
   static let limitAddresses = 8192
@@ -19,10 +19,10 @@ struct Overload {
 
   init(_ limits: NetworkLimits) { limitLag = limits.duration(.overloadSeconds) }
 
-  /// Takes other limits.
-  mutating func take(_ limits: NetworkLimits) { limitLag = limits.duration(.overloadSeconds) }
+  /// Changes the limits.
+  mutating func setLimits(_ limits: NetworkLimits) { limitLag = limits.duration(.overloadSeconds) }
 
-  /// Whether events wait so long that some requests are refused.
+  /// Whether events have waited so long that some requests are refused.
   func isLate(_ lag: Duration) -> Bool { lag >= limitLag }
 
   /// - Parameter lag: how long the events of this iteration have waited for their turn.
@@ -36,14 +36,14 @@ struct Overload {
     answered[address].map { now - $0 < Self.runTime } ?? false
   }
 
-  /// Whether the address has been answered at all, among the last so many that were.
+  /// Whether the address is among the last `limitAddresses` that were answered.
   func isKnown(_ address: SocketAddress) -> Bool { answered[address] != nil }
 
   /// Records an answer to an authenticated request.
   mutating func recordAnswer(to address: SocketAddress, now: MonotonicTime) {
     if answered[address] == nil, answered.count >= Self.limitAddresses {
       answered = answered.filter { now - $0.value < Self.runTime }
-      // More clients than that within minutes: nobody is preferred until they are fewer.
+      // More clients than that within minutes: none is preferred until they are fewer.
       if answered.count >= Self.limitAddresses { answered.removeAll() }
     }
     answered[address] = now

@@ -1,6 +1,6 @@
 import XMLRPC
 
-/// The place in a response that is being written: its segments are shared with the response and never copied whole.
+/// How far a response is written. Its segments are shared with the response and never copied whole.
 nonisolated struct ResponseWriter {
   private let head: [UInt8]
   private let segments: ByteSegments
@@ -83,7 +83,7 @@ nonisolated struct ResponseWriter {
     return place.offset == segment.count
   }
 
-  /// Moves on by what the transport took.
+  /// Advances by the bytes that the transport took.
   mutating func advance(_ byteCount: Int) {
     precondition(byteCount <= remaining, "the transport took more than there is")
     remaining -= byteCount

@@ -49,7 +49,7 @@ public final class ServerFixture {
     log = []
     let child = try ChildProcess(configuration, on: loop)
     process = child
-    output = child.takePipe(2)
+    output = child.detachPipe(2)
     guard try await waitForLog("serving bcfg2-server at") else {
       throw FixtureError(description: "the server did not start: \(logText)")
     }

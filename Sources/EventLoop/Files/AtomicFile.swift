@@ -3,16 +3,16 @@ import Glibc
 import Synchronization
 
 /// Files that are replaced whole: a reader, or the next start after a crash, sees the old bytes or the new ones. A file
-/// that is not as its writer has read it is not replaced.
+/// that has changed since its writer read it is not replaced.
 public nonisolated enum AtomicFile {
   // MARK: Writing
 
-  /// Replaces or creates files durably: temporary file in the same folder, fsync, a look at whether the file is still
-  /// what it was, rename, fsync of the folder.
+  /// Replaces or creates files durably: temporary file in the same folder, fsync, a check that the file has not changed,
+  /// rename, fsync of the folder.
   ///
-  /// A symbolic link is followed and stays. A file that is replaced gives its mode, and its owner and group where this
-  /// process may set them, to the new one. Blocks for as long as the disk takes: for starts, ends, and programs that do
-  /// nothing else. Whoever answers clients writes by `Reactor.fileWriter`.
+  /// A symbolic link is followed and stays. The new file gets the mode of the old one, and its owner and group where this
+  /// process may set them. Blocks for as long as the disk takes: for starts, ends, and programs that do nothing else. The
+  /// server writes by `Reactor.fileWriter` while it answers clients.
   ///
   /// - Returns: what the paths hold now.
   /// - Throws: `.changed` where a path holds something else than what was read; `.system` of the failed call (ENOENT,
@@ -77,7 +77,7 @@ public nonisolated enum AtomicFile {
     try synchronize(folder.rawValue, parent)
   }
 
-  /// Gives a file another name that nothing has. Nothing is synchronized.
+  /// Renames a file to a name that does not exist yet. Nothing is synchronized.
   ///
   /// - Throws: `SystemError` of rename; EEXIST where something has the name, EROFS where writes are refused.
   public static func move(_ path: String, to name: String) throws(SystemError) {
@@ -133,10 +133,10 @@ public nonisolated enum AtomicFile {
     try RegularFile.read(path, limitBytes: limitBytes)
   }
 
-  /// Reads a whole regular file that may be written anew afterwards.
+  /// Reads a whole regular file that may be replaced afterwards.
   ///
-  /// - Returns: its bytes, and what a write of them has to name as read. A file that is written to while it is read is
-  ///   not what is named, so that such a write does not happen.
+  /// - Returns: its bytes, and the version that a later write has to name. If somebody writes to the file while it is
+  ///   read, the version does not match, and the later write is refused.
   /// - Throws: as `RegularFile.read`.
   public static func readVersion(
     _ path: String, limitBytes: Int

@@ -1,9 +1,8 @@
 import Glibc
 
-/// A copy of a file with some parts changed, made a part at a time from file to file: nobody has all of it in memory.
+/// A copy of a file with some parts changed, written in pieces from file to file, so that it is never whole in memory.
 ///
-/// Whether the file was still the same while it was copied is asked before the copy takes its place
-/// (`FileVersion.isPresent`).
+/// Before the copy replaces the file, `FileVersion.isPresent` checks that the file did not change meanwhile.
 final nonisolated class ChangedCopy {
   /// Bytes that are read and written together.
   private static let blockBytes = 128 << 10
@@ -18,7 +17,7 @@ final nonisolated class ChangedCopy {
   /// How far the source is copied or left out.
   private var at = 0
 
-  /// - Throws: `.changed` where the path leads to another version by now.
+  /// - Throws: `.changed` where the path now leads to another version.
   init(of path: String, being version: FileVersion, _ changes: [FileWrite.Change]) throws(FileWriteError) {
     self.path = path
     self.changes = changes

@@ -1,6 +1,6 @@
 public import Glibc
 
-/// The owner of one open descriptor: closed exactly once, when the owner ends, or given on by `take`.
+/// The owner of one open descriptor: closed exactly once, when the owner ends, or handed over by `take`.
 ///
 /// A descriptor that has been registered on a loop is closed with ``Reactor/closeLater(_:)`` instead, so that events
 /// of the same iteration cannot meet a new file with the old number.

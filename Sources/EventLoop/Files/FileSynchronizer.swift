@@ -1,6 +1,6 @@
 import Glibc
 
-/// Brings files to disk: fsync(2), where the disk says how long that takes.
+/// Brings files to disk by fsync(2), which takes as long as the disk does.
 public protocol FileSynchronizer: AnyObject {
   /// Brings an open file or folder to disk.
   ///
@@ -8,7 +8,7 @@ public protocol FileSynchronizer: AnyObject {
   ///   - descriptor: stays the caller's, and open until the completion is called.
   ///   - completion: called once, with 0 or the error number; perhaps before this returns.
   func synchronize(_ descriptor: Int32, _ completion: @escaping (Int32) -> Void)
-  /// Ends what was begun for this. What is not on disk by then is told by ECANCELED.
+  /// Ends the synchronizer. Files that are not on disk by then complete with ECANCELED.
   func close()
 }
 

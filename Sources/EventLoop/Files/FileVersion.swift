@@ -3,10 +3,10 @@ import Glibc
 
 /// What a path held when it was read: a file of certain contents, or nothing.
 ///
-/// A writer gives it back with what it made of the contents; where the path holds something else by then, nothing is
-/// written (``FileWrite``).
+/// A writer passes it along with the new contents; if the path holds something else by then, nothing is written
+/// (``FileWrite``).
 public nonisolated struct FileVersion: Hashable, Sendable {
-  /// What stat(2) tells one version of a file from another by.
+  /// The fields of stat(2) that distinguish versions of a file.
   public struct Status: Hashable, Sendable {
     private let device: UInt
     private let inode: UInt
@@ -50,8 +50,7 @@ public nonisolated struct FileVersion: Hashable, Sendable {
   public let status: Status?
   /// nil: there was no file, or its bytes were not all read; then the status alone tells the version.
   public let digest: FileDigest?
-  /// Whether every later edit of the file shows in its status, so that nobody has to read the contents to see that they
-  /// are the same.
+  /// Whether every later edit of the file shows in its status, so that its contents need not be compared.
   public let isToldByStatus: Bool
 
   /// No file.

@@ -1,16 +1,16 @@
-/// New contents of one file, and what they take the place of.
+/// New contents of one file, and the version that they replace.
 public nonisolated struct FileWrite: Sendable {
   /// What the file is to hold.
   public enum Contents: Sendable {
     case bytes([UInt8])
-    /// What it holds, but for some parts: in ascending order, and none of them touches another. Nobody reads the rest;
-    /// it is copied from file to file.
+    /// The old contents with some parts changed, which are in ascending order and do not touch each other. The rest is
+    /// copied from file to file.
     case changes([Change])
   }
 
-  /// Bytes that take the place of others of the same file.
+  /// Bytes that replace others of the same file.
   public struct Change: Sendable {
-    /// In the file as it is; empty where nothing is taken away.
+    /// In the old file; empty where bytes are inserted.
     public let range: Range<Int>
     public let bytes: [UInt8]
 
@@ -20,7 +20,7 @@ public nonisolated struct FileWrite: Sendable {
     }
   }
 
-  /// The mode of a file that did not exist; one that is replaced gives its own.
+  /// The mode of a new file; a file that replaces another one gets its mode.
   public enum Mode: Hashable, Sendable {
     /// 0600 whatever the umask says: keys, passwords, and what may hold such.
     case secret
@@ -55,9 +55,9 @@ public nonisolated struct FileWrite: Sendable {
   }
 }
 
-/// Why files were not written, or not for good.
+/// Why files were not written, or not durably.
 public nonisolated enum FileWriteError: Error, Hashable, CustomStringConvertible {
-  /// A path holds something else than the writer has read. Nothing was written: read again, and make it again.
+  /// A path holds something else than the writer read. Nothing was written: read it again and retry.
   case changed(path: String)
   case system(SystemError)
 

@@ -1,11 +1,10 @@
 import Glibc
 
-/// Writes files durably while the loop goes on with others: whoever has to wait for the disk waits alone.
+/// Writes files durably without blocking the loop: only the task that writes waits for the disk.
 ///
-/// What is written in one iteration begins together at its end. The contents go to temporary files, a part in each turn
-/// of the loop; when the disk has
-/// them, and the paths still hold what was read, they take their places, and the folders are synchronized: once for all
-/// files that came to a folder meanwhile. Only then `write` returns.
+/// All writes of one iteration begin together at its end. The contents go to temporary files, a part in each iteration.
+/// Once they are on disk, and if the paths still hold what was read, the files are renamed into place and the folders
+/// synchronized: once for all files that came to a folder meanwhile. Only then `write` returns.
 public final class FileWriter {
   /// Files that are open at a time; others wait for their turn.
   public nonisolated static let openLimit = 64
@@ -50,7 +49,7 @@ public final class FileWriter {
       folders = files.map { _ in nil }
     }
 
-    /// A file that cannot be written refuses itself, or all that are written together with it.
+    /// Records that a file cannot be written, which fails all files that are replaced together with it.
     func fail(_ index: Int, _ error: FileWriteError) {
       for other in files.indices where (other == index || kind == .together) && failures[other] == nil {
         failures[other] = error
@@ -73,7 +72,7 @@ public final class FileWriter {
     init(_ path: String) throws(SystemError) { descriptor = try .open(path, O_RDONLY | O_DIRECTORY) }
   }
 
-  /// How files come to disk. On the loop, until somebody sets something better.
+  /// Brings files to disk. The default blocks the loop.
   public var synchronizer: any FileSynchronizer = BlockingSynchronizer()
 
   private unowned let loop: Reactor
@@ -154,10 +153,10 @@ public final class FileWriter {
     }
   }
 
-  /// How often contents are made again for a path that somebody else writes meanwhile.
+  /// Attempts to overwrite a path that somebody else keeps changing.
   public nonisolated static let attemptLimit = 5
 
-  /// Ends what waits for the disk; the loop is about to be gone.
+  /// Ends the writes that wait for the disk; the loop is about to end.
   func close() {
     synchronizer.close()
     let jobs = waiting
@@ -200,7 +199,7 @@ public final class FileWriter {
     writePart(of: job, 0)
   }
 
-  /// Writes what a turn may take, the rest in turns to come.
+  /// Writes as much as one turn may, and the rest in later turns.
   private func writePart(of job: Job, _ first: Int) {
     var index = first
     var left = Self.turnBytes

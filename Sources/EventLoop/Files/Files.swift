@@ -10,7 +10,7 @@ package func isFolder(_ path: String) -> Bool {
 }
 
 extension FileWrite.Mode {
-  /// For a client's file of this mode, such as `0644`: what not everyone may read there is not for everyone here.
+  /// The mode of the server's copy of a client's file, whose mode is such as `0644`: secret unless everyone may read that.
   package nonisolated init(ofClient mode: String?) {
     let bits = mode.flatMap { Int($0, radix: 8) }
     self = (bits ?? (mode == nil ? 0o644 : 0)) & 0o004 == 0 ? .secret : .ordinary
@@ -24,8 +24,7 @@ package func makeFolders(_ path: String) throws(SystemError) {
   if mkdir(path, 0o777) != 0, errno != EEXIST { throw SystemError(call: "mkdir", errno: errno, detail: path) }
 }
 
-/// Creates a folder and those above it, all below one that has to be there: a plugin's folder that is away is not made
-/// anew in its place.
+/// Creates a folder and its parents below `top`, which has to exist: a plugin's folder that is missing is not created.
 ///
 /// - Throws: `SystemError` with ENOENT where `top` is no folder.
 package func makeFolders(_ path: String, below top: String) throws(SystemError) {

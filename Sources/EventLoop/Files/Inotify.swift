@@ -86,7 +86,7 @@ public nonisolated struct InotifyRecord: Hashable, Sendable {
   /// wait to be read.
   public func remove(_ watch: Int32) { _ = inotify_rm_watch(owner.rawValue, watch) }
 
-  /// Takes the records of one read; empty when none wait. More may be left: the descriptor is then still readable.
+  /// Returns the records of one read; empty when none wait. More may be left: the descriptor is then still readable.
   public func read() -> [InotifyRecord] {
     while true {
       let count = Glibc.read(owner.rawValue, buffer.baseAddress, buffer.count)

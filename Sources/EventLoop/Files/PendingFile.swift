@@ -6,7 +6,7 @@ private nonisolated enum NewContents {
   case whole([UInt8], written: Int)
   case changed(ChangedCopy)
 
-  /// nil where nobody has seen all bytes.
+  /// nil where bytes were copied unread.
   var digest: FileDigest? {
     switch self {
     case .whole(let bytes, _): FileDigest(bytes)
@@ -15,9 +15,9 @@ private nonisolated enum NewContents {
   }
 }
 
-/// New contents of a file beside it, under a temporary name, until they take its place. What does not take it is removed.
+/// New contents of a file in a temporary file beside it, which is renamed into its place, or removed.
 final nonisolated class PendingFile {
-  /// The path after its last symbolic links: links are replaced by no write.
+  /// The path with symbolic links followed: a write does not replace links.
   let target: String
   private let temporary: TemporaryFile
   private let replacing: FileVersion
@@ -93,14 +93,14 @@ final nonisolated class PendingFile {
       count = try copy.write(to: descriptor, limitBytes: limitBytes, detail: target)
       isWritten = copy.isComplete
     }
-    if isWritten { try FileWriteError.wrap { () throws(SystemError) in try takeAttributes() } }
+    if isWritten { try FileWriteError.wrap { () throws(SystemError) in try setAttributes() } }
     return count
   }
 
-  private func takeAttributes() throws(SystemError) {
+  private func setAttributes() throws(SystemError) {
     let raw = descriptor
     if let old {
-      try Self.take(old, for: raw, target)
+      try Self.copyAttributes(of: old, to: raw, target)
     } else if isSecret {
       // The umask may have taken more away.
       try check("fchmod", target) { fchmod(raw, 0o600) }
@@ -111,8 +111,8 @@ final nonisolated class PendingFile {
   /// UTIME_OMIT of sys/stat.h.
   private static let leftAsItIs = (1 << 30) - 2
 
-  /// Gives the file a time that the kernel's clock does not stamp: it stamps ticks, and this lies between two. So an edit
-  /// by somebody else shows, even one within the same tick, and nobody has to read the file to know that it is ours.
+  /// Sets a modification time between two ticks of the kernel's clock, which the kernel itself never stamps. So an edit by
+  /// somebody else shows even within the same tick, and the file need not be read to tell that it is ours.
   private func stampOwnTime() throws(SystemError) {
     var (now, tick) = (timespec(), timespec())
     clock_gettime(CLOCK_REALTIME_COARSE, &tick)
@@ -124,9 +124,9 @@ final nonisolated class PendingFile {
     ownTime = FileVersion.Status.nanoseconds(now)
   }
 
-  /// Owner first: chown clears the set-ID bits. A process that is not root cannot give files away, so EPERM leaves
-  /// this process's own owner or group.
-  private static func take(_ old: stat, for descriptor: Int32, _ path: String) throws(SystemError) {
+  /// Sets owner, group and mode of another file. Owner first: chown clears the set-ID bits. Only root can give files away,
+  /// so that EPERM leaves this process's own owner or group.
+  private static func copyAttributes(of old: stat, to descriptor: Int32, _ path: String) throws(SystemError) {
     for (user, group) in [(old.st_uid, uid_t.max), (uid_t.max, old.st_gid)] {
       let result = fchown(descriptor, user, group)
       let code = errno
@@ -161,7 +161,7 @@ final nonisolated class PendingFile {
 
   // MARK: Replacing
 
-  /// Puts files whose contents are on disk in their places, if each place is as it was.
+  /// Renames files whose contents are on disk into their places, if none of these has changed.
   ///
   /// - Returns: what the paths hold now.
   /// - Throws: `.changed` before anything is replaced; `.system` where a rename fails: those before it are done.

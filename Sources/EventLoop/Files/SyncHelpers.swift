@@ -158,7 +158,7 @@ public final class SyncHelpers: FileSynchronizer {
     pump()
   }
 
-  /// Once per outage: an answer ends it.
+  /// Logs a reason once per outage, which the next answer ends.
   private func complain(_ reason: String) {
     if hasComplained { return }
     hasComplained = true

@@ -2,17 +2,16 @@ import Glibc
 
 /// A folder of its own for the files of one child process, mode 0700, removed with what is in it.
 ///
-/// Its process holds a lock of it (flock) as long as it lives: what a killed process has left is known by that, and removed
-/// by `removeLeftovers`.
+/// Its process holds a lock on it (flock) for life, so that `removeLeftovers` recognizes what a killed process left.
 @MainActor public final class TemporaryFolder {
   /// What names begin with, and how many letters and digits follow.
   private static let prefix = "bcfg2-server-"
   private static let suffixCount = 6
-  /// How often a folder is made before the last reason why it cannot be locked is told.
+  /// Attempts to make a folder that can be locked; after the last one its error is thrown.
   private static let attempts = 5
   /// Folders within each other that are removed, at most.
   private static let depthLimit = 100
-  /// Folders that are there.
+  /// Existing folders of this process.
   private static var paths: Set<String> = []
 
   /// Absolute path.

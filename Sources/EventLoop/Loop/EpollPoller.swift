@@ -6,8 +6,8 @@ import Glibc
   /// The call that waits, as epoll_wait(2); replaced by tests.
   typealias Wait = (Int32, UnsafeMutablePointer<clinux_epoll_event>?, Int32, Int32) -> Int32
 
-  /// Events taken per wait; what is beyond them is reported by the next one. In a storm of connections most are ready
-  /// and wait for their handshake's turn: whoever does not should not have to wait for several rounds.
+  /// Events fetched per wait; the next wait reports the rest. In a storm of connections most ready descriptors only wait
+  /// for their handshake's turn. With a small batch the others would wait for several rounds.
   static let batch = 1024
 
   private let epoll: FileDescriptor

@@ -1,16 +1,16 @@
 import DequeModule
 
-/// Lets one task at a time through, in the order in which they came: for what must not run beside itself, such as a
-/// program that reads a file and writes it again.
+/// Runs one task at a time, in order of arrival: for work that must not overlap with itself, such as a program that
+/// reads a file and writes it back.
 package final class ExclusiveTurn {
   private var isTaken = false
   private var waiters: Deque<CheckedContinuation<Void, Never>> = []
 
   package init() {}
 
-  /// Runs work when everyone who came before is done; who comes later waits.
+  /// Runs the work after all that arrived before it; later arrivals wait.
   package func run<Result>(_ work: () async throws -> Result) async rethrows -> Result {
-    // Whoever is resumed takes over the turn as it is: nobody can come between.
+    // The resumed task inherits the turn, so that no other task comes between.
     if isTaken { await withCheckedContinuation { waiters.append($0) } }
     isTaken = true
     defer {

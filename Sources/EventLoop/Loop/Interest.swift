@@ -28,7 +28,7 @@ public nonisolated struct Readiness: OptionSet, Sendable, Hashable {
   /// An error waits on the descriptor (SO_ERROR tells it), or the reader of a pipe is gone.
   public static let error = Readiness(rawValue: 8)
 
-  /// What is left for a watcher that has this interest now.
+  /// The part of the readiness that a watcher with this interest gets; hangup and error always count.
   func wanted(by interest: Interest) -> Readiness {
     intersection(Readiness(rawValue: interest.rawValue).union([.hangup, .error]))
   }

@@ -73,7 +73,7 @@ final nonisolated class LoopJobs: @unchecked Sendable {
     loop.jobs = self
   }
 
-  /// Ends the attention of other threads; the loop is about to be gone.
+  /// Stops other threads from waking the loop, which is about to end.
   @MainActor func detach() {
     let made = wakeup.withLock { slot in
       defer { slot = nil }
@@ -190,7 +190,7 @@ private nonisolated func deadline<D: DurationProtocol>(after delay: D) -> Monoto
   return MonotonicTime.now() + duration
 }
 
-/// What `_createExecutors` asks.
+/// Tells the runtime (`_createExecutors`) which executors to use.
 nonisolated struct LoopExecutorFactory: ExecutorFactory {
   static var mainExecutor: any MainExecutor { LoopMainExecutor.shared }
   static var defaultExecutor: any TaskExecutor { LoopGlobalExecutor.shared }

@@ -13,8 +13,8 @@ public nonisolated struct PollEvent: Hashable, Sendable {
 
 /// The kernel's side of a loop: which descriptors are of interest, and which are ready. Level-triggered.
 public protocol Poller: AnyObject {
-  /// Registers the descriptor or changes its registration. No interest: nothing is reported, hangups neither, since
-  /// readiness that nobody handles would spin the loop.
+  /// Registers the descriptor or changes its registration. With an empty interest nothing is reported, not even
+  /// hangups: readiness that nobody handles would spin the loop.
   func set(_ interest: Interest, generation: UInt32, for descriptor: Int32) throws(SystemError)
 
   /// Forgets the descriptor, which is still open.

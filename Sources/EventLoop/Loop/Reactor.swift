@@ -13,17 +13,17 @@ public import Logging
   /// of a task between two suspensions, some hundred nanoseconds to a few milliseconds.
   public static let jobsPerIteration = 256
 
-  /// Deadlines fired per iteration, at most: a thousand peers that came at one moment are late at one moment, too, and
-  /// ending each takes 50 to 100 µs.
+  /// Deadlines fired per iteration, at most: a thousand peers that connected together time out together, and closing each
+  /// takes 50 to 100 µs.
   public static let timersPerIteration = 16
 
   /// Where the loop reports leaked watchers; labelled `EventLoop`.
   public var logger = Logger(label: "EventLoop")
 
-  /// Called before each wait and at the end: for what gathers during a turn and is to be out before the loop sleeps.
+  /// Called before each wait and at the end: flushes what was gathered during an iteration.
   public var beforeWait: (() -> Void)?
 
-  /// Who may start a program, and who waits: see `ChildProcess.run`.
+  /// Limits the programs that run at once; further ones wait. See `ChildProcess.run`.
   public let childQueue = ChildQueue(limit: 16, waitingLimit: 4096, timeLimit: .seconds(300))
 
   let poller: any Poller
@@ -37,7 +37,7 @@ public import Logging
   private var endHooks: [() -> Void] = []
   private var closing: [Int32] = []
   private var closeObservers: [() -> Void] = []
-  /// Fires where no event came for its delay, but in the background.
+  /// Fires after `delay` without a foreground event.
   private var quiet: (timer: Timer, delay: Duration)?
   private var hadWork = false
   private var isInIteration = false
@@ -87,8 +87,8 @@ public import Logging
     timers.add(at: deadline, handler: handler)
   }
 
-  /// Calls the hook where no descriptor was ready for `delay`, once until one is: to give back what is only needed while
-  /// there is work. Background watchers do not count. Takes the place of an earlier hook.
+  /// Calls the hook once no descriptor has been ready for `delay`, and again only after one was ready: for releasing what
+  /// is needed only while there is work. Background watchers do not count. Replaces an earlier hook.
   public func whenQuiet(for delay: Duration, _ hook: @escaping () -> Void) {
     quiet?.timer.cancel()
     quiet = (schedule(after: delay, hook), delay)
@@ -159,7 +159,7 @@ public import Logging
   /// Ends ``run()`` after the current iteration, or the next one when called from outside of one.
   public func stop() {
     stopRequested = true
-    // Outside of an iteration the loop must not wait for an event that would tell it to look.
+    // The next wait must not block: posted work makes it return at once.
     if !isInIteration { posted.append {} }
   }
 
@@ -183,8 +183,8 @@ public import Logging
     closeDescriptors()
   }
 
-  /// Tells the owners that want to know (`Watcher.onLoopEnd`), then reports what was not cancelled, one warning per
-  /// watcher with its origin, and returns those watchers, cancelled.
+  /// Calls `Watcher.onLoopEnd`, then cancels the watchers that are left, with one warning each that names where it was
+  /// registered, and returns them.
   ///
   /// A leaked watcher is a bug, but at the end of the program no longer worth a trap.
   @discardableResult

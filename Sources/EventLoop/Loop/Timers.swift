@@ -1,15 +1,15 @@
 /// One deadline on a loop; made by ``Reactor/schedule(after:_:)``.
 ///
-/// It fires once; its handler may rearm it. The loop keeps it while it is scheduled, so that the caller need not. It
-/// keeps its handler for good: whoever stores the timer and is captured by the handler breaks that circle.
+/// It fires once; its handler may rearm it. The loop retains it while it is scheduled, so that the caller need not. It
+/// retains its handler for good: an owner that the handler captures has to break that cycle.
 public final class Timer {
-  /// When it fires; without meaning while it is not scheduled.
+  /// When it fires; meaningless while it is not scheduled.
   public private(set) var deadline: MonotonicTime
   /// Whether it waits for its deadline.
   public var isScheduled: Bool { index != -1 }
 
   fileprivate let handler: () -> Void
-  /// Where the heap has it; -1 outside, -2 while it waits for its turn among those that are due.
+  /// Its index in the heap; -1 outside, -2 while it waits for its turn among those that are due.
   fileprivate var index = -1
   /// What the heap is ordered by: never later than the deadline, and repaired when it comes up.
   fileprivate var key: MonotonicTime
@@ -46,7 +46,7 @@ final class Timers {
 
   init(now: MonotonicTime) { self.now = now }
 
-  /// Forgets every deadline, and with them the references that timers and heap have to each other.
+  /// Removes every deadline, and the references between timers and heap.
   func removeAll() {
     for timer in heap { timer.index = -1 }
     heap.removeAll()
@@ -63,7 +63,7 @@ final class Timers {
     return timer
   }
 
-  /// Takes out the timer whose deadline has come first, or nil if none has.
+  /// Removes and returns the due timer with the earliest deadline; nil if none is due.
   private func popDue(_ now: MonotonicTime) -> Timer? {
     while let first = heap.first, first.key <= now {
       if first.deadline <= now {

@@ -1,19 +1,19 @@
 /// One descriptor registered on a loop: what it waits for, and where it was added.
 ///
-/// It and its loop keep each other until ``cancel()``. Whoever registers it owns the descriptor, and cancels before closing it.
+/// It and its loop retain each other until ``cancel()``. Whoever registers it owns the descriptor, and cancels before closing it.
 public final class Watcher {
   public let descriptor: Int32
-  /// Told apart from earlier watchers of the same number, so that their late events are dropped.
+  /// Distinguishes it from earlier watchers of the same descriptor number, whose late events are dropped.
   public let generation: UInt32
   /// `Module/File.swift:12` of the registration.
   public let origin: String
   public private(set) var interest: Interest
-  /// Whether the loop is quiet all the same while this descriptor is ready: what others do in a folder is no work yet.
+  /// Its readiness does not count as work (``Reactor/whenQuiet(for:_:)``): a change in a watched folder alone is none.
   public var isBackground = false
-  /// Called when the loop ends while this is registered: by what may outlive a server, such as a child process that goes
-  /// on, and whose owner is nobody's to close. It has to cancel the watcher.
+  /// Called when the loop ends while this is registered, and has to cancel it: for what may outlive the server, such as a
+  /// child process, and has no owner that closes it.
   public var onLoopEnd: (() -> Void)?
-  /// Whether the loop knows it.
+  /// Whether it is on a loop: not cancelled.
   public var isRegistered: Bool { loop != nil }
 
   private(set) var handler: ((Readiness) -> Void)?

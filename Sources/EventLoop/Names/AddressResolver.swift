@@ -5,15 +5,15 @@ public protocol AddressResolver: AnyObject {
   /// As `name(of:)`, of an address that somebody has connected from, who may be anybody: an implementation bounds what
   /// strangers can take from the others.
   func name(ofPeer address: String) async -> String?
-  /// A client has authenticated from the address: it is no stranger's.
-  func noteClient(at address: String)
+  /// Records that a client has authenticated from the address, which is then no stranger's.
+  func recordClient(at address: String)
   /// The addresses of a name, as getaddrinfo(3) gives them; empty where there are none.
   func addresses(of name: String) async -> [String]
 }
 
 extension AddressResolver {
   public func name(ofPeer address: String) async -> String? { await name(of: address) }
-  public func noteClient(at address: String) {}
+  public func recordClient(at address: String) {}
 }
 
 /// A resolver that knows what it was told: tests, and cores without a network.

@@ -33,7 +33,7 @@ public final class HostResolver: AddressResolver {
   /// Helpers that may die of one question.
   private nonisolated static let attemptLimit = 2
 
-  /// Whose questions they are, in the order in which they are answered.
+  /// Who asks, in order of precedence.
   private enum Asker: Int, CaseIterable {
     case client, repository, stranger
   }
@@ -99,7 +99,7 @@ public final class HostResolver: AddressResolver {
 
   public func addresses(of name: String) async -> [String] { await ask(.addresses, name, for: .repository) }
 
-  public func noteClient(at address: String) {
+  public func recordClient(at address: String) {
     if clients.contains(address) { return }
     if clients.count >= Self.clientLimit {
       olderClients = clients
@@ -154,7 +154,7 @@ public final class HostResolver: AddressResolver {
     return "more than \(Self.networkLimit) questions of strangers in \(network) wait"
   }
 
-  /// Somebody with a better share asks the same.
+  /// Moves a question to a better share, because somebody who has that asks the same.
   private func promote(_ question: Question, to asker: Asker) {
     guard asker.rawValue < question.asker.rawValue else { return }
     if let index = queues[question.asker.rawValue].firstIndex(where: { $0 === question }) {
@@ -191,7 +191,7 @@ public final class HostResolver: AddressResolver {
     pump()
   }
 
-  /// Once per outage: an answer ends it.
+  /// Logs a reason once per outage, which the next answer ends.
   private func complain(_ reason: String) {
     if hasComplained { return }
     hasComplained = true

@@ -36,7 +36,7 @@ import Glibc
     case null
     /// This process's own.
     case inherit
-    /// A pipe; this process's end is nonblocking and waits in ``ChildProcess/takePipe(_:)``.
+    /// A pipe; this process's end is nonblocking and waits in ``ChildProcess/detachPipe(_:)``.
     case pipe
     /// An open descriptor of the caller, who keeps it.
     case descriptor(Int32)
@@ -108,7 +108,7 @@ import Glibc
       let raw = try check("pidfd_open") { clinux_pidfd_open(started.processID) }
       exitDescriptor = FileDescriptor(owning: raw)
       watcher = try loop.register(raw, interest: .read) { [self] _ in ended() }
-      watcher?.onLoopEnd = { [self] in leave() }
+      watcher?.onLoopEnd = { [self] in abandon() }
     } catch {
       // A child that cannot be watched must not go on unwatched.
       Glibc.kill(processID, SIGKILL)
@@ -125,7 +125,7 @@ import Glibc
 
   /// This process's end of the pipe at the child's descriptor 0, 1 or 2, once; it is the caller's to close. A child
   /// reads the end of its input when the end for 0 is closed.
-  public func takePipe(_ number: Int32) -> FileDescriptor {
+  public func detachPipe(_ number: Int32) -> FileDescriptor {
     guard let raw = pipes.removeValue(forKey: number) else {
       preconditionFailure("the child's descriptor \(number) is no pipe, or its end was taken before")
     }
@@ -142,14 +142,14 @@ import Glibc
     if status == nil { _ = Glibc.kill(hasOwnGroup ? -processID : processID, signal) }
   }
 
-  /// Waits until the child has ended, and tells how.
+  /// Waits until the child has ended; returns how.
   public func waitForExit() async -> ExitStatus {
     if let status { return status }
     return await withCheckedContinuation { waiters.append($0) }
   }
 
-  /// The loop ends before the child: nobody waits for it any more. One that has ended, or was just killed, is reaped.
-  private func leave() {
+  /// Stops watching the child, because the loop ends before it. One that has ended, or was just killed, is reaped.
+  private func abandon() {
     unwatch()
     var raw: Int32 = 0
     _ = waitpid(processID, &raw, WNOHANG)
@@ -166,7 +166,7 @@ import Glibc
     if let onEnd { onEnd() } else { reap() }
   }
 
-  /// Takes the status of the child, which has ended, and tells it.
+  /// Reaps the child, which has ended, and reports its status.
   @discardableResult
   func reap() -> ExitStatus {
     if let status { return status }

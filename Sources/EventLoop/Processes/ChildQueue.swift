@@ -1,14 +1,14 @@
-/// Which programs run now, and which wait for a place, in the order in which they came.
+/// Limits the programs that run at once; further ones wait, in order of arrival.
 ///
-/// `ChildProcess.run` takes a place of its loop's queue, so that no crowd of requests starts a crowd of processes: each
-/// costs four descriptors, memory, and a share of the processors that those before it need to end.
+/// `ChildProcess.run` enters its loop's queue, so that a crowd of requests does not start a crowd of processes: each costs
+/// four descriptors, memory, and a share of the processors that those before it need to end.
 @MainActor public final class ChildQueue {
-  /// Whether anybody waits for what a program says.
+  /// Whether anybody waits for the program's output.
   public nonisolated enum Urgency: Sendable {
-    /// A request does.
+    /// A request waits for it.
     case awaited
-    /// Nobody does. Such programs have half of the places, so that those that are awaited do not wait behind them; the
-    /// others pass them while they wait.
+    /// Nobody waits. Such programs have half of the places, so that awaited ones do not wait behind them; awaited ones
+    /// overtake them in the queue.
     case background
   }
 
@@ -35,7 +35,7 @@
 
   /// Those of one urgency that wait.
   private struct Line {
-    /// In their order; a ticket that is not in `waiters` was given back.
+    /// In their order; a ticket that is not in `waiters` was withdrawn.
     var tickets: [UInt64] = []
     var next = 0
     var waiters: [UInt64: CheckedContinuation<Bool, Never>] = [:]
@@ -87,11 +87,11 @@
     return await withTaskCancellationHandler {
       await withCheckedContinuation { lines[urgency]?.append(ticket, $0) }
     } onCancel: {
-      Task { @MainActor in self.giveBack(ticket, urgency) }
+      Task { @MainActor in self.withdraw(ticket, urgency) }
     }
   }
 
-  /// Gives a place back.
+  /// Releases a place.
   func leave(_ urgency: Urgency) {
     count(urgency, -1)
     admit()
@@ -104,7 +104,7 @@
     }
   }
 
-  /// Gives free places to those that came first.
+  /// Admits those that came first to free places.
   private func admit() {
     while let (urgency, ticket) = firstThatMayRun(), let waiter = lines[urgency]?.waiters.removeValue(forKey: ticket) {
       waitingCount -= 1
@@ -122,7 +122,7 @@
     return found
   }
 
-  private func giveBack(_ ticket: UInt64, _ urgency: Urgency) {
+  private func withdraw(_ ticket: UInt64, _ urgency: Urgency) {
     guard let waiter = lines[urgency]?.waiters.removeValue(forKey: ticket) else { return }
     waitingCount -= 1
     waiter.resume(returning: false)

@@ -14,7 +14,7 @@ extension ChildProcess {
   public nonisolated enum RunError: Error, Hashable, CustomStringConvertible {
     /// It could not be started.
     case system(SystemError)
-    /// It was not started: so many others wait for their turn.
+    /// It was not started: too many others wait for their turn.
     case tooManyWaiting(program: String, limit: Int)
     /// It took longer than the timeout; with what it had written until then.
     case timedOut(program: String, after: Duration, Output)
@@ -122,7 +122,7 @@ private final class ChildRun {
 
   /// Bytes read from one output per iteration, at most.
   private static let turnBytes = 65536
-  /// By so much the loop must be late to count as late, and so long it has then to see the end of a child.
+  /// Beyond this the loop counts as late, and then gets this long to see the end of a child.
   private static let grace: Duration = .seconds(1)
 
   private let loop: Reactor
@@ -133,7 +133,7 @@ private final class ChildRun {
   private var timer: Timer?
   private var hasGrace = false
   private var hasEnded = false
-  /// Its outputs could not be watched: nobody waits for it.
+  /// Its outputs could not be watched, so that its end is not waited for.
   private var isAbandoned = false
   /// Why it was killed; the run is over once the killed child has ended.
   private var verdict: ((ChildProcess.Output) -> ChildProcess.RunError)?
@@ -158,7 +158,7 @@ private final class ChildRun {
       })
     self.child = child
     do throws(SystemError) {
-      for number: Int32 in 1...2 { outputs.append(try watch(child.takePipe(number))) }
+      for number: Int32 in 1...2 { outputs.append(try watch(child.detachPipe(number))) }
     } catch {
       isAbandoned = true
       child.killGroup(SIGKILL)
@@ -200,12 +200,12 @@ private final class ChildRun {
       }
       finishIfDone()
     }
-    output.watcher?.onLoopEnd = { [self] in leave() }
+    output.watcher?.onLoopEnd = { [self] in abandon() }
     return output
   }
 
-  /// The loop ends before the child: nobody waits for what it writes.
-  private func leave() {
+  /// Stops reading the child's output, because the loop ends before it.
+  private func abandon() {
     timer?.cancel()
     timer = nil
     child = nil
@@ -232,7 +232,7 @@ private final class ChildRun {
     timer?.cancel()
     let output = ChildProcess.Output(
       status: child.reap(), standardOutput: outputs[0].bytes, standardError: outputs[1].bytes)
-    // Ends the references in a circle: child and timer, their closures, this.
+    // Breaks the reference cycle of child and timer, their closures, and this.
     self.child = nil
     timer = nil
     continuation?.resume(returning: verdict.map { .failure($0(output)) } ?? .success(output))

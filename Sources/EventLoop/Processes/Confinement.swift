@@ -1,6 +1,6 @@
 import CLinux
 
-/// What a child process may not do, beside what its user may not.
+/// Restrictions of a child process beyond those of its user.
 ///
 /// Every confined child is without new privileges (no set-user-ID program helps it), leaves no core file, and ends with this
 /// process.
@@ -29,7 +29,7 @@ public nonisolated struct Confinement: Hashable, Sendable {
   /// Whether the kernel can make everything but some paths read-only for a process.
   public static var canConfineWrites: Bool { clinux_landlock_version() > 0 }
 
-  /// Passes what C takes, while the body runs.
+  /// Lends the restrictions as the C structure, while the body runs.
   func withForm<Result>(_ body: (UnsafePointer<clinux_confinement>) -> Result) -> Result {
     let paths = CStringArray(writablePaths ?? [])
     var form = clinux_confinement()

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What became of a step that moves no bytes of the caller's: a handshake, a flush, a shutdown.
+/// The outcome of a step that moves no bytes of the caller's: a handshake, a flush, a shutdown.
 nonisolated public enum StepOutcome: Equatable, Sendable {
   /// The step is complete.
   case done
@@ -10,11 +10,11 @@ nonisolated public enum StepOutcome: Equatable, Sendable {
   case wantWrite
   /// The peer ended the connection in order.
   case closed
-  /// The connection is of no more use.
+  /// The connection is unusable.
   case failed(TransportFailure)
 }
 
-/// What became of a read or a write.
+/// The outcome of a read or a write.
 nonisolated public enum TransferOutcome: Equatable, Sendable {
   /// So many bytes of the caller's buffer were filled or taken, one at least.
   case bytes(Int)
@@ -24,11 +24,11 @@ nonisolated public enum TransferOutcome: Equatable, Sendable {
   case wantWrite
   /// The peer ended the connection in order.
   case closed
-  /// The connection is of no more use.
+  /// The connection is unusable.
   case failed(TransportFailure)
 }
 
-/// Why a connection is of no more use.
+/// Why a connection is unusable.
 nonisolated public enum TransportFailure: Error, Equatable, Sendable, CustomStringConvertible {
   /// The peer speaks plain HTTP where TLS is expected; it can be answered with `writeInClear`.
   case plainHTTP
@@ -65,8 +65,8 @@ nonisolated public enum TransportFailure: Error, Equatable, Sendable, CustomStri
 
 /// A byte stream to one peer that never blocks. Outcomes are values; nothing is thrown.
 ///
-/// A transport takes interest in both directions on its own account: while `hasUnsentOutput` is true the owner waits for
-/// the descriptor to be writable and calls `flush()`, whatever else it waits for.
+/// A transport may have output of its own: while `hasUnsentOutput` is true the owner waits for the descriptor to be
+/// writable and calls `flush()`, whatever else it waits for.
 public protocol Transport: AnyObject {
   /// The socket, for the event loop. The owner of the transport closes it.
   var descriptor: CInt { get }
@@ -87,12 +87,12 @@ public protocol Transport: AnyObject {
   /// them. `shutdown()` is to be called all the same.
   func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome
 
-  /// The event loop has reported the descriptor as ready. From the first call on a read does not ask the kernel again
-  /// before the next one, once it has taken all that had come: epoll is level-triggered and tells of what comes later.
-  func noteReadiness()
+  /// Records that the loop has reported the descriptor as ready. After the first call, a read that has fetched all there
+  /// was does not ask the kernel again before the next call: level-triggered epoll reports what comes later.
+  func recordReadiness()
 
-  /// A turn begins: until the next call handshakes and reads take so many bytes from the socket at most, data or not,
-  /// and then say `.wantRead`. The rest stays in the kernel, where epoll tells of it again.
+  /// Begins a turn: until the next call, handshakes and reads fetch at most this many bytes from the socket, data or not,
+  /// and then return `.wantRead`. The rest stays in the kernel, and epoll reports it again.
   func allowInput(upTo limitBytes: Int)
 
   /// Sends what earlier calls took but the socket did not accept.
@@ -128,6 +128,6 @@ public protocol Transport: AnyObject {
 
 extension Transport {
   public func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes) }
-  public func noteReadiness() {}
+  public func recordReadiness() {}
   public func allowInput(upTo limitBytes: Int) {}
 }

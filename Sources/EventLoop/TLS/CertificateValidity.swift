@@ -1,6 +1,6 @@
-/// When a certificate is valid, and what is to be said of that.
+/// When a certificate is valid, and the warning where it is not, or not for long.
 nonisolated public struct CertificateValidity: Equatable, Sendable {
-  /// What there is to say on a day.
+  /// Its state on a day.
   public enum State: Equatable, Sendable {
     case valid
     /// It ends within `noticeDays`; whole days that are left.
@@ -9,10 +9,10 @@ nonisolated public struct CertificateValidity: Equatable, Sendable {
     case notBegun
   }
 
-  /// Days before its end from which a certificate is told of.
+  /// Days before its end from which a certificate is warned of.
   public static let noticeDays = 30
 
-  /// The file that it is in.
+  /// The file that holds it.
   public var path: String
   /// Whether it is one that client certificates are checked with.
   public var isAuthority: Bool

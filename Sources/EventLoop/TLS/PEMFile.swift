@@ -8,7 +8,7 @@ nonisolated final class PEMFile {
     case key, certificate, authority
   }
 
-  /// Far more than any: the authorities that a system trusts together have some 200 KiB.
+  /// Far above any such file: all authorities that a system trusts have some 200 KiB.
   static let limitBytes = 4 << 20
 
   let path: String
@@ -47,8 +47,7 @@ nonisolated final class PEMFile {
     }
   }
 
-  /// What is wrong with the file, in one sentence. What can be seen in it is said in plain words, whatever OpenSSL's
-  /// version calls it.
+  /// What is wrong with the file, in one sentence: in plain words where its contents show it, else in OpenSSL's.
   func error(_ errors: OpenSSLErrors) -> TLSContextError {
     let text = String(decoding: bytes, as: UTF8.self)
     let holdsKey = text.contains("PRIVATE KEY-----")

@@ -48,7 +48,7 @@ nonisolated final class TLSSocket {
   private(set) var unsent = BoundedBuffer(limitBytes: TLSSocket.unsentLimitBytes)
   /// The peer has sent its FIN.
   private(set) var sawEndOfInput = false
-  /// Whether the last read took all that had come, so that another one would find nothing. Only where `noteReadiness`
+  /// Whether the last read took all that had come, so that another one would find nothing. Only where `recordReadiness`
   /// is called.
   private(set) var isDrained = false
   private var hasReadiness = false
@@ -72,8 +72,8 @@ nonisolated final class TLSSocket {
     return bio
   }
 
-  /// What `recv` says, in the words of BIO_read: the count, 0 at the end, -1 with a retry flag or after an error. It has
-  /// nothing to say once `allowedBytes` are received: OpenSSL reads on by itself over records that hold no data.
+  /// recv(2) with the results of BIO_read: the count, 0 at the end, -1 with a retry flag or after an error. Asks for a
+  /// retry once `allowedBytes` are received: OpenSSL reads on by itself over records that hold no data.
   func receive(_ bio: OpaquePointer, into pointer: UnsafeMutableRawPointer, count: Int) -> CInt {
     copenssl_bio_clear_retry(bio)
     if isDrained || allowedBytes <= 0 {
@@ -101,14 +101,14 @@ nonisolated final class TLSSocket {
         copenssl_bio_retry_read(bio)
         return -1
       default:
-        noteFailure(code)
+        recordFailure(code)
         return -1
       }
     }
   }
 
-  /// The kernel has said that the socket is ready: there may be more to read.
-  func noteReadiness() {
+  /// Records that the kernel has reported the socket as ready: there may be more to read.
+  func recordReadiness() {
     hasReadiness = true
     isDrained = false
   }
@@ -161,7 +161,7 @@ nonisolated final class TLSSocket {
       case EINTR: continue
       case EAGAIN, EWOULDBLOCK: return sent
       default:
-        noteFailure(code)
+        recordFailure(code)
         return sent
       }
     }
@@ -188,13 +188,13 @@ nonisolated final class TLSSocket {
       case EINTR: continue
       case EAGAIN, EWOULDBLOCK: return .wantRead
       default:
-        noteFailure(code)
+        recordFailure(code)
         return .failed(.system(code))
       }
     }
   }
 
-  private func noteFailure(_ code: CInt) {
+  private func recordFailure(_ code: CInt) {
     if failure == 0 { failure = code }
   }
 }

@@ -64,7 +64,7 @@ import Glibc
     try reload(files: files, floor: floor, givesTickets: givesTickets)
   }
 
-  /// Takes other files and rules from here on. On an error the old ones stay in use, all of them.
+  /// Switches to other files and rules. On an error the old ones stay in use, all of them.
   public func reload(files: Files, floor: ProtocolFloor, givesTickets: Bool) throws(TLSContextError) {
     let fresh = try makeServerContext(files, floor, protocols, givesTickets)
     SSL_CTX_free(context)
@@ -149,7 +149,7 @@ nonisolated private func makeServerContext(
   let authority: PEMFile?
   if let path = files.authority { authority = try PEMFile(path, kind: .authority) } else { authority = nil }
   ERR_clear_error()
-  guard let context = SSL_CTX_new(TLS_server_method()) else { throw .openSSL(reason: takeOpenSSLErrors().text) }
+  guard let context = SSL_CTX_new(TLS_server_method()) else { throw .openSSL(reason: drainOpenSSLErrors().text) }
   do {
     try configure(context, floor, protocols, givesTickets)
     try loadCertificate(context, certificate)
@@ -189,12 +189,12 @@ nonisolated private func configure(
     accepted = accepted && copenssl_set_min_proto_version(context, TLS1_VERSION) == 1
     accepted = accepted && SSL_CTX_set_cipher_list(context, cipherStringOfTLS10) == 1
   }
-  guard accepted else { throw .openSSL(reason: takeOpenSSLErrors().text) }
+  guard accepted else { throw .openSSL(reason: drainOpenSSLErrors().text) }
 }
 
 nonisolated private func loadCertificate(_ context: OpaquePointer, _ file: PEMFile) throws(TLSContextError) {
   ERR_clear_error()
-  guard file.withBIO({ copenssl_use_chain(context, $0) }) == 1 else { throw file.error(takeOpenSSLErrors()) }
+  guard file.withBIO({ copenssl_use_chain(context, $0) }) == 1 else { throw file.error(drainOpenSSLErrors()) }
 }
 
 nonisolated private func loadKey(
@@ -202,11 +202,11 @@ nonisolated private func loadKey(
 ) throws(TLSContextError) {
   ERR_clear_error()
   guard let key = file.withBIO({ PEM_read_bio_PrivateKey($0, nil, refusePassphrase, nil) }) else {
-    throw file.error(takeOpenSSLErrors())
+    throw file.error(drainOpenSSLErrors())
   }
   defer { EVP_PKEY_free(key) }
   guard SSL_CTX_use_PrivateKey(context, key) == 1 else {
-    let errors = takeOpenSSLErrors()
+    let errors = drainOpenSSLErrors()
     if errors.contains(library: ERR_LIB_X509, reason: X509_R_KEY_VALUES_MISMATCH)
       || errors.contains(library: ERR_LIB_X509, reason: X509_R_KEY_TYPE_MISMATCH)
     {
@@ -226,7 +226,7 @@ nonisolated private func loadKey(
 nonisolated private func fixChain(_ context: OpaquePointer, _ files: TLSContext.Files) throws(TLSContextError) {
   ERR_clear_error()
   guard copenssl_fix_chain(context) == 1 else {
-    throw .badCertificate(path: files.certificate, reason: takeOpenSSLErrors().sentence)
+    throw .badCertificate(path: files.certificate, reason: drainOpenSSLErrors().sentence)
   }
 }
 
@@ -236,7 +236,7 @@ nonisolated private func requestClientCertificates(_ context: OpaquePointer, _ a
   throws(TLSContextError)
 {
   ERR_clear_error()
-  guard authority.withBIO({ copenssl_trust(context, $0) }) > 0 else { throw authority.error(takeOpenSSLErrors()) }
+  guard authority.withBIO({ copenssl_trust(context, $0) }) > 0 else { throw authority.error(drainOpenSSLErrors()) }
   ERR_clear_error()
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
 }

@@ -38,7 +38,7 @@ nonisolated struct OpenSSLErrors {
 
 /// Empties the error queue. Call it right after the call that failed; `ERR_clear_error()` before that call keeps out
 /// what another connection left behind.
-nonisolated func takeOpenSSLErrors() -> OpenSSLErrors {
+nonisolated func drainOpenSSLErrors() -> OpenSSLErrors {
   var errors = OpenSSLErrors()
   var data: UnsafePointer<CChar>?
   var flags: CInt = 0

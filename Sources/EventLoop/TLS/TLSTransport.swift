@@ -5,7 +5,7 @@ import Glibc
 ///
 /// OpenSSL reads from the socket by itself and writes into one loop-wide buffer, which is sent at the end of each call:
 /// an answer of up to 64 KiB is one send. While idle the connection keeps no buffer (SSL_MODE_RELEASE_BUFFERS), and
-/// before the first step of its handshake nothing of OpenSSL's at all: who connects and says nothing costs 1 KiB
+/// before the first step of its handshake nothing of OpenSSL's at all: a peer that connects and says nothing costs 1 KiB
 /// instead of 10, and no time.
 @MainActor public final class TLSTransport: Transport {
   public let descriptor: CInt
@@ -102,7 +102,7 @@ import Glibc
 
   public func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes, isLast: true) }
 
-  public func noteReadiness() { socket.noteReadiness() }
+  public func recordReadiness() { socket.recordReadiness() }
 
   private func write(_ bytes: UnsafeRawBufferPointer, isLast: Bool) -> TransferOutcome {
     precondition(!bytes.isEmpty, "OpenSSL gives no meaning to a write of nothing")
@@ -207,7 +207,7 @@ import Glibc
 
   // MARK: - One call into OpenSSL
 
-  /// Runs one call, tells its outcome, and sends what it gathered.
+  /// Runs one call, sends what it gathered, and returns its outcome.
   private func perform(_ call: (OpaquePointer) -> CInt) -> StepOutcome {
     if let failure { return .failed(failure) }
     guard let session else { preconditionFailure("a TLS connection is used before its handshake") }
@@ -229,7 +229,7 @@ import Glibc
     case SSL_ERROR_WANT_WRITE: return .wantWrite
     case SSL_ERROR_ZERO_RETURN: return .closed
     default:
-      let errors = takeOpenSSLErrors()
+      let errors = drainOpenSSLErrors()
       if socket.failure == 0, socket.sawEndOfInput, errors.codes.isEmpty { return .closed }
       return .failed(transportFailure(for: errors, verifyResult: verifyResult))
     }

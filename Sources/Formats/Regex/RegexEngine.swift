@@ -126,7 +126,7 @@ public final class RegexCheck {
       steps *= 8
     }
     while true {
-      if steps > 500, let budget = RequestBudget.current, !budget.take(regexSteps: steps) { return .overBudget }
+      if steps > 500, let budget = RequestBudget.current, !budget.spend(regexSteps: steps) { return .overBudget }
       let outcome = run(text, steps: steps, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT)
       if outcome != .overLimit { return outcome }
       Self.releaseMemory()

@@ -38,7 +38,7 @@ extension NetworkCore: RequestHandler {
   private func outcome(_ decision: AuthenticationDecision, _ claim: Claim) -> AuthenticationOutcome {
     switch decision {
     case .admitted(let caller):
-      resolver.noteClient(at: claim.address.ip)
+      resolver.recordClient(at: claim.address.ip)
       return .admitted(caller)
     case .refused: return .refused(refuse(claim.address))
     }

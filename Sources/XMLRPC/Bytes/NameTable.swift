@@ -22,7 +22,7 @@ public nonisolated struct NameTable<Value> {
     _modify { yield &table[Name(name), default: value()] }
   }
 
-  /// Takes a value out, and returns it.
+  /// Removes and returns a value.
   @discardableResult
   public mutating func removeValue(forKey name: String) -> Value? { table.removeValue(forKey: Name(name)) }
 
@@ -73,7 +73,7 @@ public nonisolated struct NameSet: Equatable, Sendable {
     return (result.inserted, result.memberAfterInsert.text)
   }
 
-  /// Takes a name out; nil where it was not there.
+  /// Removes a name; nil where it was not there.
   @discardableResult
   public mutating func remove(_ name: String) -> String? { names.remove(Name(name))?.text }
 

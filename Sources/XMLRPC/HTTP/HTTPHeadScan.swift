@@ -1,4 +1,4 @@
-/// Reads the head of an ordinary request in one pass: what all clients send that are not out for anything special.
+/// Reads the head of an ordinary request, such as all usual clients send, in one pass.
 ///
 /// It recognises and never refuses: whatever is unusual (a method without a body length, a list in `Connection`, chunks,
 /// an expectation, HTTP/1.0, a header that may come once and comes twice, a limit in sight, anything malformed) is left
@@ -61,7 +61,7 @@ struct HTTPHeadScan {
       let start = index
       while index < bytes.count, bytes[index] > ASCII.space, bytes[index] < 0x7F { index += 1 }
       let target = start..<index
-      guard !target.isEmpty, bytes[start] == UInt8(ascii: "/"), text(method) != "CONNECT", take(" HTTP/1.1\r\n"),
+      guard !target.isEmpty, bytes[start] == UInt8(ascii: "/"), text(method) != "CONNECT", skip(" HTTP/1.1\r\n"),
         index - 2 <= limits.requestLineBytes
       else { return nil }
       return (text(method), text(target))
@@ -73,7 +73,7 @@ struct HTTPHeadScan {
       while index < bytes.count, ASCII.isTokenByte(bytes[index]) { index += 1 }
       let name = start..<index
       guard index < bytes.count else { return .unusual }
-      guard bytes[index] == UInt8(ascii: ":") else { return name.isEmpty && take("\r\n") ? .end : .unusual }
+      guard bytes[index] == UInt8(ascii: ":") else { return name.isEmpty && skip("\r\n") ? .end : .unusual }
       guard !name.isEmpty else { return .unusual }
       index += 1
       while index < bytes.count, ASCII.isBlank(bytes[index]) { index += 1 }
@@ -85,14 +85,14 @@ struct HTTPHeadScan {
       }
       var valueEnd = index
       while valueEnd > valueStart, ASCII.isBlank(bytes[valueEnd - 1]) { valueEnd -= 1 }
-      guard take("\r\n") else { return .unusual }
+      guard skip("\r\n") else { return .unusual }
       fields.count += 1
       guard fields.count <= limits.headerCount else { return .unusual }
-      return note(name, valueStart..<valueEnd, &fields, limits) ? .field : .unusual
+      return record(name, valueStart..<valueEnd, &fields, limits) ? .field : .unusual
     }
 
-    /// Takes what matters of a header; false for one that needs more than that.
-    private func note(_ name: Range<Int>, _ value: Range<Int>, _ fields: inout Fields, _ limits: HTTPLimits) -> Bool {
+    /// Records what matters of a header; false for one that needs more than that.
+    private func record(_ name: Range<Int>, _ value: Range<Int>, _ fields: inout Fields, _ limits: HTTPLimits) -> Bool {
       switch name.count {
       case 4 where isNamed(name, "host"):
         guard !fields.hasHost, isPlainHost(value) else { return false }
@@ -146,7 +146,7 @@ struct HTTPHeadScan {
       return number
     }
 
-    private mutating func take(_ text: StaticString) -> Bool {
+    private mutating func skip(_ text: StaticString) -> Bool {
       let count = text.utf8CodeUnitCount
       guard bytes.count - index >= count else { return false }
       for offset in 0..<count where bytes[index + offset] != text.utf8Start[offset] { return false }

@@ -11,14 +11,14 @@
 public struct HTTPRequestParser: Sendable {
   /// What the bytes so far amount to.
   public enum Step: Sendable, Equatable {
-    /// All bytes are taken; the request is not complete.
+    /// All bytes are consumed; the request is not complete.
     case needMore
-    /// The headers are complete. Nothing more is taken until `acceptBody()`.
+    /// The headers are complete. Nothing more is consumed until `acceptBody()`.
     case head(HTTPRequestHead)
     /// Head and body are complete; the next byte belongs to the next request.
     case request(HTTPRequest)
     /// The peer broke a rule or a limit: answer `status` and close. `reason` is the limit's name in `HTTPLimits`,
-    /// or the rule in words, for the log. Every later call gives the same step.
+    /// or the rule in words, for the log. Every later call returns the same step.
     case reject(status: Int, reason: String)
   }
 
@@ -69,11 +69,11 @@ public struct HTTPRequestParser: Sendable {
   /// Bytes of the body held so far.
   public var bodyBytesReceived: Int { body.count }
 
-  /// Takes bytes up to the next step.
+  /// Consumes bytes up to the next step.
   ///
   /// - Parameter bytes: what the transport returned, of any length, also none; no reference is kept.
-  /// - Returns: the step and how many bytes it took; the caller keeps the rest and passes it again. While the parser
-  ///   awaits `acceptBody()` it takes nothing and answers `.needMore`.
+  /// - Returns: the step and how many bytes it consumed; the caller keeps the rest and passes it again. While the parser
+  ///   awaits `acceptBody()` it consumes nothing and returns `.needMore`.
   public mutating func consume(_ bytes: UnsafeRawBufferPointer) -> (consumed: Int, step: Step) {
     var offset = 0
     do throws(HTTPRejection) {
@@ -88,7 +88,7 @@ public struct HTTPRequestParser: Sendable {
     }
   }
 
-  /// Takes all bytes and keeps those beyond the step for the next call: for callers without a buffer of their own.
+  /// Consumes all bytes and keeps those beyond the step for the next call: for callers without a buffer of their own.
   ///
   /// After `.request` the next request may be complete already: go on with an empty buffer until `.needMore`.
   /// - Returns: as `consume`; 413 when more than `HTTPLimits.unreadBytes` wait for `acceptBody()`.
@@ -152,19 +152,19 @@ public struct HTTPRequestParser: Sendable {
       case .decision:
         return .needMore
       case .length(let remaining):
-        let left = takeBody(bytes, &offset, remaining)
+        let left = consumeBody(bytes, &offset, remaining)
         if left == 0, let head { return finish(head) }
         state = .length(remaining: left)
         return .needMore
       case .chunkData(let remaining):
-        let left = takeBody(bytes, &offset, remaining)
+        let left = consumeBody(bytes, &offset, remaining)
         state = left == 0 ? .chunkEnd : .chunkData(remaining: left)
         if left > 0 { return .needMore }
       case .requestLine where line.isEmpty && emptyLines == 0:
-        if let step = takeOrdinaryHead(bytes, &offset) { return step }
+        if let step = consumeOrdinaryHead(bytes, &offset) { return step }
         fallthrough
       case .requestLine, .headers, .chunkSize, .chunkEnd, .trailers:
-        guard try takeLine(bytes, &offset) else { return .needMore }
+        guard try consumeLine(bytes, &offset) else { return .needMore }
         let step = try endLine()
         line.removeAll(keepingCapacity: true)
         if let step { return step }
@@ -172,8 +172,8 @@ public struct HTTPRequestParser: Sendable {
     }
   }
 
-  /// Takes a head that is here in one piece and has nothing unusual.
-  private mutating func takeOrdinaryHead(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) -> Step? {
+  /// Consumes a head that is here in one piece and has nothing unusual.
+  private mutating func consumeOrdinaryHead(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) -> Step? {
     let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
     // The limit of all lines is checked here: what is longer is refused with the line that is too much.
     guard let scan = HTTPHeadScan(rest, limits: limits), scan.byteCount <= limits.headerBytes else { return nil }
@@ -186,16 +186,17 @@ public struct HTTPRequestParser: Sendable {
     return .head(scan.head)
   }
 
-  /// Copies body bytes; gives how many are still to come.
-  private mutating func takeBody(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ remaining: Int) -> Int {
+  /// Copies body bytes; returns how many are still to come.
+  private mutating func consumeBody(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int, _ remaining: Int) -> Int {
     let count = min(remaining, bytes.count - offset)
     body.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count]))
     offset += count
     return remaining - count
   }
 
-  /// Adds bytes to `line` up to a LF, which is taken and not stored. True if the line is complete, its CR removed.
-  private mutating func takeLine(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) throws(HTTPRejection) -> Bool {
+  /// Adds bytes to `line` up to a LF, which is consumed and not stored. True if the line is complete, its CR removed.
+  private mutating func consumeLine(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) throws(HTTPRejection) -> Bool
+  {
     let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
     let lineFeed = rest.firstIndex(of: ASCII.lineFeed)
     line.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest[..<(lineFeed ?? rest.count)]))
@@ -229,7 +230,7 @@ public struct HTTPRequestParser: Sendable {
     }
   }
 
-  /// Acts on the complete line; gives a step if there is one to tell.
+  /// Acts on the complete line; returns a step if the line completes one.
   private mutating func endLine() throws(HTTPRejection) -> Step? {
     switch state {
     case .requestLine:

@@ -1,4 +1,4 @@
-/// A bound that a request went over, or that what is to be kept for a client went over.
+/// A bound that a request, or the data to be kept for a client, has exceeded.
 ///
 /// `name` is what an administrator looks for: an option as `[section] option`, or a fixed bound of docs/reliability.md.
 public struct LimitExceeded: Error, Sendable, Hashable, CustomStringConvertible {
@@ -24,7 +24,7 @@ public struct LimitExceeded: Error, Sendable, Hashable, CustomStringConvertible 
 /// A class, because all readers of a request charge one. It is used by one task at a time and on one thread: nothing
 /// is locked.
 public final class RequestBudget: @unchecked Sendable {
-  /// The budget of the request that this task carries out; nil outside of requests. Whoever reads something then
+  /// The budget of the request that this task carries out; nil outside of requests: a reader then
   /// makes one for what it reads.
   @TaskLocal public static var current: RequestBudget?
 
@@ -88,14 +88,14 @@ public final class RequestBudget: @unchecked Sendable {
     try charge(bytes: bytes + RequestBudget.stringBytes)
   }
 
-  /// Takes steps of regular expressions. Returns false where fewer are left: such a match is not tried.
-  public func take(regexSteps count: Int) -> Bool {
+  /// Charges steps of regular expressions. Returns false, and charges nothing, where fewer are left.
+  public func spend(regexSteps count: Int) -> Bool {
     guard count <= limits.requestRegexSteps - regexSteps else { return false }
     regexSteps += count
     return true
   }
 
-  /// Gives back what is no longer held.
+  /// Releases what is no longer held.
   public func release(bytes: Int) { heldBytes -= bytes }
 
   /// What a text that does not fit into its variable takes beside its bytes.

@@ -1,5 +1,5 @@
-/// Why bytes are not a method call. The Python server answers such with status 500 and no body, and has no limits; what
-/// goes over one is answered with a fault that names it.
+/// Why bytes are not a method call. The Python server answers these with status 500 and no body. It has no limits; a call
+/// that exceeds one of ours is answered with a fault that names it.
 public enum MethodCallError: Error, Sendable, Equatable {
   /// Not well-formed, not in a known encoding, or beyond a limit of the reader.
   case xml(XMLError)
@@ -42,7 +42,7 @@ public struct MethodCall: Sendable, Equatable {
   ///
   /// Accepts what Python's `xmlrpclib.loads` accepts, which is more than XML-RPC: `nil`, `i1` to `i8`, `biginteger`,
   /// `float`, namespace prefixes, a value without a type as a string, no `params`, elements out of place. Refuses
-  /// what it refuses, and a document type, which it reads.
+  /// what Python refuses, and also a document type, which Python reads.
   ///
   /// - Parameter budget: is charged with what is read. nil: one for this body.
   public static func decode(

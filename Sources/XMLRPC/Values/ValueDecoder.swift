@@ -19,7 +19,7 @@ struct ValueDecoder {
   private var stack: [Value] = []
   private var marks: [Int] = []
   private var text = ValueText()
-  /// A `value` was begun and has not yet got one: if it ends so, its text is a string.
+  /// A `value` has begun and no type came yet: if it ends so, its text is a string.
   private var awaitsValue = false
   private var method: String?
   /// The element that last said what the document is: `params`, `fault` or `methodName`.

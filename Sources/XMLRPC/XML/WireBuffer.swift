@@ -1,4 +1,4 @@
-/// Bytes being written: grows, is used again and again, and costs no allocation once it is as large as it has to be.
+/// A buffer of bytes to write that is reused, and allocates nothing once it is large enough.
 ///
 /// What an array would check with every append (sole ownership, bounds) is checked by its type here: nobody else can
 /// hold it.
@@ -61,7 +61,7 @@ public struct WireBuffer: ~Copyable {
     bytes.withUnsafeBufferPointer { append($0) }
   }
 
-  /// Takes back what was written last.
+  /// Drops what was written last.
   public mutating func truncate(to byteCount: Int) { count = min(count, byteCount) }
 
   /// The bytes, lent.

@@ -6,7 +6,7 @@
 ///
 /// Input is UTF-8. Characters that XML 1.0 forbids become U+FFFD: there is no way to write them, and left as they are
 /// (as Python's xmlrpclib does) they make the whole answer unreadable to the client. Contents that may hold such bytes
-/// are sent as base64 by who knows them. Malformed UTF-8 passes through unchanged in UTF-8 output and becomes U+FFFD
+/// are sent as base64 by the plugins that know them. Malformed UTF-8 passes through unchanged in UTF-8 output and becomes U+FFFD
 /// in ASCII output; `XMLCharacters.firstFlaw` finds it beforehand.
 public enum XMLEscape {
   /// Where the bytes are to stand.
@@ -146,7 +146,7 @@ private final class EscapeTable: @unchecked Sendable {
     replacements = escapes.map { [isNested] in isNested ? $0.twice : $0.once }
   }
 
-  /// Writes what stands for the character at `index`; gives how many bytes of input it took.
+  /// Writes the replacement of the character at `index`; returns how many bytes of input it covers.
   func appendEscaped(
     _ bytes: UnsafeRawBufferPointer, at index: Int, action: UInt8, to output: inout WireBuffer
   ) -> Int {

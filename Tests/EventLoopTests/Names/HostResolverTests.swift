@@ -174,14 +174,14 @@ struct HostResolverTests {
     #expect(helpers.sockets.count == HostResolver.shareLimit)
     for number in 1...5 { tasks.append(await helpers.name("198.51.\(number).1")) }
     #expect(helpers.sockets.count == HostResolver.sharedLimit)
-    helpers.resolver.noteClient(at: "127.0.0.1")
+    helpers.resolver.recordClient(at: "127.0.0.1")
     let client = await helpers.peer("127.0.0.1")
     #expect(helpers.sockets.count == HostResolver.helperLimit)
     #expect(ResolverHelper.serveOne(helpers.sockets[HostResolver.helperLimit - 1]) == .served)
     helpers.turn()
     #expect(await client.value == ["localhost"])
     // A stranger that has become a client is asked for before the strangers.
-    helpers.resolver.noteClient(at: "192.0.5.1")
+    helpers.resolver.recordClient(at: "192.0.5.1")
     let again = await helpers.peer("192.0.5.1")
     #expect(helpers.sockets.count == HostResolver.helperLimit)
     helpers.resolver.shutdown()
@@ -198,7 +198,7 @@ struct HostResolverTests {
     #expect(helpers.log.take().count == 1)
     // Another network, and a client of this one, are not affected.
     tasks.append(await helpers.peer("192.0.3.1"))
-    helpers.resolver.noteClient(at: "192.0.2.200")
+    helpers.resolver.recordClient(at: "192.0.2.200")
     tasks.append(await helpers.peer("192.0.2.200"))
     #expect(helpers.sockets.count == HostResolver.shareLimit + 1)
     for number in 1...100 { tasks.append(await helpers.peer("2001:db8:0:\(number)::1")) }

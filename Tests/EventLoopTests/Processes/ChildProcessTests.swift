@@ -171,13 +171,13 @@ struct ChildProcessTests {
       configuration.standardOutput = .pipe
       configuration.descriptors = [5: file.rawValue]
       let child = try ChildProcess(configuration, on: loop)
-      let input = child.takePipe(0)
+      let input = child.detachPipe(0)
       #expect(write(input.rawValue, "hello\n", 6) == 6)
       input.close()
       #expect(await child.waitForExit() == .exited(0))
       #expect(await child.waitForExit() == .exited(0))
       var bytes = [UInt8](repeating: 0, count: 100)
-      let output = child.takePipe(1)
+      let output = child.detachPipe(1)
       let count = read(output.rawValue, &bytes, bytes.count)
       #expect(String(decoding: bytes[..<max(0, count)], as: UTF8.self) == "from five\nhello\n")
       child.kill(SIGKILL)

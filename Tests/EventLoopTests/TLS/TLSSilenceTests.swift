@@ -36,7 +36,7 @@ import Testing
   @Test func aFloodOfKeyUpdatesTakesNoMoreThanTheTurnAllows() throws {
     let pair = try pair()
     #expect(flood(pair.client) > 1000)
-    pair.server.noteReadiness()
+    pair.server.recordReadiness()
     let before = pair.server.receivedBytes
     for turn in 1...3 {
       pair.server.allowInput(upTo: 8192)
@@ -51,7 +51,7 @@ import Testing
     var failure: TransportFailure?
     for _ in 0..<1000 where failure == nil {
       _ = flood(pair.client)
-      pair.server.noteReadiness()
+      pair.server.recordReadiness()
       pair.server.allowInput(upTo: 16384)
       switch pair.server.readText().outcome {
       case .wantRead: continue
@@ -74,7 +74,7 @@ import Testing
       var text = ""
       for index in 0..<3000 {
         pair.client.send([UInt8(ascii: "a") + UInt8(index % 26)])
-        pair.server.noteReadiness()
+        pair.server.recordReadiness()
         pair.server.allowInput(upTo: 65536)
         text += pair.server.readText().text
       }
@@ -88,7 +88,7 @@ import Testing
     var turns = 0
     var count = 0
     while turns < 10, count < 3000 {
-      pair.server.noteReadiness()
+      pair.server.recordReadiness()
       pair.server.allowInput(upTo: 1024)
       count += pair.server.readText().text.utf8.count
       turns += 1

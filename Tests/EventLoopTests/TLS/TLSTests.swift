@@ -101,16 +101,16 @@ extension Transport {
     let pair = TLSPair(context)
     pair.handshake()
     pair.client.send(Array("one".utf8))
-    pair.server.noteReadiness()
+    pair.server.recordReadiness()
     #expect(pair.server.readText().text == "one")
     // It took all there was; what comes now is told by the next readiness, which epoll reports.
     pair.client.send(Array("two".utf8))
     #expect(pair.server.readText().outcome == .wantRead)
-    pair.server.noteReadiness()
+    pair.server.recordReadiness()
     #expect(pair.server.readText().text == "two")
     #expect(pair.server.readText().outcome == .wantRead)
     pair.client.sendCloseNotify()
-    pair.server.noteReadiness()
+    pair.server.recordReadiness()
     #expect(pair.server.readText().outcome == .closed)
   }
 
@@ -119,7 +119,7 @@ extension Transport {
     pair.handshake()
     let bytes = [UInt8](repeating: 7, count: 60_000)
     pair.client.send(bytes)
-    pair.server.noteReadiness()
+    pair.server.recordReadiness()
     var count = 0
     while true {
       let (text, outcome) = pair.server.readText()
