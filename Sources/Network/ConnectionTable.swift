@@ -189,11 +189,11 @@ import XMLRPC
   /// Counts a limit that was reached, and logs it in one line.
   func reportLimit(_ limit: NetworkLimit, at address: SocketAddress?, _ detail: String) {
     counters.reached[limit, default: 0] += 1
-    let definition = NetworkLimits.definition(of: limit)
+    let definition = limit.definition
     if let address, !refusals.mayWrite(address.host) { return }
     let place = address.map { "\($0): " } ?? ""
     logger.notice(
-      "\(place)limit \(limit.rawValue) = \(limits[limit]) \(definition.unit.rawValue) reached: \(detail)")
+      "\(place)limit \(limit.option) = \(limits[limit]) \(definition.unit.rawValue) reached: \(detail)")
   }
 
   /// The limit that one more request exceeds; nil: none.
@@ -312,7 +312,7 @@ import XMLRPC
     if let last = lastDropReport, loop.now - last < ConnectionTable.droppedReportInterval { return }
     lastDropReport = loop.now
     logger.notice(
-      "\(address): limit \(limit.rawValue) = \(limits[limit]) connections reached, and refused_connections, too: closed"
+      "\(address): limit \(limit.option) = \(limits[limit]) connections reached, and refused_connections, too: closed"
     )
   }
 

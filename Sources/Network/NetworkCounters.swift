@@ -47,7 +47,7 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
       ("peers gone", peersGone), ("dropped", dropped), ("out of descriptors", exhausted), ("bytes read", bytesRead),
       ("bytes written", bytesWritten),
     ]
-    let limits = NetworkLimit.allCases.compactMap { limit in reached[limit].map { (limit.rawValue, $0) } }
+    let limits = NetworkLimit.allCases.compactMap { limit in reached[limit].map { (limit.option, $0) } }
     let statuses = refused.keys.sorted().map { (String($0), refused[$0] ?? 0) }
     return [("Network", numbers), ("Limits reached", limits), ("Requests refused, by status", statuses)].map {
       "\($0.0): " + ($0.1.isEmpty ? "none" : $0.1.map { "\($0.0) \($0.1)" }.joined(separator: ", "))

@@ -143,7 +143,7 @@ import XMLRPC
     let refused = try fixture.ask(from: host)
     #expect(refused.status == 503 && refused.receivedText.contains("Retry-After: 30\r\n"))
     #expect(fixture.handler.heads.isEmpty && fixture.log.notices.count == 1)
-    #expect(fixture.log.notices[0].contains("limit \(limit.rawValue) = 2 connections reached"))
+    #expect(fixture.log.notices[0].contains("limit \(limit.option) = 2 connections reached"))
     // Beyond the refusals: closed at once, and said once.
     #expect(fixture.connect(from: host) == nil && fixture.connect(from: host) == nil)
     #expect(fixture.table.counters.dropped == 2 && fixture.log.notices.count == 2)
@@ -230,11 +230,11 @@ import XMLRPC
   }
 
   @Test func tableOfLimitsIsWhole() {
-    #expect(NetworkLimit.definitions.map(\.limit) == NetworkLimit.allCases)
-    #expect(NetworkLimit.allCases.map(\.position) == Array(NetworkLimit.allCases.indices))
-    for definition in NetworkLimit.definitions {
-      #expect(definition.range.contains(definition.standard), "\(definition.limit.rawValue)")
-      #expect(definition.limit.rawValue.hasSuffix("_bytes") == (definition.unit == .bytes))
+    #expect(NetworkLimit.allCases.map(\.rawValue) == Array(NetworkLimit.allCases.indices))
+    #expect(Set(NetworkLimit.allCases.map(\.option)).count == NetworkLimit.allCases.count)
+    for definition in NetworkLimit.allCases.map(\.definition) {
+      #expect(definition.range.contains(definition.standard), "\(definition.option)")
+      #expect(definition.option.hasSuffix("_bytes") == (definition.unit == .bytes))
     }
   }
 }

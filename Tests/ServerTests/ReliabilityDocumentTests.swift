@@ -12,8 +12,8 @@ import XMLRPC
   }
 
   @Test func tableOfOptionsIsThatOfTheSource() {
-    let expected = NetworkLimit.definitions.map { definition in
-      "| `\(definition.limit.rawValue)` | \(definition.standard) | \(definition.unit.rawValue) | \(definition.reason) |"
+    let expected = NetworkLimit.allCases.map(\.definition).map { definition in
+      "| `\(definition.option)` | \(definition.standard) | \(definition.unit.rawValue) | \(definition.reason) |"
     }
     #expect(rows.prefix(expected.count).map(String.init) == expected)
   }
