@@ -18,14 +18,16 @@ public final class ACLPlugin: Plugin, ClientACLs {
   private let addresses: AddressRules
   private let clients: StructFile
 
-  public required init(core: ServerCore) throws {
-    let folder = core.settings.repository + "/" + Self.name
-    let logger = Logger(label: Self.name)
-    addresses = AddressRules(path: folder + "/ip.xml", monitor: core.fileMonitor, logger: logger)
-    clients = StructFile(path: folder + "/metadata.xml", monitor: core.fileMonitor, logger: logger)
+  public required init(_ context: PluginContext) {
+    let (folder, monitor) = (context.folder, context.core.fileMonitor)
+    addresses = AddressRules(path: folder + "/ip.xml", monitor: monitor, logger: context.logger)
+    clients = StructFile(path: folder + "/metadata.xml", monitor: monitor, logger: context.logger)
     addresses.rootTags = ["ACL"]
     clients.rootTags = ["ACL"]
-    try super.init(core: core)
+    super.init(context)
+  }
+
+  public override func load() {
     addresses.watch()
     clients.watch()
   }

@@ -8,20 +8,21 @@ final class BasePlugin: Plugin, Structure {
   override class var name: String { "Base" }
   override class var isDeprecated: Bool { true }
 
-  private var files: DirectoryBacked<StructFile>!
+  private let files: DirectoryBacked<StructFile>
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
-    let monitor = core.fileMonitor
+  required init(_ context: PluginContext) {
+    let (monitor, logger) = (context.core.fileMonitor, context.logger)
     files = DirectoryBacked(
-      folder: folder, monitor: monitor, logger: logger, fits: DirectoryBacked<StructFile>.isXMLName
-    ) { [logger] in
+      folder: context.folder, monitor: monitor, logger: logger, fits: DirectoryBacked<StructFile>.isXMLName
+    ) {
       let file = StructFile(path: $0, monitor: monitor, logger: logger)
       file.rootTags = ["Base"]
       return file
     }
-    files.watch()
+    super.init(context)
   }
+
+  override func load() { files.watch() }
 
   func buildStructures(_ metadata: ClientMetadata) -> [Element] {
     let structure = Element("Independent", ["version": "2.0"])

@@ -13,23 +13,24 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
 
   private static let inheritsFrom = Bcfg2Version("1.4.0pre2")
 
-  // Made once the plugin's folder exists, which `super.init` sees to.
-  private var files: DirectoryBacked<BundleFile>!
+  private let files: DirectoryBacked<BundleFile>
   /// Bundles by name.
   private var bundles: NameTable<BundleFile> = [:]
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
-    let logger = logger
-    let monitor = core.fileMonitor
+  public required init(_ context: PluginContext) {
+    let (monitor, logger) = (context.core.fileMonitor, context.logger)
     files = DirectoryBacked(
-      folder: folder, monitor: monitor, logger: logger, fits: { BundleFile.name(ofFile: $0) != nil },
-      makeChild: { [unowned core] in
+      folder: context.folder, monitor: monitor, logger: logger, fits: { BundleFile.name(ofFile: $0) != nil },
+      makeChild: { [unowned core = context.core] in
         let file = BundleFile(path: $0, monitor: monitor, logger: logger)
         file.encryption = Encryption(core.settings)
         file.rootTags = ["Bundle"]
         return file
       })
+    super.init(context)
+  }
+
+  public override func load() {
     files.onChange = { [unowned self] in indexBundles() }
     files.watch()
   }

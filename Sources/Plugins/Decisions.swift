@@ -15,14 +15,13 @@ public final class DecisionsPlugin: Plugin, Decision, FileEventHandler {
 
   private static let modes = ["whitelist", "blacklist"]
 
-  // Made once the plugin's folder exists, which `super.init` sees to: one of the two.
+  // One of the two has contents, by `[server] compatibility`.
   private var files: [String: StructFile] = [:]
   private var sets: [(mode: String, set: EntrySet)] = []
 
   public var handlerName: String { name }
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
+  public override func load() {
     if core.settings.compatibility == .v1_3 {
       for mode in Self.modes {
         let set = EntrySet(

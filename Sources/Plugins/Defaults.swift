@@ -1,6 +1,6 @@
 public import Core
 public import Repository
-import ServerSettings
+public import ServerSettings
 
 /// Defaults: attributes for entries that are already bound, of whichever generator, where they have none of that name.
 ///
@@ -9,17 +9,18 @@ import ServerSettings
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Defaults.py.
 public final class DefaultsPlugin: Plugin, GoalValidator {
   public override class var name: String { "Defaults" }
+  public override class var options: any OptionGroup { DefaultsOptions.standard }
 
-  // Made once the plugin's folder exists, which `super.init` sees to.
-  private var defaults: PriorityDirectory!
+  private let defaults: PriorityDirectory
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
+  public required init(_ context: PluginContext) {
+    let (core, settings) = (context.core, context.core.settings)
     defaults = PriorityDirectory(
-      folder: folder, rootTags: ["Defaults", "Rules"], monitor: core.fileMonitor, logger: logger,
-      compatibility: core.settings.compatibility, usesRegex: true,
-      replacesName: core.settings.defaultsReplaceName, encryption: Encryption(core.settings),
+      folder: context.folder, rootTags: ["Defaults", "Rules"], monitor: core.fileMonitor, logger: context.logger,
+      compatibility: settings.compatibility, usesRegex: true,
+      replacesName: settings[DefaultsOptions.standard.replacesName], encryption: Encryption(settings),
       renderer: core.xmlTemplateRenderer)
+    super.init(context)
   }
 
   public func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) async {
@@ -39,6 +40,15 @@ public final class DefaultsPlugin: Plugin, GoalValidator {
   public override func settingsChanged() {
     super.settingsChanged()
     defaults.encryption = Encryption(core.settings)
-    defaults.replacesName = core.settings.defaultsReplaceName
+    defaults.replacesName = core.settings[DefaultsOptions.standard.replacesName]
   }
+}
+
+/// `[defaults]`.
+nonisolated struct DefaultsOptions: OptionGroup {
+  static let standard = DefaultsOptions()
+
+  let replacesName = Option(
+    "defaults", "replace_name", .boolean, default: "false", .only1_4,
+    help: "Replace %{name} in attributes set by Defaults")
 }

@@ -22,16 +22,18 @@ final class DepsPlugin: Plugin, StructureValidator {
     static func < (a: Entry, b: Entry) -> Bool { (a.tag, a.name) < (b.tag, b.name) }
   }
 
-  private var tables: PriorityTables<Element>!
+  private let tables: PriorityTables<Element>
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
-    tables = PriorityTables(folder: folder, rootTag: "Dependencies", monitor: core.fileMonitor, logger: logger) {
+  required init(_ context: PluginContext) {
+    tables = PriorityTables(
+      folder: context.folder, rootTag: "Dependencies", monitor: context.core.fileMonitor, logger: context.logger
+    ) {
       root, _ in
       var table = ConditionalTable<Element>()
       Self.add(root, [], to: &table)
       return table
     }
+    super.init(context)
   }
 
   /// Entries first, then what stands under conditions: it counts instead.

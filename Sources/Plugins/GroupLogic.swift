@@ -17,12 +17,16 @@ final class GroupLogicPlugin: Plugin, Connector {
   /// clients: their second asking gets no groups, or it would never end.
   @TaskLocal private static var building: Set<ClientName> = []
 
-  private var file: GroupLogicFile!
+  private let file: GroupLogicFile
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
+  required init(_ context: PluginContext) {
     file = GroupLogicFile(
-      path: folder + "/groups.xml", monitor: core.fileMonitor, logger: logger, creatingTopTag: name)
+      path: context.folder + "/groups.xml", monitor: context.core.fileMonitor, logger: context.logger,
+      creatingTopTag: Self.name)
+    super.init(context)
+  }
+
+  override func load() {
     file.onChange = { [unowned core] in
       if core.metadataCacheMode == .cautious || core.metadataCacheMode == .aggressive { core.expireMetadataCache() }
     }

@@ -12,13 +12,16 @@ import ServerSettings
 public final class GroupPatternsPlugin: Plugin, Connector {
   public override class var name: String { "GroupPatterns" }
 
-  // Made once the plugin's folder exists, which `super.init` sees to.
-  private var file: GroupPatternsFile!
+  private let file: GroupPatternsFile
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
+  public required init(_ context: PluginContext) {
     file = GroupPatternsFile(
-      path: folder + "/config.xml", monitor: core.fileMonitor, logger: logger, creatingTopTag: "GroupPatterns")
+      path: context.folder + "/config.xml", monitor: context.core.fileMonitor, logger: context.logger,
+      creatingTopTag: Self.name)
+    super.init(context)
+  }
+
+  public override func load() {
     file.onChange = { [unowned core] in
       if core.metadataCacheMode == .cautious || core.metadataCacheMode == .aggressive { core.expireMetadataCache() }
     }

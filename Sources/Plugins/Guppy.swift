@@ -24,10 +24,7 @@ final class GuppyPlugin: Plugin {
 
   private var timer: Timer?
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
-    enable()
-  }
+  override func load() { enable() }
 
   override var rmi: [String: RemoteMethod] {
     super.rmi.merging([

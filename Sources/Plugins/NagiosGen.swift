@@ -16,16 +16,18 @@ final class NagiosGenPlugin: Plugin, Generator {
   private static let hostPath = "/etc/nagiosgen.status"
   private static let limitBytes = 64 << 20
 
-  private var config: StructFile!
+  private let config: StructFile
   private var is13: Bool { core.settings.compatibility == .v1_3 }
   private var serverPath: String { is13 ? "/etc/nagios/nagiosgen.cfg" : "/etc/nagios/conf.d/bcfg2.cfg" }
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
+  required init(_ context: PluginContext) {
     config = StructFile(
-      path: folder + "/config.xml", monitor: core.fileMonitor, logger: logger, creatingTopTag: name)
-    config.watch()
+      path: context.folder + "/config.xml", monitor: context.core.fileMonitor, logger: context.logger,
+      creatingTopTag: Self.name)
+    super.init(context)
   }
+
+  override func load() { config.watch() }
 
   func binder(tag: String, name: String) -> EntryBinder? {
     guard tag == "Path" else { return nil }

@@ -13,6 +13,7 @@ import XMLRPC
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Ohai.py.
 final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
   override class var name: String { "Ohai" }
+  override class var options: any OptionGroup { OhaiOptions.standard }
 
   private static let limitBytes = 64 << 20
   /// Answers an empty object where there is no ohai, so that templates can ask for members all the same.
@@ -55,7 +56,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
     {
       return
     }
-    try core.settings.require(text.utf8.count, within: ClientDataOptions.standard.ohaiBytes)
+    try core.settings.require(text.utf8.count, within: OhaiOptions.standard.clientBytes)
     let budget = RequestBudget.currentOr(bytes: text.utf8.count)
     let before = budget.heldBytes
     let new = OhaiData(text: text, value: try JSONValue(json: text, budget: budget))
@@ -97,7 +98,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
   }
 
   private func keep(_ data: OhaiData, of client: ClientName, bytes: Int, onDisk: FileVersion.Status? = nil) {
-    cache.limitBytes = core.settings[ClientDataOptions.standard.ohaiCacheBytes]
+    cache.limitBytes = core.settings[OhaiOptions.standard.cacheBytes]
     cache.insert(Kept(data: data, onDisk: onDisk), for: client, bytes: data.text.utf8.count + bytes)
   }
 
@@ -126,4 +127,15 @@ public struct OhaiData: ConnectorData {
 
 extension OhaiData: TemplateReadable {
   public var templateForm: TemplateValue { ["form": "json", "text": .text(text)] }
+}
+
+/// `[ohai]`.
+nonisolated struct OhaiOptions: OptionGroup {
+  static let standard = OhaiOptions()
+
+  let clientBytes = Option(
+    "ohai", "client_bytes", .size, default: "4m", .ours, help: "The most bytes of JSON that are kept of one client")
+  let cacheBytes = Option(
+    "ohai", "cache", .size, default: "64m", .ours,
+    help: "Memory for what was read of all clients; those that were read first are read again when they are wanted")
 }

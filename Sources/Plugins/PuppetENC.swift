@@ -19,7 +19,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
   private static let timeout: Duration = .seconds(120)
   private static let outputLimitBytes = 16 << 20
 
-  private var scripts: ScriptFolder!
+  private let scripts: ScriptFolder
   private var cache: [ClientName: Answer] = [:]
 
   private struct Answer {
@@ -40,9 +40,9 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
   /// The programs may print something else the next time.
   override func allowsCaching(for metadata: ClientMetadata) -> Bool { scripts.scripts.isEmpty }
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
-    scripts = ScriptFolder(folder, monitor: core.fileMonitor)
+  required init(_ context: PluginContext) {
+    scripts = ScriptFolder(context.folder, monitor: context.core.fileMonitor)
+    super.init(context)
   }
 
   func additionalGroups(_ metadata: ClientMetadata) async throws -> [AdditionalGroup] {

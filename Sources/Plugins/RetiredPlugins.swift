@@ -34,6 +34,5 @@ extension PluginRegistry {
       "Package entries get no version and no dependencies, package sources are not configured on clients; entries that "
       + "no other plugin binds fail",
     "Reporting": "statistics of clients are taken and forgotten, reports get nothing new",
-    "TemplateHelper": "templates have no helper modules",
   ]
 }

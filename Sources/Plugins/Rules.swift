@@ -1,26 +1,27 @@
 public import Core
 public import Repository
-import ServerSettings
+public import ServerSettings
 
 /// Rules: literal attributes for abstract entries, from files with priorities.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Rules.py.
 public final class RulesPlugin: Plugin, Generator {
   public override class var name: String { "Rules" }
+  public override class var options: any OptionGroup { RulesOptions.standard }
 
-  // Made once the plugin's folder exists, which `super.init` sees to.
-  private var rules: PriorityDirectory!
+  private let rules: PriorityDirectory
   /// What binds an entry where no template has to be rendered first.
-  private var binding: EntryBinder!
+  private let binding: EntryBinder
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
+  public required init(_ context: PluginContext) {
+    let (core, settings) = (context.core, context.core.settings)
     rules = PriorityDirectory(
-      folder: folder, rootTags: ["Rules"], monitor: core.fileMonitor, logger: logger,
-      compatibility: core.settings.compatibility, usesRegex: core.settings.rulesRegex,
-      replacesName: core.settings.rulesReplaceName, encryption: Encryption(core.settings),
+      folder: context.folder, rootTags: ["Rules"], monitor: core.fileMonitor, logger: context.logger,
+      compatibility: settings.compatibility, usesRegex: settings[RulesOptions.standard.usesRegex],
+      replacesName: settings[RulesOptions.standard.replacesName], encryption: Encryption(settings),
       renderer: core.xmlTemplateRenderer)
-    binding = .now { [unowned self] entry, metadata in try rules.bind(entry, metadata) }
+    binding = .now { [unowned rules] entry, metadata in try rules.bind(entry, metadata) }
+    super.init(context)
   }
 
   public func binder(tag: String, name: String) -> EntryBinder? {
@@ -49,7 +50,17 @@ public final class RulesPlugin: Plugin, Generator {
   public override func settingsChanged() {
     super.settingsChanged()
     rules.encryption = Encryption(core.settings)
-    rules.usesRegex = core.settings.rulesRegex
-    rules.replacesName = core.settings.rulesReplaceName
+    rules.usesRegex = core.settings[RulesOptions.standard.usesRegex]
+    rules.replacesName = core.settings[RulesOptions.standard.replacesName]
   }
+}
+
+/// `[rules]`.
+nonisolated struct RulesOptions: OptionGroup {
+  static let standard = RulesOptions()
+
+  let usesRegex = Option(
+    "rules", "regex", .boolean, default: "false", help: "Read names in Rules as regular expressions")
+  let replacesName = Option(
+    "rules", "replace_name", .boolean, default: "false", .only1_4, help: "Replace %{name} in attributes set by Rules")
 }

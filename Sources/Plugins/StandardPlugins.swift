@@ -39,5 +39,5 @@ extension PluginRegistry {
       TemplateHelperPlugin.self,
       TGenshiPlugin.self,
       TriggerPlugin.self,
-    ], retired: retiredPlugins, planned: plannedPlugins)
+    ], retired: retiredPlugins, planned: plannedPlugins, plannedOptions: [PlannedOptions.standard])
 }

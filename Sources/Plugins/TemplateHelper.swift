@@ -13,21 +13,23 @@ import XMLRPC
 public final class TemplateHelperPlugin: Plugin, Connector, TemplateDataProvider, HelperModules {
   public override class var name: String { "TemplateHelper" }
 
-  private var files: DirectoryBacked<HelperFile>!
+  private let files: DirectoryBacked<HelperFile>
   /// Modules by name: of two files with one name the last one counts, by path.
   private var modules: NameTable<HelperFile> = [:]
   public private(set) var helperSerial = 0
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
-    let monitor = core.fileMonitor
-    let logger = logger
+  public required init(_ context: PluginContext) {
+    let (monitor, logger) = (context.core.fileMonitor, context.logger)
     files = DirectoryBacked(
-      folder: folder, monitor: monitor, logger: logger, fits: { $0.hasSuffix(".py") },
+      folder: context.folder, monitor: monitor, logger: logger, fits: { $0.hasSuffix(".py") },
       makeChild: { HelperFile(path: $0, monitor: monitor, logger: logger) })
+    super.init(context)
+  }
+
+  public override func load() {
     files.onChange = { [unowned self] in
       collect()
-      self.core.expireMetadataCache()
+      core.expireMetadataCache()
     }
     files.watch()
     collect()

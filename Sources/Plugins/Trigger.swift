@@ -15,15 +15,15 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
   /// How much a program may write before it is killed.
   private static let outputLimitBytes = 1 << 20
 
-  private var scripts: ScriptFolder!
+  private let scripts: ScriptFolder
   /// Runs that have not ended, or not begun.
   private(set) var running = 0
 
   var stages: Set<ClientRunStage> { [.end] }
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
-    scripts = ScriptFolder(folder, monitor: core.fileMonitor)
+  required init(_ context: PluginContext) {
+    scripts = ScriptFolder(context.folder, monitor: context.core.fileMonitor)
+    super.init(context)
   }
 
   func endClientRun(_ metadata: ClientMetadata) {

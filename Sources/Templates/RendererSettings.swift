@@ -4,29 +4,44 @@ import Glibc
 /// How renderer processes are started and bounded: `[templates]` of bcfg2.conf, and what of the server they need.
 public struct RendererSettings: Hashable {
   /// The interpreter's path.
-  public var python = "/usr/bin/python3"
+  public var python: String
   /// Renderer processes, at most.
-  public var processes = 1
+  public var processes: Int
   /// How long one template may take, and as long again the answers to its questions.
-  public var timeout = Duration.seconds(30)
+  public var timeout: Duration
   /// How long one template may take before what waits behind it is given to another process.
   public var slowAfter: Duration { min(.seconds(1), timeout / 2) }
   /// Bytes of address space of a process.
-  public var memoryBytes = 512 << 20
+  public var memoryBytes: Int
   /// Whether what templates read is recorded, so that results can be used again.
-  public var isTraced = true
+  public var isTraced: Bool
   /// The user and group of the processes; nil: this process's.
   public var user: UInt32?
   public var group: UInt32?
   /// Whether templates may use the network.
-  public var allowsNetwork = true
+  public var allowsNetwork: Bool
   /// The repository's path, and the encoding of its files.
-  public var repository = "/var/lib/bcfg2"
-  public var encoding = "UTF-8"
+  public var repository: String
+  public var encoding: String
   /// `[properties] writes_enabled`.
-  public var writesProperties = true
+  public var writesProperties: Bool
 
-  public init() {}
+  public init(
+    python: String, processes: Int, timeout: Duration, memoryBytes: Int, isTraced: Bool, user: UInt32?, group: UInt32?,
+    allowsNetwork: Bool, repository: String, encoding: String, writesProperties: Bool
+  ) {
+    self.python = python
+    self.processes = processes
+    self.timeout = timeout
+    self.memoryBytes = memoryBytes
+    self.isTraced = isTraced
+    self.user = user
+    self.group = group
+    self.allowsNetwork = allowsNetwork
+    self.repository = repository
+    self.encoding = encoding
+    self.writesProperties = writesProperties
+  }
 
   /// Descriptors that a process may have open.
   static let descriptorLimit = 256

@@ -36,7 +36,7 @@ extension RepositoryFixture {
 
   /// The settings that a bcfg2.conf has.
   package static func settings(conf: String) throws -> Settings {
-    try Settings(INIFile(bytes: Array(conf.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
+    try Settings(conf: conf)
   }
 
   /// The entries of all structures in a client's configuration, as `Tag:name`, with `!` where they failed.

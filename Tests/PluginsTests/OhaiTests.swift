@@ -75,7 +75,7 @@ private func answer(_ text: String) -> [Element] {
 
 @Test func whatOhaiKeepsIsBounded() async throws {
   let conf = "[ohai]\nclient_bytes = 1k\ncache = 4k\n"
-  var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
+  var settings = try Settings(conf: conf, path: "test.conf")
   settings.plugins = ["Bundler", "Metadata", "Ohai"]
   settings.password = "foobat"
   try await RepositoryFixture.run(files: RepositoryFixture.files(), settings: settings) { fixture async throws in

@@ -3,12 +3,13 @@ import CoreSupport
 import EventLoop
 import Glibc
 import Identity
-import Plugins
 import Repository
 import ServerSettings
 import Support
 import Testing
 import XMLRPC
+
+@testable import Plugins
 
 extension RepositoryFixture {
   /// A core with Bundler, Defaults and Rules, or other plugins.
@@ -122,8 +123,8 @@ extension RepositoryFixture {
     let off = try RepositoryFixture(files, on: loop)
     #expect(try await off.bound("<Package name=\"python-lxml\"/>").hasPrefix("failed"))
     let on = try RepositoryFixture(files, on: loop) {
-      $0.rulesRegex = true
-      $0.rulesReplaceName = true
+      $0[RulesOptions.standard.usesRegex] = true
+      $0[RulesOptions.standard.replacesName] = true
     }
     #expect(
       try await on.bound("<Package name=\"python-lxml\"/>") == "<Package name=\"python-lxml\" unit=\"python-lxml.x\"/>")

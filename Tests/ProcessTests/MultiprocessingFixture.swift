@@ -68,14 +68,14 @@ final class MultiprocessingFixture {
     var typed = CommandLineOptions()
     typed.configurationFile = repository.write(text, to: "bcfg2.conf")
     typed.set("server", "filemonitor", to: options.monitor, typed: "test")
-    let settings = try Settings.load(typed)
+    let settings = try Settings.load(typed, registry: PluginRegistry.standard.settings)
     monitor = try #require(FileMonitorFactory.make(settings.fileMonitor, ignoring: settings.ignoredFiles, on: loop))
     core = MultiprocessingCore(
       settings: settings, loop: loop, fileMonitor: monitor, resolver: FixedResolver(), registry: .standard)
     core.commandLine = typed
     core.launcher.path = Project.server
     core.pool.queue.onLog = { [unowned self] in records.append($0) }
-    core.readSettings = { try Settings.load(typed) }
+    core.readSettings = { try Settings.load(typed, registry: PluginRegistry.standard.settings) }
     try core.loadPlugins()
     try await core.repositoryLoaded()
   }

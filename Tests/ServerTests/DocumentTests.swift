@@ -1,5 +1,7 @@
+import Core
 import EventLoop
 import Glibc
+import Plugins
 import ServerSettings
 import Support
 import Testing
@@ -131,7 +133,7 @@ import Testing
 
   @Test func theTableOfOptionsIsThatOfTheSources() throws {
     let page = try Project.text("docs/configuration.md")
-    let table = ConfigurationTable.markdown(.standard)
+    let table = ConfigurationTable.markdown(PluginRegistry.standard.settings)
     if getenv("BCFG2_WRITE_DOCS") != nil, let start = page.firstRange(of: ConfigurationTable.mark) {
       let new = page[..<start.upperBound] + "\n\n" + table
       try AtomicFile.writeOver("\(Project.root)/docs/configuration.md", Array(new.utf8))
@@ -142,10 +144,27 @@ import Testing
   }
 }
 
+@Suite struct ConfigurationTableTests {
+  private nonisolated struct LanternOptions: OptionGroup {
+    let wicks = Option("lantern", "wicks", .integer(1...9), default: "2", .ours, help: "Wicks that burn")
+  }
+
+  private final class LanternPlugin: Plugin {
+    override class var name: String { "Lantern" }
+    override class var options: any OptionGroup { LanternOptions() }
+  }
+
+  @Test func anOptionOfAnAddedPluginIsInTheTable() {
+    let table = ConfigurationTable.markdown(PluginRegistry([LanternPlugin.self]).settings)
+    let row = "| `wicks` | number, 1 to 9 | `2` | Wicks that burn (not in Bcfg2) |\n"
+    #expect(table.contains("### [lantern]\n\n| Option | Type | Default | Meaning |\n|---|---|---|---|\n\(row)"))
+  }
+}
+
 /// The options of bcfg2.conf as tables in Markdown.
 enum ConfigurationTable {
   /// What stands before them in the page.
-  static let mark = "<!-- from SettingRegistry.standard -->"
+  static let mark = "<!-- from the options that the server and its plugins declare -->"
 
   static func markdown(_ registry: SettingRegistry) -> String {
     var sections: [String] = []

@@ -34,7 +34,7 @@ import Testing
     let path = folder.write(text, to: "bcfg2.conf")
     var options = CommandLineOptions()
     options.configurationFile = path
-    return (path, try Settings.load(options).warnings.map(\.description))
+    return (path, try Settings.load(options, registry: PluginRegistry.standard.settings).warnings.map(\.description))
   }
 
   @Test func aMistypedOptionIsNamedWithTheOneThatWasMeant() throws {

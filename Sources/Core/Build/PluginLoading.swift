@@ -105,12 +105,14 @@ extension ServerCore {
     if interfaces.acls.isEmpty { initPlugin(DefaultACL.self) }
   }
 
-  /// Creates one plugin and keeps it under its name. A plugin that cannot work is logged and left out.
+  /// Creates one plugin, has it read its folder, and keeps it under its name. A plugin that cannot work is logged and left out.
   public func initPlugin(_ type: Plugin.Type) {
     logger.debug("Loading plugin \(type.name)")
     pluginBlacklist[type.name] = type.conflicts.filter { plugins[$0] != nil }
     do {
-      plugins[type.name] = try type.init(core: self)
+      let plugin = type.init(try PluginContext(type, self))
+      try plugin.load()
+      plugins[type.name] = plugin
     } catch let error as PluginInitError {
       logger.error("Failed to instantiate plugin \(type.name): \(error)")
     } catch let error as SystemError {

@@ -137,9 +137,10 @@ open class ServerCore: FileEventHandler {
   /// Applies the limits of plugins' programs: how many run at once, and how long.
   private func applyProgramLimits() {
     let queue = loop.childQueue
-    if let count = settings.value("server", "programs")?.value.integer { queue.limit = count }
-    if let count = settings.value("server", "waiting_programs")?.value.integer { queue.waitingLimit = count }
-    if let count = settings.value("server", "program_timeout")?.value.integer { queue.timeLimit = .seconds(count) }
+    let limits = NetworkLimits(settings)
+    queue.limit = limits[.programs]
+    queue.waitingLimit = limits[.waitingPrograms]
+    queue.timeLimit = limits.duration(.programSeconds)
   }
 
   /// Drops a client's metadata, or everybody's, and the answers made with it.

@@ -13,7 +13,7 @@ extension ServerCore {
       let client = caller.client
       logger.debug("\(client) is running Bcfg2 client version \(version.beginning(bytes: 64))")
       do {
-        try settings.require(version.utf8.count, within: ClientDataOptions.standard.versionBytes)
+        try settings.require(version.utf8.count, within: ClientCallOptions.standard.versionBytes)
         try await metadata.setVersion(client, version)
       } catch
         where error is MetadataConsistencyError || error is MetadataRuntimeError || error is LimitExceeded

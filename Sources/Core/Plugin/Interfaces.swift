@@ -233,6 +233,8 @@ public protocol PullTarget: Plugin {
 public protocol PathContents: Generator {
   /// Absolute path of the folder.
   var folder: String { get }
+  /// The most bytes of a file of contents.
+  var limitBytes: Int { get }
   /// Whether a path has contents for a client.
   func hasContents(ofPath path: String, _ metadata: ClientMetadata) -> Bool
   /// Returns the file for one client's contents of a path.

@@ -1,6 +1,6 @@
 import EventLoop
 public import Logging
-import ServerSettings
+public import ServerSettings
 public import XMLRPC
 
 /// The base of every plugin: a name, a folder of the repository, a logger, and methods that administrators may call.
@@ -20,6 +20,9 @@ open class Plugin {
   open class var conflicts: [String] { [] }
   /// True: the plugin's folder is created where it does not exist.
   open class var createsFolder: Bool { true }
+  /// The options of bcfg2.conf that the plugin reads. They are known, and their values are checked, whether or not the
+  /// plugin is loaded.
+  open class var options: any OptionGroup { NoOptions() }
 
   /// Plugins of one interface are asked in ascending order of this, then of their names.
   open var sortOrder: Int { 500 }
@@ -34,21 +37,18 @@ open class Plugin {
 
   public var name: String { type(of: self).name }
 
-  /// Creates the plugin. A subclass adds its file monitors here: when `init` returns, the repository has been read.
+  /// Creates the plugin, whose folder exists. A subclass makes its state here, and leaves what needs `self` to `load`.
+  public required init(_ context: PluginContext) {
+    core = context.core
+    folder = context.folder
+    logger = context.logger
+    isDebugging = context.core.isDebugging
+  }
+
+  /// Reads the repository and begins to watch it. The core calls it once, after `init`.
   ///
   /// - Throws: `PluginInitError` where the plugin cannot work; the server then runs without it.
-  public required init(core: ServerCore) throws {
-    self.core = core
-    let name = Self.name
-    logger = Logger(label: name)
-    folder = core.settings.repository + "/" + name
-    isDebugging = core.isDebugging
-    // A child of the multiprocessing core never writes: its parent has made the folder, or it is away.
-    if Self.createsFolder, !core.isChild, !fileExists(folder) {
-      logger.warning("\(name): \(folder) does not exist, creating")
-      try makeFolders(folder)
-    }
-  }
+  open func load() throws {}
 
   /// The methods that the plugin exposes over XML-RPC as `NAME.method`. A subclass adds its own to `super.rmi`.
   open var rmi: [String: RemoteMethod] {
@@ -101,6 +101,28 @@ open class Plugin {
 
   /// Settings may have changed (SIGHUP, or bcfg2.conf was edited): what was taken from them is to be taken again.
   open func settingsChanged() {}
+}
+
+/// What a plugin is made with.
+public struct PluginContext {
+  /// The core that loads the plugin.
+  public unowned let core: ServerCore
+  /// The plugin's folder: `<repository>/<name>`.
+  public let folder: String
+  public let logger: Logger
+
+  /// The context of a plugin. Its folder is created, where the type wants one and it does not exist.
+  ///
+  /// - Throws: `SystemError` where it cannot be created.
+  init(_ type: Plugin.Type, _ core: ServerCore) throws {
+    self.core = core
+    logger = Logger(label: type.name)
+    folder = core.settings.repository + "/" + type.name
+    // A child of the multiprocessing core never writes: its parent has made the folder, or it is away.
+    guard type.createsFolder, !core.isChild, !fileExists(folder) else { return }
+    logger.warning("\(type.name): \(folder) does not exist, creating")
+    try makeFolders(folder)
+  }
 }
 
 /// A method that a plugin or the file monitor exposes over XML-RPC. The caller's address is not passed.

@@ -1,3 +1,5 @@
+public import ServerSettings
+
 /// The plugins that a core can load, by the names of `[server] plugins`; passed to the core at its creation.
 public struct PluginRegistry {
   /// Every loadable plugin.
@@ -6,14 +8,27 @@ public struct PluginRegistry {
   public let retired: [String: String]
   /// Plugins of Bcfg2 that this server lacks, each with what clients and administrators miss.
   public let planned: [String: String]
+  /// Every option of bcfg2.conf: of the server, of the core, of the plugins, loaded or not, and of planned ones.
+  public let settings: SettingRegistry
   private let byName: [String: Plugin.Type]
 
-  /// - Parameter all: plugins with distinct names.
-  public init(_ all: [Plugin.Type], retired: [String: String] = [:], planned: [String: String] = [:]) {
+  /// What the core and its plugin kit read.
+  private static let coreOptions: [any OptionGroup] = [
+    ClientCallOptions.standard, TemplateOptions.standard, EncryptionOptions.standard, AuthorityOptions.standard,
+  ]
+
+  /// - Parameters:
+  ///   - all: plugins with distinct names.
+  ///   - plannedOptions: options that planned plugins will read.
+  public init(
+    _ all: [Plugin.Type], retired: [String: String] = [:], planned: [String: String] = [:],
+    plannedOptions: [any OptionGroup] = []
+  ) {
     self.all = all
     self.retired = retired
     let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     self.byName = byName
+    settings = SettingRegistry.server.adding(Self.coreOptions + all.map { $0.options } + plannedOptions)
     self.planned = planned.filter { byName[$0.key] == nil }
   }
 

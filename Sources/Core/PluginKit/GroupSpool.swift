@@ -23,8 +23,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
 
   open var handlerName: String { "\(name): \(folder)" }
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
+  open override func load() throws {
     core.fileMonitor.add(folder, recursive: true, handler: self)
   }
 

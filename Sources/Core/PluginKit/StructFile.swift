@@ -1,7 +1,6 @@
 import EventLoop
 import Logging
 public import Repository
-public import ServerSettings
 public import Templates
 
 /// An XML file with Group and Client conditions around its contents.
@@ -135,13 +134,5 @@ package enum GenshiText {
       // Compare the first byte first: it rules out most positions.
       bytes[start] == word[0] && bytes[start..<(start + word.count)].elementsEqual(word)
     }
-  }
-}
-
-extension Encryption {
-  /// Reads `[encryption]` of bcfg2.conf.
-  public nonisolated init(_ settings: Settings) {
-    self.init(
-      passphrases: settings.passphrases, algorithm: settings.encryptionAlgorithm, isLax: settings.decryptsLaxly)
   }
 }

@@ -33,10 +33,11 @@ package struct TLSCredentials {
     package init(_ name: String, _ settings: Settings) {
       self.name = name
       let section = "sslca_\(name)"
-      configuration = settings.value(section, "config")?.value.text
-      passphrase = settings.value(section, "passphrase")?.value.text
-      chain = settings.value(section, "chaincert")?.value.text
-      isRoot = settings.value(section, "root_ca")?.value.boolean ?? false
+      let options = AuthorityOptions.standard
+      configuration = settings[options.configuration, in: section]
+      passphrase = settings[options.passphrase, in: section]
+      chain = settings[options.chain, in: section]
+      isRoot = settings[options.isRoot, in: section]
     }
   }
 
@@ -165,4 +166,14 @@ package struct TLSCredentials {
   ) async throws -> ChildProcess.Output {
     try await KeyProgram.run(arguments, purpose: label + purpose, secrets: secrets, on: loop)
   }
+}
+
+/// `[sslca_NAME]`: a certificate authority, for Cfg and SSLCA.
+nonisolated struct AuthorityOptions: OptionGroup {
+  static let standard = AuthorityOptions()
+
+  let configuration = Option("sslca_*", "config", .path, help: "OpenSSL configuration of this certificate authority")
+  let passphrase = Option("sslca_*", "passphrase", .secret, help: "Passphrase of the authority's private key")
+  let chain = Option("sslca_*", "chaincert", .path, help: "Certificate chain to verify with")
+  let isRoot = Option("sslca_*", "root_ca", .boolean, default: "false", help: "Whether chaincert is a root certificate")
 }

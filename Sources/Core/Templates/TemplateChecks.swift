@@ -87,7 +87,7 @@ package final class TemplateChecks {
     let python = templates.settings.python
     guard hasNoted, access(python, X_OK) != 0 else { return nil }
     let reason = String(cString: strerror(errno))
-    let origin = templates.core.settings.origin(of: "templates", "python")
+    let origin = templates.core.settings.origin(of: TemplateOptions.standard.python)
     return "\(origin): [templates] python = \(python): \(reason): templates cannot be rendered"
   }
 

@@ -80,7 +80,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
         hostname: ClientName(unchecked: "dummy"), profile: group, groups: [group], bundles: [], aliases: [],
         addresses: [], categories: [:], uuid: nil, password: nil, version: nil)
     } else {
-      if let category = allow["category"] ?? plugin.option("sshkeys", "category"), !category.isEmpty,
+      if let category = allow["category"] ?? plugin.core.settings[CfgOptions.standard.sshCategory], !category.isEmpty,
         metadata.categories[category] == nil
       {
         plugin.logger.warning(

@@ -3,6 +3,7 @@ import EventLoop
 import Identity
 import Logging
 import Repository
+import ServerSettings
 import XMLRPC
 
 /// An XML file that says how contents are made which no file has: SSH keys, TLS keys and certificates.
@@ -28,8 +29,10 @@ class CfgCreator: CfgFile {
   var isEncryptable: Bool { true }
   /// Who may read created data.
   var mode: FileWrite.Mode { .secret }
-  /// The section of bcfg2.conf with `category` and `passphrase`.
-  var section: String { "cfg" }
+  /// The option for the category whose groups created data is specific to.
+  var category: Option<String?> { CfgOptions.standard.category }
+  /// The option for the passphrase that encrypts created data.
+  var passphrase: Option<String?> { CfgOptions.standard.passphrase }
 
   override func load() { file.load() }
   override func stopWatching() { file.stopWatching() }
@@ -42,7 +45,7 @@ class CfgCreator: CfgFile {
   /// For whom a client's data is made: for its group of the category, if there is one, else for the host.
   func createdSpecificity(_ metadata: ClientMetadata) throws -> Specificity {
     guard let root = file.root else { throw PluginExecutionError("\(path) has no data") }
-    guard let category = root["category"] ?? plugin.option(section, "category") else {
+    guard let category = root["category"] ?? plugin.core.settings[self.category] else {
       return .host(Name(metadata.hostname.text))
     }
     if root["perhost"]?.lowercased() == "true" { return .host(Name(metadata.hostname.text)) }
@@ -64,7 +67,7 @@ class CfgCreator: CfgFile {
 
   /// As `createdPath(_:ending:)`, of another folder of Cfg.
   func createdPath(in folder: String, _ specificity: Specificity, ending: String = "") throws -> String {
-    try Self.createdPath(in: folder, specificity, ending: ending, handlers: plugin.options.handlers)
+    try Self.createdPath(in: folder, specificity, ending: ending, handlers: plugin.rules.handlers)
   }
 
   /// The name that data has in a folder of Cfg.
@@ -96,7 +99,7 @@ class CfgCreator: CfgFile {
 
   /// The file for created data: encrypted where a passphrase is set. There is none yet.
   func newFile(_ bytes: [UInt8], for specificity: Specificity) throws -> FileWrite {
-    guard isEncryptable, let name = plugin.option(section, "passphrase") else {
+    guard isEncryptable, let name = plugin.core.settings[passphrase] else {
       return FileWrite(bytes, to: try createdPath(specificity), replacing: .missing, mode: mode)
     }
     let passphrase = try plugin.encryption.passphrase(named: name)

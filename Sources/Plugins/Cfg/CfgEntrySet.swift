@@ -51,7 +51,7 @@ public final class CfgEntrySet: EntryFolder {
     return .later { [self] in try await bind($0, $1) }
   }
 
-  private var validates: Bool { plugin.core.settings.cfgValidation }
+  private var validates: Bool { plugin.rules.validates }
 
   private var baseName: String { path.split(separator: "/").last.map(String.init) ?? "" }
 
@@ -84,7 +84,7 @@ public final class CfgEntrySet: EntryFolder {
   }
 
   private func makeFile(_ fileName: String, _ event: FileEvent) -> CfgFile? {
-    let kind = CfgFileName(fileName, base: baseName, handlers: plugin.options.handlers)
+    let kind = CfgFileName(fileName, base: baseName, handlers: plugin.rules.handlers)
     let file = "\(path)/\(fileName)"
     if plugin.core.settings.compatibility != .v1_3, kind != .plain(.all), warnOfOldKind(fileName, file),
       kind == .unknown

@@ -10,6 +10,6 @@ extension CfgPlugin: @MainActor PathContents {
 
   public func contentsPath(ofPath path: String, for client: ClientName) throws -> String {
     let folder = try NamedFile.folder(path, below: folder)
-    return try CfgCreator.createdPath(in: folder, .host(Name(client.text)), handlers: options.handlers)
+    return try CfgCreator.createdPath(in: folder, .host(Name(client.text)), handlers: rules.handlers)
   }
 }

@@ -2,7 +2,7 @@ public import Core
 import Formats
 import Logging
 public import Repository
-import ServerSettings
+public import ServerSettings
 import XMLRPC
 
 /// Configuration files: a folder per entry, the files in it by client and group.
@@ -10,12 +10,12 @@ import XMLRPC
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg.
 public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, @MainActor TemplateGenerator {
   public override class var name: String { "Cfg" }
+  public override class var options: any OptionGroup { CfgOptions.standard }
 
-  /// What is taken from bcfg2.conf.
-  private(set) var options: Options
+  private(set) var rules: FileRules
 
-  /// What Cfg takes from bcfg2.conf.
-  struct Options: Equatable {
+  /// How files of Cfg are read, by bcfg2.conf: where that changes, all are read again.
+  struct FileRules: Equatable {
     /// How bytes become text, from `[components] encoding`.
     let encoding: TextEncoding
     /// How `.crypt` files are read.
@@ -24,32 +24,40 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, @MainActor Te
     let handlers: Set<CfgHandler>
     /// The most bytes of a file, from `[cfg] max_file_size`.
     let limitBytes: Int
+    /// Whether tests of files are run, from `[cfg] validation`.
+    let validates: Bool
 
     init(_ settings: Settings) {
       encoding = TextEncoding(settings.encoding)
       encryption = Encryption(settings)
       let all = CfgHandler.all(settings.compatibility)
       handlers =
-        settings.value("cfg", "handlers")?.value.list.map {
+        settings[CfgOptions.standard.handlers].map {
           Set($0.compactMap(CfgHandler.init(named:))).intersection(all)
         } ?? all
-      limitBytes = settings.value("cfg", "max_file_size")?.value.integer ?? 64 << 20
+      limitBytes = settings[CfgOptions.standard.fileBytes]
+      validates = settings[CfgOptions.standard.validates]
     }
   }
 
-  var encoding: TextEncoding { options.encoding }
-  var encryption: Encryption { options.encryption }
-  var limitBytes: Int { options.limitBytes }
+  var encoding: TextEncoding { rules.encoding }
+  var encryption: Encryption { rules.encryption }
+  public var limitBytes: Int { rules.limitBytes }
 
-  public required init(core: ServerCore) throws {
-    options = Options(core.settings)
-    try super.init(core: core)
+  public required init(_ context: PluginContext) {
+    rules = FileRules(context.core.settings)
+    super.init(context)
+  }
+
+  public override func load() throws {
+    try super.load()
     warnOfUnknownHandlers()
   }
 
   private func warnOfUnknownHandlers() {
-    for name in core.settings.value("cfg", "handlers")?.value.list ?? [] where CfgHandler(named: name) == nil {
-      logger.error("\(core.settings.origin(of: "cfg", "handlers")): unknown handler \(name) in [cfg] handlers")
+    let option = CfgOptions.standard.handlers
+    for name in core.settings[option] ?? [] where CfgHandler(named: name) == nil {
+      logger.error("\(core.settings.origin(of: option)): unknown handler \(name) in [cfg] handlers")
     }
   }
 
@@ -80,15 +88,12 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, @MainActor Te
 
   public override func settingsChanged() {
     super.settingsChanged()
-    let new = Options(core.settings)
-    guard new != options else { return }
-    options = new
+    let new = FileRules(core.settings)
+    guard new != rules else { return }
+    rules = new
     warnOfUnknownHandlers()
     reload()
   }
-
-  /// The text of an option; nil where nobody set it.
-  func option(_ section: String, _ option: String) -> String? { core.settings.value(section, option)?.value.text }
 
   // MARK: PullTarget
 

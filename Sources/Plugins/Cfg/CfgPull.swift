@@ -19,7 +19,7 @@ extension CfgEntrySet {
     }
     let host = Specificity.host(Name(metadata.hostname.text))
     let choices = best.specificity == host ? [host] : [best.specificity, host]
-    return try choices.map { try CfgCreator.createdPath(in: path, $0, handlers: plugin.options.handlers) }
+    return try choices.map { try CfgCreator.createdPath(in: path, $0, handlers: plugin.rules.handlers) }
   }
 
   /// Writes contents, where the entry has some, and permissions, where it has some, as info.xml.

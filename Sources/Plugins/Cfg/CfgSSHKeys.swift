@@ -2,13 +2,15 @@ import Core
 import EventLoop
 import Logging
 import Repository
+import ServerSettings
 import XMLRPC
 
 /// privkey.xml: makes an SSH key pair; the public key goes to the entry of the same name with `.pub`.
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgPrivateKeyCreator.py.
 final class CfgPrivateKeyCreator: CfgCreator {
-  override var section: String { "sshkeys" }
+  override var category: Option<String?> { CfgOptions.standard.sshCategory }
+  override var passphrase: Option<String?> { CfgOptions.standard.sshPassphrase }
   /// Bytes of a passphrase that ssh-keygen takes where it asks.
   private static let passphraseLimitBytes = 1023
 

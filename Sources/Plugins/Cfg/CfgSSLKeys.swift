@@ -3,13 +3,15 @@ import EventLoop
 import Identity
 import Logging
 import Repository
+import ServerSettings
 import XMLRPC
 
 /// sslkey.xml: makes a TLS key.
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgSSLCAKeyCreator.py.
 final class CfgSSLKeyCreator: CfgCreator {
-  override var section: String { "sslca" }
+  override var category: Option<String?> { CfgOptions.standard.tlsCategory }
+  override var passphrase: Option<String?> { CfgOptions.standard.tlsPassphrase }
 
   override func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
     plugin.logger.info("Cfg: Generating new SSL key for \(path)")
@@ -30,7 +32,8 @@ final class CfgSSLKeyCreator: CfgCreator {
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgSSLCACertCreator.py.
 final class CfgSSLCertificateCreator: CfgCreator, CfgVerifier {
-  override var section: String { "sslca" }
+  override var category: Option<String?> { CfgOptions.standard.tlsCategory }
+  override var passphrase: Option<String?> { CfgOptions.standard.tlsPassphrase }
   override var mode: FileWrite.Mode { .ordinary }
 
   private var credentials: TLSCredentials { TLSCredentials(loop: plugin.core.loop, label: "") }

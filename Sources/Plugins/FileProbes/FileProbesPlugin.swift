@@ -11,18 +11,21 @@ import XMLRPC
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/FileProbes.py.
 final class FileProbesPlugin: Plugin, Probing {
   override class var name: String { "FileProbes" }
+  override class var options: any OptionGroup { FileProbesOptions.standard }
 
-  private var config: StructFile!
+  private let config: StructFile
 
   /// What a client sends goes into Cfg, whose files are watched.
   override var reportsChanges: Bool { true }
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
+  required init(_ context: PluginContext) {
     config = StructFile(
-      path: folder + "/config.xml", monitor: core.fileMonitor, logger: logger, creatingTopTag: name)
-    config.watch()
+      path: context.folder + "/config.xml", monitor: context.core.fileMonitor, logger: context.logger,
+      creatingTopTag: Self.name)
+    super.init(context)
   }
+
+  override func load() { config.watch() }
 
   /// - Throws: `PluginExecutionError` where no plugin keeps contents of paths.
   private func contents() throws -> any PathContents {
@@ -139,8 +142,8 @@ final class FileProbesPlugin: Plugin, Probing {
     guard let bytes = Base64.decode(Array((document.text ?? "").utf8)) else {
       throw PluginExecutionError("\(file.path) from \(client) is no Base64")
     }
-    try core.settings.require(bytes.count, within: ClientDataOptions.standard.fileBytes)
-    let limit = core.settings.value("cfg", "max_file_size")?.value.integer ?? bytes.count
+    try core.settings.require(bytes.count, within: FileProbesOptions.standard.fileBytes)
+    let limit = contents.limitBytes
     guard bytes.count <= limit else {
       throw PluginExecutionError(
         "\(file.path) from \(client) has \(bytes.count) bytes, [cfg] max_file_size is \(limit)")
@@ -242,4 +245,13 @@ final class FileProbesPlugin: Plugin, Probing {
     let text = Array((entry.text ?? "").utf8)
     return entry["encoding"] == "base64" ? Base64.decode(text) : text
   }
+}
+
+/// `[fileprobes]`.
+nonisolated struct FileProbesOptions: OptionGroup {
+  static let standard = FileProbesOptions()
+
+  let fileBytes = Option(
+    "fileprobes", "file_bytes", .size, default: "4m", .ours,
+    help: "The most bytes of a client's file that are taken into Cfg")
 }

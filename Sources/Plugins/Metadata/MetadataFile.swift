@@ -44,14 +44,16 @@ final class MetadataFile {
   private var monitored: Set<String> = []
   private unowned let plugin: MetadataPlugin
 
-  /// Creates the file where it does not exist, with nothing but its root.
-  ///
-  /// - Parameter mode: of a file that is created.
-  /// - Throws: `FileWriteError` where it cannot be created.
-  init(plugin: MetadataPlugin, name: String, rootTag: String, mode: FileWrite.Mode) throws {
+  init(plugin: MetadataPlugin, name: String, rootTag: String) {
     self.plugin = plugin
     self.rootTag = rootTag
     path = plugin.folder + "/" + name
+  }
+
+  /// Creates the file where it does not exist, with nothing but its root.
+  ///
+  /// - Throws: `FileWriteError` where it cannot be created.
+  func createIfMissing(mode: FileWrite.Mode) throws {
     guard !fileExists(path), !plugin.core.isReadOnly else { return }
     plugin.logger.warning("\(path) does not exist, creating")
     try AtomicFile.write(FileWrite(Array("<\(rootTag)/>\n".utf8), to: path, replacing: .missing, mode: mode))

@@ -4,7 +4,7 @@ public import Identity
 import Logging
 import OrderedCollections
 public import Repository
-import ServerSettings
+public import ServerSettings
 public import XMLRPC
 
 /// Metadata: the clients of clients.xml, the groups of groups.xml, and who is in which.
@@ -16,6 +16,7 @@ public import XMLRPC
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py.
 public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   public override class var name: String { "Metadata" }
+  public override class var options: any OptionGroup { MetadataOptions.standard }
 
   /// Every group: declared in groups.xml, or by a connector through the core.
   public var groups: NameTable<MetadataGroup> = [:]
@@ -27,9 +28,9 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   var suppressions: NameTable<Set<ClientName>> = [:]
   /// Metadata before connectors add to it, where `[caching] client_metadata = initial`.
   private var initialCache: [ClientName: ClientMetadata] = [:]
-  private(set) var groupsFile: MetadataFile!
-  private(set) var clientsFile: MetadataFile!
-  private(set) var writer: ClientsWriter!
+  private(set) lazy var groupsFile = MetadataFile(plugin: self, name: "groups.xml", rootTag: "Groups")
+  private(set) lazy var clientsFile = MetadataFile(plugin: self, name: "clients.xml", rootTag: "Clients")
+  private(set) lazy var writer = ClientsWriter(plugin: self, file: clientsFile)
 
   public var stages: Set<ClientRunStage> { [.statistics] }
 
@@ -39,14 +40,12 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   /// Questions about all clients, for templates.
   public var query: MetadataQuery { MetadataQuery(metadata: self) }
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
-    guard !core.settings.metadataUsesDatabase else {
+  public override func load() throws {
+    guard !core.settings[MetadataOptions.standard.usesDatabase] else {
       throw PluginInitError("[metadata] use_database: clients are kept in clients.xml only")
     }
-    groupsFile = try MetadataFile(plugin: self, name: "groups.xml", rootTag: "Groups", mode: .ordinary)
-    clientsFile = try MetadataFile(plugin: self, name: "clients.xml", rootTag: "Clients", mode: .secret)
-    writer = ClientsWriter(plugin: self, file: clientsFile)
+    try groupsFile.createIfMissing(mode: .ordinary)
+    try clientsFile.createIfMissing(mode: .secret)
     core.fileMonitor.add(folder, recursive: true, handler: self)
   }
 
@@ -78,7 +77,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     case .same: return true
     case .broken: return false
     case .changed(let root):
-      rules = GroupRules(root: root) { [groupsFile] line, message in groupsFile?.complain(line, message) }
+      rules = GroupRules(root: root) { [groupsFile] line, message in groupsFile.complain(line, message) }
       groups = rules.groups
       forget()
       return true
@@ -92,7 +91,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     case .same: return true
     case .broken: return false
     case .changed(let root):
-      clients = ClientsTable(root: root) { [clientsFile] line, message in clientsFile?.complain(line, message) }
+      clients = ClientsTable(root: root) { [clientsFile] line, message in clientsFile.complain(line, message) }
       if groupsFile.isRead { checkProfiles() }
       forget()
       return true
@@ -213,7 +212,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     for client: ClientName, from address: ClientAddress? = nil, besides count: Int
   ) throws(MetadataConsistencyError) {
     do throws(LimitExceeded) {
-      try core.settings.require(count + 1, within: ClientDataOptions.standard.clients)
+      try core.settings.require(count + 1, within: MetadataOptions.standard.clientLimit)
     } catch {
       let message = "Cannot add new client \(client): \(error)"
       core.refusals.write(.error, of: address?.ip ?? client.text, to: logger, "\(message)")

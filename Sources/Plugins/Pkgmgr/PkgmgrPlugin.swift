@@ -11,16 +11,18 @@ import Repository
 final class PkgmgrPlugin: Plugin, Generator {
   override class var name: String { "Pkgmgr" }
 
-  private var lists: PriorityTables<PackageBinding>!
+  private let lists: PriorityTables<PackageBinding>
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
-    lists = PriorityTables(folder: folder, rootTag: "PackageList", monitor: core.fileMonitor, logger: logger) {
-      [logger] root, path in
-      var list = PackageList(path: path, logger: logger)
+  required init(_ context: PluginContext) {
+    lists = PriorityTables(
+      folder: context.folder, rootTag: "PackageList", monitor: context.core.fileMonitor, logger: context.logger
+    ) {
+      root, path in
+      var list = PackageList(path: path, logger: context.logger)
       list.add(root)
       return list.table
     }
+    super.init(context)
   }
 
   /// `name:arch,arch` taken apart: at the last colon that something stands behind.

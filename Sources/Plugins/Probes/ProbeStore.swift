@@ -16,8 +16,8 @@ import Logging
 /// there is any, probed.xml is not replaced by a copy. `untimed`: only the timestamp is not there. `uncopied`: data that
 /// the copy does not have.
 final class ProbeStore {
-  enum Layout: String {
-    case file, client
+  nonisolated enum Layout: String, CaseIterable, Sendable {
+    case client, file
   }
 
   /// Bytes of all data up to which the copy follows each report; a larger one is written at the end, and when an

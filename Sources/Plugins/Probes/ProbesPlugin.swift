@@ -5,7 +5,7 @@ import Glibc
 public import Identity
 import Logging
 public import Repository
-import ServerSettings
+public import ServerSettings
 import XMLRPC
 
 /// Probes: programs that clients run, and what they said.
@@ -15,6 +15,9 @@ import XMLRPC
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Probes.py.
 public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated {
   public override class var name: String { "Probes" }
+  public override class var options: any OptionGroup { settings }
+
+  private static let settings = ProbesOptions.standard
 
   /// Most bytes of a probe's name.
   private static let limitNameBytes = HTTPLimits().argumentBytes
@@ -22,7 +25,9 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   private static let limitBytes = 16 << 20
 
   private var programs = ProbeSet()
-  private(set) var store: ProbeStore!
+  private(set) lazy var store = ProbeStore(
+    layout: core.settings[Self.settings.layout], pluginFolder: folder, isReadOnly: core.isChild, loop: core.loop,
+    logger: logger)
   private var folderEvents: ProbedFolderEvents?
   /// What the whole name of a probed group must fit, one of them.
   /// nil lets every group in: the default, for which no expression need be compiled.
@@ -31,15 +36,11 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   /// probed.xml is compared with what was written, programs by their bytes.
   public override var reportsChanges: Bool { true }
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
-    guard !core.settings.probesUseDatabase else {
+  public override func load() throws {
+    guard !core.settings[Self.settings.usesDatabase] else {
       throw PluginInitError("[probes] use_database: probe data is kept in files only")
     }
     try readAllowedGroups()
-    store = ProbeStore(
-      layout: core.settings.probesLayout == "file" ? .file : .client, pluginFolder: folder, isReadOnly: core.isChild,
-      loop: core.loop, logger: logger)
     store.onChange = { [weak self] in self?.dataChanged(of: $0, $1) }
     store.onRestore = { [weak self] in if let self { self.core.replicasExpired(of: self) } }
     core.fileMonitor.add(folder, recursive: false, handler: self)
@@ -51,8 +52,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   }
 
   private func readAllowedGroups() throws {
-    let patterns = core.settings.probesAllowedGroups
-    let place = "\(core.settings.origin(of: "probes", "allowed_groups"))"
+    let patterns = core.settings[Self.settings.allowedGroups]
+    let place = "\(core.settings.origin(of: Self.settings.allowedGroups))"
     let source = RegexSource(place: place, logger: logger)
     allowedGroups =
       patterns == [".*"] ? nil : try patterns.map { try PythonRegex($0, finds: .wholeText, in: source) }
@@ -62,7 +63,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     do {
       try readAllowedGroups()
     } catch {
-      logger.error("\(core.settings.origin(of: "probes", "allowed_groups")): \(error)")
+      logger.error("\(core.settings.origin(of: Self.settings.allowedGroups)): \(error)")
     }
   }
 
@@ -102,8 +103,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
 
   public func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
     try requireBounds(data)
-    let options = ClientDataOptions.standard
-    var groups = ProbedGroups(limit: core.settings[options.probeGroups])
+    var groups = ProbedGroups(limit: core.settings[Self.settings.clientGroups])
     var lineCount = 0
     var probes: NameTable<String> = [:]
     var logBudget = RequestLogBudget()
@@ -128,12 +128,12 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
       let output = split(text, metadata.hostname, &groups)
       lineCount += output.lineCount
       try RequestBudget.current?.charge(lines: output.lineCount)
-      try core.settings.require(lineCount, within: options.probeLines)
+      try core.settings.require(lineCount, within: Self.settings.clientLines)
       probes[probe] = output.data
     }
     let report = ProbeReport(
       timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups.names)
-    try core.settings.require(report.body.count, within: options.probeBytes)
+    try core.settings.require(report.body.count, within: Self.settings.clientBytes)
     let isKnown = store[metadata.hostname]?.saysSame(as: report) ?? false
     try await store.save(report, of: metadata.hostname)
     if isKnown { replicate(report, of: metadata.hostname) }
@@ -155,8 +155,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   /// Refuses a report of more than is kept for a client, before anything of it is.
   private func requireBounds(_ data: [Element]) throws(LimitExceeded) {
     let settings = core.settings
-    let options = ClientDataOptions.standard
-    try settings.require(data.count, within: options.probeCount)
+    try settings.require(data.count, within: Self.settings.clientProbes)
     var bytes = 0
     for item in data {
       guard item.name?.utf8.count ?? 0 <= Self.limitNameBytes else {
@@ -164,7 +163,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
       }
       bytes += item.text?.utf8.count ?? 0
     }
-    try settings.require(bytes, within: options.probeBytes)
+    try settings.require(bytes, within: Self.settings.clientBytes)
   }
 
   /// Takes the allowed groups out of an output. Returns the other lines.

@@ -2,7 +2,7 @@ public import Core
 import EventLoop
 import Logging
 public import Repository
-import ServerSettings
+public import ServerSettings
 public import Templates
 public import XMLRPC
 
@@ -14,19 +14,18 @@ public import XMLRPC
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Properties.py.
 public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
   public override class var name: String { "Properties" }
+  public override class var options: any OptionGroup { PropertiesOptions.standard }
 
-  private var files: PropertiesFolder!
+  private let files: PropertiesFolder
   /// What every client gets until a file changes.
   private var data = PropertiesData(files: [:], sources: [:], problems: [])
 
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
-    let monitor = core.fileMonitor
-    let logger = logger
+  public required init(_ context: PluginContext) {
+    let (monitor, logger) = (context.core.fileMonitor, context.logger)
     files = PropertiesFolder(
-      folder: folder, monitor: monitor, logger: logger,
+      folder: context.folder, monitor: monitor, logger: logger,
       fits: { name in ["xml", "json", "yaml", "yml", "xsd"].contains { name.hasSuffix(".\($0)") } },
-      makeChild: { [unowned core] path in
+      makeChild: { [unowned core = context.core] path in
         if path.hasSuffix(".xml") {
           let file = XMLPropertyFile(path: path, monitor: monitor, logger: logger)
           file.encryption = Encryption(core.settings)
@@ -36,10 +35,14 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
         if path.hasSuffix(".xsd") { return FileBacked(path: path, monitor: monitor, logger: logger) }
         return YAMLPropertyFile(path: path, monitor: monitor, logger: logger)
       })
+    super.init(context)
+  }
+
+  public override func load() {
     files.onChange = { [unowned self] in
       collect()
       // Which tells of the change, too.
-      self.core.expireMetadataCache()
+      core.expireMetadataCache()
     }
     files.watch()
     collect()
@@ -51,9 +54,10 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
     var problems: [(name: String, problem: String)] = []
     for (name, file) in files.entries {
       guard let file = file as? any PropertyFile else { continue }
-      contents[name] = file.contents(matches: core.settings.propertiesAutomatch)
+      contents[name] = file.contents(matches: core.settings[PropertiesOptions.standard.matchesAll])
       sources[name] = file.source(
-        matches: core.settings.propertiesAutomatch, rendersTemplates: core.settings.compatibility != .v1_3)
+        matches: core.settings[PropertiesOptions.standard.matchesAll],
+        rendersTemplates: core.settings.compatibility != .v1_3)
       if sources[name] == nil, let problem = file.lastProblem { problems.append((name, problem)) }
     }
     data = PropertiesData(files: contents, sources: sources, problems: problems)
@@ -74,7 +78,7 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
   /// - Throws: `PluginExecutionError` where `[properties] writes_enabled` is off, there is no such file, or it cannot be
   ///   written.
   public func writeTemplateFile(_ bytes: [UInt8], to name: String) async throws {
-    guard core.settings.propertiesWritesEnabled else {
+    guard core.settings[TemplateOptions.standard.writesProperties] else {
       throw PluginExecutionError("Properties files write-back is disabled in the configuration")
     }
     guard let file = files.entries[name], file is any PropertyFile else {
@@ -94,7 +98,7 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
   /// - Throws: `PluginExecutionError` where `[properties] writes_enabled` is off, there is no such file, or it cannot be
   ///   written.
   public func write(_ root: Element, to name: String) async throws {
-    guard core.settings.propertiesWritesEnabled else {
+    guard core.settings[TemplateOptions.standard.writesProperties] else {
       throw PluginExecutionError("Properties files write-back is disabled in the configuration")
     }
     guard let file = files.entries[name] as? XMLPropertyFile else {

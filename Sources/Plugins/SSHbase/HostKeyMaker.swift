@@ -126,7 +126,7 @@ final class HostKeyMaker {
   /// A private key's new file, encrypted where `[sshbase] passphrase` names a passphrase.
   private func secretFile(_ key: [UInt8], _ path: String) throws -> FileWrite {
     let settings = plugin.core.settings
-    guard let name = settings.value("sshbase", "passphrase")?.value.text else {
+    guard let name = settings[SSHbaseOptions.standard.passphrase] else {
       return FileWrite(key, to: path, replacing: .missing, mode: .secret)
     }
     plugin.debugLog("SSHbase: Encrypting private key for \(path)")

@@ -15,6 +15,7 @@ import XMLRPC
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/SSHbase.py.
 final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   override class var name: String { "SSHbase" }
+  override class var options: any OptionGroup { SSHbaseOptions.standard }
 
   /// Keys that are made here concern their client alone; what the file monitor tells of them later is nothing new.
   override var reportsChanges: Bool { true }
@@ -32,13 +33,15 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   private(set) var sets: [String: HostKeySet] = [:]
   /// Contents of `.static` files by name.
   private(set) var staticLines: NameTable<String> = [:]
-  private var knownHostsList: KnownHostsList!
-  private var maker: HostKeyMaker!
+  private let knownHostsList: KnownHostsList
+  private lazy var maker = HostKeyMaker(self)
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
-    knownHostsList = KnownHostsList(core: core, logger: logger)
-    maker = HostKeyMaker(self)
+  required init(_ context: PluginContext) {
+    knownHostsList = KnownHostsList(core: context.core, logger: context.logger)
+    super.init(context)
+  }
+
+  override func load() {
     for name in Self.keyNames.flatMap({ [$0, $0 + ".pub"] }) + [Self.knownHosts] {
       sets[name] = HostKeySet(name, self)
     }

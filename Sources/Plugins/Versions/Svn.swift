@@ -13,6 +13,7 @@ import XMLRPC
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Svn.py.
 final class SvnPlugin: VersionPlugin {
   override class var name: String { "Svn" }
+  override class var options: any OptionGroup { SvnOptions.standard }
   override class var metadataPath: String? { ".svn" }
 
   /// What `conflict_resolution` may say; the others of Subversion need a person.
@@ -27,8 +28,8 @@ final class SvnPlugin: VersionPlugin {
   /// One call that changes the working copy at a time.
   private var working: Task<Bool, Never>?
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
+  override func load() throws {
+    try super.load()
     readResolution()
   }
 
@@ -36,14 +37,14 @@ final class SvnPlugin: VersionPlugin {
 
   private func readResolution() {
     resolution = "postpone"
-    guard let text = core.settings.value("svn", "conflict_resolution")?.value.text else { return }
+    guard let text = core.settings[SvnOptions.standard.conflictResolution] else { return }
     let wanted = text.replacing("_", with: "-")
     if Self.resolutions.contains(wanted) {
       resolution = wanted
     } else {
       logger.warning(
         """
-        \(core.settings.origin(of: "svn", "conflict_resolution")): Svn: Conflict resolver \(text) is none of \
+        \(core.settings.origin(of: SvnOptions.standard.conflictResolution)): Svn: Conflict resolver \(text) is none of \
         \(Self.resolutions.joined(separator: ", ")); using postpone
         """)
     }
@@ -75,11 +76,11 @@ final class SvnPlugin: VersionPlugin {
     var command = ["svn", "--non-interactive"]
     var input: [UInt8] = []
     if asksServer {
-      if core.settings.value("svn", "always_trust")?.value.boolean ?? false {
+      if core.settings[SvnOptions.standard.trustsAlways] {
         command += ["--trust-server-cert-failures", "unknown-ca,cn-mismatch,expired,not-yet-valid,other"]
       }
-      if let user = core.settings.value("svn", "user")?.value.text,
-        let password = core.settings.value("svn", "password")?.value.text
+      if let user = core.settings[SvnOptions.standard.user],
+        let password = core.settings[SvnOptions.standard.password]
       {
         debugLog("Svn: Logging in with username: \(user)")
         command += ["--no-auth-cache", "--username", user, "--password-from-stdin"]

@@ -27,8 +27,7 @@ open class VersionPlugin: Plugin, Version {
   public var root: String { core.settings.versionControlRoot ?? core.settings.repository }
 
   /// - Throws: `PluginInitError` where `vcs_root` is no working copy.
-  public required init(core: ServerCore) throws {
-    try super.init(core: core)
+  open override func load() throws {
     guard let path = Self.metadataPath else {
       watchRevision()
       return

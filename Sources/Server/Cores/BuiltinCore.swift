@@ -170,7 +170,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       files: TLSContext.Files(
         certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority),
       floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10,
-      givesTickets: settings.value("server", "session_tickets")?.value.boolean ?? true)
+      givesTickets: settings.givesSessionTickets)
   }
 
   private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {

@@ -33,7 +33,7 @@ public final class ServerProcess {
 
   /// - Throws: `SettingsError` naming file, line and option.
   public init(_ options: CommandLineOptions) throws {
-    settings = try Settings.load(options)
+    settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
     self.options = options
     // The daemon has another working folder.
     self.options.configurationFile = settings.configurationFile
@@ -138,7 +138,7 @@ public final class ServerProcess {
     defer { Log.endGathering(on: loop) }
     let core = makeCore(loop, first, resolver)
     core.readSettings = { [options] in
-      let fresh = try Settings.load(options)
+      let fresh = try Settings.load(options, registry: PluginRegistry.standard.settings)
       try fresh.requireRenderers()
       return fresh
     }
@@ -158,7 +158,7 @@ public final class ServerProcess {
     logger.debug("Dropped privileges to \(getuid()):\(getgid()).")
     Log.router.checkReopening()
     loop.fileWriter.synchronizer = SyncHelpers(on: loop)
-    TemporaryFolder.removeLeftovers(of: settings.value("templates", "user")?.value.integer.map { UInt32($0) })
+    TemporaryFolder.removeLeftovers(of: settings[TemplateOptions.standard.user])
     for path in AtomicFile.removeLeftovers(below: settings.repository) {
       logger.notice("Removed \(path), which an interrupted write left")
     }

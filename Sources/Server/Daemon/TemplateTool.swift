@@ -64,7 +64,7 @@ public enum TemplateTool {
   /// - Throws: `SettingsError`, also for renderer settings that would stop a server from starting; `SystemError` if the
   ///   log cannot be opened.
   static func settings(_ options: CommandLineOptions) throws -> Settings {
-    var settings = try Settings.load(options)
+    var settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
     // Check as for root, which starts the server.
     try settings.requireRenderers(startedAs: 0)
     settings.logPath = nil
@@ -82,7 +82,7 @@ public enum TemplateTool {
     _ settings: Settings, on loop: Reactor, _ body: (ServerCore) async throws -> Result
   ) async throws -> Result {
     if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
-    TemporaryFolder.removeLeftovers(of: settings.value("templates", "user")?.value.integer.map { UInt32($0) })
+    TemporaryFolder.removeLeftovers(of: settings[TemplateOptions.standard.user])
     guard let monitor = FileMonitorFactory.make("pseudo", ignoring: settings.ignoredFiles, on: loop) else {
       throw CoreInitError("Failed to instantiate fam driver pseudo")
     }

@@ -2,16 +2,8 @@ import Core
 import DequeModule
 import EventLoop
 import Logging
+import ServerSettings
 import XMLRPC
-
-/// The strategy to choose a child: `[server] child_selection`.
-enum ChildSelection: String {
-  /// The child with the fewest unanswered requests; among equals the one chosen last, whose data is in the processor's
-  /// caches.
-  case leastLoaded = "least_loaded"
-  /// In turn, as Bcfg2 does.
-  case roundRobin = "round_robin"
-}
 
 /// Starts the children of a core, keeps them alive, and distributes requests.
 ///
@@ -36,9 +28,10 @@ final class ChildPool {
   private var onStopped: (() -> Void)?
   private var shutdownTimer: Timer?
   /// The strategy to choose a child.
-  var selection = ChildSelection.leastLoaded
+  var selection: ChildSelection
 
-  init(loop: Reactor, logger: Logger) {
+  init(selection: ChildSelection, loop: Reactor, logger: Logger) {
+    self.selection = selection
     self.loop = loop
     self.logger = logger
     queue.onFrame = { [unowned self] name, kind in

@@ -1,4 +1,5 @@
 import Core
+import Plugins
 import ServerSettings
 import XMLRPC
 
@@ -33,6 +34,8 @@ enum ChildSettings {
     }
     var texts: [String: [UInt8]] = [:]
     for file in files { texts[file.name] = file.value.contents }
-    return try Settings.load(commandLine, files: ConfigurationFiles(texts: texts), environment: { _ in nil })
+    return try Settings.load(
+      commandLine, registry: PluginRegistry.standard.settings, files: ConfigurationFiles(texts: texts),
+      environment: { _ in nil })
   }
 }

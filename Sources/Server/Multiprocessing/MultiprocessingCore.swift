@@ -32,7 +32,7 @@ public final class MultiprocessingCore: BuiltinCore {
   /// Starts child processes.
   var launcher = ChildLauncher()
 
-  private(set) lazy var pool = ChildPool(loop: loop, logger: logger)
+  private(set) lazy var pool = ChildPool(selection: settings.childSelection, loop: loop, logger: logger)
   private lazy var cache = DispatchingCache(queue: pool.queue)
   private let created = MonotonicTime.now()
   /// Configurations built here because no child could.
@@ -52,8 +52,7 @@ public final class MultiprocessingCore: BuiltinCore {
   // MARK: Life
 
   public override func repositoryLoaded() async throws {
-    applySelection()
-    let timeout = Duration.seconds(settings.value("server", "child_timeout")?.value.integer ?? 60)
+    let timeout = Duration.seconds(settings.childSeconds)
     // A child reads what the parent has just read, but with other children beside it.
     let limits = ChildSlot.Limits(silence: timeout, start: max(timeout, (MonotonicTime.now() - created) * 10))
     // Half megabytes for answers come and go. A refusal only costs time, so ignore it.
@@ -90,18 +89,13 @@ public final class MultiprocessingCore: BuiltinCore {
 
   public override func settingsChanged(_ settings: Settings) {
     super.settingsChanged(settings)
-    applySelection()
+    pool.selection = settings.childSelection
     pool.queue.publish("settings", [ChildSettings.encode(settings, commandLine)])
   }
 
   public override func reload() {
     super.reload()
     pool.queue.publish("rescan")
-  }
-
-  private func applySelection() {
-    pool.selection =
-      ChildSelection(rawValue: settings.value("server", "child_selection")?.value.text ?? "") ?? .leastLoaded
   }
 
   // MARK: Configurations

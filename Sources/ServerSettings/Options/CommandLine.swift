@@ -45,7 +45,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   /// command line.
   public func hideSecrets() {
     for (place, value) in values
-    where SettingRegistry.standard.definition(place.section, place.option)?.kind == .secret {
+    where SettingRegistry.server.definition(place.section, place.option)?.kind == .secret {
       clinux_hide_argument(value.text)
     }
   }

@@ -1,30 +1,99 @@
+import Formats
+package import XMLRPC
+
 /// One option of bcfg2.conf with the type of its value: `settings[option]` is what the file says, or the default.
 ///
-/// Who needs an option declares it once, in an `OptionGroup`: section, name, what is allowed, default, sentence. The
-/// table in docs/configuration.md, the messages for wrong values and the value's type come from there.
+/// The plugin or part of the server that reads an option declares it once, in an `OptionGroup`: section, name, what is
+/// allowed, default, sentence. The table in docs/configuration.md, the messages for wrong values and the value's type come
+/// from there.
 ///
 /// ```swift
-/// struct ProbesOptions: OptionGroup {
-///   let allowedGroups = Option.words("probes", "allowed_groups", default: [".*"], help: "Regular expressions of ...")
+/// nonisolated struct ProbesOptions: OptionGroup {
+///   static let standard = ProbesOptions()
+///
+///   let allowedGroups = Option("probes", "allowed_groups", .wordList, default: ".*", help: "Regular expressions of ...")
 /// }
 /// ```
-public nonisolated struct Option<Value: Sendable>: DeclaredOption {
+public nonisolated final class Option<Value: Sendable>: DeclaredOption {
   public let definition: SettingDefinition
-  /// The typed value; nil for none of the definition's kind.
   let read: @Sendable (SettingValue) -> Value?
-  /// The value where the option is not set and has no default in the file's form.
-  let absent: Value?
+  let write: @Sendable (Value) -> SettingValue?
+  let place: SettingDefinition.Place
+  /// The value where the option is not set and has no default.
+  private let absent: Value?
+  /// The defaults of 1.4 and 1.3 that do not depend on anything, read once: some options are asked for by each request.
+  private let constants: (of14: Value?, of13: Value?)
 
-  init(_ definition: SettingDefinition, absent: Value? = nil, _ read: @escaping @Sendable (SettingValue) -> Value?) {
-    self.definition = definition
-    self.absent = absent
-    self.read = read
+  /// An option with a default.
+  ///
+  /// - Parameters:
+  ///   - section: exactly; a `*` at its end stands for any rest (`sslca_*`).
+  ///   - option: the name in any case.
+  ///   - default: as it would be written in the file.
+  ///   - defaultOf13: the default of 1.3.4, where it is another one.
+  ///   - fixed: why a new value waits for the next start; nil: the server follows it while it runs.
+  ///   - deprecated: an older section and name of the same option.
+  ///   - help: one sentence without a final period.
+  public init(
+    _ section: String, _ option: String, _ kind: OptionKind<Value>, default standard: String,
+    defaultOf13: String? = nil, _ availability: SettingAvailability = .always, fixed: RestartReason? = nil,
+    deprecated: (String, String)? = nil, help: String
+  ) {
+    definition = SettingDefinition(
+      section, option, kind.kind, default: standard, default13: defaultOf13.map { .some($0) }, availability,
+      fixed: fixed, deprecated: deprecated, help: help)
+    read = kind.read
+    write = kind.write
+    absent = nil
+    place = SettingDefinition.Place(section: definition.section, option: definition.option)
+    constants = (definition.constant(.v1_4).flatMap(kind.read), definition.constant(.v1_3).flatMap(kind.read))
+  }
+
+  /// An option that has no default, or one with one version of Bcfg2 only: its value is nil where it is not set.
+  public init<Set>(
+    _ section: String, _ option: String, _ kind: OptionKind<Set>, defaultOf14: String? = nil,
+    defaultOf13: String? = nil, _ availability: SettingAvailability = .always, fixed: RestartReason? = nil,
+    deprecated: (String, String)? = nil, help: String
+  ) where Value == Set? {
+    definition = SettingDefinition(
+      section, option, kind.kind, default: defaultOf14,
+      default13: defaultOf14 == defaultOf13 ? .none : .some(defaultOf13), availability, fixed: fixed,
+      deprecated: deprecated, help: help)
+    read = { [read = kind.read] in read($0).map { .some($0) } }
+    write = { [write = kind.write] in $0.map(write) }
+    absent = .some(nil)
+    place = SettingDefinition.Place(section: definition.section, option: definition.option)
+    constants = (
+      definition.constant(.v1_4).flatMap(kind.read).map { .some($0) },
+      definition.constant(.v1_3).flatMap(kind.read).map { .some($0) }
+    )
+  }
+
+  /// The value where nobody sets the option.
+  func standard(_ compatibility: Compatibility, repository: String) -> Value {
+    if let constant = compatibility == .v1_3 ? constants.of13 : constants.of14 { return constant }
+    let text = definition.standard(compatibility)
+    if let text, let value = definition.kind.parse(text, repository: repository).flatMap(read) { return value }
+    guard let absent else {
+      preconditionFailure("[\(definition.section)] \(definition.option) has a default that it does not allow")
+    }
+    return absent
   }
 }
 
 /// An option whose value may have any type.
 public nonisolated protocol DeclaredOption: Sendable {
   var definition: SettingDefinition { get }
+}
+
+nonisolated extension SettingDefinition {
+  /// The default, if it means the same whatever the repository, the working folder and the system.
+  func constant(_ compatibility: Compatibility) -> SettingValue? {
+    switch kind {
+    case .path, .program, .macroText, .user, .group: nil
+    default: standard(compatibility).flatMap { kind.parse($0, repository: "") }
+    }
+  }
 }
 
 /// The options of a plugin or of a part of the server: a structure with one constant for each.
@@ -37,148 +106,60 @@ nonisolated extension OptionGroup {
   }
 }
 
+/// The group of a plugin without options.
+public nonisolated struct NoOptions: OptionGroup {
+  public init() {}
+}
+
 nonisolated extension Settings {
   /// The value of an option. It need not be in a registry to have its default; to be read from the file it must.
-  public subscript<Value>(option: Option<Value>) -> Value { self[option, in: option.definition.section] }
+  public subscript<Value>(option: Option<Value>) -> Value {
+    get {
+      if let set = table[option.place]?.value, let value = option.read(set) { return value }
+      return option.standard(compatibility, repository: repository)
+    }
+    set { table[option.place] = option.write(newValue).map { Setting(value: $0, origin: .builtIn) } }
+  }
 
   /// The value of an option of a section that a wildcard stands for, such as `[sslca_local]` for `sslca_*`.
   public subscript<Value>(option: Option<Value>, in section: String) -> Value {
-    let definition = option.definition
-    if let set = value(section, definition.option)?.value, let value = option.read(set) { return value }
-    let text = compatibility == .v1_3 ? definition.standard13 ?? definition.standard : definition.standard
-    if let text, let standard = definition.kind.parse(text, repository: repository), let value = option.read(standard) {
-      return value
+    let place = SettingDefinition.Place(section: section, option: option.definition.option)
+    if let set = table[place]?.value, let value = option.read(set) { return value }
+    return option.standard(compatibility, repository: repository)
+  }
+
+  /// The values of an option named `*`, such as the passphrases of `[encryption]`, by their names as written.
+  public func named<Value>(_ option: Option<Value?>) -> [String: Value] {
+    let section = option.definition.section
+    var found: [String: Value] = [:]
+    for (place, setting) in table where place.section == section {
+      guard let name = setting.wildcardName, let value = option.read(setting.value) ?? nil else { continue }
+      found[name] = value
     }
-    guard let value = option.absent else {
-      preconditionFailure("[\(section)] \(definition.option) has a default that it does not allow")
-    }
-    return value
-  }
-}
-
-// MARK: - One way to declare for each type
-
-nonisolated extension Option<Bool> {
-  /// 1, yes, true, on and 0, no, false, off.
-  public static func flag(
-    _ section: String, _ option: String, default standard: Bool, _ availability: SettingAvailability = .always,
-    deprecated: (String, String)? = nil, help: String
-  ) -> Option {
-    Option(
-      SettingDefinition(
-        section, option, .boolean, default: standard ? "true" : "false", availability, deprecated: deprecated,
-        help: help)
-    ) { $0.boolean }
-  }
-}
-
-nonisolated extension Option<Int> {
-  /// A whole number within bounds.
-  public static func number(
-    _ section: String, _ option: String, _ range: ClosedRange<Int>, default standard: Int,
-    _ availability: SettingAvailability = .always, help: String
-  ) -> Option {
-    Option(SettingDefinition(section, option, .integer(range), default: "\(standard)", availability, help: help)) {
-      $0.integer
-    }
+    return found
   }
 
-  /// Bytes; the default as it would be written in the file: `64m`.
-  public static func size(
-    _ section: String, _ option: String, default standard: String, _ availability: SettingAvailability = .always,
-    help: String
-  ) -> Option {
-    Option(SettingDefinition(section, option, .size, default: standard, availability, help: help)) { $0.integer }
-  }
-}
-
-nonisolated extension Option<Int?> {
-  /// A whole number within bounds, or nil where it is not set.
-  public static func number(
-    _ section: String, _ option: String, _ range: ClosedRange<Int>, _ availability: SettingAvailability = .always,
-    help: String
-  ) -> Option {
-    Option(SettingDefinition(section, option, .integer(range), availability, help: help), absent: .some(nil)) {
-      .some($0.integer)
-    }
-  }
-}
-
-nonisolated extension Option<String> {
-  /// Any text.
-  public static func text(
-    _ section: String, _ option: String, default standard: String, _ availability: SettingAvailability = .always,
-    help: String
-  ) -> Option {
-    Option(SettingDefinition(section, option, .text, default: standard, availability, help: help)) { $0.text }
+  /// Gives an option named `*` a value under a name.
+  public mutating func set<Value>(_ option: Option<Value>, named name: String, to value: Value) {
+    let place = SettingDefinition.Place(section: option.definition.section, option: name.asciiLowercased)
+    table[place] = option.write(value).map { Setting(value: $0, origin: .builtIn, wildcardName: name) }
   }
 
-  /// One of some texts, exactly.
-  public static func choice(
-    _ section: String, _ option: String, of values: [String], default standard: String,
-    _ availability: SettingAvailability = .always, help: String
-  ) -> Option {
-    Option(SettingDefinition(section, option, .choice(values), default: standard, availability, help: help)) {
-      $0.text
-    }
-  }
-}
-
-nonisolated extension Option<String?> {
-  /// Any text, or nil where it is not set.
-  ///
-  /// - Parameter kind: `.text`, `.secret`, which no message shows, or `.path`.
-  public static func text(
-    _ section: String, _ option: String, _ kind: SettingKind = .text, _ availability: SettingAvailability = .always,
-    help: String
-  ) -> Option {
-    Option(SettingDefinition(section, option, kind, availability, help: help), absent: .some(nil)) { .some($0.text) }
-  }
-}
-
-nonisolated extension Option<[String]> {
-  /// Texts between white space.
-  public static func words(
-    _ section: String, _ option: String, default standard: [String], _ availability: SettingAvailability = .always,
-    help: String
-  ) -> Option {
-    Option(
-      SettingDefinition(
-        section, option, .wordList, default: standard.joined(separator: " "), availability, help: help)
-    ) { $0.list }
+  /// Who set an option; `.builtIn` if nobody did.
+  public func origin<Value>(of option: Option<Value>) -> SettingOrigin {
+    origin(of: option.definition.section, option.definition.option)
   }
 
-  /// Texts between commas.
-  public static func list(
-    _ section: String, _ option: String, default standard: [String], _ availability: SettingAvailability = .always,
-    help: String
-  ) -> Option {
-    Option(
-      SettingDefinition(
-        section, option, .commaList, default: standard.joined(separator: ","), availability, help: help)
-    ) { $0.list }
+  /// The error for a value that passed its kind's rules and is wrong all the same, such as a regular expression that
+  /// does not compile.
+  public func wrongValue<Value>(_ option: Option<Value>, value: String, allowed: String) -> SettingsError {
+    wrongValue(option.definition.section, option.definition.option, value: value, allowed: allowed)
   }
-}
 
-nonisolated extension Option<[String]?> {
-  /// Texts between commas, or nil where the option is not set.
-  public static func list(
-    _ section: String, _ option: String, _ availability: SettingAvailability = .always, help: String
-  ) -> Option {
-    Option(SettingDefinition(section, option, .commaList, availability, help: help), absent: .some(nil)) {
-      .some($0.list)
-    }
-  }
-}
-
-nonisolated extension Option<Duration> {
-  /// Seconds with a fraction; the default in seconds.
-  public static func seconds(
-    _ section: String, _ option: String, default standard: Int, _ availability: SettingAvailability = .always,
-    help: String
-  ) -> Option {
-    Option(SettingDefinition(section, option, .seconds, default: "\(standard)", availability, help: help)) {
-      $0.duration
-    }
+  /// Refuses what is larger than an option allows.
+  package func require(_ count: Int, within option: Option<Int>) throws(LimitExceeded) {
+    let limit = self[option]
+    guard count > limit else { return }
+    throw LimitExceeded("[\(option.definition.section)] \(option.definition.option)", limit)
   }
 }

@@ -58,10 +58,7 @@ public nonisolated enum SettingAvailability: Sendable, Hashable {
   case ours
 }
 
-/// One option of the configuration file: where it stands, what it takes, what it is if nobody sets it.
-///
-/// A module that needs an option of its own makes definitions and adds them to a `SettingRegistry`; its values are then
-/// at `settings.value(section, option)`.
+/// One option of the configuration file as `Option` declares it, without the type of its value.
 public nonisolated struct SettingDefinition: Sendable, Hashable {
   /// The section, exactly; a `*` at its end stands for any rest (`sslca_*`).
   public let section: String
@@ -73,6 +70,8 @@ public nonisolated struct SettingDefinition: Sendable, Hashable {
   /// The default of 1.3.4 where it differs from 1.4's; outer nil means that it does not.
   public let standard13: String??
   public let availability: SettingAvailability
+  /// Why a new value waits for the next start; nil: a running server follows it.
+  public let fixed: RestartReason?
   /// Older places of the same option, tried in order; using one gives a warning.
   public let deprecated: [Place]
   /// One sentence without a final period.
@@ -87,8 +86,8 @@ public nonisolated struct SettingDefinition: Sendable, Hashable {
   /// Defines an option.
   public init(
     _ section: String, _ option: String, _ kind: SettingKind, default standard: String? = nil,
-    default13: String?? = .none, _ availability: SettingAvailability = .always, deprecated: (String, String)? = nil,
-    help: String
+    default13: String?? = .none, _ availability: SettingAvailability = .always, fixed: RestartReason? = nil,
+    deprecated: (String, String)? = nil, help: String
   ) {
     self.section = section
     self.option = option.asciiLowercased
@@ -96,84 +95,13 @@ public nonisolated struct SettingDefinition: Sendable, Hashable {
     self.standard = standard
     self.standard13 = default13
     self.availability = availability
+    self.fixed = fixed
     self.deprecated = deprecated.map { [Place(section: $0.0, option: $0.1)] } ?? []
     self.help = help
   }
-}
 
-/// All options that a server knows, and the sections in which an unknown one is worth a warning.
-public nonisolated struct SettingRegistry: Sendable {
-  private var known: [String: [String: SettingDefinition]] = [:]
-  private var open: [String] = []
-  private var foreign: Set<String> = []
-  /// All definitions in the order of their addition.
-  public private(set) var definitions: [SettingDefinition] = []
-
-  /// Bcfg2's options, those of its other programs, and our own.
-  public static let standard = SettingRegistry(
-    serverSettings + pluginSettings + ClientDataOptions.standard.definitions + databaseSettings
-      + NetworkLimits.settingDefinitions, foreign: foreignSettings)
-
-  /// A registry of these definitions.
-  ///
-  /// - Parameter foreign: options of other programs that read the same file: never looked at, never warned about.
-  ///   `*` stands for every option of the section.
-  public init(_ definitions: [SettingDefinition] = [], foreign: [String: [String]] = [:]) {
-    add(definitions)
-    for (section, options) in foreign {
-      for option in options { self.foreign.insert(section + "\n" + option.asciiLowercased) }
-    }
-  }
-
-  /// Adds definitions; one for the same section and option replaces the older one.
-  public mutating func add(_ more: [SettingDefinition]) {
-    for definition in more {
-      if known[definition.section, default: [:]].updateValue(definition, forKey: definition.option) != nil {
-        definitions.removeAll { $0.section == definition.section && $0.option == definition.option }
-      }
-      if definition.section.hasSuffix("*"), !open.contains(definition.section) { open.append(definition.section) }
-      definitions.append(definition)
-    }
-  }
-
-  /// The definition that an option of a section follows, wildcards included.
-  public func definition(_ section: String, _ option: String) -> SettingDefinition? {
-    guard let options = options(of: section) else { return nil }
-    return options[option.asciiLowercased] ?? options["*"]
-  }
-
-  /// Whether any definition is for this section, wildcards included.
-  public func knows(section: String) -> Bool { options(of: section) != nil }
-
-  /// Whether the option, or with nil any option of the section, belongs to another program.
-  public func isForeign(_ section: String, _ option: String?) -> Bool {
-    if foreign.contains(section + "\n*") { return true }
-    guard let option else { return foreign.contains { $0.hasPrefix(section + "\n") } }
-    return foreign.contains(section + "\n" + option.asciiLowercased)
-  }
-
-  /// Names of options that a section may have, without wildcards, sorted; nil for every section.
-  func optionNames(of section: String?) -> [String] {
-    let own =
-      section.map { options(of: $0) ?? [:] } ?? known.values.reduce(into: [:]) { $0.merge($1) { one, _ in one } }
-    let others = foreign.filter { section == nil || $0.hasPrefix(section! + "\n") }
-      .compactMap { $0.split(separator: "\n").last.map(String.init) }
-    return Set(own.keys).union(others).subtracting(["*"]).sorted()
-  }
-
-  /// Names of the sections that anything is read from, wildcards left out, sorted.
-  var sectionNames: [String] {
-    let others = foreign.compactMap { $0.split(separator: "\n").first.map(String.init) }
-    return Set(known.keys).union(others).filter { !$0.hasSuffix("*") }.sorted()
-  }
-
-  /// The sections that define an option by this very name, sorted.
-  func sections(with option: String) -> [String] {
-    known.filter { $0.value[option.asciiLowercased] != nil }.keys.sorted()
-  }
-
-  private func options(of section: String) -> [String: SettingDefinition]? {
-    if let exact = known[section] { return exact }
-    return open.first { section.hasPrefix($0.dropLast()) }.flatMap { known[$0] }
+  /// The default with a version of Bcfg2, as it would be written in the file; nil: not set.
+  public func standard(_ compatibility: Compatibility) -> String? {
+    compatibility == .v1_3 ? standard13 ?? standard : standard
   }
 }

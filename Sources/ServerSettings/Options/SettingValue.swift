@@ -36,6 +36,8 @@ public nonisolated enum SettingValue: Sendable, Hashable {
 public nonisolated struct Setting: Sendable, Hashable {
   public let value: SettingValue
   public let origin: SettingOrigin
+  /// The option's name as written, where a definition named `*` is for it.
+  var wildcardName: String?
 }
 
 /// `[components] bcfg2`: where clients find the server.

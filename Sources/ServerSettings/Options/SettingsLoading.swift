@@ -6,16 +6,16 @@ nonisolated extension Settings {
   ///
   /// - Parameters:
   ///   - commandLine: what was typed; it also names the file.
-  ///   - registry: all options to read; modules with options of their own add theirs.
+  ///   - registry: all options to read, those of plugins among them.
   ///   - files: texts to take in place of what the disk has; nil: everything is read.
   ///   - environment: looks an environment variable up. Only the file's path comes from there, as in Bcfg2.
   /// - Throws: the first error, with its place. Without a readable file there is no start, as with 1.3.4.
   public static func load(
-    _ commandLine: CommandLineOptions, registry: SettingRegistry = .standard,
+    _ commandLine: CommandLineOptions, registry: SettingRegistry,
     files: ConfigurationFiles? = nil, environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
   ) throws(SettingsError) -> Settings {
     let path = commandLine.configurationFile ?? environment("BCFG2_CONFIG_FILE") ?? environment("BCFG2_CONFIG")
-    let file = Paths.absolute(path ?? "/etc/bcfg2.conf")
+    let file = Paths.absolute(path ?? standardFile)
     var files = files ?? ConfigurationFiles()
     let parsed = try INIFile(bytes: files.contents(path: file), path: file)
     var settings = try Settings(parsed, commandLine: commandLine, registry: registry, files: files)
@@ -26,24 +26,29 @@ nonisolated extension Settings {
 
   /// Checks and types the values of a parsed file.
   public init(
-    _ file: INIFile, commandLine: CommandLineOptions = CommandLineOptions(), registry: SettingRegistry = .standard,
+    _ file: INIFile, commandLine: CommandLineOptions = CommandLineOptions(), registry: SettingRegistry,
     files: ConfigurationFiles = ConfigurationFiles()
   ) throws(SettingsError) {
     self.init()
     self.registry = registry
     self.files = files
     var source = Source(file: file, commandLine: commandLine)
-    if let version = try source.find(registry.definition("server", "compatibility")) {
-      compatibility = Compatibility(rawValue: version.text) ?? .v1_4
-    }
-    if let found = try source.find(registry.definition("server", "repository")), !found.text.isEmpty {
-      repository = Paths.absolute(found.text)
-    }
+    // What the defaults and values of others are made from comes first.
+    let options = ServerOptions.standard
+    try read(options.compatibility.definition, from: &source)
+    compatibility = self[options.compatibility]
+    try read(options.repository.definition, from: &source)
+    repository = self[options.repository]
     try readFurtherFile(&source)
     for definition in registry.definitions { try read(definition, from: &source) }
     warnings += source.warnings + source.file.warnings + mistakes(in: source.file)
     pidFile = commandLine.pidFile.map(Paths.absolute)
-    try assign()
+    pathDefaults = PathDefaults(
+      owner: self.pathOwner, group: self.pathGroup, mode: self.pathMode, secontext: self.pathContext,
+      important: self.pathIsImportant, paranoid: self.pathIsParanoid, sensitive: self.pathIsSensitive)
+    guard TextEncoding(self.encoding).isKnown else {
+      throw wrongValue(options.encoding, value: self.encoding, allowed: "an encoding that iconv has: iconv -l")
+    }
   }
 
   /// Where raw values come from, in order of precedence.
@@ -76,7 +81,7 @@ nonisolated extension Settings {
 
   /// Puts the file that `[reporting] config` or `-W` names over the first, as 1.4 does.
   private mutating func readFurtherFile(_ source: inout Source) throws(SettingsError) {
-    guard let definition = registry.definition("reporting", "config") else { return }
+    let definition = ReportingOptions.standard.furtherFile.definition
     let found = try source.find(definition)
     guard let text = found?.text ?? definition.standard, !text.isEmpty else { return }
     let path = Paths.absolute(text.replacing("<repository>", with: repository))
@@ -98,22 +103,22 @@ nonisolated extension Settings {
           guard let text = try source.file.value(section, entry), let found = source.file.entry(section, entry) else {
             continue
           }
-          try store(text, of: definition, section: section, option: entry, origin: found.origin)
-          if section == "encryption" { passphrases[found.spelling] = text }
+          try store(text, of: definition, section: section, option: entry, found.origin, spelling: found.spelling)
         }
       } else if definition.section == section {
         guard let found = try source.find(definition) else { continue }
-        try store(found.text, of: definition, section: section, option: definition.option, origin: found.origin)
+        try store(found.text, of: definition, section: section, option: definition.option, found.origin)
       } else if let entry = source.file.entry(section, definition.option),
         let text = try source.file.value(section, definition.option)
       {
-        try store(text, of: definition, section: section, option: definition.option, origin: entry.origin)
+        try store(text, of: definition, section: section, option: definition.option, entry.origin)
       }
     }
   }
 
   private mutating func store(
-    _ text: String, of definition: SettingDefinition, section: String, option: String, origin: SettingOrigin
+    _ text: String, of definition: SettingDefinition, section: String, option: String, _ origin: SettingOrigin,
+    spelling: String? = nil
   ) throws(SettingsError) {
     // `ca =` means no CA; Python 1.4 would take the working folder for it.
     if definition.kind == .path, text.isEmpty { return }
@@ -122,7 +127,8 @@ nonisolated extension Settings {
         origin: origin, section: section, option: option, value: definition.kind == .secret ? "..." : text,
         allowed: definition.kind.allowed)
     }
-    table[SettingDefinition.Place(section: section, option: option)] = Setting(value: value, origin: origin)
+    table[SettingDefinition.Place(section: section, option: option)] = Setting(
+      value: value, origin: origin, wildcardName: spelling)
   }
 
   /// Options that nobody reads in sections that are known, and sections whose names are near to those of known ones.
@@ -161,7 +167,8 @@ nonisolated extension Settings {
 
   /// What it means that clients have no common password to come with; nil where they have one.
   private func missingPassword(in file: INIFile) -> SettingsWarning? {
-    guard password?.isEmpty ?? true, authentication == "cert+password" || authentication == "bootstrap" else {
+    guard self.password?.isEmpty ?? true, self.authentication == "cert+password" || self.authentication == "bootstrap"
+    else {
       return nil
     }
     let entry = file.entry("communication", "password")
@@ -169,91 +176,13 @@ nonisolated extension Settings {
       entry?.origin
       ?? file.section("communication").map { .file(path: $0.path, line: $0.line) }
       ?? .file(path: configurationFile, line: 1)
-    if password != nil {
+    if self.password != nil {
       return SettingsWarning(
         origin: origin, text: "[communication] password is empty: whoever gives no password is let in as any client")
     }
     return SettingsWarning(
       origin: origin,
       text: "[communication] password is not set: clients get 401 unless clients.xml gives them a password"
-        + (certificateAuthority == nil ? "" : " or they come with a certificate that is enough by itself"))
-  }
-}
-
-// MARK: - Stored properties
-
-nonisolated extension Settings {
-  private func text(_ section: String, _ option: String) -> String? { value(section, option)?.value.text }
-  private func flag(_ section: String, _ option: String) -> Bool { value(section, option)?.value.boolean ?? false }
-  private func number(_ section: String, _ option: String) -> Int? { value(section, option)?.value.integer }
-  private func list(_ section: String, _ option: String) -> [String] { value(section, option)?.value.list ?? [] }
-
-  /// Fills the stored properties from the table and the defaults.
-  private mutating func assign() throws(SettingsError) {
-    plugins = list("server", "plugins").filter { !$0.isEmpty }
-    fileMonitor = text("server", "filemonitor") ?? fileMonitor
-    isFileMonitorBlocking = flag("server", "fam_blocking")
-    ignoredFiles = list("server", "ignore_files")
-    repositoryGrace = value("server", "repository_grace")?.value.duration
-    listensOnAll = flag("server", "listen_all")
-    backend = text("server", "backend") ?? backend
-    children = number("server", "children")
-    umask = number("server", "umask").map { UInt32($0) } ?? umask
-    user = number("server", "user").map { UInt32($0) } ?? user
-    group = number("server", "group").map { UInt32($0) } ?? group
-    versionControlRoot = text("server", "vcs_root")
-
-    password = text("communication", "password")
-    certificate = text("communication", "certificate") ?? certificate
-    key = text("communication", "key") ?? key
-    certificateAuthority = text("communication", "ca")
-    transportProtocol = text("communication", "protocol") ?? transportProtocol
-    authentication = text("communication", "authentication") ?? authentication
-    if case .location(let found)? = value("components", "bcfg2")?.value { location = found }
-    encoding = text("components", "encoding") ?? encoding
-    guard TextEncoding(encoding).isKnown else {
-      throw wrongValue("components", "encoding", value: encoding, allowed: "an encoding that iconv has: iconv -l")
-    }
-
-    logPath = text("logging", "path")
-    logsToSyslog = flag("logging", "syslog")
-    debug = flag("logging", "debug")
-    verbose = flag("logging", "verbose")
-    logsPerformance = flag("logging", "performance")
-    performanceInterval = value("logging", "performance_interval")?.value.duration
-    let mode = text("caching", "client_metadata") ?? "off"
-    clientMetadataCache = mode == "on" ? .cautious : MetadataCacheMode(rawValue: mode) ?? .off
-    answerCacheBytes = value("caching", "configurations")?.value.integer ?? answerCacheBytes
-
-    pathDefaults.owner = text("mdata", "owner") ?? pathDefaults.owner
-    pathDefaults.group = text("mdata", "group") ?? pathDefaults.group
-    pathDefaults.mode = text("mdata", "mode") ?? pathDefaults.mode
-    pathDefaults.secontext = text("mdata", "secontext") ?? pathDefaults.secontext
-    pathDefaults.important = text("mdata", "important") ?? pathDefaults.important
-    pathDefaults.paranoid = text("mdata", "paranoid") ?? pathDefaults.paranoid
-    pathDefaults.sensitive = text("mdata", "sensitive") ?? pathDefaults.sensitive
-
-    metadataUsesDatabase = flag("metadata", "use_database")
-    probesUseDatabase = flag("probes", "use_database")
-    probesLayout = text("probes", "layout") ?? probesLayout
-    probesAllowedGroups = list("probes", "allowed_groups")
-    cfgValidation = flag("cfg", "validation")
-    propertiesWritesEnabled = flag("properties", "writes_enabled")
-    propertiesAutomatch = flag("properties", "automatch")
-    rulesRegex = flag("rules", "regex")
-    rulesReplaceName = flag("rules", "replace_name")
-    defaultsReplaceName = flag("defaults", "replace_name")
-    encryptionAlgorithm =
-      text("encryption", "algorithm")?.asciiLowercased.replacing("-", with: "_") ?? encryptionAlgorithm
-    decryptsLaxly = flag("encryption", "lax_decryption") || text("encryption", "decrypt") == "lax"
-
-    database.engine = text("database", "engine") ?? database.engine
-    database.name = text("database", "name") ?? database.name
-    database.user = text("database", "user")
-    database.password = text("database", "password")
-    database.host = text("database", "host")
-    database.port = text("database", "port")
-    database.schema = text("database", "schema") ?? database.schema
-    database.options = value("database", "options")?.value.dictionary ?? [:]
+        + (self.certificateAuthority == nil ? "" : " or they come with a certificate that is enough by itself"))
   }
 }

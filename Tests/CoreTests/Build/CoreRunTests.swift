@@ -30,8 +30,7 @@ private final class UnstartablePlugin: Plugin {
   override class var name: String { "Unstartable" }
   override class var createsFolder: Bool { false }
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
+  override func load() throws {
     if fileExists(core.settings.repository + "/init") { throw PluginInitError("no program") }
     if fileExists(core.settings.repository + "/system") { throw SystemError(call: "open", errno: ENOENT) }
     throw Boom()

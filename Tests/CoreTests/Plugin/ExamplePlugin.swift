@@ -1,7 +1,15 @@
 import Core
 import Identity
 import Repository
+import ServerSettings
 import XMLRPC
+
+/// `[notices]` of bcfg2.conf.
+nonisolated struct NoticesOptions: OptionGroup {
+  static let standard = NoticesOptions()
+
+  let lines = Option("notices", "lines", .integer(1...100), default: "10", .ours, help: "The most lines for one client")
+}
 
 /// Notices: texts for the users of some clients.
 ///
@@ -9,21 +17,26 @@ import XMLRPC
 /// lines of `<Path name="/etc/motd.d/notices"/>`, and templates get them as `metadata.Notices`.
 final class NoticesPlugin: Plugin, Generator, Connector {
   override class var name: String { "Notices" }
+  override class var options: any OptionGroup { NoticesOptions.standard }
 
   private static let path = "/etc/motd.d/notices"
-  // Made once the plugin's folder exists, which `super.init` sees to.
-  private var file: StructFile!
+  private let file: StructFile
 
-  required init(core: ServerCore) throws {
-    try super.init(core: core)
-    file = StructFile(path: folder + "/notices.xml", monitor: core.fileMonitor, logger: logger)
+  required init(_ context: PluginContext) {
+    file = StructFile(
+      path: context.folder + "/notices.xml", monitor: context.core.fileMonitor, logger: context.logger)
+    super.init(context)
+  }
+
+  override func load() {
     // Metadata holds what this plugin adds to it: where it is cached, an edit has to end that.
     file.onChange = { [unowned core] in core.expireMetadataCache() }
     file.watch()
   }
 
   private func notices(_ metadata: ClientMetadata) -> [String] {
-    file.match(metadata).filter { $0.tag == "Notice" }.compactMap(\.text)
+    let texts = file.match(metadata).filter { $0.tag == "Notice" }.compactMap(\.text)
+    return Array(texts.prefix(core.settings[NoticesOptions.standard.lines]))
   }
 
   // MARK: Connector

@@ -3,6 +3,7 @@ import CoreSupport
 import Glibc
 import Identity
 import Repository
+import ServerSettings
 import Support
 import Testing
 import XMLRPC
@@ -29,6 +30,11 @@ import XMLRPC
         text(of: entry)
           == "<Path name=\"/etc/motd.d/notices\" type=\"file\" owner=\"root\" group=\"root\" mode=\"0644\">"
           + "All\nReboot &amp; rest\n</Path>")
+      var settings = fixture.core.settings
+      settings[NoticesOptions.standard.lines] = 1
+      fixture.core.settingsChanged(settings)
+      let short = try await fixture.core.buildMetadata("one")
+      #expect((short[connector: "Notices"] as? Notices)?.texts == ["All"])
       fixture.edit("Notices/notices.xml", "<Notices><Notice")
       #expect(try await fixture.core.buildMetadata("one")[connector: "Notices"] is Notices)
       fixture.edit("Notices/notices.xml", "<Notices/>")

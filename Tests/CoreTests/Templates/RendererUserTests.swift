@@ -1,11 +1,12 @@
 import Core
+import CoreSupport
 import ServerSettings
 import Testing
 
 /// Who renderers run as.
 @Suite struct RendererUserTests {
   private func settings(_ conf: String) throws -> Settings {
-    try Settings(INIFile(bytes: Array(conf.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
+    try Settings(conf: conf)
   }
 
   @Test func anotherUserNeedsAServerThatIsRoot() throws {
@@ -18,6 +19,15 @@ import Testing
     try settings("[templates]\nuser = 9\n").requireRenderers(startedAs: 0)
     try settings("[templates]\nuser = 9\n").requireRenderers(startedAs: 9)
     try settings("[server]\nuser = 7\n[templates]\nuser = 7\n").requireRenderers(startedAs: 0)
+  }
+
+  @Test func aGroupWithoutAUserIsRefused() throws {
+    let error = #expect(throws: SettingsError.self) {
+      try settings("[templates]\n\ngroup = nogroup\n").requireRenderers(startedAs: 0)
+    }
+    #expect("\(error!)".contains("bcfg2.conf:3: [templates] group") && "\(error!)".contains("'nogroup'"), "\(error!)")
+    #expect("\(error!)".contains("nothing without [templates] user"), "\(error!)")
+    try settings("[templates]\nuser = 9\ngroup = nogroup\n").requireRenderers(startedAs: 0)
   }
 
   @Test func usersAreNamed() throws {

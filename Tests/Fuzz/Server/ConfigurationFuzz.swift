@@ -1,3 +1,6 @@
+import Core
+import Plugins
+
 @testable import ServerSettings
 @testable import XMLRPC
 
@@ -18,7 +21,8 @@ func fuzzConfiguration(_ bytes: [UInt8]) {
   }
   // Options that name another file to read are left out: the fuzzer would read whatever is there.
   guard file.entry("reporting", "config") == nil, file.entry("server", "repository") == nil else { return }
-  guard let settings = try? Settings(file) else { return }
-  for definition in SettingRegistry.standard.definitions { _ = settings.value(definition.section, definition.option) }
+  let registry = PluginRegistry.standard.settings
+  guard let settings = try? Settings(file, registry: registry) else { return }
+  for definition in registry.definitions { _ = settings.value(definition.section, definition.option) }
   _ = NetworkLimits(settings)
 }

@@ -186,7 +186,7 @@ private func answer(
 }
 
 @Test func aFileThatIsTooLargeIsRefused() async throws {
-  var settings = try Settings(INIFile(bytes: Array("[fileprobes]\nfile_bytes = 1k\n".utf8), path: "test.conf"))
+  var settings = try Settings(conf: "[fileprobes]\nfile_bytes = 1k\n", path: "test.conf")
   settings.plugins = ["Bundler", "Cfg", "FileProbes", "Metadata"]
   settings.password = "foobat"
   let files = RepositoryFixture.files(["FileProbes/config.xml": config])

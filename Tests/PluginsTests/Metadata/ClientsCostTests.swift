@@ -26,7 +26,7 @@ import Testing
   }
 
   private static func settings(_ conf: String) throws -> Settings {
-    var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
+    var settings = try Settings(conf: conf, path: "test.conf")
     settings.plugins = ["Metadata"]
     settings.password = "foobat"
     return settings

@@ -50,7 +50,7 @@ import XMLRPC
 
   @Test func aVersionThatIsTooLongIsRefused() async throws {
     for (conf, limit) in [("", 64), ("[metadata]\nversion_bytes = 16\n", 16)] {
-      var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
+      var settings = try Settings(conf: conf, path: "test.conf")
       settings.plugins = ["Metadata"]
       settings.password = "foobat"
       try await RepositoryFixture.run(files: Self.files, settings: settings) {

@@ -19,12 +19,12 @@ import Testing
   ]
 
   private func run(
-    _ files: [String: String] = [:], layout: String = "client",
+    _ files: [String: String] = [:], layout: ProbeStore.Layout = .client,
     _ body: (RepositoryFixture, ProbesPlugin) async throws -> Void
   ) async throws {
     var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "Probes"]
-    settings.probesLayout = layout
+    settings[ProbesOptions.standard.layout] = layout
     try await RepositoryFixture.run(files: Self.metadata.merging(files) { $1 }, settings: settings) {
       (fixture: RepositoryFixture) async throws in
       try await body(fixture, try fixture.plugin(ProbesPlugin.self))
@@ -53,7 +53,7 @@ import Testing
   /// What other programs make of probed.xml, once the copy is made.
   private func copied(_ fixture: RepositoryFixture) async throws -> [String: String] {
     let store = try fixture.plugin(ProbesPlugin.self).store
-    while store?.isWriting == true || store?.isCopying == true { await fixture.core.loop.nextIteration() }
+    while store.isWriting == true || store.isCopying == true { await fixture.core.loop.nextIteration() }
     let root = try ProbedFile.parse(Array(try fixture.text("Probes/probed.xml").utf8))
     return Dictionary(uniqueKeysWithValues: root.children.map { ($0.name ?? "", $0.children.first?["value"] ?? "") })
   }
@@ -147,8 +147,8 @@ import Testing
     }
   }
 
-  @Test(arguments: ["client", "file"])
-  func othersAreServedWhileTheDiskIsWaitedFor(layout: String) async throws {
+  @Test(arguments: [ProbeStore.Layout.client, .file])
+  func othersAreServedWhileTheDiskIsWaitedFor(layout: ProbeStore.Layout) async throws {
     try await run(layout: layout) {
       (fixture: RepositoryFixture, _: ProbesPlugin) async throws in
       let disk = HeldSynchronizer()
@@ -238,7 +238,7 @@ import Testing
   }
 
   @Test func anEditWhileTheDiskIsWaitedForIsNotLost() async throws {
-    try await run(["Probes/probed.xml": "<Probed>\(Self.client("two", 1, "2"))</Probed>"], layout: "file") {
+    try await run(["Probes/probed.xml": "<Probed>\(Self.client("two", 1, "2"))</Probed>"], layout: .file) {
       (fixture: RepositoryFixture, _: ProbesPlugin) async throws in
       let disk = HeldSynchronizer()
       fixture.core.loop.fileWriter.synchronizer = disk
@@ -346,7 +346,7 @@ import Testing
       "Probes/probed.d/one.xml": Self.client("one", 5, "new"), "Probes/probed.d/two.xml": Self.client("two", 5, "2"),
       "Probes/probed.xml": "<Probed>\(Self.client("one", 4, "old"))\(Self.client("x", 1, "x"))</Probed>",
     ]
-    try await run(files, layout: "file") {
+    try await run(files, layout: .file) {
       (fixture: RepositoryFixture, _: ProbesPlugin) async throws in
       #expect(try await copied(fixture) == ["one": "new", "two": "2", "x": "x"])
       #expect(!fileExists(fixture.repository.file("Probes/probed.d")))
@@ -356,8 +356,8 @@ import Testing
     }
   }
 
-  @Test(arguments: ["client", "file"], ["<Probed><Client name=\"lost\"", "", "<Probed>\u{1}</Probed>"])
-  func anUnreadableStoreIsMovedAsideAndNotWrittenOver(layout: String, text: String) async throws {
+  @Test(arguments: [ProbeStore.Layout.client, .file], ["<Probed><Client name=\"lost\"", "", "<Probed>\u{1}</Probed>"])
+  func anUnreadableStoreIsMovedAsideAndNotWrittenOver(layout: ProbeStore.Layout, text: String) async throws {
     let files = [
       "Probes/probed.xml": text, "Probes/probed.xml.broken": "an earlier one",
       "Probes/probed.d/one.xml": Self.client("one", 5, "1"),
@@ -385,8 +385,8 @@ import Testing
     }
   }
 
-  @Test(arguments: ["client", "file"])
-  func aStoreThatIsBrokenByHandIsMovedAsideByTheNextReport(layout: String) async throws {
+  @Test(arguments: [ProbeStore.Layout.client, .file])
+  func aStoreThatIsBrokenByHandIsMovedAsideByTheNextReport(layout: ProbeStore.Layout) async throws {
     try await run(layout: layout) {
       (fixture: RepositoryFixture, _: ProbesPlugin) async throws in
       try await report(fixture, "one", "1")
@@ -399,7 +399,7 @@ import Testing
   }
 
   @Test func noMoreIsWrittenThanIsRead() async throws {
-    try await run(layout: "file") {
+    try await run(layout: .file) {
       (fixture: RepositoryFixture, plugin: ProbesPlugin) async throws in
       try await report(fixture, "one", "1")
       let before = try fixture.text("Probes/probed.xml")

@@ -22,7 +22,7 @@ import XMLRPC
   private static var settings: Settings {
     var settings = RepositoryFixture.settings
     settings.plugins = ["Metadata", "Probes"]
-    settings.probesLayout = "file"
+    settings[ProbesOptions.standard.layout] = .file
     return settings
   }
 
@@ -86,7 +86,7 @@ import XMLRPC
   ])
   func groupLinesAreTakenOut(_ text: String, _ groups: [String], _ rest: String) async throws {
     var settings = Self.settings
-    settings.probesAllowedGroups = ["o.e|two", "a(:b)?", "tab"]
+    settings[ProbesOptions.standard.allowedGroups] = ["o.e|two", "a(:b)?", "tab"]
     try await RepositoryFixture.run(files: files([:]), settings: settings) {
       (fixture: RepositoryFixture) async throws in
       let plugin = try fixture.plugin(ProbesPlugin.self)
@@ -242,7 +242,7 @@ import XMLRPC
       client_probes = 3
       client_groups = 2
       """
-    var settings = try Settings(INIFile(bytes: Array(conf.utf8), path: "test.conf"))
+    var settings = try Settings(conf: conf, path: "test.conf")
     settings.plugins = Self.settings.plugins
     settings.password = Self.settings.password
     try await RepositoryFixture.run(files: files([:]), settings: settings) {

@@ -1,12 +1,13 @@
 import Core
 import CoreSupport
 import Formats
-import Plugins
 import Repository
 import ServerSettings
 import Support
 import Testing
 import XMLRPC
+
+@testable import Plugins
 
 @Suite struct PropertiesTests {
   private static let files = [
@@ -48,7 +49,7 @@ import XMLRPC
 
   @Test func automatchIsTheDefaultWhereItIsSet() async throws {
     var settings = Self.settings
-    settings.propertiesAutomatch = true
+    settings[PropertiesOptions.standard.matchesAll] = true
     try await RepositoryFixture.run(files: Self.files, settings: settings) {
       (fixture: RepositoryFixture) async throws in
       #expect(try await tags(fixture, "a.xml") == ["x", "y"])
@@ -86,7 +87,7 @@ import XMLRPC
       }
     }
     var settings = Self.settings
-    settings.propertiesWritesEnabled = false
+    settings[TemplateOptions.standard.writesProperties] = false
     try await RepositoryFixture.run(files: Self.files, settings: settings) {
       (fixture: RepositoryFixture) async throws in
       await #expect(throws: PluginExecutionError.self) {
@@ -97,7 +98,7 @@ import XMLRPC
 
   @Test func encryptedElementsAreReadWithTheirPassphrase() async throws {
     var settings = Self.settings
-    settings.passphrases = ["one": "sesame"]
+    settings.set(EncryptionOptions.standard.passphrases, named: "one", to: "sesame")
     let crypted = String(
       decoding: try Encryption(passphrases: ["one": "sesame"]).encrypt(Array("secret".utf8), with: "sesame"),
       as: UTF8.self)

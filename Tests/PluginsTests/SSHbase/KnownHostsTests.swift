@@ -260,7 +260,7 @@ private final class CountedResolver: AddressResolver {
     // The first of two that registered themselves has the name.
     #expect(HostNames.isOwn("web", among: [own("web"), web]))
 
-    var settings = try Settings(INIFile(bytes: Array("[sslca_default]\nroot_ca = no\n".utf8), path: "test.conf"))
+    var settings = try Settings(conf: "[sslca_default]\nroot_ca = no\n", path: "test.conf")
     settings.plugins = ["Bundler", "Cfg", "Metadata", "SSLCA"]
     settings.password = "foobat"
     let files = Self.files.merging([

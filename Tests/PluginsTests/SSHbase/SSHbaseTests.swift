@@ -96,7 +96,7 @@ private func paths(_ names: String...) -> String {
     [encryption]
     keys = secret
     """, to: "bcfg2.conf")
-  var settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
+  var settings = try Settings(INIFile(path: conf), registry: PluginRegistry.standard.settings)
   settings.password = "foobat"
   let files = RepositoryFixture.files(bundle: paths("ssh_host_ed25519_key"))
   try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in

@@ -12,8 +12,7 @@ import Testing
   }
 
   private static func settings(_ text: String = "", _ compatibility: Compatibility = .v1_4) throws -> Settings {
-    var settings = try Settings(
-      INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
+    var settings = try Settings(conf: text)
     settings.plugins = ["Bundler", "Metadata", "SSLCA"]
     settings.password = "foobat"
     settings.compatibility = compatibility

@@ -231,7 +231,7 @@ private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
     always_trust = true
     conflict_resolution = theirs_conflict
     """, to: "bcfg2.conf")
-  var settings = try Settings(INIFile(path: conf), commandLine: CommandLineOptions())
+  var settings = try Settings(INIFile(path: conf), registry: PluginRegistry.standard.settings)
   settings.versionControlRoot = nil
   try await RepositoryFixture.run(files: RepositoryFixture.files([".svn/x": ""]), settings: settings) {
     fixture async throws in

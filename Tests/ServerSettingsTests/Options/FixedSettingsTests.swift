@@ -5,7 +5,7 @@ import Testing
 
 struct FixedSettingsTests {
   private func settings(_ text: String) throws -> Settings {
-    try Settings(try INIFile(bytes: Array(text.utf8), path: "/etc/bcfg2.conf"))
+    try Settings(try INIFile(bytes: Array(text.utf8), path: "/etc/bcfg2.conf"), registry: .server)
   }
 
   @Test func whatCannotChangeStaysAndIsToldWithItsLineAndReason() throws {
@@ -43,26 +43,5 @@ struct FixedSettingsTests {
     // The next reload compares with the running settings again, and tells again.
     #expect(fresh.adapted(to: adapted).notices == notices)
     #expect(running.adapted(to: running).notices.isEmpty)
-  }
-
-  @Test func theLayoutOfProbeDataIsNamedWhereItChanges() throws {
-    let running = try settings("[probes]\nlayout = client\n")
-    let (adapted, notices) = try settings("[probes]\nlayout = file\n").adapted(to: running)
-    #expect(
-      notices == [
-        "/etc/bcfg2.conf:2: [probes] layout changes at the next start only: data was brought into this form at the start"
-      ])
-    #expect(adapted.probesLayout == "client")
-  }
-
-  @Test func eachFixedSettingExistsAndIsInThePage() throws {
-    let page = String(
-      decoding: try RegularFile.read("\(Project.root)/docs/configuration.md", limitBytes: 1 << 20), as: UTF8.self)
-    for (section, option, reason) in Settings.fixed {
-      #expect(SettingRegistry.standard.definition(section, option)?.option == option, "[\(section)] \(option)")
-      let isThere = page.contains("| `[\(section)] \(option)` | \(reason.rawValue) |\n")
-      #expect(isThere, "[\(section)] \(option)")
-    }
-    #expect(page.split(separator: "\n").count { $0.hasPrefix("| `[") } == Settings.fixed.count)
   }
 }

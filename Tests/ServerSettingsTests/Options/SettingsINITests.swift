@@ -92,10 +92,12 @@ nonisolated func bytesThatAreNoUTF8InAUsedValueAreAnError(_ row: (file: String, 
 
 @Test nonisolated func settingsWarnOfUnusedBytesAndRefuseUsedOnes() throws {
   let comment: [UInt8] = Array("[server]\n# caf".utf8) + [0xE9] + Array("\n[client]\nprofile = ".utf8) + [0xFF, 0x0A]
-  let settings = try Settings(try INIFile(bytes: comment, path: "f"))
+  let settings = try Settings(try INIFile(bytes: comment, path: "f"), registry: .server)
   #expect(settings.warnings.map(\.origin) == [.file(path: "f", line: 2), .file(path: "f", line: 4)])
   let used: [UInt8] = Array("[communication]\npassword = ".utf8) + [0xE9, 0x0A]
-  let error = #expect(throws: SettingsError.self) { try Settings(try INIFile(bytes: used, path: "f")) }
+  let error = #expect(throws: SettingsError.self) {
+    try Settings(try INIFile(bytes: used, path: "f"), registry: .server)
+  }
   #expect(error?.description == "f:2: [communication] password: the value is not UTF-8 text")
 }
 

@@ -6,7 +6,7 @@ import Testing
 nonisolated private func settings(
   _ text: String, _ options: CommandLineOptions = CommandLineOptions()
 ) throws -> Settings {
-  try Settings(INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: options)
+  try Settings(INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: options, registry: .server)
 }
 
 private func typed(_ arguments: String...) throws -> CommandLineOptions {
@@ -28,14 +28,13 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
   #expect(read.transportProtocol == "xmlrpc/tlsv1" && built.transportProtocol == read.transportProtocol)
   #expect(read.location == ServerLocation(host: "localhost", port: 6789) && built.location == read.location)
   #expect(read.umask == 0o077 && read.user == 0 && read.group == 0 && read.children == nil)
-  #expect(read.pathDefaults == built.pathDefaults && read.database == built.database)
+  #expect(read.pathDefaults == built.pathDefaults && read.pathDefaults.mode == "644")
   #expect(read.performanceInterval == .seconds(300) && built.performanceInterval == read.performanceInterval)
   #expect(read.password == nil && read.certificateAuthority == nil && read.logPath == nil && read.logsToSyslog)
   #expect(read.authentication == "cert+password" && read.clientMetadataCache == .off)
-  #expect(read.probesAllowedGroups == [".*"] && read.propertiesWritesEnabled && read.cfgValidation)
-  #expect(!read.rulesRegex && !read.listensOnAll && !read.debug && !read.verbose && !read.metadataUsesDatabase)
+  #expect(!read.listensOnAll && !read.debug && !read.verbose)
   #expect(read.versionControlRoot == "/var/lib/bcfg2")
-  #expect(read.value("packages", "cache")?.value == .text("/var/lib/bcfg2/Packages/cache"))
+  #expect(read[DatabaseOptions.standard.name] == "/var/lib/bcfg2/etc/bcfg2.sqlite")
   #expect(read.value("reporting", "file_limit")?.value == .integer(1 << 20))
   #expect(read.warnings.isEmpty)
 }
@@ -43,11 +42,13 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
 @Test nonisolated func compatibilityChoosesTheOlderDefaults() throws {
   let read = try settings("[server]\ncompatibility = 1.3\n")
   #expect(read.compatibility == .v1_3 && read.isFileMonitorBlocking && read.transportProtocol == "xmlrpc/ssl")
-  #expect(read.pathDefaults.important == "False" && read.database.host == "localhost" && read.versionControlRoot == nil)
+  #expect(
+    read.pathDefaults.important == "False" && read[DatabaseOptions.standard.host] == "localhost"
+      && read.versionControlRoot == nil)
 }
 
 @Test nonisolated func everyDefaultFitsItsKind() {
-  for definition in SettingRegistry.standard.definitions {
+  for definition in SettingRegistry.server.definitions {
     for text in [definition.standard, definition.standard13 ?? nil] {
       guard let text else { continue }
       #expect(definition.kind.parse(text, repository: "/r") != nil, "[\(definition.section)] \(definition.option)")
@@ -74,14 +75,6 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
     performance_interval = 0
     [caching]
     client_metadata = on
-    [probes]
-    allowed_groups = os-.* web[0-9]?
-    [encryption]
-    algorithm = AES-128-CBC
-    MyKey = phrase
-    decrypt = lax
-    [sslca_web]
-    root_ca = yes
     [database]
     options = {'timeout': 30, 'init': "x", 'list': [1, (True, None)]}
     """)
@@ -90,15 +83,11 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
   #expect(read.password == "se%cret" && read.certificateAuthority == nil)
   #expect(read.location == ServerLocation(host: "::1", port: 7000))
   #expect(read.performanceInterval == nil && read.clientMetadataCache == .cautious)
-  #expect(read.probesAllowedGroups == ["os-.*", "web[0-9]?"])
-  #expect(read.encryptionAlgorithm == "aes_128_cbc" && read.passphrases == ["MyKey": "phrase"] && read.decryptsLaxly)
-  #expect(read.value("sslca_web", "root_ca")?.value == .boolean(true))
-  #expect(read.sections(withPrefix: "sslca_") == ["sslca_web"] && read.options(of: "sslca_web") == ["root_ca"])
   #expect(
-    read.database.options == [
+    read[DatabaseOptions.standard.options] == [
       "timeout": .integer(30), "init": .text("x"), "list": .list([.integer(1), .list([.boolean(true), .none])]),
     ])
-  #expect(read.database.name == "/srv/bcfg2/etc/bcfg2.sqlite")
+  #expect(read[DatabaseOptions.standard.name] == "/srv/bcfg2/etc/bcfg2.sqlite")
   #expect(read.origin(of: "server", "children") == .file(path: "bcfg2.conf", line: 6))
 }
 
@@ -110,7 +99,7 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
   ("communication", "timeout", "-1"), ("components", "bcfg2", "http://h:1"), ("components", "bcfg2", "https://h:0"),
   ("components", "bcfg2", "https://h:99999"), ("components", "bcfg2", "https://"),
   ("logging", "performance_interval", "soon"), ("caching", "client_metadata", "maybe"),
-  ("packages", "resolver", "sometimes"), ("reporting", "file_limit", "1x"), ("reporting", "file_limit", "9999999999t"),
+  ("reporting", "file_limit", "1x"), ("reporting", "file_limit", "9999999999t"),
   ("database", "options", "{'a': }"), ("database", "options", "{1: 2}"), ("reporting", "redis_port", "65536"),
 ])
 nonisolated func wrongValuesNameTheirPlaceAndWhatIsAllowed(_ row: (section: String, option: String, value: String))
@@ -119,7 +108,7 @@ nonisolated func wrongValuesNameTheirPlaceAndWhatIsAllowed(_ row: (section: Stri
   let error = #expect(throws: SettingsError.self) {
     try settings("[\(row.section)]\n\n\(row.option) = \(row.value)\n")
   }
-  let allowed = try #require(SettingRegistry.standard.definition(row.section, row.option)).kind.allowed
+  let allowed = try #require(SettingRegistry.server.definition(row.section, row.option)).kind.allowed
   #expect(
     error
       == .wrongValue(
@@ -138,16 +127,16 @@ nonisolated func wrongValuesNameTheirPlaceAndWhatIsAllowed(_ row: (section: Stri
       "bcfg2.conf:3: unknown section [Server]; section names are exact, this one is [server]",
       "bcfg2.conf:11: unknown option retrys in [communication], ignored; did you mean retries?",
     ])
-  #expect(read.database.engine == "mysql")
+  #expect(read[DatabaseOptions.standard.engine] == "mysql")
 }
 
 @Test nonisolated func aRegistryTakesFurtherDefinitions() throws {
-  var registry = SettingRegistry.standard
+  var registry = SettingRegistry.server
   registry.add([SettingDefinition("server", "max_clients", .integer(1...9), default: "5", .ours, help: "Limit")])
   let file = try INIFile(bytes: Array("[server]\nmax_clients = 7\n".utf8), path: "f")
   #expect(try Settings(file, registry: registry).value("server", "max_clients")?.value == .integer(7))
   #expect(try Settings(INIFile(), registry: registry).value("server", "max_clients")?.origin == .builtIn)
-  #expect(try Settings(file).warnings.count == 1)
+  #expect(try Settings(file, registry: .server).warnings.count == 1)
 }
 
 @Test func theCommandLineWinsOverTheFile() throws {
@@ -160,7 +149,7 @@ nonisolated func wrongValuesNameTheirPlaceAndWhatIsAllowed(_ row: (section: Stri
   #expect(read.repository == "/typed" && read.listensOnAll && read.logPath == "/typed.log")
   #expect(!read.isFileMonitorBlocking && read.pidFile == "/run/x.pid" && read.debug && read.verbose)
   #expect(read.location == ServerLocation(host: "h", port: 6789) && read.children == 2 && read.password == "secret")
-  #expect(!read.cfgValidation && read.encoding == "ISO-8859-1" && read.key == "/k")
+  #expect(read.encoding == "ISO-8859-1" && read.key == "/k")
   #expect(read.origin(of: "server", "listen_all") == .commandLine("--listen-all"))
   #expect(read.value("reporting", "web_debug")?.value.boolean == true)
   #expect(throws: SettingsError.self) { try settings(file, typed("--children=none")) }
@@ -193,13 +182,13 @@ func wrongCommandLinesAreUsageErrors(_ row: (argument: String, named: String?)) 
   var options = CommandLineOptions()
   let environment = ["BCFG2_CONFIG_FILE": "/nowhere/14", "BCFG2_CONFIG": "/nowhere/13"]
   #expect(throws: SettingsError.unreadable(path: "/nowhere/14", reason: "No such file or directory")) {
-    try Settings.load(options) { environment[$0] }
+    try Settings.load(options, registry: .server) { environment[$0] }
   }
   #expect(throws: SettingsError.unreadable(path: "/nowhere/13", reason: "No such file or directory")) {
-    try Settings.load(options) { $0 == "BCFG2_CONFIG" ? "/nowhere/13" : nil }
+    try Settings.load(options, registry: .server) { $0 == "BCFG2_CONFIG" ? "/nowhere/13" : nil }
   }
   options.configurationFile = "/nowhere/../typed/./file"
   #expect(throws: SettingsError.unreadable(path: "/typed/file", reason: "No such file or directory")) {
-    try Settings.load(options) { environment[$0] }
+    try Settings.load(options, registry: .server) { environment[$0] }
   }
 }

@@ -4,7 +4,6 @@ import Glibc
 import Identity
 import Network
 import OrderedCollections
-import Plugins
 import Repository
 import ServerSettings
 import Support
@@ -12,6 +11,7 @@ import Testing
 import XMLRPC
 
 @testable import Core
+@testable import Plugins
 @testable import Server
 
 /// A site with a few clients, its core under inotify, and the means to ask for configurations.
@@ -173,7 +173,7 @@ private final class Site {
       case 17:
         var settings = core.settings
         settings.pathDefaults.owner = ["root", "nobody", "daemon"][number]
-        settings.rulesReplaceName = number == 1
+        settings[RulesOptions.standard.replacesName] = number == 1
         settings.answerCacheBytes = [0, 6000, 1 << 20][number]
         core.settingsChanged(settings)
       case 18:

@@ -303,7 +303,7 @@ import XMLRPC
 
   @Test func theTimeThatIsGivenIsAnOption() throws {
     func grace(_ text: String) throws -> Duration? {
-      try Settings(INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions())
+      try Settings(conf: text)
         .repositoryGrace
     }
     #expect(try grace("") == .seconds(600) && Settings().repositoryGrace == .seconds(600))

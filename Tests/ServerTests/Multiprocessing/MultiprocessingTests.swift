@@ -2,6 +2,7 @@ import Core
 import EventLoop
 import Glibc
 import Logging
+import Plugins
 import ServerSettings
 import Support
 import Testing
@@ -136,7 +137,7 @@ import XMLRPC
 
   @Test(arguments: ["least_loaded", "round_robin"]) func childrenAreChosen(selection: String) async throws {
     try await LoopDriver.withLoop { loop in
-      let pool = ChildPool(loop: loop, logger: Logger(label: "test"))
+      let pool = ChildPool(selection: .leastLoaded, loop: loop, logger: Logger(label: "test"))
       pool.selection = try #require(ChildSelection(rawValue: selection))
       var children: [String: FakeChild] = [:]
       let limits = ChildSlot.Limits(silence: .seconds(60), start: .seconds(60))
@@ -175,7 +176,7 @@ import XMLRPC
 
   @Test func aDyingChildIsReplacedAndWhoeverWaitsIsServedOrMayGiveUp() async throws {
     try await LoopDriver.withLoop { loop in
-      let pool = ChildPool(loop: loop, logger: Logger(label: "test"))
+      let pool = ChildPool(selection: .leastLoaded, loop: loop, logger: Logger(label: "test"))
       var launches = 0
       var current: FakeChild?
       var limits = ChildSlot.Limits(silence: .seconds(60), start: .seconds(60))
@@ -246,7 +247,7 @@ import XMLRPC
     var typed = CommandLineOptions()
     typed.configurationFile = path
     typed.set("server", "children", to: "5", typed: "--children")
-    let settings = try Settings.load(typed)
+    let settings = try Settings.load(typed, registry: PluginRegistry.standard.settings)
     // The file is gone, or no longer readable: the child has the text.
     unlink(path)
     let child = try ChildSettings.decode(ChildSettings.encode(settings, typed))

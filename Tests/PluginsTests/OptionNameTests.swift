@@ -1,3 +1,5 @@
+import Core
+import Plugins
 import ServerSettings
 import Testing
 
@@ -94,7 +96,7 @@ nonisolated let optionsOfBcfg2: [String: [String]] = [
 
 @Suite struct OptionNameTests {
   @Test func everyOptionOfBcfg2IsKnown() {
-    let registry = SettingRegistry.standard
+    let registry = PluginRegistry.standard.settings
     for (section, options) in optionsOfBcfg2 {
       for option in options {
         let isKnown = registry.definition(section, option) != nil || registry.isForeign(section, option)
@@ -105,10 +107,12 @@ nonisolated let optionsOfBcfg2: [String: [String]] = [
   }
 
   @Test func noOptionOfBcfg2GivesAWarning() throws {
-    for (section, options) in optionsOfBcfg2 where SettingRegistry.standard.isForeign(section, nil) {
-      for option in options where SettingRegistry.standard.definition(section, option) == nil {
+    for (section, options) in optionsOfBcfg2 where PluginRegistry.standard.settings.isForeign(section, nil) {
+      for option in options where PluginRegistry.standard.settings.definition(section, option) == nil {
         let file = try INIFile(bytes: Array("[\(section)]\n\(option) = 1\n".utf8), path: "bcfg2.conf")
-        let warnings = try Settings(file).warnings.filter { !$0.text.contains("is deprecated") }
+        let warnings = try Settings(file, registry: PluginRegistry.standard.settings).warnings.filter {
+          !$0.text.contains("is deprecated")
+        }
         #expect(warnings == [], "[\(section)] \(option)")
       }
     }
