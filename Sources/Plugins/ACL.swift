@@ -8,7 +8,7 @@ import ServerSettings
 
 /// ACL: who may call what, by address (ip.xml), then by the client's metadata (metadata.xml). A plugin of 1.4.
 ///
-/// A file that cannot be read keeps its last good version. Where there never was one since the start, only this machine
+/// A file that cannot be read keeps its last good version. If there has been none since the start, only this machine
 /// (127.0.0.1) may call: a typing error in a list of denials must not allow everything.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/ACL.py.
@@ -54,7 +54,7 @@ public final class ACLPlugin: Plugin, ClientACLs {
     return decision
   }
 
-  /// - Throws: what is wrong with metadata.xml, where it is a template: nobody is let in.
+  /// - Throws: why metadata.xml, as a template, cannot be rendered: the call is denied then.
   public func checkACL(metadata: ClientMetadata, rmi: String) async throws -> Bool {
     try await clients.prepare(metadata, by: core.xmlTemplateRenderer)
     let isAllowed: Bool
@@ -110,7 +110,7 @@ private final class AddressRules: XMLFileBacked {
       case "Allow": decision = .allow
       case "Deny": decision = .deny
       case "Defer": decision = .undecided
-      // The root of an included document: what is in it are no rules, as in Bcfg2.
+      // The root of an included document: Bcfg2 reads no rules from it.
       case document.root.tag where element["method"] == nil: return nil
       default: throw problem(element, "\(element.tag) is none of Allow, Deny, Defer")
       }
@@ -141,7 +141,7 @@ private final class AddressRules: XMLFileBacked {
   }
 }
 
-/// One address, or those that a mask leaves equal.
+/// One address, or all addresses of a network.
 private struct Network {
   let text: String
   let bytes: [UInt8]
@@ -154,7 +154,7 @@ private struct Network {
     return bytes.indices.allSatisfy { bytes[$0] & mask[$0] == other[$0] & mask[$0] }
   }
 
-  /// The 4 or 16 bytes of an address; nil where it is none.
+  /// The 4 or 16 bytes of an address; nil for other text.
   static func bytes(of text: String) -> [UInt8]? {
     for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {
       var bytes = [UInt8](repeating: 0, count: count)

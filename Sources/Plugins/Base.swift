@@ -3,7 +3,7 @@ import Repository
 
 /// Entries that belong to no bundle: all files in Base make one `<Independent>` structure.
 ///
-/// Source of the behaviour: 1.3.4's Server/Plugins/Base.py; 1.4 has it no more.
+/// Source of the behaviour: 1.3.4's Server/Plugins/Base.py; 1.4 does not have it any more.
 final class BasePlugin: Plugin, Structure {
   override class var name: String { "Base" }
   override class var isDeprecated: Bool { true }

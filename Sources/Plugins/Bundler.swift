@@ -87,7 +87,7 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
         }
         structure.name = name
         flatten(structure, bundle)
-        for required in takeRequiredBundles(of: structure, bundle, metadata) { names.append(Name(required)) }
+        for required in removeRequiredBundles(of: structure, bundle, metadata) { names.append(Name(required)) }
         structures.append(structure)
       } catch {
         if bundle.isTemplate {
@@ -121,10 +121,11 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
     structure.children += entries
   }
 
-  /// Takes `<RequiredBundle>` elements out; one that inherits modifications leaves a `<Bundle name>` for the client.
+  /// Removes `<RequiredBundle>` elements; one that inherits modifications leaves a `<Bundle name>` for the client.
   ///
   /// - Returns: names of the bundles that the client needs too.
-  private func takeRequiredBundles(of structure: Element, _ file: BundleFile, _ metadata: ClientMetadata) -> [String] {
+  private func removeRequiredBundles(of structure: Element, _ file: BundleFile, _ metadata: ClientMetadata) -> [String]
+  {
     guard structure.firstChild(tagged: "RequiredBundle") != nil else { return [] }
     let required = structure.children(tagged: "RequiredBundle")
     structure.children.removeAll { $0.tag == "RequiredBundle" }

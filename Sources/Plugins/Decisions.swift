@@ -42,7 +42,7 @@ public final class DecisionsPlugin: Plugin, Decision, FileEventHandler {
     core.fileMonitor.add(folder, recursive: false, handler: self)
   }
 
-  /// Files of 1.3, and those that are of neither version.
+  /// Reads files of 1.3, and warns of files that neither version knows.
   public func handleEvent(_ event: FileEvent) {
     if event.isDirectory { return }
     let set = Self.modes.firstIndex { Specificity(fileName: event.fileName, baseName: $0) != nil }
@@ -81,7 +81,7 @@ public final class DecisionsPlugin: Plugin, Decision, FileEventHandler {
 
 /// A decision file of 1.3.
 final class DecisionList: SpecificData {
-  /// Of the last good version.
+  /// The entries of the last good version.
   private(set) var decisions: [(tag: String?, name: String?)] = []
 
   override func index() {

@@ -2,7 +2,7 @@ public import Core
 public import Repository
 public import ServerSettings
 
-/// Defaults: attributes for entries that are already bound, of whichever generator, where they have none of that name.
+/// Defaults: adds attributes to bound entries that lack them, whichever generator bound them.
 ///
 /// Files are as those of Rules, and names are always regular expressions.
 ///
@@ -30,7 +30,7 @@ public final class DefaultsPlugin: Plugin, GoalValidator {
         do {
           try defaults.bind(entry, metadata)
         } catch {
-          // No defaults for the entry, which is most entries; or several of one priority, which `bind` has logged.
+          // Most entries have no defaults. Several of one priority are none either; `bind` has logged that.
           continue
         }
       }

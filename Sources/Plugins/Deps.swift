@@ -7,8 +7,8 @@ import Repository
 /// What the files in Deps give for the entries of all structures, and for those prerequisites in turn, goes into one
 /// `<Independent>` structure of its own.
 ///
-/// Source of the behaviour: 1.3.4's Server/Plugins/Deps.py. 1.4's finds nothing: it was changed half way to another
-/// kind of file, and fails on the first entry.
+/// Source of the behaviour: 1.3.4's Server/Plugins/Deps.py. 1.4's is of no use: half of it expects another kind of
+/// file, and it fails on the first entry.
 final class DepsPlugin: Plugin, StructureValidator {
   override class var name: String { "Deps" }
   /// After Packages, whose packages have prerequisites too.
@@ -36,7 +36,7 @@ final class DepsPlugin: Plugin, StructureValidator {
     super.init(context)
   }
 
-  /// Entries first, then what stands under conditions: it counts instead.
+  /// Adds the entries of an element, then those under its conditions, which override them.
   private static func add(
     _ element: Element, _ conditions: [CompiledStructure.Condition],
     to table: inout ConditionalTable<Element>

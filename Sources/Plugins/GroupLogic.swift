@@ -3,18 +3,18 @@ import Identity
 import Repository
 import ServerSettings
 
-/// Groups by rules over the groups that a client has already: `GroupLogic/groups.xml`, usually a template.
+/// Adds groups by rules over the groups that a client has already: `GroupLogic/groups.xml`, usually a template.
 ///
 /// `<Group name= category=/>` without contents is a group that the client gets; one with contents is a condition.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/GroupLogic.py.
 final class GroupLogicPlugin: Plugin, Connector {
   override class var name: String { "GroupLogic" }
-  /// After the other connectors, whose groups its rules see.
+  /// Runs after the other connectors, because its rules see their groups.
   override var sortOrder: Int { 1000 }
 
-  /// Clients whose groups are being asked for by this task, directly or through questions that templates ask about all
-  /// clients: their second asking gets no groups, or it would never end.
+  /// Clients whose groups this task is already asking for, directly or through a template's question about all clients. A
+  /// second request for the same client gets no groups: otherwise it would never end.
   @TaskLocal private static var building: Set<ClientName> = []
 
   private let file: GroupLogicFile
@@ -48,7 +48,7 @@ final class GroupLogicPlugin: Plugin, Connector {
 
 /// groups.xml, in which groups without contents are no conditions.
 private final class GroupLogicFile: StructFile {
-  /// What stands for `<Group/>` while the document is compiled.
+  /// The tag that replaces `<Group/>` while the document is compiled, so that it is no condition.
   private static let memberTag = "{GroupLogic}Group"
 
   override var isTemplateIn13: Bool { true }

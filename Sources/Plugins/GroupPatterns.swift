@@ -55,7 +55,7 @@ final class GroupPatternsFile: XMLFileBacked {
           patterns.append(GroupPattern(try .init(range: element.text, in: source(of: element)), groups: groups))
         }
       } catch {
-        // What stands before it in the element is kept, as in Bcfg2; the rest of the element is not.
+        // As in Bcfg2, patterns before this one in the element are kept, the rest are not.
         logger.error("\(path):\(entry.line): GroupPatterns: Failed to initialize pattern: \(error)")
       }
     }
@@ -128,7 +128,7 @@ struct GroupPattern {
       self = .range(try Test.compile("^" + pattern + rest, in: source), ranges)
     }
 
-    /// What stands in the `[[` and `]]` that a text begins with; nil where it does not, or something else is in them.
+    /// The text between `[[` and `]]` at the beginning of a text; nil if there is none, or if it is no range.
     private static func rangeText(_ text: Substring) -> Substring? {
       guard text.hasPrefix("[[") else { return nil }
       let inner = text.dropFirst(2)
@@ -161,9 +161,9 @@ struct GroupPattern {
     self.groups = groups
   }
 
-  /// The groups of a client, `$1` and so on replaced by what the pattern's groups took; nil where it does not fit.
+  /// The groups of a client, with `$1` and so on replaced by what the pattern's groups matched; nil if it does not match.
   ///
-  /// - Throws: a group of the pattern took no part, so that there is nothing to put in.
+  /// - Throws: if a group of the pattern matched nothing, so that there is no text for `$1`.
   func groups(of hostname: String) throws(GroupPatternError) -> [String]? {
     switch test {
     case .range(let regex, let ranges):
@@ -177,7 +177,7 @@ struct GroupPattern {
         guard let text = match[number + 1] else {
           throw GroupPatternError(description: "group \(number + 1) took no part in the match")
         }
-        // One after the other: `$1` is also found in `$10`, as in Bcfg2.
+        // Replaced one after the other, so that `$1` is also found in `$10`, as in Bcfg2.
         made = made.map { $0.replacing("$\(number + 1)", with: text) }
       }
       return made
@@ -191,7 +191,7 @@ struct GroupPattern {
 struct DigitRange {
   private let parts: [ClosedRange<Int>]
 
-  /// - Throws: what is no number or range.
+  /// - Throws: the text that is neither a number nor a range.
   init(_ text: Substring) throws(GroupPatternError) {
     var parts: [ClosedRange<Int>] = []
     for item in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -207,7 +207,7 @@ struct DigitRange {
     self.parts = parts
   }
 
-  /// - Parameter digits: leading zeros do not count; a number beyond Int's range is as high as can be.
+  /// - Parameter digits: leading zeros do not count; a number beyond Int's range counts as `Int.max`.
   func includes(_ digits: String) -> Bool {
     let number = Int(digits) ?? .max
     return parts.contains { $0.contains(number) }

@@ -6,7 +6,7 @@ import Logging
 import Repository
 import XMLRPC
 
-/// Where the server's memory is: logged now and then, and told on request.
+/// Reports how the server uses memory: in the log every ten minutes, and on request.
 ///
 /// Bcfg2's plugin of this name opens a console of Python's Heapy. This one keeps its name and its calls: `Enable` logs
 /// a report at once and every ten minutes, `Disable` ends that. `Report` answers the same figures.

@@ -8,9 +8,9 @@ import XMLRPC
 
 /// A template of a folder of TGenshi or TCheetah.
 final class LegacyTemplateFile: SpecificData {
-  /// What it is, from its name.
+  /// The kind of template, from its name.
   fileprivate(set) var kind: TemplateJob.Kind?
-  /// Made with the first contents.
+  /// Set once the file has been read.
   private(set) lazy var source = TemplateSource(path: path, kind: kind ?? .genshi)
 
   override func index() {
@@ -21,7 +21,7 @@ final class LegacyTemplateFile: SpecificData {
 /// The folder of one entry of TGenshi or TCheetah: `template` files by group and client, and info.xml.
 final class LegacyTemplateSet: EntrySet {
   private unowned let plugin: GroupSpool<LegacyTemplateSet>
-  /// Endings of template files, with what they are.
+  /// Endings of template files, with the kinds that they mean.
   private let kinds: [(ending: String, kind: TemplateJob.Kind)]
 
   init(path: String, plugin: GroupSpool<LegacyTemplateSet>, kinds: [(ending: String, kind: TemplateJob.Kind)]) {
@@ -40,7 +40,7 @@ final class LegacyTemplateSet: EntrySet {
     renderer = { [unowned core] in core.xmlTemplateRenderer }
   }
 
-  /// Those of 1.3, which alone has these plugins.
+  /// The defaults of 1.3, since only 1.3 has these plugins.
   private static func defaults(_ settings: Settings) -> Settings.PathDefaults {
     var defaults = settings.pathDefaults
     if settings.origin(of: "mdata", "important") == .builtIn { defaults.important = "False" }

@@ -39,7 +39,7 @@ final class NagiosGenPlugin: Plugin, Generator {
   func entryNames(tag: String) -> [String] { tag == "Path" ? [serverPath, Self.hostPath] : [] }
 
   private func bindHost(_ entry: Element, _ metadata: ClientMetadata) async throws {
-    // Name service, and files that nobody watches.
+    // Depends on name service, and on files that are not watched.
     metadata.markUncacheable()
     try requireFolder()
     guard let address = await address(of: metadata.hostname.text) else {
@@ -53,7 +53,7 @@ final class NagiosGenPlugin: Plugin, Generator {
     var hostGroups = metadata.groups.filter { isGroup($0, "group") }
     if !is13 { hostGroups.formUnion(metadata.bundles.lazy.map(\.text).filter { self.isGroup($0, "bundle") }) }
     if !hostGroups.isEmpty { lines.append(Self.line("hostgroups", hostGroups.sorted().joined(separator: ","))) }
-    // Of two options of one name the last one counts, where the first one stands.
+    // Of two options of one name the last one counts, at the place of the first.
     var options = Attributes()
     try await config.prepare(metadata, by: core.xmlTemplateRenderer)
     for option in config.match(metadata) where option.tag == "Option" {
@@ -70,7 +70,7 @@ final class NagiosGenPlugin: Plugin, Generator {
   }
 
   private func bindServer(_ entry: Element, _ metadata: ClientMetadata) async throws {
-    // What was made for other clients.
+    // Depends on the files of other clients.
     metadata.markUncacheable()
     try requireFolder()
     let hosts = try RepositoryPath.glob("\(folder)/*-host.cfg").map(read)
@@ -79,7 +79,7 @@ final class NagiosGenPlugin: Plugin, Generator {
       let words = line.split(whereSeparator: \.isWhitespace)
       if words.count > 1 { used.formUnion(words[1].split(separator: ",")) }
     }
-    // 1.4 looks at the files of bundles too, but under their whole name, which no host has for a group.
+    // 1.4 also reads the files of bundles, but looks for groups of hosts by their whole name, which never matches.
     let groups = try RepositoryPath.glob("\(folder)/*-group.cfg").filter { path in
       used.contains(RepositoryPath.name(of: path).dropLast("-group.cfg".utf8.count))
     }.map(read)
@@ -88,7 +88,7 @@ final class NagiosGenPlugin: Plugin, Generator {
     try await keep(text, "\(folder)/nagiosgen.cfg")
   }
 
-  /// The files of groups are looked for when they are needed: where the folder is away, none would be found.
+  /// Throws if the folder is away: no file of a group would be found, and the answer would lack them.
   private func requireFolder() throws {
     guard core.isReadOnly || isFolder(folder) else { throw PluginExecutionError("\(folder) is not there") }
   }
@@ -106,7 +106,7 @@ final class NagiosGenPlugin: Plugin, Generator {
     entry["mode"] = mode
   }
 
-  /// The first address of a host; one that is an address already is taken as it is.
+  /// The first address of a host; an address is returned as it is.
   private func address(of host: String) async -> String? {
     if SocketAddress(host: host, port: 0) != nil { return host }
     let found = await core.resolver.addresses(of: host)
@@ -136,9 +136,9 @@ final class NagiosGenPlugin: Plugin, Generator {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Leaves a file in the plugin's folder, where it is not there already.
+  /// Writes a file in the plugin's folder, unless it has this text already.
   ///
-  /// - Throws: `PluginExecutionError` where it cannot be written: the entry fails, as Nagios would not know of the host.
+  /// - Throws: `PluginExecutionError` if it cannot be written: the entry fails, because Nagios would not know the host.
   private func keep(_ text: String, _ path: String) async throws {
     let bytes = Array(text.utf8)
     if fileExists(path), let old = try? AtomicFile.readFile(path, limitBytes: Self.limitBytes), old == bytes { return }

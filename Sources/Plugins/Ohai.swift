@@ -8,7 +8,7 @@ import ServerSettings
 public import Templates
 import XMLRPC
 
-/// What a client's `ohai` knows of it: asked for by a probe, kept as JSON, given to templates.
+/// Ohai: asks for the output of a client's `ohai` by a probe, keeps it as JSON, and gives it to templates.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Ohai.py.
 final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
@@ -16,7 +16,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
   override class var options: any OptionGroup { OhaiOptions.standard }
 
   private static let limitBytes = 64 << 20
-  /// Answers an empty object where there is no ohai, so that templates can ask for members all the same.
+  /// Prints an empty object if there is no ohai, so that templates can still ask for members.
   private static let program = """
     #!/bin/sh
     PATH=$PATH:/sbin:/usr/sbin
@@ -30,7 +30,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
 
   private struct Kept {
     let data: OhaiData
-    /// The client's file, when it came to disk with this data. nil: it may not be there.
+    /// The status of the client's file when this data was written to it; nil: it may not be on disk.
     var onDisk: FileVersion.Status?
   }
 
@@ -44,7 +44,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
     return [probe]
   }
 
-  /// Returns when the data is on disk: where it is what was written there before, and the file is as it was, at once.
+  /// Returns when the data is on disk; at once if the file is unchanged and has this data already.
   ///
   /// - Throws: `JSONError`, `LimitExceeded`, `FileWriteError`; nothing is kept then.
   func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
@@ -70,11 +70,11 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
       core.replicate([], of: client, for: self)
       core.expireMetadataCache(client)
     }
-    // Another report may have come meanwhile, whose file is not on disk yet.
+    // A later report may have been received meanwhile, whose file is not on disk yet.
     if written == FileVersion.Status(of: path) { keep(new, of: client, bytes: bytes, onDisk: written) }
   }
 
-  /// The data is on disk already: it is read again.
+  /// Forgets the client's data: the parent has written it to disk, where it is read again.
   func applyReplica(_ data: [UInt8], of client: ClientName) { cache.remove(client) }
 
   func reloadReplicas() { cache.removeAll() }
@@ -82,7 +82,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
   /// - Throws: `PluginExecutionError` where the plugin's folder is away, and nothing is known of the client.
   func additionalData(_ metadata: ClientMetadata) throws -> (any ConnectorData)? {
     if let known = cache[metadata.hostname] { return known.data }
-    // A file of our own: what was taken once is read again.
+    // The plugin's own file: what was accepted once is always read again, whatever its size.
     let budget = RequestBudget(limits: HTTPLimits().withoutRequestBounds, bodyBytes: 0)
     let stored = read(metadata.hostname, budget)
     guard stored != nil || core.isReadOnly || isFolder(folder) else {
@@ -104,7 +104,7 @@ final class OhaiPlugin: Plugin, Probing, Connector, Caching, Replicated {
 
   private func path(of client: ClientName) throws -> String { try NamedFile.path("\(client).json", in: folder) }
 
-  /// What was kept of a client. A file that cannot be read is logged and taken for none.
+  /// Reads the data of a client. Logs a file that cannot be read, and returns nil.
   private func read(_ client: ClientName, _ budget: RequestBudget) -> OhaiData? {
     do {
       let path = try path(of: client)

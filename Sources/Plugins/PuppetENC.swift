@@ -6,7 +6,7 @@ import Logging
 import ServerSettings
 public import Templates
 
-/// External node classifiers of Puppet: what they print for a client are groups, and data for templates.
+/// Runs external node classifiers of Puppet, which print groups of a client and data for templates.
 ///
 /// Each program in PuppetENC is run with the client's name. `classes`, or else `groups`, of its YAML are groups;
 /// `parameters`, and parameters of classes, are data.
@@ -58,7 +58,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
     var answer = Answer()
     for script in scripts.scripts {
       let yaml = try await run(script, metadata.hostname)
-      try take(yaml, of: script, metadata.hostname, &answer)
+      try add(yaml, of: script, metadata.hostname, &answer)
     }
     cache[metadata.hostname] = answer
     return answer
@@ -98,7 +98,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
     return PluginExecutionError(message)
   }
 
-  private func take(_ yaml: JSONValue, of script: String, _ client: ClientName, _ answer: inout Answer) throws {
+  private func add(_ yaml: JSONValue, of script: String, _ client: ClientName, _ answer: inout Answer) throws {
     guard case .object(let members) = yaml else {
       throw PluginExecutionError("'\(yaml.pythonTypeName)' object has no attribute 'get'")
     }
@@ -127,7 +127,7 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
     }
   }
 
-  /// Forgets the answers about all clients: templates of this client may have asked about others.
+  /// Forgets the answers about all clients, because templates of this client may have asked about others.
   func endClientRun(_ metadata: ClientMetadata) {
     cache.removeAll()
     if core.metadataCacheMode == .aggressive {

@@ -62,9 +62,9 @@ public final class TemplateHelperPlugin: Plugin, Connector, TemplateDataProvider
 
 /// A module of TemplateHelper: the versions that it has had.
 ///
-/// Renderers load them one after the other into one module, as Bcfg2 reloads its modules: what an older version had stays
-/// where a newer one does not say otherwise, and a version that cannot be loaded changes nothing more. So every renderer,
-/// whenever it began, has the same.
+/// Renderers load them one after the other into one module, as Bcfg2 reloads its modules: names of an older version stay
+/// unless a newer one defines them, and loading a broken version ends at its error. So all renderers have the same module,
+/// whenever they were started.
 final class HelperFile: FileBacked {
   /// Versions that are kept; an older one is forgotten.
   private static let limit = 8

@@ -4,9 +4,9 @@ import Identity
 import Logging
 import XMLRPC
 
-/// Runs the programs in Trigger after each configuration, with the client's name, profile and groups. Nobody waits for
-/// them: they run in the order of the configurations, so many at once as `[server] programs` leaves them, and no longer
-/// than `[server] program_timeout`.
+/// Runs the programs in Trigger after each configuration, with the client's name, profile and groups. No client waits for
+/// them. They run in the order of the configurations, as many at once as `[server] programs` allows, and no longer than
+/// `[server] program_timeout`.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Trigger.py.
 final class TriggerPlugin: Plugin, ClientRunHooks {
@@ -32,7 +32,7 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
     for script in scripts.scripts {
       let command = [scripts.path(of: script)] + arguments
       running += 1
-      // A plugin does not own its core: the run does, and so outlives neither.
+      // The plugin does not own its core; the task does, so that the core lives as long as the program runs.
       Task { [core] in
         await run(command)
         running -= 1

@@ -7,7 +7,7 @@ import Repository
 import ServerSettings
 import XMLRPC
 
-/// authorizedkeys.xml: whose SSH keys may log in, by the entries that hold the public keys.
+/// authorizedkeys.xml: makes a list of SSH keys from the entries that hold the public keys.
 final class CfgAuthorizedKeysFile: CfgGenerator {
   private let file: StructFile
 
@@ -18,7 +18,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     file.encryption = plugin.encryption
   }
 
-  /// Keys may have to be made, and other clients' metadata to be built.
+  /// Waits: keys may have to be made, and metadata of other clients to be built.
   override var isImmediate: Bool { false }
 
   override func load() { file.load() }
@@ -58,7 +58,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
     return options
   }
 
-  /// The public key of an `<Allow>`; nil where there is none, which is logged.
+  /// The public key of an `<Allow>`. Logs why there is none, and returns nil.
   private func key(_ allow: Element, _ metadata: ClientMetadata) async throws -> String? {
     guard let source = allow["from"], !source.isEmpty else {
       if let text = allow.text, !text.isEmpty { return text.trimmingBlanks }
@@ -73,7 +73,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
         return nil
       }
       owner = try await plugin.core.buildMetadata(name)
-      // What changes for that client changes this list.
+      // A change of that client's metadata changes this list.
       metadata.markUncacheable()
     } else if let group = allow["group"], !group.isEmpty {
       owner = ClientMetadata(

@@ -6,7 +6,7 @@ import Repository
 import ServerSettings
 import XMLRPC
 
-/// An XML file that says how contents are made which no file has: SSH keys, TLS keys and certificates.
+/// An XML file that says how to make contents that no file has: SSH keys, TLS keys and certificates.
 ///
 /// They are made once, for a host or a group, and kept as a file of the folder. Source: Bcfg2/bcfg2:
 /// src/lib/Bcfg2/Server/Plugins/Cfg/__init__.py, XMLCfgCreator.
@@ -42,7 +42,7 @@ class CfgCreator: CfgFile {
     fatalError("\(type(of: self)) creates nothing")
   }
 
-  /// For whom a client's data is made: for its group of the category, if there is one, else for the host.
+  /// Says for whom a client's data is made: its group of the category, or the host if it has none.
   func createdSpecificity(_ metadata: ClientMetadata) throws -> Specificity {
     guard let root = file.root else { throw PluginExecutionError("\(path) has no data") }
     guard let category = root["category"] ?? plugin.core.settings[self.category] else {
@@ -89,7 +89,7 @@ class CfgCreator: CfgFile {
     let path = try NamedFile.path(name, in: folder)
     switch CfgFileName(name, base: base, handlers: handlers) {
     case .plain(specificity) where ending.isEmpty, .encrypted(specificity) where !ending.isEmpty: return path
-    // Kinds that [cfg] handlers leaves out are read by nobody, and so as nothing else.
+    // Cfg does not read kinds that [cfg] handlers leaves out, so it cannot misread them.
     case .unknown: return path
     default:
       throw NamedFileError(
@@ -97,7 +97,7 @@ class CfgCreator: CfgFile {
     }
   }
 
-  /// The file for created data: encrypted where a passphrase is set. There is none yet.
+  /// A new file for created data, encrypted if a passphrase is set.
   func newFile(_ bytes: [UInt8], for specificity: Specificity) throws -> FileWrite {
     guard isEncryptable, let name = plugin.core.settings[passphrase] else {
       return FileWrite(bytes, to: try createdPath(specificity), replacing: .missing, mode: mode)
@@ -126,7 +126,7 @@ class CfgCreator: CfgFile {
   /// Runs a program that has to succeed.
   ///
   /// - Parameters:
-  ///   - purpose: what cannot be done otherwise, for the error.
+  ///   - purpose: what fails if the program fails, for the error.
   ///   - answers: what the program reads where it asks for a passphrase.
   func run(_ arguments: [String], purpose: String, answers: [UInt8]? = nil) async throws -> ChildProcess.Output {
     try await KeyProgram.run(arguments, purpose: purpose, answers: answers, on: plugin.core.loop)

@@ -25,7 +25,7 @@ public final class CfgEntrySet: EntryFolder {
   private var infos: [CfgInfo] = []
   private var scripts: [CfgTestScript] = []
   private var certificates: [CfgSSLCertificateCreator] = []
-  /// Whether entries wait for nothing but test scripts and info.xml: always, or where their templates' results are there.
+  /// Whether entries wait for nothing but test scripts and info.xml: always, or once the results of templates are there.
   private var isImmediate = true
   private var mayBeImmediate = true
   /// True where a template is among the files.
@@ -159,7 +159,7 @@ public final class CfgEntrySet: EntryFolder {
     try finish(entry, contents)
   }
 
-  /// Binds where the contents, or what is wrong with them, are there; false where `bind` has to be asked.
+  /// Binds if the contents, or the error in their place, are there already. Returns false if `bind` has to make them.
   private func bindWhereReady(_ entry: Element, _ metadata: ClientMetadata) throws -> Bool {
     guard let generator = generator(for: metadata) else { return false }
     let ready = Result { try generator.readyContents(entry, metadata) }
@@ -176,7 +176,7 @@ public final class CfgEntrySet: EntryFolder {
   /// Binds with templates, filters, creators and verifiers.
   private func bind(_ entry: Element, _ metadata: ClientMetadata) async throws {
     if let info = infos.first, !info.isImmediate {
-      // An entry whose info.xml fails has these all the same.
+      // Set first: an entry whose info.xml fails has them, too.
       plugin.core.settings.pathDefaults.apply(to: entry)
       try await info.prepare(metadata)
     }
@@ -189,7 +189,7 @@ public final class CfgEntrySet: EntryFolder {
       } catch {
         throw renderingError(entry, error)
       }
-      // Only filters that are at least as specific as what they change.
+      // A filter applies only to contents that are not more specific than itself.
       let fitting =
         filters.isEmpty
         ? [] : filters.filter { $0.specificity.matches(metadata) && $0.specificity <= generator.specificity }
@@ -242,7 +242,7 @@ public final class CfgEntrySet: EntryFolder {
       hasWarnedOfInherit = true
       plugin.logger.warning("Cfg: \(entry.name ?? name): Use of mode='inherit' is deprecated")
     }
-    // The file monitor does not tell of modes.
+    // The file monitor does not report changes of modes.
     metadata.markUncacheable()
     var status = stat()
     guard stat(generator.path, &status) == 0 else {
@@ -255,7 +255,7 @@ public final class CfgEntrySet: EntryFolder {
     var verifiers: [any CfgVerifier] = []
     if let script = scripts.first(where: { $0.specificity.matches(metadata) }) { verifiers.append(script) }
     if let certificate = certificates.first { verifiers.append(certificate) }
-    // Programs, and certificates that expire.
+    // Test scripts may decide otherwise next time, and certificates expire.
     if !verifiers.isEmpty { metadata.markUncacheable() }
     for verifier in verifiers {
       do {
@@ -296,8 +296,8 @@ public final class CfgEntrySet: EntryFolder {
 
   // MARK: Creating
 
-  /// Makes contents that nobody has yet, and keeps them as a file. One client at a time, so that clients of a group do
-  /// not get different keys; who waited takes what the first one made.
+  /// Makes contents that do not exist yet, and keeps them as a file. Serves one client at a time, so that clients of a
+  /// group do not get different keys: those that waited get what the first one made.
   private func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> FileContents {
     guard let creator = creators.first else { throw noMatch(metadata) }
     return try await creating.run {

@@ -8,12 +8,12 @@ import Repository
 class CfgFile {
   /// Absolute path.
   let path: String
-  /// The clients that it is for.
+  /// Which clients it is for.
   let specificity: Specificity
   unowned let plugin: CfgPlugin
   /// The bytes when it was last readable.
   private(set) var data: [UInt8]?
-  /// Why the newest version of the file is not usable; then the entry fails.
+  /// Why the newest version of the file is not usable; the entry fails then.
   var loadError: String?
 
   init(path: String, specificity: Specificity, plugin: CfgPlugin) {
@@ -44,7 +44,7 @@ class CfgFile {
     }
   }
 
-  /// The file is gone: what it watches is not wanted any more.
+  /// Ends the watches of a file that is gone.
   func stopWatching() {}
 
   /// The bytes.
@@ -58,13 +58,13 @@ class CfgFile {
 
 /// A file that makes the contents of an entry.
 class CfgGenerator: CfgFile {
-  /// True where `contents` waits for nobody: the entry is then bound at once.
+  /// True if `contents` never waits: the entry is bound at once then.
   var isImmediate: Bool { true }
 
   /// What the file holds, without waiting.
   func immediateContents() throws -> FileContents { fatalError("\(type(of: self)) has no contents of its own") }
 
-  /// The same for a client's entry; nil where `contents` has to be asked, which may wait.
+  /// The same for a client's entry; nil if only `contents`, which may wait, can tell.
   func readyContents(_ entry: Element, _ metadata: ClientMetadata) throws -> FileContents? {
     isImmediate ? try immediateContents() : nil
   }
@@ -86,7 +86,7 @@ class CfgInfo: CfgFile {
   /// True where nothing has to be rendered first.
   var isImmediate: Bool { true }
 
-  /// Renders what is a template: before `bindInfo`.
+  /// Renders the file if it is a template; called before `bindInfo`.
   func prepare(_ metadata: ClientMetadata) async throws {}
 
   /// Sets the attributes for a client.
@@ -97,7 +97,7 @@ class CfgInfo: CfgFile {
 
 /// A file that checks contents before they are sent.
 protocol CfgVerifier: CfgFile {
-  /// - Throws: `CfgVerificationError` where they are not to be sent.
+  /// - Throws: `CfgVerificationError` if they must not be sent.
   func verify(_ bytes: [UInt8], _ entry: Element, _ metadata: ClientMetadata) async throws
 }
 

@@ -20,9 +20,9 @@ enum CfgFileName: Equatable {
   /// `.cat` and `.diff` of 1.3.
   case cat(Specificity)
   case diff(Specificity)
-  /// A part of templates, read by nobody here.
+  /// A part that templates include; Cfg does not read it.
   case ignored
-  /// Nothing of Cfg's.
+  /// Not a file of Cfg.
   case unknown
 
   /// Endings of templates, in the order in which they are tried.

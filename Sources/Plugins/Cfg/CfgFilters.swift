@@ -14,7 +14,7 @@ final class CfgCatFilter: CfgFilter {
     Self.apply(try requireData(), to: bytes)
   }
 
-  /// As Python did it: blank lines at both ends go, and the result ends with one line feed.
+  /// Removes blank lines at both ends, and ends the result with one line feed, as Python does.
   static func apply(_ changes: [UInt8], to bytes: [UInt8]) -> [UInt8] {
     let newline = UInt8(ascii: "\n")
     func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }

@@ -67,7 +67,7 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, @MainActor Te
 
   public var hasTemplates: Bool { setsWithTemplates > 0 }
 
-  /// How many entries have a template among their files; each tells of its own.
+  /// How many entries have a template among their files. The entry sets keep count.
   var setsWithTemplates = 0
 
   public func templateRequest(

@@ -11,7 +11,7 @@ import XMLRPC
 final class CfgPrivateKeyCreator: CfgCreator {
   override var category: Option<String?> { CfgOptions.standard.sshCategory }
   override var passphrase: Option<String?> { CfgOptions.standard.sshPassphrase }
-  /// Bytes of a passphrase that ssh-keygen takes where it asks.
+  /// The most bytes of a passphrase that ssh-keygen reads from its prompt.
   private static let passphraseLimitBytes = 1023
 
   override func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> [UInt8] {
@@ -52,7 +52,7 @@ final class CfgPrivateKeyCreator: CfgCreator {
     if passphrase.isEmpty {
       command += ["-N", ""]
     } else {
-      // ssh-keygen asks twice; what it asks with reads one line of 1,023 bytes at most.
+      // ssh-keygen asks twice, each time for a line of at most 1,023 bytes.
       guard passphrase.utf8.count <= Self.passphraseLimitBytes, !passphrase.utf8.contains(where: { $0 < 0x20 }) else {
         throw PluginExecutionError(
           "Cfg: Passphrase of \(path) is longer than \(Self.passphraseLimitBytes) bytes or has control characters")
@@ -62,7 +62,7 @@ final class CfgPrivateKeyCreator: CfgCreator {
     plugin.debugLog("Cfg: Generating new SSH key pair: \(command.joined(separator: " "))")
     let output = try await run(
       command, purpose: "Cfg: Failed to generate SSH key pair at \(path) for \(metadata.hostname)", answers: answers)
-    // What it asks is no error.
+    // Its prompts are not errors.
     let text = String(decoding: output.standardError, as: UTF8.self).split(separator: "\n")
       .filter { !$0.hasPrefix("Enter ") }.joined(separator: "\n")
     if !text.isEmpty {

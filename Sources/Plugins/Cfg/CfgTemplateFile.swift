@@ -18,7 +18,7 @@ final class CfgTemplateFile: CfgGenerator {
     super.init(path: path, specificity: specificity, plugin: plugin)
   }
 
-  /// Another process renders.
+  /// Waits for the process that renders.
   override var isImmediate: Bool { false }
 
   override func load() {

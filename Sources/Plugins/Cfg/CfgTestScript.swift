@@ -5,7 +5,7 @@ import Repository
 
 /// `:test`: a program that gets the contents on its standard input and refuses them by its exit status.
 final class CfgTestScript: CfgFile, CfgVerifier {
-  /// As in Bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgExternalCommandVerifier.py.
+  /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgExternalCommandVerifier.py.
   private static let timeout = Duration.seconds(30)
 
   func verify(_ bytes: [UInt8], _ entry: Element, _ metadata: ClientMetadata) async throws {

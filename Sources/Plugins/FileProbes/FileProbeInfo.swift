@@ -8,15 +8,15 @@ import XMLRPC
 
 /// The info.xml of a folder of Cfg, as FileProbes makes it and adds to it.
 ///
-/// Bcfg2 writes the permissions that the first client reports, for all clients. So does this one as long as they are
-/// harmless and every client reports the same. Otherwise each client's are below a `<Client>` of its own, so that what
-/// one client says of its file counts for that client alone, and the others have those of `[mdata]`. An info.xml that
-/// somebody else wrote, or edited, stays as it is.
+/// Bcfg2 writes the permissions that the first client reports, for all clients. This server does so as long as they are
+/// harmless and every client reports the same. Otherwise it writes each client's permissions below a `<Client>` of its own,
+/// so that a client's report counts for that client alone, and the others get those of `[mdata]`. An info.xml that somebody
+/// else wrote, or edited, stays as it is.
 struct FileProbeInfo {
-  /// What tells a file that was written here.
+  /// The comment that marks a file as written by this plugin.
   private static let mark = "<!-- Written by FileProbes, which adds to it -->"
   private static let limitBytes = RepositoryXML.fileLimitBytes
-  /// Bits that a mode may have to count for others: nobody but the owner writes, nobody becomes somebody else.
+  /// Bits that a mode for all clients may have: only the owner may write, and no program changes its user or group.
   private static let harmlessBits = 0o755
 
   /// Owner, group, mode of a file on a client.
@@ -32,9 +32,9 @@ struct FileProbeInfo {
       mode = defaults.mode
     }
 
-    /// Those that a client reports; where it does not say, the defaults.
+    /// The permissions that a client reports; the defaults for those that it leaves out.
     ///
-    /// - Throws: `PluginExecutionError` for what is no mode, or no name of a user or group.
+    /// - Throws: `PluginExecutionError` for a wrong mode or a wrong name of a user or group.
     init(_ document: Element, defaults: Settings.PathDefaults) throws {
       self.init(defaults)
       owner = document["owner"] ?? owner
@@ -65,20 +65,20 @@ struct FileProbeInfo {
     }
   }
 
-  /// What info.xml says.
+  /// What an info.xml holds.
   private enum Form {
     case missing
     /// The same for all clients.
     case same(Permissions)
     /// By client, and for all others.
     case byClient([(client: String, permissions: Permissions)], others: Permissions)
-    /// Not ours.
+    /// Somebody else's file.
     case foreign
   }
 
-  /// Of the info.xml.
+  /// The path of the info.xml.
   let path: String
-  /// What is there.
+  /// What the file holds now.
   let version: FileVersion
   private let folder: String
   private let form: Form
@@ -114,7 +114,7 @@ struct FileProbeInfo {
         .byClient([(client.text, permissions)], others: hasOthers ? defaults : narrowed([permissions])))
     case .same(let known):
       if known == permissions { return nil }
-      // Whoever has a file by now reported the same.
+      // Every client that has a file by now has reported the same.
       let hosts = otherFiles(than: client).compactMap { file -> String? in
         guard case .host(let host)? = Specificity(fileName: file, baseName: RepositoryPath.name(of: folder)) else {
           return nil

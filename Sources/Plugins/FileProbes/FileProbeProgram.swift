@@ -1,4 +1,4 @@
-/// The program that tells a client's file: permissions and contents as an XML element.
+/// The program that reports a file of a client: permissions and contents as an XML element.
 enum FileProbeProgram {
   static func text(for path: String) -> String {
     """

@@ -6,7 +6,7 @@ import Repository
 import ServerSettings
 import XMLRPC
 
-/// Takes files of clients into Cfg: asks for them by probes, writes what is new as that host's.
+/// Brings files of clients into Cfg: asks for them by probes, and writes new ones as files of that host.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/FileProbes.py.
 final class FileProbesPlugin: Plugin, Probing {
@@ -38,7 +38,7 @@ final class FileProbesPlugin: Plugin, Probing {
   /// Files that are written together, with an info.xml each.
   private static let batchLimit = FileWriter.openLimit / 2
 
-  /// Those who make or change an info.xml, one after the other.
+  /// Orders the tasks that make or change an info.xml, one after the other.
   private let infoTurn = ExclusiveTurn()
 
   /// A file that config.xml names. What is neither `true` nor `false` asks for a file, but never overwrites one.
@@ -48,7 +48,7 @@ final class FileProbesPlugin: Plugin, Probing {
     let update: String
   }
 
-  /// What config.xml says for a client, by path; of two for one path the last one counts.
+  /// The files that config.xml names for a client. Of two elements for one path the last one counts.
   private func wanted(_ metadata: ClientMetadata) async throws -> [WantedFile] {
     try await config.prepare(metadata, by: core.xmlTemplateRenderer)
     var found: [WantedFile] = []
@@ -63,8 +63,8 @@ final class FileProbesPlugin: Plugin, Probing {
     return found
   }
 
-  /// Those of them that the client is asked for. A file that Cfg does not have, and that is not to be updated, is not:
-  /// 1.3.4 and 1.4 do so.
+  /// The files that the client is asked for: not those that Cfg lacks and config.xml does not update, as in 1.3.4 and
+  /// 1.4.
   private func asked(_ metadata: ClientMetadata, _ contents: any PathContents) async throws -> [WantedFile] {
     try await wanted(metadata).filter { $0.update != "false" || contents.hasContents(ofPath: $0.path, metadata) }
   }
@@ -79,9 +79,9 @@ final class FileProbesPlugin: Plugin, Probing {
     }
   }
 
-  /// Takes a client's files: all of them, or none where one is not asked for, or is too large.
+  /// Writes a client's files: all of them, or none if one was not asked for or is too large.
   ///
-  /// They are on disk when this returns, some written together. Where the client has gone meanwhile, the rest is left.
+  /// They are on disk when this returns. If the client goes away meanwhile, the remaining files are not written.
   func receiveData(_ metadata: ClientMetadata, _ data: [Element]) async throws {
     debugLog("Receiving file probe data from \(metadata.hostname)")
     let contents = try contents()
@@ -104,7 +104,7 @@ final class FileProbesPlugin: Plugin, Probing {
     }
   }
 
-  /// The answers that are XML. Others are what the program complained of, or nothing.
+  /// The answers that are XML. Logs the others: complaints of the program, or no answer at all.
   private func documents(_ data: [Element], of client: ClientName) -> [Element] {
     var logBudget = RequestLogBudget()
     let found: [Element] = data.compactMap { item in
@@ -129,7 +129,7 @@ final class FileProbesPlugin: Plugin, Probing {
   private struct Upload {
     let file: WantedFile
     let bytes: [UInt8]
-    /// Of the client alone.
+    /// A file for this client alone.
     let target: String
     let permissions: FileProbeInfo.Permissions
     let mode: FileWrite.Mode
@@ -154,7 +154,7 @@ final class FileProbesPlugin: Plugin, Probing {
       permissions: permissions, mode: FileWrite.Mode(ofClient: document["mode"]))
   }
 
-  /// Writes what Cfg does not have, unless it is not to be updated. It is on disk when this returns.
+  /// Writes the files that Cfg lacks or that are to be updated. They are on disk when this returns.
   ///
   /// - Throws: `PluginExecutionError` where one cannot be written.
   private func write(_ uploads: [Upload], _ contents: any PathContents, _ metadata: ClientMetadata) async throws {
@@ -196,8 +196,8 @@ final class FileProbesPlugin: Plugin, Probing {
     }
   }
 
-  /// Writes files together, and of new ones what info.xml lacks. Those who change one take turns, so that a fleet's first
-  /// uploads do not overtake each other; the others do not wait.
+  /// Writes files together, with the info.xml that new ones need. Tasks that change an info.xml run one after the other, so
+  /// that the first uploads of many clients do not overtake each other; the others do not wait.
   private func write(new: [Upload], updated: [Upload], below top: String, of client: ClientName) async throws {
     for upload in new { try makeFolders(RepositoryPath.folder(of: upload.target), below: top) }
     let files = try (new + updated).map { upload throws(SystemError) in
@@ -208,7 +208,7 @@ final class FileProbesPlugin: Plugin, Probing {
     if try infos(new, client).isEmpty {
       try await core.loop.fileWriter.write(files)
       left = []
-      // Somebody may have put the permissions of those who had a file apart meanwhile.
+      // Another task may meanwhile have written the permissions of each client that has a file separately.
       if try infos(new, client).isEmpty { return }
     }
     try await infoTurn.run { try await core.loop.fileWriter.write(left + infos(new, client)) }

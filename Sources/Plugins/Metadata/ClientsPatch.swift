@@ -3,16 +3,16 @@ import EventLoop
 import Identity
 import Repository
 
-/// Changes to clients.xml that are made where they belong: the elements they concern are read and nothing else, and the
-/// rest is copied from file to file. What a client causes costs the same in a file of ten clients and of 100,000.
+/// Changes clients.xml in place: reads only the elements that change, and copies the rest from file to file. A change costs
+/// the same in a file of ten clients and in one of 100,000.
 ///
 /// Each changed element is parsed and compared by `XMLSourceEditor`, as a whole file would be: in a well-formed file a
 /// start tag that is well-formed and says what it has to leaves the rest as it is.
 final class ClientsPatch {
-  /// Thrown where a change cannot be made in this way; `ClientsText` can.
+  /// Thrown if a change cannot be made in place; `ClientsText` makes it then.
   struct NotInPlace: Error {}
 
-  /// Edits between which the loop goes on with others.
+  /// How many edits are made in one turn of the loop.
   private static let turnEdits = 64
 
   /// A start tag, made an element of its own while it is edited.
@@ -22,7 +22,7 @@ final class ClientsPatch {
     let isEmpty: Bool
     var editor: XMLSourceEditor
 
-    /// - Throws: it is no element by itself: it has attributes with the prefix of a namespace.
+    /// - Throws: if it cannot be parsed alone, because attributes have the prefix of a namespace.
     init(_ text: [UInt8], at start: Int, path: String) throws {
       self.text = text
       range = start..<start + text.count
@@ -97,7 +97,7 @@ final class ClientsPatch {
   private var added: [ClientName: (spelling: String, element: Element)] = [:]
   private var addedOrder: [ClientName] = []
 
-  /// - Throws: a file cannot be opened.
+  /// - Throws: if a file cannot be opened.
   init(file: MetadataFile, table: ClientsTable, places: [String: ElementIndex]) throws {
     self.file = file
     self.table = table
@@ -149,7 +149,7 @@ final class ClientsPatch {
       files.append(FileWrite(all, in: source.path, replacing: source.version))
       taken.append { places.took(changes, addition, in: source.path) }
     }
-    return ClientsDraft(outcomes: outcomes, files: files) { for take in taken { take() } }
+    return ClientsDraft(outcomes: outcomes, files: files) { for update in taken { update() } }
   }
 
   private func make(_ edit: ClientsEdit) throws {

@@ -2,7 +2,7 @@ import Identity
 import Repository
 import XMLRPC
 
-/// What clients.xml says of one client: a look into the table, which holds as long as the table does.
+/// A view of one client in the table, valid as long as the table is.
 struct ClientRecord {
   fileprivate let table: ClientsTable
   fileprivate let row: Int
@@ -14,7 +14,7 @@ struct ClientRecord {
   private var data: ClientsTable.Row { table.rows[row] }
   private var more: ClientsTable.More? { table.more[row] }
 
-  /// The name, in lower case: what the client is called everywhere but in clients.xml.
+  /// The name in lower case, as it is used everywhere but in clients.xml.
   var name: ClientName { ClientName(unchecked: table.pool[data.name] ?? "") }
   /// The name as it is spelled in clients.xml.
   var spelling: String { table.pool[data.spelling] ?? "" }
@@ -36,7 +36,7 @@ struct ClientRecord {
   var authentication: String? { table.value(data.authentication) }
   /// True: only the client's own password lets it in.
   var isSecure: Bool { data.isSecure }
-  /// True: it may come from any address.
+  /// True: it may connect from any address.
   var isFloating: Bool { data.isFloating }
   /// Whether the file has one element of this client.
   var hasOneElement: Bool { more?.profiles.isEmpty ?? true }
@@ -44,7 +44,7 @@ struct ClientRecord {
 
 /// The clients of clients.xml, by everything that a request may bring: name, alias, address, uuid.
 ///
-/// One reading of the file, changed in place only by the server's own writes. No request walks the list. A client that is
+/// Made by one reading of the file; only the server's own writes change it in place. No request walks the list. A client that is
 /// merely known costs about a hundred bytes: a row, its texts in one pool, and a slot of each index; what few clients
 /// have (a second address, aliases, a second element) is kept aside.
 final class ClientsTable {
@@ -64,9 +64,9 @@ final class ClientsTable {
     var isRemoved = false
   }
 
-  /// What most clients do not have.
+  /// Data that most clients do not have.
   fileprivate struct More {
-    /// Of further elements.
+    /// The profiles of further elements.
     var profiles: [String?] = []
     var addresses: [String] = []
     var aliases: [ClientName] = []
@@ -81,12 +81,12 @@ final class ClientsTable {
   private var aliases: [ClientName: Int] = [:]
   /// The rows of each address that was given more than once.
   private var sharedAddresses: [Name: [Int]] = [:]
-  /// Profiles, versions, ways to authenticate: of few different ones, many clients have each.
+  /// Profiles, versions and ways to authenticate: few different ones, each of many clients.
   private var values: [String] = [""]
   private var valueNumbers: [Name: UInt32] = [:]
   /// How many different profiles, versions and ways to authenticate are kept.
   var valueCount: Int { values.count - 1 }
-  /// Values from which on those that no client has any more are dropped.
+  /// How many values there may be before those that no client has any more are dropped.
   private var valueLimit = valueLimitAtFirst
   private static let valueLimitAtFirst = 1024
   /// Rows of removed clients, since the file was read.
@@ -125,7 +125,7 @@ final class ClientsTable {
     }
   }
 
-  /// Room for exactly what a document has: arrays that grow take up to twice as much.
+  /// Reserves exactly the room that a document needs: arrays that grow take up to twice as much.
   private func reserve(for root: Element) {
     var clients = 0
     var withUUID = 0
@@ -164,7 +164,7 @@ final class ClientsTable {
 
   func client(ofAlias alias: ClientName) -> ClientRecord? { aliases[alias].map(record) }
 
-  /// Whether a text has the bytes of a client's name, as it is spelled or in lower case, or of an alias.
+  /// Whether a text is byte for byte a client's name, as it is spelled or in lower case, or an alias.
   func hasName(_ text: String) -> Bool {
     if let record = names.row(of: text.lowercased(), in: pool).map(record) {
       if record.name.isSame(as: text) || Name.areSame(record.spelling, text) { return true }
@@ -174,13 +174,13 @@ final class ClientsTable {
 
   func client(ofUUID uuid: String) -> ClientRecord? { uuids.row(of: uuid, in: pool).map(record) }
 
-  /// Every client that an address is given to; one that it is given to twice is there twice, as in Bcfg2.
+  /// Every client that has an address; one that has it twice is listed twice, as in Bcfg2.
   func clients(at address: String) -> [ClientRecord] {
     if let shared = sharedAddresses[Name(address)] { return shared.map(record) }
     return addresses.row(of: address, in: pool).map { [record($0)] } ?? []
   }
 
-  /// The client of an address that is given once; nil also where nobody has it.
+  /// The only client that has an address; nil if several clients or none have it.
   func onlyClient(at address: String) -> ClientRecord? {
     sharedAddresses[Name(address)] == nil ? addresses.row(of: address, in: pool).map(record) : nil
   }
@@ -211,7 +211,7 @@ final class ClientsTable {
         aliases[other] = row
         more[row, default: More()].aliases.append(other)
       }
-      if let address = alias["address"] { give(address, to: row) }
+      if let address = alias["address"] { assign(address, to: row) }
     }
   }
 
@@ -229,19 +229,19 @@ final class ClientsTable {
     names.remove(client.name.text, in: pool)
     for alias in client.aliases where aliases[alias] == client.row { aliases[alias] = nil }
     if let uuid = client.uuid, uuids.row(of: uuid, in: pool) == client.row { uuids.remove(uuid, in: pool) }
-    for address in client.addresses { take(address, from: client.row) }
+    for address in client.addresses { unassign(address, from: client.row) }
     rows[client.row].isRemoved = true
     more[client.row] = nil
     removals += 1
   }
 
-  /// Whether reading the file again would give back much of what removed clients have left behind.
+  /// Whether reading the file again would free much memory of removed clients.
   var isWorthReadingAgain: Bool { removals > max(1024, rows.count / 2) }
 
   private func apply(_ attributes: Attributes, to row: Int) {
     for (name, value) in attributes {
       switch name {
-      case "address": give(value, to: row)
+      case "address": assign(value, to: row)
       case "uuid": rows[row].uuid = uuids.set(value, to: row, in: &pool)
       case "password": rows[row].password = pool.add(value)
       case "version": rows[row].version = number(of: value)
@@ -255,7 +255,7 @@ final class ClientsTable {
   }
 
   /// An address that is given to a client twice is one of several assignments too, as in Bcfg2.
-  private func give(_ address: String, to row: Int) {
+  private func assign(_ address: String, to row: Int) {
     let owner = addresses.row(of: address, in: pool)
     let text = addresses.set(address, to: owner ?? row, in: &pool)
     if let owner { sharedAddresses[Name(address), default: [owner]].append(row) }
@@ -266,7 +266,7 @@ final class ClientsTable {
     }
   }
 
-  private func take(_ address: String, from row: Int) {
+  private func unassign(_ address: String, from row: Int) {
     let left = (sharedAddresses[Name(address)] ?? [row]).filter { $0 != row }
     sharedAddresses[Name(address)] = left.count > 1 ? left : nil
     if let owner = left.first {
@@ -287,7 +287,7 @@ final class ClientsTable {
     return number
   }
 
-  /// Forgets profiles, versions and ways to authenticate that no client has: clients may declare ever new versions.
+  /// Forgets profiles, versions and ways to authenticate that no client has, because clients may declare ever new versions.
   private func dropUnusedValues() {
     let old = values
     values = [""]

@@ -2,8 +2,8 @@ import Core
 import Identity
 import Repository
 
-/// The text of clients.xml and of the files that it includes, while changes are made to it: parsed and compared as a
-/// whole, for what `ClientsPatch` cannot do.
+/// The text of clients.xml and of the files that it includes, while it is changed. It is parsed and compared as a whole, for
+/// changes that `ClientsPatch` cannot make.
 struct ClientsText {
   private let file: MetadataFile
   private let contents: [String: [UInt8]]
@@ -41,7 +41,7 @@ struct ClientsText {
     }
   }
 
-  /// The files that say something new.
+  /// The files whose contents change.
   func changed() throws -> [(path: String, bytes: [UInt8])] {
     try changedPaths.sorted().compactMap { path in
       try editors[path].map { (path: path, bytes: try $0.contents()) }
@@ -62,7 +62,7 @@ struct ClientsText {
 
   private mutating func change(_ path: String, _ body: (inout XMLSourceEditor) throws -> Void) throws {
     try load(path)
-    // Out of the table, so that it is changed and not copied.
+    // Taken out of the table, so that it is changed in place, not copied.
     guard var editor = editors.removeValue(forKey: path) else { return }
     defer { editors[path] = editor }
     try body(&editor)

@@ -32,9 +32,9 @@ enum ClientsEdit {
 
 /// Writes changes to clients.xml and to the files that it includes.
 ///
-/// Changes of one iteration of the loop are written together, and so are those that come while the disk is waited for;
-/// then those who wait for them go on: what was answered is on disk. What an administrator saves meanwhile is read first
-/// and stays; a file that cannot be parsed is not touched.
+/// Writes the changes of one iteration of the loop together, and so those that come during a write. Callers go on once their
+/// change is on disk. An edit that an administrator saves meanwhile is read first and stays; a file that cannot be parsed is
+/// not touched.
 final class ClientsWriter {
   private typealias Waiting = (edit: ClientsEdit, done: CheckedContinuation<Void, any Error>)
 
@@ -44,7 +44,7 @@ final class ClientsWriter {
   private var isWriting = false
   /// How often changes were made and written.
   private(set) var attempts = 0
-  /// How often that was in the whole text, which is parsed for it.
+  /// How often changes needed the whole text, which is parsed for them.
   private(set) var wholeEdits = 0
   /// Where the clients are in the files.
   let places: ClientPlaces
@@ -85,7 +85,7 @@ final class ClientsWriter {
     do {
       outcomes = try await write(batch.map(\.edit))
     } catch  where batch.count > 1 && file.paths.count > 1 {
-      // One of the files cannot be written: that concerns the clients in it alone.
+      // A file that cannot be written fails the changes of the clients in it, and no others.
       for item in batch { await write([item]) }
       return
     } catch {
@@ -99,7 +99,7 @@ final class ClientsWriter {
     }
   }
 
-  /// Makes changes in the text of the files, writes those, and takes the changes over.
+  /// Makes changes in the text of the files, writes the files, and applies the changes to the table.
   ///
   /// - Returns: for each change, why it was not made; nil where it was.
   private func write(_ edits: [ClientsEdit]) async throws -> [(any Error)?] {
@@ -121,14 +121,14 @@ final class ClientsWriter {
         }
       }
       guard !draft.files.isEmpty else {
-        plugin.take(made)
+        plugin.apply(made)
         return outcomes
       }
       do throws(FileWriteError) {
         try await plugin.core.loop.fileWriter.write(draft.files) { [plugin, file] versions in
           for (written, version) in zip(draft.files, versions) { file.wrote(version, to: written.path) }
           draft.taken()
-          plugin.take(made)
+          plugin.apply(made)
         }
         return outcomes
       } catch {
@@ -139,8 +139,8 @@ final class ClientsWriter {
     throw MetadataRuntimeError("it keeps changing")
   }
 
-  /// What may be changed of what is asked for: no more clients than may add themselves, and to none of them an address
-  /// that another one has.
+  /// The changes that are allowed: no more clients than may add themselves, and none with an address that another client
+  /// has.
   private func admit(_ edits: [ClientsEdit]) -> [Result<ClientsEdit, any Error>] {
     var count = plugin.clients.count
     var addresses: Set<Name> = []
@@ -164,7 +164,7 @@ final class ClientsWriter {
     }
   }
 
-  /// The changes in the elements that they concern; where that cannot be, in the whole text.
+  /// Makes the changes in their elements, or in the whole text if that is not possible.
   ///
   /// - Returns: nil where a file was changed by somebody else meanwhile.
   private func draft(of edits: [ClientsEdit]) async throws -> ClientsDraft? {

@@ -28,8 +28,8 @@ struct GroupMembership {
 }
 
 extension MetadataPlugin {
-  /// Whether a client that has these groups may have one more: not where it is in another group of the same category.
-  /// The first refusal of a client and a group is logged.
+  /// Whether a client may have one more group: not if it is in another group of the same category. Logs the first refusal
+  /// of each client and group.
   func categoryAllows(_ group: String, _ membership: GroupMembership) -> Bool {
     guard let category = groups[group]?.category, !category.isEmpty else { return true }
     guard let present = membership.categories[category] else { return true }
@@ -52,8 +52,8 @@ extension MetadataPlugin {
 
   /// Adds and removes groups by the rules of groups.xml until nothing changes.
   ///
-  /// Rules of one pass see the groups as they were at its beginning, categories as they are. As in Bcfg2 it ends with
-  /// the first pass after which there are as many groups as before; unlike there, also where that never happens.
+  /// The rules of one pass see the groups as they were at its beginning, and the categories as they are now. As in Bcfg2,
+  /// the first pass that leaves the number of groups as it was is the last. Unlike Bcfg2, the number of passes is bounded.
   func mergeGroups(_ membership: inout GroupMembership) {
     let memberships = rules.memberships
     let removals = rules.removals

@@ -80,7 +80,7 @@ struct GroupRules {
 
   /// Declared groups by name.
   private(set) var groups: NameTable<MetadataGroup> = [:]
-  /// The profile of clients that nobody knows; nil where there is none.
+  /// The profile of unknown clients; nil if none is the default.
   private(set) var defaultGroup: String?
   private(set) var memberships = Index()
   private(set) var removals = Index()

@@ -11,7 +11,7 @@ extension MetadataPlugin {
 }
 
 extension ClientRecord {
-  /// True where the element is as the server makes it: a profile alone, or with the client's own name as `uuid` and the
+  /// True if the element is as the server makes it: a profile alone, or with the client's own name as `uuid` and the
   /// address that it came from, if that is no other client's. `version` is added later.
   fileprivate var isSelfRegistered: Bool {
     guard hasOneElement, aliases.isEmpty, password == nil, authentication == nil, !isSecure, !isFloating else {

@@ -9,7 +9,7 @@ import ServerSettings
 import XMLRPC
 
 extension MetadataPlugin {
-  /// How a request says whose it is.
+  /// How a request identifies its client.
   private enum Identification {
     case certificate, address, name
   }
@@ -53,7 +53,7 @@ extension MetadataPlugin {
     return .now(decide(.name, client, user: user, password, address) ?? .refused)
   }
 
-  /// The name that a peer gives for its client; nil, and a line in the log that says why, where it is none.
+  /// The client's name that a peer sends. Logs why it is no name, and returns nil.
   private func name(_ text: String, of source: String, _ address: ClientAddress) -> ClientName? {
     do throws(ClientNameError) {
       return try givenName(text)
@@ -67,17 +67,17 @@ extension MetadataPlugin {
 
   static func isThisMachine(_ ip: String) -> Bool { ip.utf8.starts(with: "127.".utf8) || ip == "::1" }
 
-  /// Whether a client that says who it is may come in.
+  /// Whether a client that identifies itself is authenticated.
   ///
   /// - Parameter hasValidAddress: what name service says of a certificate's address; nil before it was asked.
-  /// - Returns: nil where it has to be asked first, for a certificate only.
+  /// - Returns: nil if name service has to be asked first, for a certificate only.
   private func decide(
     _ identification: Identification, _ client: ClientName, user: String, _ password: String, _ address: ClientAddress,
     hasValidAddress: Bool? = nil
   ) -> AuthenticationDecision? {
     debugLog("Authenticating client \(client)")
     if HostNames.isThisMachine(client.text), !Self.isThisMachine(address.ip) {
-      // ACLs trust some of these names, and everybody takes them for itself.
+      // ACLs trust some of these names, and every host calls itself so.
       refused(address, "Client \(address.ip) claims to be \(client), which only this machine may")
       return .refused
     }
@@ -104,7 +104,7 @@ extension MetadataPlugin {
     return .admitted(caller)
   }
 
-  /// True where the user of the credentials is that of clients which do not say who they are.
+  /// True if the user name is the one of clients that do not identify themselves.
   private static func isRoot(_ user: String) -> Bool { Name.areSame(user, "root") }
 
   /// `cert`, `bootstrap` or `cert+password`: of clients.xml, else of bcfg2.conf.
@@ -112,7 +112,7 @@ extension MetadataPlugin {
     record(of: client)?.authentication ?? core.settings.authentication
   }
 
-  /// Says why somebody is not let in, as often as `RefusalLog` allows.
+  /// Logs why a peer is refused, as often as `RefusalLog` allows.
   private func refused(_ address: ClientAddress, _ message: @autoclosure () -> Logger.Message) {
     core.refusals.write(.error, of: address.ip, to: logger, message())
   }
@@ -162,7 +162,7 @@ extension MetadataPlugin {
       }
       return true
     }
-    // Both are compared, whichever fits, so that the time says nothing.
+    // Both are compared in any case, so that the time reveals nothing.
     let isShared = core.settings.password.map { Self.isEqual(password, $0) } ?? false
     let isOwn = record?.password.map { Self.isEqual(password, $0) } ?? false
     let isAllowed = isShared || isOwn

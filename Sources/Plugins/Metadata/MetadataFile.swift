@@ -37,7 +37,7 @@ final class MetadataFile {
   private var lastRootTag: String?
   /// Files that the last version that could be read included.
   private var goodIncludes: Set<String> = []
-  /// True where files came or went that a glob may fit.
+  /// True after files appeared or disappeared that a glob may match.
   private var mustParse = true
   private var watchedPaths: Set<String> = []
   private var watchedPatterns: [String] = []
@@ -62,8 +62,8 @@ final class MetadataFile {
   /// The file itself, then those that it includes.
   var paths: [String] { [path] + versions.keys.filter { $0 != path }.sorted() }
 
-  /// Takes note of an event: whether a glob may fit other files now.
-  func note(_ event: FileEvent) {
+  /// Has the file parsed again where an event may have changed which files a glob fits.
+  func observe(_ event: FileEvent) {
     guard !event.isDirectory, versions[event.path] == nil else { return }
     if watchedPaths.contains(event.path)
       || watchedPatterns.contains(where: { fnmatch($0, event.path, FNM_PATHNAME) == 0 })
@@ -113,7 +113,7 @@ final class MetadataFile {
     return .broken
   }
 
-  /// A document with a root element that may be taken.
+  /// A document, if its root element is the right one.
   private func check(_ document: Result<RepositoryDocument, XMLFileError>) -> Result<RepositoryDocument, XMLFileError> {
     guard case .success(let parsed) = document else { return document }
     do throws(XMLFileError) {
@@ -140,7 +140,7 @@ final class MetadataFile {
   /// A file as it was read last, or written by us; nil for one that is missing.
   func version(of path: String) -> FileVersion? { versions[path] }
 
-  /// Whether the disk has what was read last. Contents are read only where their status does not tell.
+  /// Whether the disk has what was read last. Reads the contents only if the status leaves doubt.
   private func isAsItWasRead() -> Bool {
     for path in paths {
       if let known = versions[path], known.isToldByStatus, known.status == FileVersion.Status(of: path) { continue }
@@ -157,7 +157,7 @@ final class MetadataFile {
     return known.digest.map { found?.digest == $0 } ?? (known.isToldByStatus && known.status == found?.status)
   }
 
-  /// Refuses contents that nobody would read again.
+  /// Refuses contents that are too large to be read again.
   func require(_ count: Int, of path: String) throws(MetadataRuntimeError) {
     guard count > Self.limitBytes else { return }
     throw MetadataRuntimeError("\(plugin.core.pathForClients(path)) would have \(count) bytes, more than are read")
@@ -166,7 +166,7 @@ final class MetadataFile {
   /// Has the file parsed at the next `refresh`, whatever the disk has.
   func invalidate() { mustParse = true }
 
-  /// Takes over contents that the server itself has just written.
+  /// Records contents that the server itself has just written.
   func wrote(_ version: FileVersion, to path: String) { versions[path] = version }
 
   /// Logs what is wrong with an element.
@@ -181,12 +181,12 @@ final class MetadataFile {
     return versions
   }
 
-  /// A file; nil for one that is missing or unreadable, which the parser tells of.
+  /// Reads a file; nil if it is missing or unreadable, which the parser reports.
   private func read(_ path: String) -> (bytes: [UInt8], version: FileVersion)? {
     try? AtomicFile.readVersion(path, limitBytes: Self.limitBytes)
   }
 
-  /// The plugin's folder is watched as a whole; here what is included from elsewhere.
+  /// Watches files that are included from elsewhere; the plugin's folder is watched as a whole.
   private func watch(_ document: XIncludedDocument) {
     watchedPaths = Set(document.watchedPaths)
     watchedPatterns = document.watchedPatterns

@@ -34,7 +34,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   public var stages: Set<ClientRunStage> { [.statistics] }
 
-  /// The files are compared by their bytes: a write of our own is none that anybody has to know of.
+  /// The files are compared by their bytes, so that the plugin's own writes are not reported as changes.
   public override var reportsChanges: Bool { true }
 
   /// Questions about all clients, for templates.
@@ -129,13 +129,13 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   // MARK: Clients
 
-  /// The name that clients.xml has for a client: of an alias its client's, in lower case.
+  /// The name in lower case that clients.xml has for a client; for an alias, the name of its client.
   func canonicalName(_ client: ClientName) -> ClientName {
     let name = client.lowercased
     return clients.client(ofAlias: name)?.name ?? name
   }
 
-  /// What clients.xml says of a client; nil where it does not know it.
+  /// The client of a name in clients.xml; nil if it is unknown.
   func record(of client: ClientName) -> ClientRecord? { clients.client(named: canonicalName(client)) }
 
   public func listClients() async -> [ClientName] { clients.ordered.map(\.name) }
@@ -146,9 +146,9 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   public func updateClientList() async { refreshClients() }
 
-  /// The name that somebody gave for a client: one by the rules, or one that clients.xml has with these very bytes.
+  /// The client's name in a text: one that follows the rules, or one that clients.xml has byte for byte.
   ///
-  /// - Throws: why it is none.
+  /// - Throws: why the text is no name.
   func givenName(_ text: String) throws(ClientNameError) -> ClientName {
     do throws(ClientNameError) {
       return try ClientName(text)
@@ -207,7 +207,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     try await writer.commit(.add(name: client, attributes))
   }
 
-  /// Refuses a client that would add itself to as many clients as `[metadata] clients` allows, or more.
+  /// Refuses a client that would add itself where `[metadata] clients` allows no more.
   func requireRoom(
     for client: ClientName, from address: ClientAddress? = nil, besides count: Int
   ) throws(MetadataConsistencyError) {
@@ -222,12 +222,11 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   /// Whether clients.xml gives an address to another client, or name service gives it the name of one.
   ///
-  /// Bcfg2 records whatever address a new client comes from: then another client of that address would be taken for the
-  /// new one, or for nobody. A loopback address is recorded all the same: a tunnel speaks for many, and who it is has to
-  /// be said then.
+  /// Bcfg2 records the address of a new client in any case; another client of that address is then taken for the new one,
+  /// or for nobody. A loopback address is recorded as in Bcfg2: clients behind a tunnel have to identify themselves.
   private func isOfAnotherClient(_ address: ClientAddress, than client: ClientName) async -> Bool {
     if Self.isThisMachine(address.ip) { return false }
-    // `ClientsWriter` asks again, of the clients by then.
+    // `ClientsWriter` checks again with the clients at that time.
     guard clients.clients(at: address.ip).isEmpty else { return false }
     guard let text = await core.resolver.name(ofPeer: address.ip), let name = try? givenName(text),
       let owner = record(of: name)?.name, owner != client.lowercased
@@ -260,7 +259,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     try await writer.commit(.remove(name: client.lowercased))
   }
 
-  /// As `removeClient`, for who has a text.
+  /// As `removeClient`, with the name as a text.
   private func removeClient(named text: String) async throws {
     let name: ClientName
     do throws(ClientNameError) {
@@ -271,14 +270,14 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     try await removeClient(name)
   }
 
-  /// Takes over changes that were written to clients.xml: the table becomes what parsing the file would make it.
-  func take(_ edits: [ClientsEdit]) {
-    for edit in edits { take(edit) }
+  /// Applies changes that were written to clients.xml, so that the table is as if the file had been parsed.
+  func apply(_ edits: [ClientsEdit]) {
+    for edit in edits { apply(edit) }
     if clients.isWorthReadingAgain { clientsFile.invalidate() }
     refreshClients()
   }
 
-  private func take(_ edit: ClientsEdit) {
+  private func apply(_ edit: ClientsEdit) {
     switch edit {
     case .add(let name, let attributes):
       if record(of: name) == nil { clients.add(name: name.text, attributes: attributes) }
@@ -391,8 +390,8 @@ extension MetadataPlugin: FileEventHandler {
   public var handlerName: String { name }
 
   public func handleEvent(_ event: FileEvent) {
-    groupsFile.note(event)
-    clientsFile.note(event)
+    groupsFile.observe(event)
+    clientsFile.observe(event)
   }
 
   public func changesApplied() {

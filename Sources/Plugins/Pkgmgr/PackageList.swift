@@ -3,9 +3,9 @@ import Formats
 import Logging
 import Repository
 
-/// What Pkgmgr gives to an entry.
+/// What Pkgmgr adds to an entry.
 struct PackageBinding {
-  /// Set over those that the entry has, its name included.
+  /// Attributes that replace those of the entry, its name included.
   var attributes = Attributes()
   var text: String?
   var children: [Element] = []
@@ -45,7 +45,7 @@ struct PackageList {
     }
   }
 
-  /// An element's attributes with those from above that it has not; a name is never inherited.
+  /// An element's attributes, and those of its ancestors that it lacks; a name is never inherited.
   private static func inherited(_ element: Element, _ above: Attributes) -> Attributes {
     var own = element.attributes
     for (name, value) in above where name != "name" && own[name] == nil { own[name] = value }
@@ -69,7 +69,7 @@ struct PackageList {
       if let kind = FileNameKind(rawValue: attributes["type"] ?? "") {
         let parts = kind.split(file)
         if parts == nil { report(element, "Failed to match pkg \(file)") }
-        // The listed name counts too, with nothing but its children, as in 1.3.4: the client asks its own tools.
+        // As in 1.3.4 the listed name is bound too, with nothing but its children: the client asks its own tools for the rest.
         if let listed, listed != parts?["name"], PkgmgrPlugin.split(listed) == nil {
           let binding = PackageBinding(children: element.children)
           table.add(binding, tag: "Package", name: listed, conditions: conditions)
@@ -109,11 +109,11 @@ struct PackageList {
     logger.error("\(XMLFileError(path: path, line: Int(element.line), message: message))")
   }
 
-  /// Types of packages whose file names say what is in them.
+  /// Types of packages whose file names contain name and version.
   private enum FileNameKind: String {
     case rpm, encap
 
-    /// Name, version and architecture; nil where the file is not named so.
+    /// Name, version and architecture; nil if the file's name has another form.
     func split(_ file: String) -> Attributes? {
       switch self {
       case .rpm: Self.splitRPM(file)

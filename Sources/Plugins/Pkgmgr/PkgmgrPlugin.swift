@@ -25,7 +25,7 @@ final class PkgmgrPlugin: Plugin, Generator {
     super.init(context)
   }
 
-  /// `name:arch,arch` taken apart: at the last colon that something stands behind.
+  /// Splits `name:arch,arch` at the last colon that is followed by text.
   static func split(_ name: String) -> (name: String, architectures: [Substring])? {
     var end = name.utf8.endIndex
     while let colon = name.utf8[..<end].lastIndex(of: UInt8(ascii: ":")) {

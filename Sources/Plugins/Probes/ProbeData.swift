@@ -4,11 +4,11 @@ public import Repository
 public import Templates
 public import XMLRPC
 
-/// What one probe of a client said.
+/// The output of one probe of a client.
 public final class ProbeData {
   /// The output without its `group:` lines.
   public let text: String
-  /// The output as an XML document; nil where it is none, or has a document type: it comes from a client.
+  /// The output as an XML document; nil if it is none, or has a document type, which clients must not send.
   public private(set) lazy var xml: Element? = try? ClientDocument.parse(text)
 
   init(text: String) { self.text = text }
@@ -16,7 +16,7 @@ public final class ProbeData {
 
 /// The probe data of one client, by probe: what Probes adds to its metadata.
 ///
-/// Kept as it stands in probed.xml, and read from there when someone asks.
+/// Kept in the form of probed.xml, and parsed when it is needed.
 public final class ProbeDataSet: ConnectorData {
   /// Seconds since the epoch of the report.
   public let timestamp: String
@@ -87,7 +87,7 @@ struct ProbeReport {
   /// Whether another report has the same data and groups.
   func saysSame(as other: ProbeReport) -> Bool { body == other.body && groups == other.groups }
 
-  /// Whether this report is to be taken where another one is known: it is as young, or younger, and says something else.
+  /// Whether this report replaces another one: it is as new or newer, and differs.
   func supersedes(_ known: ProbeReport?) -> Bool {
     guard let known else { return true }
     return seconds > known.seconds || seconds == known.seconds && !saysSame(as: known)
@@ -99,7 +99,7 @@ struct ProbeReport {
 
   private var seconds: Double { Double(timestamp) ?? 0 }
 
-  /// About the bytes that it takes in a file, without the client's name.
+  /// About how many bytes it takes in a file, without the client's name.
   var sizeBytes: Int { body.count + 64 }
 
   /// Appends the `Client` element of probed.xml.

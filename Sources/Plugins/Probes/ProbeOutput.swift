@@ -3,7 +3,7 @@ import XMLRPC
 
 /// The output of one probe: lines that name groups, and data.
 ///
-/// An output may have a million lines: none of them is kept on its own.
+/// An output may have a million lines, so no line is kept as an object of its own.
 struct ProbeOutput {
   /// The groups that it names, in their order; one may be named more than once.
   private(set) var groupCount = 0
@@ -15,17 +15,17 @@ struct ProbeOutput {
   /// - Parameters:
   ///   - compatibility: 1.4 takes the first word after `group:`; 1.3.4 what is between that and a second colon, blanks
   ///     included.
-  ///   - take: is called with each group that a line names.
-  init(_ text: String, compatibility: Compatibility, take: (String) -> Void) {
+  ///   - onGroup: is called with each group that a line names.
+  init(_ text: String, compatibility: Compatibility, onGroup: (String) -> Void) {
     data = text
     var text = text
-    let rest = text.withUTF8 { bytes in read(bytes, compatibility, take) }
+    let rest = text.withUTF8 { bytes in read(bytes, compatibility, onGroup) }
     if let rest { data = String(decoding: rest, as: UTF8.self) }
   }
 
   /// - Returns: the data; nil where no line names a group.
   private mutating func read(
-    _ bytes: UnsafeBufferPointer<UInt8>, _ compatibility: Compatibility, _ take: (String) -> Void
+    _ bytes: UnsafeBufferPointer<UInt8>, _ compatibility: Compatibility, _ onGroup: (String) -> Void
   ) -> [UInt8]? {
     var rest: [UInt8]?
     var isFirst = true
@@ -35,7 +35,7 @@ struct ProbeOutput {
       let line = bytes[start..<end]
       lineCount += 1
       if let group = Self.groupName(line, compatibility) {
-        take(group)
+        onGroup(group)
         groupCount += 1
         if rest == nil {
           // All lines before this one are data.
@@ -56,7 +56,7 @@ struct ProbeOutput {
     guard line.first == UInt8(ascii: "g"), line.starts(with: "group:".utf8) else { return nil }
     let rest = line.dropFirst(6)
     if compatibility == .v1_3 {
-      // Without the blanks of Unicode around it.
+      // Python strips all white space of Unicode.
       return String(decoding: rest.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self).trimmingBlanks
     }
     let name = rest.drop(while: isBlank).prefix { !isBlank($0) }

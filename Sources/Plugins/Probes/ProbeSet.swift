@@ -7,7 +7,7 @@ import XMLRPC
 ///
 /// Source of the names: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Probes.py, ProbeSet.
 struct ProbeSet {
-  /// Clients after this one take programs that are not ASCII.
+  /// Clients newer than this version accept programs that are not ASCII.
   static let unicodeVersion = Bcfg2Version("1.3.1a0")
 
   /// One file.
@@ -16,15 +16,15 @@ struct ProbeSet {
     let probe: String
     let specificity: Specificity
     let text: SharedText
-    /// What the client starts it with: from its first line, else /bin/sh.
+    /// The program that the client runs it with: from its first line, else /bin/sh.
     let interpreter: String
     let isASCII: Bool
   }
 
   private(set) var programs: NameTable<Program> = [:]
 
-  /// Takes the contents of a file. Returns false for names that no probe has.
-  mutating func take(_ bytes: [UInt8], fileName: String) -> Bool {
+  /// Stores the contents of a file. Returns false if no probe can have its name.
+  mutating func update(_ bytes: [UInt8], fileName: String) -> Bool {
     guard let (probe, specificity) = Self.parse(fileName) else { return false }
     programs[fileName] = Program(
       probe: probe, specificity: specificity, text: SharedText(utf8: bytes), interpreter: Self.interpreter(of: bytes),
@@ -49,7 +49,7 @@ struct ProbeSet {
     return chosen.sorted().compactMap { _, choice in
       let program = choice.program
       guard program.isASCII || takesUnicode else {
-        // The log is to say so each time.
+        // Not kept, so that the log has the message each time.
         metadata.markUncacheable()
         logger.error("Client unable to handle unicode probes. Skipping \(program.probe)")
         return nil

@@ -5,48 +5,47 @@ import Logging
 /// Probe data of all clients, in memory and on disk.
 ///
 /// With `[probes] layout = client` each client has a file in probed.d, so that a report costs its own size, and
-/// probed.xml is a copy for Bcfg2's own programs. With `layout = file` probed.xml is what counts. What another layout has
-/// left is taken over at the start.
+/// probed.xml is a copy for Bcfg2's own programs. With `layout = file` probed.xml is what counts. Data of the other layout is
+/// moved at the start.
 ///
-/// New data is on disk before its client is answered; reports of one iteration, and those that come while the disk is
-/// waited for, are written together. Where a client reports what it reported before, only its timestamp is new, and that
-/// may wait a while.
+/// New data is on disk before its client is answered. Reports of one iteration, and those that arrive during a write, are
+/// written together. If a client reports the same as before, only its timestamp is new, and that may wait a while.
 ///
-/// Three sets say where memory and disk differ. `unwritten`: data that the layout's own place may not have; as long as
-/// there is any, probed.xml is not replaced by a copy. `untimed`: only the timestamp is not there. `uncopied`: data that
-/// the copy does not have.
+/// Three sets record where memory and disk differ. `unwritten`: data that may not be where the layout keeps it; as long as
+/// there is any, probed.xml is not replaced by a copy. `untimed`: only the timestamp is not on disk. `uncopied`: data that the
+/// copy does not have.
 final class ProbeStore {
   nonisolated enum Layout: String, CaseIterable, Sendable {
     case client, file
   }
 
-  /// Bytes of all data up to which the copy follows each report; a larger one is written at the end, and when an
-  /// administrator asks.
+  /// The most bytes of all data with which the copy is written at each report. With more it is written at the end, and when
+  /// an administrator asks for it.
   static let copiedAtOnceBytes = 256 << 10
 
-  /// A report that is to be written, and who waits for that.
+  /// A report that is to be written, and the tasks that wait for it.
   struct Change {
     var report: ProbeReport
-    /// Nobody, where the data is known already.
+    /// Empty if the data is known already.
     var waiters: [CheckedContinuation<Void, any Error>] = []
   }
 
   let layout: Layout
   let file: ProbedXML
   let folder: ProbedFolder
-  /// How long a mere timestamp, and what could not be written, may wait.
+  /// How long a timestamp alone, or data that could not be written, may wait.
   let lateDelay: Duration
   let loop: Reactor
   let logger: Logger
-  /// In a child process nothing is written.
+  /// True in a child process, which writes nothing.
   let isReadOnly: Bool
 
-  /// Called when a client's data on disk is another one, before anybody can have seen it there. The report is nil for a
-  /// client whose data is gone.
+  /// Called when a client's data on disk has changed, before anybody can have read it there. The report is nil if the data
+  /// is gone.
   var onChange: (_ client: ClientName, ProbeReport?) -> Void = { _, _ in }
   /// Called when the files of all clients are there again, after their folder was deleted.
   var onRestore: () -> Void = {}
-  /// Most bytes of a file: no more is written than is read.
+  /// The most bytes of a file. The same bound holds for reading and writing.
   var limitBytes = ProbedFile.limitBytes {
     didSet {
       folder.limitBytes = limitBytes
@@ -54,11 +53,11 @@ final class ProbeStore {
     }
   }
 
-  // What is known, and where the disk differs.
+  // What is known, and how the disk differs.
   var table = ProbeTable()
   var unwritten: Set<ClientName> = []
   var untimed: Set<ClientName> = []
-  /// With the number of the change: a copy has those up to the one that was the last when it was made.
+  /// Each client with the number of its last change: a copy has all changes up to the number at which it was made.
   var uncopied: [ClientName: Int] = [:]
   var lastChange = 0
 
@@ -69,7 +68,7 @@ final class ProbeStore {
   var isWriting = false
   var writingEnds: [CheckedContinuation<Void, Never>] = []
 
-  // What is written without anybody who waits for it: ProbeStoreLate.swift.
+  // Writes that no task waits for: ProbeStoreLate.swift.
   var lateTimer: Timer?
   var isLateDue = false
   var areTimestampsDue = false
@@ -87,13 +86,13 @@ final class ProbeStore {
   var copyWaiters: [CheckedContinuation<Void, any Error>] = []
 
   // What others write: ProbeStoreEdits.swift.
-  /// How long a client's file has to be gone until that counts: the folder may be about to be deleted as a whole.
+  /// How long a client's file has to be missing until it counts as deleted: the whole folder may be about to be deleted.
   var removalDelay: Duration = .seconds(1)
-  /// Clients whose file is gone since less than that.
+  /// Clients whose file has been missing for less than that.
   var vanished: Set<ClientName> = []
   var removalTimer: Timer?
 
-  /// Reads what there is, takes over what another layout has left, and moves aside what cannot be read.
+  /// Reads the data on disk, moves that of another layout, and puts files aside that cannot be read.
   init(
     layout: Layout, pluginFolder: String, isReadOnly: Bool, lateDelay: Duration = .seconds(10), loop: Reactor,
     logger: Logger
@@ -111,10 +110,10 @@ final class ProbeStore {
   /// The last report of a client; nil where there is none.
   subscript(_ client: ClientName) -> ProbeReport? { table[client] }
 
-  /// Where the data is that counts.
+  /// The path of the data that counts.
   var place: String { layout == .client ? folder.path : file.path }
 
-  /// Takes a report. New data is on disk when this returns.
+  /// Stores a report. New data is on disk when this returns.
   ///
   /// - Throws: where it cannot be written; what was known before stays.
   func save(_ report: ProbeReport, of client: ClientName) async throws {
@@ -132,12 +131,12 @@ final class ProbeStore {
     }
   }
 
-  /// Whether what is known of a client is on disk, but for the timestamp: what somebody has deleted since is not.
+  /// Whether a client's data is on disk, apart from the timestamp, and nobody has deleted it since.
   private func isOnDisk(_ client: ClientName) -> Bool {
     !unwritten.contains(client) && (layout == .client ? folder.isAsKnown(client) : file.isAsKnown)
   }
 
-  /// Takes a report that another process has written.
+  /// Stores a report that another process has written.
   func follow(_ report: ProbeReport, of client: ClientName) { table.set(report, of: client) }
 
   /// A client has no data any more.

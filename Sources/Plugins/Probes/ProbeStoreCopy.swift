@@ -5,30 +5,30 @@ import Logging
 // probed.xml as a copy of the clients' files, for Bcfg2's own programs. It has nothing that the files do not have: it is
 // written together with them, or after them.
 extension ProbeStore {
-  /// A client's data is another one than in the copy.
-  func noteUncopied(_ client: ClientName) {
+  /// Records that a client's data differs from the copy.
+  func markUncopied(_ client: ClientName) {
     lastChange += 1
     uncopied[client] = lastChange
   }
 
-  /// A copy was written that had all data as of a change.
-  func noteCopied(upTo change: Int) { uncopied = uncopied.filter { $0.value > change } }
+  /// Records that a copy was written with all data up to a change.
+  func markCopied(upTo change: Int) { uncopied = uncopied.filter { $0.value > change } }
 
-  /// The copy as it is to be written together with files of clients; nil where it costs too much, cannot be made, or must
-  /// not take the place of what is there.
+  /// The copy to write together with files of clients; nil if it costs too much, cannot be made, or must not replace the
+  /// file that is there.
   func copyWrite(with batch: [ClientName: ProbeReport]) -> FileWrite? {
     guard table.totalBytes <= Self.copiedAtOnceBytes else { return nil }
     do {
-      try lookAgainAtFile()
+      try rereadFile()
       return unwritten.isSubset(of: batch.keys) ? try xmlWrite(with: batch, as: .copy) : nil
     } catch {
-      // Written afterwards, by what says why it cannot be.
+      // `copySoon` writes it afterwards, or logs why that fails.
       return nil
     }
   }
 
-  /// Brings the copy up to date, where that costs little. What is no copy becomes one, however large, when the clients'
-  /// files have everything: a start would go by it.
+  /// Brings the copy up to date if that costs little. A probed.xml that is no copy is replaced by one, however large, once
+  /// the clients' files have everything: otherwise the next start would read it as an original.
   func copySoon() {
     let isSmall = table.totalBytes <= Self.copiedAtOnceBytes
     guard layout == .client, !isReadOnly, unwritten.isEmpty,
@@ -71,7 +71,7 @@ extension ProbeStore {
 
   private func writeCopy(for waiters: [CheckedContinuation<Void, any Error>]) async {
     do {
-      try lookAgainAtFile()
+      try rereadFile()
       if !unwritten.isEmpty { await writingEnd() }
       try await writeXML(as: .copy)
       if isCopyFailing { logger.notice("\(file.path) is up to date again") }

@@ -2,19 +2,19 @@ import EventLoop
 import Identity
 import Logging
 
-// What others write to probed.xml and to the files of clients while the server runs.
+// Edits that others make to probed.xml and to the files of clients while the server runs.
 extension ProbeStore {
   /// Reads probed.xml again where somebody else wrote it. One that cannot be read changes nothing.
   func fileChanged() {
     switch file.readIfChanged() {
     case .same: break
-    case .read(let found): take(found)
+    case .read(let found): merge(found)
     case .broken(let reason): logger.error("Failed to read file probed.xml: \(reason)")
     }
   }
 
   /// Reads a client's file again where somebody else wrote it.
-  func clientFileChanged(named name: String) { take(folder.refresh(fileNamed: name)) }
+  func clientFileChanged(named name: String) { apply(folder.refresh(fileNamed: name)) }
 
   /// Reads again what somebody else wrote: a client's file, or with nil everything.
   func reloadIfChanged(_ client: ClientName? = nil) {
@@ -22,15 +22,15 @@ extension ProbeStore {
       clientFileChanged(named: ProbedFolder.fileName(of: client))
       return
     }
-    if layout == .client { for change in folder.refresh() { take(change) } }
+    if layout == .client { for change in folder.refresh() { apply(change) } }
     if layout == .file || !isReadOnly { fileChanged() }
   }
 
   // MARK: probed.xml
 
-  /// Takes over what somebody else has written to probed.xml. Clients that have reported since it was written here stay as
-  /// they are.
-  func take(_ found: [ClientName: ProbeReport]) {
+  /// Merges what somebody else has written to probed.xml. Clients that have reported since the server wrote it keep their
+  /// data.
+  func merge(_ found: [ClientName: ProbeReport]) {
     for client in table.names where found[client] == nil && !isYounger(client) {
       do {
         if layout == .client { try folder.remove(client) }
@@ -52,7 +52,7 @@ extension ProbeStore {
     begin()
   }
 
-  /// Whether what is known of a client is younger than what probed.xml had before it was edited.
+  /// Whether a client's data is newer than what probed.xml had before it was edited.
   private func isYounger(_ client: ClientName) -> Bool {
     if pending[client] != nil || underway[client]?.waiters.isEmpty == false { return true }
     return layout == .client
@@ -61,12 +61,12 @@ extension ProbeStore {
 
   // MARK: Files of clients
 
-  private func take(_ change: ProbedFolder.Change) {
+  private func apply(_ change: ProbedFolder.Change) {
     switch change {
     case .same: break
     case .gone(let client):
       if isReadOnly {
-        // Whether it is to be gone is the parent's to find out, which tells.
+        // The parent finds out whether the file was deleted on purpose, and tells its children.
         if case .there = folder.state { remove(client) }
       } else if vanished.insert(client).inserted {
         scheduleRemovals()
@@ -74,8 +74,8 @@ extension ProbeStore {
     case .report(let report, let client):
       let isSame = table[client]?.saysSame(as: report) ?? false
       table.set(report, of: client)
-      noteWritten(client)
-      noteUncopied(client)
+      markWritten(client)
+      markUncopied(client)
       if !isSame { onChange(client, report) }
       copySoon()
     }
@@ -85,12 +85,12 @@ extension ProbeStore {
     guard pending[client] == nil, underway[client] == nil, folder.isMissing(client) else { return }
     folder.forget(client)
     forget(client)
-    noteUncopied(client)
+    markUncopied(client)
     onChange(client, nil)
   }
 
-  /// A file that is gone may be the first one of many: `rm -r` removes the files before the folder. Where the folder is
-  /// there still when it is quiet, the files were to be removed.
+  /// Waits before a missing file counts as deleted: `rm -r` removes the files before the folder. If the folder is still
+  /// there after the wait, the files were deleted on purpose.
   private func scheduleRemovals() {
     removalTimer?.cancel()
     removalTimer = loop.schedule(after: removalDelay) { [weak self] in self?.settleRemovals() }
@@ -108,7 +108,7 @@ extension ProbeStore {
     case .missing:
       do { try makeFolder() } catch {
         unwritten = Set(table.names)
-        noteLate(failure: error)
+        reportLate(failure: error)
         scheduleLateWrites()
       }
       begin()

@@ -2,11 +2,10 @@ import EventLoop
 import Identity
 import Logging
 
-// What is known and not on disk, without a client that waits for it: timestamps, data that another layout or an edit of
-// probed.xml has brought and that could not be written yet, and files whose folder was deleted. It is written with the next
-// report, and tried again every ten seconds.
+// Data that is not on disk and that no client waits for: timestamps, data of another layout or of an edited probed.xml that
+// could not be written yet, and files whose folder was deleted. It is written with the next report, or else every ten seconds.
 extension ProbeStore {
-  /// Sets the timer for timestamps, and for what could not be written.
+  /// Sets the timer for timestamps and for data that could not be written.
   func scheduleLateWrites() {
     guard !isReadOnly, lateTimer?.isScheduled != true else { return }
     lateTimer = loop.schedule(after: lateDelay) { [weak self] in
@@ -17,7 +16,7 @@ extension ProbeStore {
     }
   }
 
-  /// Writes some of it: between two turns of this reports have theirs.
+  /// Writes a part of it, so that reports are written between two parts.
   func writeLate() async {
     if lateQueue.isEmpty {
       lateQueue = unwritten.union(areTimestampsDue ? untimed : []).sorted()[...]
@@ -28,10 +27,10 @@ extension ProbeStore {
     let isDone = await writeLate(Array(clients))
     if !isDone || layout == .file { lateQueue = [] }
     isLateDue = isDone && !(lateQueue.isEmpty && unwritten.isEmpty)
-    if isDone, lateQueue.isEmpty, unwritten.isEmpty { noteLateEnd() }
+    if isDone, lateQueue.isEmpty, unwritten.isEmpty { reportNothingLate() }
   }
 
-  /// Returns whether any of it is on disk, or none of it is to be written.
+  /// Returns true if any of it came to disk, or if nothing was left to write.
   private func writeLate(_ clients: [ClientName]) async -> Bool {
     var batch: [ClientName: ProbeReport] = [:]
     for client in clients where pending[client] == nil && (unwritten.contains(client) || untimed.contains(client)) {
@@ -41,15 +40,15 @@ extension ProbeStore {
     for (client, report) in batch { underway[client] = Change(report: report) }
     defer { for client in batch.keys { underway[client] = nil } }
     let failures = await write(batch) { [self] in wroteLate($0) }
-    if let failure = Self.first(failures) { noteLate(failure: failure.error) }
+    if let failure = Self.first(failures) { reportLate(failure: failure.error) }
     return failures.count < batch.count
   }
 
-  /// Meanwhile an administrator may have edited or removed what was written.
+  /// An administrator may have edited or removed a file while it was being written.
   private func wroteLate(_ batch: [ClientName: ProbeReport]) {
     for (client, report) in batch {
       if let known = table[client] {
-        if known.equals(report) { noteWritten(client) }
+        if known.equals(report) { markWritten(client) }
       } else if layout == .client {
         do { try folder.remove(client) } catch { logger.error("\(error)") }
       }
@@ -58,8 +57,8 @@ extension ProbeStore {
 
   // MARK: The log
 
-  /// Says once that something is not on disk.
-  func noteLate(failure error: any Error) {
+  /// Logs once that some data is not on disk.
+  func reportLate(failure error: any Error) {
     guard !isLateFailing else { return }
     isLateFailing = true
     let count = unwritten.union(untimed).count
@@ -68,7 +67,7 @@ extension ProbeStore {
     )
   }
 
-  private func noteLateEnd() {
+  private func reportNothingLate() {
     if isRestoring {
       isRestoring = false
       onRestore()

@@ -3,9 +3,9 @@ import Glibc
 import Identity
 import Logging
 
-// The start and the end of a store. Both wait for the disk.
+// The start and the end of a store. Both block until the disk has answered.
 extension ProbeStore {
-  /// Reads both places, and brings the data to the one that the layout says.
+  /// Reads both places, and moves the data to the one that the layout names.
   func load() {
     for change in folder.refresh() {
       if case .report(let report, let client) = change { table.set(report, of: client) }
@@ -21,35 +21,35 @@ extension ProbeStore {
       }
     case .read(let read):
       found = read
-      merge(found)
+      mergeAtStart(found)
     }
     guard !isReadOnly else { return }
     let place = layout == .client ? kept : found
     unwritten = Set(table.names.filter { !table[$0]!.equals(place[$0]) })
     if layout == .client {
-      for client in found.keys where table[client] == nil { noteUncopied(client) }
-      for client in table.names where !table[client]!.equals(found[client]) { noteUncopied(client) }
+      for client in found.keys where table[client] == nil { markUncopied(client) }
+      for client in table.names where !table[client]!.equals(found[client]) { markUncopied(client) }
     }
     do {
-      if layout == .client { try takeOver() } else { try goBack(from: kept) }
+      if layout == .client { try moveToClientFiles() } else { try goBack(from: kept) }
     } catch {
       logger.error("Probe data was not brought into the layout \(layout.rawValue): \(error)")
       if !unwritten.isEmpty {
-        noteLate(failure: error)
+        reportLate(failure: error)
         scheduleLateWrites()
       }
     }
   }
 
-  /// Puts what probed.xml has to what the files of clients have.
-  private func merge(_ found: [ClientName: ProbeReport]) {
+  /// Merges the data of probed.xml with that of the files of clients.
+  private func mergeAtStart(_ found: [ClientName: ProbeReport]) {
     let isFolderUsed = !table.names.isEmpty
     switch file.origin {
     case .copy where isFolderUsed:
-      // It says nothing that the files do not say. Without files it is all that there is.
+      // A copy has nothing that the files do not have. Without files it is the only data.
       return
     case .original where isFolderUsed:
-      // Timestamps say nothing: the clock may have been set back, and two reports may have come within one second.
+      // Timestamps do not decide: the clock may have been set back, and two reports may have come within one second.
       for (client, report) in found where table[client] == nil { table.set(report, of: client) }
       return
     case .editedCopy(of: let digest) where isFolderUsed:
@@ -65,7 +65,7 @@ extension ProbeStore {
     for (client, report) in found where report.supersedes(table[client]) { table.set(report, of: client) }
   }
 
-  /// While no server ran somebody edited the copy, which had all that the files of clients have: it counts as a whole.
+  /// Replaces all data by an edited copy: somebody edited it while no server ran, and it had all that the files have.
   private func heedEdit(_ found: [ClientName: ProbeReport]) {
     var removed = 0
     for client in table.names where found[client] == nil {
@@ -83,14 +83,14 @@ extension ProbeStore {
 
   // MARK: layout = client
 
-  /// Writes the data that only probed.xml has to files of the clients, and then the copy. Cut off at any point it is begun
-  /// again at the next start.
-  private func takeOver() throws {
+  /// Writes the data that only probed.xml has to files of the clients, and then the copy. If it is interrupted, the next
+  /// start does it again.
+  private func moveToClientFiles() throws {
     _ = try folder.make()
     try folder.moveBrokenAside()
     if !unwritten.isEmpty {
       logger.notice("Taking the probe data of \(unwritten.count) clients from \(file.path) to \(folder.path)")
-      // Else a start that finds some files would look for nothing in it.
+      // Otherwise a start that finds some files would not read it.
       if file.origin == .copy { try writeXMLNow(as: originalKind) }
       try writeClientsNow(unwritten)
     }
@@ -99,7 +99,7 @@ extension ProbeStore {
     }
   }
 
-  /// Writes files of clients. One that cannot be written does not keep the others.
+  /// Writes files of clients. One that cannot be written does not hold up the others.
   private func writeClientsNow(_ clients: Set<ClientName>) throws {
     var failure: (any Error)?
     var left = clients.sorted()[...]
@@ -113,7 +113,7 @@ extension ProbeStore {
             try writeTogether([client])
             isAnyWritten = true
           } catch let error {
-            // Replaced together with one that was not; or somebody else has edited it.
+            // Written together with one that failed; or somebody else has edited it.
             if case FileWriteError.changed = error {
               clientFileChanged(named: ProbedFolder.fileName(of: client))
               if !unwritten.contains(client), folder.isAsKnown(client) {
@@ -134,8 +134,8 @@ extension ProbeStore {
     let files = try clients.map { try folder.write(table[$0]!, of: $0) }
     for (client, version) in zip(clients, try AtomicFile.write(files)) {
       folder.took(version, of: client)
-      noteWritten(client)
-      noteUncopied(client)
+      markWritten(client)
+      markUncopied(client)
     }
   }
 
@@ -158,7 +158,7 @@ extension ProbeStore {
     if isFolderLeft { removeFolder() }
   }
 
-  /// probed.xml has everything by now.
+  /// Removes the files of clients, once probed.xml has everything.
   func removeFolder() {
     isFolderLeft = false
     do {
@@ -166,7 +166,7 @@ extension ProbeStore {
     } catch {
       logger.error("\(folder.path) stays: \(error)")
     }
-    // What is not ours, or cannot be read, stays, and so does the folder.
+    // Files that the server did not write, or cannot read, stay, and so does the folder.
     rmdir(folder.path)
   }
 
@@ -187,7 +187,7 @@ extension ProbeStore {
         layout == .client
         ? uncopied.isEmpty && file.origin != .original : unwritten.isEmpty && untimed.isEmpty
       if !isCurrent {
-        try lookAgainAtFile()
+        try rereadFile()
         if layout == .client { try writeClientsNow(unwritten) }
         try writeXMLNow(as: layout == .client ? .copy : .plain)
       }
@@ -199,12 +199,12 @@ extension ProbeStore {
   /// The folder, for what is to be written there: see `writeClients`.
   private func makeFolderNow() throws {
     if unwritten.isEmpty && untimed.isEmpty {
-      // One that is away, with nothing to be written, is no trouble of the end's.
+      // A folder that is away is no error if nothing is to be written.
       guard case .missing = folder.state else { return }
     }
     try makeFolder()
     guard !hasOriginal else { return }
-    try lookAgainAtFile()
+    try rereadFile()
     do {
       try writeXMLNow(as: originalKind)
     } catch let error as ProbeStoreError {

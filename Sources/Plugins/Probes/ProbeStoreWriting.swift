@@ -2,9 +2,9 @@ import EventLoop
 import Identity
 import Logging
 
-// How reports come to disk: those of one iteration, and those that come while the disk is waited for, together.
+// Writes reports to disk: those of one iteration, and those that arrive during a write, together.
 extension ProbeStore {
-  /// Writes what is to be written, from the end of this iteration on.
+  /// Begins to write at the end of this iteration.
   func begin() {
     guard !isWriting, !isReadOnly, !pending.isEmpty || isLateDue else { return }
     isWriting = true
@@ -14,8 +14,8 @@ extension ProbeStore {
   private func writeAll() async {
     while !pending.isEmpty || isLateDue {
       if !pending.isEmpty {
-        takeBatch()
-        // Where a report can be written, so perhaps can what could not be.
+        beginBatch()
+        // A write succeeded, so data that could not be written before is tried again.
         if await write(underway), !unwritten.isEmpty { isLateDue = true }
       }
       if isLateDue { await writeLate() }
@@ -34,8 +34,8 @@ extension ProbeStore {
     await withCheckedContinuation { writingEnds.append($0) }
   }
 
-  /// As many reports as may be written together.
-  private func takeBatch() {
+  /// Moves as many reports as may be written together from `pending` to `underway`.
+  private func beginBatch() {
     underway = pending
     if layout == .client, pending.count >= FileWriter.openLimit {
       underway = [:]
@@ -65,10 +65,10 @@ extension ProbeStore {
     failures.min { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
-  /// Writes reports where the layout has them.
+  /// Writes reports to the place that the layout names.
   ///
-  /// - Parameter replaced: called with those that are there, before anybody can have seen them.
-  /// - Returns: why a client's report is not on disk. One that is in its place, but perhaps not for good, is `unwritten`.
+  /// - Parameter replaced: called with the reports that were written, before anybody can have read them.
+  /// - Returns: why a client's report is not on disk. A file that is in place but may not survive a crash is `unwritten`.
   func write(
     _ reports: [ClientName: ProbeReport], replaced: @escaping ([ClientName: ProbeReport]) -> Void
   ) async -> [ClientName: any Error] {
@@ -81,7 +81,7 @@ extension ProbeStore {
       }
       return [:]
     } catch is ProbeStoreError where reports.count > 1 {
-      // One that is too large refuses itself, not the others.
+      // A report that is too large fails alone.
       var failures: [ClientName: any Error] = [:]
       for (client, report) in reports {
         if let failure = await write([client: report], replaced: replaced)[client] { failures[client] = failure }
@@ -93,18 +93,18 @@ extension ProbeStore {
     }
   }
 
-  /// Reports are in their place.
+  /// Records that reports were written.
   private func wrote(_ reports: [ClientName: ProbeReport]) {
     for (client, report) in reports {
       let isNew = table[client].map { !$0.saysSame(as: report) } ?? true
       table.set(report, of: client)
-      noteWritten(client)
+      markWritten(client)
       if isNew { onChange(client, report) }
     }
   }
 
-  /// What is known of a client is in its place.
-  func noteWritten(_ client: ClientName) {
+  /// Records that a client's data is on disk.
+  func markWritten(_ client: ClientName) {
     unwritten.remove(client)
     untimed.remove(client)
     vanished.remove(client)
@@ -112,7 +112,7 @@ extension ProbeStore {
 
   // MARK: The files of clients
 
-  /// Each client's file is written for itself: one that cannot be refuses its own client's report alone.
+  /// Writes each client's file by itself: one that fails refuses the report of its own client alone.
   private func writeClients(
     _ batch: [ClientName: ProbeReport], replaced: @escaping ([ClientName: ProbeReport]) -> Void
   ) async -> [ClientName: any Error] {
@@ -136,8 +136,8 @@ extension ProbeStore {
         if outcome == nil || !isWorthAnotherTry(outcome, isInPlace: inPlace.contains(client)) {
           left[client] = nil
         } else if case FileWriteError.changed? = outcome, !isFolderMissing {
-          // A report is younger than what an administrator has written before it came.
-          do { try folder.lookAgain(at: client) } catch {
+          // A report is newer than an edit that was made before it arrived.
+          do { try folder.reread(at: client) } catch {
             failures[client] = error
             left[client] = nil
           }
@@ -145,13 +145,13 @@ extension ProbeStore {
         if attempt < FileWriter.attemptLimit, left[client] != nil { failures[client] = nil }
       }
     }
-    // There, but perhaps not for good: nobody is told that it is on disk before it was written again.
+    // In place, but it may not survive a crash: written again before the client is told that it is on disk.
     unwritten.formUnion(failures.keys.filter(inPlace.contains))
     return failures
   }
 
-  /// A file that somebody else has changed is read first. One that is in its place, while its folder did not come to disk,
-  /// is written again, and so is one whose folder was deleted meanwhile.
+  /// Reads a file first that somebody else has changed. Writes a file again if its folder was not synchronized to disk, or
+  /// was deleted meanwhile.
   private func isWorthAnotherTry(_ failure: (any Error)?, isInPlace: Bool) -> Bool {
     switch failure as? FileWriteError {
     case .changed: true
@@ -174,12 +174,12 @@ extension ProbeStore {
         files.append(try folder.write(batch[client]!, of: client))
         order.append(client)
       } catch {
-        // One that is too large.
+        // The report is too large.
         outcomes.updateValue(error, forKey: client)
       }
     }
     let written = batch.filter { outcomes[$0.key] == nil }
-    // Together: the copy costs no second wait for the disk, and is replaced only if the files of clients are.
+    // Written together, so that the copy costs no second wait and is replaced only if the files of clients are.
     let copy = written.isEmpty ? nil : copyWrite(with: written)
     let change = lastChange
     let names = order
@@ -192,24 +192,23 @@ extension ProbeStore {
       }
       if copy != nil, case .success(let version)? = results.last {
         file.took(version, as: .copy)
-        noteCopied(upTo: change)
+        markCopied(upTo: change)
       } else {
-        for client in reports.keys.sorted() { noteUncopied(client) }
+        for client in reports.keys.sorted() { markUncopied(client) }
       }
       replaced(reports)
     }
     for (client, failure) in zip(order, results) { outcomes.updateValue(failure, forKey: client) }
-    // What is wrong with the copy refuses no report: it is made again, by what says why it cannot be.
+    // A failure of the copy refuses no report: `copySoon` makes it again, or logs why it cannot.
     if copy != nil, results.last != .some(nil) {
-      for (client, failure) in zip(names, results) where failure == nil { noteUncopied(client) }
+      for (client, failure) in zip(names, results) where failure == nil { markUncopied(client) }
     }
     return outcomes
   }
 
-  /// Makes the folder of the clients' files, if it is missing. Where it was deleted, all that is known is to be written
-  /// again.
+  /// Makes the folder of the clients' files if it is missing. If it was deleted, all data is marked to be written again.
   ///
-  /// - Throws: where it is away.
+  /// - Throws: if the folder is away.
   func makeFolder() throws {
     if try folder.make() { return }
     unwritten = Set(table.names)
@@ -221,16 +220,16 @@ extension ProbeStore {
     )
   }
 
-  /// Whether probed.xml has all data that the files of clients may not have, as a start would find it.
+  /// Whether a start would find in probed.xml all data that the files of clients may lack.
   var hasOriginal: Bool {
     unwritten.isEmpty || file.origin != .copy && file.isAsKnown && unwritten.allSatisfy { uncopied[$0] == nil }
   }
 
-  /// An original, unless a client has a file that is older than what is known of it.
+  /// `.original`, unless a client's file is older than its data.
   var originalKind: ProbedFile.Kind { unwritten.isDisjoint(with: folder.clients) ? .original : .plain }
 
-  /// While files of clients are missing, probed.xml must not say that it is a copy of them: a start would look for nothing
-  /// else in it. So it is written as what it is, the only place that has everything.
+  /// Writes probed.xml as the only place that has all data. While files of clients are missing it must not be marked as a
+  /// copy, because a start would not read a copy.
   private func makeOriginal() async throws {
     do {
       try await writeXML(as: originalKind)
@@ -248,14 +247,14 @@ extension ProbeStore {
     with batch: [ClientName: ProbeReport] = [:], as kind: ProbedFile.Kind, replaced: @escaping () -> Void = {}
   ) async throws {
     for attempt in 1... {
-      try lookAgainAtFile()
+      try rereadFile()
       if kind == .copy { try requireAllWritten() }
       let write = try xmlWrite(with: batch, as: kind)
       let change = lastChange
       do throws(FileWriteError) {
         return try await loop.fileWriter.write(write) { [self] in
           file.took($0, as: kind)
-          noteCopied(upTo: change)
+          markCopied(upTo: change)
           replaced()
         }
       } catch {
@@ -272,22 +271,22 @@ extension ProbeStore {
     return try file.write(table.document(with: batch, as: kind), remedy: remedy)
   }
 
-  /// probed.xml, where it is what counts.
+  /// Writes probed.xml if the layout keeps the data there.
   private func writeFile(with batch: [ClientName: ProbeReport], replaced: @escaping () -> Void) async throws {
     try await writeXML(with: batch, as: .plain) { [self] in
       replaced()
-      // All that is known was written with it.
+      // The file has all data.
       unwritten = []
       untimed = []
     }
     if isFolderLeft { removeFolder() }
   }
 
-  /// Before probed.xml is written: reads what somebody else made of it, and moves it aside where it cannot be read.
-  func lookAgainAtFile() throws {
+  /// Reads probed.xml again before it is written, if somebody else has changed it; puts it aside if it cannot be read.
+  func rereadFile() throws {
     switch file.readIfChanged() {
     case .same: break
-    case .read(let found): take(found)
+    case .read(let found): merge(found)
     case .broken(let reason): try file.moveAside(reason)
     }
   }

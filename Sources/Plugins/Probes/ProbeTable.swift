@@ -5,7 +5,7 @@ struct ProbeTable {
   private(set) var reports: [ClientName: ProbeReport] = [:]
   /// Sorted.
   private(set) var names: [ClientName] = []
-  /// About the bytes that all of it takes in probed.xml.
+  /// About how many bytes all of it takes in probed.xml.
   private(set) var totalBytes = 0
 
   subscript(_ client: ClientName) -> ProbeReport? { reports[client] }
@@ -27,7 +27,7 @@ struct ProbeTable {
     if place < names.count, names[place] == client { names.remove(at: place) }
   }
 
-  /// Where a name is, or belongs.
+  /// The index at which a name is, or where it belongs.
   private func place(of client: ClientName) -> Int {
     var low = 0
     var high = names.count
@@ -38,7 +38,7 @@ struct ProbeTable {
     return low
   }
 
-  /// The document that probed.xml holds: all reports, as they will be with a batch.
+  /// The document for probed.xml: all reports, with those of a batch in place of older ones.
   func document(with batch: [ClientName: ProbeReport] = [:], as kind: ProbedFile.Kind) -> [UInt8] {
     let new = batch.keys.filter { reports[$0] == nil }
     let all = new.isEmpty ? names : (names + new).sorted()

@@ -18,20 +18,20 @@ enum ProbedFile {
   enum Contents {
     case missing
     case reports([ClientName: ProbeReport], FileVersion, Origin)
-    /// It is not what it should be, and must not be written over.
+    /// Something else, which must not be overwritten.
     case broken(String)
   }
 
   /// Who wrote a file last.
   enum Origin: Equatable {
-    /// Another program, or this one with `layout = file`: what it says counts.
+    /// Another program, or this server with `layout = file`: its data counts.
     case foreign
     /// This server, as a copy of probed.d, and nobody has changed it since.
     case copy
-    /// This server, while clients had no file in probed.d, and nobody has changed it since: it has what probed.d does not
-    /// have, and what is in probed.d is at least as young.
+    /// This server, while clients had no file in probed.d, and nobody has changed it since: it has data that probed.d lacks,
+    /// and the data in probed.d is at least as new.
     case original
-    /// Somebody who edited such a copy. The digest is that of the copy as it was.
+    /// Somebody who edited such a copy. The digest is the one of the copy before the edit.
     case editedCopy(of: String)
   }
 
@@ -72,7 +72,7 @@ enum ProbedFile {
   ///
   /// - Parameters:
   ///   - reports: in the order of the clients' names.
-  ///   - kind: a comment at the end says it.
+  ///   - kind: written in a comment at the end.
   static func bytes(of reports: some Sequence<(ClientName, ProbeReport)>, as kind: Kind) -> [UInt8] {
     var bytes: [UInt8] = []
     for (client, report) in reports { report.append(to: &bytes, client: client) }
@@ -83,7 +83,7 @@ enum ProbedFile {
 
   /// What this server writes.
   enum Kind: CaseIterable {
-    /// What counts, or is compared with other data by its timestamps.
+    /// Data that counts, or is compared with other data by its timestamps.
     case plain
     case copy
     case original
@@ -112,7 +112,7 @@ enum ProbedFile {
   /// Bytes at the end of a file in which the comment is looked for: an editor may have moved it a little.
   private static let commentPlaceBytes = 4096
 
-  /// What tells a file that nobody has edited from what somebody else wrote.
+  /// The comment by which a file that nobody has edited is recognized.
   private static func comment(_ start: String, on bytes: [UInt8]) -> [UInt8] {
     Array("\(start)\(FileDigest(bytes))\(commentEnd)".utf8)
   }
@@ -137,10 +137,10 @@ enum ProbedFile {
 
   // MARK: What cannot be read
 
-  /// Moves a file that cannot be read out of the way, under a name that nothing has, where it can be mended.
+  /// Renames a file that cannot be read to an unused name, so that it can be repaired.
   ///
   /// - Returns: the new path.
-  /// - Throws: `SystemError` where it cannot be moved: it stays, and what is there is not written over.
+  /// - Throws: `SystemError` if it cannot be renamed: it stays, and is not overwritten.
   static func moveAside(_ path: String) throws(SystemError) -> String {
     for number in 1...1000 {
       let aside = number == 1 ? "\(path).broken" : "\(path).broken-\(number)"

@@ -6,10 +6,10 @@ import Repository
 
 /// The probe data of each client in a file of its own, below the plugin's folder: `probed.d/NAME.xml`.
 ///
-/// A file is the `Client` element that probed.xml has of the client. It says whose it is; its name follows from that, and
-/// no two clients' files have the same name.
+/// A file holds the `Client` element that probed.xml has for the client, with the client's name. The file's name follows from
+/// that name, and no two clients have the same file.
 final class ProbedFolder {
-  /// A name that is no probe's: Bcfg2's server says that it does not know it, and goes on.
+  /// The folder's name. No probe can have it: Bcfg2's server logs that it does not know it, and goes on.
   static let name = "probed.d"
   static let ending = ".xml"
   /// Bytes of a file's name.
@@ -23,7 +23,7 @@ final class ProbedFolder {
   var limitBytes = ProbedFile.limitBytes
   /// The files as they were read or written last, by client.
   private(set) var versions: [ClientName: FileVersion] = [:]
-  /// Clients by the names of their files, which are other ones where bytes differ.
+  /// Clients by the names of their files, compared byte by byte.
   private var files: [[UInt8]: ClientName] = [:]
   /// The file system that the folder was on when it was used last.
   var device: dev_t?
@@ -41,7 +41,7 @@ final class ProbedFolder {
 
   /// The file of a client.
   ///
-  /// - Throws: `ProbeStoreError` where it cannot be one of the folder.
+  /// - Throws: `ProbeStoreError` if no file of the folder can have that name.
   private func file(of client: ClientName) throws(ProbeStoreError) -> String {
     do throws(NamedFileError) {
       return try NamedFile.path(Self.fileName(of: client), in: path)
@@ -50,10 +50,10 @@ final class ProbedFolder {
     }
   }
 
-  /// The client's name, or where that is too long for a file its beginning and a digest of it.
+  /// The client's name, or its beginning and a digest of it if it is too long for a file's name.
   ///
-  /// A name that itself ends like one with a digest gets another digest behind it, so that no client can take the file of
-  /// another one: names with a digest are equal where the digests are, and others are whole.
+  /// A name that itself ends like one with a digest gets another digest, so that no client can have the file of another one:
+  /// names with a digest are equal only if the digests are, and other names are complete.
   static func fileName(of client: ClientName) -> String {
     let bytes = client.text.utf8
     if bytes.count + ending.utf8.count <= nameLimitBytes, !endsWithDigest(bytes) { return client.text + ending }
@@ -80,7 +80,7 @@ final class ProbedFolder {
 
   /// Reads all files that are not as they were read or written last.
   ///
-  /// - Returns: what is new, and clients whose files are not there. Nothing where the folder is away.
+  /// - Returns: new data, and clients whose files are missing; nothing if the folder is away.
   func refresh() -> [Change] {
     if case .away = state { return [] }
     var changes: [Change] = []
@@ -95,8 +95,8 @@ final class ProbedFolder {
     return changes
   }
 
-  /// Reads a file again where it is not as it was read or written last. A broken one keeps what was read before; one that
-  /// is not there is known until `forget`.
+  /// Reads a file again if it is not as it was read or written last. A broken file leaves the data that was read before; a
+  /// missing one leaves it until `forget`.
   func refresh(fileNamed name: String) -> Change {
     guard name.hasSuffix(Self.ending), !AtomicFile.isTemporaryName(name) else { return .same }
     let file = "\(path)/\(name)"
@@ -150,7 +150,7 @@ final class ProbedFolder {
 
   // MARK: Writing
 
-  /// A write of a client's data over what was read. A broken file that is there is moved aside before.
+  /// A write that replaces the version of a client's file that was read. Puts a broken file aside first.
   func write(_ report: ProbeReport, of client: ClientName) throws -> FileWrite {
     var bytes: [UInt8] = []
     report.append(to: &bytes, client: client)
@@ -162,14 +162,14 @@ final class ProbedFolder {
       bytes, to: try file(of: client), replacing: versions[client] ?? .missing, mode: .ordinary)
   }
 
-  /// Takes note of a file that was read or written.
+  /// Records a file that was read or written.
   func took(_ version: FileVersion, of client: ClientName) {
     versions[client] = version
     files[Array(Self.fileName(of: client).utf8)] = client
   }
 
-  /// A write found another file than was read: reads that, or moves it aside where it is broken.
-  func lookAgain(at client: ClientName) throws {
+  /// Reads a file that a write found changed, or puts it aside if it is broken.
+  func reread(at client: ClientName) throws {
     let file = try file(of: client)
     let name = RepositoryPath.name(of: file)
     do {
@@ -193,19 +193,19 @@ final class ProbedFolder {
     forget(client)
   }
 
-  /// The client's file is not there, and is not to be.
+  /// Records that the client's file is gone for good.
   func forget(_ client: ClientName) {
     versions[client] = nil
     files[Array(Self.fileName(of: client).utf8)] = nil
   }
 
-  /// None of the files is there.
+  /// Forgets all files.
   func forgetAll() {
     versions = [:]
     files = [:]
   }
 
-  /// Moves aside what cannot be read: at the start, before anything is written.
+  /// Puts files aside that cannot be read: at the start, before anything is written.
   func moveBrokenAside() throws {
     for name in Self.names(in: path) where name.hasSuffix(Self.ending) && files[Array(name.utf8)] == nil {
       let file = "\(path)/\(name)"

@@ -3,15 +3,15 @@ import Glibc
 
 // A folder that was deleted is made again; one that is away is waited for.
 //
-// The rule is that of the file monitor (``MonitoredTree``): what is missing below a plugin's folder that is there was
-// deleted, by whatever command. What is missing together with the plugin's folder, or was on a file system that is not
-// mounted, is away.
+// The rule is that of the file monitor (``MonitoredTree``). A folder that is missing while the plugin's folder exists was
+// deleted, by whatever command. One that is missing together with the plugin's folder, or was on a file system that is not
+// mounted now, is away.
 extension ProbedFolder {
   enum State {
     case there
-    /// Not there, in a plugin's folder that is.
+    /// Missing, while the plugin's folder exists.
     case missing
-    /// Not there or no folder, and nothing may be written in its place.
+    /// Missing or no folder; nothing may be written in its place.
     case away(SystemError)
   }
 
@@ -43,19 +43,19 @@ extension ProbedFolder {
   func make() throws(SystemError) -> Bool {
     switch state {
     case .there:
-      noteDevice()
+      recordDevice()
       return true
     case .away(let error): throw error
     case .missing:
       try AtomicFile.makeFolder(path)
-      noteDevice()
+      recordDevice()
       guard !versions.isEmpty else { return true }
       forgetAll()
       return false
     }
   }
 
-  private func noteDevice() {
+  private func recordDevice() {
     var status = stat()
     if stat(path, &status) == 0 { device = status.st_dev }
   }

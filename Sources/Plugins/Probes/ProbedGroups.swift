@@ -8,7 +8,7 @@ import XMLRPC
 struct ProbedGroups {
   /// Most bytes of a group's name: regular expressions have no bound on their own.
   static let limitBytes = 1024
-  /// So many refusals are told, each in a line of the log.
+  /// How many refusals are logged, one line each.
   private static let toldRefusals = 10
 
   /// Most groups that are looked at.
@@ -19,7 +19,7 @@ struct ProbedGroups {
 
   init(limit: Int) { self.limit = limit }
 
-  /// Those that are allowed, in the order in which they were named.
+  /// The allowed groups, in the order in which they were named.
   var names: [String] { accepted.map(\.text) }
 
   /// Whether a group was named before.
@@ -31,14 +31,14 @@ struct ProbedGroups {
   }
 
   /// - Returns: true the first time.
-  mutating func noteOverflow() -> Bool {
+  mutating func countOverflow() -> Bool {
     defer { hasOverflowed = true }
     return !hasOverflowed
   }
 
   mutating func accept(_ group: String) { accepted.append(Name(group)) }
 
-  /// - Returns: whether that is to be told.
+  /// - Returns: whether to log it.
   mutating func refuse(_ group: String) -> Bool {
     refused.insert(group)
     return refused.count <= Self.toldRefusals

@@ -3,13 +3,13 @@ import Glibc
 import Identity
 import Logging
 
-/// probed.xml on disk: as it was read or written last, and what somebody else has made of it since.
+/// probed.xml on disk: how it was read or written last, and whether somebody else has changed it since.
 final class ProbedXML {
   let path: String
   /// Most bytes of the file: no more is written than is read.
   var limitBytes = ProbedFile.limitBytes
-  /// What the file is, as far as it is known here: `.copy` where a start would not look for data in it that the files of
-  /// clients do not have.
+  /// What the file is, as far as it is known: `.copy` if a start would not read it for data that the files of clients
+  /// lack.
   private(set) var origin = ProbedFile.Origin.foreign
   private let logger: Logger
   private var version = FileVersion.missing
@@ -30,7 +30,7 @@ final class ProbedXML {
     case broken(String)
   }
 
-  /// Reads the file where it is not as it was read or written last. One that is gone is `.same`: nothing is known of it.
+  /// Reads the file if it is not as it was read or written last. A missing file is `.same`: it has no new data.
   func readIfChanged() -> Reading {
     guard let status = FileVersion.Status(of: path) else {
       version = .missing
@@ -52,9 +52,9 @@ final class ProbedXML {
     }
   }
 
-  /// Moves aside what cannot be read.
+  /// Puts the file aside, because it cannot be read.
   ///
-  /// - Throws: `SystemError` where it cannot be moved: it stays, and is not written over.
+  /// - Throws: `SystemError` if it cannot be renamed: it stays, and is not overwritten.
   func moveAside(_ reason: String) throws(SystemError) {
     let aside = try ProbedFile.moveAside(path)
     version = .missing
@@ -75,7 +75,7 @@ final class ProbedXML {
     return FileWrite(bytes, to: path, replacing: version, mode: .ordinary)
   }
 
-  /// Takes note of what was written.
+  /// Records what was written.
   func took(_ version: FileVersion, as kind: ProbedFile.Kind) {
     self.version = version
     origin = kind.origin

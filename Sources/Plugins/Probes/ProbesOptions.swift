@@ -1,6 +1,6 @@
 import ServerSettings
 
-/// `[probes]`: what is kept for a client costs for ever, for each client, and has bounds.
+/// `[probes]`. Data is kept for each client for ever, so there are bounds on it.
 nonisolated struct ProbesOptions: OptionGroup {
   static let standard = ProbesOptions()
 

@@ -8,7 +8,7 @@ public import Repository
 public import ServerSettings
 import XMLRPC
 
-/// Probes: programs that clients run, and what they said.
+/// Probes: programs that clients run, and their output.
 ///
 /// Lines `group:NAME` of an output make the client a member of a group; the rest is data that templates ask for.
 ///
@@ -29,8 +29,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     layout: core.settings[Self.settings.layout], pluginFolder: folder, isReadOnly: core.isChild, loop: core.loop,
     logger: logger)
   private var folderEvents: ProbedFolderEvents?
-  /// What the whole name of a probed group must fit, one of them.
-  /// nil lets every group in: the default, for which no expression need be compiled.
+  /// Regular expressions, one of which must match the whole name of a probed group. nil allows every group: the default,
+  /// for which no expression need be compiled.
   private var allowedGroups: [PythonRegex]?
 
   /// probed.xml is compared with what was written, programs by their bytes.
@@ -90,7 +90,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
 
   public func reloadReplicas() { store.reloadIfChanged() }
 
-  /// Bounds the files of data otherwise than by what can be read: for tests.
+  /// Sets the most bytes of the files of data, for tests.
   func limitStore(to bytes: Int) { store.limitBytes = bytes }
 
   // MARK: Programs
@@ -139,20 +139,20 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     if isKnown { replicate(report, of: metadata.hostname) }
   }
 
-  /// A client's data is another one on disk.
+  /// Tells the core that a client's data on disk has changed.
   private func dataChanged(of client: ClientName, _ report: ProbeReport?) {
     if let report { replicate(report, of: client) } else { core.replicasExpired(of: self) }
     core.expireMetadataCache(client)
   }
 
-  /// The parent's children see what the parent sees, at the same time.
+  /// Child processes see the same edits as their parent, at the same time.
   private func replicate(_ report: ProbeReport, of client: ClientName) {
     var replica: [UInt8] = []
     report.append(to: &replica, client: client)
     core.replicate(replica, of: client, for: self)
   }
 
-  /// Refuses a report of more than is kept for a client, before anything of it is.
+  /// Refuses a report that is over a bound, before any of it is kept.
   private func requireBounds(_ data: [Element]) throws(LimitExceeded) {
     let settings = core.settings
     try settings.require(data.count, within: Self.settings.clientProbes)
@@ -166,12 +166,12 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     try settings.require(bytes, within: Self.settings.clientBytes)
   }
 
-  /// Takes the allowed groups out of an output. Returns the other lines.
+  /// Collects the allowed groups of an output. Returns the other lines.
   private func split(_ text: String, _ client: ClientName, _ groups: inout ProbedGroups) -> ProbeOutput {
     ProbeOutput(text, compatibility: core.settings.compatibility) { group in
       guard !groups.isKnown(group) else { return }
       guard groups.hasRoom(for: group) else {
-        if groups.noteOverflow() {
+        if groups.countOverflow() {
           logger.warning(
             "Too many or too long group assignments from \(client): only \(groups.limit) are looked at")
         }
@@ -220,7 +220,7 @@ extension ProbesPlugin: FileEventHandler {
       if let flaw = XMLCharacters.firstFlaw(in: bytes) {
         throw XMLFileError(path: event.path, line: 0, message: "cannot be sent to clients: \(flaw)")
       }
-      _ = programs.take(bytes, fileName: file)
+      _ = programs.update(bytes, fileName: file)
       core.repositoryChanged()
     } catch {
       logger.error("Failed to read probe: \(error)")
@@ -229,7 +229,7 @@ extension ProbesPlugin: FileEventHandler {
   }
 }
 
-/// What the file monitor tells of probed.d: the server's own writes, and edits.
+/// Handles the file monitor's events of probed.d: the server's own writes, and edits.
 private final class ProbedFolderEvents: FileEventHandler {
   private let store: ProbeStore
 

@@ -41,7 +41,7 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
   public override func load() {
     files.onChange = { [unowned self] in
       collect()
-      // Which tells of the change, too.
+      // Also reports the change.
       core.expireMetadataCache()
     }
     files.watch()
@@ -118,27 +118,28 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
 }
 
 extension PropertiesPlugin {
-  /// Replaces a file and takes it in. Later answers are made with it; that in whose making it is written goes on with what
-  /// it began with, and is not overtaken by it.
+  /// Replaces a file and reads it. Later answers are made with the new contents; the answer that is being made while they
+  /// are written keeps those it began with.
   private func overwrite(_ file: FileBacked, _ name: String, with bytes: [UInt8]) async throws(FileWriteError) {
     let answer = AnswerChanges.current
     try await core.loop.fileWriter.overwrite(
       file.path, with: bytes, mode: .ordinary, limitBytes: FileBacked.fileLimitBytes
     ) { [self] in
-      core.applyChange(madeBy: answer) { files.takeWritten(bytes, to: name) }
+      core.applyChange(madeBy: answer) { files.recordWritten(bytes, to: name) }
     }
   }
 }
 
-/// The folder of the plugin, which knows what the server itself wrote there: the file monitor tells nothing new of it.
+/// The plugin's folder. It knows what the server itself wrote there, so that the file monitor's events of that change
+/// nothing.
 private final class PropertiesFolder: DirectoryBacked<FileBacked> {
-  /// By path below the folder, what was written there last; forgotten with the next edit.
+  /// What the server wrote last, by path below the folder; forgotten with the next edit.
   private var written: NameTable<[UInt8]> = [:]
 
   /// The plugin says what has changed, by `onChange`.
   override var reportsChanges: Bool { true }
 
-  func takeWritten(_ bytes: [UInt8], to name: String) {
+  func recordWritten(_ bytes: [UInt8], to name: String) {
     written[name] = nil
     let path = folder + "/" + name
     super.handleEvent(FileEvent(action: .changed, path: path, relativePath: name, isDirectory: false))

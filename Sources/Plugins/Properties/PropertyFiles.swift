@@ -41,7 +41,7 @@ final class XMLPropertyFile: StructFile, PropertyFile {
   private var text: (bytes: [UInt8], number: Int)?
 
   override func compile(_ document: RepositoryDocument) throws {
-    // As it stands, with comments and layout; with what it includes, or decrypted, as it was read.
+    // The text of the file with comments and layout; the document if it includes others or was decrypted.
     var isPlain = includedFiles.isEmpty && document.root["encrypted"] == nil
     document.root.forEachDescendant { isPlain = isPlain && $0["encrypted"] == nil }
     let bytes = isPlain ? try AtomicFile.readFile(path, limitBytes: RepositoryXML.fileLimitBytes) : nil

@@ -7,7 +7,7 @@ import XMLRPC
 
 /// One key file, or a known hosts file, of SSHbase.
 final class HostKeyData: SpecificData {
-  /// What decrypts `.crypt` files, and turns bytes into text.
+  /// How `.crypt` files are decrypted, and bytes become text.
   var encryption: Encryption?
   var encoding = TextEncoding.utf8
   /// The contents, decrypted; nil where they could not be read.
@@ -59,7 +59,7 @@ final class HostKeyData: SpecificData {
 
 /// The files of one kind of key, or of known hosts, by host and group.
 final class HostKeySet: EntrySet {
-  /// What entries have before info.xml says otherwise.
+  /// The permissions of entries without info.xml.
   private var attributes: [(name: String, value: String)]
 
   init(_ baseName: String, _ plugin: SSHbasePlugin) {

@@ -23,10 +23,10 @@ final class HostKeyMaker {
 
   init(_ plugin: SSHbasePlugin) { self.plugin = plugin }
 
-  /// True for a file that is being written here: what the file monitor tells of it is no news.
+  /// True for a file that is being written here: its events in the file monitor report nothing new.
   func isMaking(_ path: String) -> Bool { paths.contains(Name(path)) }
 
-  /// Makes what a client lacks of a pair; the files are on disk when this returns.
+  /// Makes the files of a pair that a client lacks; they are on disk when this returns.
   ///
   /// A private key that the repository has is never replaced: its public key is taken from it.
   /// - Parameter name: of the private or the public key, without the host.
@@ -57,7 +57,7 @@ final class HostKeyMaker {
       ])
       let secret = try folder.read("key", limitBytes: Self.limitBytes)
       let open = try folder.read("key.pub", limitBytes: Self.limitBytes)
-      // A private key that is there by now stays, and the entry fails.
+      // A private key that was made meanwhile stays, and the entry fails.
       try await write([try secretFile(secret, privatePath), try publicFile(open, publicPath)], name, metadata)
     } catch let error as SystemError {
       throw failure(error)
@@ -79,7 +79,7 @@ final class HostKeyMaker {
     paths.formUnion(new)
     defer { paths.subtract(new) }
     try await plugin.core.loop.fileWriter.write(files)
-    plugin.takeCreatedKeys(name, metadata)
+    plugin.readCreatedKeys(name, metadata)
   }
 
   private static func type(of name: String) -> String {
@@ -92,7 +92,7 @@ final class HostKeyMaker {
     }
   }
 
-  /// The line of a public key, by its private one.
+  /// The line of a public key, made from its private key.
   private func publicKey(
     of known: HostKeyData, _ metadata: ClientMetadata, _ folder: TemporaryFolder
   ) async throws -> [UInt8] {

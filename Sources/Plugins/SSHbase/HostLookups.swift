@@ -18,7 +18,7 @@ final class HostLookups {
   nonisolated static let addressLimit = 8
   /// How long an answer waits for the names that it needs. The others come into later answers.
   nonisolated static let waitLimit = Duration.seconds(10)
-  /// When a name that was not found is asked for again.
+  /// How long after a failure a name is looked up again.
   nonisolated static let failureDuration = Duration.seconds(600)
 
   private struct Answer {
@@ -57,7 +57,7 @@ final class HostLookups {
   /// Addresses and names that were found for a name.
   func found(_ name: ClientName) -> [String] { answers[name]?.texts ?? [] }
 
-  /// Sees to it that a name is asked for, unless its answer is kept.
+  /// Begins to look a name up, unless its answer is kept.
   func want(_ name: ClientName, isSelfRegistered: Bool) {
     if let answer = answers[name], answer.expires.map({ $0 > core.loop.refreshNow() }) ?? true { return }
     guard underway.insert(name).inserted else { return }
@@ -106,7 +106,7 @@ final class HostLookups {
     var texts = addresses
     for address in addresses.prefix(Self.addressLimit) {
       if let found = await resolver.name(of: address) {
-        // A name server may have an address of somebody else there.
+        // A name server may give an address of another host.
         if !HostNames.isNumber(found) { texts.append(found) }
       } else if isFirst {
         logger.error("Failed to find any names associated with IP address \(address)")

@@ -5,8 +5,8 @@ import XMLRPC
 
 /// The part of the known hosts file that all clients share: a line for each public key with all names of its hosts.
 ///
-/// Kept as its parts, which change one by one: names of a client, and keys in their order. A new client or key costs
-/// itself, and nobody waits for name service but for the names that `HostLookups` has to ask for first.
+/// Kept in parts that change one by one: names of a client, and keys in their order. A new client or key costs its own part
+/// only. Answers wait for name service only for the names that `HostLookups` has to look up first.
 final class KnownHostsList {
   private unowned let core: ServerCore
   private let logger: Logger
@@ -21,12 +21,12 @@ final class KnownHostsList {
   /// Groups of clients, filled where a key is for a group.
   private var groups: [ClientName: NameSet] = [:]
   private var text: String?
-  /// Hosts and groups that have a key and are not known, each told once.
+  /// Unknown hosts and groups that have a key; each is logged once.
   private var unknown: NameSet = []
-  /// Names of clients that the list cannot have, each told once.
+  /// Names of clients that the list cannot contain; each is logged once.
   private var unreadable: NameSet = []
 
-  /// A public key, and where it stands: by kind, then those for all, then by host or group.
+  /// A public key and its position: by kind, then those for all clients, then by host or group.
   private struct Key {
     let kind: String
     let data: HostKeyData
@@ -43,12 +43,12 @@ final class KnownHostsList {
     lookups = HostLookups(core: core, logger: logger)
     lookups.onAnswer = { [unowned self] name in
       guard let owner = owners[name], let place = places[owner] else { return lookups.forget(name) }
-      take(clients[place], place)
+      add(clients[place], place)
       text = nil
     }
   }
 
-  /// Caches are expired: groups of clients may be others.
+  /// Forgets groups of clients, which may have changed when caches expire.
   func forget() {
     groups = [:]
     text = nil
@@ -75,7 +75,7 @@ final class KnownHostsList {
 
   /// The list for a client, each line with its line feed.
   func text(for client: ClientName, staticLines: NameTable<String>) async throws -> String {
-    take(await core.metadata.listKnownClients())
+    update(await core.metadata.listKnownClients())
     lookups.prefer(client)
     await lookups.wait { neededNames(for: client) }
     if keys.contains(where: \.data.specificity.isGroup) { await findGroups() }
@@ -93,8 +93,8 @@ final class KnownHostsList {
 
   // MARK: Clients
 
-  /// Takes over what is new in the list of clients.
-  private func take(_ list: [KnownClient]) {
+  /// Updates names and positions from the list of clients.
+  private func update(_ list: [KnownClient]) {
     for client in list { for name in client.allNames { wantIfNeeded(name, client) } }
     guard list != clients else { return }
     text = nil
@@ -112,7 +112,7 @@ final class KnownHostsList {
       groups[client.name] = nil
     }
     for name in old.lazy.flatMap(\.allNames) where owners[name] == nil { lookups.forget(name) }
-    // Who comes first is decided anew where the administrator has put them in another order.
+    // If the administrator has changed the order, which client has a name first is decided anew.
     let kept = list.compactMap { oldPlaces[$0.name] }
     let isReordered = zip(kept, kept.dropFirst()).contains { $0 > $1 }
     if isReordered { names = HostNames() }
@@ -120,17 +120,17 @@ final class KnownHostsList {
       if let oldPlace = oldPlaces[client.name], old[oldPlace] == client, !isReordered {
         names.move(client.name, to: place)
       } else {
-        take(client, place)
+        add(client, place)
       }
     }
   }
 
-  private func take(_ client: KnownClient, _ place: Int) {
+  private func add(_ client: KnownClient, _ place: Int) {
     names.set(client, order: place, lookedUp: client.allNames.flatMap { lookups.found($0) })
   }
 
   private func wantIfNeeded(_ name: ClientName, _ client: KnownClient) {
-    // A number is its own address, which is no reason to have it.
+    // A numeric name resolves to itself, which proves nothing.
     if client.isSelfRegistered, HostNames.isNumber(name.text) { return }
     lookups.want(name, isSelfRegistered: client.isSelfRegistered)
   }
@@ -157,13 +157,13 @@ final class KnownHostsList {
       switch key.data.specificity {
       case .host(let name):
         guard let client = try? ClientName(recorded: name.text), places[client] != nil else {
-          tellUnknown(key.data.specificity)
+          reportUnknown(key.data.specificity)
           continue
         }
         hosts = names(of: client)
       case .group(let name, _):
         hosts = clients.filter { groups[$0.name]?.contains(name.text) ?? false }.flatMap { names(of: $0.name) }
-        if hosts.isEmpty { tellUnknown(key.data.specificity) }
+        if hosts.isEmpty { reportUnknown(key.data.specificity) }
       case .all: hosts = clients.flatMap { names(of: $0.name) }
       }
       if !hosts.isEmpty { text += "\(hosts.joined(separator: ",")) \(key.data.trimmedKey)\n" }
@@ -189,7 +189,7 @@ final class KnownHostsList {
     return String(text)
   }
 
-  private func tellUnknown(_ specificity: Specificity) {
+  private func reportUnknown(_ specificity: Specificity) {
     switch specificity {
     case .host(let name):
       if unknown.insert(name.text).inserted { logger.info("Ignoring key for unknown host \(name)") }

@@ -17,7 +17,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
   override class var name: String { "SSHbase" }
   override class var options: any OptionGroup { SSHbaseOptions.standard }
 
-  /// Keys that are made here concern their client alone; what the file monitor tells of them later is nothing new.
+  /// Keys that are made here concern their client alone; their later events in the file monitor report nothing new.
   override var reportsChanges: Bool { true }
 
   /// Kinds of private keys; each has a public one with `.pub` behind it.
@@ -77,15 +77,15 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
     try set.bindEntry(entry, metadata)
   }
 
-  /// Takes in the files of a pair that was just made. It is not left to the file monitor to tell: `pseudo` never would, and
-  /// while edits wait for an answer none does.
-  func takeCreatedKeys(_ name: String, _ metadata: ClientMetadata) {
+  /// Reads the files of a pair that was just made. The file monitor cannot be relied on for that: `pseudo` reports nothing,
+  /// and no monitor reports edits while an answer is being made.
+  func readCreatedKeys(_ name: String, _ metadata: ClientMetadata) {
     let secret = name.hasSuffix(".pub") ? String(name.dropLast(4)) : name
     for file in ["\(secret)", "\(secret).pub"].flatMap({
       ["\($0).H_\(metadata.hostname)", "\($0).H_\(metadata.hostname).crypt"]
     })
     where fileExists("\(folder)/\(file)") {
-      take(FileEvent(action: .created, path: "\(folder)/\(file)", relativePath: file, isDirectory: false))
+      read(FileEvent(action: .created, path: "\(folder)/\(file)", relativePath: file, isDirectory: false))
     }
     core.clientChanged(metadata.hostname)
   }
@@ -96,7 +96,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
       try set.bindEntry(entry, metadata)
       return
     }
-    // Name service, and all clients.
+    // Depends on name service and on all clients.
     metadata.markUncacheable()
     var text = try await knownHostsList.text(for: metadata.hostname, staticLines: staticLines)
     let own = publicSets.compactMap { $0.best(metadata) }.sorted { $0.path < $1.path }
@@ -157,12 +157,12 @@ extension SSHbasePlugin: FileEventHandler {
   var handlerName: String { "SSHbase" }
 
   func handleEvent(_ event: FileEvent) {
-    if take(event), !maker.isMaking(event.path) { core.repositoryChanged() }
+    if read(event), !maker.isMaking(event.path) { core.repositoryChanged() }
   }
 
-  /// Reads what an event is of. Returns whether that is new.
+  /// Reads the file of an event. Returns whether it has changed.
   @discardableResult
-  private func take(_ event: FileEvent) -> Bool {
+  private func read(_ event: FileEvent) -> Bool {
     guard !event.isDirectory, event.path != folder else { return false }
     let file = event.fileName
     if let set = sets.values.first(where: { $0.specificity(ofFileNamed: file) != nil }) {

@@ -32,7 +32,7 @@ final class SSLCAEntrySet: EntrySet {
   private unowned let plugin: SSLCAPlugin
   private var keyFile: StructFile?
   private var certificateFile: StructFile?
-  /// What is being made, by whom it is for: who asks for the same at once gets the same.
+  /// Contents that are being made, by whom they are for: requests at the same time share them.
   private var underway: [ClientName: Task<[UInt8], any Error>] = [:]
 
   init(path: String, plugin: SSLCAPlugin) {
@@ -93,7 +93,7 @@ final class SSLCAEntrySet: EntrySet {
   override var binder: EntryBinder {
     if let keyFile { return .later { [self] in try await bindKey($0, $1, keyFile) } }
     if let certificateFile { return .later { [self] in try await bindCertificate($0, $1, certificateFile) } }
-    // As there: an entry whose folder has neither is left as it is.
+    // As in 1.3.4, an entry whose folder has neither stays as it is.
     return .now { _, _ in }
   }
 
@@ -173,10 +173,10 @@ final class SSLCAEntrySet: EntrySet {
 
   private var credentials: TLSCredentials { TLSCredentials(loop: plugin.core.loop, label: "SSLCA: ") }
 
-  /// What is made is the host's own, whatever it was made from.
+  /// Contents are made for the host alone, whatever file they are made from.
   private func createdName(_ metadata: ClientMetadata) -> String { "\(baseName).H_\(metadata.hostname)" }
 
-  /// The attributes are those of cert.xml in lower case, as there.
+  /// The attributes of cert.xml in lower case, as in 1.3.4.
   private func subject(
     _ certificate: Element, _ all: [Element], _ metadata: ClientMetadata
   ) -> TLSCredentials.Subject {
@@ -189,7 +189,7 @@ final class SSLCAEntrySet: EntrySet {
       })
   }
 
-  /// Makes the contents of a file, which is on disk when this returns. Who asks meanwhile gets the same.
+  /// Makes the contents of a file, which is on disk when this returns. Requests that come meanwhile get the same contents.
   private func once(
     _ client: ClientName, _ name: String, _ make: @escaping @MainActor () async throws -> [UInt8]
   ) async throws -> [UInt8] {

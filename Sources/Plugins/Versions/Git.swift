@@ -42,8 +42,8 @@ final class GitPlugin: VersionPlugin {
   }
 
   override func getRevision() async throws -> String {
-    // A repository may belong to somebody else than the server's user: to read a commit runs nothing of it. `Update`
-    // does, and leaves the check to git.
+    // The repository may belong to another user than the server's: reading a commit runs nothing of it. `Update` may, and
+    // leaves the check of the owner to git.
     let output = try await git(["-c", "safe.directory=*", "rev-parse", "HEAD"])
     return try firstLine(output, failure: "Git: Error getting revision from \(root)")
   }
@@ -64,7 +64,7 @@ final class GitPlugin: VersionPlugin {
     debugLog("Git: Fetching all refs for repo at \(root)")
     try await warnOfFailure(["fetch", "--all"], "Git: Failed to fetch refs")
     if let reference {
-      // An option here could run programs of the caller's choice.
+      // A reference that git reads as an option could run programs of the caller's choice.
       guard !reference.hasPrefix("-") else { throw PluginExecutionError("Git: Failed to checkout \(reference)") }
       debugLog("Git: Checking out \(reference)")
       let output = try await git(["checkout", "-f", reference], timeout: Self.remoteTimeout)

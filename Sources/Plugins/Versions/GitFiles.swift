@@ -42,7 +42,7 @@ struct GitFiles {
     return files.map { RepositoryPath.normalised($0) }
   }
 
-  /// What a symbolic reference names; nil for a commit, or what is none of git's names.
+  /// The reference that a symbolic one names; nil for a commit, or for a name that git does not allow.
   private static func reference(in path: String) -> String? {
     guard let name = text(path).flatMap({ value($0, after: "ref:") }), name.hasPrefix("refs/"),
       !name.split(separator: "/", omittingEmptySubsequences: false).contains(where: { $0.isEmpty || $0 == ".." })

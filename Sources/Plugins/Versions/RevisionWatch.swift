@@ -1,6 +1,6 @@
 import Repository
 
-/// Watches the few files by which a version control program is known to have made another revision.
+/// Watches the few files that change when a version control program makes another revision.
 final class RevisionWatch: FileEventHandler {
   private let monitor: any FileMonitor
   private let files: () -> [String]
@@ -26,7 +26,7 @@ final class RevisionWatch: FileEventHandler {
   func handleEvent(_ event: FileEvent) {}
 
   func changesApplied() {
-    // What exists when a watch is placed is read afterwards.
+    // The watch is placed before the files are read.
     guard !isWatching else { return }
     watch()
     onChange()

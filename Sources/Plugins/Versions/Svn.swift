@@ -16,7 +16,7 @@ final class SvnPlugin: VersionPlugin {
   override class var options: any OptionGroup { SvnOptions.standard }
   override class var metadataPath: String? { ".svn" }
 
-  /// What `conflict_resolution` may say; the others of Subversion need a person.
+  /// The values of `conflict_resolution`; Subversion's others need a person.
   private static let resolutions = [
     "base", "postpone", "mine-conflict", "theirs-conflict", "mine-full", "theirs-full",
   ]
@@ -71,7 +71,7 @@ final class SvnPlugin: VersionPlugin {
     return await task.value
   }
 
-  /// - Parameter asksServer: credentials and trust are given along.
+  /// - Parameter asksServer: adds the credentials and the options of trust.
   private func svn(_ arguments: [String], asksServer: Bool = false) async throws -> ChildProcess.Output {
     var command = ["svn", "--non-interactive"]
     var input: [UInt8] = []

@@ -4,7 +4,7 @@ import Logging
 import ServerSettings
 import XMLRPC
 
-/// The base of plugins that tell the revision of the repository: where the working copy is, and how its program is run.
+/// The base of plugins that report the revision of the repository: where the working copy is, and how its program is run.
 ///
 /// Source of the contract: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/interfaces.py, Version.
 open class VersionPlugin: Plugin, Version {
@@ -37,12 +37,12 @@ open class VersionPlugin: Plugin, Version {
     watchRevision()
   }
 
-  /// Files that the version control program writes where it makes another revision, absolute; some need not exist.
+  /// Absolute paths of files that the version control program writes when it makes another revision; some need not exist.
   ///
-  /// They are asked for again after each change to one of them: which they are may depend on what is in them.
+  /// Read again after each change to one of them, because their contents may name further files.
   open var revisionFiles: [String] { [] }
 
-  /// Begins to watch `revisionFiles`: a commit may change no file that a plugin reads.
+  /// Begins to watch `revisionFiles`, because a commit may change no file that a plugin reads.
   func watchRevision() {
     revisionWatch = RevisionWatch(monitor: core.fileMonitor) { [unowned self] in
       revisionFiles
@@ -65,7 +65,7 @@ open class VersionPlugin: Plugin, Version {
 
   /// Runs a program in the working copy, its messages untranslated, without asking anybody for anything.
   ///
-  /// - Throws: `PluginExecutionError` where it cannot be run to its end. An exit status is the caller's to judge.
+  /// - Throws: `PluginExecutionError` if it cannot be run to its end. The caller judges the exit status.
   func run(
     _ command: [String], input: [UInt8] = [], environment: [String: String] = [:],
     timeout: Duration = VersionPlugin.readTimeout

@@ -13,7 +13,7 @@ nonisolated struct LineWriter: ~Copyable {
   private let kind: Int32
   private var isCut = false
   var dropped = 0
-  /// What was gathered, where a crash finds it, too; made with the first line.
+  /// Gathered lines, in memory that the handler of a crash can read; allocated with the first line.
   private var held: UnsafeMutablePointer<clinux_held_lines>?
   /// The end of each gathered line.
   private var ends: [Int] = []
@@ -79,28 +79,28 @@ nonisolated struct LineWriter: ~Copyable {
     return made
   }
 
-  /// Gives lines to the descriptor, which takes all, some, or none of their bytes. Returns how many.
+  /// Writes lines to the descriptor. Returns how many of their bytes it accepted.
   private mutating func send(_ bytes: UnsafeRawBufferPointer) -> Int {
     if kind == 1, !isWritable { return 0 }
     if isCut {
       var lineFeed: UInt8 = 0x0A
-      guard give(&lineFeed, 1) == 1 else { return 0 }
+      guard send(&lineFeed, 1) == 1 else { return 0 }
       isCut = false
     }
-    let count = max(0, give(bytes.baseAddress, bytes.count))
+    let count = max(0, send(bytes.baseAddress, bytes.count))
     if count > 0 { isCut = bytes[count - 1] != 0x0A }
     return count
   }
 
-  private func give(_ bytes: UnsafeRawPointer?, _ byteCount: Int) -> Int {
+  private func send(_ bytes: UnsafeRawPointer?, _ byteCount: Int) -> Int {
     while true {
       let count = kind == 2 ? clinux_send_log(descriptor, bytes, byteCount) : Glibc.write(descriptor, bytes, byteCount)
       if count >= 0 || errno != EINTR { return count }
     }
   }
 
-  /// A pipe that somebody else opened may be a blocking one: ask before writing. One that nobody reads any more would
-  /// raise SIGPIPE.
+  /// Polls before writing, because a pipe that another process opened may block. A pipe without readers would raise
+  /// SIGPIPE.
   private var isWritable: Bool {
     var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     return poll(&request, 1, 0) == 1 && request.revents & Int16(POLLOUT | POLLERR) == Int16(POLLOUT)

@@ -96,7 +96,7 @@ public nonisolated struct LogRecord: Sendable {
   /// Room for that note.
   private static let noteBytes = 48
 
-  /// The message as it is shown: for who passes it on.
+  /// The message as it is shown, for a process that passes it on.
   package var visibleMessage: [UInt8] {
     var text: [UInt8] = []
     Self.append(message, to: &text)

@@ -3,7 +3,7 @@ import Glibc
 public import Logging
 import Synchronization
 
-/// Takes the messages of all loggers to the destinations, each with its level.
+/// Passes the messages of all loggers to the destinations, each with its level.
 ///
 /// The levels are those of Bcfg2.Logger: the console starts at info or below, so does syslog; the file has the
 /// configured level. `setDebug` is what `set_core_debug` does to Bcfg2's handlers.
@@ -19,7 +19,7 @@ public nonisolated final class LogRouter: Sendable {
   }
 
   private let state = Mutex(State())
-  /// The rank of the lowest level that any destination takes; a logger below it does not even make its message.
+  /// The rank of the lowest level that any destination logs; below it a logger does not even make its message.
   private let lowest = Atomic<Int>(Logger.Level.critical.rank + 1)
 
   private let gathers = Atomic<Bool>(false)
@@ -30,7 +30,7 @@ public nonisolated final class LogRouter: Sendable {
 
   /// Replaces the destinations.
   ///
-  /// - Parameter standard: the configured level, taken again when debugging is turned off.
+  /// - Parameter standard: the configured level, used again when debugging is turned off.
   public func configure(_ destinations: [(sink: any LogSink, level: Logger.Level)], standard: Logger.Level) {
     flush()
     state.withLock { state in
@@ -40,8 +40,8 @@ public nonisolated final class LogRouter: Sendable {
     }
   }
 
-  /// Turns debugging output on or off: on, every destination takes debug messages; off, the console takes info and the
-  /// others the configured level.
+  /// Turns debugging output on or off. On, every destination logs debug messages; off, the console logs info and the others
+  /// the configured level.
   public func setDebug(_ debug: Bool) {
     state.withLock { state in
       for index in state.destinations.indices {
@@ -77,7 +77,7 @@ public nonisolated final class LogRouter: Sendable {
     }
   }
 
-  /// Tells of log files that this process could not open again: to be called after privileges were dropped.
+  /// Warns of log files that this process could not open again. Call it after privileges were dropped.
   package func checkReopening() {
     for case let file as FileLog in sinks {
       guard let obstacle = file.obstacle else { continue }
@@ -102,7 +102,7 @@ public nonisolated final class LogRouter: Sendable {
   /// A handler for a logger, as LoggingSystem.bootstrap and `Logger(label:factory:)` want it.
   public func handler(label: String) -> any LogHandler { RoutedLogHandler(label: label, router: self) }
 
-  /// Hands a message to every destination that takes its level.
+  /// Passes a message to every destination that logs its level.
   public func write(_ record: LogRecord) {
     let destinations = state.withLock { $0.destinations }
     let mayWait = record.level < .warning && gathers.load(ordering: .relaxed)
@@ -112,14 +112,14 @@ public nonisolated final class LogRouter: Sendable {
     if mayWait { holds.store(true, ordering: .relaxed) }
   }
 
-  /// Lets messages below a warning wait for `flush`, which who asks for this calls after each turn of its work; or no
-  /// longer. What waits is written before a later message, and when a fault ends the process.
+  /// Buffers messages below a warning until `flush()`, which the caller then calls after each turn of its work; or ends that.
+  /// Buffered messages are written before a later warning, and when a fault ends the process.
   public func gather(_ isOn: Bool) {
     gathers.store(isOn, ordering: .relaxed)
     if !isOn { flush() }
   }
 
-  /// Writes what waits.
+  /// Writes the buffered messages.
   public func flush() {
     guard holds.exchange(false, ordering: .relaxed) else { return }
     for sink in sinks { sink.flush() }

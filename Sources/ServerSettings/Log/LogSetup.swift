@@ -62,8 +62,8 @@ public nonisolated enum LogSetup {
       && one.verbose == other.verbose
   }
 
-  /// Makes every `Logger` of a child process use one destination, which leads to its parent: what is of interest to any
-  /// of the parent's destinations, which it chooses.
+  /// Makes every `Logger` of a child process use one destination, which passes messages to its parent. The parent chooses the
+  /// destinations, so the child sends what any of them may log.
   package static func bootstrap(_ settings: Settings, forwardingTo sink: any LogSink) {
     let level = min(level(settings), .info)
     Log.router.configure([(sink, level)], standard: level)

@@ -4,17 +4,17 @@ import Glibc
 import Logging
 import Synchronization
 
-/// A destination of log messages. Writing never waits: what cannot be taken at once is counted and dropped.
+/// A destination of log messages. Writing never waits: a message that cannot be written at once is counted and dropped.
 public nonisolated protocol LogSink: AnyObject, Sendable {
   /// `console`, `file` or `syslog`, as Bcfg2 names its handlers.
   var name: String { get }
   /// Messages that were lost, in whole or in part, since the start.
   var dropped: Int { get }
-  /// Takes one message.
+  /// Writes one message.
   func write(_ record: LogRecord)
-  /// Takes one message that may wait for `flush`, so that many leave together.
+  /// Buffers one message until `flush`, so that many are written together.
   func gather(_ record: LogRecord)
-  /// Writes what waits.
+  /// Writes the buffered messages.
   func flush()
 }
 
@@ -65,8 +65,8 @@ public nonisolated final class FileLog: LogSink {
 
   /// Opens the file, and creates it with mode 0666 less the umask.
   ///
-  /// - Parameter owner: who gets a file that is created here by root, so that it can be opened again after privileges
-  ///   were dropped. A file that exists keeps its owner: what root gives away must be what root has made.
+  /// - Parameter owner: the owner of a file that root creates here, so that it can be opened again after privileges were
+  ///   dropped. An existing file keeps its owner: root gives away only files that root has made.
   public init(path: String, owner: (user: UInt32, group: UInt32)? = nil) throws(SystemError) {
     self.path = path
     let descriptor = try Self.open(path, owner: owner)

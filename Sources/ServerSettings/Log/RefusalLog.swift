@@ -1,8 +1,8 @@
 public import EventLoop
 public import Logging
 
-/// Lines about peers that were refused, with a bound: the first of each address within a minute are written, the others
-/// counted, and the numbers told when the minute is over. Who asks a thousand times a second fills no disk.
+/// Logs refused peers, with a bound: writes the first lines of each address within a minute, counts the others, and logs the
+/// numbers when the minute is over. So a peer that asks a thousand times a second does not fill the disk.
 @MainActor public final class RefusalLog {
   /// Lines of one address within a minute.
   public nonisolated static let linesPerAddress = 20
@@ -34,7 +34,7 @@ public import Logging
 
   isolated deinit { timer?.cancel() }
 
-  /// Whether one more line of the address may be written now; it then counts. One that may not is counted.
+  /// Whether one more line of the address may be written now. Counts it either way.
   public func mayWrite(_ address: String) -> Bool {
     if timer == nil { timer = loop.schedule(after: Self.window) { [weak self] in self?.endWindow() } }
     let isCounted = counts[address] != nil || counts.count < Self.addressLimit
@@ -58,7 +58,7 @@ public import Logging
     logger.log(level: level, message())
   }
 
-  /// Tells what was left out since the last time: when a minute is over, and when the server stops.
+  /// Logs what was left out since the last time: when a minute is over, and when the server stops.
   public func endWindow() {
     timer?.cancel()
     timer = nil

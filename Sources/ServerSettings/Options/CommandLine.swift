@@ -28,7 +28,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   public var renderFile: String?
   /// `--check-templates`: renders all templates in place of serving.
   public var checksTemplates = false
-  /// `--client`: whom templates are rendered for.
+  /// `--client`: the client that templates are rendered for.
   public var renderClient: String?
   /// Values that win over the file's.
   public internal(set) var values: [SettingDefinition.Place: Value] = [:]
@@ -41,8 +41,8 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     values[SettingDefinition.Place(section: section, option: option)] = Value(text: text, option: typed)
   }
 
-  /// Takes secrets that were typed from what others can see of this process. Nothing that is started gets them by its
-  /// command line.
+  /// Overwrites typed secrets in this process's command line, which other users can read. Child processes do not get them in
+  /// theirs.
   public func hideSecrets() {
     for (place, value) in values
     where SettingRegistry.server.definition(place.section, place.option)?.kind == .secret {

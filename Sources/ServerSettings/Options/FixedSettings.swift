@@ -10,7 +10,7 @@ public nonisolated enum RestartReason: String, Sendable, CaseIterable {
 }
 
 nonisolated extension Settings {
-  /// These settings, with those that cannot change as they are in a running server, and what is to be said of them.
+  /// These settings, but with the running server's values of those that cannot change, and a notice for each of these.
   ///
   /// - Returns: one line without a final period for each that differs.
   package func adapted(to running: Settings) -> (settings: Settings, notices: [String]) {

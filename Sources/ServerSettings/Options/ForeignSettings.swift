@@ -2,8 +2,8 @@
 // and plugins ask of the parser themselves, of 1.3.4), and the sections of 1.3's doc/man/bcfg2.conf.txt.
 
 nonisolated extension SettingRegistry {
-  /// Options of the client and of tools that read the same file: no business of the server's, and no mistake. `*` stands
-  /// for every option of the section, of which only those who read it know what is right.
+  /// Options of the client and of tools that read the same file. The server neither reads them nor warns of them. `*` stands
+  /// for every option of the section.
   static let foreignSettings: [String: [String]] = [
     "APT": ["*"], "Comments": ["*"], "GenshiTemplates": ["*"], "InfoXML": ["*"], "MergeFiles": ["*"], "POSIX": ["*"],
     "POSIXUsers": ["*"], "Pkgng": ["*"], "Portage": ["*"], "RPM": ["*"], "RPMng": ["*"], "RequiredAttrs": ["*"],

@@ -9,7 +9,7 @@ import Glibc
 /// `:`; an indented line continues the value above it; lines that begin with `#`, `;` or the word `rem` are comments;
 /// the first `;` of a value begins a comment if white space stands before it. `[DEFAULT]` gives values to all sections.
 public nonisolated struct INIFile: Sendable {
-  /// The most bytes a configuration file may hold: ten thousand times a usual one would still be a mistake.
+  /// The most bytes a configuration file may hold: a larger one is a mistake.
   public static let limitBytes = 1 << 20
   /// The most bytes one value may grow to by `%(name)s` references.
   public static let valueLimitBytes = 64 << 10
@@ -47,7 +47,7 @@ public nonisolated struct INIFile: Sendable {
 
   /// All sections but `[DEFAULT]`, in the order of their first headers.
   public private(set) var sections: [Section] = []
-  /// Lines that are not UTF-8 text: no mistake as long as nobody uses what they say.
+  /// Lines that are not UTF-8 text. They are an error only if their value is used.
   public private(set) var warnings: [SettingsWarning] = []
   /// The options of `[DEFAULT]`.
   public private(set) var defaults = Section(name: "DEFAULT", path: "", line: 0)

@@ -29,7 +29,7 @@ public nonisolated struct Settings: Sendable {
   static let standardFile = "/etc/bcfg2.conf"
   /// `-D`: absolute path of the pid file; nil: stay in the foreground.
   public var pidFile: String?
-  /// What is probably a mistake in the files, for the log.
+  /// Probable mistakes in the files, for the log.
   public internal(set) var warnings: [SettingsWarning] = []
 
   /// The files that were read.

@@ -7,7 +7,7 @@ nonisolated extension Settings {
   /// - Parameters:
   ///   - commandLine: what was typed; it also names the file.
   ///   - registry: all options to read, those of plugins among them.
-  ///   - files: texts to take in place of what the disk has; nil: everything is read.
+  ///   - files: texts to use in place of those on disk; nil: everything is read.
   ///   - environment: looks an environment variable up. Only the file's path comes from there, as in Bcfg2.
   /// - Throws: the first error, with its place. Without a readable file there is no start, as with 1.3.4.
   public static func load(
@@ -79,7 +79,7 @@ nonisolated extension Settings {
     }
   }
 
-  /// Puts the file that `[reporting] config` or `-W` names over the first, as 1.4 does.
+  /// Reads the file that `[reporting] config` or `-W` names over the first one, as 1.4 does.
   private mutating func readFurtherFile(_ source: inout Source) throws(SettingsError) {
     let definition = ReportingOptions.standard.furtherFile.definition
     let found = try source.find(definition)
@@ -156,7 +156,7 @@ nonisolated extension Settings {
     return found
   }
 
-  /// What may have been meant by an option that a section does not have.
+  /// A hint at the option that was probably meant.
   private func hint(_ option: String, in section: String) -> String {
     let near = NearestName.hint(option, among: registry.optionNames(of: section))
     guard near.isEmpty else { return near }
@@ -165,7 +165,7 @@ nonisolated extension Settings {
     return "; it belongs to \(others.map { "[\($0)]" }.joined(separator: " or "))"
   }
 
-  /// What it means that clients have no common password to come with; nil where they have one.
+  /// A warning that clients have no common password, and what follows from that; nil if they have one.
   private func missingPassword(in file: INIFile) -> SettingsWarning? {
     guard self.password?.isEmpty ?? true, self.authentication == "cert+password" || self.authentication == "bootstrap"
     else {
