@@ -1,6 +1,7 @@
-/// One message between server and renderer: a header of 16 bytes and a payload in marshal's form.
-///
-/// Header, little-endian: payload bytes (4), kind (1), three zero bytes, request (8). The other end is renderer/wire.py.
+import EventLoop
+
+/// One message between server and renderer: a `FrameHeader` and a payload in marshal's form. The other end is
+/// renderer/wire.py.
 nonisolated struct RendererFrame {
   enum Kind: UInt8, Sendable {
     /// To the renderer: settings, and its program.
@@ -19,9 +20,10 @@ nonisolated struct RendererFrame {
     case result = 18
     /// From the renderer: a line for the log.
     case log = 19
+    /// From the renderer: a file that a template begins to read, the first time in this process.
+    case file = 20
   }
 
-  static let headerBytes = 16
   /// Most bytes of a payload, in both directions; the same in renderer/wire.py.
   static let payloadLimitBytes = 1 << 28
 
@@ -31,28 +33,14 @@ nonisolated struct RendererFrame {
 
   /// The bytes of a frame; nil where its payload is too large.
   static func encode(_ kind: Kind, request: UInt64, _ value: TemplateValue) -> [UInt8]? {
-    var bytes = [UInt8](repeating: 0, count: headerBytes)
+    var bytes = [UInt8](repeating: 0, count: FrameHeader.byteCount)
     PythonMarshal.append(value, to: &bytes)
-    let count = bytes.count - headerBytes
+    let count = bytes.count - FrameHeader.byteCount
     guard count <= payloadLimitBytes else { return nil }
-    bytes.withUnsafeMutableBytes { raw in
-      raw.storeBytes(of: UInt32(count).littleEndian, toByteOffset: 0, as: UInt32.self)
-      raw.storeBytes(of: kind.rawValue, toByteOffset: 4, as: UInt8.self)
-      raw.storeBytes(of: request.littleEndian, toByteOffset: 8, as: UInt64.self)
+    bytes.withUnsafeMutableBytes {
+      FrameHeader(kind: kind.rawValue, request: request, payloadBytes: count).write(to: $0)
     }
     return bytes
-  }
-
-  /// Reads a header; nil where it can be none.
-  static func header(_ bytes: ArraySlice<UInt8>) -> (kind: Kind, request: UInt64, payloadBytes: Int)? {
-    bytes.withUnsafeBytes { raw in
-      guard raw.count >= headerBytes else { return nil }
-      let count = Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 0, as: UInt32.self)))
-      guard count <= payloadLimitBytes, raw[5] == 0, raw[6] == 0, raw[7] == 0, let kind = Kind(rawValue: raw[4]) else {
-        return nil
-      }
-      return (kind, UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)), count)
-    }
   }
 }
 
@@ -72,19 +60,22 @@ nonisolated struct RendererFrameParser {
 
   /// The next frame; nil where it is not complete, or none: see `failure`.
   mutating func next() -> RendererFrame? {
-    guard failure == nil, pending.count - start >= RendererFrame.headerBytes else { return settle() }
+    guard failure == nil, pending.count - start >= FrameHeader.byteCount else { return settle() }
     do throws(PythonMarshal.FormError) {
-      guard let header = RendererFrame.header(pending[start..<(start + RendererFrame.headerBytes)]) else {
+      let bytes = pending[start..<(start + FrameHeader.byteCount)]
+      guard let header = FrameHeader(bytes, limitBytes: RendererFrame.payloadLimitBytes),
+        let kind = RendererFrame.Kind(rawValue: header.kind)
+      else {
         throw PythonMarshal.FormError(description: "it sent a message that makes no sense")
       }
       guard header.payloadBytes <= limitBytes else {
         throw PythonMarshal.FormError(description: "it sent a message of \(header.payloadBytes) bytes")
       }
-      let body = start + RendererFrame.headerBytes
+      let body = start + FrameHeader.byteCount
       guard pending.count - body >= header.payloadBytes else { return settle() }
       start = body + header.payloadBytes
       let value = try PythonMarshal.decode(Array(pending[body..<start]))
-      return RendererFrame(kind: header.kind, request: header.request, value: value)
+      return RendererFrame(kind: kind, request: header.request, value: value)
     } catch {
       failure = error
       pending = []

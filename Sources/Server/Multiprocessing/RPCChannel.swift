@@ -85,7 +85,7 @@ import XMLRPC
     guard !isClosed else { return }
     outgoing.append(RPCFrame.header(kind, request: request, payloadBytes: payload.count))
     outgoing.append(contentsOf: payload.segments)
-    queuedBytes += RPCFrame.headerBytes + payload.count
+    queuedBytes += FrameHeader.byteCount + payload.count
     guard !isFlushDue else { return }
     isFlushDue = true
     loop.atEndOfIteration { [weak self] in
@@ -230,11 +230,11 @@ import XMLRPC
   }
 
   private func parse() {
-    while !isClosed, pending.count >= RPCFrame.headerBytes {
-      guard let header = RPCFrame.parse(pending.prefix(RPCFrame.headerBytes)) else {
+    while !isClosed, pending.count >= FrameHeader.byteCount {
+      guard let header = RPCFrame.parse(pending.prefix(FrameHeader.byteCount)) else {
         return end("a malformed frame")
       }
-      let rest = pending.dropFirst(RPCFrame.headerBytes)
+      let rest = pending.dropFirst(FrameHeader.byteCount)
       guard rest.count >= header.payloadBytes else {
         if header.payloadBytes <= scratch.count / 2 { break }
         partial = Partial(

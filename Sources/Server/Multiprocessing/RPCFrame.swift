@@ -1,9 +1,7 @@
+import EventLoop
 import XMLRPC
 
-/// A message between parent and child of the multiprocessing core: a header of 16 bytes and a payload.
-///
-/// The header is in the machine's byte order, because both ends run the same executable: payload's bytes (UInt32), kind
-/// (UInt8), three zero bytes, request number (UInt64).
+/// A message between parent and child of the multiprocessing core: a `FrameHeader` and a payload.
 struct RPCFrame {
   /// The type of the payload.
   enum Kind: UInt8 {
@@ -35,8 +33,6 @@ struct RPCFrame {
     case repositoryChanged = 25
   }
 
-  /// Bytes of a header.
-  static let headerBytes = 16
   /// Most bytes of a payload: more than a client's XML parser accepts.
   static let payloadLimitBytes = 1 << 30
 
@@ -52,22 +48,18 @@ struct RPCFrame {
   /// The header of a frame.
   static func header(_ kind: Kind, request: UInt64, payloadBytes: Int) -> [UInt8] {
     precondition(payloadBytes <= payloadLimitBytes, "a frame of \(payloadBytes) bytes")
-    return [UInt8](unsafeUninitializedCapacity: headerBytes) { buffer, count in
-      let raw = UnsafeMutableRawBufferPointer(buffer)
-      raw.storeBytes(of: UInt32(payloadBytes), toByteOffset: 0, as: UInt32.self)
-      raw.storeBytes(of: UInt32(kind.rawValue), toByteOffset: 4, as: UInt32.self)
-      raw.storeBytes(of: request, toByteOffset: 8, as: UInt64.self)
-      count = headerBytes
+    return [UInt8](unsafeUninitializedCapacity: FrameHeader.byteCount) { buffer, count in
+      FrameHeader(kind: kind.rawValue, request: request, payloadBytes: payloadBytes)
+        .write(to: UnsafeMutableRawBufferPointer(buffer))
+      count = FrameHeader.byteCount
     }
   }
 
   /// Reads a header; nil if it is invalid.
   static func parse(_ header: ArraySlice<UInt8>) -> (kind: Kind, request: UInt64, payloadBytes: Int)? {
-    header.withUnsafeBytes { raw in
-      let bytes = Int(raw.loadUnaligned(fromByteOffset: 0, as: UInt32.self))
-      let kind = raw.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
-      guard bytes <= payloadLimitBytes, let kind = UInt8(exactly: kind).flatMap(Kind.init) else { return nil }
-      return (kind, raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self), bytes)
+    guard let header = FrameHeader(header, limitBytes: payloadLimitBytes), let kind = Kind(rawValue: header.kind) else {
+      return nil
     }
+    return (kind, header.request, header.payloadBytes)
   }
 }
