@@ -2,17 +2,33 @@ package import Formats
 package import Repository
 import XMLRPC
 
-/// The bytes of a file for clients, shared by all clients, and their encodings for answers, made at first use.
+/// The contents of a file, shared by all clients.
+///
+/// The bytes are held until an answer needs them as text or in Base64. From then on only that form is held, and the bytes
+/// are made from it where they are needed.
 package final class FileContents {
-  /// The file's bytes, decrypted if needed.
-  package let bytes: [UInt8]
   private let encoding: TextEncoding
+  /// Nil where another form says the same.
+  private var held: [UInt8]?
   private var decoded: Result<SharedText, FileTextError>?
   private var encoded: SharedText?
 
   package init(_ bytes: [UInt8], encoding: TextEncoding) {
-    self.bytes = bytes
+    held = bytes
+    isEmpty = bytes.isEmpty
     self.encoding = encoding
+  }
+
+  package let isEmpty: Bool
+
+  /// As the file has them, or as it decrypts.
+  package var bytes: [UInt8] {
+    if let held { return held }
+    if case .success(let text) = decoded, encoding == .utf8 { return text.utf8 }
+    guard let encoded, let bytes = Base64.decodeStrict(encoded.utf8[...]) else {
+      fatalError("contents without any of their forms")
+    }
+    return bytes
   }
 
   /// The contents as text.
@@ -22,7 +38,9 @@ package final class FileContents {
     if let decoded { return try decoded.get() }
     let result = Result { () throws(FileTextError) in try decode() }
     decoded = result
-    return try result.get()
+    let text = try result.get()
+    if encoding == .utf8 { held = nil }
+    return text
   }
 
   /// The contents in Base64, on one line.
@@ -30,6 +48,7 @@ package final class FileContents {
     if let encoded { return encoded }
     let made = SharedText(utf8: Base64.encode(bytes))
     encoded = made
+    held = nil
     return made
   }
 

@@ -2,17 +2,41 @@ import XMLRPC
 
 /// Text shared by entries of many clients (a Cfg file's contents): stored once, escaped once.
 ///
-/// The bytes are valid UTF-8 of characters that XML 1.0 allows; the creator has checked that.
+/// The bytes are valid UTF-8 of characters that XML 1.0 allows; the creator has checked that. Once the text has been escaped
+/// for an answer, only that form is held.
 public final class SharedText {
-  /// The text as UTF-8.
-  public let utf8: [UInt8]
+  private enum Form {
+    case text([UInt8])
+    case wire([UInt8])
+  }
 
-  /// The text escaped for XML, then for the XML-RPC string around the document. Made at first use.
-  public private(set) lazy var wire: [UInt8] = XMLEscape.escaped(utf8, as: .nestedText, encoding: .ascii)
+  private var form: Form
 
-  public init(utf8: [UInt8]) { self.utf8 = utf8 }
+  public init(utf8: [UInt8]) { form = .text(utf8) }
 
   public convenience init(_ string: String) { self.init(utf8: Array(string.utf8)) }
+
+  /// The text as UTF-8. A copy, where it has been escaped.
+  public var utf8: [UInt8] {
+    switch form {
+    case .text(let text): text
+    case .wire(let escaped): XMLEscape.nestedText(escaped)
+    }
+  }
+
+  /// The text as it stands in an answer: escaped for XML, then for the XML-RPC string around the document. Made at the
+  /// first use.
+  public var wire: [UInt8] {
+    switch form {
+    case .wire(let escaped): return escaped
+    case .text(let text):
+      var escaped = XMLEscape.escaped(text, as: .nestedText, encoding: .ascii)
+      // Nothing was to be escaped: who else holds the text shares it.
+      if escaped.count == text.count { escaped = text }
+      form = .wire(escaped)
+      return escaped
+    }
+  }
 
   /// The text as a string: a copy, for plugins that inspect it.
   public var string: String { String(decoding: utf8, as: UTF8.self) }

@@ -81,10 +81,38 @@ public enum XMLEscape {
 
   /// The escaped bytes alone.
   public static func escaped(_ bytes: [UInt8], as context: Context, encoding: Encoding = .utf8) -> [UInt8] {
-    var output: [UInt8] = []
-    output.reserveCapacity(bytes.count + bytes.count / 8)
-    append(bytes, to: &output, as: context, encoding: encoding)
-    return output
+    var buffer = WireBuffer(capacity: bytes.count + 64)
+    bytes.withUnsafeBytes { append($0, to: &buffer, as: context, encoding: encoding) }
+    // No larger than needed: these are held for long.
+    return buffer.withBytes { [UInt8]($0) }
+  }
+
+  /// The text of which `escaped` made these bytes, as `.nestedText` in ASCII.
+  ///
+  /// - Precondition: the text was UTF-8 of characters that XML allows.
+  public static func nestedText(_ escaped: [UInt8]) -> [UInt8] {
+    let ampersand = UInt8(ascii: "&")
+    var text: [UInt8] = []
+    text.reserveCapacity(escaped.count)
+    var rest = escaped[...]
+    while let next = rest.firstIndex(of: ampersand) {
+      text.append(contentsOf: rest[..<next])
+      // Behind the outer `&amp;` stands the inner reference.
+      let reference = rest[(next + 5)...].prefix { $0 != UInt8(ascii: ";") }
+      if reference.elementsEqual("lt".utf8) {
+        text.append(UInt8(ascii: "<"))
+      } else if reference.elementsEqual("gt".utf8) {
+        text.append(UInt8(ascii: ">"))
+      } else if reference.elementsEqual("amp".utf8) {
+        text.append(ampersand)
+      } else {
+        let scalar = reference.dropFirst().reduce(0 as UInt32) { $0 * 10 + UInt32($1 - UInt8(ascii: "0")) }
+        XMLCharacters.append(scalar, to: &text)
+      }
+      rest = rest[(reference.endIndex + 1)...]
+    }
+    text.append(contentsOf: rest)
+    return text
   }
 
   /// The escaped bytes of text.

@@ -33,6 +33,20 @@ import XMLRPC
   }
 }
 
+@Test func nestedTextIsFoundAgain() {
+  var random = SystemRandomNumberGenerator()
+  for _ in 0..<500 {
+    let scalars = (0..<Int.random(in: 0...20, using: &random)).map { _ in
+      Bool.random(using: &random)
+        ? "&<>;#lt\r\u{E9}\u{85}\u{1F600}".unicodeScalars.randomElement(using: &random)!
+        : Unicode.Scalar(UInt8.random(in: 0x20...0x7E, using: &random))
+    }
+    let text = Array(String(String.UnicodeScalarView(scalars)).utf8)
+    let escaped = XMLEscape.escaped(text, as: .nestedText, encoding: .ascii)
+    #expect(XMLEscape.nestedText(escaped) == text, "\(text)")
+  }
+}
+
 @Test func forbiddenCharactersBecomeReplacementCharacters() {
   let table: [([UInt8], utf8: String, ascii: String)] = [
     ([0x41, 0x00, 0x42], "A\u{FFFD}B", "A&#65533;B"),
