@@ -34,93 +34,6 @@ public final class RenderingCache {
     }
   }
 
-  /// A question of traces; those that are equal are one object.
-  public final class Question {
-    public let value: TemplateValue
-    /// Another one for each question that ever was.
-    package let number: Int
-    /// Lists that have it.
-    fileprivate var uses = 0
-
-    fileprivate init(_ value: TemplateValue, number: Int) {
-      self.value = value
-      self.number = number
-    }
-  }
-
-  /// The questions of renderings, in their order, and the answers that they have had.
-  public final class QuestionList {
-    fileprivate let questions: [Question]
-    fileprivate let root = Answers(nil, .none)
-    /// Another one for each list that ever was.
-    let number: Int
-    /// Trees that have results by it.
-    fileprivate var uses = 0
-    /// Grows with each answer that there has not been.
-    fileprivate var version = 0
-
-    fileprivate init(_ questions: [Question], number: Int) {
-      self.questions = questions
-      self.number = number
-    }
-
-    /// What a client answers, as there have been such answers; `.other` where there have not.
-    fileprivate func find(_ known: (Question) -> TemplateValue?) -> Found {
-      var place = root
-      for question in questions {
-        guard let answer = known(question) else { return .unknown }
-        guard let next = place.next[answer] else { return .other }
-        place = next
-      }
-      return .answers(place)
-    }
-
-    fileprivate enum Found {
-      case answers(Answers)
-      case other
-      /// A question has to be asked.
-      case unknown
-    }
-
-    /// The same of who is asked what is not known; nil also where a question cannot be answered.
-    fileprivate func answers(_ answer: (Question) async -> TemplateValue?) async -> Answers? {
-      var place = root
-      for question in questions {
-        guard let found = await answer(question), let next = place.next[found] else { return nil }
-        place = next
-      }
-      return place
-    }
-  }
-
-  /// Answers to the first questions of a list, or to all of them.
-  public final class Answers {
-    /// Has this, as long as a result does.
-    fileprivate unowned(unsafe) let before: Answers?
-    fileprivate let answer: TemplateValue
-    fileprivate var next: [TemplateValue: Answers] = [:]
-    /// Results that have these.
-    fileprivate var uses = 0
-
-    fileprivate init(_ before: Answers?, _ answer: TemplateValue) {
-      self.before = before
-      self.answer = answer
-    }
-
-    /// Whether a result may have these; later ones that are the same are another object.
-    fileprivate var isCurrent: Bool { uses > 0 }
-  }
-
-  /// What one client answers to lists of questions, as long as it answers the same.
-  package final class Memory {
-    package init() {}
-
-    /// By the number of the list: the answers, or nil where there had been none such in a version of the list.
-    fileprivate var known: [Int: (answers: Answers?, version: Int)] = [:]
-
-    package func removeAll() { if !known.isEmpty { known.removeAll() } }
-  }
-
   /// What was made of a template's output.
   public final class Result {
     public let value: AnyObject
@@ -129,7 +42,8 @@ public final class RenderingCache {
     /// Whether it depends on clients other than the one that it was made for.
     package let dependsOnOthers: Bool
     fileprivate unowned let group: Group
-    fileprivate let answers: Answers
+    /// Which hold it.
+    fileprivate unowned let answers: Answers
     fileprivate var isKept = true
     fileprivate unowned(unsafe) var newer: Result?
     fileprivate unowned(unsafe) var older: Result?
@@ -151,18 +65,25 @@ public final class RenderingCache {
     package fileprivate(set) var isCurrent = true
 
     fileprivate init(_ key: Key) { self.key = key }
+
+    fileprivate var results: [Result] { groups.flatMap(\.results) }
   }
 
-  /// Those of them that asked the same.
+  /// Those of them that asked the same: `Answers` hold them, by the group's number.
   fileprivate final class Group {
     unowned let tree: Tree
     let list: QuestionList
-    var results: [ObjectIdentifier: Result] = [:]
+    /// Another one for each group of the list.
+    let number: UInt32
+    var count = 0
 
     init(_ tree: Tree, _ list: QuestionList) {
       self.tree = tree
       self.list = list
+      number = list.nextGroup()
     }
+
+    var results: [Result] { list.results(of: number) }
   }
 
   /// What a result costs beside its output and its questions: measured, rounded up.
@@ -179,6 +100,8 @@ public final class RenderingCache {
   private var trees: [TemplateValue: [Key: Tree]] = [:]
   /// Those that lists have, and the lists that trees have, by the numbers of their questions.
   private var lists: [[Int]: QuestionList] = [:]
+  /// Those of lists that went.
+  private var freeIndexes: [Int] = []
   private var questions: [TemplateValue: Question] = [:]
   private static var lastNumber = 0
   private unowned(unsafe) var oldest: Result?
@@ -203,7 +126,7 @@ public final class RenderingCache {
         asked[question.number] = found
         return found
       }
-      guard let answers, let result = group.results[ObjectIdentifier(answers)] else { continue }
+      guard let answers, let result = answers.result(of: group.number) else { continue }
       use(result)
       return result
     }
@@ -219,9 +142,9 @@ public final class RenderingCache {
   /// - Parameter memory: what the client answered to lists of questions; it is added to.
   package func findNow(in tree: Tree, _ memory: Memory, _ known: (Question) -> TemplateValue?) -> Result? {
     for group in tree.groups {
-      guard let answers = answers(to: group.list, memory, known),
-        let result = group.results[ObjectIdentifier(answers)]
-      else { continue }
+      guard let answers = answers(to: group.list, memory, known), let result = answers.result(of: group.number) else {
+        continue
+      }
       use(result)
       return result
     }
@@ -231,17 +154,17 @@ public final class RenderingCache {
   private func answers(
     to list: QuestionList, _ memory: Memory, _ known: (Question) -> TemplateValue?
   ) -> Answers? {
-    if let remembered = memory.known[list.number],
-      remembered.answers?.isCurrent ?? (remembered.version == list.version)
-    {
-      return remembered.answers
+    switch memory.find(list) {
+    case .answers(let found): return found
+    case .other: return nil
+    case .unknown: break
     }
     switch list.find(known) {
     case .answers(let found):
-      memory.known[list.number] = (found, list.version)
+      memory.keep(found, of: list)
       return found
     case .other:
-      memory.known[list.number] = (nil, list.version)
+      memory.keep(nil, of: list)
       return nil
     case .unknown: return nil
     }
@@ -279,16 +202,13 @@ public final class RenderingCache {
       }
     }
     // Its place is the new one's.
-    answers.uses += 1
-    if let old = group.results[ObjectIdentifier(answers)] {
-      unlink(old)
-      answers.uses -= 1
-    }
+    if let old = answers.result(of: group.number) { unlink(old) }
     let bytes = trace.reduce(outputBytes + Self.resultBytes) {
       $0 + max(Self.questionBytes, $1.question.weight + $1.answer.weight)
     }
     let result = Result(value, bytes: bytes, dependsOnOthers: dependsOnOthers, group, answers)
-    group.results[ObjectIdentifier(answers)] = result
+    answers.set(result, of: group.number)
+    group.count += 1
     append(result)
     heldBytes += bytes
     count += 1
@@ -303,23 +223,28 @@ public final class RenderingCache {
   }
 
   public func removeAll() {
-    for path in Array(trees.keys) { forget(path) }
+    for tree in trees.values.flatMap(\.values) { tree.isCurrent = false }
+    while let oldest { drop(oldest) }
+    trees = [:]
   }
 
   /// Forgets the results that any question of some kind was asked for.
   package func forget(where isMeant: (TemplateValue) -> Bool) {
-    let meant = trees.values.flatMap(\.values).flatMap(\.groups).filter { group in
-      group.list.questions.contains { isMeant($0.value) }
+    var isMeantList: [Int: Bool] = [:]
+    var next = oldest
+    while let result = next {
+      next = result.newer
+      let list = result.group.list
+      let drops = isMeantList[list.number] ?? list.questions.contains { isMeant($0.value) }
+      isMeantList[list.number] = drops
+      if drops { drop(result) }
     }
-    for result in meant.flatMap(\.results.values) { drop(result) }
   }
 
   private func forget(_ tree: Tree?) {
     guard let tree else { return }
     tree.isCurrent = false
-    for group in tree.groups {
-      for result in group.results.values { drop(result) }
-    }
+    for result in tree.results { drop(result) }
   }
 
   private func shrink() {
@@ -331,12 +256,11 @@ public final class RenderingCache {
     unlink(result)
     let group = result.group
     var answers = result.answers
-    answers.uses -= 1
-    while answers.uses == 0, answers.next.isEmpty, let before = answers.before {
+    while !answers.isCurrent, answers.next.isEmpty, let before = answers.before {
       before.next[answers.answer] = nil
       answers = before
     }
-    if group.results.isEmpty {
+    if group.count == 0 {
       group.tree.groups.removeAll { $0 === group }
       leave(group.list)
     }
@@ -356,7 +280,7 @@ public final class RenderingCache {
       list = known
     } else {
       Self.lastNumber += 1
-      list = QuestionList(asked, number: Self.lastNumber)
+      list = QuestionList(asked, index: freeIndexes.popLast() ?? lists.count, number: Self.lastNumber)
       lists[numbers] = list
       for question in asked {
         question.uses += 1
@@ -379,6 +303,7 @@ public final class RenderingCache {
     list.uses -= 1
     guard list.uses == 0 else { return }
     lists[list.questions.map(\.number)] = nil
+    freeIndexes.append(list.index)
     for question in list.questions {
       question.uses -= 1
       if question.uses == 0 { questions[question.value] = nil }
@@ -398,7 +323,8 @@ public final class RenderingCache {
     heldBytes -= result.bytes
     count -= 1
     result.isKept = false
-    result.group.results[ObjectIdentifier(result.answers)] = nil
+    result.answers.set(nil, of: result.group.number)
+    result.group.count -= 1
   }
 
   private func append(_ result: Result) {

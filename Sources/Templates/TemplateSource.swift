@@ -15,6 +15,25 @@ public final class TemplateSource {
     }
   }
 
+  /// Where results of a version are, for an entry.
+  package struct KeptPlace {
+    package let kind: TemplateJob.Kind
+    package let version: Int
+    package let limitBytes: Int
+    package let entryName: String
+    package let tree: RenderingCache.Tree
+
+    package init(
+      kind: TemplateJob.Kind, version: Int, limitBytes: Int, entryName: String, tree: RenderingCache.Tree
+    ) {
+      self.kind = kind
+      self.version = version
+      self.limitBytes = limitBytes
+      self.entryName = entryName
+      self.tree = tree
+    }
+  }
+
   /// Versions that were not tried yet, at most; an older one is forgotten.
   private static let limit = 3
   private static var lastNumber = 0
@@ -28,12 +47,14 @@ public final class TemplateSource {
   /// Whether the file is a template in 1.3, too.
   public let isTemplateIn13: Bool
   /// Newest first: those that may be usable.
-  public private(set) var versions: [Version] = []
+  public private(set) var versions: [Version] = [] { didSet { newestNumber = versions.first?.number } }
+  /// The number of the first of them.
+  package private(set) var newestNumber: Int?
   /// What was wrong with the version that was found unusable last; nil where a later one is there.
   public private(set) var problem: String?
   private var goodNumber: Int?
   /// Where results of it were found last.
-  package var keptTree: RenderingCache.Tree?
+  package var keptPlace: KeptPlace?
 
   public init(path: String, kind: TemplateJob.Kind = .xml, isEncrypted: Bool = false, isTemplateIn13: Bool = true) {
     self.path = path

@@ -163,6 +163,30 @@ import Testing
     #expect(kept.count == 0 && kept.heldBytes == 0)
   }
 
+  @Test func aCacheThatGoesHoldsNothing() {
+    weak var value: Value?
+    do {
+      let kept = RenderingCache(limitBytes: 1 << 20)
+      let made = Value("x")
+      value = made
+      kept.keep(
+        key(), [(question: "q", answer: 1), (question: "r", answer: 1)], made, outputBytes: 1, dependsOnOthers: false)
+      kept.keep(key("/other"), [], made, outputBytes: 1, dependsOnOthers: false)
+    }
+    #expect(value == nil)
+  }
+
+  @Test func resultsOfOneQuestionGoWithIt() async {
+    let kept = RenderingCache(limitBytes: 1 << 20)
+    for number in 0..<3 {
+      keep(kept, key("/t\(number)"), [("q", .int(number))], "\(number)")
+      keep(kept, key("/t\(number)"), [("file", .int(number)), ("q", .int(number))], "file \(number)")
+    }
+    kept.forget { $0 == "file" }
+    #expect(kept.count == 3 && kept.questionCount == 1)
+    for number in 0..<3 { #expect(await text(kept, key("/t\(number)"), ["q": .int(number)]) == "\(number)") }
+  }
+
   @Test func aThousandResultsComeAndGo() async {
     let kept = RenderingCache(limitBytes: 100_000)
     for number in 0..<1000 {

@@ -44,7 +44,9 @@ public final class ClientMetadata {
   private var data: NameTable<any ConnectorData> = [:]
   /// The number by which renderers know this state of it; nil before they do.
   var templateSerial: UInt64?
-  /// Data attached for the configuration under construction: templates rendered ahead, rules.
+  /// The state of its templates; nil before one is asked for.
+  var templateState: ClientTemplates?
+  /// Data attached for the configuration under construction: rules, structure files.
   var attachments: [ObjectIdentifier: AnyObject] = [:]
 
   public init(

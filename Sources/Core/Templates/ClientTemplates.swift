@@ -95,18 +95,20 @@ extension TemplateRenderer {
   private func keptTree(
     _ kind: TemplateJob.Kind, _ source: TemplateSource, _ entryName: String, _ limitBytes: Int
   ) -> RenderingCache.Tree? {
-    guard let version = source.versions.first?.number else { return nil }
-    if let tree = source.keptTree, tree.isCurrent, tree.key.version == version, tree.key.limitBytes == limitBytes,
-      tree.key.kind == kind, let name = tree.key.name.text, TemplateValue.areSame(name, entryName)
+    guard let version = source.newestNumber else { return nil }
+    if let place = source.keptPlace, place.version == version, place.limitBytes == limitBytes, place.kind == kind,
+      place.tree.isCurrent, TemplateValue.areSame(place.entryName, entryName)
     {
-      return tree
+      return place.tree
     }
     let variables = core.interfaces.templateDataProviders.map { TemplateJob.Provider(name: $0.name, values: nil) }
     let key = RenderingCache.Key(
       kind: kind, path: .text(source.path), version: version, name: .text(entryName), variables: variables,
       limitBytes: limitBytes)
-    source.keptTree = kept.tree(key)
-    return source.keptTree
+    guard let tree = kept.tree(key) else { return nil }
+    source.keptPlace = TemplateSource.KeptPlace(
+      kind: kind, version: version, limitBytes: limitBytes, entryName: entryName, tree: tree)
+    return tree
   }
 
   /// Begins to render the templates of all entries that are bound next, so that they go to the renderers together: once,
@@ -135,10 +137,9 @@ extension TemplateRenderer {
 extension ClientMetadata {
   /// What its templates have.
   var templates: ClientTemplates {
-    let key = ObjectIdentifier(ClientTemplates.self)
-    if let known = attachments[key] { return unsafeDowncast(known, to: ClientTemplates.self) }
+    if let known = templateState { return known }
     let made = ClientTemplates()
-    attachments[key] = made
+    templateState = made
     return made
   }
 }
