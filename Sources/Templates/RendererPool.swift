@@ -21,6 +21,8 @@ public final class RendererPool {
   public var onFailure: (_ processID: Int32, _ template: String?, _ reason: String) -> Void = { _, _, _ in }
   /// Processes that were started so far.
   public private(set) var startCount = 0
+  /// Batches that were asked for so far.
+  public private(set) var batchCount = 0
   /// Processes that are there.
   public var count: Int { processes.count + (apart == nil ? 0 : 1) }
   /// Numbers of the processes that are there.
@@ -55,6 +57,7 @@ public final class RendererPool {
     _ jobs: [TemplateJob], client: (serial: UInt64, form: TemplateValue), generation: Int, helperSerial: Int?,
     parent: RenderBatch?
   ) -> RenderBatch {
+    batchCount += 1
     let batch = RenderBatch(
       jobs: jobs, client: client, generation: generation, helperSerial: helperSerial, parent: parent)
     batch.isApart = jobs.count == 1 && suspects.isSuspect(jobs[0], batch.clientName)

@@ -121,6 +121,8 @@ extension ServerCore {
   public func getStructures(_ metadata: ClientMetadata) async throws -> [Element] {
     logger.debug("Getting structures for \(metadata.hostname)")
     return try await timed("GetStructures") {
+      // Discard templates rendered for an earlier configuration with the same metadata.
+      metadata.templateState?.ahead = nil
       var structures: [Element] = []
       for plugin in interfaces.structures { structures += try await plugin.buildStructures(metadata) }
       var missing = metadata.bundles
@@ -195,7 +197,6 @@ extension ServerCore {
   public func bindStructures(_ structures: [Element], _ metadata: ClientMetadata, _ configuration: Element) async {
     logger.debug("Binding structures for \(metadata.hostname)")
     await timed("BindStructures") {
-      // Discard templates rendered for an earlier configuration with the same metadata.
       let templates = interfaces.templateGenerators.contains(where: \.hasTemplates) ? metadata.templates : nil
       templates?.ahead = nil
       // The first template to be rendered takes the following ones along.

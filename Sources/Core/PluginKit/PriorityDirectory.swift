@@ -156,7 +156,9 @@ public final class PriorityDirectory {
     guard hasTemplates, prepared(metadata)?.version != version else { return }
     let start = version
     var indexes: [String: CandidateIndex] = [:]
-    for source in sources where source.file.isTemplate {
+    let templates = sources.filter(\.file.isTemplate)
+    renderer?.begin(templates.map(\.file), metadata)
+    for source in templates {
       do {
         indexes[source.file.path] = index(of: try await source.file.resolved(metadata, by: renderer))
       } catch {

@@ -128,6 +128,8 @@ extension TemplateRenderer {
         if let request = generator.templateRequest(tag: entry.tag, name: looked, realName: realName, metadata) {
           requests.append(request)
         }
+        let files = generator.structureFiles(tag: entry.tag, name: looked, metadata)
+        requests += files.compactMap { self.request(of: $0) }
       }
     }
     renderAhead(requests, metadata)

@@ -65,9 +65,8 @@ final class RenderedAhead {
 
   private var pending: [Key: PendingRendering] = [:]
 
-  init(_ all: [PendingRendering]) {
-    for one in all { pending[Self.key(one.request)] = one }
-  }
+  /// Adds one; it replaces an earlier one of the same template and entry.
+  func add(_ one: PendingRendering) { pending[Self.key(one.request)] = one }
 
   /// Takes one out: a template that is bound once more is rendered once more.
   func take(_ request: TemplateRenderer.Request) -> PendingRendering? {

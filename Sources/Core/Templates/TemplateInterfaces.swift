@@ -65,6 +65,13 @@ public protocol TemplateGenerator: Generator {
   ///   - realName: the name that the entry has on the client.
   func templateRequest(tag: String, name: String, realName: String, _ metadata: ClientMetadata)
     -> TemplateRenderer.Request?
+  /// Structure files that binding an entry for a client reads, as its `info.xml`; those that are templates are rendered
+  /// ahead, too.
+  func structureFiles(tag: String, name: String, _ metadata: ClientMetadata) -> [StructFile]
   /// How a file would be rendered, for whichever client; nil where it is no template of this generator's.
   func templateRequest(path: String) -> TemplateRenderer.Request?
+}
+
+extension TemplateGenerator {
+  public func structureFiles(tag: String, name: String, _ metadata: ClientMetadata) -> [StructFile] { [] }
 }

@@ -154,12 +154,14 @@ public final class TemplateRenderer {
     return try await pending.value(metadata)
   }
 
-  /// Begins to render templates that a configuration is going to need, in few messages; `render` then finds them.
+  /// Begins to render templates that a configuration is going to need, in few messages; `render` then finds them, beside
+  /// those that were begun before.
   func renderAhead(_ requests: [Request], _ metadata: ClientMetadata) {
-    metadata.templates.ahead = nil
     guard requests.count > 1 else { return }
     let pending = requests.map { PendingRendering($0) }
-    metadata.templates.ahead = RenderedAhead(pending)
+    let ahead = metadata.templates.ahead ?? RenderedAhead()
+    metadata.templates.ahead = ahead
+    for one in pending { ahead.add(one) }
     Task { await run(pending, metadata) }
   }
 

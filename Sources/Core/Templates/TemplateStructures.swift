@@ -24,7 +24,7 @@ extension TemplateRenderer: XMLTemplateRenderer {
   }
 
   /// How a file is rendered; nil where it is no template.
-  private func request(of file: StructFile) -> Request? {
+  func request(of file: StructFile) -> Request? {
     let is13 = core.settings.compatibility == .v1_3
     guard let source = file.templateSource, !is13 || file.isTemplateIn13 else { return nil }
     return Request(kind: .xml, source: source, entryName: nil, limitBytes: Self.xmlLimitBytes) { bytes in

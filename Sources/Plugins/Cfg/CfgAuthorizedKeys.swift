@@ -9,7 +9,7 @@ import XMLRPC
 
 /// authorizedkeys.xml: makes a list of SSH keys from the entries that hold the public keys.
 final class CfgAuthorizedKeysFile: CfgGenerator {
-  private let file: StructFile
+  let file: StructFile
 
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
     file = StructFile(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)

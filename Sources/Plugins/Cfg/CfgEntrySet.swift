@@ -34,6 +34,12 @@ public final class CfgEntrySet: EntryFolder {
       if hasTemplates != oldValue { plugin.setsWithTemplates += hasTemplates ? 1 : -1 }
     }
   }
+  /// True where binding reads structure files that may be templates.
+  private var readsTemplates = false {
+    didSet {
+      if readsTemplates != oldValue { plugin.setsThatReadTemplates += readsTemplates ? 1 : -1 }
+    }
+  }
   private let creating = ExclusiveTurn()
 
   init(name: String, path: String, plugin: CfgPlugin) {
@@ -69,6 +75,7 @@ public final class CfgEntrySet: EntryFolder {
     }
     if let file = files[fileName] {
       file.load()
+      findTemplates()
       return
     }
     guard let file = makeFile(fileName, event) else { return }
@@ -80,6 +87,7 @@ public final class CfgEntrySet: EntryFolder {
 
   public func stopWatching() {
     hasTemplates = false
+    readsTemplates = false
     for file in files.values { file.stopWatching() }
   }
 
@@ -109,7 +117,10 @@ public final class CfgEntrySet: EntryFolder {
     case .diff(let specificity): return CfgDiffFilter(path: file, specificity: specificity, plugin: plugin)
     case .ignored: return nil
     case .unknown:
-      plugin.logger.error("Could not process event \(event.action) for \(file); ignoring")
+      // Templates may include it: an edit is nothing to tell of again.
+      if event.action != .changed {
+        plugin.logger.error("Could not process event \(event.action) for \(file); ignoring")
+      }
       return nil
     }
   }
@@ -138,9 +149,14 @@ public final class CfgEntrySet: EntryFolder {
     infos = sorted.compactMap { $0 as? CfgInfo }
     scripts = mostSpecificFirst(sorted.compactMap { $0 as? CfgTestScript })
     certificates = sorted.compactMap { $0 as? CfgSSLCertificateCreator }
-    hasTemplates = generators.contains { $0 is CfgTemplateFile }
+    findTemplates()
     mayBeImmediate = filters.isEmpty && creators.isEmpty
     isImmediate = mayBeImmediate && generators.allSatisfy(\.isImmediate)
+  }
+
+  private func findTemplates() {
+    readsTemplates = infos.contains { !$0.isImmediate } || generators.contains { $0 is CfgAuthorizedKeysFile }
+    hasTemplates = readsTemplates || generators.contains { $0 is CfgTemplateFile }
   }
 
   // MARK: Binding
@@ -168,6 +184,12 @@ public final class CfgEntrySet: EntryFolder {
     try inheritMode(entry, metadata, generator)
     try finish(entry, try rendered(entry) { try ready.get()! })
     return true
+  }
+
+  /// Structure files that `bind` reads for a client.
+  func structureFiles(for metadata: ClientMetadata) -> [StructFile] {
+    let keys = generator(for: metadata) as? CfgAuthorizedKeysFile
+    return [infos.first?.structureFile, keys?.file].compactMap { $0 }
   }
 
   /// The template that makes an entry for a client; nil where a file of another kind does.
@@ -267,7 +289,7 @@ public final class CfgEntrySet: EntryFolder {
   }
 
   private func finish(_ entry: Element, _ contents: FileContents) throws {
-    guard !contents.bytes.isEmpty else {
+    guard !contents.isEmpty else {
       entry["empty"] = "true"
       return
     }

@@ -86,6 +86,9 @@ class CfgInfo: CfgFile {
   /// True where nothing has to be rendered first.
   var isImmediate: Bool { true }
 
+  /// The document that it reads; nil if that is not XML.
+  var structureFile: StructFile? { nil }
+
   /// Renders the file if it is a template; called before `bindInfo`.
   func prepare(_ metadata: ClientMetadata) async throws {}
 

@@ -62,6 +62,8 @@ final class CfgInfoXMLFile: CfgInfo {
 
   override var isImmediate: Bool { !infoXML.isTemplate }
 
+  override var structureFile: StructFile? { infoXML }
+
   override func prepare(_ metadata: ClientMetadata) async throws {
     try await infoXML.prepare(metadata, by: plugin.core.xmlTemplateRenderer)
   }

@@ -69,12 +69,19 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, @MainActor Te
 
   /// How many entries have a template among their files. The entry sets keep count.
   var setsWithTemplates = 0
+  /// The same of those that read structure files which may be templates.
+  var setsThatReadTemplates = 0
 
   public func templateRequest(
     tag: String, name: String, realName: String, _ metadata: ClientMetadata
   ) -> TemplateRenderer.Request? {
     guard tag == entryType else { return nil }
     return entrySets[name]?.template(for: metadata)?.request(for: realName)
+  }
+
+  public func structureFiles(tag: String, name: String, _ metadata: ClientMetadata) -> [StructFile] {
+    guard setsThatReadTemplates > 0, tag == entryType else { return [] }
+    return entrySets[name]?.structureFiles(for: metadata) ?? []
   }
 
   public func templateRequest(path: String) -> TemplateRenderer.Request? {

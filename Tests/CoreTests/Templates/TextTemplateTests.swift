@@ -1,8 +1,9 @@
-import Core
 import CoreSupport
 import Repository
 import Support
 import Testing
+
+@testable import Core
 
 /// Genshi's text templates. The renderer implements their usual directives itself.
 @Suite(.serialized) struct TextTemplateTests {
@@ -75,6 +76,34 @@ import Testing
       fixture.edit("Cfg/x0/x0.genshi", "edited")
       #expect(try await fixture.rendered("/x0") == "edited")
       #expect(fixture.core.templates.cacheCount.used == bundles - 1)
+    }
+  }
+
+  @Test func structureFilesOfAnAnswerGoTogether() async throws {
+    let prefix = "xmlns:py='http://genshi.edgewall.org/'"
+    var files: [String: String] = [:]
+    var entries = ""
+    for number in 0..<4 {
+      files["Rules/r\(number).xml"] =
+        "<Rules priority='\(number)' \(prefix)><Service name='s\(number)' type='${metadata.profile}'/></Rules>"
+      files["Cfg/f\(number)/f\(number)"] = "f"
+      files["Cfg/f\(number)/info.xml"] = "<FileInfo \(prefix)><Info owner='${metadata.hostname}'/></FileInfo>"
+      entries += "<Service name='s\(number)'/><Path name='/f\(number)'/>"
+    }
+    files["Bundler/b.xml"] = "<Bundle>\(entries)</Bundle>"
+    files["Metadata/groups.xml"] = "<Groups><Group name='base' profile='true'><Bundle name='b'/></Group></Groups>"
+    try await RepositoryFixture.run(templates: [:], files: files, plugins: ["Rules"]) { fixture async throws in
+      let configuration = try await fixture.configuration(of: "one.example.com")
+      let bound = configuration.children.flatMap(\.children)
+      #expect(bound.compactMap { $0["failure"] } == [])
+      #expect(bound.count { $0.tag == "Service" && $0["type"] == "base" } == 4)
+      #expect(bound.count { $0.tag == "Path" && $0["owner"] == "one.example.com" } == 4)
+      #expect(fixture.core.templates.pool.batchCount == 2, "one for the rules, one for info.xml")
+      // The result of an earlier configuration is not taken for a later one.
+      fixture.edit(
+        "Rules/r0.xml", "<Rules priority='0' \(prefix)><Service name='s0' type='${metadata.profile}2'/></Rules>")
+      let again = try await fixture.configuration(of: "one.example.com").children.flatMap(\.children)
+      #expect(again.count { $0["type"] == "base2" } == 1 && again.count { $0["type"] == "base" } == 3)
     }
   }
 }
