@@ -38,7 +38,7 @@ let fuzzTargets: [Target] =
 /// The Python modules of the template renderers.
 let rendererModules = [
   "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "system",
-  "textoutput", "textsteps", "title", "trace", "values", "wire",
+  "textoutput", "textparse", "textsteps", "title", "trace", "values", "wire",
 ]
 
 let package = Package(

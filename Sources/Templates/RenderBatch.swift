@@ -1,114 +1,5 @@
 import DequeModule
 
-/// One template that is to be rendered.
-public struct TemplateJob: Hashable, Sendable {
-  /// Which engine and which form, in renderer/engines.py's words.
-  public enum Kind: String, Hashable, Sendable {
-    case genshi, cheetah, jinja2
-    /// Genshi's older text syntax.
-    case oldGenshi = "old-genshi"
-    /// A file in XML, from a template in XML.
-    case genshiXML = "genshi-xml"
-    /// A structure file: a bundle, rules.
-    case xml
-    /// No template: the modules of TemplateHelper, which are only loaded.
-    case helpers
-  }
-
-  public var kind: Kind
-  /// Absolute path of the template.
-  public var path: String
-  /// Which version of its text is to be used.
-  public var version: Int
-  /// The text of that version.
-  public var source: [UInt8]
-  /// The name of the entry; nil for XML templates.
-  public var name: String?
-  /// Most bytes of the result.
-  public var limitBytes: Int
-  /// Whether the file is encrypted, and so what it includes.
-  public var isEncrypted = false
-  /// Variables by provider; nil values: those of the helper modules.
-  public var variables: [Provider] = []
-  /// Whether it is loaded and not rendered: what is wrong with it for whichever client is found.
-  public var onlyLoads = false
-  /// Whether this version was rendered before, for whichever client.
-  public var isProven = false
-
-  /// A plugin that gives variables to templates.
-  public struct Provider: Hashable, Sendable {
-    public let name: String
-    public let values: [TemplateValue.Member]?
-
-    public init(name: String, values: [TemplateValue.Member]?) {
-      self.name = name
-      self.values = values
-    }
-  }
-
-  public init(kind: Kind, path: String, version: TemplateSource.Version, name: String?, limitBytes: Int) {
-    self.kind = kind
-    self.path = path
-    self.version = version.number
-    source = version.bytes
-    self.name = name
-    self.limitBytes = limitBytes
-  }
-
-  func form(withSource: Bool) -> TemplateValue {
-    var members: [TemplateValue.Member] = [
-      .init("kind", .text(kind.rawValue)), .init("path", .text(path)), .init("version", .int(version)),
-      .init("limit", .int(limitBytes)),
-    ]
-    if let name { members.append(.init("name", .text(name))) }
-    if isEncrypted { members.append(.init("is_encrypted", true)) }
-    if onlyLoads { members.append(.init("loads", true)) }
-    if !variables.isEmpty {
-      let list = variables.map { [.text($0.name), $0.values.map { .record($0) } ?? .none] as TemplateValue }
-      members.append(.init("variables", .list(list)))
-    }
-    if withSource { members.append(.init("source", .bytes(source))) }
-    return .record(members)
-  }
-}
-
-/// What became of one template.
-public enum RenderResult: Sendable {
-  case rendered(Rendering)
-  /// The template's text cannot be used; an older version may be.
-  case unusable(String)
-  /// It failed for this client.
-  case failed(RenderFailure)
-}
-
-/// A rendered template, and what it was made from.
-public struct Rendering: Sendable {
-  public let output: [UInt8]
-  /// What the template asked, in order; nil where nothing was recorded.
-  public let questions: [TemplateValue]?
-  /// Files that it read below the repository, with what told their versions apart; empty where one was not there.
-  public let files: [(path: String, signature: String)]
-  /// Why the result is not to be used again; empty where it is.
-  public let reasons: [String]
-}
-
-/// Why a template failed.
-public struct RenderFailure: Error, Sendable, CustomStringConvertible {
-  public let description: String
-  /// It raised Genshi's TemplateError, on purpose or because it is wrong.
-  public var isTemplateError = false
-  /// Python lacks a library.
-  public var isMissingLibrary = false
-  /// There is no renderer: nothing is known of the template.
-  public var isWithoutRenderer = false
-
-  public init(_ description: String, isTemplateError: Bool = false, isMissingLibrary: Bool = false) {
-    self.description = description
-    self.isTemplateError = isTemplateError
-    self.isMissingLibrary = isMissingLibrary
-  }
-}
-
 /// Templates that are rendered for one client by one process, one after the other.
 ///
 /// Who asked for them takes events by `next`, and answers questions: so answers are made in the asking task, with what it
@@ -124,6 +15,8 @@ public final class RenderBatch {
     case continued(RenderBatch, from: Int)
     /// A line for the log.
     case log(TemplateValue)
+    /// A file of the repository that a template begins to read, or a folder.
+    case file(String)
   }
 
   private(set) var jobs: [TemplateJob]
@@ -210,6 +103,8 @@ public final class RenderBatch {
   }
 
   func log(_ line: TemplateValue) { deliver(.log(line)) }
+
+  func reads(_ path: String) { deliver(.file(path)) }
 
   /// The process that asked is gone: nobody waits for the answer.
   func forgetQuestion() { isAsking = false }

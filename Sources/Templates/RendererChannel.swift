@@ -61,11 +61,16 @@ final class RendererChannel {
   @discardableResult
   func send(_ kind: RendererFrame.Kind, request: UInt64 = 0, _ value: TemplateValue) -> Bool {
     guard let bytes = RendererFrame.encode(kind, request: request, value) else { return false }
-    guard !isClosed else { return true }
+    send(bytes)
+    return true
+  }
+
+  /// Sends bytes as they are: the program that reads frames.
+  func send(_ bytes: [UInt8]) {
+    guard !isClosed else { return }
     outgoing.append(bytes)
     queuedBytes += bytes.count
     if outgoing.count == 1 { flush() }
-    return true
   }
 
   /// Ends it: the renderer reads the end.

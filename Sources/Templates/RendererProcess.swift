@@ -5,12 +5,12 @@ import Glibc
 /// One renderer: a Python process that renders the batches it is given in order, and those that its own questions lead to
 /// at once.
 final class RendererProcess {
-  /// Clients whose data a renderer keeps; the same in renderer/main.py.
-  private static let clientLimit = 8
   /// What a message may have beyond a template's output: questions, what a template writes to Properties, its trace.
   private static let messageSlackBytes = 16 << 20
   /// Lines that one template may log; renderer/main.py leaves out those beyond 50.
   private static let logLimit = 200
+  /// Files that one template may name; renderer/trace.py names no more than it records.
+  private static let fileLimit = 10_000
 
   /// How a process ended.
   struct End {
@@ -62,56 +62,15 @@ final class RendererProcess {
   /// What is rendered now; on top of it what its question has led to.
   private var running: [RenderBatch] = []
   /// What each of `running` has left for the template that it renders.
-  private var left: [ObjectIdentifier: Left] = [:]
+  private var left: [ObjectIdentifier: TemplateAllowance] = [:]
   private var clockStart: MonotonicTime?
   /// When what it does now, or what it waits for, has to be done.
   private var deadline: MonotonicTime?
   /// Lines that were logged since the last result.
   private var loggedLines = 0
-  private var sentClients: [UInt64] = []
-  /// Versions of templates whose text it has.
-  private var sentSources: [SourceKey: Int] = [:]
-
-  /// Time and questions of one template.
-  private struct Left {
-    var rendering: Duration
-    /// For the server to answer.
-    var answering: Duration
-    var questions = RendererSettings.questionLimit
-    /// Which of both is running out.
-    var isAnswering = false
-    /// How often a question or an answer came when its time was over. Some may be the fault of a loop that was late itself.
-    var lateCount = 0
-
-    /// Beyond so many it is the template's.
-    static let lateLimit = 100
-
-    init(_ timeout: Duration) {
-      rendering = timeout
-      answering = timeout
-    }
-
-    /// What the clock counts down.
-    var current: Duration {
-      get { isAnswering ? answering : rendering }
-      set { if isAnswering { answering = newValue } else { rendering = newValue } }
-    }
-
-    mutating func spend(_ time: Duration) {
-      if current <= time { lateCount += 1 }
-      current = max(current - time, .milliseconds(1))
-    }
-  }
-
-  private struct SourceKey: Hashable {
-    let kind: TemplateJob.Kind
-    let path: TemplateValue
-  }
-
-  /// Templates of which that is remembered, at most.
-  private static let sourceLimit = 4096
-  /// Bytes of texts in one message, at most.
-  private static let sourcesBytes = 8 << 20
+  /// Files that it has named since the last result.
+  private var namedFiles = 0
+  private var sent = SentForms()
   /// How often it is looked at: what it sent without ringing the bell, and whether its time is up.
   private static let lookInterval = Duration.milliseconds(200)
   /// Why it was killed; known before its end is.
@@ -131,11 +90,11 @@ final class RendererProcess {
     let theirs = FileDescriptor(owning: pair.1)
     if settings.needsTemporaryFolder { folder = try TemporaryFolder(owner: settings.user, group: settings.group) }
     var configuration = ChildProcess.Configuration(
-      [settings.python, "-s", "-c", RendererProgram.bootstrap, "\(Self.socketNumber)", "\(Self.bellNumber)"])
+      [settings.python, "-s", "-c", RendererProgram.start, "\(Self.socketNumber)", "\(Self.bellNumber)"])
     configuration.standardError = .null
     configuration.workingDirectory = "/"
     configuration.environment = settings.environment(temporaryFolder: folder?.path)
-    configuration.confinement = confinement(settings)
+    configuration.confinement = settings.confinement(temporaryFolder: folder?.path)
     let channel = try RendererChannel(ours, on: loop)
     configuration.descriptors = [Self.socketNumber: theirs.rawValue, Self.bellNumber: channel.bellDescriptor]
     do {
@@ -150,6 +109,7 @@ final class RendererProcess {
     channel.onEnd = { [weak self] reason in self?.channelEnded(reason) }
     // Until something is rendered it has nothing to say but that it is ready.
     channel.receiveLimitBytes = 1 << 16
+    channel.send(RendererProgram.bootstrap)
     channel.send(.start, settings.startForm(RendererProgram.modules))
     let start = MonotonicTime.now()
     deadline = start + RendererSettings.startTimeout
@@ -159,21 +119,6 @@ final class RendererProcess {
   /// The descriptors of socket and bell in the process.
   private static let socketNumber: Int32 = 3
   private static let bellNumber: Int32 = 4
-
-  private func confinement(_ settings: RendererSettings) -> Confinement {
-    var confinement = Confinement()
-    if let user = settings.user, geteuid() == 0 {
-      confinement.account = (user, settings.group ?? user)
-    }
-    confinement.memoryBytes = settings.memoryBytes
-    confinement.descriptorCount = RendererSettings.descriptorLimit
-    confinement.fileBytes = RendererSettings.fileBytes
-    confinement.processCount = RendererSettings.processLimit
-    confinement.keepsGroup = true
-    confinement.allowsSockets = settings.allowsNetwork
-    confinement.writablePaths = settings.writablePaths(temporaryFolder: folder?.path)
-    return confinement
-  }
 
   /// Its number; for logs and tests.
   var processID: pid_t { child?.processID ?? 0 }
@@ -192,11 +137,8 @@ final class RendererProcess {
     batch.process = self
     batches[lastRequest] = batch
     let isNested = batch.parent.map { parent in running.contains { $0 === parent } } ?? false
-    sendClient(batch.client)
-    var sourceBytes = 0
-    let forms = batch.jobs[batch.position...].map { job in
-      job.form(withSource: takesSource(of: job, &sourceBytes))
-    }
+    if let client = sent.newClient(batch.client) { channel?.send(.client, client) }
+    let forms = sent.forms(of: batch.jobs[batch.position...])
     let isSent =
       channel?.send(
         .render, request: lastRequest,
@@ -217,24 +159,6 @@ final class RendererProcess {
       queue.append(batch)
       beginNext()
     }
-  }
-
-  /// Whether a template's text is sent along: where this process has not got that version. What it has forgotten since,
-  /// or does not fit into the message, it asks for.
-  private func takesSource(of job: TemplateJob, _ sourceBytes: inout Int) -> Bool {
-    let key = SourceKey(kind: job.kind, path: .text(job.path))
-    guard sentSources[key] != job.version, sourceBytes + job.source.count <= Self.sourcesBytes else { return false }
-    sourceBytes += job.source.count
-    if sentSources.count >= Self.sourceLimit { sentSources.removeAll() }
-    sentSources[key] = job.version
-    return true
-  }
-
-  private func sendClient(_ client: (serial: UInt64, form: TemplateValue)) {
-    guard !sentClients.contains(client.serial), case .record(let members) = client.form else { return }
-    channel?.send(.client, .record(members + [.init("serial", .int(Int(client.serial)))]))
-    sentClients.append(client.serial)
-    if sentClients.count > Self.clientLimit { sentClients.removeFirst() }
   }
 
   func answer(_ form: TemplateValue, to batch: RenderBatch) {
@@ -299,6 +223,13 @@ final class RendererProcess {
       batch.ask(frame.value)
       startClock()
     case .result: takeResult(frame.value, of: batch)
+    case .file:
+      guard let path = frame.value.text, !path.isEmpty, path.utf8.count < Int(PATH_MAX) else {
+        return kill("it named a file that makes no sense")
+      }
+      namedFiles += 1
+      guard namedFiles <= Self.fileLimit else { return kill("it reads more than \(Self.fileLimit) files") }
+      batch.reads(path)
     case .log:
       loggedLines += 1
       guard loggedLines <= Self.logLimit else { return kill("it logs more than \(Self.logLimit) lines") }
@@ -310,7 +241,7 @@ final class RendererProcess {
   /// Counts a question; false where the process was ended for it.
   private func takeQuestion(of batch: RenderBatch) -> Bool {
     let key = ObjectIdentifier(batch)
-    left[key, default: Left(settings.timeout)].questions -= 1
+    left[key, default: TemplateAllowance(settings.timeout)].questions -= 1
     guard left[key]!.questions < 0 else { return true }
     isGuiltUncertain = false
     kill("the template asks more than \(RendererSettings.questionLimit) questions")
@@ -329,6 +260,7 @@ final class RendererProcess {
     left[ObjectIdentifier(batch)] = nil
     stopClock()
     loggedLines = 0
+    namedFiles = 0
     isSlow = false
     hasRendered = true
     onResult?(batch.job, batch.clientName)
@@ -366,8 +298,8 @@ final class RendererProcess {
   private func startClock() {
     guard isReady, let batch = running.last else { return }
     let key = ObjectIdentifier(batch)
-    left[key, default: Left(settings.timeout)].isAnswering = batch.isAsking
-    guard left[key]!.lateCount <= Left.lateLimit else { return timeIsUp() }
+    left[key, default: TemplateAllowance(settings.timeout)].isAnswering = batch.isAsking
+    guard left[key]!.lateCount <= TemplateAllowance.lateLimit else { return timeIsUp() }
     let time = left[key]!.current
     // Not the loop's time: it may be that of a turn long ago.
     let now = MonotonicTime.now()
@@ -379,7 +311,7 @@ final class RendererProcess {
   private func pauseClock() {
     guard let start = clockStart, let batch = running.last else { return }
     let key = ObjectIdentifier(batch)
-    left[key, default: Left(settings.timeout)].spend(MonotonicTime.now() - start)
+    left[key, default: TemplateAllowance(settings.timeout)].spend(MonotonicTime.now() - start)
     stopClock()
   }
 
@@ -467,52 +399,5 @@ final class RendererProcess {
       End(
         unfinished: unfinished, hasCulprit: hasCulprit, isGuiltUncertain: isGuiltUncertain, reason: verdict ?? reason,
         isWanted: isWanted))
-  }
-}
-
-extension RenderResult {
-  /// What a renderer says of one template; nil where it makes no sense.
-  init?(_ value: TemplateValue) {
-    guard let isRendered = value["ok"]?.bool else { return nil }
-    guard isRendered else {
-      guard let error = value["error"]?.text else { return nil }
-      self =
-        value["load"]?.bool == true
-        ? .unusable(error)
-        : .failed(
-          RenderFailure(
-            error, isTemplateError: value["is_template_error"]?.bool ?? false,
-            isMissingLibrary: value["missing"]?.bool ?? false))
-      return
-    }
-    guard let output = value["output"]?.contents else { return nil }
-    let files = (value["files"]?.list ?? []).compactMap { item -> (path: String, signature: String)? in
-      guard let parts = item.list, parts.count == 2, let path = parts[0].text, let signature = parts[1].text else {
-        return nil
-      }
-      return (path, signature)
-    }
-    self = .rendered(
-      Rendering(
-        output: output, questions: value["questions"]?.list, files: files, reasons: value["reasons"]?.texts ?? []))
-  }
-}
-
-extension RenderResult {
-  /// Bytes of the output, or of the message of an error.
-  fileprivate var outputBytes: Int {
-    switch self {
-    case .rendered(let rendering): rendering.output.count
-    case .unusable, .failed: 0
-    }
-  }
-}
-
-extension Duration {
-  /// Whole seconds where it is that, else with a fraction.
-  fileprivate var seconds: String {
-    let parts = components
-    return parts.attoseconds == 0
-      ? "\(parts.seconds)" : "\(Double(parts.seconds) + Double(parts.attoseconds) / 1e18)"
   }
 }

@@ -85,6 +85,22 @@ public struct RendererSettings: Hashable {
     Confinement.canConfineWrites && ["/tmp", "/var/tmp", "/dev/shm"].contains { Self.contains($0, repository) }
   }
 
+  /// What a process may not do.
+  func confinement(temporaryFolder: String?) -> Confinement {
+    var confinement = Confinement()
+    if let user = user, geteuid() == 0 {
+      confinement.account = (user, group ?? user)
+    }
+    confinement.memoryBytes = memoryBytes
+    confinement.descriptorCount = Self.descriptorLimit
+    confinement.fileBytes = Self.fileBytes
+    confinement.processCount = Self.processLimit
+    confinement.keepsGroup = true
+    confinement.allowsSockets = allowsNetwork
+    confinement.writablePaths = writablePaths(temporaryFolder: temporaryFolder)
+    return confinement
+  }
+
   private static func contains(_ folder: String, _ path: String) -> Bool {
     path == folder || path.hasPrefix(folder + "/") || (realPath(path).map { $0.hasPrefix(folder + "/") } ?? false)
   }

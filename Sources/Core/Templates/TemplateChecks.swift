@@ -167,6 +167,7 @@ package final class TemplateChecks {
       switch event {
       case .question(let question): batch.answer(answer(question.list ?? [], jobs))
       case .log(let line): templates.log(line)
+      case .file(let path): _ = templates.files.watch([path])
       case .continued(let rest, let index): await take(rest, Array(jobs[index...]))
       case .result(_, .rendered): break
       case .result(let index, .unusable(let reason)):

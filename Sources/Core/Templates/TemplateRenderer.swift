@@ -257,6 +257,8 @@ public final class TemplateRenderer {
         batch.answer(
           await Self.$asking.withValue(batch) { await answer(question, metadata, requests) })
       case .log(let line): log(line)
+      // At once: where the template hangs, an edit of the file is what mends it.
+      case .file(let path): _ = files.watch([path])
       case .continued(let rest, let index):
         others.append(Task { await takeEvents(of: rest, Array(all[index...]), metadata, askedIn: asked) })
       case .result(let index, .unusable(let reason)):

@@ -1,7 +1,7 @@
-"""Given to Python with -c: reads the renderer's modules from the server's socket, and runs them.
+"""The first that the server's socket gives: reads the renderer's modules from there, and runs them.
 
-Arguments: the numbers of the socket and of the bell, an eventfd by which the server is told that there is something to
-read.
+Arguments of the process: the numbers of the socket and of the bell, an eventfd by which the server is told that there is
+something to read.
 """
 import marshal
 import os

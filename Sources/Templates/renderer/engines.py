@@ -9,7 +9,7 @@ from bcfg2_renderer import errors
 from bcfg2_renderer.division import compile_code
 from bcfg2_renderer.system import SYSTEM
 from bcfg2_renderer.textoutput import OutputLimit, TextOutput, joined
-from bcfg2_renderer.trace import RECORDER
+from bcfg2_renderer.trace import RECORDER, signature
 from bcfg2_renderer.values import ClientMetadata, PluginExecutionError
 from bcfg2_renderer.wire import PY2
 
@@ -63,6 +63,12 @@ def _require_absence(path):
             raise
 
 
+def _log_broken(render, path, reason):
+    """Tells, once for each version of a file, that the version before it is used."""
+    render.log('error', '%s: Failed to load template: %s' % (path, reason), once=path + ' ' + signature(path),
+               broken=path)
+
+
 def encoded(render, text):
     data = text.encode(render.session.settings['encoding'], 'replace') if not isinstance(text, bytes) else text
     if len(data) > render.limit:
@@ -86,20 +92,25 @@ def genshi():
             import genshi.template.eval
             from genshi.core import COMMENT
             from genshi.template import MarkupTemplate, NewTextTemplate, OldTextTemplate, TemplateError, TemplateLoader
-            from genshi.template import TemplateNotFound
+            from genshi.template import TemplateNotFound, TemplateSyntaxError
         except ImportError:
             raise Missing('Genshi', 'python3-genshi')
         if not PY2:
             from bcfg2_renderer.genshicode import Lines, mend
+            from bcfg2_renderer.textparse import TextParser
             from bcfg2_renderer.textsteps import TextSteps
             mend(genshi.template.eval)
+            TextParser().mend(NewTextTemplate, OldTextTemplate)
             text = TextSteps()
         else:
             Lines = None
             text = TextOutput()
+        errors.name_owners(genshi.template.eval)
 
         class Loader(TemplateLoader):
-            """Loads included files; what has changed is read again, and each use counts as a reading."""
+            """Loads included files; what has changed is read again, and each use counts as a reading. A file that cannot be
+            parsed leaves the version before it in use."""
+            session = None
 
             def __init__(self, **named):
                 TemplateLoader.__init__(self, auto_reload=True, max_cache_size=100, **named)
@@ -108,27 +119,35 @@ def genshi():
                 data = self.contents(fileobj, filepath)
                 RECORDER.note_source(data.decode('utf-8', 'replace'), filepath)
                 if Lines is not None:
-                    Lines.begin(data.decode(self.default_encoding or 'utf-8', 'replace'))
+                    Lines.begin(data.decode(self.default_encoding or 'utf-8', 'replace'), cls is MarkupTemplate)
                 try:
-                    return TemplateLoader._instantiate(self, cls, BytesIO(data), filepath, filename, encoding)
+                    made = TemplateLoader._instantiate(self, cls, BytesIO(data), filepath, filename, encoding)
                 finally:
                     if Lines is not None:
                         Lines.end()
+                # Directives are compiled only here: a file with an error among them does not replace the version before.
+                made.stream
+                return made
 
             def load(self, filename, relative_to=None, cls=None, encoding=None):
+                path = os.path.normpath(os.path.join(os.path.dirname(relative_to or '/'), filename))
                 try:
                     return TemplateLoader.load(self, filename, relative_to, cls, encoding)
                 except TemplateNotFound:
                     # Genshi takes a file that may not be read for one that is not there, which an include may do without.
-                    _require_absence(os.path.join(os.path.dirname(relative_to or '/'), filename))
+                    _require_absence(path)
                     raise
+                except (TemplateSyntaxError, genshi.input.ParseError) as error:
+                    if path not in self._cache:
+                        raise
+                    _log_broken(self.session.current, path, errors.describe_loading(error, path, b''))
+                    return self._cache[path]
 
             def contents(self, fileobj, filepath):
                 return fileobj.read()
 
         class DecryptingLoader(Loader):
             """For templates that were encrypted: what they include is so too."""
-            session = None
 
             def contents(self, fileobj, filepath):
                 return self.session.decrypted(filepath)
@@ -159,15 +178,15 @@ def load_genshi(render, name, path, source):
     cls = parts[name]
     template = KEPT.get((name, path), source['version'])
     if template is not None:
-        if not template.bcfg2_is_prepared:
-            _prepare(parts, render, template, source)
+        template.stream
         return template
     data = source['data']
     if name == 'NewTextTemplate' and PY2:
         data = data.decode(render.session.settings['encoding'], 'replace')
     try:
         if parts['Lines'] is not None:
-            parts['Lines'].begin(source['data'].decode(render.session.settings['encoding'], 'replace'))
+            text = source['data'].decode(render.session.settings['encoding'], 'replace')
+            parts['Lines'].begin(text, name == 'MarkupTemplate')
         template = cls(
             data, filepath=path, filename=path, loader=_loader(render.session, cls, source.get('is_encrypted', False)),
             encoding=render.session.settings['encoding'])
@@ -177,21 +196,10 @@ def load_genshi(render, name, path, source):
         if parts['Lines'] is not None:
             parts['Lines'].end()
     template.bcfg2_reasons = RECORDER.source(source['data'].decode('utf-8', 'replace'), path)
-    template.bcfg2_is_prepared = parts['Lines'] is None
     KEPT.put((name, path), source['version'], template)
     # Directives are compiled only now: what is wrong with one fails renderings, and the older template is gone.
-    if not template.bcfg2_is_prepared:
-        _prepare(parts, render, template, source)
+    template.stream
     return template
-
-
-def _prepare(parts, render, template, source):
-    parts['Lines'].begin(source['data'].decode(render.session.settings['encoding'], 'replace'))
-    try:
-        template.stream
-    finally:
-        parts['Lines'].end()
-    template.bcfg2_is_prepared = True
 
 
 def _load_text(parts, error, path, data):
@@ -265,58 +273,70 @@ def cheetah():
                 finally:
                     RECORDER.loud(silenced)
 
-        _CHEETAH.update(Template=Quiet, Plain=Template)
+        _CHEETAH.update(Template=Quiet, Compiler=Template._getCompilerClass())
         SYSTEM.note()
     return _CHEETAH
 
 
+_CHEETAH_CLASS = 'BCFG2Template'
+_CHEETAH_SETTINGS = {'useStackFrames': False}
+
+
+def _generated(parts, text):
+    """The Python code that Cheetah makes of a template. `Template.compile` would run it at once, and so its imports, or
+    encode it as ASCII."""
+    silenced = RECORDER.quiet()
+    try:
+        compiler = parts['Compiler'](
+            text, moduleName=_CHEETAH_CLASS, mainClassName=_CHEETAH_CLASS, settings=dict(_CHEETAH_SETTINGS))
+        compiler.compile()
+        return compiler.getModuleCode()
+    finally:
+        RECORDER.loud(silenced)
+
+
 def _cheetah_code(render, path, source):
+    """The code of a template's module, its lines, and why results are not to be used again."""
     parts = cheetah()
     try:
         text = source['data'].decode(render.session.settings['encoding'])
     except UnicodeDecodeError as error:
         raise LoadError('%s (%s)' % (error, path))
     found = KEPT.get(('cheetah', path), source['version'])
-    settings = {'useStackFrames': False}
     if found is None:
         # Compiled anew for each rendering, as in Bcfg2, would cost more than the rendering: the code is kept, and what a
         # template sets in its class is not, because each rendering runs the code anew.
         try:
-            made = parts['Template'].compile(
-                source=text, compilerSettings=settings, cacheCompilationResults=False, useCache=False)
-            code = made._CHEETAH_generatedModuleCode
-            name = made.__name__
-            sys.modules.pop(made.__module__, None)
-            found = (compile_code(code, path), name, code.splitlines(), RECORDER.source(text, path))
-        except Exception as error:
-            if isinstance(error, MemoryError) or not _is_cheetah_fault(parts, text, settings):
+            code = _generated(parts, text)
+            try:
+                compiled = compile_code(code, path)
+            except SyntaxError:
+                # With a report that tells the template's line.
+                parts['Template'].compile(
+                    source=text, compilerSettings=_CHEETAH_SETTINGS, cacheCompilationResults=False, useCache=False)
                 raise
+        except MemoryError:
+            raise
+        except Exception as error:
             raise LoadError(errors.describe_cheetah(error, path, source['data']))
+        found = compiled, code.splitlines(), RECORDER.source(text, path)
         KEPT.put(('cheetah', path), source['version'], found)
     return found
 
 
-def _is_cheetah_fault(parts, text, settings):
-    """Whether a template that was not compiled has an error itself: compiling runs its imports, too, and what is wrong with
-    a module is mended without an edit of the template."""
-    try:
-        code = parts['Template'].compile(
-            source=text, compilerSettings=settings, cacheCompilationResults=False, useCache=False, returnAClass=False)
-        compile(code.encode('utf-8') if isinstance(code, type(u'')) else code, '<template>', 'exec')
-    except MemoryError:
-        raise
-    except Exception:
-        return True
-    return False
+def _cheetah_class(render, path, source):
+    """The class of a template. This imports what the template imports: what is wrong with that is mended without an edit
+    of the template."""
+    code, render.generated_lines, reasons = _cheetah_code(render, path, source)
+    render.note_reasons(reasons)
+    module = type(sys)(_CHEETAH_CLASS)
+    module.__file__ = path
+    exec(code, module.__dict__)
+    return getattr(module, _CHEETAH_CLASS)
 
 
 def _cheetah(render, path, source):
-    code, name, render.generated_lines, reasons = _cheetah_code(render, path, source)
-    render.note_reasons(reasons)
-    module = type(sys)(name)
-    module.__file__ = path
-    exec(code, module.__dict__)
-    template = getattr(module, name)()
+    template = _cheetah_class(render, path, source)()
     for key, value in render.text_variables(path, path_is_file=False).items():
         setattr(template, key, value)
     text = template.respond()
@@ -336,7 +356,7 @@ def jinja2():
     silenced = RECORDER.quiet()
     try:
         try:
-            from jinja2 import BaseLoader, Environment, TemplateNotFound
+            from jinja2 import BaseLoader, Environment, TemplateNotFound, TemplateSyntaxError
         except ImportError:
             raise Missing('Jinja2', 'python3-jinja2')
     finally:
@@ -354,6 +374,23 @@ def jinja2():
         def __init__(self):
             self.render = None
             self.main = None
+            # Included files by path, in their last version that could be compiled.
+            self.good = OrderedDict()
+
+        def load(self, environment, name, globals=None):
+            try:
+                template = BaseLoader.load(self, environment, name, globals)
+            except TemplateSyntaxError as error:
+                if name not in self.good or self.main is not None and name == self.main[0]:
+                    raise
+                _log_broken(self.render, name, errors.describe_loading(error, name, b''))
+                return self.good[name]
+            if self.main is None or name != self.main[0]:
+                self.good.pop(name, None)
+                self.good[name] = template
+                while len(self.good) > KEPT_TEMPLATES:
+                    self.good.popitem(last=False)
+            return template
 
         def get_source(self, environment, template):
             render = self.render
@@ -432,6 +469,6 @@ def _load_genshi(name):
 LOADS = {
     'helpers': lambda render, path, source: render.session.helpers.current(render),
     'genshi': _load_genshi('NewTextTemplate'), 'old-genshi': _load_genshi('OldTextTemplate'),
-    'genshi-xml': _load_genshi('MarkupTemplate'), 'xml': _load_genshi('MarkupTemplate'), 'cheetah': _cheetah_code,
+    'genshi-xml': _load_genshi('MarkupTemplate'), 'xml': _load_genshi('MarkupTemplate'), 'cheetah': _cheetah_class,
     'jinja2': lambda render, path, source: _jinja2(render, path, source, only_loads=True),
 }

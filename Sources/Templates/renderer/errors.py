@@ -26,6 +26,29 @@ def one_line(text):
     return u' '.join(part.strip() for part in text.splitlines() if part.strip())
 
 
+class _Named(object):
+    """Stands for a value in a message: Genshi would show all that is in it, such as passwords in a file of Properties."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    def __repr__(self):
+        owner = self.owner
+        if owner is None or isinstance(owner, (bool, int, float)) or type(owner).__module__ == 'lxml.etree':
+            return repr(owner)
+        return 'a value of type %s' % owner.__class__.__name__
+
+
+def name_owners(module):
+    """Has genshi.template.eval name the type of a value that lacks a member."""
+    absent, error = module.UNDEFINED, module.UndefinedError
+
+    def undefined(cls, key, owner=absent):
+        raise error(key, owner=owner if owner is absent else _Named(owner))
+
+    module.StrictLookup.undefined = classmethod(undefined)
+
+
 def _chain(error):
     while error is not None:
         yield error
@@ -104,6 +127,8 @@ def describe(render, error, trace):
             return describe_cheetah(error, render.path, render.source['data'])
         return _located(text or kind, [(render.path, _cheetah_line(render, own))] if own else [])
     if render.kind == 'jinja2':
+        if kind == 'TemplateNotFound':
+            text = 'there is no template %s' % text
         return _located(text or kind, [(frame[0], frame[1]) for frame in inner])
     text = '%s: %s' % (kind, text)
     if own and kind == 'UndefinedError' and own[-1][2].startswith('<Expression'):
@@ -145,6 +170,14 @@ def _cheetah_line(render, frames):
     if not frames or not lines:
         return None
     number = min(frames[-1][1], len(lines))
+    code = lines[number - 1].strip()
+    if code and not _GENERATED.search(code):
+        # An import or an assignment: the code is the directive's own, but for the signs of variables.
+        directive = r'\s*'.join(re.escape(word) for word in code.split())
+        text = render.source['data'].replace(b'$', b'')
+        found = _line_with(text, r'(?m)^[ \t]*#\s*(set\s+|silent\s+)?%s' % directive)
+        if found:
+            return found
     for line in reversed(lines[:number + 1]):
         match = _GENERATED.search(line)
         if match:

@@ -201,29 +201,33 @@ class ExpressionNames(SuiteNames):
 
 
 class Lines(object):
-    """Where the code of the template that is being loaded stands; Genshi's own count goes astray in text templates."""
+    """Where the code of the template that is being parsed stands, which Genshi does not know of code behind text."""
     text = None
+    modes = ()
     cursor = 0
 
     @classmethod
-    def begin(cls, text):
+    def begin(cls, text, is_markup):
+        # Of markup the line of each expression is known; that of a block is the line behind its beginning.
         cls.text, cls.cursor = text, 0
+        cls.modes = ('exec',) if is_markup else ('exec', 'eval')
 
     @classmethod
     def end(cls):
         cls.text = None
 
     @classmethod
-    def of(cls, source, counted):
-        if not cls.text or not source:
+    def of(cls, source, mode, counted):
+        """The line of a source; `counted` where it is not found."""
+        if not cls.text or not source or mode not in cls.modes:
             return counted
-        place = cls.text.find(source, cls.cursor)
-        if place < 0:
-            place = cls.text.find(source)
-        if place < 0:
-            return counted
-        cls.cursor = place
-        return cls.text.count('\n', 0, place) + 1
+        # An expression is found behind its sign first, not within a word of the text.
+        for sought in ('${' + source, '$' + source, source) if mode == 'eval' else (source,):
+            place = cls.text.find(sought, cls.cursor)
+            if place >= 0:
+                cls.cursor = place
+                return cls.text.count('\n', 0, place) + 1
+        return counted
 
 
 # Codes by source and mode, compiled as if they stood at line 1 of no file: sites repeat themselves.
@@ -236,7 +240,7 @@ def _compile(node, source=None, mode='eval', filename=None, lineno=-1, xform=Non
     filename = filename or '<string>'
     if isinstance(filename, bytes):
         filename = filename.decode('utf-8', 'replace')
-    offset = max(Lines.of((source or '?').strip(), max(lineno, 1)), 1) - 1
+    offset = max(Lines.of((source or '?').strip(), mode, max(lineno, 1)), 1) - 1
     # Genshi's word for the source of what it has parsed itself.
     has_source = source and source != '?'
     code = _COMPILED.get((source, mode)) if has_source else None
@@ -299,12 +303,17 @@ def name_of(expression):
 
 
 def _locating(parse):
+    known = ast.Module(body=[], type_ignores=[])
+
     def located(source, mode='eval'):
+        if (source, mode) in _COMPILED:
+            # `_compile`, to which this goes, has its code.
+            return known
         try:
             return parse(source, mode)
         except SyntaxError as error:
             # Genshi adds the error's line to its own count, which is that of the code's end.
-            start = Lines.of(source.strip(), 0)
+            start = Lines.of(source.strip(), mode, 0)
             error.template_line = start + (error.lineno or 1) - 1 if start else None
             raise
     return located

@@ -14,6 +14,10 @@ LOG_LINES = 50
 LINE_LIMIT = 2000
 # Characters of an error's text that are told.
 ERROR_LIMIT = 1 << 20
+# Files of which the server was told that are remembered.
+TOLD_FILES = 20000
+# Characters of the reason why the process is of no further use.
+SPENT_LIMIT = 2000
 # Data that stays here of files of Properties.
 KEPT_PROPERTIES = 200
 
@@ -36,7 +40,7 @@ class Render(object):
         self.only_loads = item.get('loads', False)
         self.helper_serial = message.get('helpers')
         self.log_lines = 0
-        self.trace = trace.Trace() if session.is_traced else trace.SILENT
+        self.trace = trace.Trace(self.reads) if session.is_traced else trace.SILENT
         self.source = {'data': b''}
         # The server may know that this process has not got the template's text yet.
         if 'source' in item:
@@ -69,9 +73,23 @@ class Render(object):
             message['broken'] = broken
         self.session.channel.send(wire.LOG, self.request, wire.plain(message), is_urgent=False)
 
+    def reads(self, path):
+        """Tells the server of a file, once: it watches the file from then on, even where this template never ends."""
+        told = self.session.told_files
+        if path in told:
+            return
+        if len(told) >= TOLD_FILES:
+            told.clear()
+        told.add(path)
+        self.session.channel.send(wire.FILE, self.request, path, is_urgent=False)
+
     def note_reasons(self, reasons):
         for reason in reasons:
             self.trace.mark(reason)
+
+    def has_started_programs(self):
+        reasons = self.trace.reasons
+        return bool(reasons) and any(reason.startswith('runs a program') for reason in reasons)
 
     # Variables
 
@@ -166,6 +184,7 @@ class Session(object):
         self.helpers = Helpers()
         self.properties = {}
         self.generation = None
+        self.told_files = set()
         self.sources = {}
         self.current = None
 
@@ -245,6 +264,7 @@ class Session(object):
                 importlib.invalidate_caches()
         earlier = self.current
         templates = message['templates']
+        starters = []
         for index, item in enumerate(templates):
             render = self.current = Render(self, request, item, message)
             try:
@@ -256,9 +276,15 @@ class Session(object):
             spent = None
             if earlier is None:
                 SYSTEM.restore()
-                spent = SYSTEM.threads() or (SYSTEM.look_over() if is_last else None)
+                if render.has_started_programs():
+                    starters.append(render.path)
+                if SYSTEM.threads():
+                    spent = '%s left a thread behind' % render.path
+                elif is_last and SYSTEM.look_over():
+                    # Untraced, nobody knows which of them it was.
+                    spent = '%s left a process behind' % ', or '.join(starters or [item['path'] for item in templates])
                 if spent:
-                    result['spent'] = spent
+                    result['spent'] = spent[:SPENT_LIMIT]
             self._send_result(request, result, is_last or spent is not None)
             if spent and not is_last:
                 # The server ends this process, and has the others rendered by another one.

@@ -51,8 +51,8 @@ class System(object):
             os.chdir('/')
 
     def threads(self):
-        """After each template: why the process is of no further use, where threads go on in it; None else."""
-        return 'a template left a thread behind' if len(_frames()) > 1 else None
+        """After each template: whether threads go on in the process, which is of no further use then."""
+        return len(_frames()) > 1
 
     def wait(self):
         """Does nothing until the server ends the process."""
@@ -60,14 +60,14 @@ class System(object):
             _sleep(3600)
 
     def look_over(self):
-        """After the templates of a message. Why the process is of no further use, where it is not; None else."""
+        """After the templates of a message. Whether a process is left, so that this one is of no further use."""
         self._restore_modules()
         try:
             while _waitpid(-1, os.WNOHANG)[0]:
                 pass
         except OSError:
-            return None
-        return 'a template left a process behind'
+            return False
+        return True
 
     def _restore_modules(self):
         """A module that was taken out or replaced comes back; those of the repository are the recorder's."""

@@ -66,7 +66,7 @@ class TextSteps(TextOutput):
                 names, = directive.assign.__defaults__
                 return FOR, (self.function(directive.expr), names if type(names) is str else None, directive.assign,
                              self.prepared(inner))
-            if type(directive) is self.condition:
+            if type(directive) is self.condition and directive.expr is not None:
                 return IF, (self.function(directive.expr), self.prepared(inner))
         if kind is kinds[3] and not self.deletes(data):
             return CODE, (data, self.globals_of(data))

@@ -45,9 +45,11 @@ REASON = 1000
 class Trace(object):
     """Questions that one rendering asked, in their order, each once, and why its result is not to be used again."""
 
-    __slots__ = ('questions', 'files', 'reasons', 'seeded', 'left')
+    __slots__ = ('tell', 'questions', 'files', 'reasons', 'seeded', 'left')
 
-    def __init__(self):
+    def __init__(self, tell=None):
+        # tell: called with each file.
+        self.tell = tell
         self.questions = {}
         self.files = {}
         self.reasons = {}
@@ -77,6 +79,8 @@ class Trace(object):
             self.files[path] = signature(path)
             if self.left < 0:
                 self._too_much()
+            elif self.tell is not None:
+                self.tell(path)
 
     def _too_much(self):
         """Nothing of it is of use any more."""
@@ -99,6 +103,7 @@ def _size(part):
 class _Silent(object):
     """Records nothing: between renderings, and where nothing is kept."""
     seeded = True
+    reasons = ()
 
     def ask(self, *question):
         pass

@@ -19,7 +19,7 @@ PY2 = sys.version_info[0] == 2
 # Kinds that the server sends.
 START, CLIENT, RENDER, ANSWER = 1, 2, 3, 4
 # Kinds that a renderer sends.
-READY, QUESTION, RESULT, LOG = 16, 17, 18, 19
+READY, QUESTION, RESULT, LOG, FILE = 16, 17, 18, 19, 20
 
 # The most bytes of a payload, in both directions.
 LIMIT = 1 << 28

@@ -83,10 +83,12 @@ import Testing
     #expect(try await attack("import os\nos.fork()") == "end")
     let code = "import os, time\npid = os.fork()\nwhile pid == 0: time.sleep(60)"
     try await RepositoryFixture.run(templates: ["t": "{% python\n\(code)\n%}\\\n${pid}"]) { fixture async throws in
+      let log = fixture.log
       let pid = try #require(pid_t(try await fixture.rendered("/t")))
       // It was killed together with the process that made it; it may not have been reaped.
       for _ in 0..<500 where Self.isAlive(pid) { try await fixture.core.loop.sleep(for: .milliseconds(10)) }
       #expect(!Self.isAlive(pid))
+      #expect(log.lines.contains { $0.hasSuffix(": \(fixture.repository.path)/Cfg/t/t.genshi left a process behind") })
     }
     let sessions = try await attack("import os\nos.setsid()")
     #expect(sessions.contains("PermissionError"), "\(sessions)")

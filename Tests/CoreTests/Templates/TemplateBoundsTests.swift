@@ -64,6 +64,7 @@ import Testing
       templates: ["a": "{% python\n\(thread)\n%}\\\na", "z": "${__import__('time').time() and 'z'}"], conf: one
     ) {
       fixture async throws in
+      let log = fixture.log
       for count in 1...2 {
         let entries = try await fixture.configuration(of: "one.example.com").children.flatMap(\.children)
         #expect(entries.compactMap { $0["failure"] ?? $0.text } == ["a", "z"])
@@ -71,6 +72,7 @@ import Testing
         #expect(fixture.core.templates.pool.startCount == count + 1)
       }
       #expect(fixture.core.templates.pool.suspects.isEmpty)
+      #expect(log.lines.contains { $0.hasSuffix(": \(fixture.repository.path)/Cfg/a/a.genshi left a thread behind") })
     }
   }
 

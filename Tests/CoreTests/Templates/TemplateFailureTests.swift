@@ -79,6 +79,100 @@ import Testing
     }
   }
 
+  @Test func theLineOfADirectiveIsItsOwn() async throws {
+    let templates = [
+      "for": "a\n{% if True %}b{% end %}\n{% for x in nosuch %}\n${x}\n{% end %}\n",
+      "word": "a\n{% if True %}\nb\n{% end %}\n{% for x of y %}\n{% end %}\n",
+      "with": "a\n{% with x=1/0 %}\n${x}{% end %}\n",
+      // The name stands in the text, too, and line feeds are taken away.
+      "eaten": "{% python\na = 1\n%}\\\n# x\n\n{% if True %}\\\n${x}\n{% end %}\n",
+      "import.cheetah": "a\n\n#import nosuch_module\n", "from.cheetah": "a\n#from os import nosuch\n",
+      "set.cheetah": "a\n#set $x = 1 / 0\n", "letters.cheetah": "gr\u{FC}\u{DF} $name",
+      "jinja.jinja2": "a\n{% include 'nosuch' %}\n",
+    ]
+    let failures = [
+      "for":
+        "UndefinedError: \"nosuch\" not defined at '<Expression 'iter(nosuch)'>' (REPO/Cfg/for/for.genshi, line 3)",
+      "word": "TemplateSyntaxError: \"in\" keyword missing in \"for\" directive (REPO/Cfg/word/word.genshi, line 5)",
+      "with":
+        "ZeroDivisionError: integer division or modulo by zero at '{% with x=1/0 %}' (REPO/Cfg/with/with.genshi, line 2)",
+      "eaten": "UndefinedError: \"x\" not defined at '<Expression 'x'>' (REPO/Cfg/eaten/eaten.genshi, line 7)",
+      "import": "No module named 'nosuch_module' (REPO/Cfg/import/import.cheetah, line 3)",
+      "set": "integer division or modulo by zero (REPO/Cfg/set/set.cheetah, line 2)",
+      "jinja": "there is no template REPO/Cfg/jinja/nosuch (REPO/Cfg/jinja/jinja.jinja2, line 2)",
+    ]
+    try await RepositoryFixture.run(templates: templates) { fixture async throws in
+      for (name, text) in failures { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+      #expect(try await fixture.rendered("/letters") == "gr\u{FC}\u{DF} /letters")
+      #expect(try await fixture.rendered("/from").hasSuffix(" (REPO/Cfg/from/from.cheetah, line 2)"))
+    }
+  }
+
+  @Test func messagesShowNothingOfData() async throws {
+    let templates = [
+      "dictionary": "${metadata.Properties['a.json'].json.nosuch}", "all": "${metadata.Properties.nosuch}",
+      "file": "${metadata.Properties['a.json'].nosuch}", "text": "${metadata.Properties['a.json'].json['key'].nosuch}",
+      "raw": "${metadata.Properties['a.json'].data.nosuch}", "element": "${metadata.Properties['b.xml'].xdata.nosuch}",
+      "none": "${metadata.Properties['b.xml'].xdata.find('x').text}",
+    ]
+    let owners = [
+      "dictionary": "a value of type dict", "all": "a value of type dict", "file": "a value of type JSONPropertyFile",
+      "text": "a value of type str", "raw": "a value of type str", "element": "<Element Properties>", "none": "None",
+    ]
+    let files = [
+      "Properties/a.json": "{\"key\": \"hunter2\"}",
+      "Properties/b.xml": "<Properties key='hunter2'>hunter2</Properties>",
+    ]
+    try await RepositoryFixture.run(templates: templates, files: files, plugins: ["Properties"]) {
+      fixture async throws in
+      for (name, owner) in owners {
+        let text = try await fixture.rendered("/\(name)")
+        #expect(text.contains("UndefinedError: \(owner) has no member named"), "\(text)")
+        #expect(!text.contains("hunter2"), "\(text)")
+      }
+    }
+  }
+
+  @Test func aBrokenIncludedFileLeavesTheVersionBefore() async throws {
+    let templates = [
+      "g": "{% include part.genshi_include %}{% include other.inc %}",
+      "j.jinja2": "{% include 'part.jinja2_include' %}",
+    ]
+    let files = [
+      "Cfg/g/part.genshi_include": "first ${name}\n", "Cfg/g/other.inc": "other",
+      "Cfg/j/part.jinja2_include": "first {{ name }}\n",
+    ]
+    try await RepositoryFixture.run(templates: templates, files: files, conf: "[templates]\nprocesses = 1\n") {
+      fixture async throws in
+      #expect(try await fixture.rendered("/g") == "first /g\nother")
+      #expect(try await fixture.rendered("/j") == "first /j\n")
+      let log = fixture.log
+      for text in ["${1 +}", "x\n{% for x of y %}{% end %}"] {
+        fixture.edit("Cfg/g/part.genshi_include", text)
+        #expect(try await fixture.rendered("/g") == "first /g\nother")
+        #expect(try await fixture.rendered("/g", of: "two.example.com") == "first /g\nother")
+      }
+      fixture.edit("Cfg/j/part.jinja2_include", "\n{{ a b }}")
+      #expect(try await fixture.rendered("/j") == "first /j\n")
+      fixture.edit("Cfg/g/other.inc", "changed")
+      #expect(try await fixture.rendered("/g") == "first /g\nchanged")
+      let path = fixture.repository.path
+      // Each broken version once, whatever is rendered with the one before it.
+      #expect(log.lines.count { $0.contains("Failed to load template") } == 3, "\(log.lines)")
+      for text in [
+        "g/part.genshi_include: Failed to load template: invalid syntax (\(path)/Cfg/g/part.genshi_include, line 1)",
+        "g/part.genshi_include: Failed to load template: \"in\" keyword missing in \"for\" directive "
+          + "(\(path)/Cfg/g/part.genshi_include, line 2)",
+        "j/part.jinja2_include: Failed to load template: expected token 'end of print statement', got 'b' "
+          + "(\(path)/Cfg/j/part.jinja2_include, line 2)",
+      ] { #expect(log.lines.contains { $0.hasSuffix(text) }, "\(text)") }
+      #expect(
+        !log.lines.contains { $0.contains("event changed") }, "an edit of a file that Cfg does not know is no news")
+      fixture.edit("Cfg/g/part.genshi_include", "mended\n")
+      #expect(try await fixture.rendered("/g") == "mended\nchanged")
+    }
+  }
+
   @Test func aMessageIsTheSameEachTime() async throws {
     let text = "{% python\nraise ValueError(object())\n%}\n"
     try await RepositoryFixture.run(templates: ["a": text]) { fixture async throws in

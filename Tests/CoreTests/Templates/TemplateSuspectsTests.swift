@@ -40,6 +40,16 @@ import Testing
     }
   }
 
+  @Test func anEditOfAFileThatATemplateHungOnEndsTheSuspicion() async throws {
+    let text = "{% python\nwhile open(repo + '/Data/state').read() != 'go': pass\n%}\\\nfine"
+    try await RepositoryFixture.run(templates: ["hang": text], files: ["Data/state": "wait"], conf: short) {
+      fixture async throws in
+      #expect(try await fixture.rendered("/hang").contains("took longer"))
+      fixture.edit("Data/state", "go")
+      #expect(try await fixture.rendered("/hang") == "fine")
+    }
+  }
+
   @Test func aTemplateThatHangsForOneClientIsRenderedForOthers() async throws {
     // Process numbers: no result is used again.
     let text = "{% python\nimport os\nos.getpid()\nwhile metadata.hostname == 'two.example.com': pass\n%}\\\nfine"

@@ -1,0 +1,71 @@
+/// One template that is to be rendered.
+public struct TemplateJob: Hashable, Sendable {
+  /// Which engine and which form, in renderer/engines.py's words.
+  public enum Kind: String, Hashable, Sendable {
+    case genshi, cheetah, jinja2
+    /// Genshi's older text syntax.
+    case oldGenshi = "old-genshi"
+    /// A file in XML, from a template in XML.
+    case genshiXML = "genshi-xml"
+    /// A structure file: a bundle, rules.
+    case xml
+    /// No template: the modules of TemplateHelper, which are only loaded.
+    case helpers
+  }
+
+  public var kind: Kind
+  /// Absolute path of the template.
+  public var path: String
+  /// Which version of its text is to be used.
+  public var version: Int
+  /// The text of that version.
+  public var source: [UInt8]
+  /// The name of the entry; nil for XML templates.
+  public var name: String?
+  /// Most bytes of the result.
+  public var limitBytes: Int
+  /// Whether the file is encrypted, and so what it includes.
+  public var isEncrypted = false
+  /// Variables by provider; nil values: those of the helper modules.
+  public var variables: [Provider] = []
+  /// Whether it is loaded and not rendered: what is wrong with it for whichever client is found.
+  public var onlyLoads = false
+  /// Whether this version was rendered before, for whichever client.
+  public var isProven = false
+
+  /// A plugin that gives variables to templates.
+  public struct Provider: Hashable, Sendable {
+    public let name: String
+    public let values: [TemplateValue.Member]?
+
+    public init(name: String, values: [TemplateValue.Member]?) {
+      self.name = name
+      self.values = values
+    }
+  }
+
+  public init(kind: Kind, path: String, version: TemplateSource.Version, name: String?, limitBytes: Int) {
+    self.kind = kind
+    self.path = path
+    self.version = version.number
+    source = version.bytes
+    self.name = name
+    self.limitBytes = limitBytes
+  }
+
+  func form(withSource: Bool) -> TemplateValue {
+    var members: [TemplateValue.Member] = [
+      .init("kind", .text(kind.rawValue)), .init("path", .text(path)), .init("version", .int(version)),
+      .init("limit", .int(limitBytes)),
+    ]
+    if let name { members.append(.init("name", .text(name))) }
+    if isEncrypted { members.append(.init("is_encrypted", true)) }
+    if onlyLoads { members.append(.init("loads", true)) }
+    if !variables.isEmpty {
+      let list = variables.map { [.text($0.name), $0.values.map { .record($0) } ?? .none] as TemplateValue }
+      members.append(.init("variables", .list(list)))
+    }
+    if withSource { members.append(.init("source", .bytes(source))) }
+    return .record(members)
+  }
+}
