@@ -75,16 +75,18 @@ public nonisolated enum PythonMarshal {
   // MARK: Reading
 
   /// - Throws: `FormError` where the bytes are not exactly one value.
-  public static func decode(_ bytes: [UInt8]) throws(FormError) -> TemplateValue {
-    var reader = Reader(bytes: bytes)
+  public static func decode(_ bytes: [UInt8]) throws(FormError) -> TemplateValue { try decode(bytes[...]) }
+
+  static func decode(_ bytes: ArraySlice<UInt8>) throws(FormError) -> TemplateValue {
+    var reader = Reader(bytes: bytes, position: bytes.startIndex)
     guard let value = try reader.value(depth: 0) else { throw FormError(description: "a dictionary's end on its own") }
-    guard reader.position == bytes.count else { throw FormError(description: "bytes behind the value") }
+    guard reader.position == bytes.endIndex else { throw FormError(description: "bytes behind the value") }
     return value
   }
 
   private struct Reader {
-    let bytes: [UInt8]
-    var position = 0
+    let bytes: ArraySlice<UInt8>
+    var position: Int
     /// Values that may still come.
     var left = valueLimit
 
@@ -116,13 +118,17 @@ public nonisolated enum PythonMarshal {
     }
 
     private mutating func take(_ count: Int) throws(FormError) -> ArraySlice<UInt8> {
-      guard count <= bytes.count - position else { throw FormError(description: "ends too early") }
+      guard count <= bytes.endIndex - position else { throw FormError(description: "ends too early") }
       defer { position += count }
       return bytes[position..<(position + count)]
     }
 
     private mutating func number(_ width: Int) throws(FormError) -> UInt64 {
-      try take(width).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+      guard width <= bytes.endIndex - position else { throw FormError(description: "ends too early") }
+      var number: UInt64 = 0
+      for place in 0..<width { number |= UInt64(bytes[position + place]) << (8 * UInt64(place)) }
+      position += width
+      return number
     }
 
     private mutating func count() throws(FormError) -> Int {
@@ -147,7 +153,7 @@ public nonisolated enum PythonMarshal {
     private mutating func list(_ depth: Int) throws(FormError) -> TemplateValue {
       let count = try count()
       // Each item has a byte at least.
-      guard count <= bytes.count - position else { throw FormError(description: "ends too early") }
+      guard count <= bytes.endIndex - position else { throw FormError(description: "ends too early") }
       guard count <= left else { throw FormError(description: "more than \(valueLimit) values") }
       var items: [TemplateValue] = []
       items.reserveCapacity(count)

@@ -74,7 +74,7 @@ nonisolated struct RendererFrameParser {
       let body = start + FrameHeader.byteCount
       guard pending.count - body >= header.payloadBytes else { return settle() }
       start = body + header.payloadBytes
-      let value = try PythonMarshal.decode(Array(pending[body..<start]))
+      let value = try PythonMarshal.decode(pending[body..<start])
       return RendererFrame(kind: kind, request: header.request, value: value)
     } catch {
       failure = error

@@ -19,6 +19,9 @@ package final class FileContents {
     self.encoding = encoding
   }
 
+  /// Plain memory: it does not matter on which thread it is given back.
+  nonisolated deinit {}
+
   package let isEmpty: Bool
 
   /// As the file has them, or as it decrypts.

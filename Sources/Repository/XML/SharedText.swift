@@ -16,6 +16,9 @@ public final class SharedText {
 
   public convenience init(_ string: String) { self.init(utf8: Array(string.utf8)) }
 
+  /// Plain memory: it does not matter on which thread it is given back.
+  nonisolated deinit {}
+
   /// The text as UTF-8. A copy, where it has been escaped.
   public var utf8: [UInt8] {
     switch form {

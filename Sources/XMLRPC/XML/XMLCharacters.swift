@@ -34,10 +34,16 @@ public enum XMLCharacters {
     return nil
   }
 
-  /// Whether eight bytes are all ASCII and none of them a control character below space: no sum of a byte carries over.
+  /// Whether eight bytes are all ASCII and none of them a control character but line feeds and tabs: no sum of a byte
+  /// carries over.
   private static func isPlain(_ word: UInt64) -> Bool {
     let high: UInt64 = 0x8080_8080_8080_8080
-    return word & high == 0 && (word &+ 0x6060_6060_6060_6060) & high == high
+    let low: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
+    guard word & high == 0 else { return false }
+    let isPrinted = word &+ 0x6060_6060_6060_6060
+    if isPrinted & high == high { return true }
+    let isOther = ((word ^ 0x0A0A_0A0A_0A0A_0A0A) &+ low) & ((word ^ 0x0909_0909_0909_0909) &+ low)
+    return (isPrinted | ~isOther) & high == high
   }
 
   /// As `firstFlaw(in:)` for an array.

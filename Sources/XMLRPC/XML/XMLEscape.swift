@@ -49,11 +49,21 @@ public enum XMLEscape {
     var index = 0
     while index < count {
       let start = index
+      // Eight at a time: nearly all bytes are copied.
+      while count - index >= 8, isCopied(source + index, actions) { index += 8 }
       while index < count, actions[Int(source[index])] == EscapeTable.copy { index += 1 }
       output.append(UnsafeBufferPointer(start: source + start, count: index - start))
       guard index < count else { return }
       index += table.appendEscaped(bytes, at: index, action: actions[Int(source[index])], to: &output)
     }
+  }
+
+  /// Whether eight bytes need no escape: `EscapeTable.copy` is 0.
+  @inline(__always)
+  private static func isCopied(_ bytes: UnsafePointer<UInt8>, _ actions: UnsafePointer<UInt8>) -> Bool {
+    let first = actions[Int(bytes[0])] | actions[Int(bytes[1])] | actions[Int(bytes[2])] | actions[Int(bytes[3])]
+    let second = actions[Int(bytes[4])] | actions[Int(bytes[5])] | actions[Int(bytes[6])] | actions[Int(bytes[7])]
+    return first | second == 0
   }
 
   /// As above for text.

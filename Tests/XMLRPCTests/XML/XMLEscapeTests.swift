@@ -33,6 +33,28 @@ import XMLRPC
   }
 }
 
+@Test func everyByteIsLookedAtWhereverItStands() {
+  for byte in UInt8.min...UInt8.max {
+    for place in 0..<17 {
+      var bytes = [UInt8](repeating: place % 2 == 0 ? UInt8(ascii: "x") : 0x0A, count: 17)
+      bytes[place] = byte
+      let flaw: XMLCharacters.Flaw? =
+        byte >= 0x80
+        ? .malformed(offset: place)
+        : byte < 0x20 && ![0x09, 0x0A, 0x0D].contains(byte) ? .forbidden(offset: place) : nil
+      #expect(XMLCharacters.firstFlaw(in: bytes) == flaw, "\(byte) at \(place)")
+      guard byte < 0x80, flaw == nil else { continue }
+      let one = XMLEscape.escaped([byte], as: .nestedAttribute, encoding: .ascii)
+      let around = XMLEscape.escaped([UInt8](repeating: UInt8(ascii: "x"), count: 16), as: .text)
+      var text = around
+      text.insert(byte, at: place)
+      var expected = around
+      expected.insert(contentsOf: one, at: place)
+      #expect(XMLEscape.escaped(text, as: .nestedAttribute, encoding: .ascii) == expected, "\(byte) at \(place)")
+    }
+  }
+}
+
 @Test func nestedTextIsFoundAgain() {
   var random = SystemRandomNumberGenerator()
   for _ in 0..<500 {
