@@ -101,7 +101,7 @@ extension RenderingCache {
       return place < groups.count && groups[place] == group ? results[place] : nil
     }
 
-    /// Sets the result of a group; nil takes it out. There is none of it before.
+    /// Sets the result of a group, which has none; nil removes it.
     func set(_ result: Result?, of group: UInt32) {
       let place = place(of: group)
       if let result {

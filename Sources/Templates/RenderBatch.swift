@@ -2,16 +2,16 @@ import DequeModule
 
 /// Templates that are rendered for one client by one process, one after the other.
 ///
-/// Who asked for them takes events by `next`, and answers questions: so answers are made in the asking task, with what it
-/// knows of itself.
+/// The task that asked for them receives events by `next`, and answers questions: so an answer is made in that task, with
+/// its task-local values.
 public final class RenderBatch {
   /// What happens while a batch is rendered.
   public enum Event {
     /// A template asks; the batch waits for `answer`.
     case question(TemplateValue)
     case result(index: Int, RenderResult)
-    /// The jobs from `index` on are rendered elsewhere, because the one before them takes long: this batch has results of
-    /// those before it only, and `rest` is to be listened to as well.
+    /// Another process renders the jobs from `index` on, because the one before them is slow: this batch has results of
+    /// those before `index` only; the others are events of the first value.
     case continued(RenderBatch, from: Int)
     /// A line for the log.
     case log(TemplateValue)
@@ -35,7 +35,7 @@ public final class RenderBatch {
   /// Where the jobs of the request begin.
   var base = 0
   var attempts = 0
-  /// A process ended at its only job, and that may have been another template's fault: it is given to a second process.
+  /// A process ended at its only job, and that may have been another template's fault: a second process renders it.
   var isSecondAttempt = false
   /// Whether it is kept away from the processes of the others: one job that is suspected of costing its process.
   var isApart = false

@@ -16,7 +16,7 @@ final class RendererChannel {
   var onFrame: (RendererFrame) -> Void = { _ in }
   /// Called once, when the renderer is gone, or talks nonsense: then with what is wrong. Not after `close`.
   var onEnd: (_ reason: String?) -> Void = { _ in }
-  /// The most bytes of a message that are taken; what is larger ends the channel.
+  /// The most bytes of a message; a larger one ends the channel.
   var receiveLimitBytes: Int {
     get { parser.limitBytes }
     set { parser.limitBytes = newValue }
@@ -112,7 +112,7 @@ final class RendererChannel {
     }
   }
 
-  /// Takes what the renderer has sent until now.
+  /// Reads what the renderer has sent until now.
   func receive() {
     var budget = Self.turnBytes
     while !isClosed {

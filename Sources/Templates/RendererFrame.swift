@@ -46,14 +46,14 @@ nonisolated struct RendererFrame {
 
 /// Puts frames together from the pieces in which their bytes come.
 nonisolated struct RendererFrameParser {
-  /// The most bytes of a payload that are taken; looked at for each frame.
+  /// The most bytes of a payload; looked at for each frame.
   var limitBytes = RendererFrame.payloadLimitBytes
   /// What is wrong; nothing more is read then.
   private(set) var failure: PythonMarshal.FormError?
   private var pending: [UInt8] = []
   private var start = 0
 
-  /// Takes bytes: `next` then returns the frames that they complete.
+  /// Adds bytes: `next` then returns the frames that they complete.
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     if failure == nil { pending.append(contentsOf: bytes) }
   }

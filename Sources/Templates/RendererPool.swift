@@ -10,9 +10,9 @@ public import EventLoop
 public final class RendererPool {
   /// Batches that one process has at a time, at most: the next one waits in it, so that it never waits for the server.
   private static let depth = 2
-  /// How often a batch is given to a new process because the one before it ended while starting.
+  /// How many processes are started for a batch, where each ends while it starts.
   private static let startAttempts = 2
-  /// Batches that wait for the process apart: one more fails. Each may wait for a template that takes all of its time.
+  /// Most batches that wait for the separate process; one more fails. Each may wait for a template that uses all its time.
   private static let apartLimit = 1000
   /// After a failed start templates fail at once for so long.
   private static let startPause = Duration.seconds(2)
@@ -47,7 +47,7 @@ public final class RendererPool {
     self.loop = loop
   }
 
-  /// Has templates rendered; take the events of what is returned.
+  /// Has templates rendered; the caller handles the events of the batch.
   ///
   /// - Parameters:
   ///   - client: a number that is the same as long as what is known of the client is, and what that is.
@@ -61,7 +61,7 @@ public final class RendererPool {
     let batch = RenderBatch(
       jobs: jobs, client: client, generation: generation, helperSerial: helperSerial, parent: parent)
     batch.isApart = jobs.count == 1 && suspects.isSuspect(jobs[0], batch.clientName)
-    give(batch)
+    submit(batch)
     return batch
   }
 
@@ -77,7 +77,7 @@ public final class RendererPool {
     max(1, settings.processes - processes.count { $0.batchCount > 0 && !$0.isSlow } - waiting.count)
   }
 
-  /// Takes nothing new; each process ends when it has rendered what it has.
+  /// Accepts no new batch; each process ends when it has rendered its batches.
   ///
   /// - Parameter onEmpty: called when the last one has ended.
   public func retire(_ onEmpty: @escaping () -> Void) {
@@ -104,12 +104,12 @@ public final class RendererPool {
     }
   }
 
-  /// Processes that take more.
+  /// Processes that accept another batch.
   private var usable: [RendererProcess] { processes.filter { !$0.isSpent && !$0.isSlow } }
 
-  // MARK: Giving
+  // MARK: Submitting
 
-  private func give(_ batch: RenderBatch) {
+  private func submit(_ batch: RenderBatch) {
     // Whoever waits for the outer one's answer renders the inner one: everyone else may be waiting too. Not where it may
     // cost the outer one: the process apart waits for nobody.
     if let process = batch.parent?.process, !process.isEnded, !batch.isApart || process === apart {
@@ -149,7 +149,7 @@ public final class RendererPool {
     while let batch = waiting.popFirst() ?? waitingApart.popFirst() { fail(batch, "the server stops") }
   }
 
-  /// A process that takes another batch, or why there is none; nil where all are busy.
+  /// A process that accepts another batch, or why there is none; nil where all are busy.
   private func processForMore() -> (process: RendererProcess?, reason: String)? {
     let usable = usable
     let least = usable.min { $0.batchCount < $1.batchCount }
@@ -165,7 +165,7 @@ public final class RendererPool {
         processes.append(process)
         return (process, "")
       } catch {
-        let reason = noteFailedStart(error)
+        let reason = recordFailedStart(error)
         guard let least else { return (nil, reason) }
         return least.batchCount < Self.depth ? (least, "") : nil
       }
@@ -174,7 +174,7 @@ public final class RendererPool {
     return (least, "")
   }
 
-  /// Whether another process may be started: for each that has been at one template for long, a spare one is.
+  /// Whether another process may be started: a spare one for each that is slow.
   private func mayStart(_ usableCount: Int) -> Bool {
     usableCount < settings.processes && processes.count < 2 * settings.processes
   }
@@ -190,11 +190,11 @@ public final class RendererPool {
       process.onResult = { [weak self] job, client in self?.suspects.ended(job, client) }
       process.render(batch)
     } catch {
-      fail(batch, noteFailedStart(error))
+      fail(batch, recordFailedStart(error))
     }
   }
 
-  private func noteFailedStart(_ error: any Error) -> String {
+  private func recordFailedStart(_ error: any Error) -> String {
     let reason = "no renderer could be started: [templates] python \(settings.python): \(error)"
     failedStart = (MonotonicTime.now() + Self.startPause, reason)
     onFailure(0, nil, reason)
@@ -213,15 +213,15 @@ public final class RendererPool {
     return process
   }
 
-  // MARK: Templates that take long
+  // MARK: Slow templates
 
-  /// What waits for a process is given to others, where there is one or may be one.
+  /// Another process renders what waits for a slow one, if there is one or may be one.
   private func isSlow(_ process: RendererProcess) {
-    if let job = process.job { suspects.noteSlow(job) }
+    if let job = process.job { suspects.markSlow(job) }
     guard process !== apart else { return }
     let usable = usable
     if process.hasRest, usable.contains(where: { $0.batchCount == 0 }) || mayStart(usable.count) {
-      for batch in process.takeRest().reversed() { waiting.prepend(batch) }
+      for batch in process.removeRest().reversed() { waiting.prepend(batch) }
     }
     pump()
   }

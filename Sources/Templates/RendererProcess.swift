@@ -2,8 +2,7 @@ import DequeModule
 import EventLoop
 import Glibc
 
-/// One renderer: a Python process that renders the batches it is given in order, and those that its own questions lead to
-/// at once.
+/// One renderer: a Python process. It renders its batches in order, and at once those that its own questions lead to.
 final class RendererProcess {
   /// What a message may have beyond a template's output: questions, what a template writes to Properties, its trace.
   private static let messageSlackBytes = 16 << 20
@@ -29,20 +28,20 @@ final class RendererProcess {
   var onEnd: (End) -> Void = { _ in }
   /// Called when it is ready, and after each batch.
   var onIdle: () -> Void = {}
-  /// Called when a template has taken longer than `RendererSettings.slowAfter`, and again as long as it takes.
+  /// Called when a template runs for longer than `RendererSettings.slowAfter`, and again while it runs.
   var onSlow: () -> Void = {}
   /// Called with each template that has a result.
   var onResult: ((_ job: TemplateJob, _ client: String) -> Void)?
   private(set) var isReady = false
   private(set) var isEnded = false
-  /// Why it is replaced when it has finished what it has: it takes nothing new.
+  /// Why it ends after the template that it renders; it accepts no new batch. Nil where it does not.
   private var spentReason: String?
   var isSpent: Bool { spentReason != nil || isStripped }
-  /// Whether what is rendered now takes long: it is not to be waited for.
+  /// Whether the template that it renders is slow: others are not to wait for it.
   private(set) var isSlow = false
   private var isGuiltUncertain = true
   private var hasRendered = false
-  /// Its later templates were given to others: it ends with the one that it renders.
+  /// Other processes render its later templates: it ends with the one that it renders.
   private var isStripped = false
   private var isWanted = false
   /// It has told that it renders nothing more, though there is more: nobody is to blame for its end.
@@ -59,19 +58,19 @@ final class RendererProcess {
   private var batches: [UInt64: RenderBatch] = [:]
   /// What waits for its turn, in the order in which it was sent.
   private var queue: Deque<RenderBatch> = []
-  /// What is rendered now; on top of it what its question has led to.
+  /// The batch that it renders; behind it those that questions led to, the innermost last.
   private var running: [RenderBatch] = []
   /// What each of `running` has left for the template that it renders.
   private var left: [ObjectIdentifier: TemplateAllowance] = [:]
   private var clockStart: MonotonicTime?
-  /// When what it does now, or what it waits for, has to be done.
+  /// When the template, the answer that it waits for, or the start has to be finished.
   private var deadline: MonotonicTime?
   /// Lines that were logged since the last result.
   private var loggedLines = 0
   /// Files that it has named since the last result.
   private var namedFiles = 0
   private var sent = SentForms()
-  /// How often it is looked at: what it sent without ringing the bell, and whether its time is up.
+  /// How often the server reads what came without the bell, and compares the time with the deadline.
   private static let lookInterval = Duration.milliseconds(200)
   /// Why it was killed; known before its end is.
   private var verdict: String?
@@ -104,7 +103,7 @@ final class RendererProcess {
       throw error
     }
     self.channel = channel
-    channel.onFrame = { [weak self] in self?.take($0) }
+    channel.onFrame = { [weak self] in self?.handle($0) }
     // Where it has ended, its status says more.
     channel.onEnd = { [weak self] reason in self?.channelEnded(reason) }
     // Until something is rendered it has nothing to say but that it is ready.
@@ -175,7 +174,7 @@ final class RendererProcess {
   var job: TemplateJob? { running.last?.job }
 
   /// Takes out what waits behind the template that is rendered now, which alone is rendered to its end.
-  func takeRest() -> [RenderBatch] {
+  func removeRest() -> [RenderBatch] {
     guard let outermost = running.first else { return [] }
     let rest = [outermost.splitRest()].compactMap { $0 } + Array(queue)
     guard !rest.isEmpty else { return [] }
@@ -191,7 +190,7 @@ final class RendererProcess {
   /// Whether anything waits behind the template that is rendered now.
   var hasRest: Bool { !queue.isEmpty || (running.first?.leftCount ?? 0) > 1 }
 
-  /// Ends it: what it has not rendered is given back.
+  /// Ends it; `onEnd` returns what it has not rendered.
   ///
   /// - Parameter isWanted: nothing is wrong with it.
   func kill(_ reason: String, isWanted: Bool = false) {
@@ -205,7 +204,7 @@ final class RendererProcess {
   // MARK: Frames
 
   /// A template can reach the socket, too: what is not in its turn ends the process.
-  private func take(_ frame: RendererFrame) {
+  private func handle(_ frame: RendererFrame) {
     if frame.kind == .ready {
       guard !isReady else { return kill("it was ready twice") }
       isReady = true
@@ -219,10 +218,10 @@ final class RendererProcess {
     case .question:
       guard running.last === batch, !batch.isAsking else { return kill("it asked out of its turn") }
       pauseClock()
-      guard takeQuestion(of: batch) else { return }
+      guard countQuestion(of: batch) else { return }
       batch.ask(frame.value)
       startClock()
-    case .result: takeResult(frame.value, of: batch)
+    case .result: finish(frame.value, of: batch)
     case .file:
       guard let path = frame.value.text, !path.isEmpty, path.utf8.count < Int(PATH_MAX) else {
         return kill("it named a file that makes no sense")
@@ -239,7 +238,7 @@ final class RendererProcess {
   }
 
   /// Counts a question; false where the process was ended for it.
-  private func takeQuestion(of batch: RenderBatch) -> Bool {
+  private func countQuestion(of batch: RenderBatch) -> Bool {
     let key = ObjectIdentifier(batch)
     left[key, default: TemplateAllowance(settings.timeout)].questions -= 1
     guard left[key]!.questions < 0 else { return true }
@@ -248,7 +247,7 @@ final class RendererProcess {
     return false
   }
 
-  private func takeResult(_ value: TemplateValue, of batch: RenderBatch) {
+  private func finish(_ value: TemplateValue, of batch: RenderBatch) {
     guard running.last === batch, !batch.isAsking, value["index"]?.int == batch.position - batch.base,
       let result = RenderResult(value), result.outputBytes <= batch.jobs[batch.position].limitBytes
     else { return kill("it answered what makes no sense") }
@@ -271,7 +270,7 @@ final class RendererProcess {
     }
     batch.finish(result)
     if let spentReason, running.count == 1, running[0] === batch {
-      // It renders nothing more of what it has.
+      // It renders nothing more of its batches.
       isBetweenTemplates = true
       return kill(spentReason)
     }
@@ -321,7 +320,7 @@ final class RendererProcess {
     timer?.cancel()
   }
 
-  /// Takes what it has sent, then ends it where its time is up: a loop that is late itself has seen everything by then.
+  /// Reads what it has sent, then ends it if its time is up: so a late loop ends no process that has answered.
   private func look() {
     let before = deadline
     channel?.receive()
@@ -357,7 +356,7 @@ final class RendererProcess {
     guard !isEnded else { return }
     let reason = "the renderer ended: \(status)" + (isHardEnd(status) ? memoryHint : "")
     verdict = verdict ?? reason
-    // What it rendered before is there.
+    // Results that it sent before are in the socket.
     channel?.receive()
     ended(reason)
   }

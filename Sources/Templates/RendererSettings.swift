@@ -9,7 +9,7 @@ public struct RendererSettings: Hashable {
   public var processes: Int
   /// How long one template may take, and as long again the answers to its questions.
   public var timeout: Duration
-  /// How long one template may take before what waits behind it is given to another process.
+  /// How long one template may run before another process renders those behind it.
   public var slowAfter: Duration { min(.seconds(1), timeout / 2) }
   /// Bytes of address space of a process.
   public var memoryBytes: Int

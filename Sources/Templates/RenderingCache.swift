@@ -136,8 +136,7 @@ public final class RenderingCache {
   /// The tree in which results are found; nil where none was kept. It is the same one as long as it is current.
   package func tree(_ key: Key) -> Tree? { trees[key.path]?[key] }
 
-  /// Finds a result as `find` does, where that takes no questions but known ones; nil where there is none, or where
-  /// `find` has to be asked.
+  /// Finds a result as `find` does, without asking anything; nil where there is none, or only `find` can tell.
   ///
   /// - Parameter memory: what the client answered to lists of questions; it is added to.
   package func findNow(in tree: Tree, _ memory: Memory, _ known: (Question) -> TemplateValue?) -> Result? {

@@ -50,12 +50,12 @@ package struct SuspectTemplates {
     let failsForAll = !job.isProven
     let isForAll = failsForAll || suspicion.all != nil || suspicion.clients.keys.contains { $0 != .text(client) }
     var own = suspicion.clients[.text(client)] ?? Failure()
-    note(&own, reason, generation, pauses: failsForAll ? 2 : 1)
+    record(&own, reason, generation, pauses: failsForAll ? 2 : 1)
     suspicion.clients[.text(client)] = own
     var pause = pause(own.count, pauses: 1)
     if isForAll {
       var all = suspicion.all ?? Failure()
-      note(&all, reason, generation, pauses: 1)
+      record(&all, reason, generation, pauses: 1)
       suspicion.all = all
       if failsForAll { pause = self.pause(all.count, pauses: 1) }
     }
@@ -94,8 +94,8 @@ package struct SuspectTemplates {
     return suspicion.all != nil || suspicion.clients[.text(client)] != nil
   }
 
-  /// A template takes long, though it may come to its end: nothing is to be put behind it.
-  mutating func noteSlow(_ job: TemplateJob) {
+  /// A template is slow, though it may end by itself: others are not to wait for it.
+  mutating func markSlow(_ job: TemplateJob) {
     if slow.count >= Self.limit { slow.removeAll() }
     slow[.text(job.path)] = job.version
   }
@@ -107,7 +107,7 @@ package struct SuspectTemplates {
     return suspicion
   }
 
-  private func note(_ failure: inout Failure, _ reason: String, _ generation: Int, pauses: Int) {
+  private func record(_ failure: inout Failure, _ reason: String, _ generation: Int, pauses: Int) {
     failure.count += 1
     failure.until = MonotonicTime.now() + pause(failure.count, pauses: pauses)
     failure.generation = generation

@@ -69,7 +69,7 @@ public final class TemplateSource {
     return lastNumber
   }
 
-  /// Takes a new version; nothing happens where it is the newest one.
+  /// Adds a new version; nothing happens where it is the newest one.
   public func update(_ bytes: [UInt8]) {
     if let newest = versions.first, newest.bytes == bytes { return }
     problem = nil

@@ -1,7 +1,7 @@
 import Repository
 package import Templates
 
-/// What templates of one client's configuration have: what is rendered ahead, and what traces were answered.
+/// The state of one client's templates while its configuration is built: renderings ahead, and answers to traces.
 final class ClientTemplates {
   /// Templates that are being rendered for the configuration that is built, or were.
   var ahead: RenderedAhead?
@@ -64,15 +64,15 @@ final class TraceAnswers {
 }
 
 extension TemplateRenderer {
-  /// What `render` gives, where it is there: rendered ahead, or kept. nil where `render` has to be asked.
+  /// The result of `render`, if it was rendered ahead or kept; nil where only `render` can tell.
   ///
   /// - Throws: as `render` does.
   package func ready(
     _ kind: TemplateJob.Kind, _ source: TemplateSource, entryName: String, limitBytes: Int, _ metadata: ClientMetadata
   ) throws -> AnyObject? {
     let templates = metadata.templates
-    switch templates.ahead?.takeFinished(source, entryName: entryName) {
-    case .taken(let pending): return try pending.finishedValue(metadata)
+    switch templates.ahead?.removeFinished(source, entryName: entryName) {
+    case .finished(let pending): return try pending.finishedValue(metadata)
     case .waiting: return nil
     case nil, .some(.none): break
     }
@@ -137,7 +137,7 @@ extension TemplateRenderer {
 }
 
 extension ClientMetadata {
-  /// What its templates have.
+  /// The state of its templates.
   var templates: ClientTemplates {
     if let known = templateState { return known }
     let made = ClientTemplates()

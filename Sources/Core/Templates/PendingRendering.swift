@@ -2,7 +2,7 @@ import Identity
 import Templates
 import XMLRPC
 
-/// A template that is being rendered, and who waits for it.
+/// A template that is being rendered, and the tasks that wait for it.
 final class PendingRendering {
   let request: TemplateRenderer.Request
   /// The version that is tried.
@@ -68,22 +68,22 @@ final class RenderedAhead {
   /// Adds one; it replaces an earlier one of the same template and entry.
   func add(_ one: PendingRendering) { pending[Self.key(one.request)] = one }
 
-  /// Takes one out: a template that is bound once more is rendered once more.
-  func take(_ request: TemplateRenderer.Request) -> PendingRendering? {
+  /// Removes one: a template that is bound once more is rendered once more.
+  func remove(_ request: TemplateRenderer.Request) -> PendingRendering? {
     pending.removeValue(forKey: Self.key(request))
   }
 
   /// The same, where it is finished: else it stays.
-  func takeFinished(_ source: TemplateSource, entryName: String?) -> Finished {
+  func removeFinished(_ source: TemplateSource, entryName: String?) -> Finished {
     let key = Key(source: ObjectIdentifier(source), name: entryName)
     guard let index = pending.index(forKey: key) else { return .none }
     guard pending.values[index].isFinished else { return .waiting }
-    return .taken(pending.remove(at: index).value)
+    return .finished(pending.remove(at: index).value)
   }
 
   /// What there is of a template without waiting.
   enum Finished {
-    case taken(PendingRendering)
+    case finished(PendingRendering)
     /// It is being rendered.
     case waiting
     /// It was not begun, or taken already.

@@ -25,19 +25,19 @@ package final class TemplateChecks {
   /// What was told of an interpreter that is not there.
   private var toldOfPython: String?
   /// Whether there was ever anything to load.
-  private var hasNoted = false
+  private var hasTemplates = false
   private var hasBegun = false
   private var isRunning = false
   private var isEnded = false
 
   init(_ templates: TemplateRenderer) { self.templates = templates }
 
-  /// Notes templates that are read from now on.
+  /// Gathers templates that are read from now on.
   package func gather() {
-    TemplateSource.observers[ObjectIdentifier(self)] = { [weak self] in self?.note($0) }
+    TemplateSource.observers[ObjectIdentifier(self)] = { [weak self] in self?.add($0) }
   }
 
-  /// Loads those that were noted, and what is read from now on.
+  /// Loads the gathered templates, and those that are read from now on.
   func begin() {
     hasBegun = true
     runLater()
@@ -49,7 +49,7 @@ package final class TemplateChecks {
     fresh = [:]
   }
 
-  /// Loads what was noted, but for some paths. Returns the paths of what was loaded.
+  /// Loads the gathered templates but those of some paths. Returns the paths of those that were loaded.
   package func load(except paths: Set<String>) async -> [String] {
     for path in paths { fresh[path] = nil }
     let all = fresh.sorted().map(\.key)
@@ -85,7 +85,7 @@ package final class TemplateChecks {
   /// What keeps `[templates] python` from being started, where anything is to be loaded; nil where it is there.
   package var pythonProblem: String? {
     let python = templates.settings.python
-    guard hasNoted, access(python, X_OK) != 0 else { return nil }
+    guard hasTemplates, access(python, X_OK) != 0 else { return nil }
     let reason = String(cString: strerror(errno))
     let origin = templates.core.settings.origin(of: TemplateOptions.standard.python)
     return "\(origin): [templates] python = \(python): \(reason): templates cannot be rendered"
@@ -102,11 +102,11 @@ package final class TemplateChecks {
     return false
   }
 
-  private func note(_ source: TemplateSource) {
+  private func add(_ source: TemplateSource) {
     let core = templates.core
     guard source.path.hasPrefix(core.settings.repository + "/") else { return }
     guard source.isTemplateIn13 || core.settings.compatibility != .v1_3 else { return }
-    hasNoted = true
+    hasTemplates = true
     fresh[source.path] = Fresh(source: source)
     runLater()
   }
@@ -159,16 +159,16 @@ package final class TemplateChecks {
       jobs.map(\.job), client: (TemplateRenderer.lastSerial, Self.nobody),
       generation: Int(truncatingIfNeeded: templates.core.repositoryGeneration),
       helperSerial: templates.core.interfaces.helperModules?.helperSerial, parent: nil)
-    await take(batch, jobs)
+    await handleEvents(of: batch, jobs)
   }
 
-  private func take(_ batch: RenderBatch, _ jobs: [Load]) async {
+  private func handleEvents(of batch: RenderBatch, _ jobs: [Load]) async {
     while let event = await batch.next() {
       switch event {
       case .question(let question): batch.answer(answer(question.list ?? [], jobs))
       case .log(let line): templates.log(line)
       case .file(let path): _ = templates.files.watch([path])
-      case .continued(let rest, let index): await take(rest, Array(jobs[index...]))
+      case .continued(let rest, let index): await handleEvents(of: rest, Array(jobs[index...]))
       case .result(_, .rendered): break
       case .result(let index, .unusable(let reason)):
         let isFirst = jobs[index].source?.isBad(jobs[index].job.version, reason) ?? true

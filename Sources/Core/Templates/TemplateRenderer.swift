@@ -41,7 +41,7 @@ public final class TemplateRenderer {
     }
   }
 
-  /// What a rendering read, for who wants to know why it is, or is not, used again.
+  /// What a rendering read, and why its result is or is not kept.
   public struct Report {
     public let questions: [TemplateValue]
     public let files: [String]
@@ -66,9 +66,9 @@ public final class TemplateRenderer {
   package var onFailed: ((_ path: String, _ reason: String) -> Void)?
   /// Loads templates when they were read.
   package private(set) lazy var checks = TemplateChecks(self)
-  /// Whether `[templates] user` does not count: for who starts renderers as what they are.
+  /// Whether renderers keep the user of this process, whatever `[templates] user` says.
   package var keepsUser = false
-  /// Whether files that templates write are left as they are: for who only wants to see.
+  /// Whether templates' writes are dropped, for tools that only show a result.
   public var dropsWrites = false
   /// For tools that render once: a failure's message does not say when the template is tried again.
   package var rendersOnce = false
@@ -127,7 +127,7 @@ public final class TemplateRenderer {
     settings = new
     defer { if hasOtherPython { checks.pythonChanged() } }
     if let current {
-      // What it renders is rendered to its end.
+      // It finishes what it renders.
       current.retire { [weak self, unowned current] in self?.retired.removeAll { $0 === current } }
       if current.count > 0 { retired.append(current) }
     }
@@ -148,7 +148,7 @@ public final class TemplateRenderer {
   /// - Throws: `PluginExecutionError` with what is wrong with the template, with file and line.
   public func render(_ request: Request, _ metadata: ClientMetadata) async throws -> AnyObject {
     beginStructures(metadata)
-    if let ahead = metadata.templates.ahead?.take(request) { return try await ahead.value(metadata) }
+    if let ahead = metadata.templates.ahead?.remove(request) { return try await ahead.value(metadata) }
     let pending = PendingRendering(request)
     await run([pending], metadata)
     return try await pending.value(metadata)
@@ -184,7 +184,7 @@ public final class TemplateRenderer {
       rest.append(pending)
     }
     while !rest.isEmpty {
-      let alone = takeSuspects(&rest, metadata)
+      let alone = removeSuspects(&rest, metadata)
       // Enough for a message each that it is worth another process.
       let share = max(8, (rest.count + pool.idleCount - 1) / pool.idleCount)
       let parts =
@@ -209,7 +209,7 @@ public final class TemplateRenderer {
 
   /// Takes out the templates that are known to cost their process, or its time: those that nobody is to wait for. What is
   /// not to be tried yet fails.
-  private func takeSuspects(_ rest: inout [PendingRendering], _ metadata: ClientMetadata) -> [PendingRendering] {
+  private func removeSuspects(_ rest: inout [PendingRendering], _ metadata: ClientMetadata) -> [PendingRendering] {
     guard !pool.suspects.isEmpty else { return [] }
     let generation = Int(truncatingIfNeeded: core.repositoryGeneration)
     let client = metadata.hostname.text
@@ -241,11 +241,11 @@ public final class TemplateRenderer {
     let batch = pool.render(
       all.map(\.job), client: client(metadata), generation: Int(truncatingIfNeeded: core.repositoryGeneration),
       helperSerial: core.interfaces.helperModules?.helperSerial, parent: Self.asking)
-    return await takeEvents(of: batch, all, metadata, askedIn: stateOfAll)
+    return await handleEvents(of: batch, all, metadata, askedIn: stateOfAll)
   }
 
   /// - Parameter asked: the state in which the first question may have been asked.
-  private func takeEvents(
+  private func handleEvents(
     of batch: RenderBatch, _ all: [PendingRendering], _ metadata: ClientMetadata, askedIn asked: StateOfAll
   ) async -> [PendingRendering] {
     var unusable: [PendingRendering] = []
@@ -260,7 +260,7 @@ public final class TemplateRenderer {
       // At once: where the template hangs, an edit of the file is what mends it.
       case .file(let path): _ = files.watch([path])
       case .continued(let rest, let index):
-        others.append(Task { await takeEvents(of: rest, Array(all[index...]), metadata, askedIn: asked) })
+        others.append(Task { await handleEvents(of: rest, Array(all[index...]), metadata, askedIn: asked) })
       case .result(let index, .unusable(let reason)):
         let pending = all[index]
         if pending.request.source.isBad(pending.version.number, reason) {
@@ -273,7 +273,7 @@ public final class TemplateRenderer {
         onFailed?(all[index].request.source.path, failure.description)
         all[index].finish(.failure(TemplateFailure(failure)))
       case .result(let index, .rendered(let rendering)):
-        await take(rendering, all[index], metadata, askedIn: asked)
+        await finish(rendering, all[index], metadata, askedIn: asked)
       }
     }
     for other in others { unusable += await other.value }
@@ -281,7 +281,7 @@ public final class TemplateRenderer {
   }
 
   /// - Parameter asked: the state in which the template asked about other clients, or one before.
-  private func take(
+  private func finish(
     _ rendering: Rendering, _ pending: PendingRendering, _ metadata: ClientMetadata, askedIn asked: StateOfAll
   ) async {
     pending.request.source.isGood(pending.version.number)

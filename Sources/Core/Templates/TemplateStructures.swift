@@ -5,7 +5,7 @@ import Templates
 
 /// Structure files: bundles, rules and the like in XML.
 extension TemplateRenderer: XMLTemplateRenderer {
-  /// Most bytes of what a template in XML gives.
+  /// Most bytes of the output of a template in XML.
   package static let xmlLimitBytes = 64 << 20
 
   public func structure(of file: StructFile, _ metadata: ClientMetadata) async throws -> CompiledStructure {

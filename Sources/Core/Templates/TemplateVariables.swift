@@ -1,8 +1,8 @@
 import Logging
 public import Repository
 
-/// The variables that TemplateDataProvider plugins give to templates. Who renders one asks here, and adds its own:
-/// `metadata`, `repo`, for text templates also `name` and `source_path`.
+/// The variables of templates that TemplateDataProvider plugins provide. The renderer adds its own: `metadata`, `repo`, for
+/// text templates also `name` and `source_path`.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugin/helpers.py, get_template_data.
 extension ServerCore {

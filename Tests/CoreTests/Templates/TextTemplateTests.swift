@@ -1,6 +1,7 @@
 import CoreSupport
 import Repository
 import Support
+import Templates
 import Testing
 
 @testable import Core
