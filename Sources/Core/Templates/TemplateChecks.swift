@@ -138,7 +138,8 @@ package final class TemplateChecks {
 
   private func load(_ sources: [TemplateSource]) async {
     let loads = sources.compactMap { source -> Load? in
-      guard let version = source.versions.first else { return nil }
+      // A client may have been first.
+      guard let version = source.versions.first, !source.isProven(version.number) else { return nil }
       var job = TemplateJob(kind: source.kind, path: source.path, version: version, name: nil, limitBytes: 0)
       job.isEncrypted = source.isEncrypted
       job.onlyLoads = true
