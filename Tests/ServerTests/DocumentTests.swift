@@ -132,15 +132,17 @@ import Testing
   }
 
   @Test func theTableOfOptionsIsThatOfTheSources() throws {
-    let page = try Project.text("docs/configuration.md")
-    let table = ConfigurationTable.markdown(PluginRegistry.standard.settings)
-    if getenv("BCFG2_WRITE_DOCS") != nil, let start = page.firstRange(of: ConfigurationTable.mark) {
-      let new = page[..<start.upperBound] + "\n\n" + table
-      try AtomicFile.writeOver("\(Project.root)/docs/configuration.md", Array(new.utf8))
-      return
+    try GeneratedTable(page: "docs/configuration.md", mark: ConfigurationTable.mark, end: nil)
+      .check("\n\n" + ConfigurationTable.markdown(PluginRegistry.standard.settings))
+  }
+
+  @Test func theTableOfFixedOptionsIsThatOfTheSources() throws {
+    let rows = try PluginRegistry.standard.settings.fixed.map { definition in
+      let reason = try #require(definition.fixed)
+      return "| `[\(definition.section)] \(definition.option)` | \(reason.rawValue) |"
     }
-    let isTheSame = page.hasSuffix("\(ConfigurationTable.mark)\n\n\(table)")
-    #expect(isTheSame, "BCFG2_WRITE_DOCS=1 writes it anew")
+    let mark = "| Option | Why it waits for a restart |\n|---|---|\n"
+    try GeneratedTable(page: "docs/configuration.md", mark: mark, end: "\n\n").check(rows.joined(separator: "\n"))
   }
 }
 
