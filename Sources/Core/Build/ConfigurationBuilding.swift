@@ -32,11 +32,11 @@ extension ServerCore {
     try await makeConfiguration(client).document
   }
 
-  /// As `buildConfiguration`, with the metadata it was made from; nil if the configuration must not be cached.
+  /// As `buildConfiguration`, with the metadata it was made from; nil metadata if the configuration must not be cached.
   /// - Parameter hasStarted: the start hooks have run already.
   package func makeConfiguration(
     _ client: ClientName, hasStarted: Bool = false
-  ) async throws -> (document: Element, keepable: ClientMetadata?) {
+  ) async throws -> (document: Element, cacheableFor: ClientMetadata?) {
     logger.debug("Building configuration for \(client)")
     let start = MonotonicTime.now()
     var hasStarted = hasStarted

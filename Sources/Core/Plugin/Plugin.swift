@@ -47,7 +47,7 @@ open class Plugin {
 
   /// Reads the repository and begins to watch it. The core calls it once, after `init`.
   ///
-  /// - Throws: `PluginInitError` where the plugin cannot work; the server then runs without it.
+  /// - Throws: `PluginInitError` if the plugin cannot work; the server then runs without it.
   open func load() throws {}
 
   /// The methods that the plugin exposes over XML-RPC as `NAME.method`. A subclass adds its own to `super.rmi`.
@@ -66,8 +66,8 @@ open class Plugin {
     ]
   }
 
-  /// Methods of `rmi` that a core of several processes passes on to its children, for each the method that is called
-  /// there: Bcfg2's `__child_rmi__`.
+  /// Methods of `rmi` that the multiprocessing core forwards to its children, with the method to call there: Bcfg2's
+  /// `__child_rmi__`.
   open var childRMI: [String: String] { ["toggle_debug": "toggle_debug", "set_debug": "set_debug"] }
 
   /// Turns debug messages of this plugin on or off. Returns the new state.
@@ -78,7 +78,7 @@ open class Plugin {
     return flag
   }
 
-  /// Logs where debugging is on. Goes out at error level, as in Bcfg2, so that it is seen whatever the log level.
+  /// Logs if debugging is on, at error level as in Bcfg2, so that every log level shows it.
   public func debugLog(_ message: @autoclosure () -> String, force: Bool = false) {
     if isDebugging || force { logger.error("\(message())") }
   }
@@ -88,22 +88,21 @@ open class Plugin {
     debugLog("Shutting down \(name) plugin")
   }
 
-  /// Whether the answers to a client may be given again until files, settings or the client's own data change.
+  /// Whether answers to a client may be cached until files, settings or the client's own data change.
   ///
-  /// False: what the plugin adds to this client's metadata or configuration depends on more (a program, a name server,
-  /// the time, other clients), so that nothing is kept for it. Where that holds for some entries only, the plugin says so
-  /// while it makes them, by `ClientMetadata.markUncacheable`.
+  /// Return false if what the plugin adds to this client's metadata or configuration depends on more: a program, a name
+  /// server, the time, other clients. If only some entries do, call `ClientMetadata.markUncacheable` while they are made.
   open func allowsCaching(for metadata: ClientMetadata) -> Bool { true }
 
-  /// True: the plugin says itself, by `ServerCore.clientChanged` and `repositoryChanged`, when what it got (probe data,
-  /// files that it watches) is new. Otherwise everything that it gets counts as new.
+  /// True: the plugin calls `ServerCore.clientChanged` and `repositoryChanged` when probe data or a watched file differs
+  /// from before. False: each upload and each event of a watched file counts as a change.
   open var reportsChanges: Bool { false }
 
-  /// Settings may have changed (SIGHUP, or bcfg2.conf was edited): what was taken from them is to be taken again.
+  /// Called when settings may have changed (SIGHUP, or bcfg2.conf was edited). Read again what was stored from them.
   open func settingsChanged() {}
 }
 
-/// What a plugin is made with.
+/// The parameters of a plugin's `init`.
 public struct PluginContext {
   /// The core that loads the plugin.
   public unowned let core: ServerCore
@@ -111,14 +110,14 @@ public struct PluginContext {
   public let folder: String
   public let logger: Logger
 
-  /// The context of a plugin. Its folder is created, where the type wants one and it does not exist.
+  /// Creates the plugin's folder if it does not exist and the type wants one.
   ///
-  /// - Throws: `SystemError` where it cannot be created.
+  /// - Throws: `SystemError` if it cannot be created.
   init(_ type: Plugin.Type, _ core: ServerCore) throws {
     self.core = core
     logger = Logger(label: type.name)
     folder = core.settings.repository + "/" + type.name
-    // A child of the multiprocessing core never writes: its parent has made the folder, or it is away.
+    // A child of the multiprocessing core never writes: its parent has created the folder, or it is missing.
     guard type.createsFolder, !core.isChild, !fileExists(folder) else { return }
     logger.warning("\(type.name): \(folder) does not exist, creating")
     try makeFolders(folder)
@@ -127,7 +126,8 @@ public struct PluginContext {
 
 /// A method that a plugin or the file monitor exposes over XML-RPC. The caller's address is not passed.
 public struct RemoteMethod {
-  /// Whether `listMethods` names it. What Bcfg2 does not have is not named: programs compare the list.
+  /// Whether `listMethods` names it. Methods that Bcfg2 does not have are left out: programs compare
+  /// the list.
   public let isListed: Bool
   /// Called with the parameters of the call.
   public let call: @MainActor ([Value]) async throws -> Value

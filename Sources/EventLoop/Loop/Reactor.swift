@@ -23,7 +23,7 @@ public import Logging
   /// Called before each wait and at the end: flushes what was gathered during an iteration.
   public var beforeWait: (() -> Void)?
 
-  /// Limits the programs that run at once; further ones wait. See `ChildProcess.run`.
+  /// Limits the programs that run at once; further ones wait. See `ChildProcess.run`. A server sets its own limits here.
   public let childQueue = ChildQueue(limit: 16, waitingLimit: 4096, timeLimit: .seconds(300))
 
   let poller: any Poller

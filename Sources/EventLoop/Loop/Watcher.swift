@@ -1,6 +1,7 @@
 /// One descriptor registered on a loop: what it waits for, and where it was added.
 ///
-/// It and its loop retain each other until ``cancel()``. Whoever registers it owns the descriptor, and cancels before closing it.
+/// It and its loop retain each other until ``cancel()``. Its owner owns the descriptor too, and cancels
+/// before closing it.
 public final class Watcher {
   public let descriptor: Int32
   /// Distinguishes it from earlier watchers of the same descriptor number, whose late events are dropped.

@@ -7,9 +7,10 @@ public import Logging
 /// One helper is started at the first question and stays. Each answers one question at a time, so that a slow name
 /// server delays only its own: more helpers, up to a limit, are started while all are busy, and end when nothing waits.
 ///
-/// Who asks has a share. Clients whose address has authenticated go first and may have every helper; what the repository
-/// asks (SSHbase, NagiosGen) and what strangers make the server ask may have two helpers each and three together. So
-/// strangers whose name servers do not answer delay strangers. Of one network (IPv4 /24, IPv6 /48) a few questions wait.
+/// Each asker has a share of the helpers. Questions about clients whose address has authenticated go first and may use
+/// every helper. Questions of the repository (SSHbase, NagiosGen) and those that strangers cause may use two helpers each
+/// and three together, so that strangers whose name servers do not answer delay only strangers. A network (IPv4 /24,
+/// IPv6 /48) of strangers may have a few waiting questions.
 ///
 /// The Python server asks at every request. Here an answer is kept for 5 seconds, so that the calls of one client's run
 /// share it; what was not found is asked again.
@@ -20,20 +21,22 @@ public final class HostResolver: AddressResolver {
   public nonisolated static let cacheDuration = Duration.seconds(5)
   nonisolated static let cacheLimit = 1024
   nonisolated static let helperLimit = 4
-  /// Helpers that the repository's questions may have, and strangers', and both together.
+  /// Helpers that questions of the repository may use, and those of strangers.
   nonisolated static let shareLimit = 2
+  /// Helpers that both together may use.
   nonisolated static let sharedLimit = 3
-  /// Questions that wait, of clients and of the repository; further ones are answered with nothing.
+  /// Questions of clients and of the repository that wait; further ones are answered with nothing.
   nonisolated static let questionLimit = 1024
-  /// The same of strangers, of all and of one network.
+  /// Questions of strangers that wait.
   nonisolated static let strangerLimit = 256
+  /// Questions of strangers in one network that wait.
   nonisolated static let networkLimit = 8
-  /// Addresses of clients that are remembered, twice: when one set is full, the older one goes.
+  /// Addresses of clients in each of the two sets that remember them; when the newer set is full, the older one is dropped.
   nonisolated static let clientLimit = 4096
-  /// Helpers that may die of one question.
+  /// Helpers that one question may end.
   private nonisolated static let attemptLimit = 2
 
-  /// Who asks, in order of precedence.
+  /// The origin of a question, in order of precedence.
   private enum Asker: Int, CaseIterable {
     case client, repository, stranger
   }

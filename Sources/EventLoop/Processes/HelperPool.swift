@@ -4,7 +4,7 @@ import Glibc
 /// The helper processes of one kind, and what each is busy with.
 ///
 /// A helper does one job at a time. One that ends, or whose answer does not fit its question, is removed and its job
-/// reported as lost; whoever has the pool decides whether another helper gets it. The pool has no queue: a job waits
+/// reported as lost; the pool's owner decides whether another helper gets it. The pool has no queue: a job waits
 /// with its owner until `idle` or `add` has a helper for it.
 final class HelperPool<Job, Answer> {
   /// A helper, and our end of its socket.

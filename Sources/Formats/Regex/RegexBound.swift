@@ -199,7 +199,7 @@ nonisolated struct RegexBound {
       if isToEnd(node), next.isEnd { return Follow(first: .anything, isSure: true, entry: 1) }
       if min > 0 {
         var again = max == min ? next : loopFollow(inner, next)
-        // Nothing is certain after the required turns.
+        // What follows the required turns is another turn or the next part: no prefix is certain.
         if max != min { again.prefix = [] }
         var own = again
         for _ in 0..<Swift.min(min, Self.prefixLimit) { own = follow(inner, own) }

@@ -113,7 +113,7 @@ extension ProbeStore {
             try writeTogether([client])
             isAnyWritten = true
           } catch let error {
-            // Written together with one that failed; or somebody else has edited it.
+            // The first attempt wrote it, before another of the batch failed; or somebody else has edited it.
             if case FileWriteError.changed = error {
               clientFileChanged(named: ProbedFolder.fileName(of: client))
               if !unwritten.contains(client), folder.isAsKnown(client) {

@@ -1,8 +1,8 @@
 import EventLoop
 import Repository
 
-/// Where git keeps what HEAD is: gitrepository-layout(5), also of a linked worktree or a submodule, whose `.git` is a file
-/// that names the folder.
+/// Finds the files in which git stores the commit of HEAD (gitrepository-layout(5)). In a linked worktree or a submodule
+/// `.git` is a file that names the folder.
 struct GitFiles {
   /// Most bytes of a file that names another one, or a commit.
   private static let limitBytes = 4096
@@ -24,7 +24,8 @@ struct GitFiles {
     return files(in: dotGit)
   }
 
-  /// - Parameter own: the folder of this working copy; branches are in the common one, which it names.
+  /// - Parameter own: git's folder of this working copy. In a linked worktree its file `commondir` names the folder with
+  ///   the branches.
   private func files(in own: String) -> [String] {
     let common = Self.text("\(own)/commondir").map { RepositoryPath.joined(own, $0) } ?? own
     // A reftable is a list of files that is replaced as a whole; a worktree has its own for its HEAD.

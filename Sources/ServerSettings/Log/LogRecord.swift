@@ -93,7 +93,7 @@ public nonisolated struct LogRecord: Sendable {
 
   /// Most bytes of a message in a line, escaped, with the note on what is left out.
   static let messageBytes = 8192
-  /// Room for that note.
+  /// Bytes that are reserved for that note.
   private static let noteBytes = 48
 
   /// The message as it is shown, for a process that passes it on.
@@ -103,9 +103,9 @@ public nonisolated struct LogRecord: Sendable {
     return text
   }
 
-  /// Appends text as one line of bounded length, with all that cannot be seen made visible: what comes from outside must
-  /// neither steer a terminal, nor look like a line of its own, nor fill the log by itself. The one place where that is
-  /// done, for every destination. What was done here once stays as it is when it is done again.
+  /// Appends text as one line of bounded length, and makes invisible characters visible: text from outside must neither
+  /// control a terminal, nor look like a line of its own, nor fill the log by itself. Every destination uses it. Applied
+  /// a second time, it changes nothing.
   private static func append(_ text: String, to line: inout [UInt8]) {
     var text = text
     let start = line.count

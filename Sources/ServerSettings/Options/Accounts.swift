@@ -29,7 +29,7 @@ package nonisolated enum Accounts {
   }
 }
 
-/// Paths as options mean them.
+/// Makes the paths that options contain absolute.
 nonisolated enum Paths {
   /// `~` and `~user` expanded, relative paths taken from the working directory, `.`, `..` and double slashes resolved
   /// by text alone: Python's `abspath(expanduser(path))`.

@@ -235,8 +235,8 @@ public nonisolated struct NetworkLimits: Sendable, Equatable {
   /// The defaults.
   public init() {}
 
-  /// A limit's value in its unit. Setting traps outside the definition's range: whoever reads a configuration checks
-  /// it and names file and line.
+  /// A limit's value in its unit. Setting traps outside the definition's range: values from bcfg2.conf
+  /// have been checked against it, with file and line.
   public subscript(limit: NetworkLimit) -> Int {
     get { values[limit.rawValue] }
     set {
