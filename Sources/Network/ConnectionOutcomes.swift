@@ -41,7 +41,7 @@ extension Connection {
     }
   }
 
-  /// The handler does not let the peer in. A peer that has failed too often is told so later.
+  /// Refuses a peer that the handler did not admit. A peer that has failed too often gets the refusal later.
   func refuse(_ exchange: Exchange, with response: HTTPResponse) -> ConnectionStep {
     table.counters.refused[response.status, default: 0] += 1
     let delay = response.status == 401 ? table.recordFailedAuthentication(of: self) : .zero

@@ -24,7 +24,7 @@ public nonisolated struct PeerIdentity: Sendable, Equatable {
 
 /// What authentication decides about a request.
 public nonisolated enum AuthenticationOutcome: Sendable, Equatable {
-  /// The body may come in; `respond` is told who it is from.
+  /// The body is read; `respond` gets the caller.
   case admitted(Caller)
   /// Answered with this response; the connection ends after it.
   case refused(HTTPResponse)

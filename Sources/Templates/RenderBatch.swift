@@ -118,7 +118,7 @@ public final class RenderBatch {
   }
 }
 
-/// What a template is told where its question cannot be answered.
+/// The error that a template gets if its question cannot be answered.
 public struct TemplateQuestionError: Error, CustomStringConvertible {
   public let description: String
   /// `metadata`: the client's metadata contradicts itself; `plugin`: everything else.

@@ -110,8 +110,8 @@ public final class RendererPool {
   // MARK: Submitting
 
   private func submit(_ batch: RenderBatch) {
-    // Whoever waits for the outer one's answer renders the inner one: everyone else may be waiting too. Not where it may
-    // cost the outer one: the process apart waits for nobody.
+    // The process that waits for the outer template's answer renders the inner one, because every other process may be
+    // waiting, too. A suspect inner template could end that process, so it goes to the process apart.
     if let process = batch.parent?.process, !process.isEnded, !batch.isApart || process === apart {
       return process.render(batch)
     }
@@ -156,7 +156,7 @@ public final class RendererPool {
     if let least, least.batchCount == 0 { return (least, "") }
     if mayStart(usable.count) {
       if let failed = failedStart, MonotonicTime.now() < failed.until {
-        // Others may be there all the same.
+        // No process can be started now: use an existing one.
         guard let least else { return (nil, failed.reason) }
         return least.batchCount < Self.depth ? (least, "") : nil
       }

@@ -30,7 +30,7 @@ package struct SuspectTemplates {
     let source: [UInt8]
     /// By the client's name.
     var clients: [TemplateValue: Failure] = [:]
-    /// Failures since it was rendered last, for whichever client.
+    /// Failures of any client since the template was rendered last.
     var all: Failure?
   }
 
@@ -41,12 +41,13 @@ package struct SuspectTemplates {
   /// Whether there is nothing to ask.
   package var isEmpty: Bool { suspicions.isEmpty && slow.isEmpty }
 
-  /// A template ended its process, or was ended with it. Returns what is told.
+  /// Records that a template ended its process, or that its process had to be killed. Returns the error's text.
   mutating func failed(_ job: TemplateJob, _ client: String, generation: Int, _ reason: String) -> String {
     if suspicions.count >= Self.limit { suspicions.removeAll() }
     var suspicion = current(job) ?? Suspicion(source: job.source)
     if suspicion.clients.count >= Self.limit { suspicion.clients.removeAll() }
-    // What was never rendered fails for all; what was is tried apart for all once it failed for two.
+    // A template that no client ever rendered fails for all of them. Others run in a process apart for all clients after
+    // two clients failed.
     let failsForAll = !job.isProven
     let isForAll = failsForAll || suspicion.all != nil || suspicion.clients.keys.contains { $0 != .text(client) }
     var own = suspicion.clients[.text(client)] ?? Failure()
@@ -63,7 +64,7 @@ package struct SuspectTemplates {
     return told(reason, pause)
   }
 
-  /// A template came to its end, with a result or an error.
+  /// Records that a template ended by itself, with a result or an error.
   mutating func ended(_ job: TemplateJob, _ client: String) {
     guard var suspicion = current(job) else { return }
     suspicion.clients[.text(client)] = nil
@@ -71,7 +72,7 @@ package struct SuspectTemplates {
     suspicions[.text(job.path)] = suspicion.clients.isEmpty ? nil : suspicion
   }
 
-  /// Why a template fails at once; nil where it is to be rendered.
+  /// The reason to fail a template at once; nil if it may be rendered.
   package func refusal(of job: TemplateJob, _ client: String, generation: Int) -> String? {
     guard let suspicion = current(job) else { return nil }
     let now = MonotonicTime.now()

@@ -1,6 +1,6 @@
 /// One template that is to be rendered.
 public struct TemplateJob: Hashable, Sendable {
-  /// Which engine and which form, in renderer/engines.py's words.
+  /// The engine and the form of the result, by the names in renderer/engines.py.
   public enum Kind: String, Hashable, Sendable {
     case genshi, cheetah, jinja2
     /// Genshi's older text syntax.
@@ -16,7 +16,7 @@ public struct TemplateJob: Hashable, Sendable {
   public var kind: Kind
   /// Absolute path of the template.
   public var path: String
-  /// Which version of its text is to be used.
+  /// The version of its text to render.
   public var version: Int
   /// The text of that version.
   public var source: [UInt8]
@@ -24,13 +24,13 @@ public struct TemplateJob: Hashable, Sendable {
   public var name: String?
   /// Most bytes of the result.
   public var limitBytes: Int
-  /// Whether the file is encrypted, and so what it includes.
+  /// Whether the file and those that it includes are encrypted.
   public var isEncrypted = false
-  /// Variables by provider; nil values: those of the helper modules.
+  /// Variables by provider. A provider without values stands for the modules of TemplateHelper.
   public var variables: [Provider] = []
-  /// Whether it is loaded and not rendered: what is wrong with it for whichever client is found.
+  /// True: load it without rendering, to find errors that do not depend on a client.
   public var onlyLoads = false
-  /// Whether this version was rendered before, for whichever client.
+  /// Whether this version was rendered for any client before.
   public var isProven = false
 
   /// A plugin that gives variables to templates.

@@ -34,10 +34,10 @@ public final class TemplateSource {
     }
   }
 
-  /// Versions that were not tried yet, at most; an older one is forgotten.
+  /// Most versions that were not tried yet; the oldest is dropped.
   private static let limit = 3
   private static var lastNumber = 0
-  /// Who is told of each new version.
+  /// Called with each source that has a new version.
   package static var observers: [ObjectIdentifier: (TemplateSource) -> Void] = [:]
 
   /// Absolute path of the file.
@@ -48,12 +48,12 @@ public final class TemplateSource {
   public let isTemplateIn13: Bool
   /// Newest first: those that may be usable.
   public private(set) var versions: [Version] = [] { didSet { newestNumber = versions.first?.number } }
-  /// The number of the first of them.
+  /// The number of the newest version.
   package private(set) var newestNumber: Int?
-  /// What was wrong with the version that was found unusable last; nil where a later one is there.
+  /// The error of the version that failed last; nil if there is a newer one.
   public private(set) var problem: String?
   private var goodNumber: Int?
-  /// Where results of it were found last.
+  /// The place in the cache where its results were found last.
   package var keptPlace: KeptPlace?
 
   public init(path: String, kind: TemplateJob.Kind = .xml, isEncrypted: Bool = false, isTemplateIn13: Bool = true) {

@@ -57,9 +57,9 @@ public protocol HelperModules: Plugin {
 
 /// A generator whose entries are templates in part: they are rendered ahead, many in one message.
 public protocol TemplateGenerator: Generator {
-  /// False where none of its entries is a template.
+  /// False if none of its entries is a template.
   var hasTemplates: Bool { get }
-  /// How an entry would be rendered for a client; nil where it is no template, or not this generator's.
+  /// The request to render an entry for a client; nil if it is no template, or another generator's.
   /// - Parameters:
   ///   - name: the name that is looked up: that of altsrc, where there is one.
   ///   - realName: the name that the entry has on the client.
@@ -68,7 +68,7 @@ public protocol TemplateGenerator: Generator {
   /// Structure files that binding an entry for a client reads, as its `info.xml`; those that are templates are rendered
   /// ahead, too.
   func structureFiles(tag: String, name: String, _ metadata: ClientMetadata) -> [StructFile]
-  /// How a file would be rendered, for whichever client; nil where it is no template of this generator's.
+  /// The request to render a file, whatever the client; nil if it is no template of this generator.
   func templateRequest(path: String) -> TemplateRenderer.Request?
 }
 

@@ -280,7 +280,7 @@ public final class TemplateRenderer {
     return unusable
   }
 
-  /// - Parameter asked: the state in which the template asked about other clients, or one before.
+  /// - Parameter asked: the state when the template asked about other clients, or an earlier one.
   private func finish(
     _ rendering: Rendering, _ pending: PendingRendering, _ metadata: ClientMetadata, askedIn asked: StateOfAll
   ) async {
@@ -292,7 +292,7 @@ public final class TemplateRenderer {
     } catch {
       return pending.finish(.failure(error))
     }
-    // The watch comes before the comparison: what changes from now on is told.
+    // Watch first, then compare: a change from here on raises an event.
     let isWatched =
       files.watch(rendering.files.map(\.path))
       && rendering.files.allSatisfy { Name.areSame(files.signature($0.path), $0.signature) }

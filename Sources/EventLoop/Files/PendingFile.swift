@@ -63,7 +63,7 @@ final nonisolated class PendingFile {
   }
 
   deinit {
-    // The error that is told is the first one; a temporary file that stays is removed by `removeLeftovers`.
+    // Only the first error is reported; `removeLeftovers` removes a temporary file that stays.
     if !isInPlace { unlink(temporary.path) }
   }
 

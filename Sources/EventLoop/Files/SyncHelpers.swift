@@ -125,7 +125,7 @@ public final class SyncHelpers: FileSynchronizer {
   private func receive(_ code: Int32, for requests: [Request]) {
     hasComplained = false
     if requests.count > 1 && code != 0 {
-      // One of them, or a file of somebody else: each by itself tells whose error it is.
+      // The error may belong to one of them, or to a file of another program: synchronize each by itself to find out.
       queue.insert(contentsOf: requests, at: 0)
     } else {
       for request in requests { request.completion(code) }

@@ -79,8 +79,8 @@ import Glibc
   private var watcher: Watcher?
   private let onExit: (ExitStatus) -> Void
   private var waiters: [CheckedContinuation<ExitStatus, Never>] = []
-  /// While this is true the end of the child is told by `onEnd` and the child stays a zombie until `reap`, so that
-  /// its number, and its group's, cannot name anyone else.
+  /// Called when the child has ended. If it is set, the child stays a zombie until `reap`, so that no other process or
+  /// group gets its number.
   private let onEnd: (() -> Void)?
 
   /// Starts a process.

@@ -1,5 +1,5 @@
-// Who may come in. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, AuthenticateConnection of 1.4. Unlike
-// there, what clients.xml demands of a client (its own password, a certificate) holds whichever of its names it uses.
+// Authenticates clients. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, AuthenticateConnection of 1.4. Unlike
+// there, what clients.xml demands of a client (its own password, a certificate) holds for each of its names.
 
 import Core
 public import EventLoop

@@ -138,7 +138,7 @@ final class SSLCAEntrySet: EntrySet {
     try entry.setCredential(bytes, name)
   }
 
-  /// The key that a certificate is for: of another folder of the plugin, or of whichever generator has the entry.
+  /// The private key of a certificate: from another folder of the plugin, or from the generator that binds the entry.
   private func key(_ name: String, _ metadata: ClientMetadata) async throws -> [UInt8] {
     guard let set = plugin.entrySets[name] else {
       throw PluginExecutionError("SSLCA: No key defined for \(name)")

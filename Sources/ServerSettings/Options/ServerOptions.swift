@@ -99,7 +99,7 @@ public nonisolated struct ServerOptions: OptionGroup {
     "caching", "client_metadata", .cacheMode, default: "off", help: "How long client metadata is kept")
   public let answerCacheBytes = Option(
     "caching", "configurations", .size, default: "32m", .ours,
-    help: "Most memory for configurations that are kept to be given again; 0 keeps none")
+    help: "Most memory for cached configurations; 0 caches none")
 
   // [mdata]: attributes of Path entries that nobody gave any, as text, because they become text
 
