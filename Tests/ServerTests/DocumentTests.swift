@@ -36,6 +36,14 @@ import Testing
     }
   }
 
+  @Test func everyPluginHasARowInThePage() throws {
+    let rows = try Project.text("docs/plugins/README.md").split(separator: "\n").filter { $0.hasPrefix("| ") }
+    let names = rows.flatMap { $0.dropFirst(2).prefix { $0 != "|" }.split { $0 == "," || $0 == " " }.map(String.init) }
+    for plugin in PluginRegistry.standard.all {
+      #expect(names.contains(plugin.name), "docs/plugins/README.md has no row for \(plugin.name)")
+    }
+  }
+
   @Test func membersOfTheCoreAreWhereThePageSays() throws {
     let sources = try sources()
     var count = 0
