@@ -10,9 +10,22 @@ open class TreeMonitor: FileMonitor {
   /// The log label of the monitors.
   public nonisolated static let logLabel = "FileMonitor"
 
+  /// A path and the handler that it is monitored for; the handler lives as long as its tree.
+  private struct MonitoredPath: Hashable {
+    let path: Name
+    let handler: ObjectIdentifier
+
+    init(_ path: String, _ handler: any FileEventHandler) {
+      self.path = Name(path)
+      self.handler = ObjectIdentifier(handler)
+    }
+  }
+
   let logger: Logger
   let context: TreeContext
   private(set) var trees: [MonitoredTree] = []
+  /// Which paths are monitored for whom.
+  private var monitored: Set<MonitoredPath> = []
   /// True while the model is compared or handlers run: neither may start inside the other.
   private var isBusy = false
   /// Whether a requested scan is still to be done.
@@ -59,7 +72,7 @@ open class TreeMonitor: FileMonitor {
   public func add(_ path: String, recursive: Bool, handler: any FileEventHandler) {
     if isShutDown { return }
     let path = TreeMonitor.absolute(path)
-    if trees.contains(where: { $0.handler === handler && Name.areSame($0.path, path) }) { return }
+    guard monitored.insert(MonitoredPath(path, handler)).inserted else { return }
     let tree = MonitoredTree(path: path, isRecursive: recursive, handler: handler, context: context)
     trees.append(tree)
     tree.begin()
@@ -71,7 +84,10 @@ open class TreeMonitor: FileMonitor {
     let gone = trees.filter { tree in tree.handler === handler && path.map { Name.areSame(tree.path, $0) } ?? true }
     let identifiers = Set(gone.map { ObjectIdentifier($0) })
     trees.removeAll { identifiers.contains(ObjectIdentifier($0)) }
-    for tree in gone { tree.end() }
+    for tree in gone {
+      monitored.remove(MonitoredPath(tree.path, tree.handler))
+      tree.end()
+    }
   }
 
   @discardableResult
@@ -91,6 +107,7 @@ open class TreeMonitor: FileMonitor {
     context.troubles.isEnding = true
     for tree in trees { tree.end() }
     trees = []
+    monitored = []
   }
 
   public func listEventHandlers() -> [(path: String, handler: String)] {

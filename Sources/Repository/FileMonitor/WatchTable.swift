@@ -22,6 +22,8 @@ final class Watch {
     let node: FileNode
     /// Whether the name is the end of the path: then writes count too, not only the path it leads to.
     var isLast: Bool
+    /// Where it stands among those of its name.
+    fileprivate var index = 0
 
     init(_ node: FileNode, isLast: Bool) {
       self.node = node
@@ -110,13 +112,17 @@ final class WatchTable {
   }
 
   func subscribe(_ watch: Watch, name: [UInt8], _ subscription: Watch.NameSubscription) {
+    subscription.index = watch.names[name]?.count ?? 0
     watch.names[name, default: []].append(subscription)
   }
 
   func unsubscribe(_ watch: Watch, name: [UInt8], _ subscription: Watch.NameSubscription) {
-    var list = watch.names[name] ?? []
-    list.removeAll { $0 === subscription }
-    watch.names[name] = list.isEmpty ? nil : list
+    // The last one takes its place: thousands of paths may lead through one name.
+    if let last = watch.names[name]?.popLast(), last !== subscription {
+      last.index = subscription.index
+      watch.names[name]?[subscription.index] = last
+    }
+    if watch.names[name]?.isEmpty == true { watch.names[name] = nil }
     release(watch)
   }
 
