@@ -40,6 +40,8 @@ def signature(path):
 LIMIT = 1 << 18
 # Characters of a reason.
 REASON = 1000
+# Bytes of a path beyond which the kernel refuses it.
+PATH_BYTES = 4096
 
 
 class Trace(object):
@@ -75,6 +77,8 @@ class Trace(object):
 
     def file(self, path):
         if path not in self.files:
+            if not _is_watchable(path):
+                return self.mark('reads a path that the server cannot watch')
             self.left -= 80 + len(path)
             self.files[path] = signature(path)
             if self.left < 0:
@@ -92,6 +96,19 @@ class Trace(object):
     def mark(self, reason):
         if len(self.reasons) < 16:
             self.reasons.setdefault((str.__str__(reason) if isinstance(reason, str) else reason)[:REASON])
+
+
+def _is_watchable(path):
+    """Whether a path is text that messages carry, and that the kernel takes."""
+    try:
+        if isinstance(path, type(u'')):
+            length = len(path.encode('utf-8'))
+        else:
+            path.decode('utf-8')
+            length = len(path)
+    except UnicodeError:
+        return False
+    return length < PATH_BYTES and '\0' not in path
 
 
 def _size(part):

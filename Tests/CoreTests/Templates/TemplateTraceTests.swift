@@ -114,6 +114,13 @@ import Testing
       ("{% python import os %}${os.getenv('HOME') and ''}", "reads the environment (HOME)"),
       ("${open('/etc/hostname').read() and ''}", "reads /etc/hostname"),
       ("{% python import os %}${os.path.exists('/etc/hosts')}", "reads /etc/hosts"),
+      (
+        "{% python import os %}${os.path.exists(repo + '/y' * 3000)}", "reads a path that the server cannot watch"
+      ),
+      (
+        "{% python import os %}${os.path.exists(os.fsencode(repo) + b'/\\xff')}",
+        "reads a path that the server cannot watch"
+      ),
       ("{% python import socket %}${socket.gethostbyname('localhost')}", "uses the network (socket.gethostbyname)"),
       ("{% python import subprocess %}${subprocess.call(['/bin/true'])}", "runs a program (subprocess.Popen)"),
       ("{% python import os %}${os.system('true')}", "runs a program (os.system)"),
