@@ -37,6 +37,9 @@ package final class TemplateChecks {
     TemplateSource.observers[ObjectIdentifier(self)] = { [weak self] in self?.add($0) }
   }
 
+  /// Whether a file is a template that was gathered and not loaded yet.
+  package func hasGathered(_ path: String) -> Bool { fresh[path] != nil }
+
   /// Loads the gathered templates, and those that are read from now on.
   func begin() {
     hasBegun = true

@@ -118,7 +118,7 @@ public final class CfgEntrySet: EntryFolder {
     case .ignored: return nil
     case .unknown:
       // Templates may include it: an edit is nothing to tell of again.
-      if event.action != .changed {
+      if event.action != .changed, !warnOfNewKind(fileName, file) {
         plugin.logger.error("Could not process event \(event.action) for \(file); ignoring")
       }
       return nil
@@ -130,6 +130,17 @@ public final class CfgEntrySet: EntryFolder {
     switch CfgFileName(fileName, base: baseName, handlers: CfgHandler.all(.v1_3)) {
     case .cat, .diff, .legacyInfo:
       plugin.logger.warning("Cfg: \(file) has no effect without [server] compatibility = 1.3")
+      return true
+    default: return false
+    }
+  }
+
+  /// - Returns: whether the file is of a kind that 1.3 does not have.
+  private func warnOfNewKind(_ fileName: String, _ file: String) -> Bool {
+    guard plugin.core.settings.compatibility == .v1_3 else { return false }
+    switch CfgFileName(fileName, base: baseName, handlers: CfgHandler.all(.v1_4)) {
+    case .template, .sslKey, .sslCertificate:
+      plugin.logger.warning("Cfg: \(file) has no effect with [server] compatibility = 1.3")
       return true
     default: return false
     }

@@ -30,6 +30,8 @@ public enum TemplateTool {
     var dropped: Int { console.dropped }
 
     func write(_ record: LogRecord) {
+      // The error that ends the command has the reason, too.
+      if record.message.hasPrefix("\(path): Failed to load template: ") { return }
       let isWarning = record.level.rank >= Logger.Level.warning.rank
       if record.label == "Templates" || (isWarning && record.message.contains(path)) { console.write(record) }
     }
@@ -153,17 +155,21 @@ public enum TemplateTool {
 
   /// The request to render a file as its plugin does, or as an XML template.
   ///
-  /// - Throws: `PluginExecutionError` if the server would not render the file; `SystemError` if it cannot be read.
+  /// - Throws: `PluginExecutionError` if the server would not render the file; `SystemError` or `XMLFileError` if it cannot
+  ///   be read.
   private static func request(_ path: String, _ core: ServerCore) throws -> TemplateRenderer.Request {
     for generator in core.interfaces.templateGenerators {
       if let request = generator.templateRequest(path: path) { return request.making { Output($0) } }
     }
     let bytes = try AtomicFile.readFile(path, limitBytes: RepositoryXML.fileLimitBytes)
+    let noTemplate = PluginExecutionError("\(path) is no template of the repository \(core.settings.repository)")
     let isXML = path.hasSuffix(".xml") || path.hasSuffix(".genshi")
-    guard path.hasPrefix(core.settings.repository + "/"), isXML,
-      let document = try? RepositoryXML.parse(bytes, path: path),
-      path.hasSuffix(".genshi") || document.namespaces["py"] == GenshiText.namespace
-    else { throw PluginExecutionError("\(path) is no template of the repository \(core.settings.repository)") }
+    guard path.hasPrefix(core.settings.repository + "/"), isXML else { throw noTemplate }
+    let document = try RepositoryXML.parse(bytes, path: path)
+    guard path.hasSuffix(".genshi") || document.namespaces["py"] == GenshiText.namespace else { throw noTemplate }
+    guard core.settings.compatibility != .v1_3 || core.templates.checks.hasGathered(path) else {
+      throw PluginExecutionError("\(path) is no template with [server] compatibility = 1.3")
+    }
     let source = TemplateSource(path: path)
     source.update(bytes)
     return TemplateRenderer.Request(
