@@ -89,7 +89,7 @@ def _line_with(source, pattern):
 
 
 _RULE = re.compile(r'(?m)^={20,}$')
-_CHEETAH_PLACE = re.compile(r'(?m)^Line (\d+), column \d+$')
+_CHEETAH_PLACE = re.compile(r'(?m)^Line (\d+), column \d+(?: in file .*)?$')
 
 
 def describe_cheetah(error, path, source):
@@ -119,18 +119,27 @@ def describe(render, error, trace):
     inner = [frame for frame in frames if frame[0] == render.path or RECORDER.is_below(frame[0])]
     text = _text(error)
     kind = type(error).__name__
+    if kind == 'KeyError' and render.kind in ('cheetah', 'jinja2'):
+        # The text is the key alone.
+        text = 'KeyError: %s' % text
     syntax = _syntax(error, render.path)
     if syntax is not None and syntax[2]:
         return _located(syntax[0] if render.kind == 'jinja2' else '%s: %s' % (kind, syntax[0]), [syntax[1:]])
     if render.kind == 'cheetah':
         if kind == 'ParseError':
-            return describe_cheetah(error, render.path, render.source['data'])
+            return describe_cheetah(error, _cheetah_file(trace) or render.path, render.source['data'])
+        included = _cheetah_included(trace)
+        if included is not None:
+            return _located(text or kind, [included])
         return _located(text or kind, [(render.path, _cheetah_line(render, own))] if own else [])
     if render.kind == 'jinja2':
         if kind == 'TemplateNotFound':
             text = 'there is no template %s' % text
         return _located(text or kind, [(frame[0], frame[1]) for frame in inner])
     text = '%s: %s' % (kind, text)
+    if kind == 'TemplateNotFound' and not inner:
+        place = _include_place(trace)
+        return _located(text, [place] if place else [])
     if own and kind == 'UndefinedError' and own[-1][2].startswith('<Expression'):
         text += " at '%s'" % own[-1][2]
     elif own:
@@ -164,6 +173,43 @@ def _line(data, number):
     return lines[number - 1].strip() if 0 < number <= len(lines) else None
 
 
+def _steps(trace):
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _include_place(trace):
+    """Where a missing file is included: Genshi's loop over a template's events has the include's."""
+    for step in _steps(trace):
+        if step.tb_frame.f_code.co_name == '_include':
+            event = step.tb_frame.f_locals.get('event')
+            if isinstance(event, tuple) and len(event) == 3:
+                return event[2][:2]
+    return None
+
+
+def _cheetah_file(trace):
+    """The file that Cheetah was to include when it failed to parse it; None where it parsed none."""
+    files = [step.tb_frame.f_locals.get('path') for step in _steps(trace)
+             if step.tb_frame.f_code.co_name == '_handleCheetahInclude']
+    return files[-1] if files else None
+
+
+def _cheetah_included(trace):
+    """File and line of an error in a file that a Cheetah template includes; None where it is in the template itself."""
+    for step in reversed(list(_steps(trace))):
+        names = step.tb_frame.f_globals
+        if '__CHEETAH_src__' not in names:
+            continue
+        if not names['__CHEETAH_src__']:
+            return None
+        module = getattr(step.tb_frame.f_locals.get('self'), 'generatedModuleCode', None)
+        lines = module().splitlines() if module else []
+        return names['__CHEETAH_src__'], _generated_from(lines, step.tb_lineno)
+    return None
+
+
 def _cheetah_line(render, frames):
     """The line of the template that generated the line of code that failed."""
     lines = render.generated_lines
@@ -171,14 +217,34 @@ def _cheetah_line(render, frames):
         return None
     number = min(frames[-1][1], len(lines))
     code = lines[number - 1].strip()
+    text = render.source['data'].replace(b'$', b'')
+    if code.startswith(_INCLUDING):
+        return _including_line(text, [line.strip() for line in lines], number)
     if code and not _GENERATED.search(code):
         # An import or an assignment: the code is the directive's own, but for the signs of variables.
         directive = r'\s*'.join(re.escape(word) for word in code.split())
-        text = render.source['data'].replace(b'$', b'')
         found = _line_with(text, r'(?m)^[ \t]*#\s*(set\s+|silent\s+)?%s' % directive)
         if found:
             return found
-    for line in reversed(lines[:number + 1]):
+    return _generated_from(lines, number)
+
+
+_INCLUDING = 'self._handleCheetahInclude('
+
+
+def _including_line(text, lines, number):
+    """The line of the include whose code is line `number`; None where methods may be in another order than the text."""
+    places = list(re.finditer(r'(?m)^[ \t]*#\s*include\b', text.decode('utf-8', 'replace')))
+    codes = [index for index, line in enumerate(lines) if line.startswith(_INCLUDING)]
+    if len(places) != len(codes) or (len(codes) > 1 and re.search(br'(?m)^[ \t]*#\s*(def|block|closure)\b', text)):
+        return None
+    return text.decode('utf-8', 'replace').count('\n', 0, places[codes.index(number - 1)].end()) + 1
+
+
+def _generated_from(lines, number):
+    """The template's line that Cheetah notes at a line of code, behind it, or at the last one before."""
+    near = lines[number - 1:number + 1] + lines[:max(number - 1, 0)][::-1]
+    for line in near:
         match = _GENERATED.search(line)
         if match:
             return int(match.group(1))

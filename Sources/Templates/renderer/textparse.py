@@ -15,10 +15,10 @@ class TextParser(object):
         import genshi.core
         import genshi.template.base as base
         from genshi.template.eval import Suite
-        from genshi.template.interpolation import interpolate
+        from genshi.template.interpolation import interpolate, lex
         self.TEXT, self.SUB = genshi.core.TEXT, base.SUB
         self.EXEC, self.INCLUDE = base.EXEC, base.INCLUDE
-        self.Suite, self.interpolate = Suite, interpolate
+        self.Suite, self.interpolate, self.lex = Suite, interpolate, lex
         self.SyntaxError, self.BadDirective = base.TemplateSyntaxError, base.BadDirectiveError
 
     def mend(self, new, old):
@@ -90,7 +90,22 @@ class TextParser(object):
                 events.append((self.TEXT, text, (template.filepath, line, 0)))
             return
         Lines.cursor = start
-        events.extend(self.interpolate(text, template.filepath, line, lookup=template.lookup))
+        try:
+            events.extend(self.interpolate(text, template.filepath, line, lookup=template.lookup))
+        except self.SyntaxError as error:
+            if error.__context__ is None:
+                # No error of Python's parser: Genshi's lexer found no end of an expression.
+                raise self.SyntaxError('"${" without its "}"', template.filepath, self.open_line(source[start:end], line))
+            raise
+
+    def open_line(self, text, line):
+        """The line of the expression without an end; line: that of the text."""
+        try:
+            for _, chunk in self.lex(text, [None, line, 0], None):
+                line += chunk.count('\n')
+        except self.SyntaxError:
+            pass
+        return line
 
     def suite(self, template, value, start, line):
         if not template.allow_exec:
