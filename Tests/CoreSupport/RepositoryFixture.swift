@@ -75,6 +75,10 @@ public final class RepositoryFixture {
     var settings = settings
     settings.repository = repository.path
     settings.configurationFile = repository.file("bcfg2.conf")
+    // Tests share the processors with others: a time that is over there says nothing, unless the test is about it.
+    if settings.origin(of: TemplateOptions.standard.timeout) == .builtIn {
+      settings[TemplateOptions.standard.timeout] = .seconds(600)
+    }
     let made: any FileMonitor =
       switch monitor {
       case .comparing: ComparingMonitor()
@@ -83,6 +87,7 @@ public final class RepositoryFixture {
       case .given(let monitor): monitor
       }
     core = makeCore(settings, loop, made, resolver ?? FixedResolver(names), registry)
+    core.holdLimit = .seconds(600)
     log.listen(to: core)
     switch loading {
     case .settings: try core.loadPlugins()

@@ -2,7 +2,11 @@ import Support
 import Testing
 
 /// Which module may import which, and which folders know each other.
-@Suite struct WallTests {
+///
+/// Not on the main actor: reading all sources takes seconds, during which no loop of another test would run.
+@Suite nonisolated struct WallTests {
+  private static let references = Result { try References(Source.all) }
+
   /// What each module imports, by the table in INTERNALS.md, "The modules".
   private let table: [String: Set<String>]
 
@@ -54,13 +58,13 @@ import Testing
   }
 
   @Test func foldersHaveNoNewCircles() throws {
-    let references = try References(Source.all)
+    let references = try Self.references.get()
     print(references.matrix)
     #expect(references.circles == Self.circles, "folders that know each other; the matrix above says by how many names")
   }
 
   @Test func noPluginKnowsAnother() throws {
-    let references = try References(Source.all)
+    let references = try Self.references.get()
     for (from, targets) in references.table where from.hasPrefix("Plugins/") && from != "Plugins/StandardPlugins" {
       let others = targets.keys.filter { $0.hasPrefix("Plugins/") && $0 != from }
       #expect(others.isEmpty, "\(from)")
@@ -82,7 +86,7 @@ import Testing
 }
 
 /// A file of Sources.
-private struct Source {
+private nonisolated struct Source {
   /// Below Sources.
   let path: String
   let text: String
@@ -167,7 +171,7 @@ private struct Source {
 }
 
 /// Which folder names types of which other folder, and how many.
-private struct References {
+private nonisolated struct References {
   var table: [String: [String: Int]] = [:]
 
   init(_ sources: [Source]) {

@@ -19,7 +19,9 @@ open class ServerCore: FileEventHandler {
   /// The event loop that everything runs on.
   public final let loop: Reactor
   /// bcfg2.conf and command line. Replaced by `settingsChanged`.
-  public final private(set) var settings: Settings
+  public final private(set) var settings: Settings { didSet { requestSettings = RequestSettings(settings) } }
+  /// The options that each request reads.
+  public final private(set) var requestSettings: RequestSettings
   public final package(set) var logger = Logger(label: "bcfg2-server")
   /// Reports changes to the repository.
   public final let fileMonitor: any FileMonitor
@@ -84,7 +86,7 @@ open class ServerCore: FileEventHandler {
   /// Answers that edits wait for, and requests that wait for these edits: see ConsistentAnswers.swift.
   final var holdCount = 0
   /// How long edits wait for answers: only a hanging program takes longer.
-  final var holdLimit: Duration = .seconds(10)
+  package final var holdLimit: Duration = .seconds(10)
   final var holdNumber: UInt64 = 0
   final var holdTimer: Timer?
   final var holdWaiters: [CheckedContinuation<Void, Never>] = []
@@ -103,6 +105,7 @@ open class ServerCore: FileEventHandler {
     registry: PluginRegistry
   ) {
     self.settings = settings
+    self.requestSettings = RequestSettings(settings)
     self.loop = loop
     self.fileMonitor = fileMonitor
     self.resolver = resolver
@@ -121,7 +124,7 @@ open class ServerCore: FileEventHandler {
   open var isDatabaseAvailable: Bool { false }
 
   /// `[caching] client_metadata`, `on` read as `cautious`.
-  public var metadataCacheMode: MetadataCacheMode { settings.clientMetadataCache }
+  public var metadataCacheMode: MetadataCacheMode { requestSettings.clientMetadataCache }
 
   /// Applies new settings, after an edit of bcfg2.conf or SIGHUP.
   open func settingsChanged(_ settings: Settings) {
@@ -354,5 +357,25 @@ open class ServerCore: FileEventHandler {
       operationStatistics[operation] = slot
     }
     statistics.add(slot, MonotonicTime.now() - start)
+  }
+}
+
+/// Options that each request reads, looked up once when the settings change: a look-up costs as much as a comparison of
+/// passwords.
+public struct RequestSettings {
+  /// `[communication] password`.
+  public let password: String?
+  /// `[communication] authentication`: of clients for which clients.xml says nothing else.
+  public let authentication: String
+  /// Whether certificates of clients are verified: `[communication] ca`.
+  public let verifiesCertificates: Bool
+  /// `[caching] client_metadata`.
+  public let clientMetadataCache: MetadataCacheMode
+
+  init(_ settings: Settings) {
+    password = settings.password
+    authentication = settings.authentication
+    verifiesCertificates = settings.certificateAuthority != nil
+    clientMetadataCache = settings.clientMetadataCache
   }
 }

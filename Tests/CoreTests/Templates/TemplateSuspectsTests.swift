@@ -28,7 +28,7 @@ import Testing
     let props = "{% python\nwhile 'wait' in metadata.Properties['a.json'].json: pass\n%}\nfine"
     try await RepositoryFixture.run(
       templates: ["hang": endless, "props": props], files: ["Properties/a.json": "[\"wait\"]"], plugins: ["Properties"],
-      conf: short
+      conf: one + "timeout = 3\n"
     ) { fixture async throws in
       #expect(try await fixture.rendered("/hang").contains("took longer"))
       fixture.edit("Cfg/hang/hang.genshi", "fine")
@@ -42,7 +42,9 @@ import Testing
 
   @Test func anEditOfAFileThatATemplateHungOnEndsTheSuspicion() async throws {
     let text = "{% python\nwhile open(repo + '/Data/state').read() != 'go': pass\n%}\\\nfine"
-    try await RepositoryFixture.run(templates: ["hang": text], files: ["Data/state": "wait"], conf: short) {
+    try await RepositoryFixture.run(
+      templates: ["hang": text], files: ["Data/state": "wait"], conf: one + "timeout = 3\n"
+    ) {
       fixture async throws in
       #expect(try await fixture.rendered("/hang").contains("took longer"))
       fixture.edit("Data/state", "go")

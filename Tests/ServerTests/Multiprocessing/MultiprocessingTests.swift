@@ -1,3 +1,4 @@
+import CLinux
 import Core
 import EventLoop
 import Glibc
