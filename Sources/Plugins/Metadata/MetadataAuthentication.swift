@@ -82,7 +82,7 @@ extension MetadataPlugin {
       return .refused
     }
     let record = record(of: client)
-    let mode = record?.authentication ?? core.settings.authentication
+    let mode = record?.authentication ?? core.requestSettings.authentication
     if mode == "cert", identification != .certificate {
       refused(address, "Client \(client) does not provide a cert, but only cert auth is allowed")
       return .refused
@@ -109,7 +109,7 @@ extension MetadataPlugin {
 
   /// `cert`, `bootstrap` or `cert+password`: of clients.xml, else of bcfg2.conf.
   func authentication(of client: ClientName) -> String {
-    record(of: client)?.authentication ?? core.settings.authentication
+    record(of: client)?.authentication ?? core.requestSettings.authentication
   }
 
   /// Logs why a peer is refused, as often as `RefusalLog` allows.
@@ -163,11 +163,11 @@ extension MetadataPlugin {
       return true
     }
     // Both are compared in any case, so that the time reveals nothing.
-    let isShared = core.settings.password.map { Self.isEqual(password, $0) } ?? false
+    let isShared = core.requestSettings.password.map { Self.isEqual(password, $0) } ?? false
     let isOwn = record?.password.map { Self.isEqual(password, $0) } ?? false
     let isAllowed = isShared || isOwn
     if !isAllowed {
-      let isMissing = core.settings.password == nil && record?.password == nil
+      let isMissing = core.requestSettings.password == nil && record?.password == nil
       let hint = isMissing ? ": neither [communication] password nor clients.xml has one" : ""
       refused(address, "Client \(address.ip) failed to use an allowed password\(hint)")
     }

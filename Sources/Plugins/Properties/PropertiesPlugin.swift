@@ -52,12 +52,12 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
     var contents: NameTable<PropertyContents> = [:]
     var sources: NameTable<TemplateFile> = [:]
     var problems: [(name: String, problem: String)] = []
+    let matchesAll = core.settings[PropertiesOptions.standard.matchesAll]
     for (name, file) in files.entries {
       guard let file = file as? any PropertyFile else { continue }
-      contents[name] = file.contents(matches: core.settings[PropertiesOptions.standard.matchesAll])
+      contents[name] = file.contents(matches: matchesAll)
       sources[name] = file.source(
-        matches: core.settings[PropertiesOptions.standard.matchesAll],
-        rendersTemplates: core.settings.compatibility != .v1_3)
+        matches: matchesAll, rendersTemplates: core.settings.compatibility != .v1_3)
       if sources[name] == nil, let problem = file.lastProblem { problems.append((name, problem)) }
     }
     data = PropertiesData(files: contents, sources: sources, problems: problems)

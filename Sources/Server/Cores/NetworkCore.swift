@@ -36,7 +36,7 @@ open class NetworkCore: ServerCore {
       logger.error("Metadata not loaded yet")
       return .now(.refused)
     }
-    let certificate = settings.certificateAuthority == nil ? nil : certificate
+    let certificate = requestSettings.verifiesCertificates ? certificate : nil
     guard fileMonitor.isHeld else {
       return metadata.authenticateConnection(
         certificate: certificate, user: user, password: password, address: address)
