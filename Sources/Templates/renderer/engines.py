@@ -27,10 +27,8 @@ class Missing(PluginExecutionError):
     """A library that is not installed."""
 
     def __init__(self, library, package):
-        # Packages of the system are for its own interpreter.
-        what = 'the package %s' % package if not PY2 and sys.executable.startswith('/usr/bin/') else 'it'
         PluginExecutionError.__init__(
-            self, '%s is not available: install %s for %s' % (library, what, sys.executable))
+            self, '%s is not available: install the package %s for %s' % (library, package, sys.executable))
 
 
 class _Kept(object):
@@ -180,6 +178,7 @@ def load_genshi(render, name, path, source):
     cls = parts[name]
     template = KEPT.get((name, path), source['version'])
     if template is not None:
+        template.stream
         return template
     data = source['data']
     if name == 'NewTextTemplate' and PY2:
@@ -196,13 +195,10 @@ def load_genshi(render, name, path, source):
     finally:
         if parts['Lines'] is not None:
             parts['Lines'].end()
-    try:
-        # Genshi compiles directives only here.
-        template.stream
-    except (parts['TemplateError'], SyntaxError) as error:
-        raise LoadError(_load_text(parts, error, path, data))
     template.bcfg2_reasons = RECORDER.source(source['data'].decode('utf-8', 'replace'), path)
     KEPT.put((name, path), source['version'], template)
+    # Directives are compiled only now: what is wrong with one fails renderings, and the older template is gone.
+    template.stream
     return template
 
 

@@ -32,7 +32,7 @@ import Testing
         .map { $0.replacing(fixture.repository.path + "/", with: "") }.sorted()
       #expect(
         lines == [
-          "error Bundler/b.xml: Failed to load template: invalid syntax in expression \"1 +\" of "
+          "error Bundler/b.xml: Failed to load template: TemplateSyntaxError: invalid syntax in expression \"1 +\" of "
             + "\"if\" directive (Bundler/b.xml, line 2)",
           "error Cfg/a/a.genshi: Failed to load template: invalid syntax (Cfg/a/a.genshi, line 3)",
           "error Cfg/c/c.cheetah: Failed to load template: Some #directives are missing their corresponding #end ___ tag: "
