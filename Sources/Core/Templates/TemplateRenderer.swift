@@ -228,12 +228,14 @@ public final class TemplateRenderer {
     return alone
   }
 
-  /// Bcfg2's words: of Cheetah, which compiles a template when it is rendered, what is wrong with it.
+  /// The error of a template without a usable version: Bcfg2's words, and the reason that the log has. Bcfg2 compiles a
+  /// Cheetah template when it renders it, and so gives the reason alone.
   private func noTemplate(_ request: Request) -> any Error {
-    if request.kind == .cheetah, let problem = request.source.problem {
-      return TemplateFailure(RenderFailure(problem))
+    guard let problem = request.source.problem else {
+      return PluginExecutionError("Failed to load template \(request.source.path)")
     }
-    return PluginExecutionError("Failed to load template \(request.source.path)")
+    let text = request.kind == .cheetah ? problem : "Failed to load template: \(problem)"
+    return TemplateFailure(RenderFailure(text, isTemplateError: true))
   }
 
   /// Renders in one process; returns those whose version could not be used.

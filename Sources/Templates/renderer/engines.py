@@ -329,10 +329,10 @@ def _cheetah_class(render, path, source):
     of the template."""
     code, render.generated_lines, reasons = _cheetah_code(render, path, source)
     render.note_reasons(reasons)
-    module = type(sys)(_CHEETAH_CLASS)
-    module.__file__ = path
-    exec(code, module.__dict__)
-    return getattr(module, _CHEETAH_CLASS)
+    # A dictionary: Python 2 empties that of a module object as soon as nobody refers to the module.
+    module = {'__name__': _CHEETAH_CLASS, '__file__': path}
+    exec(code, module)
+    return module[_CHEETAH_CLASS]
 
 
 def _cheetah(render, path, source):

@@ -19,7 +19,8 @@ import Testing
       "block": "{% python\na = 1\n%}\n{% python\n\ny = {}['k']\n%}\n",
       "purpose": "{% python\nfrom genshi.template import TemplateError\nraise TemplateError('Missing group')\n%}\n",
       "expression": "x\n{% if True %}\n${1 / 0}\n{% end %}\n",
-      "cheetah.cheetah": "a\n$nosuch\n", "jinja.jinja2": "a\n{{ nosuch.x }}\n", "good": "good\n",
+      "cheetah.cheetah": "a\n$nosuch\n", "key.cheetah": "$repr({}['k'])\n", "jinja.jinja2": "a\n{{ nosuch.x }}\n",
+      "good": "good\n",
     ]
     try await RepositoryFixture.run(templates: templates) { fixture async throws in
       let table = [
@@ -31,6 +32,7 @@ import Testing
         "expression":
           "ZeroDivisionError: integer division or modulo by zero at '${1 / 0}' (REPO/Cfg/expression/expression.genshi, line 3)",
         "cheetah": "cannot find 'nosuch' (REPO/Cfg/cheetah/cheetah.cheetah, line 2)",
+        "key": "KeyError: 'k' (REPO/Cfg/key/key.cheetah, line 1)",
         "jinja": "'nosuch' is undefined (REPO/Cfg/jinja/jinja.jinja2, line 2)",
       ]
       for (name, text) in table { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
@@ -54,12 +56,13 @@ import Testing
       "jinja": "expected token 'end of print statement', got 'b' (REPO/Cfg/jinja/jinja.jinja2, line 3)",
     ]
     let failing = [
-      "if": "one\n{% if 1 + %}\nx\n{% end %}\n", "parse.cheetah": "a\n#if 1\nx\n",
+      "if": "one\n{% if 1 + %}\nx\n{% end %}\n", "open": "one\n\n$name\n${name\n\n", "parse.cheetah": "a\n#if 1\nx\n",
       "code.cheetah": "a\nb\n#if 1 +\nx\n#end if\n", "set.cheetah": "a\n#set x = = 1\nx\n",
     ]
     let failures = [
       "if":
         "TemplateSyntaxError: invalid syntax in expression \"1 +\" of \"if\" directive (REPO/Cfg/if/if.genshi, line 2)",
+      "open": "Failed to load template: \"${\" without its \"}\" (REPO/Cfg/open/open.genshi, line 4)",
       "parse":
         "Some #directives are missing their corresponding #end ___ tag: if (REPO/Cfg/parse/parse.cheetah, line 3)",
       "code": "invalid syntax (REPO/Cfg/code/code.cheetah, line 3)",
@@ -93,7 +96,8 @@ import Testing
     let failures = [
       "for":
         "UndefinedError: \"nosuch\" not defined at '<Expression 'iter(nosuch)'>' (REPO/Cfg/for/for.genshi, line 3)",
-      "word": "TemplateSyntaxError: \"in\" keyword missing in \"for\" directive (REPO/Cfg/word/word.genshi, line 5)",
+      "word":
+        "TemplateSyntaxError: \"in\" keyword missing in \"for\" directive (REPO/Cfg/word/word.genshi, line 5)",
       "with":
         "ZeroDivisionError: integer division or modulo by zero at '{% with x=1/0 %}' (REPO/Cfg/with/with.genshi, line 2)",
       "eaten": "UndefinedError: \"x\" not defined at '<Expression 'x'>' (REPO/Cfg/eaten/eaten.genshi, line 7)",
@@ -170,6 +174,40 @@ import Testing
         !log.lines.contains { $0.contains("event changed") }, "an edit of a file that Cfg does not know is no news")
       fixture.edit("Cfg/g/part.genshi_include", "mended\n")
       #expect(try await fixture.rendered("/g") == "mended\nchanged")
+    }
+  }
+
+  @Test func cheetahsErrorsHaveFileAndLine() async throws {
+    let inner = "#include $repo + '/Cfg/inner.inc'\n"
+    let templates = [
+      "for.cheetah": "a\n#for $x in $name.nosuch()\n$x\n#end for\n", "none.cheetah": "a\nb\n#include '/nosuch.inc'\n",
+      "inner.cheetah": inner, "broken.cheetah": "a\n#include $repo + '/Cfg/broken.inc'\n",
+    ]
+    let files = ["Cfg/inner.inc": "one\ntwo $nosuch\n", "Cfg/broken.inc": "one\n\n#if 1\n"]
+    let table = [
+      "for": "cannot find 'nosuch' while searching for 'nosuch' (REPO/Cfg/for/for.cheetah, line 2)",
+      "none": "[Errno 2] No such file or directory: '/nosuch.inc' (REPO/Cfg/none/none.cheetah, line 3)",
+      "inner": "cannot find 'nosuch' (REPO/Cfg/inner.inc, line 2)",
+      "broken":
+        "Some #directives are missing their corresponding #end ___ tag: if (REPO/Cfg/broken.inc, line 3)",
+    ]
+    try await RepositoryFixture.run(templates: templates, files: files) { fixture async throws in
+      for (name, text) in table { #expect(try await fixture.rendered("/\(name)") == "\(prefix)/\(name): \(text)") }
+    }
+  }
+
+  @Test func aMissingIncludeOfMarkupHasItsLine() async throws {
+    try await RepositoryFixture.run(templates: [:]) { fixture async throws in
+      fixture.repository.write(
+        "<a xmlns:py='http://genshi.edgewall.org/' xmlns:xi='http://www.w3.org/2001/XInclude'>\n<b/>\n"
+          + "<xi:include href='nosuch.xml'/>\n</a>\n", to: "a.xml")
+      let path = fixture.repository.path
+      await #expect {
+        _ = try await fixture.core.templates.render(
+          path: "\(path)/a.xml", try await fixture.core.buildMetadata("one.example.com"))
+      } throws: { error in
+        "\(error)" == "TemplateNotFound: Template \"\(path)/nosuch.xml\" not found (\(path)/a.xml, line 3)"
+      }
     }
   }
 
@@ -266,10 +304,11 @@ import Testing
     try await RepositoryFixture.run(templates: ["a": "first\n", "b": "${1 +}\n"]) { fixture async throws in
       #expect(try await fixture.rendered("/a") == "first\n")
       let failed = try await fixture.rendered("/b")
-      #expect(failed == "\(prefix)/b: Failed to load template REPO/Cfg/b/b.genshi")
-      fixture.edit("Cfg/a/a.genshi", "{% python\nx = = 1\n%}\n")
+      #expect(failed == "\(prefix)/b: Failed to load template: invalid syntax (REPO/Cfg/b/b.genshi, line 1)")
       fixture.edit("Cfg/b/b.genshi", "mended\n")
+      fixture.edit("Cfg/a/a.genshi", "{% python\nx = = 1\n%}\n")
       #expect(try await fixture.rendered("/a") == "first\n")
+      #expect(try await fixture.rendered("/a", of: "two.example.com") == "first\n")
       #expect(try await fixture.rendered("/b") == "mended\n")
       fixture.edit("Cfg/a/a.genshi", "third\n")
       #expect(try await fixture.rendered("/a") == "third\n")
