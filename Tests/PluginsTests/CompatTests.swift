@@ -56,7 +56,7 @@ func olderClientsGetOlderAttributes(_ version: String?, isOld: Bool) async throw
   let files = RepositoryFixture.files([
     "Base/a.xml": "<Base><BoundPackage name=\"all\"/><Group name=\"web\"><BoundPackage name=\"web\"/></Group></Base>"
   ])
-  // Loading a name that is gone must not keep the others from being loaded.
+  // A plugin name that no longer exists must not prevent the others from loading.
   try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Hostbase", "Nonsense", "Base")) {
     fixture async throws in
     #expect(fixture.core.plugins.keys == ["Bundler", "Metadata", "Base", "DefaultACL"])

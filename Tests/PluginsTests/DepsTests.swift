@@ -45,11 +45,11 @@ private let rules = [
     bundle: bundle, rules.merging(["Deps/a.xml": deps(1, "lib"), "Deps/b.xml": deps(2, "high")]) { $1 })
   try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Deps", "Rules")) {
     fixture async throws in
-    // 1.3.4 chooses one by its priority, and then takes nothing from it.
+    // 1.3.4 chooses one by its priority, and then ignores its contents.
     #expect(try await fixture.entries() == ["Package:app", "Package:bound", "Package:grouped"])
     #expect(try await fixture.configuration(of: "one.example.com").children.count == 2)
     fixture.edit("Deps/a.xml", deps(2, "lib"))
-    // The validator fails as a whole: the configuration goes out without its structure.
+    // The whole validator fails: the configuration is sent without its structure.
     #expect(try await fixture.entries() == ["Package:app", "Package:bound", "Package:grouped"])
     #expect(try await fixture.configuration(of: "one.example.com").children.count == 1)
     fixture.edit("Deps/a.xml", "<Dependencies priority=\"2\"/>")

@@ -10,7 +10,7 @@ import XMLRPC
 
 @testable import Plugins
 
-/// A write that fails is told to whoever asked for it, and leaves nothing behind.
+/// A failed write is reported to its caller, and leaves no file behind.
 @Suite struct FailedWriteTests {
   private func run(
     _ plugins: [String], _ files: [String: String], names: [String: String] = [:],
@@ -53,7 +53,7 @@ import XMLRPC
       #expect(try fixture.text("Cfg/etc/new/new.H_one.example.com") == "new")
       var status = stat()
       #expect(stat(fixture.repository.file("Cfg/etc/new/new.H_one.example.com"), &status) == 0)
-      // Not everyone may read it on the client.
+      // The client's file must not be readable for everyone.
       #expect(status.st_mode & 0o7777 == 0o600)
     }
   }
@@ -75,7 +75,7 @@ import XMLRPC
       disk.isHolding = false
       disk.release()
       try await task.value
-      // There is one now, and it is not to be updated.
+      // The file exists now and must not be updated.
       #expect(try fixture.text("Cfg/etc/new/new.H_one.example.com") == "the administrator's")
     }
   }

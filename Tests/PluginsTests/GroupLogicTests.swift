@@ -20,7 +20,7 @@ import XMLRPC
     #expect(try await fixture.metadata("two.example.com").groups == ["other", "from-two"])
     fixture.edit("GroupLogic/groups.xml", "<GroupLogic><Group name=\"edited\"/></GroupLogic>")
     #expect(try await fixture.metadata("two.example.com").groups == ["other", "edited"])
-    // Without Genshi's namespace it is no template.
+    // A file without Genshi's namespace is no template.
     fixture.edit("GroupLogic/groups.xml", "<GroupLogic><Group name=\"${metadata.hostname}\"/></GroupLogic>")
     #expect(try await fixture.metadata("two.example.com").groups == ["other", "${metadata.hostname}"])
     fixture.edit(

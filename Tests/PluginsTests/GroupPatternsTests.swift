@@ -7,7 +7,7 @@ import Testing
 @testable import Plugins
 
 struct GroupPatternsTests {
-  /// Text of a `NamePattern` (else `NameRange`), groups, a client's name, and its groups; nil: it does not fit.
+  /// Text of a `NamePattern` (else `NameRange`), groups, a client's name, and its groups; nil if it does not match.
   nonisolated struct Row: Sendable {
     let isRange: Bool
     let text: String

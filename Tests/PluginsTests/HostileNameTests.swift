@@ -12,14 +12,14 @@ import XMLRPC
 @testable import Core
 @testable import Plugins
 
-/// Names that an administrator may have written into clients.xml, and that are something else to a shell, to ssh, to
-/// Nagios or to openssl.
+/// Names that clients.xml may have and that a shell, ssh, Nagios or openssl
+/// would interpret.
 private let hostileNames: [ClientName] = [
   "*", "?", "!one", "$(touch${ifs}x)", "`id`", "a;b", "a,b", "-rf", "@cert-authority", "#comment", "|1|a|b", "a'b",
   "a=b", "%n", "caf\u{E9}", "cafe\u{301}", ".x", "x.",
 ]
 
-/// Whether Nagios takes a name for what it is.
+/// Whether Nagios reads a name literally.
 private let isNagiosName = { (name: ClientName) in (try? ForeignGrammar.nagiosName(name.text)) != nil }
 
 /// Every file below a folder of a test, by path.
@@ -62,8 +62,8 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
     return settings
   }
 
-  /// What a client of a name leaves in the repository is named after it, is in the folder of its plugin, and nothing else
-  /// is there.
+  /// Files that the server writes for a client carry its name and stay in their plugin's folder; no other file
+  /// appears.
   @Test func whateverAPluginMakesFromANameStaysInItsFolder() async throws {
     let files = [
       "Metadata/clients.xml": Self.clients(hostileNames + ["good.example.com"]), "Metadata/groups.xml": Self.groups,
@@ -94,13 +94,13 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
         ])
         if isNagiosName(client) { expected.insert("NagiosGen/\(client)-host.cfg") }
       }
-      // Files of another layout of probe data have names of their own, in the folder of Probes.
+      // The other layout of probe data has different file names, in the folder of Probes.
       let isOfOthers = { (file: Name) in !file.text.hasPrefix("Probes/") }
       let after = repositoryFiles(fixture.repository).filter(isOfOthers)
       expected = expected.filter(isOfOthers)
       let (strange, missing) = (after.subtracting(expected), expected.subtracting(after))
       #expect(strange.isEmpty && missing.isEmpty, "\(strange.sorted()) \(missing.sorted())")
-      // Each line of the known hosts is of names that are names to ssh, too.
+      // Each line of the known hosts has only names that ssh accepts.
       let hosts = try #require(try await fixture.entry("/etc/ssh/ssh_known_hosts", of: "good.example.com")?.text)
       let lines = hosts.split(separator: "\n")
       #expect(lines.contains { $0.contains("192.0.2.99,good,good.example.com ssh-ed25519 ") }, "\(hosts)")
@@ -112,7 +112,7 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
     }
   }
 
-  /// Groups come from clients, too: by their probes.
+  /// Probes add groups that clients choose.
   @Test func aProbedGroupIsPartOfNoPathAndOfNoLine() async throws {
     let files = [
       "Metadata/clients.xml": Self.clients(["one"]), "Metadata/groups.xml": Self.groups,
@@ -133,7 +133,7 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
     }
   }
 
-  /// The same letters in other bytes are another group, bundle, file and client.
+  /// The same letters in other bytes name another group, bundle, file and client.
   @Test func namesInOtherBytesAreOtherNames() async throws {
     let (composed, decomposed) = ("caf\u{E9}", "cafe\u{301}")
     let files = [
@@ -154,7 +154,7 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
     var settings = RepositoryFixture.settings
     settings.plugins = ["Bundler", "Cfg", "Metadata", "Probes"]
     try await RepositoryFixture.run(files: files, settings: settings) { fixture async throws in
-      // The other files, whose paths are the same as strings.
+      // The other files: their paths are equal as strings.
       fixture.edit("Bundler/\(decomposed).xml", "<Bundle><Service name=\"other\"/></Bundle>")
       fixture.edit("Cfg/etc/x/x.H_\(decomposed)", "decomposed")
       for (client, group) in [(composed, decomposed), (decomposed, composed)] {
@@ -204,8 +204,8 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
       try CfgCreator.createdPath(in: inside, .group("g", priority: 5), handlers: handlers) == "\(inside)/inside.G05_g")
   }
 
-  /// Names that end like files of Cfg: an administrator may give them. What is made for one is never read as another's:
-  /// the entry says so, and the other entries are there.
+  /// Names that end like files of Cfg, which an administrator may use. A file for one client is never read as another's:
+  /// the entry fails with that reason, and the other entries are sent.
   @Test func namesThatEndLikeFilesAreReadAsWhatTheyAre() async throws {
     let endings = ["crypt", "genshi", "cheetah", "jinja2", "cat", "diff"]
     let clients = endings.map { ClientName(stringLiteral: "victim.\($0)") }
@@ -236,7 +236,7 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
         #expect(failures.count == (isMisread ? own ? 4 : 3 : 0), "\(client) \(failures)")
         #expect(failures.count { $0.contains("read it as that of") } == (isMisread ? own ? 3 : 2 : 0), "\(failures)")
       }
-      // Nothing of all that is the victim's.
+      // No file of the victim changes.
       for entry in try await fixture.configuration(of: "victim").children.flatMap(\.children) {
         if entry.name == "/etc/probed" { #expect(entry["failure"] != nil) } else { #expect(entry["failure"] == nil) }
       }
@@ -245,7 +245,7 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
     }
   }
 
-  /// A name with a final dot is the name without it to whoever checks a certificate.
+  /// Checks of certificates treat a name with a final dot like the name without it.
   @Test func aCertificateHasNamesWithoutAFinalDot() throws {
     let subject = TLSCredentials.Subject(name: "db.", alternativeNames: ["mail.", "*.x.", "y"], fields: [])
     let lines = try subject.requestConfiguration().split(separator: "\n")
@@ -272,7 +272,7 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
     #expect(throws: PluginExecutionError.self) { try ForeignGrammar.nagiosValue("a\n}\ndefine command {", of: "o") }
   }
 
-  /// openssl reads the very characters of a field, and no line of it.
+  /// openssl reads a field's characters literally, and no further line.
   @Test func opensslReadsTheVeryCharacters() async throws {
     let odd = "O'Reilly \"& Sons\" #1, $ENV::HOME \\n `x` $(y)"
     let subject = TLSCredentials.Subject(

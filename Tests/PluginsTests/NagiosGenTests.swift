@@ -33,7 +33,7 @@ private func line(_ name: String, _ value: String) -> String {
     #expect(server.text == "default group\n\nweb group\n\n\n\(host)" && server["owner"] == "nagios")
     #expect(try fixture.text("NagiosGen/nagiosgen.cfg") == server.text)
     #expect(try await fixture.entry(paths[2])?["failure"] != nil)
-    // Without an address there is no definition.
+    // A client without an address has no definition.
     #expect(try await fixture.entry(paths[0], of: "two.example.com")?["failure"] != nil)
   }
   let older = RepositoryFixture.settings("NagiosGen", compatibility: .v1_3)

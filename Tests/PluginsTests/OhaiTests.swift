@@ -40,7 +40,7 @@ private func answer(_ text: String) -> [Element] {
     fixture async throws in
     let plugin = try fixture.plugin(OhaiPlugin.self)
     let metadata = try await fixture.metadata()
-    // What is known without a file is not there.
+    // Data whose file was deleted is gone.
     #expect((metadata[connector: "Ohai"] as? OhaiData)?.text == "{}")
     let file = fixture.repository.file("Ohai/one.example.com.json")
     try await plugin.receiveData(metadata, answer("{}"))
@@ -48,7 +48,7 @@ private func answer(_ text: String) -> [Element] {
     #expect(unlink(file) == 0)
     try await plugin.receiveData(metadata, answer("{}"))
     #expect(try fixture.text("Ohai/one.example.com.json") == "{}")
-    // Nor is another one that took its place.
+    // A file that replaced it does not count either.
     fixture.repository.write("{\"edited\": 1}", to: "Ohai/one.example.com.json")
     try await plugin.receiveData(metadata, answer("{}"))
     #expect(try fixture.text("Ohai/one.example.com.json") == "{}")
@@ -56,7 +56,7 @@ private func answer(_ text: String) -> [Element] {
     fixture.core.loop.fileWriter.synchronizer = disk
     try await plugin.receiveData(metadata, answer("{}"))
     #expect(disk.begun == 0, "what is there is not written again")
-    // A name that may not be on disk is written again.
+    // A name that may not be on disk yet is written again.
     disk.isHolding = true
     let report = Task { try await plugin.receiveData(metadata, answer("[1]")) }
     while disk.heldCount == 0 { await fixture.core.loop.nextIteration() }
@@ -86,7 +86,7 @@ private func answer(_ text: String) -> [Element] {
     await #expect(throws: LimitExceeded("[ohai] client_bytes", 1024)) {
       try await plugin.receiveData(metadata, answer("{\"a\": \"\(String(repeating: "x", count: 1020))\"}"))
     }
-    // Larger than the memory for it: read from the file each time.
+    // Data larger than the cache is read from the file each time.
     let data = try await fixture.metadata()[connector: "Ohai"] as? OhaiData
     guard case .array(let values)? = data?.value["a"] else { return #expect(Bool(false)) }
     #expect(values.count == 501)

@@ -3,7 +3,7 @@ import Plugins
 import ServerSettings
 import Testing
 
-/// Options of bcfg2.conf that Bcfg2 1.3.4 and 1.4 declare, by section; `*` stands for any.
+/// Options of bcfg2.conf that Bcfg2 1.3.4 and 1.4 declare, by section; `*` matches any.
 ///
 /// Source: Bcfg2/bcfg2: `cf=` in src/lib and src/sbin, and what plugins of 1.3.4 ask of the parser.
 nonisolated let optionsOfBcfg2: [String: [String]] = [

@@ -118,9 +118,9 @@ import Testing
   }
 }
 
-// MARK: - A plugin of somebody else's
+// MARK: - A plugin from outside
 
-/// What its plugin reads.
+/// Its plugin's options.
 private nonisolated struct BeaconOptions: OptionGroup {
   static let standard = BeaconOptions()
 

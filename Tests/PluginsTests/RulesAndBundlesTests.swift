@@ -22,7 +22,7 @@ extension RepositoryFixture {
     try self.init(files: files, settings: settings, loading: .only(plugins), on: loop)
   }
 
-  /// An entry as it is bound; its failure where it is not.
+  /// The bound entry, or its failure.
   fileprivate func bound(_ entry: String, _ groups: NameSet = [], host: ClientName = "one.example.com") async throws
     -> String
   {
@@ -73,7 +73,7 @@ extension RepositoryFixture {
       ("<Service name=\"own\"/>", "failed: No matching generator: Service:own"),
     ]
     for (entry, expected) in cases { #expect(try await fixture.bound(entry, ["g"]) == expected) }
-    // What was bound does not write back into the rules.
+    // Binding does not change the rules.
     #expect(try await fixture.bound("<Path name=\"/both\"/>") == "<Path name=\"/both\"><ACL user=\"rule\"/></Path>")
   }
 }

@@ -41,7 +41,7 @@ final class TestAuthority {
     try #require(made.status.isSuccess)
   }
 
-  /// The number that the next certificate gets.
+  /// The serial number of the next certificate.
   func serial() throws -> String {
     try directory.text("serial")
   }

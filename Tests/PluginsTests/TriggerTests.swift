@@ -24,7 +24,7 @@ import Testing
 @Test func aBurstOfConfigurationsStartsNoCrowdOfScripts() async throws {
   try await RepositoryFixture.run(files: RepositoryFixture.files(), settings: RepositoryFixture.settings("Trigger")) {
     fixture async throws in
-    // Each script says that it has begun, and waits until its end is wanted.
+    // Each script reports its start, and waits until the test ends it.
     let script = "#!/bin/sh\nfolder=$(dirname \"$0\")/..\ntouch \"$folder/begun.$$\"\nread line < \"$folder/pipe\"\n"
     fixture.repository.write(script, to: "Trigger/wait", mode: 0o755)
     #expect(mkfifo(fixture.repository.file("pipe"), 0o600) == 0)
@@ -35,7 +35,7 @@ import Testing
     #expect(plugin.running == 64)
     while queue.runningCount + queue.waitingCount < 64 { await Task.yield() }
     #expect(queue.runningCount == 8 && queue.waitingCount == 56)
-    // A program that a request waits for does not wait behind the scripts.
+    // A program of a waiting request does not wait behind the scripts.
     let output = try await ChildProcess.run(["/bin/echo", "now"], outputLimitBytes: 100, on: fixture.core.loop)
     #expect(output.standardOutput == Array("now\n".utf8) && queue.runningCount == 8)
     queue.waitingLimit = 0

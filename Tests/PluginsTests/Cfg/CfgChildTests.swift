@@ -50,7 +50,7 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
         == "failed: Failed to verify /v for one.example.com: not good")
     #expect(
       await fixture.contents("/x").hasPrefix("failed: Failed to verify /x for one.example.com: Cannot execute "))
-    // Not executable: by the program that its first line names.
+    // A script that is not executable is run by the program of its first line.
     fixture.edit("Cfg/x/:test", "#!/bin/sh -e\ntrue\n", mode: 0o644)
     #expect(await fixture.contents("/x") == "x")
     fixture.edit("Cfg/x/:test.G10_web", "#!/bin/sh\nexit 3\n")
@@ -97,7 +97,7 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
   let fixture = try RepositoryFixture(cfg: [:], conf: "[encryption]\nmine = sesame\nother = else\n", on: try Reactor())
   try fixture.edit("Cfg/a/a.crypt", bytes: encryption.encrypt(Array("secret\n".utf8), with: "sesame"))
   try fixture.edit("Cfg/a/a.H_two.crypt", bytes: encryption.encrypt(Array("host\n".utf8), with: "else"))
-  // With another salt one in 256 wrong passphrases would seem to fit.
+  // A fixed salt: with a random one, 1 in 256 wrong passphrases would seem right.
   let salt: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
   try fixture.edit("Cfg/b/b.crypt", bytes: encryption.encrypt([0xFF], with: "unknown", salt: salt))
   fixture.edit("Cfg/c/c.crypt", "not encrypted")
@@ -126,10 +126,10 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
     #expect(pub.hasPrefix("ssh-ed25519 ") && pub.hasSuffix(" \(fixture.repository.file(path))\n"))
     #expect(try fixture.text("Cfg/id.pub/id.pub.G07_red") == pub)
     #expect(await fixture.contents("/id", clients[1]) == a)
-    // A client without a group of the category has a key of its own.
+    // A client in no group of the category gets its own key.
     let own = await fixture.contents("/id", clientMetadata("three"))
     #expect(own != a && fixture.repository.names(in: "Cfg/id").contains("id.H_three.crypt"))
-    // The public key of a key that was there before.
+    // The public key of a private key that existed before.
     #expect(unlink(fixture.repository.file(path)) == 0)
     fixture.core.fileMonitor.processPending()
     #expect(
@@ -167,7 +167,7 @@ private let compatibility13 = "[server]\ncompatibility = 1.3\n"
     #expect(fixture.repository.names(in: "Cfg/crt") == ["crt.H_one.example.com", "sslcert.xml"])
     #expect(fixture.repository.names(in: "Cfg/key") == ["key.H_one.example.com", "sslkey.xml"])
     #expect(await fixture.contents("/crt") == certificate)
-    // Another key does not fit the certificate.
+    // The certificate does not match another key.
     fixture.remove("Cfg/key/key.H_one.example.com")
     #expect(await fixture.contents("/crt").contains("/crt failed verification against key /key"))
   }

@@ -24,7 +24,7 @@ extension RepositoryFixture {
     return cfg
   }
 
-  /// Writes bytes that are no text to a file of the repository and has it seen.
+  /// Writes bytes to a file of the repository and lets the monitor see it.
   func edit(_ name: String, bytes: [UInt8]) throws {
     repository.write("", to: name)
     try AtomicFile.writeOver(repository.file(name), bytes)
@@ -38,7 +38,7 @@ extension RepositoryFixture {
     return entry
   }
 
-  /// The contents of the entry; the error's text where it fails.
+  /// The contents of the entry, or the text of its error.
   func contents(_ name: String, _ metadata: ClientMetadata = clientMetadata()) async -> String {
     do {
       return try await bind(name, metadata).text ?? ""

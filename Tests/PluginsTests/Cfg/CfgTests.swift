@@ -14,7 +14,7 @@ import XMLRPC
 
 @Test func nameOfACfgFileSaysWhatItIs() {
   let table: [(String, CfgFileName, CfgFileName?)] = [
-    // Name, kind with 1.4, kind with 1.3 where it differs.
+    // Name, kind with 1.4, and kind with 1.3 if it differs.
     ("motd", .plain(.all), nil),
     ("motd.H_a.example.com", .plain(.host("a.example.com")), nil),
     ("motd.G07_web", .plain(.group("web", priority: 7)), nil),
@@ -76,7 +76,7 @@ import XMLRPC
   #expect(!fixture.cfg.hasTemplates)
   fixture.edit("Cfg/etc/issue/issue.cheetah", "$name")
   #expect(fixture.cfg.hasTemplates)
-  // Also where the folder goes as a whole.
+  // Deleting the whole folder has the same effect.
   #expect(rename(fixture.repository.file("Cfg/etc/issue"), fixture.repository.file("issue.away")) == 0)
   fixture.core.fileMonitor.processPending()
   #expect(!fixture.cfg.hasTemplates)
@@ -187,7 +187,7 @@ import XMLRPC
   for (groups, owner) in table {
     let entry = try await old.bind("/a", clientMetadata(groups: groups))
     #expect(entry["owner"] == owner && entry["group"] == (owner == "all" ? "all" : "root"))
-    // 1.4 takes the first one in the file.
+    // 1.4 uses the first one of the file.
     #expect(try await new.bind("/a", clientMetadata(groups: groups))["owner"] == owner)
   }
 }

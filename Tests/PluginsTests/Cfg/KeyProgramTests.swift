@@ -8,7 +8,7 @@ import Testing
 
 struct KeyProgramTests {
   @Test func thePassphraseOfAKeyPairIsOnNoCommandLine() async throws {
-    // A program in place of ssh-keygen that tells what others on the machine can see of it.
+    // A program in place of ssh-keygen that records what other users can see of it.
     let folder = TemporaryDirectory()
     folder.write(
       """

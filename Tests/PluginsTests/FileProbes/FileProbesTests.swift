@@ -53,12 +53,12 @@ private func answer(
       try fixture.text("Cfg/etc/new/info.xml")
         == "<FileInfo>\n  <!-- Written by FileProbes, which adds to it -->\n"
         + "  <Info owner=\"o\" group=\"g\" mode=\"0640\"/>\n</FileInfo>\n")
-    // What is neither true nor false asks, but does not overwrite.
+    // A value that is neither true nor false requests the file, but does not overwrite it.
     for text in ["first\n", "second\n"] {
       try await plugin.receiveData(metadata, [answer("/etc/word", text)])
       #expect(try fixture.text("Cfg/etc/word/word.H_one.example.com") == "first\n")
     }
-    // What was not asked for is not written, whatever path it names, be it that config.xml has it.
+    // An upload that was not requested is not written, even if config.xml has its path.
     for path in ["/etc/../../escape", "/etc/unknown"] {
       await #expect(throws: PluginExecutionError.self) {
         try await plugin.receiveData(metadata, [answer(path, "x")])
@@ -72,7 +72,7 @@ private func answer(
   }
 }
 
-/// What a client says of its file's owner and mode is for that client: for others only where they say the same.
+/// Owner and mode that a client reports apply to that client, and to others only if they report the same.
 @Test func permissionsOfOneClientCountForItAlone() async throws {
   let names = ["setuid", "same", "apart", "given", "group", "edited"]
   let files = RepositoryFixture.files(
@@ -97,7 +97,7 @@ private func answer(
     let (one, two): (ClientName, ClientName) = ("one.example.com", "two.example.com")
     let (open, own) = ("owner='mallory' group='root' mode='04777'", "owner='root' group='root' mode='0600'")
 
-    // Dangerous from the beginning: it never stands there for all.
+    // A dangerous mode is never written for all clients.
     try await send(one, "setuid", open)
     try await send(two, "setuid", own)
     #expect(try await permissions("setuid", one) == "mallory root 04777 ")
@@ -105,27 +105,27 @@ private func answer(
     #expect(
       try fixture.text("Cfg/etc/setuid/info.xml").contains("\n  <Info owner=\"root\" group=\"root\" mode=\"0644\"/>\n"))
 
-    // The same of all: as Bcfg2 writes it.
+    // All clients report the same: the file is as Bcfg2 writes it.
     try await send(one, "same", own)
     let info = try fixture.text("Cfg/etc/same/info.xml")
     #expect(info.contains("\n  <Info owner=\"root\" group=\"root\" mode=\"0600\"/>\n") && !info.contains("<Client"))
     try await send(two, "same", own)
     #expect(try fixture.text("Cfg/etc/same/info.xml") == info)
-    // Others are put apart, those who were there first keep theirs.
+    // Clients that differ get files of their own; earlier clients keep theirs.
     try await send(one, "apart", "owner='o' group='g' mode='0644'")
     try await send(two, "apart", own)
     #expect(try await permissions("apart", one) == "o g 0644 ")
     #expect(try await permissions("apart", two) == "root root 0600 ")
     #expect(
       try fixture.text("Cfg/etc/apart/info.xml").contains("\n  <Info owner=\"root\" group=\"root\" mode=\"0600\"/>\n"))
-    // Somebody's own info.xml stays, also where it was made from ours.
+    // An info.xml of the administrator stays, even one that was copied from ours.
     try await send(one, "given", open)
     #expect(try await permissions("given", one) == "given root 0600 ")
     try await send(one, "edited", own)
     fixture.edit("Cfg/etc/edited/info.xml", "<FileInfo><Info mode=\"0400\"/></FileInfo>")
     try await send(two, "edited", open)
     #expect(try await permissions("edited", two) == "root root 0400 ")
-    // Whoever had a file without an info.xml keeps the defaults.
+    // A client whose file had no info.xml keeps the defaults.
     try await send(one, "group", own)
     #expect(try await permissions("group", one) == "root root 0600 ")
     #expect(
@@ -138,7 +138,7 @@ private func answer(
   }
 }
 
-/// An upload with something that is not asked for, or twice, leaves nothing.
+/// An upload with an unrequested or repeated file writes nothing.
 @Test func anUploadIsTakenWholeOrNotAtAll() async throws {
   let files = RepositoryFixture.files(["FileProbes/config.xml": config])
   try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg", "FileProbes")) {
@@ -155,7 +155,7 @@ private func answer(
   }
 }
 
-/// Files of one upload go to disk side by side, some at a time; of a client that has gone the rest stays away.
+/// Files of one upload are written concurrently, within a limit; if the client disconnects, the rest is not written.
 @Test func filesOfOneUploadAreWrittenTogether() async throws {
   let paths = (10..<50).map { "/etc/file\($0)" }
   let text = paths.map { "<FileProbe name=\"\($0)\" update=\"true\"/>" }.joined()
@@ -168,7 +168,7 @@ private func answer(
     fixture.core.loop.fileWriter.synchronizer = disk
     let data = paths.map { answer($0, "contents of \($0)\n") }
     let upload = Task { try await plugin.receiveData(metadata, data) }
-    // Half of what may be open are files, the other half their info.xml.
+    // Half of the open files are the files themselves, the other half their info.xml.
     while disk.heldCount < FileWriter.openLimit { await Task.yield() }
     #expect(disk.begun == FileWriter.openLimit && !fileExists(fixture.repository.file("Cfg/etc/file10/info.xml")))
     upload.cancel()

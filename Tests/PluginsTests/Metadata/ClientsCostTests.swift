@@ -9,7 +9,7 @@ import Testing
 
 @testable import Plugins
 
-/// What a change to clients.xml costs, in readings of the file, and what the server keeps so that it does not grow.
+/// Bounds how often a change to clients.xml reads the file, and what the server stores to keep that constant.
 @Suite struct ClientsCostTests {
   private static let groups = """
     <Groups><Group name="base" profile="true" public="true" default="true"/>
@@ -32,7 +32,7 @@ import Testing
     return settings
   }
 
-  /// The text that an editor of the whole file makes.
+  /// The text after an edit of the whole file.
   private static func edited(_ text: String, _ edit: (inout XMLSourceEditor) throws -> Void) throws -> String {
     var editor = try XMLSourceEditor(Array(text.utf8), path: "clients.xml")
     try edit(&editor)
@@ -48,7 +48,7 @@ import Testing
         try await plugin.setProfile("client\(number + 20)", "open", address: nil, requirePublic: true)
         try await plugin.setProfile("new\(number)", "open", address: nil, requirePublic: true)
         _ = try await fixture.core.buildMetadata("newer\(number)")
-        // The events of our own writes.
+        // The events of the server's own writes.
         fixture.monitor.processPending()
       }
       #expect(plugin.clientsFile.readings == readings)
@@ -62,7 +62,7 @@ import Testing
         }
       }
       #expect(try fixture.text("Metadata/clients.xml") == text)
-      // An administrator's edit is read, once, and then all goes on.
+      // An administrator's edit is read once; then work continues.
       fixture.edit("Metadata/clients.xml", text.replacing("Client499", with: "another"))
       try await plugin.setVersion("another", "2")
       try await plugin.setVersion("new3", "2")
@@ -131,7 +131,7 @@ import Testing
         }
       }
       #expect(plugin.writer.wholeEdits == 0)
-      // And the table is what reading the file makes of it.
+      // The table equals one read from the file.
       let names = await plugin.listClients()
       let versions = names.map { plugin.record(of: $0)?.version }
       let profiles = names.map { plugin.record(of: $0)?.profiles }
@@ -177,7 +177,7 @@ import Testing
     try await RepositoryFixture.run(files: Self.files(Self.clients(2)), settings: settings) {
       (fixture: RepositoryFixture) async throws in
       let plugin = try fixture.plugin(MetadataPlugin.self)
-      // Of those that come together as many as have room.
+      // Of clients that come together, as many as fit are added.
       let tasks = (0..<4).map { number in Task { try await plugin.setVersion("new\(number)", "1") } }
       var refused = 0
       for task in tasks {
@@ -194,7 +194,7 @@ import Testing
         try await plugin.setProfile("more", "open", address: nil, requirePublic: true)
       }
       #expect(error?.description == "Cannot add new client more: more than [metadata] clients (4) allows")
-      // Those that are there go on, and an administrator may add more.
+      // Existing clients continue, and an administrator may add more.
       try await plugin.setVersion("client1", "2")
       let text = try fixture.text("Metadata/clients.xml")
       fixture.edit("Metadata/clients.xml", text.replacing("</Clients>", with: "<Client name=\"mine\"/></Clients>"))
@@ -216,20 +216,20 @@ import Testing
         try await plugin.setProfile(name, "open", address: ClientAddress(ip: ip, port: 1), requirePublic: true)
         return plugin.record(of: name)?.addresses
       }
-      // One that a record has, and one whose name is a client's.
+      // An address that a record has, and one whose name is a client's.
       #expect(try await attributes("evil1", from: "192.0.2.5") == [])
       #expect(try await attributes("evil2", from: "192.0.2.6") == [])
       #expect(try await plugin.resolveClient(ClientAddress(ip: "192.0.2.5", port: 1)) == "one")
       #expect(try await plugin.resolveClient(ClientAddress(ip: "192.0.2.6", port: 1)) == "two.example.com")
-      // As Bcfg2: an address that is nobody's, whatever name service calls it, and one's own.
+      // As in Bcfg2: an address of no client, whatever its name is, and the client's own.
       #expect(try await attributes("new1", from: "192.0.2.7") == ["192.0.2.7"])
       #expect(try await attributes("eight.example.com", from: "192.0.2.8") == ["192.0.2.8"])
       #expect(try await attributes("new2", from: "192.0.2.9") == ["192.0.2.9"])
       #expect(plugin.record(of: "evil1")?.uuid == "evil1")
-      // Through a tunnel come many.
+      // A tunnel carries many clients.
       #expect(try await attributes("tunnelled1", from: "127.0.0.1") == ["127.0.0.1"])
       #expect(try await attributes("tunnelled2", from: "127.0.0.1") == ["127.0.0.1"])
-      // Two that come together from one address.
+      // Two clients come at the same time from one address.
       let tasks = ["three", "four"].map { name in
         Task {
           try await plugin.setProfile(
@@ -238,7 +238,7 @@ import Testing
       }
       for task in tasks { try await task.value }
       #expect(try await plugin.resolveClient(ClientAddress(ip: "192.0.2.10", port: 1)) == "three")
-      // The table is what the file says.
+      // The table equals the file.
       let text = try fixture.text("Metadata/clients.xml")
       #expect(text.ranges(of: "192.0.2.5").count == 1 && text.ranges(of: "192.0.2.10").count == 1)
     }

@@ -5,9 +5,9 @@ import Testing
 
 @testable import Plugins
 
-/// The compact table beside the plain one that it stands for.
+/// Compares the compact table with a plain one.
 @Suite struct ClientsTableTests {
-  /// What a reading of clients.xml means, in dictionaries.
+  /// The contents of clients.xml as dictionaries.
   private struct Model {
     var profiles: [String: [String?]] = [:]
     var versions: [String: String] = [:]
@@ -25,7 +25,7 @@ import Testing
     var model = Model()
     for step in 0..<600 {
       let number = Int.random(in: 0..<80, using: &random)
-      // Names beyond 127 bytes have a length of two.
+      // The length of a name over 127 bytes takes two bytes.
       let spelling = (number % 7 == 0 ? "Host-\(number)-" + String(repeating: "x", count: 150) : "host-\(number)")
       let name = spelling.lowercased()
       switch Int.random(in: 0..<10, using: &random) {
@@ -55,7 +55,7 @@ import Testing
         model.profiles[name]?[0] = "changed"
       default:
         guard let client = table.client(named: "\(name)") else { continue }
-        // As the server does: other clients are removed by reading the file again.
+        // As in the server: other clients are removed by reading the file again.
         guard client.hasOneElement else { continue }
         table.remove(client)
         model.order.removeAll { $0 == name }

@@ -7,7 +7,7 @@ import XMLRPC
 
 @testable import Plugins
 
-/// What a client of one profile is in, by groups.xml.
+/// The groups of a client of one profile, by groups.xml.
 private nonisolated struct Resolution: CustomTestStringConvertible {
   let name: String
   let groupsXML: String
@@ -114,7 +114,7 @@ private nonisolated struct Resolution: CustomTestStringConvertible {
   }
 
   @Test func groupsThatNeverSettleEndAnyway() async throws {
-    // C comes with A, takes A and B away, and goes without A.
+    // A adds C; C removes A and B, and without A it is not added.
     let groups = """
       <Groups><Group name="base" profile="true">
       <Group name="C" negate="true"><Group name="A"/><Group name="B"/></Group>

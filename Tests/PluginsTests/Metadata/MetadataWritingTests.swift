@@ -41,7 +41,7 @@ import XMLRPC
       #expect(try await fixture.core.buildMetadata("two").version == "1.4.0")
       #expect(
         try fixture.text("Metadata/clients.xml").contains("<Client name=\"TWO\" profile=\"base\" version=\"1.4.0\">"))
-      // What the server wrote is what it has in mind: the event of its own write changes nothing.
+      // The server already knows what it wrote: the event of its own write changes nothing.
       let generation = try await fixture.core.buildMetadata("one").profile
       fixture.monitor.processPending()
       #expect(try await fixture.core.buildMetadata("one").profile == generation)
@@ -119,7 +119,7 @@ import XMLRPC
   @Test func whatAnAdministratorSavedMeanwhileStays() async throws {
     try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
       let plugin = try fixture.plugin(MetadataPlugin.self)
-      // Not told by the monitor yet.
+      // The monitor has not reported it yet.
       fixture.repository.write(
         Self.clients.replacing("<Client name=\"TWO\"", with: "<Client name=\"three\"/><Client name=\"TWO\""),
         to: "Metadata/clients.xml")
@@ -189,7 +189,7 @@ import XMLRPC
     }
   }
 
-  /// As many clients as come when a site's machines start at one moment.
+  /// As many clients as when all machines of a site start at once.
   @Test func versionsOfManyClientsAreOneChangeOfTheFile() async throws {
     let count = 10_000
     let clients = (0..<count).map { "  <Client name=\"client\($0)\" profile=\"base\"/>\n" }.joined()
@@ -200,9 +200,9 @@ import XMLRPC
       fixture.core.loop.fileWriter.synchronizer = disk
       let tasks = (0..<count).map { number in Task { try await plugin.setVersion("client\(number)", "1.4.0") } }
       for task in tasks { try await task.value }
-      // Each of which scans the text once.
+      // Each scans the text once.
       #expect(plugin.writer.attempts == 1)
-      // The file and its folder.
+      // Synchronizations of the file and its folder.
       #expect(disk.begun == 2)
       let text = try fixture.text("Metadata/clients.xml")
       #expect(text == files["Metadata/clients.xml"]?.replacing("\"base\"/>", with: "\"base\" version=\"1.4.0\"/>"))

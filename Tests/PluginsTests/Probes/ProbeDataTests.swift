@@ -17,7 +17,7 @@ import XMLRPC
     #expect(ProbeData(text: "<a b=\"c\"><d/></a>").xml?["b"] == "c")
   }
 
-  /// libxml2 takes no attribute over 10 MB: such an output made probed.xml unreadable for the next start.
+  /// libxml2 refuses attributes over 10 MB: such an output made probed.xml unreadable at the next start.
   @Test func probedFileWithALargeOutputIsReadAgain() throws {
     let output = String(repeating: "0123456789abcdef", count: 640_000)
     let file =
@@ -26,7 +26,7 @@ import XMLRPC
     #expect(client.children[0]["value"]?.utf8.count == 10_240_000)
   }
 
-  /// Each was compared with all before it: a body full of them held the loop for hours.
+  /// Each was compared with all earlier ones: a body full of them blocked the loop for hours.
   @Test func groupsOfProbesAreBounded() async throws {
     let files = [
       "Metadata/clients.xml": "<Clients><Client name=\"c\" profile=\"p\" address=\"127.0.0.1\"/></Clients>",

@@ -10,7 +10,7 @@ import Testing
 @testable import Core
 @testable import Plugins
 
-/// `[probes] layout`: where probe data is, and what becomes of it when somebody else writes there.
+/// `[probes] layout`: where probe data is stored, and the effect of others' edits there.
 @Suite struct ProbeLayoutTests {
   private static let metadata = [
     "Metadata/groups.xml": "<Groups><Group name=\"base\" profile=\"true\" default=\"true\"/></Groups>",
@@ -50,7 +50,7 @@ import Testing
     "<Client name=\"\(name)\" timestamp=\"\(time)\"><Probe name=\"p\" value=\"\(text)\"/></Client>"
   }
 
-  /// What other programs make of probed.xml, once the copy is made.
+  /// probed.xml as other programs read it, after the copy is written.
   private func copied(_ fixture: RepositoryFixture) async throws -> [String: String] {
     let store = try fixture.plugin(ProbesPlugin.self).store
     while store.isWriting == true || store.isCopying == true { await fixture.core.loop.nextIteration() }
@@ -76,7 +76,7 @@ import Testing
           """)
       #expect(try await copied(fixture) == ["one": "<&\"\n", "two": "2"])
       #expect(fixture.repository.names(in: "Probes/probed.d") == ["one.xml", "two.xml"])
-      // The monitor tells of the server's own writes: nothing is new.
+      // The monitor reports the server's own writes: nothing changes.
       let changes = fixture.core.ownChanges
       let generations = fixture.core.clientGenerations
       fixture.monitor.processPending()
@@ -95,10 +95,10 @@ import Testing
       #expect(disk.begun == 2 && disk.begunFolders == 1)
       let tasks = (0..<30).map { number in Task { try await report(fixture, "client\(number)", "\(number)") } }
       for task in tasks { try await task.value }
-      // Clients that are new are in clients.xml first; their reports share the folder's synchronization.
+      // New clients are written to clients.xml first; their reports share the folder's synchronization.
       #expect(fixture.repository.names(in: "Probes/probed.d").count == 32)
       #expect(try fixture.text("Probes/probed.xml") == copy)
-      // The copy comes when it is asked for, and at the end.
+      // The copy is written on request, and at the end.
       _ = try await plugin.rmi["write_probed_xml"]?.call([])
       #expect(try await copied(fixture).count == 32)
       try await report(fixture, "one", "2")
@@ -120,7 +120,7 @@ import Testing
           ended += 1
         }
       }
-      // The copy is one more.
+      // The copy is one more write.
       while disk.heldCount < 31 { await fixture.core.loop.nextIteration() }
       disk.release()
       while disk.heldCount < 2 { await fixture.core.loop.nextIteration() }
@@ -193,12 +193,12 @@ import Testing
       #expect(try await value(fixture, "one") == "edited")
       fixture.edit("Probes/probed.d/two.xml", Self.client("two", 5, "new"))
       #expect(try await value(fixture, "two") == "new")
-      // Another client's, or broken: not taken.
+      // A file of another client, or a broken one, is ignored.
       fixture.edit("Probes/probed.d/two.xml", Self.client("one", 6, "wrong"))
       fixture.edit("Probes/probed.d/one.xml", "<Client")
       #expect(try await value(fixture, "one") == "edited")
       #expect(try await value(fixture, "two") == "new")
-      // A report does not write over what cannot be read.
+      // A report does not overwrite an unreadable file.
       try await report(fixture, "one", "2")
       #expect(try fixture.text("Probes/probed.d/one.xml.broken") == "<Client")
       #expect(try await value(fixture, "one") == "2")
@@ -251,7 +251,7 @@ import Testing
       #expect(try await copied(fixture) == ["one": "1", "two": "edited"])
       #expect(try await value(fixture, "two") == "edited")
     }
-    // A client's own file is as its report says, which came later than what was edited there.
+    // The client's file has its report, which is newer than the edit.
     try await run(["Probes/probed.d/one.xml": Self.client("one", 1, "0")]) {
       (fixture: RepositoryFixture, _: ProbesPlugin) async throws in
       let disk = HeldSynchronizer()
@@ -271,7 +271,7 @@ import Testing
 
   @Test(arguments: 0...4)
   func takingOverCanBeCutOffAnywhere(step: Int) async throws {
-    // The first files are there, one is being written, probed.xml is not yet replaced.
+    // The first files exist, one is being written, probed.xml is not replaced yet.
     let clients = (0..<4).map { Self.client("client\($0)", 7, "\($0)") }
     var files = ["Probes/probed.xml": "<Probed>\(clients.joined())</Probed>"]
     for number in 0..<step { files["Probes/probed.d/client\(number).xml"] = clients[number] }
@@ -316,7 +316,7 @@ import Testing
     func text(_ name: String) throws -> String {
       try kept.text(name)
     }
-    // The administrator has removed a client's file while no server ran.
+    // The administrator removed a client's file while no server ran.
     let copy = try text("probed.xml")
     let two = try text("probed.d/two.xml")
     try await run(["Probes/probed.xml": copy, "Probes/probed.d/two.xml": two]) {
@@ -330,7 +330,7 @@ import Testing
       #expect(try await value(fixture, "one") == "1")
       #expect(fixture.repository.names(in: "Probes/probed.d") == ["one.xml", "two.xml"])
     }
-    // Killed between a client's file and the copy.
+    // Killed after a client's file, before the copy.
     let newer = try text("probed.d/one.xml").replacing("value=\"1\"", with: "value=\"newer\"")
     try await run([
       "Probes/probed.xml": copy, "Probes/probed.d/two.xml": two, "Probes/probed.d/one.xml": newer,
@@ -408,7 +408,7 @@ import Testing
         try await report(fixture, "two", String(repeating: "2", count: 100))
       }
       #expect(try fixture.text("Probes/probed.xml") == before)
-      // What fits is written still, also beside what does not.
+      // Files that fit are still written, beside others that do not.
       let small = Task { try await report(fixture, "one", "2") }
       let large = Task { try await report(fixture, "two", String(repeating: "2", count: 100)) }
       try await small.value
@@ -422,7 +422,7 @@ import Testing
       await #expect(throws: ProbeStoreError.self) {
         try await report(fixture, "two", String(repeating: "2", count: 200))
       }
-      // Of its own, without the copy.
+      // The server's own writes, without the copy.
       try await report(fixture, "three", String(repeating: "3", count: 80))
       #expect(try await value(fixture, "three")?.utf8.count == 80)
     }

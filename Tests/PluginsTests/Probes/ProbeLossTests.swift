@@ -7,7 +7,7 @@ import Testing
 
 @testable import Plugins
 
-/// What was acknowledged is on disk, and stays known, whatever fails or is deleted.
+/// Acknowledged data is on disk and stays known, whatever fails or is deleted.
 @Suite struct ProbeLossTests {
   private func run(_ body: (Reactor) async throws -> Void) async throws {
     try await LoopDriver.withLoop(body)
@@ -15,7 +15,7 @@ import Testing
 
   // MARK: Taking over
 
-  /// A folder where a client's file belongs stands for a disk that takes some files and not others.
+  /// A folder in place of a client's file plays a disk that accepts only some files.
   @Test func aTakeoverThatFailsInPartLosesNothing() async throws {
     try await run { (loop: Reactor) async throws in
       let old = "<Probed>\(ProbeSite.client("two", "2"))\(ProbeSite.client("three", "3"))</Probed>"
@@ -117,7 +117,7 @@ import Testing
     try await run { (loop: Reactor) async throws in
       let files = ["Probes/probed.d/one.xml": ProbeSite.client("one", "1")]
       let site = ProbeSite(on: loop)
-      // A link that leads nowhere cannot be written through.
+      // A dangling link cannot be written through.
       let back = TemporaryDirectory()
       for (name, text) in files { back.write(text, to: name) }
       let link = back.file("Probes/probed.xml")
@@ -198,7 +198,7 @@ import Testing
       let report = Task { try await site.report("one", "2") }
       await site.wait { site.disk.heldCount == 2 }
       site.disk.release()
-      // The file is in its place; the folder does not come to disk.
+      // The file is replaced, but the folder's synchronization fails.
       await site.wait { site.disk.heldCount == 2 }
       site.disk.failure = EIO
       site.disk.isHolding = false
@@ -212,7 +212,7 @@ import Testing
     }
   }
 
-  // MARK: Deleted and away
+  // MARK: Deleted and missing
 
   @Test(arguments: [ProbeStore.Layout.client, .file])
   func whatWasDeletedIsWrittenBeforeItIsAcknowledgedAgain(layout: ProbeStore.Layout) async throws {
@@ -222,7 +222,7 @@ import Testing
       await site.quiet()
       let name = layout == .client ? "Probes/probed.d/one.xml" : "Probes/probed.xml"
       site.remove(name)
-      // The file monitor has not told of it yet.
+      // The file monitor has not reported it yet.
       try await site.report("one", "1", at: 101)
       #expect(fileExists(site.folder.file(name)))
     }
@@ -250,7 +250,7 @@ import Testing
       for name in ["one", "two", "three"] as [ClientName] { try await site.report(name, "1") }
       await site.quiet()
       site.store.removalDelay = .milliseconds(50)
-      // The monitor tells of the first files before the folder is gone.
+      // The monitor reports the first files before the folder disappears.
       site.remove("Probes/probed.d/one.xml")
       site.store.clientFileChanged(named: "one.xml")
       site.removeFolder()
@@ -272,7 +272,7 @@ import Testing
       site.removeFolder()
       site.disk.isHolding = true
       let report = Task { try await site.report("one", "new") }
-      // probed.xml as the place that has everything, then the client's file.
+      // probed.xml first, which has everything, then the client's file.
       while site.files.filter({ $0.hasSuffix(".xml") }).isEmpty {
         await site.wait { site.disk.heldCount > 0 }
         site.disk.release()
@@ -317,7 +317,7 @@ import Testing
     }
   }
 
-  /// As with a folder on a file system of its own.
+  /// As if the folder were a file system of its own.
   @Test func aLinkThatLeadsNowhereIsAway() async throws {
     try await run { (loop: Reactor) async throws in
       let site = ProbeSite(on: loop)
@@ -344,13 +344,13 @@ import Testing
       try await site.report("one", "group:<&\"\t\n1")
       try await site.report("two", "2")
       try await site.report("three", "3")
-      // Only its timestamp is new.
+      // Only its timestamp changed.
       try await site.report("one", "group:<&\"\t\n1", at: 200)
       site.store.flush()
       let lines = try site.text.split(separator: "\n", omittingEmptySubsequences: false)
       let kept = lines.split { $0.contains("name=\"two\"") }
       #expect(kept.count == 2)
-      // All of the element but its first line, which the split has taken.
+      // The element without its first line, which the split removed.
       let edited = (kept[0] + kept[1].dropFirst(2)).joined(separator: "\n").replacing("\"3\"", with: "\"edited\"")
       site.folder.write(edited, to: "Probes/probed.xml")
       site.restart()
@@ -370,7 +370,7 @@ import Testing
       try await site.report("two", "2")
       await site.quiet()
       let copy = try site.text
-      // Killed before the copy was made.
+      // Killed before the copy was written.
       site.folder.write(ProbeSite.client("new", "3"), to: "Probes/probed.d/new.xml")
       let edited = copy.replacing("value=\"1\"", with: "value=\"edited\"")
       site.folder.write(edited, to: "Probes/probed.xml")
@@ -385,7 +385,7 @@ import Testing
   @Test func noTwoClientsShareAFile() async throws {
     let long = try ClientName(recorded: String(repeating: "a", count: 255))
     let file = ProbedFolder.fileName(of: long)
-    // Whoever knows how names are cut.
+    // An attacker who knows how names are shortened.
     let same = try ClientName(recorded: String(file.dropLast(4)))
     let again = try ClientName(recorded: String(ProbedFolder.fileName(of: same).dropLast(4)))
     let short = try ClientName(recorded: "x-" + String(repeating: "0", count: 64))

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Plugins
 
-/// A folder of clients' files that is deleted, with more data than is copied with each report; and files that cannot be
+/// A deleted folder of clients' files, with more data than each report copies; and files that cannot be
 /// written beside others that can.
 @Suite(.serialized) struct ProbeRestoringTests {
   private func run(_ body: (Reactor) async throws -> Void) async throws {
@@ -25,7 +25,7 @@ import Testing
     return site
   }
 
-  /// Lets the disk go on step by step.
+  /// Continues the held disk step by step.
   private func step(_ site: ProbeSite, _ loop: Reactor, until condition: () -> Bool) async {
     while !condition() {
       await site.wait { site.disk.heldCount > 0 || condition() }
@@ -36,7 +36,7 @@ import Testing
 
   private func clientFiles(_ site: ProbeSite) -> [String] { site.files.filter { $0.hasSuffix(".xml") } }
 
-  /// What a start finds that comes after `kill -9` at this moment.
+  /// What a start after `kill -9` at this moment finds.
   private func knownAfterKill(_ site: ProbeSite, _ loop: Reactor) throws -> [String: String] {
     let copy = TemporaryDirectory()
     copy.write(try site.text, to: "Probes/probed.xml")
@@ -68,7 +68,7 @@ import Testing
       await step(site, loop) { isAcknowledged }
       try await report.value
       site.removeFolder()
-      // Whatever of the others was written by now.
+      // Other files that were written by now.
       let next = Task { try await site.report("three", "2", at: 102) }
       await step(site, loop) { !clientFiles(site).isEmpty }
       let known = try knownAfterKill(site, loop)
@@ -120,7 +120,7 @@ import Testing
     }
   }
 
-  /// Two reports within one second, and a clock that was set back.
+  /// Two reports within one second, and after the clock was set back.
   @Test(arguments: [100, 50])
   func whatWasReportedAfterADeletionCountsWhateverItsTimestamp(time: Int) async throws {
     try await run { (loop: Reactor) async throws in
@@ -137,7 +137,7 @@ import Testing
       await site.quiet()
       #expect(clientFiles(site) == ["one.xml", "three.xml", "two.xml"])
       #expect(try knownAfterKill(site, loop) == ["one": "2", "two": Self.pad, "three": "1"])
-      // What was forgotten since does not come back.
+      // Data forgotten since then does not return.
       site.remove("Probes/probed.d/three.xml")
       #expect(try knownAfterKill(site, loop) == ["one": "2", "two": Self.pad])
     }
@@ -150,7 +150,7 @@ import Testing
       await site.quiet()
       var isDeleted = false
       site.store.onChange = { [unowned site] _, _ in
-        // The file is in its place, and its folder not on disk.
+        // The file is replaced, but its folder is not on disk.
         if !isDeleted { site.removeFolder() }
         isDeleted = true
       }
@@ -181,7 +181,7 @@ import Testing
             try await report.value
           }
         }
-        // Three files, the copy and two folders; the copy once more, as it was made for four.
+        // Three files, the copy and two folders; then the copy again, since it was made for four.
         #expect(site.disk.begun - begun <= 8, "each was written by itself")
         await site.quiet()
         #expect(try site.known == ["four": text, "one": text, "two": text])
@@ -198,7 +198,7 @@ import Testing
       let site = ProbeSite(on: loop)
       for name in ["one", "two"] as [ClientName] { try await site.report(name, "1") }
       await site.quiet()
-      // Only their timestamps are new.
+      // Only their timestamps changed.
       for name in ["one", "two"] as [ClientName] { try await site.report(name, "1", at: 200) }
       site.folder.write(ProbeSite.client("one", "edited"), to: "Probes/probed.d/one.xml")
       site.store.flush()

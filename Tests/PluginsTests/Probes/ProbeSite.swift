@@ -8,7 +8,7 @@ import Testing
 
 @testable import Plugins
 
-/// A plugin's folder with a store of probe data, which can be killed and started again.
+/// A plugin's folder with a store of probe data that can be killed and restarted.
 final class ProbeSite {
   let folder: TemporaryDirectory
   let disk = HeldSynchronizer(isHolding: false)
@@ -44,7 +44,7 @@ final class ProbeSite {
       logger: log.logger)
   }
 
-  /// Starts another store on what is there, as after `kill -9`.
+  /// Starts another store on the same files, as after `kill -9`.
   func restart() { store = Self.store(folder, layout, lateDelay, loop, log) }
 
   func report(_ client: ClientName, _ text: String, at time: Int = 100) async throws {
@@ -52,7 +52,7 @@ final class ProbeSite {
     try await store.save(report, of: client)
   }
 
-  /// What the store knows of clients.
+  /// The store's data of clients.
   var known: [String: String] {
     get throws {
       var known: [String: String] = [:]
@@ -89,14 +89,14 @@ final class ProbeSite {
     while !condition() { await loop.nextIteration() }
   }
 
-  /// The lines since the last call that have a text.
+  /// The lines since the last call that contain a text.
   func logged(_ text: String) -> Int { log.take().count { $0.contains(text) } }
 
   func lines() -> [String] { log.take() }
 
   func remove(_ name: String) { #expect(unlink(folder.file(name)) == 0, "\(name)") }
 
-  /// As `rm -r probed.d` does it.
+  /// As `rm -r probed.d` does.
   func removeFolder() {
     for name in files { remove("Probes/probed.d/\(name)") }
     #expect(rmdir(folder.file("Probes/probed.d")) == 0)

@@ -65,7 +65,7 @@ import XMLRPC
     try await RepositoryFixture.run(files: files(programs), settings: Self.settings) {
       (fixture: RepositoryFixture) async throws in
       #expect(try await probes(fixture, "one") == ["a /bin/sh more", "b /bin/sh #!/bin/sh\ngrüße"])
-      // A client that declared no version gets nothing but ASCII.
+      // A client that declared no version gets only ASCII.
       #expect(try await probes(fixture, "two") == ["a /bin/sh two"])
       for name in ["a.G10_web", "a.G20_web", "b"] { unlink(fixture.repository.file("Probes/\(name)")) }
       fixture.edit("Probes/c", "#!/usr/bin/perl -w\n1")
@@ -167,7 +167,7 @@ import XMLRPC
       #expect(try await fixture.core.buildMetadata("one").groups.contains("old"))
       fixture.edit("Probes/probed.xml", "<Probed><Client name=\"one\"><Group name=\"new\"/></Client></Probed>")
       #expect(try await fixture.core.buildMetadata("one").groups == ["base", "web", "new"])
-      // Not told by the monitor yet: read before it is written.
+      // The monitor has not reported it yet: the file is read before it is written.
       fixture.repository.write("<Probed><Client name=\"gone\"/></Probed>", to: "Probes/probed.xml")
       try await fixture.plugin(ProbesPlugin.self).receiveData(metadata, [output("a", "1")])
       #expect(try fixture.text("Probes/probed.xml").contains("  <Client name=\"gone\" timestamp=\"0\"/>\n"))
@@ -204,7 +204,7 @@ import XMLRPC
       await #expect(throws: FileWriteError.self) { try await plugin.receiveData(metadata, [output("a", "group:x")]) }
       #expect(try fixture.text("Probes/probed.xml") == "<Probed/>\n")
       #expect(try await fixture.core.buildMetadata("one").groups == ["base", "web"])
-      // Said again, it is written.
+      // Reported again, it is written.
       disk.failure = 0
       try await plugin.receiveData(metadata, [output("a", "1")])
       #expect(try fixture.text("Probes/probed.xml").contains("value=\"1\""))
@@ -212,7 +212,7 @@ import XMLRPC
   }
 
   @Test func linesCostNoMemoryOfTheirOwn() {
-    // A million lines: one array for what is left, and nothing where no line names a group.
+    // A million lines: one array for the rest, and none if no line names a group.
     let text = String(repeating: "\n", count: 1 << 20)
     var groups: [String] = []
     var output = ProbeOutput(text, compatibility: .v1_4) { groups.append($0) }
@@ -222,7 +222,7 @@ import XMLRPC
     #expect(ProbeOutput("", compatibility: .v1_4) { _ in }.lineCount == 1)
   }
 
-  /// What a report goes over; nil where it is taken.
+  /// The limit that a report exceeds; nil if it is accepted.
   private func exceeded(_ fixture: RepositoryFixture, _ data: [Element]) async throws -> LimitExceeded? {
     let metadata = try await fixture.core.buildMetadata("one")
     do {
@@ -253,7 +253,7 @@ import XMLRPC
       #expect(
         try await exceeded(fixture, [output("a", text("x", 1200)), output("b", text("x", 1200))])
           == LimitExceeded("[probes] client_bytes", 2048))
-      // As it is written: a line feed takes five bytes.
+      // Counted as written: a line feed takes five bytes.
       #expect(
         try await exceeded(fixture, [output("a", text(text("\n", 10) + "xxxx", 50))])
           == LimitExceeded("[probes] client_lines", 100))
@@ -263,7 +263,7 @@ import XMLRPC
         try await exceeded(fixture, (0..<4).map { output("a\($0)", "") }) == LimitExceeded("[probes] client_probes", 3))
       #expect(
         try await exceeded(fixture, [output(text("n", 1025), "")]) == LimitExceeded("argumentBytes", 1024))
-      // Nothing of what was refused is kept.
+      // Nothing of a refused report is stored.
       #expect(try fixture.text("Probes/probed.xml") == kept)
       #expect(try await exceeded(fixture, [output("a", "group:x\ngroup:y\ngroup:z\n")]) == nil)
       #expect(try await fixture.core.buildMetadata("one").groups == ["base", "web", "x", "y"])

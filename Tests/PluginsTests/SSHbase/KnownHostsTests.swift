@@ -10,11 +10,11 @@ import XMLRPC
 
 @testable import Plugins
 
-/// A name service that counts what it is asked, and answers some questions when the test says so.
+/// A name service that counts questions, and holds some answers until the test releases them.
 private final class CountedResolver: AddressResolver {
   /// Addresses by name, and names by address.
   var table: [String: [String]] = [:]
-  /// Names that are not answered before `release`.
+  /// Names whose answers wait for `release`.
   var held: (String) -> Bool = { _ in false }
   private(set) var asked: [String] = []
   private(set) var waiting: [(name: String, continuation: CheckedContinuation<Void, Never>)] = []
@@ -27,7 +27,7 @@ private final class CountedResolver: AddressResolver {
     return table[name] ?? []
   }
 
-  /// Answers what waits.
+  /// Answers the held questions.
   func release() {
     let ending = waiting
     waiting = []
@@ -61,7 +61,7 @@ private final class CountedResolver: AddressResolver {
     return settings
   }
 
-  /// Names by key, of the lines that are for everybody.
+  /// Names by key, of the lines for all clients.
   private func lines(_ fixture: RepositoryFixture, of client: ClientName = "db.example.com") async throws -> [String:
     String]
   {
@@ -74,7 +74,7 @@ private final class CountedResolver: AddressResolver {
     return found
   }
 
-  /// Who knows the common password may register what is free; other hosts' names are not.
+  /// A host with the common password may register free names, but not those of other hosts.
   @Test func aNameOfItsOwnChoiceGivesNobodyTheNameOfAnotherHost() async throws {
     let hostile: [(name: ClientName, listed: [String])] = [
       ("10.0.0.5", []), ("10.5", []), ("167772165", []), ("0x0a000005", []), ("::ffff:10.0.0.5", []), ("::5", []),
@@ -106,7 +106,7 @@ private final class CountedResolver: AddressResolver {
         let caller = Caller(row.name, at: ClientAddress(ip: "10.0.1.\(number)", port: 9), gaveName: true)
         #expect(try await fixture.core.assertProfile(caller, "base") == .bool(true))
         fixture.edit("SSHbase/ssh_host_rsa_key.pub.H_\(row.name)", "ssh-rsa EVIL\(number)")
-        // Its own answer waits for its own names.
+        // A client's answer waits for its own names.
         _ = try await lines(fixture, of: row.name)
       }
       var found = try await lines(fixture)
@@ -118,14 +118,14 @@ private final class CountedResolver: AddressResolver {
         if row.name == "mallory.evil.example" { expected.append("192.0.2.8") }
         #expect(names == expected.sorted(), "\(row.name)")
       }
-      // As it is after a restart, when everybody is in clients.xml.
+      // As after a restart, when all clients are in clients.xml.
       try fixture.plugin(SSHbasePlugin.self).expireCache(key: nil)
       #expect(try await lines(fixture)["ssh-rsa DB"] == honest["ssh-rsa DB"])
     }
   }
 
-  /// Names that nobody knows hold up no answer after a restart either, when they are in clients.xml from the beginning:
-  /// one is asked for at a time, whoever waits for its own first.
+  /// Unknown names do not delay answers after a restart either, when clients.xml has them from the start:
+  /// one is looked up at a time, those of waiting clients first.
   @Test func namesOfStrangersHoldUpNobodyAfterARestart() async throws {
     let strangers = (0..<50).map { "<Client name=\"new\($0)\" profile=\"base\" uuid=\"new\($0)\"/>" }.joined()
     let files = Self.files.merging([
@@ -138,7 +138,7 @@ private final class CountedResolver: AddressResolver {
       let others = ["db.example.com", "store.example.com", "web.example.com"]
       while resolver.asked.count < 4 { await Task.yield() }
       #expect(Set(resolver.asked) == Set(others + ["new0"]) && resolver.waiting.count == 1)
-      // Who asks itself is the next one.
+      // The client that asks is next.
       let own = Task { try await lines(fixture, of: "new40") }
       for _ in 0..<100 { await Task.yield() }
       resolver.release()
@@ -147,13 +147,13 @@ private final class CountedResolver: AddressResolver {
       resolver.held = { _ in false }
       resolver.release()
       _ = try await own.value
-      // All are asked for in the end.
+      // In the end all are looked up.
       while resolver.asked.count < 53 { await Task.yield() }
       _ = try await lines(fixture, of: ClientName(stringLiteral: resolver.asked[52]))
     }
   }
 
-  /// A new name costs one look-up, and whoever is not it does not wait for that.
+  /// A new name costs one look-up, and other clients do not wait for it.
   @Test func namesOfStrangersHoldUpNobody() async throws {
     let resolver = CountedResolver()
     resolver.held = { $0.hasPrefix("new") }
@@ -161,7 +161,7 @@ private final class CountedResolver: AddressResolver {
     try await RepositoryFixture.run(files: Self.files, resolver: resolver, settings: Self.settings) {
       fixture async throws in
       #expect(try await lines(fixture).count == 3)
-      // A number that has registered itself is not looked up.
+      // A client registered under a number is not looked up.
       #expect(resolver.asked.sorted() == ["db.example.com", "store.example.com", "web.example.com"])
       for number in 0..<50 {
         _ = try await fixture.core.assertProfile(Caller("new\(number)", ip: "10.0.1.\(number)"), "base")
@@ -179,10 +179,10 @@ private final class CountedResolver: AddressResolver {
         resolver.release()
       }
       while try await lines(fixture)["ssh-rsa NEW24"] != "192.0.3.24,new24" { await Task.yield() }
-      // Each was asked for once, and what was not found is not asked for again.
+      // Each was looked up once, and names that were not found are not looked up again.
       for _ in 0..<3 { _ = try await lines(fixture) }
       #expect(resolver.asked.count == 53 && Set(resolver.asked).count == 53)
-      // An administrator's record is waited for: its line is whole when it is first sent.
+      // Answers wait for an administrator's record: its line is complete when first sent.
       resolver.held = { _ in false }
       resolver.table["late.example.com"] = ["192.0.2.20"]
       fixture.edit("SSHbase/ssh_host_rsa_key.pub.H_late.example.com", "ssh-rsa LATE")
@@ -222,17 +222,17 @@ private final class CountedResolver: AddressResolver {
     hosts.set(own("www.b"), order: 2, lookedUp: ["192.0.2.1"])
     hosts.set(own("www.c"), order: 3, lookedUp: ["192.0.2.1", "x.a"])
     #expect(names("www.b") == "192.0.2.1,www,www.b" && names("www.c") == "www.c,x.a")
-    // The first one in clients.xml is the owner, whenever it is taken in; what is looked up counts least.
+    // The first record in clients.xml owns a name, whenever it was read; looked up names count least.
     hosts.set(own("www.a"), order: 1, lookedUp: [])
     hosts.set(own("x.a"), order: 4, lookedUp: [])
     #expect(names("www.a") == "www,www.a" && names("www.b") == "192.0.2.1,www.b")
     #expect(names("x.a") == "x,x.a" && names("www.c") == "www.c")
-    // Records of the administrator share, and the others have what is left.
+    // Records of the administrator share a name; the others get the rest.
     hosts.set(KnownClient("www.d"), order: 5, lookedUp: ["192.0.2.1"])
     hosts.set(KnownClient("www.e", addresses: ["192.0.2.1"]), order: 6, lookedUp: ["localhost"])
     #expect(names("www.d") == "192.0.2.1,www,www.d" && names("www.e") == "192.0.2.1,localhost,www,www.e")
     #expect(names("www.a") == "www.a" && names("www.b") == "www.b")
-    // With them gone the first one has it again, with that one gone the next.
+    // Without them the first one owns it again, and without that the next.
     hosts.remove("www.d")
     #expect(names("www.a") == "www.a")
     hosts.remove("www.e")
@@ -241,7 +241,7 @@ private final class CountedResolver: AddressResolver {
     #expect(names("www.b") == "192.0.2.1,www,www.b" && names("www.a") == "")
   }
 
-  /// Nobody gets a certificate for another client's name, which all that trust the authority would believe.
+  /// No client gets a certificate for another client's name, which everyone who trusts the authority would accept.
   @Test func noCertificateVouchesForTheNameOfAnotherHost() async throws {
     let (db, web) = (KnownClient("db.example.com", aliases: ["mail.example.com"]), own("web.example.com"))
     let table: [(client: KnownClient, isOwn: Bool)] = [
@@ -257,7 +257,7 @@ private final class CountedResolver: AddressResolver {
       #expect(HostNames.isOwn(client.name, among: [db, web, client]) == isOwn, "\(client)")
       #expect(HostNames.isOwn("db.example.com", among: [client, db]) && HostNames.isOwn("unknown", among: [db]))
     }
-    // The first of two that registered themselves has the name.
+    // The first of two self-registered clients owns the name.
     #expect(HostNames.isOwn("web", among: [own("web"), web]))
 
     var settings = try Settings(conf: "[sslca_default]\nroot_ca = no\n", path: "test.conf")
@@ -284,7 +284,7 @@ private final class CountedResolver: AddressResolver {
 
   private func own(_ name: ClientName) -> KnownClient { KnownClient(name, isSelfRegistered: true) }
 
-  /// Keys that are made for one client do not make the others' kept answers worthless.
+  /// Creating keys for one client does not invalidate the others' cached answers.
   @Test func aKeyThatIsMadeConcernsItsClientAlone() async throws {
     let files = Self.files.merging([
       "Bundler/all.xml": "<Bundle><Path name='/etc/ssh/ssh_host_ed25519_key'/></Bundle>"
@@ -304,7 +304,7 @@ private final class CountedResolver: AddressResolver {
     }
   }
 
-  /// What the server writes for a client that registers itself is told from what an administrator writes.
+  /// The server distinguishes its records of self-registered clients from the administrator's.
   @Test func recordsTellWhoMadeThem() async throws {
     let clients = """
       <Clients><Client name="a" profile="base"/><Client name="b" profile="base" uuid="b" address="10.0.0.1"/>
@@ -317,7 +317,7 @@ private final class CountedResolver: AddressResolver {
     try await RepositoryFixture.run(files: Self.files.merging(["Metadata/clients.xml": clients]) { $1 }) {
       fixture async throws in
       let known = await fixture.core.metadata.listKnownClients()
-      // The last one may have come from an address that is another client's.
+      // The last one may come from another client's address.
       #expect(known.filter(\.isSelfRegistered).map(\.name) == ["a", "b", "c", "l"])
       let caller = Caller("m", at: ClientAddress(ip: "10.0.0.4", port: 9), gaveName: true)
       _ = try await fixture.core.assertProfile(caller, "base")

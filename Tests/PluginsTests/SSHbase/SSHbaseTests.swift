@@ -30,7 +30,7 @@ private func paths(_ names: String...) -> String {
     fixture async throws in
     let hosts = "/etc/ssh/ssh_known_hosts"
     let one = "192.0.2.1,one,one.example.com,uno"
-    // Addresses of clients.xml are not names there, so that 127.0.0.1 is not in the list but as address.
+    // Addresses of clients.xml are no names: 127.0.0.1 is in the list only as an address.
     let shared = """
       a static
       b static
@@ -73,7 +73,7 @@ private func paths(_ names: String...) -> String {
     let line = try fixture.text(open)
     #expect(line.hasPrefix("ssh-ed25519 ") && line.hasSuffix(" root@one.example.com\n"))
     #expect(try await fixture.entry("/etc/ssh/ssh_host_ed25519_key")?.text == entry.text)
-    // A public key that is lost comes back from the private one, which stays.
+    // A lost public key is made again from the private one, which stays.
     fixture.repository.write("", to: open)
     #expect(unlink(fixture.repository.file(open)) == 0)
     #expect(try await fixture.entry("/etc/ssh/ssh_host_ed25519_key.pub")?.text == line)
@@ -105,7 +105,7 @@ private func paths(_ names: String...) -> String {
     let stored = try fixture.text("SSHbase/ssh_host_ed25519_key.H_one.example.com.crypt")
     #expect(Encryption.isEncrypted(Array(stored.utf8)))
     #expect(!fileExists(fixture.repository.file("SSHbase/ssh_host_ed25519_key.H_one.example.com")))
-    // What cannot be decrypted must not be replaced by a new key.
+    // A key that cannot be decrypted must not be replaced.
     fixture.edit("SSHbase/ssh_host_ed25519_key.H_one.example.com.crypt", "U2FsdGVkX18AAAAAAAAAAA==")
     #expect(
       try await fixture.entry("/etc/ssh/ssh_host_ed25519_key")?["failure"]?.contains("Failed to decrypt") ?? false)

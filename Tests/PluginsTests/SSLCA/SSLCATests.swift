@@ -63,7 +63,7 @@ import Testing
       ])
       try await RepositoryFixture.run(files: files, settings: try Self.settings(authority.settings)) {
         fixture async throws in
-        // Both clients, twice at once: each has one key and one certificate.
+        // Both clients ask twice at once: each gets one key and one certificate.
         async let first = fixture.configuration(of: "one.example.com")
         async let second = fixture.configuration(of: "one.example.com")
         async let other = fixture.configuration(of: "two.example.com")
@@ -80,7 +80,7 @@ import Testing
         #expect(
           fixture.repository.names(in: "SSLCA/c") == ["c.H_one.example.com", "c.H_two.example.com", "cert.xml"])
         #expect(try await fixture.entry("/c")?.text == text(a, "/c"))
-        // Another key: the certificate does not fit any more.
+        // With another key the certificate no longer matches.
         #expect(unlink(fixture.repository.file("SSLCA/k/k.H_one.example.com")) == 0)
         let again = try await fixture.configuration(of: "one.example.com")
         #expect(text(again, "/c") != text(a, "/c") && text(again, "/c").contains("BEGIN CERTIFICATE"))

@@ -12,7 +12,7 @@ import XMLRPC
 @testable import Core
 @testable import Plugins
 
-/// Runs git in a folder, without the configuration of whoever runs the tests.
+/// Runs git in a folder, without the user's own configuration.
 private func git(_ arguments: String..., in folder: String, on loop: Reactor) async throws -> String {
   try await git(arguments, in: folder, on: loop)
 }
@@ -62,7 +62,7 @@ private func git(_ arguments: [String], in folder: String, on loop: Reactor) asy
   }
 }
 
-/// A commit of git that changes no file of the repository, in each form that a working copy has.
+/// A git commit that changes no file of the repository, in each form of a working copy.
 @Test(arguments: ["plain", "packed", "worktree", "detached", "symbolic", "reftable"])
 func aCommitThatTouchesNoWatchedFileIsInTheNextAnswer(form: String) async throws {
   let settings = RepositoryFixture.settings("Git")
@@ -109,7 +109,7 @@ func aCommitThatTouchesNoWatchedFileIsInTheNextAnswer(form: String) async throws
       let new = try await head()
       #expect(new != old)
       #expect(await ask().contains("revision=\"\(new)\""), "\(form) \(number)")
-      // No file of the repository is read again for it.
+      // It reads no file of the repository again.
       #expect(core.repositoryGeneration == generation)
       if form == "packed" { _ = try await run("pack-refs", "--all", in: "repo") }
     }
@@ -134,7 +134,7 @@ private nonisolated let revisionFiles: [(plugin: VersionPlugin.Type, metadata: S
 func theFileOfARevisionIsWatched(index: Int) async throws {
   let (type, metadata, file) = revisionFiles[index]
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    // Programs' own files are watched whatever is ignored in the repository.
+    // Files of version control are watched even if the repository ignores their names.
     let monitor = InotifyMonitor(ignored: IgnoreList(["*.db", "*.svn*", "_FOSSIL_"]), on: loop)
     let fixture = try RepositoryFixture(
       files: RepositoryFixture.files([metadata: ""]), settings: RepositoryFixture.settings(type.name),
@@ -161,7 +161,7 @@ func theFileOfARevisionIsWatched(index: Int) async throws {
   }
 }
 
-/// What a program of that name prints, and the revision that is taken from it; nil where it is none.
+/// What the program prints, and the revision read from it; nil if there is none.
 private nonisolated struct Program: CustomTestStringConvertible {
   let plugin: VersionPlugin.Type
   let metadata: String
