@@ -204,7 +204,7 @@ private func repositoryFiles(_ folder: TemporaryDirectory, below path: String = 
       try CfgCreator.createdPath(in: inside, .group("g", priority: 5), handlers: handlers) == "\(inside)/inside.G05_g")
   }
 
-  /// Names that end like files of Cfg, which an administrator may use. A file for one client is never read as another's:
+  /// Names that end like files of Cfg, which an administrator may use. A client's file is never read as another's:
   /// the entry fails with that reason, and the other entries are sent.
   @Test func namesThatEndLikeFilesAreReadAsWhatTheyAre() async throws {
     let endings = ["crypt", "genshi", "cheetah", "jinja2", "cat", "diff"]

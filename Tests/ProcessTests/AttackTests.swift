@@ -5,7 +5,7 @@ import Testing
 /// The attacks of Tests/Attacks against the server that was built with the tests.
 @Suite(.serialized) struct AttackTests {
   #if DEBUG
-    /// How many times as long as with optimisation a parser may take.
+    /// How many times longer than an optimized build a parser may take.
     private static let slowness = 100
   #else
     private static let slowness = 5
@@ -22,15 +22,15 @@ import Testing
     #expect(result.status == .exited(0), "\(failures)")
   }
 
-  /// Memory is exact; time on a processor is not, and differs between builds: the bound for it is there to find what
+  /// Memory is exact; processor time is not, and differs between builds: its bound finds work that
   /// grows with the square of the input.
   @Test(.enabled(if: countsAllocations, "AddressSanitizer keeps what was freed"))
   func noRequestOfAMegabyteCostsMoreThan64Megabytes() async throws {
     try await attack("amplification.py", ["--megabytes", "64", "--milliseconds", "\(200 * Self.slowness)"])
   }
 
-  /// What a change costs on a processor grows with the clients, where the file is read and written whole: 100,000 take
-  /// over a second then.
+  /// If the file is read and written whole, the processor time of a change grows with the clients: 100,000 take
+  /// over a second.
   @Test func aChangeOfOneClientOfManyCostsItsOwnSize() async throws {
     try await attack(
       "clients.py",

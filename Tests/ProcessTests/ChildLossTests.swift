@@ -9,21 +9,21 @@ import Testing
 /// Children that are killed or stopped in each phase of their life, while other clients ask.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct ChildLossTests {
   enum Phase: CaseIterable {
-    /// It was started and has not said that it is ready.
+    /// It was started and is not ready yet.
     case starting
     /// It has nothing to do.
     case idle
-    /// Its request lies in the pair, unread.
+    /// Its request is in the socket pair, unread.
     case requestSent
     /// One of its plugins waits in the middle of a build.
     case building
-    /// A part of its answer has come.
+    /// Part of its answer arrived.
     case answering
-    /// Probe data is on its way to it, a request behind that.
+    /// Probe data is being sent to it, and a request after it.
     case publishing
     /// An edit is in its monitor's queue, a request that needs it in the pair.
     case editing
-    /// New settings are on their way to it.
+    /// New settings are being sent to it.
     case reloading
   }
 
@@ -53,8 +53,8 @@ import Testing
         let text = await task.value
         #expect(text == "right", "\(text.prefix(300))")
       }
-      // The rest of its answer may have been in the pair when it was stopped: then it is idle, and what both children
-      // are asked next finds it out.
+      // The rest of its answer may have been in the socket pair when it was stopped: then it is idle, and the next
+      // requests to both children detect it.
       if phase == .answering {
         repeat {
           let both = (0..<2).map { _ in right(fixture, 0) { $0.utf8.count > 6_000_000 } }
@@ -64,7 +64,7 @@ import Testing
           }
         } while Processes.isAlive(victim)
       }
-      // A stopped child is found out by the load, or by what was asked of it; either way it ends.
+      // The load or its own request detects a stopped child; either way it ends.
       try await fixture.wait { !Processes.isAlive(victim) }
       try await fixture.waitForChildren()
       let answered = load.answered
@@ -117,13 +117,13 @@ import Testing
       let began = loop.now
       var isStopped = false
       fixture.core.stopChildren { isStopped = true }
-      // What the children had is built here while the server ends.
+      // The parent builds the children's answers while the server ends.
       fixture.hold.letPass("c0")
       #expect(fixture.isOwn(await held.value, 0))
       await load.finish()
       #expect(load.answered == load.asked && load.wrong.isEmpty)
       try await fixture.wait { isStopped }
-      // Killed after the time that they had, and not before.
+      // They are killed after their time, not before.
       if signal == SIGSTOP { #expect(loop.now - began >= .milliseconds(50)) }
       #expect(fixture.core.childProcesses.isEmpty && !processes.contains(where: Processes.isAlive))
       fixture.core.shutdown()
@@ -159,7 +159,7 @@ import Testing
     let others = slot.onChange
     slot.onChange = {
       others()
-      // Told right after the start: nothing has been heard of the process.
+      // Reported right after the start: the process has sent nothing yet.
       guard victim == nil, slot.isStarting, let process = slot.processID else { return }
       victim = process
       kill(process, signal)
@@ -199,7 +199,7 @@ import Testing
     #expect(fixture.core.childProcesses.contains(process))
     kill(process, signal)
     fixture.hold.letPass("c0")
-    // Whatever waits in the other child goes on.
+    // Builds held in the other child continue.
     fixture.hold.release(4)
     return (process, [task])
   }
@@ -213,7 +213,7 @@ import Testing
     var tasks: [Task<String, Never>] = []
     var done = 0
     while true {
-      // An answer may have come whole between two looks: then the next one.
+      // A whole answer may arrive between two checks: then the next one counts.
       if done == tasks.count {
         tasks.append(
           Task {
@@ -260,7 +260,7 @@ import Testing
     return (process, tasks)
   }
 
-  /// Stops the first child and waits until it stands still.
+  /// Stops the first child and waits until the kernel reports it stopped.
   private func stop(_ fixture: MultiprocessingFixture) async throws -> pid_t {
     let process = try #require(fixture.core.pool.children[0].processID)
     kill(process, SIGSTOP)
@@ -268,7 +268,7 @@ import Testing
     return process
   }
 
-  /// A request; `right` where its answer is the client's and as wanted, else the answer.
+  /// Sends a request; returns `right` if the answer is the client's and as expected, else the answer.
   private func right(
     _ fixture: MultiprocessingFixture, _ number: Int, _ isWanted: @escaping @MainActor (String) -> Bool = { _ in true }
   ) -> Task<String, Never> {

@@ -9,7 +9,7 @@ import XMLRPC
 @testable import Core
 @testable import Server
 
-/// What reaches the children, and what comes back from them, besides configurations.
+/// Everything sent to the children and back, besides configurations.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct ChildServiceTests {
   /// Processes that have logged a message with this text since the records of that number.
   private func speakers(_ fixture: MultiprocessingFixture, _ text: String, since start: Int) -> Set<pid_t> {
@@ -27,7 +27,7 @@ import XMLRPC
       let fixture = try await MultiprocessingFixture(loop, .init(holds: true))
       try await fixture.waitForChildren()
       let children = Set(fixture.core.childProcesses)
-      // What core, file monitor and plugin say when they are being debugged.
+      // Debug messages of core, file monitor and plugin.
       let texts =
         [
           "set_debug": ["Building configuration for", "motd.H_c1", "Running ENC"],
@@ -41,7 +41,7 @@ import XMLRPC
             return #expect(Bool(false), "\(method) is not carried out")
           }
         }
-        // What was published has been read once what came behind it is answered; an edit is told by another way.
+        // An answer to a later frame proves that the child has read what was published; edits are reported separately.
         for _ in 0..<2 { #expect(fixture.isOwn(await fixture.configuration(1), 1)) }
         let start = fixture.records.count
         fixture.repository.write("contents of c1, \(fixture.records.count)\n", to: "Cfg/motd/motd.H_c1")
@@ -51,7 +51,7 @@ import XMLRPC
             speakers(fixture, text, since: start) == (isOn ? children : []), "\(method) \(parameters ?? []) \(text)")
         }
       }
-      // A child that is started later has the state, too.
+      // A child started later has the state, too.
       kill(try #require(fixture.core.childProcesses.first), SIGKILL)
       try await fixture.wait { fixture.core.restarts >= 1 }
       try await fixture.waitForChildren()
@@ -75,7 +75,7 @@ import XMLRPC
       }
       fixture.changeSettings("[server\n")
       for _ in 0..<4 { #expect(await fixture.configuration(1).contains("owner=\"ben\"")) }
-      // A child that is started now is given the settings in force, not the broken file.
+      // A child started now gets the settings in use, not the broken file.
       for process in fixture.core.childProcesses { kill(process, SIGKILL) }
       try await fixture.wait { fixture.core.restarts >= 2 }
       try await fixture.waitForChildren()
@@ -96,7 +96,7 @@ import XMLRPC
       func count(_ name: String) -> Int64 { statistics[name]?.array?.last?.int ?? 0 }
       #expect(count("Child-0:Core:GetConfig") == 3 && count("Child-1:Core:GetConfig") == 3)
       #expect(count("Total:Core:GetConfig") == 6)
-      // The parent measures the time of the way there and back.
+      // The parent measures the round trip.
       #expect(count("GetConfig") == 6 && count("Total:GetConfig") == 6)
       #expect(count("Total:Core:build_metadata") >= count("Child-0:Core:build_metadata") + 3)
       for name in statistics.members?.map(\.name) ?? [] {
@@ -120,7 +120,7 @@ import XMLRPC
       fixture.hold.letPass("c0")
       #expect(fixture.isOwn(await held.value, 0))
       #expect(fixture.hold.builders(of: "c0").count == 2)
-      // A later run's program ends behind those of an earlier one.
+      // A later run's program ends after those of an earlier one.
       #expect(fixture.isOwn(await fixture.configuration(1), 1))
       func lines() -> [Substring] {
         let bytes = (try? AtomicFile.readFile(ran, limitBytes: 1 << 20)) ?? []
@@ -160,10 +160,10 @@ import XMLRPC
         #expect(await fixture.configuration(number) == expected)
         if fixture.core.answerCache.hits > given { expectedGiven += 1 }
       }
-      // The second of two answers with nothing between them is a kept one.
+      // The second of two answers without a change between them comes from the cache.
       #expect(expectedGiven == 150)
       #expect(fixture.core.ownBuilds == 0)
-      // Clients have structures in common, which are held once.
+      // Structures that clients share are stored once.
       for number in 0..<fixture.clientCount { _ = await fixture.configuration(number) }
       #expect(fixture.core.answerCache.count >= fixture.clientCount)
       let structures = fixture.core.answerCache.structureCount

@@ -3,7 +3,7 @@ import Glibc
 import Support
 import Testing
 
-/// The server against what the Python servers answered, and against their client.
+/// Compares the server with answers of the Python servers, and runs their client.
 @Suite(.serialized) struct ConformanceTests {
   private func python(_ arguments: [String], limit: Duration) async throws -> (
     status: ChildProcess.ExitStatus, text: String
@@ -53,7 +53,7 @@ import Testing
     #expect(result.status == .exited(0), "\(result.text)")
   }
 
-  /// What `bcfg2 -n -v -q -O` of 1.3.4 says of our server and of the Python one. `scripts/setup.sh --test` makes the
+  /// Compares the output of 1.3.4's `bcfg2 -n -v -q -O` with both servers. `scripts/setup.sh --test` makes the
   /// environment; BCFG2_REQUIRE_CLIENT makes its absence a failure.
   @Test(
     .enabled(

@@ -20,7 +20,7 @@ import Testing
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let server = try await ServerFixture(settings: Self.settings, on: loop)
       try await server.start()
-      // A client that has a name, so that what a good request leaves is there before the others.
+      // A client with a valid name, so that files of a good request exist before the others.
       #expect(try await server.call("GetConfig", user: "good.example.com").status == 200)
       let before = Self.files(server.folder, below: "repo")
       let names = [
@@ -45,7 +45,7 @@ import Testing
         as: UTF8.self)
       #expect(clients.contains("good.example.com") && !clients.contains("daemon") && !clients.contains("name=\"\""))
       await server.stop()
-      // A line for each that says why, as many as an address may write, and none that looks like another's.
+      // One line with the reason for each, up to the limit of an address, and none that imitates another.
       let said = server.logText.split(separator: "\n").filter { $0.contains("no client's name") }
       #expect(said.count >= 8 && said.count <= 2 * names.count, "\(said.count)")
       #expect(said.contains { $0.contains("it has the byte 0a: a\\nCN = secure.example.com") })

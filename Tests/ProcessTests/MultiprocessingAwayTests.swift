@@ -7,7 +7,7 @@ import Testing
 
 @testable import Server
 
-/// The multiprocessing core while its repository is away.
+/// The multiprocessing core while its repository is missing.
 @Suite(.serialized) struct MultiprocessingAwayTests {
   @Test func underLoadEveryAnswerIsWholeWhileTheRepositoryIsAway() async throws {
     try await LoopDriver.withLoop { loop in
@@ -32,7 +32,7 @@ import Testing
       for (number, folder) in ["", "/Cfg", "/Bundler", "/Metadata", "/Probes", ""].enumerated() {
         while count < number * 60 + 10 { await loop.nextIteration() }
         #expect(rename(repository + folder, repository + "-away") == 0)
-        // A child that has to start anew meanwhile has read nothing.
+        // A child that restarts meanwhile has read nothing.
         if number == 5 { for process in fixture.core.childProcesses { kill(process, SIGKILL) } }
         while count < number * 60 + 40 { await loop.nextIteration() }
         #expect(fixture.core.fileMonitor.troubles.count == 1)
@@ -41,7 +41,7 @@ import Testing
       for task in load { await task.value }
       #expect(wrong.isEmpty, "\(wrong.first ?? "")")
       #expect(fixture.core.fileMonitor.troubles.isEmpty)
-      // The children that were started meanwhile have read what came back.
+      // Children started meanwhile have read the returned repository.
       try await fixture.waitForChildren()
       let own = fixture.core.ownBuilds
       for number in 0..<fixture.clientCount { #expect(await fixture.configuration(number) == whole[number]) }

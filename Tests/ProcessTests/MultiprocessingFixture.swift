@@ -18,13 +18,13 @@ final class MultiprocessingFixture {
   /// What differs from the usual fixture.
   struct Options {
     var children = 2
-    /// `child_timeout`, seconds: short only where a child is to be found hanging, since a busy machine is slow.
+    /// `child_timeout`, seconds: short only in tests of hanging children, since a busy machine is slow.
     var patience = 60
     var monitor = "inotify"
     var plugins: [String] = []
     /// Builds can be held: see `BuildHold`.
     var holds = false
-    /// Answers are not kept, so that each is built by a child.
+    /// Answers are not cached, so that a child builds each.
     var allowsCaching = false
     /// Bytes of a file that only the first client has.
     var fileBytes = 0
@@ -34,9 +34,9 @@ final class MultiprocessingFixture {
   let loop: Reactor
   let core: MultiprocessingCore
   let clientCount = 6
-  /// What the children have logged.
+  /// Log lines of the children.
   private(set) var records: [LogRecord] = []
-  /// nil unless the options ask for it.
+  /// nil unless the options request it.
   let hold: BuildHold!
   private let monitor: any FileMonitor
 
@@ -111,7 +111,7 @@ final class MultiprocessingFixture {
     core.reloadSettings()
   }
 
-  /// What the parent would build now.
+  /// The configuration that the parent builds now.
   func expected(_ number: Int) async throws -> String {
     let document = WireWriter.document(try await core.buildConfiguration("c\(number)"))
     return String(decoding: document.bytes(), as: UTF8.self)
@@ -135,7 +135,7 @@ final class MultiprocessingFixture {
   /// Waits for children that are ready, as many as there are.
   func waitForChildren() async throws { try await wait { core.readyChildren == core.childCount } }
 
-  /// Waits until something holds that another process brings about.
+  /// Waits for a condition that another process causes.
   func wait(_ condition: () -> Bool) async throws {
     while !condition() { try await loop.sleep(for: .milliseconds(2)) }
   }
@@ -156,14 +156,14 @@ final class MultiprocessingFixture {
     fileprivate var tasks: [Task<Void, Never>] = []
     fileprivate var isEnough: (Load) -> Bool = { _ in false }
 
-    /// Asks for nothing more, and waits for what was asked for.
+    /// Sends no more requests, and waits for pending answers.
     func finish() async {
       isEnough = { _ in true }
       for task in tasks { await task.value }
     }
   }
 
-  /// Begins to ask for configurations, all the time `width` of them.
+  /// Starts requesting configurations, `width` at a time.
   func startLoad(width: Int, isEnough: @escaping (Load) -> Bool = { _ in false }) -> Load {
     let load = Load()
     load.isEnough = isEnough
@@ -175,7 +175,7 @@ final class MultiprocessingFixture {
           let text = await configuration(number)
           load.answered += 1
           if !isOwn(text, number) { load.wrong.append(text) }
-          // Where the parent builds, nothing else would wait for the loop.
+          // If the parent builds, nothing else yields to the loop.
           await loop.nextIteration()
         }
       }
@@ -183,7 +183,7 @@ final class MultiprocessingFixture {
     return load
   }
 
-  /// Asks for so many configurations.
+  /// Requests this many configurations.
   func load(requests: Int, width: Int) async -> (answers: Int, wrong: [String]) {
     let load = startLoad(width: width) { $0.asked >= requests }
     for task in load.tasks { await task.value }
@@ -191,7 +191,7 @@ final class MultiprocessingFixture {
   }
 }
 
-/// What the kernel says of processes.
+/// The kernel's view of processes.
 enum Processes {
   static func children(of process: pid_t) -> [pid_t] {
     text(process, "task/\(process)/children").split(separator: " ").compactMap { pid_t($0) }
@@ -203,7 +203,7 @@ enum Processes {
   /// Whether SIGSTOP has taken effect.
   static func isStopped(_ process: pid_t) -> Bool { state(process) == "T" }
 
-  /// A file of a process's folder; empty where it is gone.
+  /// A file of a process's folder in /proc; empty if the process ended.
   static func text(_ process: pid_t, _ name: String) -> String {
     guard let bytes = try? AtomicFile.readFile("/proc/\(process)/\(name)", limitBytes: 1 << 20) else { return "" }
     return String(decoding: bytes, as: UTF8.self)
@@ -239,13 +239,13 @@ struct BuildHold {
   /// Builds for a client wait from now on.
   func hold(_ client: String) { repository.write("", to: "hold-\(client)") }
 
-  /// Later builds do not wait; those that do go on waiting.
+  /// Later builds do not wait; held builds stay held.
   func letPass(_ client: String) { unlink(repository.file("hold-\(client)")) }
 
-  /// Lets all builds go on that wait.
+  /// Releases all held builds.
   func release(_ count: Int) { for _ in 0..<count { _ = write(gate.raw, "\n", 1) } }
 
-  /// The processes that have begun to build for a client, in order.
+  /// The processes that started building for a client, in order.
   func builders(of client: String) -> [pid_t] {
     guard let bytes = try? AtomicFile.readFile(repository.file("entered"), limitBytes: 1 << 20) else { return [] }
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in

@@ -3,7 +3,7 @@ import Glibc
 import Support
 import Testing
 
-/// What the network does to the server as a process: counters, descriptors that run out, a new certificate.
+/// The server process on a network: counters, exhausted descriptors, a new certificate.
 @Suite(.serialized) struct NetworkProcessTests {
   @Test func countersAreWrittenAtSIGUSR1() async throws {
     try await LoopDriver.withLoop { loop in

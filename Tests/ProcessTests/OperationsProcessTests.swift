@@ -3,7 +3,7 @@ import Glibc
 import Support
 import Testing
 
-/// What an administrator sees of starts that fail, stops and hangups. One at a time: each runs processes of its own.
+/// What an administrator sees of failed starts, stops and hangups. One at a time: each test runs processes of its own.
 @Suite(.serialized) struct OperationsProcessTests {
   /// What is wrong with a start.
   nonisolated enum Fault: String, CaseIterable, Sendable {
@@ -171,7 +171,7 @@ import Testing
         ["/bin/sh", "-c", "openssl s_client -connect 127.0.0.1:\(server.port) </dev/null 2>&1 | grep subject="],
         timeout: .seconds(120), outputLimitBytes: 1 << 16, on: loop)
       #expect(String(decoding: subject.standardOutput, as: UTF8.self).contains("renewed"))
-      // What cannot be used leaves the old in use, and is told in one sentence.
+      // An unusable new value leaves the old one in use, and is reported in one sentence.
       let fifo = server.folder.file("fifo")
       try #require(mkfifo(fifo, 0o600) == 0)
       try edit(server, ["key": fifo])
@@ -198,7 +198,7 @@ import Testing
     }
   }
 
-  /// What root read and created at the start is no trouble when a hangup comes.
+  /// Files that root read or created at the start cause no error at a hangup.
   @Test(.enabled(if: geteuid() == 0, "only root can give up being root"))
   func aHangupWithoutPrivilegesOpensTheLogAndKeepsTheKey() async throws {
     try await LoopDriver.withLoop { loop in

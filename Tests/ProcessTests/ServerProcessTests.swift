@@ -219,7 +219,7 @@ import Testing
       #expect(await server.stop() == .exited(0))
       #expect(try text(path + ".broken") == broken)
       #expect(try text(path).contains("value=\"second\""))
-      // Nobody waits for a helper process that is left.
+      // No temporary file is left behind.
       #expect(server.folder.names(in: "repo/Probes").contains { $0.hasPrefix(".#") } == false)
     }
   }

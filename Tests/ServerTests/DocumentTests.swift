@@ -6,7 +6,7 @@ import ServerSettings
 import Support
 import Testing
 
-/// Pages of docs/ that tell of the sources say what is there.
+/// Pages of docs/ agree with the sources.
 @Suite struct DocumentTests {
   /// All of Sources, by path below it.
   private func sources() throws -> [String: String] {
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  /// Each claim of the threat model names tests that are there.
+  /// Each claim of the threat model names existing tests.
   @Test func theThreatModelNamesItsTests() throws {
     let tests = try Project.files(below: "Tests", endings: ["Tests.swift"]).map { try Project.text("Tests/\($0)") }
       .joined()

@@ -54,7 +54,7 @@ private let list = """
       for (attribute, value) in attributes { #expect(entry[attribute] == value, "\(name) \(attribute)") }
     }
     #expect(try await fixture.entry("over", of: "two.example.com")?["version"] == "outer")
-    // A file name without a match, and a name attribute beside a different one: both entries are bound without contents.
+    // A file name without a match, and a name that differs from the attribute: both are bound without contents.
     for name in ["unsplit", "listed-as"] {
       #expect(try await fixture.entry(name)?.attributes.map(\.name) == ["name"])
     }

@@ -80,14 +80,14 @@ private final class Site {
 
   func caller(_ client: Int) -> Caller { Caller(Site.clients[client], at: address(client)) }
 
-  /// The answer as a client gets it, by the way that a request takes.
+  /// The answer that a client gets, through the path of a request.
   func ask(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
     core.bytesCame()
     try authenticate(client)
     return await body(client, method)
   }
 
-  /// The head of a request, with its body not yet there.
+  /// The head of a request whose body has not arrived yet.
   func authenticate(_ client: Int) throws {
     guard case .now(.admitted(let caller)) = core.authenticate(head, peer: peer(client)) else {
       throw PluginExecutionError("client \(client) may not come in")
@@ -97,7 +97,7 @@ private final class Site {
 
   private var admitted: [Int: Caller] = [:]
 
-  /// The body of a request whose head was let in.
+  /// The body of a request whose head was admitted.
   func body(_ client: Int, _ method: String) async -> [UInt8] {
     let call = MethodCall(method: method, params: []).encode().bytes()
     let request = HTTPRequest(head: head, body: call)
@@ -113,7 +113,7 @@ private final class Site {
     return peer
   }
 
-  /// The answer of a core that knows nothing but the repository as it is now.
+  /// The answer of a new core that reads the repository now.
   func askAnew(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
     let fresh = ServerCore(
       settings: core.settings, loop: fixture.loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver([:]),
@@ -208,7 +208,7 @@ private final class Site {
     #expect(second != first && String(decoding: second, as: UTF8.self).contains("edited"))
     let anew = try await site.askAnew(0)
     #expect(second == anew)
-    // No byte of a request came since. An edit from then on is in the answer to the next request.
+    // No byte of a request arrived since. A later edit is in the answer to the next request.
     site.fixture.repository.write("edited again\n", to: "Cfg/etc/motd/motd")
     let third = try await site.ask(0)
     #expect(String(decoding: third, as: UTF8.self).contains("edited again"))
@@ -224,7 +224,7 @@ private final class Site {
     try await site.report(0, "group:probed")
     _ = try await site.core.declareVersion(site.caller(0), "1.4.0")
     _ = try await site.core.assertProfile(site.caller(0), "other")
-    // What was written is on disk, and the monitor has seen it.
+    // The data is on disk, and the monitor has reported it.
     site.core.fileMonitor.processPending()
     #expect(site.core.repositoryGeneration == repository)
     let given = site.given
@@ -312,9 +312,9 @@ private class Extra: Plugin, Structure, ClientRunHooks {
     }
     let whole = ["start", "build", "end"]
     #expect(try await calls() == whole)
-    // Hooks run for a kept answer too.
+    // Hooks run for a cached answer too.
     #expect(try await calls() == ["start", "end"])
-    // A hook that changes what the answer is made from: it is made anew, and the hook has run.
+    // A hook changes a source of the answer: the answer is built again, and the hook has run.
     extra.onStart = { site.core.repositoryChanged() }
     #expect(try await calls() == whole)
     extra.onStart = {}

@@ -42,14 +42,14 @@ extension RepositoryFixture {
     while let trigger = core.plugins["Trigger"] as? TriggerPlugin, trigger.running > 0 { await loop.nextIteration() }
   }
 
-  /// Changes how long what was read last is served.
+  /// Changes how long the last state read is served.
   func setGrace(_ grace: Duration?) {
     var settings = core.settings
     settings.repositoryGrace = grace
     core.settingsChanged(settings)
   }
 
-  /// Names in `get_statistics` of what is away.
+  /// Names of missing paths in `get_statistics`.
   func awayStatistics() async throws -> [String] {
     let call = MethodCall(method: "get_statistics", params: [])
     guard case .value(let value) = await core.dispatch(call, from: ClientAddress(ip: "127.0.0.1", port: 1)) else {

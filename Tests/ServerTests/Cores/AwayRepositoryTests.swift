@@ -9,11 +9,11 @@ import Support
 import Testing
 import XMLRPC
 
-/// A repository that is not there is not an empty repository.
+/// A missing repository is not an empty repository.
 @Suite struct AwayRepositoryTests {
   /// A plugin, what its folder holds, and a call whose answer it decides.
   nonisolated struct Row: CustomTestStringConvertible, Sendable {
-    /// What becomes of the answer while the plugin's folder is away.
+    /// The answer while the plugin's folder is missing.
     enum Effect { case none, fails }
 
     let plugin: String
@@ -22,11 +22,11 @@ import XMLRPC
     var files: [String: String] = [:]
     var call = "GetConfig"
     var parameters: [Value] = []
-    /// What shows in the answer that the plugin has read its files.
+    /// A text of the answer that proves that the plugin has read its files.
     let mark: String
-    /// For plugins that run, or look for, files when they are needed.
+    /// True for plugins that run or find files on demand.
     var effect = Effect.none
-    /// False: nothing in the folder is followed, clients' data are read when they are needed.
+    /// False: the folder is not watched, clients' data is read on demand.
     var isFollowed = true
 
     var testDescription: String { plugin }
@@ -163,7 +163,7 @@ import XMLRPC
       let away = try await fixture.awayStatistics()
       #expect(away.count == 1 && away[0].hasPrefix("\(path) away since 20"), "\(away)")
 
-      // Beyond the time that is given: never less than clients had.
+      // After the grace period: never less than clients had.
       fixture.setGrace(.nanoseconds(1))
       for method in ["GetConfig", "GetProbes"] where row.plugin != "ACL" {
         let answer = await fixture.askLocally(method)
@@ -186,7 +186,7 @@ import XMLRPC
       fixture.move("repo", "away")
       let answer = await fixture.askLocally(row.call, row.parameters)
       #expect(row.effect == .fails || answer == before, "\(answer)")
-      // One thing is missing, and is told once.
+      // One missing path is reported once.
       #expect(fixture.monitor.troubles.map(\.path) == [fixture.folder.file("repo")])
       #expect(fixture.monitorLog.take().count == 1)
       fixture.move("away", "repo")
@@ -201,7 +201,7 @@ import XMLRPC
       let bundle = "<BoundPackage name='old'/><Group name='more'><BoundPackage name='for-more'/></Group>"
       let fixture = try RepositoryFixture(away: ["Cfg", "Rules"], bundle: bundle, on: loop)
       #expect(await fixture.askLocally("GetConfig").contains("name=\"old\""))
-      // Edited while it is away.
+      // Edited while it is missing.
       fixture.move("repo", "away")
       #expect(await fixture.askLocally("GetConfig").contains("name=\"old\""))
       fixture.folder.write("<Bundle><BoundPackage name='new'/></Bundle>", to: "away/Bundler/entries.xml")
@@ -222,7 +222,7 @@ import XMLRPC
       fixture.move("next", "repo")
       #expect(await fixture.askLocally("GetConfig").contains("name=\"third\""))
       #expect(fixture.monitor.generation == generation + 2 && fixture.monitor.troubles.isEmpty)
-      // And by a link, whose target is away in between.
+      // And through a link whose target is missing in between.
       fixture.move("repo", "v1")
       symlink("v1", fixture.folder.file("repo"))
       #expect(await fixture.askLocally("GetConfig").contains("name=\"third\""))
@@ -250,7 +250,7 @@ import XMLRPC
     }
   }
 
-  /// Requests all the time, and a repository that comes and goes: every answer is one of those that it gives.
+  /// Constant requests while the repository disappears and returns: every answer is one of its complete ones.
   @Test func underLoadEveryAnswerIsWhole() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let files = ["Cfg/etc/motd/motd": "hello\n", "Rules/r.xml": "<Rules priority='1'><Package name='p'/></Rules>"]
@@ -287,7 +287,7 @@ import XMLRPC
     try await RepositoryFixture.run(files: [:], loading: .nothing) { fixture async throws in
       fixture.folder.remove("repo")
       #expect(throws: CoreInitError.self) { try fixture.core.loadPlugins() }
-      // Nothing is made in its place, which a move of the real one would end up in.
+      // Nothing is created in its place: a move of the real one would end up inside it.
       #expect(fixture.folder.names() == [])
     }
   }

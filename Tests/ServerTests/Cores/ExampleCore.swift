@@ -12,7 +12,7 @@ final class FunctionCore: NetworkCore, CoreImplementation {
 
   private var isServing = false
   private var underWay = 0
-  /// Set while the core waits for answers that are under way.
+  /// Set while the core waits for pending answers.
   private var end: (timer: Timer, completion: () -> Void)?
 
   /// A transport with sockets takes them, its key and its certificate here.

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Core
 
-/// Another core implementation, written by docs/core.md alone.
+/// Another core implementation, written from docs/core.md alone.
 @Suite struct ExampleCoreTests {
   @Test func anotherCoreNeedsNothingButTheProtocol() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
@@ -37,7 +37,7 @@ import Testing
       #expect(answer.status == 200 && String(decoding: answer.body, as: UTF8.self).contains("&lt;probes/&gt;"))
       let fault = await core.request(authorization: right, body: body("nothing"), from: address)
       #expect(fault.status == 200 && String(decoding: fault.body, as: UTF8.self).contains("Unknown method nothing"))
-      // The end waits for what is under way; asked a second time, it does not.
+      // Stopping waits for pending answers; a second stop does not.
       let gate = Gate()
       fake.gates["getProbes"] = gate
       let held = Task { await core.request(authorization: right, body: body("GetProbes"), from: address).status }

@@ -11,7 +11,7 @@ import XMLRPC
 @testable import Core
 @testable import Server
 
-/// Another Metadata plugin than ours: it knows its clients by heart, and does nothing else until a test says what.
+/// A Metadata plugin with fixed clients, whose other behaviour a test sets.
 class FakeMetadataPlugin: Plugin, Metadata {
   override class var name: String { "FakeMetadata" }
   override class var createsFolder: Bool { false }
@@ -77,7 +77,7 @@ class FakeMetadataPlugin: Plugin, Metadata {
   func setVersion(_ client: ClientName, _ version: String) async throws { try await meet("setVersion", client.text) }
 }
 
-/// One more, which comes first.
+/// A second one, which sorts first.
 final class EarlyMetadataPlugin: FakeMetadataPlugin {
   override class var name: String { "EarlyMetadata" }
   override var sortOrder: Int { 10 }

@@ -19,7 +19,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
   var password = "foobat"
   var ip = "127.0.0.1"
   var mode = "cert+password"
-  /// The client that it is authenticated as; nil where it is refused.
+  /// The authenticated client; nil if refused.
   let client: ClientName?
 
   var testDescription: String { name }
@@ -155,7 +155,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     }
   }
 
-  /// A name that cannot be one is refused with a line that says why, and leaves nothing behind.
+  /// An impossible name is refused with a line that says why, and leaves no file.
   @Test func aRefusedNameIsLoggedAndLeavesNothing() async throws {
     try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
       let log = fixture.log
@@ -182,7 +182,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     }
   }
 
-  /// The next client at an address and port is authenticated anew, and is not taken for the first one.
+  /// The next client at an address and port is authenticated again, not taken for the first one.
   @Test func aPortThatIsUsedAgainIsItsNewOwners() async throws {
     try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
       let plugin = try fixture.plugin(MetadataPlugin.self)

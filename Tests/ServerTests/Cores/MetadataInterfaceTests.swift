@@ -128,10 +128,10 @@ import XMLRPC
       metadata.answer = { FakeMetadataPlugin.metadata($0, bundles: ["b", "none", ""]) }
       #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("one"))
       #expect(fixture.log.has("error Client one configuration missing bundles: none:"))
-      // Metadata of another client than was asked for: by an alias that is legal, and is what the client gets.
+      // Metadata of another client than requested: legal for an alias, and the client gets it.
       metadata.answer = { _ in FakeMetadataPlugin.metadata("somebody") }
       #expect(await fixture.ask("GetConfig") == RepositoryFixture.whole("somebody"))
-      // One object for everybody: what connectors add to it stays with it, and no answer is another client's.
+      // One object for all clients: connectors' additions stay in it, and no client gets another's answer.
       let shared = FakeMetadataPlugin.metadata("shared")
       metadata.answer = { _ in shared }
       fixture.fake.groups = [.named("g")]
@@ -145,7 +145,7 @@ import XMLRPC
       // The plugin drops the groups of connectors.
       metadata.groupsMerged = { metadata, _ in metadata.groups = [] }
       #expect(try await fixture.core.buildMetadata("two").groups.isEmpty)
-      // A client without a kept answer gets none by the fast way.
+      // A client without a cached answer gets none through the fast path.
       let call = MethodCall(method: "GetConfig", params: [])
       #expect(fixture.network.dispatchFromCache(call, from: Caller("unknown")) == nil)
     }
