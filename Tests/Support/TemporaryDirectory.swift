@@ -8,7 +8,7 @@ public final nonisolated class TemporaryDirectory: Sendable {
   /// - Parameter folder: where it is made: by default the folder for temporary files.
   public init(in folder: String? = nil) {
     let parent = folder ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(parent)/bcfg2-test-XXXXXX".utf8CString)
+    var template = Array("\(parent)/bcfg2-test-\(String(repeating: "X", count: 6))".utf8CString)
     guard mkdtemp(&template) != nil else { preconditionFailure("mkdtemp: \(String(cString: strerror(errno)))") }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }

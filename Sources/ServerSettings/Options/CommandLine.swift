@@ -62,7 +62,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   struct Option {
     let short: Character?
     let long: String
-    /// The placeholder of the argument, nil for a flag.
+    /// The name of the argument in `--help`; nil for a flag.
     let argument: String?
     let action: Action
     let help: String
