@@ -159,7 +159,7 @@ import XMLRPC
       var asked: [UInt64] = []
       child.onFrame = { if $0.kind == .render { asked.append($0.request) } }
       core.pool.queue.onRepositoryChanged = { core.repositoryChanged() }
-      core.pool.start(count: 1, limits: .init(silence: .seconds(60), start: .seconds(60))) { _, _ in
+      core.pool.start(count: 1, limits: .init(silence: .seconds(600), start: .seconds(600))) { _, _ in
         LaunchedChild(channel: try RPCChannel(FileDescriptor(owning: pair.0), on: loop), processID: 0, kill: {})
       }
       child.send(.ready)

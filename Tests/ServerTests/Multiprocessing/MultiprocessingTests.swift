@@ -141,7 +141,7 @@ import XMLRPC
       let pool = ChildPool(selection: .leastLoaded, loop: loop, logger: Logger(label: "test"))
       pool.selection = try #require(ChildSelection(rawValue: selection))
       var children: [String: FakeChild] = [:]
-      let limits = ChildSlot.Limits(silence: .seconds(60), start: .seconds(60))
+      let limits = ChildSlot.Limits(silence: .seconds(600), start: .seconds(600))
       pool.start(count: 2, limits: limits) { name, onExit in
         let (ours, theirs) = try makeChannels(loop)
         let child = FakeChild(theirs, name, onExit)
@@ -180,7 +180,7 @@ import XMLRPC
       let pool = ChildPool(selection: .leastLoaded, loop: loop, logger: Logger(label: "test"))
       var launches = 0
       var current: FakeChild?
-      var limits = ChildSlot.Limits(silence: .seconds(60), start: .seconds(60))
+      var limits = ChildSlot.Limits(silence: .seconds(600), start: .seconds(600))
       limits.firstDelay = .milliseconds(20)
       pool.start(count: 1, limits: limits) { name, onExit in
         launches += 1
