@@ -41,7 +41,7 @@ class Site:
 
     def __init__(self, options, more=None, settings=""):
         self.folder = tempfile.mkdtemp()
-        shutil.copy(options.library, os.path.join(self.folder, "libfault.so"))
+        shutil.copy(options.preload, os.path.join(self.folder, "libfault.so"))
         self.problems = []
         self.server = run.Server(options.server, self.folder, files(more), settings)
         self.client = loopback.Client(self.server.port, self.folder + "/crt")
@@ -302,10 +302,10 @@ def main():
     options = parser.parse_args()
     options.server = os.path.abspath(options.server)
     folder = tempfile.mkdtemp()
-    options.library = os.path.join(folder, "libfault.so")
+    options.preload = os.path.join(folder, "libfault.so")
     status = 0
     try:
-        subprocess.run(["cc", "-std=gnu11", "-O1", "-shared", "-fPIC", "-o", options.library, os.path.join(run.HERE, "fault.c"),
+        subprocess.run(["cc", "-std=gnu11", "-O1", "-shared", "-fPIC", "-o", options.preload, os.path.join(run.HERE, "fault.c"),
                         "-ldl"], check=True)
         for name in options.scenarios:
             site = Site(options)
