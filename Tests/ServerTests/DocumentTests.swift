@@ -17,13 +17,16 @@ import Testing
     return found
   }
 
-  @Test func examplesStandInThePagesAsTheyAreCompiled() throws {
-    let example = try Project.text("Tests/CoreTests/Plugin/ExamplePlugin.swift")
-    let isThere = try Project.text("docs/plugins.md").contains("```swift\n\(example)```\n")
-    #expect(isThere)
-    let core = try Project.text("Tests/ServerTests/Cores/ExampleCore.swift")
-    let coreIsThere = try Project.text("docs/core.md").contains("```swift\n\(core)```\n")
-    #expect(coreIsThere)
+  @Test func theExamplePluginIsThatOfTheSources() throws {
+    let page = GeneratedTable(
+      page: "docs/plugins.md", mark: "In `Sources/Plugins` it needs the same imports.\n\n```swift\n", end: "```\n")
+    try page.check(try Project.text("Tests/CoreTests/Plugin/ExamplePlugin.swift"))
+  }
+
+  @Test func theExampleCoreIsThatOfTheSources() throws {
+    let page = GeneratedTable(
+      page: "docs/core.md", mark: "and make the core in `ServerProcess`.\n\n```swift\n", end: "```\n")
+    try page.check(try Project.text("Tests/ServerTests/Cores/ExampleCore.swift"))
   }
 
   @Test func everyInterfaceIsInThePage() throws {

@@ -3,7 +3,7 @@ import Glibc
 import Support
 import Testing
 
-/// A table of a page that is made from the sources. With BCFG2_WRITE_DOCS in the environment it is written, otherwise the
+/// A table or example of a page that is made from the sources. With BCFG2_WRITE_DOCS in the environment it is written, otherwise the
 /// page must have it as it is.
 struct GeneratedTable {
   let page: String
@@ -15,10 +15,11 @@ struct GeneratedTable {
   /// - Parameter table: what follows the mark to the letter.
   func check(_ table: String) throws {
     let text = try Project.text(page)
-    let start = try #require(text.firstRange(of: mark), "\(page) has lost the line before its table").upperBound
+    let start = try #require(text.firstRange(of: mark), "\(page) has lost the line before its table or example")
+      .upperBound
     let rest = text[start...]
     let end = try end.map {
-      try #require(rest.firstRange(of: $0), "\(page) has lost the line after its table").lowerBound
+      try #require(rest.firstRange(of: $0), "\(page) has lost the line after its table or example").lowerBound
     }
     if getenv("BCFG2_WRITE_DOCS") != nil {
       let new = text[..<start] + table + text[(end ?? text.endIndex)...]
