@@ -130,14 +130,15 @@ WARM = {
 }
 
 
-def warm(servers, options, say):
-    """Runs every warm load on every server of one site in turn, for several rounds; medians, and ratios of ours."""
+def warm(servers, options, say, names=tuple(WARM)):
+    """Runs the warm loads of these names on every server of one site in turn, for several rounds; medians, and ratios of ours."""
     for server in servers:
         # Each client has its first answer already: measures the cost of later ones.
         if server.name != "nginx":
             first_answers(server, options, options.python_clients if server.name == "python" else 10**9)
     result = {}
-    for name, (arguments, path) in WARM.items():
+    for name in names:
+        arguments, path = WARM[name]
         rounds = {server.name: [] for server in servers}
         for _ in range(options.rounds):
             for server in servers:

@@ -33,6 +33,9 @@ PRESETS = {
     "small": {"clients": 50, "bundles": 6, "entries": 10, "groups": 12, "profiles": 4, "file_bytes": 619},
     "large": {"clients": 1000, "bundles": 40, "entries": 22.5, "groups": 60, "profiles": 20, "file_bytes": 1550,
               "cfg_share": 0.36, "services": 0.12, "info": 0.8, "variants": 0.65, "conditionals": 0.3},
+    # The large site for fleet.py: few profiles, so that clients have much in common, and a file of 400 rules.
+    "fleet": {"clients": 1000, "bundles": 40, "entries": 22.5, "groups": 60, "profiles": 4, "file_bytes": 1550,
+              "cfg_share": 0.36, "services": 0.12, "info": 0.8, "variants": 0.65, "conditionals": 0.3, "rules_per_file": 400},
     "huge": {"clients": 5000, "bundles": 150, "entries": 40, "groups": 200, "profiles": 50, "file_bytes": 852,
              "cfg_share": 0.5625},
 }
@@ -161,9 +164,10 @@ class Site:
                 self.cfg_file(number, path)
                 number += 1
         for kind, lines in self.rules.items():
-            if lines:
-                self.write("Rules/%s.xml" % kind,
-                           '<Rules priority="10">\n  %s\n</Rules>\n' % "\n  ".join(sorted(lines)))
+            lines, most = sorted(lines), self.options.rules_per_file or len(lines)
+            for first in range(0, len(lines), most or 1):
+                self.write("Rules/%s%s.xml" % (kind, "-%d" % (first // most + 1) if first else ""),
+                           '<Rules priority="10">\n  %s\n</Rules>\n' % "\n  ".join(lines[first:first + most]))
 
     # --- Metadata
 
@@ -294,6 +298,7 @@ def parse(arguments):
     parser.add_argument("--info", type=float, default=0.2, help="share of the Cfg files with an info.xml")
     parser.add_argument("--variants", type=float, default=0.22, help="share of the Cfg files with a variant for a group")
     parser.add_argument("--conditionals", type=float, default=0.1, help="share of the entries under Group conditionals")
+    parser.add_argument("--rules-per-file", type=int, default=0, help="the most rules in a file; 0: one file of each kind")
     parser.add_argument("--binary", type=float, default=0.0, help="share of the Cfg files that are binary")
     parser.add_argument("--probes", type=int, default=5)
     parser.add_argument("--caching", help="[caching] client_metadata")
