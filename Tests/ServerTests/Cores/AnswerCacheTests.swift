@@ -19,7 +19,8 @@ private final class Site {
   static let clients: [ClientName] = ["a.example.com", "b.example.com", "c.example.com"]
 
   let fixture: RepositoryFixture
-  var core: NetworkCore { fixture.network }
+  let requests: LocalRequests
+  var core: NetworkCore { requests.core }
 
   init(_ files: [String: String] = Site.files, plugins: [String] = Site.plugins, on loop: Reactor) throws {
     var settings = RepositoryFixture.settings
@@ -27,6 +28,7 @@ private final class Site {
     fixture = try RepositoryFixture(
       files: files, settings: settings, monitor: .inotify,
       core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:), on: loop)
+    requests = LocalRequests(fixture.network)
   }
 
   static let plugins = ["Bundler", "Cfg", "Defaults", "GroupLogic", "Metadata", "POSIXCompat", "Probes", "Rules"]
@@ -76,41 +78,14 @@ private final class Site {
     """
   }
 
-  func address(_ client: Int) -> ClientAddress { ClientAddress(ip: "127.0.0.\(client + 1)", port: 1) }
-
-  func caller(_ client: Int) -> Caller { Caller(Site.clients[client], at: address(client)) }
+  func caller(_ client: Int) -> Caller { Caller(Site.clients[client], at: LocalRequests.address(client)) }
 
   /// The answer that a client gets, through the path of a request.
   func ask(_ client: Int, _ method: String = "GetConfig") async throws -> [UInt8] {
-    core.bytesCame()
-    try authenticate(client)
-    return await body(client, method)
-  }
-
-  /// The head of a request whose body has not arrived yet.
-  func authenticate(_ client: Int) throws {
-    guard case .now(.admitted(let caller)) = core.authenticate(head, peer: peer(client)) else {
+    guard let answer = await requests.ask(client, method) else {
       throw PluginExecutionError("client \(client) may not come in")
     }
-    admitted[client] = caller
-  }
-
-  private var admitted: [Int: Caller] = [:]
-
-  /// The body of a request whose head was admitted.
-  func body(_ client: Int, _ method: String) async -> [UInt8] {
-    let call = MethodCall(method: method, params: []).encode().bytes()
-    let request = HTTPRequest(head: head, body: call)
-    return await core.respond(to: request, peer: peer(client)).value.body.bytes()
-  }
-
-  private let head = HTTPRequestHead(
-    method: "POST", target: "/RPC2", headers: [HTTPField("Authorization", "Basic cm9vdDpmb29iYXQ=")])
-
-  private func peer(_ client: Int) -> PeerIdentity {
-    var peer = PeerIdentity(address: .ipv4(0x7f00_0001 + UInt32(client), port: 1))
-    peer.caller = admitted[client]
-    return peer
+    return answer
   }
 
   /// The answer of a new core that reads the repository now.
@@ -120,7 +95,7 @@ private final class Site {
       registry: .standard)
     try fresh.loadPlugins()
     defer { fresh.shutdown() }
-    return try await Self.answer(fresh, address(client), method)
+    return try await Self.answer(fresh, LocalRequests.address(client), method)
   }
 
   private static func answer(_ core: ServerCore, _ address: ClientAddress, _ method: String) async throws -> [UInt8] {
@@ -138,73 +113,17 @@ private final class Site {
   var given: Int { core.answerCache.hits }
 }
 
-@Test func keptConfigurationsEqualThoseOfANewCore() async throws {
-  try await LoopDriver.withLoop { (loop: Reactor) async throws in
-    let site = try Site(on: loop)
-    let core = site.core
-    var random = Seeded(state: 7)
-    var history: [String] = []
-    for step in 0..<200 {
-      let client = Int.random(in: 0..<Site.clients.count, using: &random)
-      let number = Int.random(in: 0..<3, using: &random)
-      let action = Int.random(in: 0..<26, using: &random)
-      history.append("\(step): \(action) of client \(client) with \(number)")
-      switch action {
-      case 0: site.fixture.repository.write("hello \(number)\n", to: "Cfg/etc/motd/motd")
-      case 1: site.fixture.repository.write("host \(number)\n", to: "Cfg/etc/motd/motd.H_\(Site.clients[client])")
-      case 2: unlink(site.fixture.repository.file("Cfg/etc/motd/motd.H_\(Site.clients[client])"))
-      case 3:
-        site.fixture.repository.write(
-          "group \(number)\n", to: "Cfg/etc/issue/issue.G10_\(["web", "probed", "x"][number])")
-      case 4:
-        site.fixture.repository.write("<FileInfo><Info mode='0\(number)44'/></FileInfo>", to: "Cfg/etc/issue/info.xml")
-      case 5: site.fixture.repository.write(Site.bundle(["x", "y", "z"][number]), to: "Bundler/base.xml")
-      case 6: site.fixture.repository.write(Site.rules("\(number)"), to: "Rules/r.xml")
-      case 7: site.fixture.repository.write(Site.groupsXML(["db", "web", "base"][number]), to: "Metadata/groups.xml")
-      case 8:
-        site.fixture.repository.write(Site.clientsXML(["web", "other", "web"][number]), to: "Metadata/clients.xml")
-      case 9:
-        site.fixture.repository.write("<Defaults><Path name='.*' group='g\(number)'/></Defaults>", to: "Defaults/d.xml")
-      case 10:
-        unlink(site.fixture.repository.file(["Defaults/d.xml", "Cfg/etc/issue/info.xml", "Rules/x.xml"][number]))
-      case 11...13: try await site.report(client, number == 0 ? "nothing" : "group:probed")
-      case 14...15: _ = try await core.declareVersion(site.caller(client), ["1.2.0", "1.3.4", "1.4.0"][number])
-      case 16: _ = try await core.assertProfile(site.caller(client), number == 0 ? "web" : "other")
-      case 17:
-        var settings = core.settings
-        settings.pathDefaults.owner = ["root", "nobody", "daemon"][number]
-        settings[RulesOptions.standard.replacesName] = number == 1
-        settings.answerCacheBytes = [0, 6000, 1 << 20][number]
-        core.settingsChanged(settings)
-      case 18:
-        site.fixture.repository.write(
-          "#!/bin/sh\necho \(number)\n", to: "Probes/kind.G10_\(["web", "probed", "x"][number])")
-      default: break
-      }
-      for asked in Site.clients.indices where asked == client || step % 4 == 0 {
-        for method in ["GetConfig", "GetProbes"] {
-          let kept = try await site.ask(asked, method)
-          let made = try await site.askAnew(asked, method)
-          #expect(kept == made, "\(method) of \(asked) after \(history.suffix(12).joined(separator: "\n"))")
-        }
-        #expect(core.answerCache.heldBytes <= core.answerCache.limitBytes)
-      }
-    }
-    #expect(site.given > 20)
-    core.shutdown()
-  }
-}
-
 @Test func anEditBetweenHeadAndBodyIsInTheAnswer() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let site = try Site(on: loop)
     let first = try await site.ask(0)
     site.core.bytesCame()
-    try site.authenticate(0)
+    let isAdmitted = await site.requests.authenticate(0)
+    #expect(isAdmitted)
     site.fixture.repository.write("edited\n", to: "Cfg/etc/motd/motd")
     // The body comes after the edit was finished.
     site.core.bytesCame()
-    let second = await site.body(0, "GetConfig")
+    let second = await site.requests.body(0, "GetConfig")
     #expect(second != first && String(decoding: second, as: UTF8.self).contains("edited"))
     let anew = try await site.askAnew(0)
     #expect(second == anew)
