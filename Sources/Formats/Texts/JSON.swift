@@ -46,6 +46,13 @@ public nonisolated enum JSONValue: Hashable, Sendable {
 /// exceeds.
 public nonisolated struct JSONError: Error, Hashable, CustomStringConvertible {
   public let description: String
+  /// The line of the text, 1 for the first one; 0 for the text as a whole.
+  public let line: Int
+
+  init(description: String, line: Int = 0) {
+    self.description = description
+    self.line = line
+  }
 }
 
 nonisolated extension JSONValue {
@@ -91,7 +98,7 @@ private nonisolated struct JSONReader {
     do throws(LimitExceeded) {
       try charge(budget)
     } catch {
-      throw JSONError(description: "the document has \(error): \(place(index)) (char \(index))")
+      throw fail("the document has \(error)", at: index)
     }
   }
 
@@ -121,23 +128,26 @@ private nonisolated struct JSONReader {
     skipSpace()
     if index < bytes.count {
       throw JSONError(
-        description: "Extra data: \(place(index)) - \(place(bytes.count)) (char \(index) - \(bytes.count))")
+        description: "Extra data: \(place(index)) - \(place(bytes.count)) (char \(index) - \(bytes.count))",
+        line: line(of: index))
     }
     return value
   }
 
+  private func line(of offset: Int) -> Int { bytes[..<offset].count { $0 == UInt8(ascii: "\n") } + 1 }
+
   private func place(_ offset: Int) -> String {
-    let before = bytes[..<offset]
-    let newline = before.lastIndex(of: UInt8(ascii: "\n"))
-    let line = before.count { $0 == UInt8(ascii: "\n") } + 1
-    return "line \(line) column \(offset - (newline ?? -1))"
+    let newline = bytes[..<offset].lastIndex(of: UInt8(ascii: "\n"))
+    return "line \(line(of: offset)) column \(offset - (newline ?? -1))"
   }
 
   private func fail(_ message: String, at offset: Int) -> JSONError {
-    JSONError(description: "\(message): \(place(offset)) (char \(offset))")
+    JSONError(description: "\(message): \(place(offset)) (char \(offset))", line: line(of: offset))
   }
 
-  private var noValue: JSONError { JSONError(description: "No JSON object could be decoded") }
+  private var noValue: JSONError {
+    JSONError(description: "No JSON object could be decoded", line: line(of: min(index, bytes.count)))
+  }
   private var current: UInt8? { index < bytes.count ? bytes[index] : nil }
 
   private mutating func skipSpace() {

@@ -76,7 +76,7 @@ final class JSONPropertyFile: FileBacked, PropertyFile {
     do throws(JSONError) {
       value = try JSONValue(json: String(decoding: bytes, as: UTF8.self))
     } catch {
-      throw XMLFileError(path: path, line: 0, message: "Could not load JSON data: \(error)")
+      throw XMLFileError(path: path, line: error.line, message: "Could not load JSON data: \(error)")
     }
     text = (bytes, TemplateSource.nextNumber())
   }
