@@ -23,7 +23,7 @@ extension RepositoryFixture {
     }
     let bundle = Set(names).sorted().map { "<Path name='/\($0)'/>" }.joined()
     let settings = try templateSettings(conf, plugins)
-    try await run(files: Self.files(bundle: bundle, all), settings: settings, body)
+    try await run(files: Self.files(bundle: bundle, all), settings: settings, recordsPlugins: true, body)
   }
 
   package static func templateSettings(_ conf: String, _ plugins: [String] = []) throws -> Settings {

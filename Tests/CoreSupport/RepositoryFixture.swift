@@ -64,10 +64,12 @@ public final class RepositoryFixture {
   ///   - names: what name service knows, address to name.
   ///   - resolver: another name service.
   ///   - settings: all but the repository's path and that of bcfg2.conf, which is in it.
+  ///   - recordsPlugins: whether `log` has what plugins log, too.
   public init(
     files: [String: String], programs: Set<String> = [], names: [String: String] = [:],
     resolver: (any AddressResolver)? = nil, settings: Settings = RepositoryFixture.settings,
     monitor: Monitor = .comparing, registry: PluginRegistry = .standard, loading: Loading = .settings,
+    recordsPlugins: Bool = false,
     core makeCore: MakeCore = ServerCore.init(settings:loop:fileMonitor:resolver:registry:), on loop: Reactor
   ) throws {
     repository = TemporaryDirectory(named: "repo", in: folder)
@@ -89,6 +91,7 @@ public final class RepositoryFixture {
     core = makeCore(settings, loop, made, resolver ?? FixedResolver(names), registry)
     core.holdLimit = .seconds(600)
     log.listen(to: core)
+    if recordsPlugins { core.makePluginLogger = { [log] in log.logger(label: $0) } }
     switch loading {
     case .settings: try core.loadPlugins()
     case .only(let types): for type in types { core.initPlugin(type) }
@@ -106,13 +109,14 @@ public final class RepositoryFixture {
     files: [String: String], programs: Set<String> = [], names: [String: String] = [:],
     resolver: (any AddressResolver)? = nil, settings: Settings = RepositoryFixture.settings,
     monitor: Monitor = .comparing, registry: PluginRegistry = .standard, loading: Loading = .settings,
+    recordsPlugins: Bool = false,
     core makeCore: MakeCore = ServerCore.init(settings:loop:fileMonitor:resolver:registry:),
     _ body: (RepositoryFixture) async throws -> Void
   ) async throws {
     try await LoopDriver.withLoop { loop in
       let fixture = try RepositoryFixture(
         files: files, programs: programs, names: names, resolver: resolver, settings: settings, monitor: monitor,
-        registry: registry, loading: loading, core: makeCore, on: loop)
+        registry: registry, loading: loading, recordsPlugins: recordsPlugins, core: makeCore, on: loop)
       try await body(fixture)
       fixture.core.shutdown()
     }

@@ -23,6 +23,8 @@ open class ServerCore: FileEventHandler {
   /// The options that each request reads.
   public final private(set) var requestSettings: RequestSettings
   public final package(set) var logger = Logger(label: "bcfg2-server")
+  /// Makes the loggers of plugins that are loaded.
+  package final var makePluginLogger: (_ name: String) -> Logger = { Logger(label: $0) }
   /// Reports changes to the repository.
   public final let fileMonitor: any FileMonitor
   /// Looks up names and addresses of hosts without blocking the loop.
@@ -231,14 +233,21 @@ open class ServerCore: FileEventHandler {
       return
     }
     guard event.action == .changed || event.action == .created else { return }
-    reloadSettings()
+    reloadSettings(repeatsProblems: false)
   }
 
+  /// What is wrong with bcfg2.conf, as it was logged last; nil where nothing is.
+  private var settingsProblem: String?
+
   /// Reads bcfg2.conf again. Logs a bad file and keeps the old settings.
-  package func reloadSettings() {
+  ///
+  /// - Parameter repeatsProblems: whether to log what was logged before: not for the events of an editor that writes a file
+  ///   in several steps.
+  package func reloadSettings(repeatsProblems: Bool = true) {
     guard let readSettings else { return }
     do {
       let fresh = try readSettings()
+      settingsProblem = nil
       for warning in fresh.warnings { logger.warning("\(warning)") }
       let (adapted, notices) = fresh.adapted(to: settings)
       for notice in notices { logger.warning("\(notice)") }
@@ -247,7 +256,10 @@ open class ServerCore: FileEventHandler {
       startPerformanceLog()
       onSettingsChanged?(old, adapted)
     } catch {
-      logger.error("bcfg2.conf was not read, the old settings stay: \(error)\(Self.advice(error, settings))")
+      let problem = "\(error)\(Self.advice(error, settings))"
+      guard repeatsProblems || problem != settingsProblem else { return }
+      settingsProblem = problem
+      logger.error("bcfg2.conf was not read, the old settings stay: \(problem)")
     }
   }
 

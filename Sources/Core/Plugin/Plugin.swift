@@ -115,7 +115,7 @@ public struct PluginContext {
   /// - Throws: `SystemError` if it cannot be created.
   init(_ type: Plugin.Type, _ core: ServerCore) throws {
     self.core = core
-    logger = Logger(label: type.name)
+    logger = core.makePluginLogger(type.name)
     folder = core.settings.repository + "/" + type.name
     // A child of the multiprocessing core never writes: its parent has created the folder, or it is missing.
     guard type.createsFolder, !core.isChild, !fileExists(folder) else { return }

@@ -162,6 +162,34 @@ private final class UnstartablePlugin: Plugin {
     }
   }
 
+  @Test func whatIsWrongWithBcfg2ConfIsInTheLogOnce() async throws {
+    try await run { core, log, folder in
+      folder.write("first", to: "bcfg2.conf")
+      var problem: String? = "torn"
+      core.readSettings = { [settings = core.settings] in
+        if let problem { throw CoreInitError(problem) }
+        return settings
+      }
+      try await core.run()
+      @MainActor func edited(_ text: String) -> Int {
+        folder.write(text, to: "bcfg2.conf")
+        core.fileMonitor.processPending()
+        return log.lines.count { $0.hasPrefix("error bcfg2.conf was not read") }
+      }
+      // An editor that writes in several steps.
+      #expect(edited("a") == 1 && edited("ab") == 1)
+      problem = "otherwise"
+      #expect(edited("abc") == 2)
+      // Who asks for it is told again.
+      core.reloadSettings()
+      #expect(edited("abcd") == 3)
+      problem = nil
+      #expect(edited("good") == 3)
+      problem = "otherwise"
+      #expect(edited("bad") == 4)
+    }
+  }
+
   @Test func withoutBlockingTheFirstClientsComeBeforeTheRepository() async throws {
     try await run(monitor: .deferred) { core, _, _ in
       try await core.run()
