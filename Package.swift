@@ -236,7 +236,7 @@ let package = Package(
       swiftSettings: onLoop),
     .testTarget(
       name: "TemplatesTests",
-      dependencies: ["Templates"],
+      dependencies: ["EventLoop", "Support", "Templates"],
       swiftSettings: onLoop),
     .testTarget(
       name: "XMLRPCTests",

@@ -23,6 +23,8 @@ public final class RenderBatch {
   /// What a renderer has to know of the client, and a number that is the same as long as that is.
   let client: (serial: UInt64, form: TemplateValue)
   let generation: Int
+  /// Another number when the server has forgotten the files that renderers told of.
+  let watchSerial: Int
   let helperSerial: Int?
   /// Asked for by a task that answers a question of another batch, in its process.
   let parent: RenderBatch?
@@ -45,12 +47,13 @@ public final class RenderBatch {
   private var waiter: CheckedContinuation<Event, Never>?
 
   init(
-    jobs: [TemplateJob], client: (serial: UInt64, form: TemplateValue), generation: Int, helperSerial: Int?,
-    parent: RenderBatch?
+    jobs: [TemplateJob], client: (serial: UInt64, form: TemplateValue), generation: Int, watchSerial: Int,
+    helperSerial: Int?, parent: RenderBatch?
   ) {
     self.jobs = jobs
     self.client = client
     self.generation = generation
+    self.watchSerial = watchSerial
     self.helperSerial = helperSerial
     self.parent = parent
   }
@@ -72,8 +75,8 @@ public final class RenderBatch {
   func splitRest() -> RenderBatch? {
     guard leftCount > 1 else { return nil }
     let rest = RenderBatch(
-      jobs: Array(jobs[(position + 1)...]), client: client, generation: generation, helperSerial: helperSerial,
-      parent: parent)
+      jobs: Array(jobs[(position + 1)...]), client: client, generation: generation, watchSerial: watchSerial,
+      helperSerial: helperSerial, parent: parent)
     jobs.removeSubrange((position + 1)...)
     deliver(.continued(rest, from: position + 1))
     return rest

@@ -25,13 +25,18 @@ public struct RenderFailure: Error, Sendable, CustomStringConvertible {
   public var isTemplateError = false
   /// Python lacks a library.
   public var isMissingLibrary = false
+  /// The output is larger than it may be.
+  public var isTooLarge = false
   /// There is no renderer: nothing is known of the template.
   public var isWithoutRenderer = false
 
-  public init(_ description: String, isTemplateError: Bool = false, isMissingLibrary: Bool = false) {
+  public init(
+    _ description: String, isTemplateError: Bool = false, isMissingLibrary: Bool = false, isTooLarge: Bool = false
+  ) {
     self.description = description
     self.isTemplateError = isTemplateError
     self.isMissingLibrary = isMissingLibrary
+    self.isTooLarge = isTooLarge
   }
 }
 
@@ -47,7 +52,7 @@ extension RenderResult {
         : .failed(
           RenderFailure(
             error, isTemplateError: value["is_template_error"]?.bool ?? false,
-            isMissingLibrary: value["missing"]?.bool ?? false))
+            isMissingLibrary: value["missing"]?.bool ?? false, isTooLarge: value["too_large"]?.bool ?? false))
       return
     }
     guard let output = value["output"]?.contents else { return nil }
@@ -60,6 +65,14 @@ extension RenderResult {
     self = .rendered(
       Rendering(
         output: output, questions: value["questions"]?.list, files: files, reasons: value["reasons"]?.texts ?? []))
+  }
+
+  /// Files that it depends on.
+  var files: [(path: String, signature: String)] {
+    switch self {
+    case .rendered(let rendering): rendering.files
+    case .unusable, .failed: []
+    }
   }
 
   /// Bytes of the output; 0 where there is none.

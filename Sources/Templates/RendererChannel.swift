@@ -8,8 +8,9 @@ import Glibc
 /// to read at once: a wake for each of many small results would cost more than they do. What a renderer left unsaid is
 /// read by `receive` from time to time.
 final class RendererChannel {
-  /// Bytes read per turn, at most, before others have their turn.
+  /// Bytes read per turn, at most, before others have their turn; and messages, each of which may cost the server work.
   private static let turnBytes = 1 << 20
+  private static let turnFrames = 64
   private static let readBytes = 64 << 10
 
   /// Called with each frame, in order. It may close the channel.
@@ -33,6 +34,8 @@ final class RendererChannel {
   private var outgoing: Deque<[UInt8]> = []
   private var sentBytes = 0
   private var parser = RendererFrameParser()
+  /// Whether there may be more to read, in the loop's next iteration.
+  private(set) var isReading = false
 
   /// - Parameter descriptor: a connected stream socket.
   init(_ descriptor: consuming FileDescriptor, on loop: Reactor) throws(SystemError) {
@@ -112,14 +115,36 @@ final class RendererChannel {
     }
   }
 
-  /// Reads what the renderer has sent until now.
+  /// Reads what the renderer has sent until now: a turn's share at once, the rest in the iterations that follow.
   func receive() {
+    // The next turn is under way.
+    if !isReading { takeTurn(frames: Self.turnFrames) }
+  }
+
+  /// Reads what a renderer that has ended left in the socket: the kernel bounds that.
+  func receiveRest() { takeTurn(frames: .max) }
+
+  private func takeTurn(frames: Int) {
+    isReading = false
+    var frames = frames
     var budget = Self.turnBytes
+    var isEmpty = false
     while !isClosed {
-      guard budget > 0 else {
-        // The others have their turn.
-        return loop.post { [weak self] in self?.receive() }
+      while !isClosed, frames > 0, let frame = parser.next() {
+        frames -= 1
+        onFrame(frame)
       }
+      guard !isClosed else { return }
+      if let failure = parser.failure { return end("\(failure)") }
+      guard frames > 0, budget > 0 else {
+        // The others have their turn.
+        isReading = true
+        return loop.post { [weak self] in
+          guard let self, isReading else { return }
+          takeTurn(frames: Self.turnFrames)
+        }
+      }
+      if isEmpty { return }
       var code: Int32 = 0
       let count = withUnsafeTemporaryAllocation(byteCount: Self.readBytes, alignment: 16) { space in
         let count = recv(descriptor, space.baseAddress, space.count, 0)
@@ -133,9 +158,7 @@ final class RendererChannel {
         return
       }
       if count == 0 { return end(nil) }
-      while !isClosed, let frame = parser.next() { onFrame(frame) }
-      if let failure = parser.failure, !isClosed { return end("\(failure)") }
-      if count < Self.readBytes { return }
+      isEmpty = count < Self.readBytes
       budget -= count
     }
   }

@@ -52,14 +52,16 @@ public final class RendererPool {
   /// - Parameters:
   ///   - client: a number that is the same as long as what is known of the client is, and what that is.
   ///   - generation: another one after each change of a file.
+  ///   - watchSerial: another one when the server has forgotten the files that renderers told of.
   ///   - parent: the batch whose question this is asked for, if any.
   public func render(
-    _ jobs: [TemplateJob], client: (serial: UInt64, form: TemplateValue), generation: Int, helperSerial: Int?,
-    parent: RenderBatch?
+    _ jobs: [TemplateJob], client: (serial: UInt64, form: TemplateValue), generation: Int, watchSerial: Int,
+    helperSerial: Int?, parent: RenderBatch?
   ) -> RenderBatch {
     batchCount += 1
     let batch = RenderBatch(
-      jobs: jobs, client: client, generation: generation, helperSerial: helperSerial, parent: parent)
+      jobs: jobs, client: client, generation: generation, watchSerial: watchSerial, helperSerial: helperSerial,
+      parent: parent)
     batch.isApart = jobs.count == 1 && suspects.isSuspect(jobs[0], batch.clientName)
     submit(batch)
     return batch

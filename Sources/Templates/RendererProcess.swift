@@ -49,6 +49,7 @@ final class RendererProcess {
 
   private let loop: Reactor
   private let settings: RendererSettings
+  private let repositoryFolders: [String]
   private var child: ChildProcess?
   private var channel: RendererChannel?
   private var folder: TemporaryFolder?
@@ -81,6 +82,7 @@ final class RendererProcess {
   init(_ settings: RendererSettings, on loop: Reactor) throws {
     self.loop = loop
     self.settings = settings
+    repositoryFolders = settings.repositoryFolders()
     if let user = settings.user, user != geteuid(), geteuid() != 0 {
       throw SystemError(call: "setresuid", errno: EPERM, detail: "[templates] user: the server does not run as root")
     }
@@ -143,7 +145,8 @@ final class RendererProcess {
         .render, request: lastRequest,
         [
           "templates": .list(forms), "client": .int(Int(batch.client.serial)),
-          "generation": .int(batch.generation), "helpers": batch.helperSerial.map { .int($0) } ?? .none,
+          "generation": .int(batch.generation), "watches": .int(batch.watchSerial),
+          "helpers": batch.helperSerial.map { .int($0) } ?? .none,
           "is_nested": .bool(isNested),
         ]) ?? true
     guard isSent else {
@@ -226,6 +229,7 @@ final class RendererProcess {
       guard let path = frame.value.text, !path.isEmpty, path.utf8.count < Int(PATH_MAX) else {
         return kill("it named a file that makes no sense")
       }
+      guard isBelowRepository(path) else { return kill("it named a file that is not in the repository") }
       namedFiles += 1
       guard namedFiles <= Self.fileLimit else { return kill("it reads more than \(Self.fileLimit) files") }
       batch.reads(path)
@@ -235,6 +239,12 @@ final class RendererProcess {
       batch.log(frame.value)
     default: kill("it sent a message of another kind")
     }
+  }
+
+  /// Whether a path is one of those that renderers record: they name no other.
+  private func isBelowRepository(_ path: String) -> Bool {
+    guard !path.utf8.contains(0), !path.hasSuffix("/.."), !path.contains("/../") else { return false }
+    return repositoryFolders.contains { path == $0 || path.hasPrefix($0 + "/") }
   }
 
   /// Counts a question; false where the process was ended for it.
@@ -249,7 +259,8 @@ final class RendererProcess {
 
   private func finish(_ value: TemplateValue, of batch: RenderBatch) {
     guard running.last === batch, !batch.isAsking, value["index"]?.int == batch.position - batch.base,
-      let result = RenderResult(value), result.outputBytes <= batch.jobs[batch.position].limitBytes
+      let result = RenderResult(value), result.outputBytes <= batch.jobs[batch.position].limitBytes,
+      result.files.count <= Self.fileLimit, result.files.allSatisfy({ isBelowRepository($0.path) })
     else { return kill("it answered what makes no sense") }
     if value["memory"]?.bool == true {
       // What was cut short cannot be relied upon.
@@ -325,6 +336,11 @@ final class RendererProcess {
     let before = deadline
     channel?.receive()
     guard !isEnded, let deadline, deadline == before else { return }
+    // What it has sent may be its result.
+    if channel?.isReading == true {
+      timer?.rearm(at: MonotonicTime.now() + .milliseconds(1))
+      return
+    }
     let now = MonotonicTime.now()
     guard now >= deadline else {
       timer?.rearm(at: min(deadline, now + Self.lookInterval))
@@ -357,7 +373,7 @@ final class RendererProcess {
     let reason = "the renderer ended: \(status)" + (isHardEnd(status) ? memoryHint : "")
     verdict = verdict ?? reason
     // Results that it sent before are in the socket.
-    channel?.receive()
+    channel?.receiveRest()
     ended(reason)
   }
 

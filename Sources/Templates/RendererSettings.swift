@@ -101,6 +101,12 @@ public struct RendererSettings: Hashable {
     return confinement
   }
 
+  /// The repository by its name, and as links lead to it: what a renderer reads below is recorded.
+  func repositoryFolders() -> [String] {
+    guard let real = Self.realPath(repository), real != repository else { return [repository] }
+    return [repository, real]
+  }
+
   private static func contains(_ folder: String, _ path: String) -> Bool {
     path == folder || path.hasPrefix(folder + "/") || (realPath(path).map { $0.hasPrefix(folder + "/") } ?? false)
   }

@@ -1,3 +1,5 @@
+package import EventLoop
+
 /// Results of templates, kept with the questions that they asked and the answers that they got.
 ///
 /// A result is found for anyone for whom every question has the same answer as it had then, in the order in which they were
@@ -34,10 +36,26 @@ public final class RenderingCache {
     }
   }
 
-  /// What was made of a template's output.
+  /// What was made of a template's output, for those of its results that have this output.
+  fileprivate final class Output {
+    let value: AnyObject
+    let digest: FileDigest
+    let bytes: Int
+    /// Results that have it.
+    var uses = 0
+
+    init(_ value: AnyObject, _ digest: FileDigest, bytes: Int) {
+      self.value = value
+      self.digest = digest
+      self.bytes = bytes
+    }
+  }
+
+  /// A template's output, and what it was made from.
   public final class Result {
     public let value: AnyObject
-    /// Bytes that it is counted with.
+    fileprivate let output: Output
+    /// Bytes that it is counted with, beside its output.
     let bytes: Int
     /// Whether it depends on clients other than the one that it was made for.
     package let dependsOnOthers: Bool
@@ -45,11 +63,15 @@ public final class RenderingCache {
     /// Which hold it.
     fileprivate unowned let answers: Answers
     fileprivate var isKept = true
+    /// The number of its last use; its place among those that were used since the list was in order, -1 for none.
+    fileprivate var lastUse = 0
+    fileprivate var usedPlace = -1
     fileprivate unowned(unsafe) var newer: Result?
     fileprivate unowned(unsafe) var older: Result?
 
-    fileprivate init(_ value: AnyObject, bytes: Int, dependsOnOthers: Bool, _ group: Group, _ answers: Answers) {
-      self.value = value
+    fileprivate init(_ output: Output, bytes: Int, dependsOnOthers: Bool, _ group: Group, _ answers: Answers) {
+      value = output.value
+      self.output = output
       self.bytes = bytes
       self.dependsOnOthers = dependsOnOthers
       self.group = group
@@ -61,6 +83,8 @@ public final class RenderingCache {
   package final class Tree {
     package let key: Key
     fileprivate var groups: [Group] = []
+    /// One for all results with equal bytes: clients that differ in what a template read often get the same of it.
+    fileprivate var outputs: [FileDigest: Output] = [:]
     /// Whether results are still sought and kept here.
     package fileprivate(set) var isCurrent = true
 
@@ -88,6 +112,8 @@ public final class RenderingCache {
 
   /// What a result costs beside its output and its questions: measured, rounded up.
   static let resultBytes = 400
+  /// The same of an output.
+  static let outputBytes = 160
   /// What a question costs on a path that no other result has, at least; a long one costs its bytes.
   static let questionBytes = 160
 
@@ -106,6 +132,11 @@ public final class RenderingCache {
   private static var lastNumber = 0
   private unowned(unsafe) var oldest: Result?
   private unowned(unsafe) var newest: Result?
+  /// Results that were used since the list was in order: moving each within the list at each use would touch the memory
+  /// of two others.
+  private var usedSince: [Unmanaged<Result>] = []
+  /// The number of the last use of any result, its making included.
+  private var useNumber = 0
 
   public init(limitBytes: Int) { self.limitBytes = limitBytes }
 
@@ -169,16 +200,21 @@ public final class RenderingCache {
     }
   }
 
+  /// What was made of an output of a template, if any result has that output.
+  package func value(_ key: Key, ofOutput digest: FileDigest) -> AnyObject? { tree(key)?.outputs[digest]?.value }
+
   private func use(_ result: Result) {
+    used += 1
     // It may have gone while questions were answered; then it is right all the same.
     if result.isKept { touch(result) }
-    used += 1
   }
 
   /// Keeps a result with what was asked for it, in order.
+  ///
+  /// - Parameter output: what the value was made of. A result with the same output has one value with those before it.
   package func keep(
-    _ key: Key, _ trace: [(question: TemplateValue, answer: TemplateValue)], _ value: AnyObject, outputBytes: Int,
-    dependsOnOthers: Bool
+    _ key: Key, _ trace: [(question: TemplateValue, answer: TemplateValue)], _ value: AnyObject,
+    output: (digest: FileDigest, bytes: Int), dependsOnOthers: Bool
   ) {
     guard limitBytes > 0 else { return }
     // Other versions are not asked for any more.
@@ -202,13 +238,20 @@ public final class RenderingCache {
     }
     // Its place is the new one's.
     if let old = answers.result(of: group.number) { unlink(old) }
-    let bytes = trace.reduce(outputBytes + Self.resultBytes) {
+    let bytes = trace.reduce(Self.resultBytes) {
       $0 + max(Self.questionBytes, $1.question.weight + $1.answer.weight)
     }
-    let result = Result(value, bytes: bytes, dependsOnOthers: dependsOnOthers, group, answers)
+    let made = tree.outputs[output.digest] ?? Output(value, output.digest, bytes: output.bytes + Self.outputBytes)
+    if made.uses == 0 {
+      tree.outputs[output.digest] = made
+      heldBytes += made.bytes
+    }
+    made.uses += 1
+    let result = Result(made, bytes: bytes, dependsOnOthers: dependsOnOthers, group, answers)
     answers.set(result, of: group.number)
     group.count += 1
     append(result)
+    touch(result)
     heldBytes += bytes
     count += 1
     shrink()
@@ -247,6 +290,8 @@ public final class RenderingCache {
   }
 
   private func shrink() {
+    guard heldBytes > limitBytes else { return }
+    settle()
     while heldBytes > limitBytes, let oldest { drop(oldest) }
   }
 
@@ -312,18 +357,41 @@ public final class RenderingCache {
   // MARK: Order of use
 
   private func touch(_ result: Result) {
-    guard newest !== result else { return }
-    detach(result)
-    append(result)
+    useNumber += 1
+    result.lastUse = useNumber
+    guard result.usedPlace < 0 else { return }
+    result.usedPlace = usedSince.count
+    usedSince.append(.passUnretained(result))
+  }
+
+  /// Brings the list in order: the results that were used since then come last.
+  private func settle() {
+    let results = usedSince.map { $0.takeUnretainedValue() }
+    usedSince.removeAll(keepingCapacity: results.count < 10_000)
+    for result in results.sorted(by: { $0.lastUse < $1.lastUse }) {
+      result.usedPlace = -1
+      detach(result)
+      append(result)
+    }
   }
 
   private func unlink(_ result: Result) {
     detach(result)
+    if result.usedPlace >= 0 {
+      let last = usedSince.removeLast()
+      last.takeUnretainedValue().usedPlace = result.usedPlace
+      if result.usedPlace < usedSince.count { usedSince[result.usedPlace] = last }
+      result.usedPlace = -1
+    }
     heldBytes -= result.bytes
     count -= 1
     result.isKept = false
     result.answers.set(nil, of: result.group.number)
     result.group.count -= 1
+    result.output.uses -= 1
+    guard result.output.uses == 0 else { return }
+    heldBytes -= result.output.bytes
+    result.group.tree.outputs[result.output.digest] = nil
   }
 
   private func append(_ result: Result) {

@@ -1,3 +1,4 @@
+import EventLoop
 import Testing
 
 @testable import Templates
@@ -31,7 +32,8 @@ import Testing
     bytes: Int = 0
   ) {
     kept.keep(
-      key, trace.map { (question: $0.0, answer: $0.1) }, Value(text), outputBytes: bytes, dependsOnOthers: false)
+      key, trace.map { (question: $0.0, answer: $0.1) }, Value(text),
+      output: (FileDigest(Array(text.utf8)), bytes), dependsOnOthers: false)
   }
 
   @Test func aResultIsFoundForWhoeverHasTheSameAnswers() async {
@@ -136,7 +138,7 @@ import Testing
   }
 
   @Test func theLeastRecentlyUsedGoesFirst() async {
-    let one = RenderingCache.resultBytes + RenderingCache.questionBytes + 1000
+    let one = RenderingCache.resultBytes + RenderingCache.outputBytes + RenderingCache.questionBytes + 1000
     let kept = RenderingCache(limitBytes: 3 * one)
     for number in 0..<3 { keep(kept, key(), [("n", .int(number))], "\(number)", bytes: 1000) }
     #expect(await text(kept, key(), ["n": 0]) == "0")
@@ -148,6 +150,32 @@ import Testing
     #expect(await text(kept, key(), ["n": 3]) == "3")
     kept.limitBytes = 0
     keep(kept, key(), [], "x")
+    #expect(kept.count == 0 && kept.heldBytes == 0)
+  }
+
+  @Test func equalOutputsOfATemplateAreHeldOnce() async throws {
+    let kept = RenderingCache(limitBytes: 1 << 20)
+    for number in 0..<10 { keep(kept, key(), [("host", .int(number))], number < 9 ? "same" : "other", bytes: 5000) }
+    keep(kept, key("/t2"), [("host", 0)], "same", bytes: 5000)
+    let result = RenderingCache.resultBytes + RenderingCache.questionBytes
+    #expect(kept.heldBytes == 11 * result + 3 * (RenderingCache.outputBytes + 5000))
+    var values: [Value] = []
+    for number in 0..<9 {
+      let found = await kept.find(key()) { $0.value == "host" ? .int(number) : nil }
+      values.append(try #require(found?.value as? Value))
+    }
+    #expect(values.allSatisfy { $0 === values[0] && $0.text == "same" })
+    #expect(await text(kept, key(), ["host": 9]) == "other")
+    let digest = FileDigest(Array("same".utf8))
+    #expect(kept.value(key(), ofOutput: digest) === values[0])
+    #expect(kept.value(key("/t2"), ofOutput: digest) !== values[0], "of another template")
+    #expect(kept.value(key(version: 2), ofOutput: digest) == nil)
+    // The output goes with the last result that has it.
+    for number in 0..<8 { keep(kept, key(), [("host", .int(number))], "changed", bytes: 1) }
+    #expect(kept.value(key(), ofOutput: digest) === values[0])
+    keep(kept, key(), [("host", 8)], "changed", bytes: 1)
+    #expect(kept.value(key(), ofOutput: digest) == nil)
+    kept.removeAll()
     #expect(kept.count == 0 && kept.heldBytes == 0)
   }
 
@@ -169,9 +197,10 @@ import Testing
       let kept = RenderingCache(limitBytes: 1 << 20)
       let made = Value("x")
       value = made
+      let output = (digest: FileDigest([1]), bytes: 1)
       kept.keep(
-        key(), [(question: "q", answer: 1), (question: "r", answer: 1)], made, outputBytes: 1, dependsOnOthers: false)
-      kept.keep(key("/other"), [], made, outputBytes: 1, dependsOnOthers: false)
+        key(), [(question: "q", answer: 1), (question: "r", answer: 1)], made, output: output, dependsOnOthers: false)
+      kept.keep(key("/other"), [], made, output: output, dependsOnOthers: false)
     }
     #expect(value == nil)
   }

@@ -162,7 +162,8 @@ package final class TemplateChecks {
     let batch = templates.pool.render(
       jobs.map(\.job), client: (TemplateRenderer.lastSerial, Self.nobody),
       generation: Int(truncatingIfNeeded: templates.core.repositoryGeneration),
-      helperSerial: templates.core.interfaces.helperModules?.helperSerial, parent: nil)
+      watchSerial: templates.files.forgottenCount, helperSerial: templates.core.interfaces.helperModules?.helperSerial,
+      parent: nil)
     await handleEvents(of: batch, jobs)
   }
 

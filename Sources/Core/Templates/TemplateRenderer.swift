@@ -1,3 +1,4 @@
+import EventLoop
 import Identity
 package import Logging
 import Repository
@@ -17,19 +18,22 @@ public final class TemplateRenderer {
     public let entryName: String?
     /// Most bytes of the result.
     public let limitBytes: Int
+    /// The option that sets them, as messages name it; nil where none does.
+    public let limitOption: String?
     /// Whether the file is encrypted, and so what it includes.
     public var isEncrypted = false
     /// What becomes of the output; it is kept in its place.
     public let make: ([UInt8]) throws -> AnyObject
 
     public init(
-      kind: TemplateJob.Kind, source: TemplateSource, entryName: String?, limitBytes: Int, isEncrypted: Bool = false,
-      make: @escaping ([UInt8]) throws -> AnyObject
+      kind: TemplateJob.Kind, source: TemplateSource, entryName: String?, limitBytes: Int, limitOption: String? = nil,
+      isEncrypted: Bool = false, make: @escaping ([UInt8]) throws -> AnyObject
     ) {
       self.kind = kind
       self.source = source
       self.entryName = entryName
       self.limitBytes = limitBytes
+      self.limitOption = limitOption
       self.isEncrypted = isEncrypted
       self.make = make
     }
@@ -37,7 +41,8 @@ public final class TemplateRenderer {
     /// The same, of which something else is made.
     package func making(_ make: @escaping ([UInt8]) throws -> AnyObject) -> Request {
       Request(
-        kind: kind, source: source, entryName: entryName, limitBytes: limitBytes, isEncrypted: isEncrypted, make: make)
+        kind: kind, source: source, entryName: entryName, limitBytes: limitBytes, limitOption: limitOption,
+        isEncrypted: isEncrypted, make: make)
     }
   }
 
@@ -242,7 +247,7 @@ public final class TemplateRenderer {
   private func render(_ all: [PendingRendering], _ metadata: ClientMetadata) async -> [PendingRendering] {
     let batch = pool.render(
       all.map(\.job), client: client(metadata), generation: Int(truncatingIfNeeded: core.repositoryGeneration),
-      helperSerial: core.interfaces.helperModules?.helperSerial, parent: Self.asking)
+      watchSerial: files.forgottenCount, helperSerial: core.interfaces.helperModules?.helperSerial, parent: Self.asking)
     return await handleEvents(of: batch, all, metadata, askedIn: stateOfAll)
   }
 
@@ -272,8 +277,9 @@ public final class TemplateRenderer {
         unusable.append(pending)
       case .result(let index, .failed(let failure)):
         metadata.markUncacheable()
-        onFailed?(all[index].request.source.path, failure.description)
-        all[index].finish(.failure(TemplateFailure(failure)))
+        let failed = TemplateFailure(failure, limitOption: all[index].request.limitOption)
+        onFailed?(all[index].request.source.path, failed.description)
+        all[index].finish(.failure(failed))
       case .result(let index, .rendered(let rendering)):
         await finish(rendering, all[index], metadata, askedIn: asked)
       }
@@ -288,9 +294,10 @@ public final class TemplateRenderer {
   ) async {
     pending.request.source.isGood(pending.version.number)
     renderedCount += 1
+    let digest = FileDigest(rendering.output)
     let value: AnyObject
     do {
-      value = try pending.request.make(rendering.output)
+      value = try keptValue(pending.key, ofOutput: digest) ?? pending.request.make(rendering.output)
     } catch {
       return pending.finish(.failure(error))
     }
@@ -325,9 +332,14 @@ public final class TemplateRenderer {
       return pending.finish(.success(value))
     }
     kept.keep(
-      pending.key, trace, value, outputBytes: rendering.output.count, dependsOnOthers: dependsOnOthers)
+      pending.key, trace, value, output: (digest, rendering.output.count), dependsOnOthers: dependsOnOthers)
     pending.isUncacheable = dependsOnOthers
     pending.finish(.success(value))
+  }
+
+  /// What was made of the same output before.
+  private func keptValue(_ key: RenderingCache.Key, ofOutput digest: FileDigest) -> AnyObject? {
+    settings.isTraced && onReport == nil ? kept.value(key, ofOutput: digest) : nil
   }
 
   private func useKept(_ pending: PendingRendering, _ metadata: ClientMetadata) async -> Bool {
@@ -404,8 +416,10 @@ package struct TemplateFailure: Error, CustomStringConvertible {
   /// Genshi's TemplateError: the template is wrong, or says on purpose that it is not for this client.
   package let isTemplateError: Bool
 
-  init(_ failure: RenderFailure) {
-    description = failure.description
+  /// - Parameter limitOption: the option that bounds the output.
+  init(_ failure: RenderFailure, limitOption: String? = nil) {
+    let option = failure.isTooLarge ? limitOption.map { " (\($0))" } : nil
+    description = failure.description + (option ?? "")
     isTemplateError = failure.isTemplateError
   }
 }

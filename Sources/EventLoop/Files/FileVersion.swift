@@ -82,18 +82,22 @@ public nonisolated struct FileVersion: Hashable, Sendable {
 
 /// SHA-256 of a file's contents.
 public nonisolated struct FileDigest: Hashable, Sendable, CustomStringConvertible {
-  private let bytes: [UInt8]
+  /// Its 32 bytes, eight in each: in place, because thousands are held.
+  private let first, second, third, fourth: UInt64
 
   /// Of these bytes.
   public init(_ bytes: [UInt8]) {
-    self.bytes = [UInt8](unsafeUninitializedCapacity: Int(SHA256_DIGEST_LENGTH)) { digest, count in
-      SHA256(bytes, bytes.count, digest.baseAddress)
-      count = digest.count
+    (first, second, third, fourth) = withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 4) { words in
+      SHA256(bytes, bytes.count, UnsafeMutableRawPointer(words.baseAddress!))
+      return (words[0], words[1], words[2], words[3])
     }
   }
 
   /// 64 hexadecimal digits.
   public var description: String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    [first, second, third, fourth].map { word in
+      let digits = String(word.bigEndian, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
   }
 }

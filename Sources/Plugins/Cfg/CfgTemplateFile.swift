@@ -37,7 +37,8 @@ final class CfgTemplateFile: CfgGenerator {
   func request(for name: String) -> TemplateRenderer.Request {
     let encoding = plugin.encoding
     return TemplateRenderer.Request(
-      kind: kind, source: source, entryName: name, limitBytes: plugin.limitBytes, isEncrypted: isEncrypted
+      kind: kind, source: source, entryName: name, limitBytes: plugin.limitBytes, limitOption: "[cfg] max_file_size",
+      isEncrypted: isEncrypted
     ) { FileContents($0, encoding: encoding) }
   }
 

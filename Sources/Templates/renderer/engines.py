@@ -69,6 +69,32 @@ def _log_broken(render, path, reason):
                broken=path)
 
 
+def _open_directives(template, text):
+    """Directives of Genshi's text syntaxes that have no end, with their lines: Genshi leaves them out without a word."""
+    is_new = hasattr(template, '_directive_re')
+    expression = template._directive_re if is_new else getattr(template, '_DIRECTIVE_RE', None)
+    opened = []
+    for match in expression.finditer(text) if expression is not None else ():
+        if is_new:
+            start, command = match.start(1), match.group(2)
+        else:
+            start, command = match.start(), match.group(1) or (match.group(2).split() or [''])[0]
+        if command == 'end':
+            del opened[-1:]
+        elif command not in (None, '', 'include', 'python') and not command.startswith('#'):
+            opened.append((command, text.count('\n', 0, start) + 1))
+    return opened
+
+
+def _log_open_directives(render, template, data, path, version):
+    """Tells, once for each version of a file."""
+    encoding = render.session.settings['encoding']
+    for command, line in _open_directives(template, data.decode(encoding, 'replace')):
+        form = '{%% %s %%} without {%% end %%}' if hasattr(template, '_directive_re') else '#%s without #end'
+        render.log('warning', '%s: %s has no effect (%s, line %d)' % (path, form % command, path, line),
+                   once='%s %s' % (path, version))
+
+
 def encoded(render, text):
     data = text.encode(render.session.settings['encoding'], 'replace') if not isinstance(text, bytes) else text
     if len(data) > render.limit:
@@ -127,6 +153,7 @@ def genshi():
                         Lines.end()
                 # Directives are compiled only here: a file with an error among them does not replace the version before.
                 made.stream
+                _log_open_directives(self.session.current, made, data, filepath, signature(filepath))
                 return made
 
             def load(self, filename, relative_to=None, cls=None, encoding=None):
@@ -197,6 +224,7 @@ def load_genshi(render, name, path, source):
             parts['Lines'].end()
     template.bcfg2_reasons = RECORDER.source(source['data'].decode('utf-8', 'replace'), path)
     KEPT.put((name, path), source['version'], template)
+    _log_open_directives(render, template, source['data'], path, source['version'])
     # Directives are compiled only now: what is wrong with one fails renderings, and the older template is gone.
     template.stream
     return template

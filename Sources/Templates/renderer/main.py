@@ -143,7 +143,7 @@ class Render(object):
         except engines.Missing as error:
             return {'ok': False, 'error': u'%s' % (error,), 'missing': True}
         except engines.OutputLimit as error:
-            return {'ok': False, 'error': u'%s' % (error,)}
+            return {'ok': False, 'error': u'%s' % (error,), 'too_large': True}
         except MemoryError:
             recorder.trace = trace.SILENT
             # Nothing that was cut short can be relied upon: the server replaces this process.
@@ -184,6 +184,7 @@ class Session(object):
         self.helpers = Helpers()
         self.properties = {}
         self.generation = None
+        self.watches = None
         self.told_files = set()
         self.sources = {}
         self.current = None
@@ -262,6 +263,10 @@ class Session(object):
             if not wire.PY2:
                 import importlib
                 importlib.invalidate_caches()
+        if message['watches'] != self.watches:
+            # The server has forgotten of which files it was told.
+            self.watches = message['watches']
+            self.told_files.clear()
         earlier = self.current
         templates = message['templates']
         starters = []

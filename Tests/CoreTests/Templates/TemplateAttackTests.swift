@@ -34,6 +34,10 @@ import Testing
   private static let frame =
     "import os, struct, marshal\ndef frame(kind, request, value):\n    data = marshal.dumps(value, 2)\n    os.write(3, struct.pack('<IB3xQ', len(data), kind, request) + data)\n"
 
+  /// The number of the request that is rendered.
+  private static let number =
+    "import sys\ndef number():\n    r = sys._getframe()\n    while 'request' not in r.f_locals: r = r.f_back\n    return r.f_locals['request']\n"
+
   @Test func whatIsNoMessageEndsTheProcess() async throws {
     let table = [
       ("import os\nos.write(3, b'x' * 100)", "it sent a message that makes no sense"),
@@ -49,6 +53,22 @@ import Testing
       ("\(Self.frame)frame(16, 0, {})", "it was ready twice"),
       ("\(Self.frame)frame(1, 1, {})", "it sent a message of another kind"),
       ("\(Self.frame)frame(18, 1, [[]] * 300000)", "more than 262144 values"),
+      (
+        "\(Self.frame)\(Self.number)frame(20, number(), '/etc/shadow')",
+        "it named a file that is not in the repository"
+      ),
+      (
+        "\(Self.frame)\(Self.number)frame(20, number(), repo + '/../x')",
+        "it named a file that is not in the repository"
+      ),
+      (
+        "\(Self.frame)\(Self.number)for i in range(10001): frame(20, number(), repo + '/%d' % i)",
+        "it reads more than 10000 files"
+      ),
+      (
+        "\(Self.frame)\(Self.number)frame(18, number(), {'ok': True, 'index': 1, 'output': b'', 'files': [('/etc/x', '')]})",
+        "it answered what makes no sense"
+      ),
       (
         "\(Self.frame)import sys\nr = sys._getframe()\nwhile 'request' not in r.f_locals: r = r.f_back\nfor i in range(300): frame(19, r.f_locals['request'], {'level': 'info', 'text': 'x'})",
         "it logs more than 200 lines"

@@ -45,7 +45,7 @@ import Testing
       let version = TemplateSource.Version(number: 1, bytes: Array("${metadata.query.all_groups()}".utf8))
       let job = TemplateJob(kind: .genshi, path: "/t", version: version, name: "/t", limitBytes: 100)
       let batch = fixture.core.templates.pool.render(
-        [job], client: (1, metadata.templateForm), generation: 1, helperSerial: nil, parent: nil)
+        [job], client: (1, metadata.templateForm), generation: 1, watchSerial: 0, helperSerial: nil, parent: nil)
       var failure: String?
       while let event = await batch.next() {
         // Its question is not answered.
@@ -73,6 +73,29 @@ import Testing
       }
       #expect(fixture.core.templates.pool.suspects.isEmpty)
       #expect(log.lines.contains { $0.hasSuffix(": \(fixture.repository.path)/Cfg/a/a.genshi left a thread behind") })
+    }
+  }
+
+  @Test func whatWasForgottenIsToldAgain() async throws {
+    let limit = TemplateFiles.limit
+    defer { TemplateFiles.limit = limit }
+    TemplateFiles.limit = 8
+    // Of a template that fails nothing is kept: its files are watched because it told of them.
+    var templates = ["fails": "{% python\nimport os\nos.path.exists(repo + '/Data/x')\n1 / 0\n%}"]
+    for number in 0..<9 { templates["t\(number)"] = "${__import__('os').path.exists(repo + '/Data/\(number)')}" }
+    try await RepositoryFixture.run(templates: templates, conf: one) { fixture async throws in
+      @MainActor func isWatched() async throws -> Bool {
+        _ = try? await fixture.rendered(template: "Cfg/fails/fails.genshi")
+        let before = fixture.core.repositoryGeneration
+        fixture.edit("Data/x", "\(before)")
+        return fixture.core.repositoryGeneration != before
+      }
+      #expect(try await isWatched())
+      let forgotten = fixture.core.templates.files.forgottenCount
+      for number in 0..<9 { _ = try await fixture.rendered(template: "Cfg/t\(number)/t\(number).genshi") }
+      #expect(fixture.core.templates.files.forgottenCount > forgotten)
+      #expect(try await isWatched())
+      #expect(fixture.core.templates.pool.startCount == 1)
     }
   }
 
