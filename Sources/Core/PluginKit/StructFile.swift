@@ -40,6 +40,13 @@ open class StructFile: XMLFileBacked {
     CompiledStructure(root, path: path, conditionTags: conditionTags)
   }
 
+  /// Compiles the root of the file's rendered template. What is encrypted in the template is so in its output: it is
+  /// decrypted here, since passphrases stay in the server.
+  package func compileRendered(_ root: Element) throws -> CompiledStructure {
+    if let encryption { try decrypt(root, encryption, hasLines: false) }
+    return compileContents(root)
+  }
+
   private func findTemplate(_ document: RepositoryDocument) throws {
     guard path.hasSuffix(".genshi") || document.namespaces["py"] == GenshiText.namespace else {
       templateSource = nil
@@ -74,9 +81,10 @@ open class StructFile: XMLFileBacked {
     return nil
   }
 
+  /// - Parameter hasLines: whether the elements' lines are those of the file.
   /// - Throws: `XMLFileError` if an element cannot be decrypted, unless the document or bcfg2.conf allows lax
   ///   decryption.
-  private func decrypt(_ root: Element, _ encryption: Encryption) throws {
+  private func decrypt(_ root: Element, _ encryption: Encryption, hasLines: Bool = true) throws {
     let isLax = root["lax_decryption"].map { $0.lowercased() == "true" } ?? encryption.isLax
     var encrypted = root["encrypted"] == nil ? [] : [root]
     root.forEachDescendant { if $0["encrypted"] != nil { encrypted.append($0) } }
@@ -93,7 +101,9 @@ open class StructFile: XMLFileBacked {
         }
       } catch {
         let message = "Failed to decrypt \(element.tag) element in \(path)"
-        guard isLax else { throw XMLFileError(path: path, line: Int(element.line), message: "\(message): \(error)") }
+        guard isLax else {
+          throw XMLFileError(path: path, line: hasLines ? Int(element.line) : 0, message: "\(message): \(error)")
+        }
         logger.debug("\(message)")
       }
     }

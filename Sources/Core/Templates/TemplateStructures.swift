@@ -28,7 +28,7 @@ extension TemplateRenderer: XMLTemplateRenderer {
     let is13 = core.settings.compatibility == .v1_3
     guard let source = file.templateSource, !is13 || file.isTemplateIn13 else { return nil }
     return Request(kind: .xml, source: source, entryName: nil, limitBytes: Self.xmlLimitBytes) { bytes in
-      file.compileContents(try RepositoryXML.parse(bytes, path: file.path).root)
+      try file.compileRendered(try RepositoryXML.parse(bytes, path: file.path).root)
     }
   }
 

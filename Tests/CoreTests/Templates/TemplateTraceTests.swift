@@ -336,6 +336,33 @@ import Testing
     }
   }
 
+  @Test func whatIsEncryptedInTemplatesInXMLIsDecrypted() async throws {
+    let conf = "[encryption]\nsite = secret\n"
+    let encryption = Encryption(try RepositoryFixture.templateSettings(conf))
+    let text = String(decoding: try encryption.encrypt(Array("a $ <b>".utf8), with: "secret"), as: UTF8.self)
+    func bundle(_ encrypted: String) -> String {
+      "<Bundle xmlns:py='http://genshi.edgewall.org/'>\n<BoundPath name='/x' owner='${metadata.hostname}' "
+        + "\(encrypted)>\(text)</BoundPath></Bundle>"
+    }
+    let groups = "<Groups><Group name='base' profile='true'><Bundle name='b'/></Group></Groups>"
+    let files = ["Bundler/b.xml": bundle("encrypted='site'"), "Metadata/groups.xml": groups]
+    try await RepositoryFixture.run(templates: [:], files: files, conf: conf) { fixture async throws in
+      let entry = try #require(try await fixture.entry("/x", of: "one.example.com"))
+      #expect(entry.text == "a $ <b>" && entry["owner"] == "one.example.com")
+      // Kept as it was sent.
+      #expect(try await fixture.entry("/x", of: "one.example.com")?.text == "a $ <b>")
+      let path = fixture.repository.file("Bundler/b.xml")
+      let reason = "Failed to decrypt BoundPath element in \(path): No passphrase named 'absent'"
+      // What is wrong in the file leaves its last version, what is wrong in its output leaves the bundle out.
+      fixture.edit("Bundler/b.xml", bundle("encrypted='absent'"))
+      #expect(try await fixture.entry("/x", of: "one.example.com")?.text == "a $ <b>")
+      #expect(fixture.log.lines.contains { $0.contains("\(path):2: \(reason)") }, "\(fixture.log.lines)")
+      fixture.edit("Bundler/b.xml", bundle("py:attrs=\"{'encrypted': 'absent'}\""))
+      #expect(try await fixture.entry("/x", of: "one.example.com") == nil)
+      #expect(fixture.log.lines.contains { $0.contains("\(path): \(reason)") }, "\(fixture.log.lines)")
+    }
+  }
+
   @Test func encryptedTemplatesIncludeEncryptedFiles() async throws {
     let conf = "[encryption]\ndefault = secret\n"
     let encryption = Encryption(try RepositoryFixture.templateSettings(conf))
