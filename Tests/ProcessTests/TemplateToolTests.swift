@@ -196,7 +196,10 @@ import Testing
           "Bundler/b.xml": "<Bundle><Path name='/good'/><Path name='/db'/></Bundle>",
           "Bundler/x.xml":
             "<Bundle xmlns:py='http://genshi.edgewall.org/'>\n<Path py:for='n in nosuch' name='$n'/></Bundle>",
-          "Cfg/good/good.genshi": "$name", "Cfg/unused/unused.genshi": "x\n${1 +}\n", "Cfg/idle/idle.jinja2": "x",
+          "Cfg/good/good.genshi": "$name",
+          "Cfg/good/info.xml":
+            "<FileInfo xmlns:py='http://genshi.edgewall.org/'><Info owner='${metadata.profile}'/></FileInfo>",
+          "Cfg/unused/unused.genshi": "x\n${1 +}\n", "Cfg/idle/idle.jinja2": "x",
           "Cfg/db/db.genshi": "a\n${1 / (metadata.profile != 'db')}\n",
         ], on: loop)
       let before = fixture.state()
@@ -211,12 +214,12 @@ import Testing
             + "'${1 / (metadata.profile != 'db')}' (REPO/Cfg/db/db.genshi, line 2) (for c.example.com)",
           "REPO/Cfg/unused/unused.genshi: invalid syntax (REPO/Cfg/unused/unused.genshi, line 2)",
           "REPO/Cfg/idle/idle.jinja2: rendered for none of these clients, only loaded",
-          "5 templates, 2 clients: 1 rendered, 3 failed",
+          "6 templates, 2 clients: 2 rendered, 3 failed",
         ], "\(lines) \(result.error)")
       #expect(result.status == 1 && result.error == [])
       #expect(fixture.state() == before)
       let one = try await fixture.run(["--check-templates", "--client", "b.example.com"])
-      #expect(one.out.contains("5 templates, 1 client: ") && !one.out.contains("c.example.com"))
+      #expect(one.out.contains("6 templates, 1 client: ") && !one.out.contains("c.example.com"))
       for path in ["Bundler/x.xml", "Cfg/db/db.genshi", "Cfg/unused/unused.genshi"] {
         fixture.folder.write(path.hasSuffix("xml") ? "<Bundle/>" : "x", to: "repo/" + path)
       }

@@ -25,6 +25,8 @@ class CfgCreator: CfgFile {
     file.encryption = isEncryptable ? plugin.encryption : nil
   }
 
+  /// Whether its file is a template that is rendered to create data, or to verify it.
+  var readsTemplate: Bool { file.templateSource != nil }
   /// Whether created data is encrypted where a passphrase is set.
   var isEncryptable: Bool { true }
   /// Who may read created data.

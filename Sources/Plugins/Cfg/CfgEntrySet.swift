@@ -166,7 +166,9 @@ public final class CfgEntrySet: EntryFolder {
   }
 
   private func findTemplates() {
-    readsTemplates = infos.contains { !$0.isImmediate } || generators.contains { $0 is CfgAuthorizedKeysFile }
+    readsTemplates =
+      infos.contains { !$0.isImmediate } || generators.contains { $0 is CfgAuthorizedKeysFile }
+      || creators.contains(where: \.readsTemplate)
     hasTemplates = readsTemplates || generators.contains { $0 is CfgTemplateFile }
   }
 
@@ -199,8 +201,15 @@ public final class CfgEntrySet: EntryFolder {
 
   /// Structure files that `bind` reads for a client.
   func structureFiles(for metadata: ClientMetadata) -> [StructFile] {
-    let keys = generator(for: metadata) as? CfgAuthorizedKeysFile
-    return [infos.first?.structureFile, keys?.file].compactMap { $0 }
+    let generator = generator(for: metadata)
+    let keys = generator as? CfgAuthorizedKeysFile
+    // A creator's is read where there are no contents yet, a certificate's also to verify contents.
+    let creator = generator == nil ? creators.first : nil
+    let certificate = validates ? certificates.first : nil
+    return [
+      infos.first?.structureFile, keys?.file, creator.flatMap { $0.readsTemplate ? $0.file : nil },
+      certificate === creator ? nil : certificate?.file,
+    ].compactMap { $0 }
   }
 
   /// The template that makes an entry for a client; nil where a file of another kind does.

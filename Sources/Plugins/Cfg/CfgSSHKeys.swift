@@ -84,6 +84,8 @@ final class CfgPrivateKeyCreator: CfgCreator {
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Cfg/CfgPublicKeyCreator.py.
 final class CfgPublicKeyCreator: CfgCreator {
+  /// Of its file only the attributes of the root element are used, as they stand.
+  override var readsTemplate: Bool { false }
   override var isEncryptable: Bool { false }
   override var mode: FileWrite.Mode { .ordinary }
 

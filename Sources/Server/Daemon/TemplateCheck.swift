@@ -9,7 +9,7 @@ public import ServerSettings
 ///
 /// It is for administrators who migrate or restructure a repository. Like `TemplateTool` it serves nobody and writes
 /// nothing. Binding entries as for an answer would make keys and run programs; instead it renders structures, files of
-/// Cfg, and templates that generators of other entries use. Templates that none of these clients get are only loaded.
+/// Cfg with what says how to make them, and templates that generators of other entries use. Templates that none of these clients get are only loaded.
 public enum TemplateCheck {
   private final class Findings {
     var rendered: Set<String> = []
@@ -121,6 +121,9 @@ public enum TemplateCheck {
         let looked = entry["altsrc"] ?? name
         if let request = generator.templateRequest(tag: entry.tag, name: looked, realName: name, metadata) {
           _ = try? await core.templates.render(request, metadata)
+        }
+        for file in generator.structureFiles(tag: entry.tag, name: looked, metadata) where file.isTemplate {
+          _ = try? await core.templates.structure(of: file, metadata)
         }
       }
     }

@@ -1,4 +1,5 @@
 import CoreSupport
+import Identity
 import Repository
 import Support
 import Templates
@@ -55,6 +56,34 @@ import Testing
     }
   }
 
+  @Test func aDirectiveWithoutItsEndIsInTheLog() async throws {
+    let templates = [
+      "a": "a\n{% if 0 %}\nb\n{% for x in [1] %}$x{% end %}\n", "b": "{% include part.genshi_include %}",
+      "closed": "{# {% if #}{% if 1 %}{% choose 1 %}{% when 1 %}w{% end %}{% end %}{% end %}{% python x = 1 %}",
+    ]
+    let files = ["Cfg/b/part.genshi_include": "{% with y=1 %}\n$name\n"]
+    try await RepositoryFixture.run(templates: templates, files: files) { fixture async throws in
+      let log = fixture.log
+      for client: ClientName in ["one.example.com", "two.example.com"] {
+        // As Genshi renders it.
+        #expect(try await fixture.rendered("/a", of: client) == "a\n\nb\n1\n")
+        #expect(try await fixture.rendered("/b", of: client) == "\n/b\n")
+        #expect(try await fixture.rendered("/closed", of: client) == "w")
+      }
+      @MainActor func lines() -> [String] {
+        log.lines.filter { $0.contains("without") }.map { $0.replacing(fixture.repository.path, with: "REPO") }.sorted()
+      }
+      let expected = [
+        "Cfg/a/a.genshi: {% if %} without {% end %} has no effect (REPO/Cfg/a/a.genshi, line 2)",
+        "Cfg/b/part.genshi_include: {% with %} without {% end %} has no effect (REPO/Cfg/b/part.genshi_include, line 1)",
+      ]
+      #expect(lines().count == 2 && zip(lines(), expected).allSatisfy { $0.hasSuffix("REPO/\($1)") }, "\(lines())")
+      fixture.edit("Cfg/a/a.genshi", "{% if 0 %}")
+      #expect(try await fixture.rendered("/a") == "")
+      #expect(lines().count == 3)
+    }
+  }
+
   @Test func templatesOfAllBundlesAreRenderedOnceForAnAnswer() async throws {
     let bundles = 4
     var files: [String: String] = [:]
@@ -77,6 +106,26 @@ import Testing
       fixture.edit("Cfg/x0/x0.genshi", "edited")
       #expect(try await fixture.rendered("/x0") == "edited")
       #expect(fixture.core.templates.cacheCount.used == bundles - 1)
+    }
+  }
+
+  @Test func filesThatSayHowToMakeKeysGoTogether() async throws {
+    var files: [String: String] = [:]
+    var entries = ""
+    for number in 0..<3 {
+      files["Cfg/k\(number)/sslkey.xml"] =
+        "<KeyInfo xmlns:py='http://genshi.edgewall.org/'><Key type='rsa' bits='${512 + \(512 + number)}'/></KeyInfo>"
+      entries += "<Path name='/k\(number)'/>"
+    }
+    files["Bundler/b.xml"] = "<Bundle>\(entries)</Bundle>"
+    files["Metadata/groups.xml"] = "<Groups><Group name='base' profile='true'><Bundle name='b'/></Group></Groups>"
+    try await RepositoryFixture.run(templates: [:], files: files) { fixture async throws in
+      for _ in 1...2 {
+        let bound = try await fixture.configuration(of: "one.example.com").children.flatMap(\.children)
+        #expect(bound.count == 3 && bound.allSatisfy { $0.text?.contains("PRIVATE KEY") == true }, "\(bound)")
+        // The second configuration finds the keys.
+        #expect(fixture.core.templates.pool.batchCount == 1)
+      }
     }
   }
 
