@@ -3,6 +3,7 @@
 
   templates.py --python /path/to/venv/bin/bcfg2-server       (1.4; about three minutes; left out where there is none)
   templates.py --clients 40 --rounds 1
+  templates.py --only kept                                   (kept results beside the site without templates)
 
 The site is the large one of generate.py, in which 200 entries of an answer are Genshi templates with a Python block that
 read groups and the profile only, as most real ones do. Everything runs on one CPU (--server-cpu), the load on another.
@@ -54,8 +55,17 @@ include /etc/roles/${role}.conf
 """
 
 
+# What HEAD gives, for files that are no templates: as long as for a client of profile-1.
+PLAIN = """# %s of profile-1, 3 roles
+include /etc/roles/role-4.conf
+include /etc/roles/role-5.conf
+include /etc/roles/role-6.conf
+"""
+
+
 def make_templates(repo, count, head=HEAD):
-    """Turns several entries of Cfg, with all their variants, into templates; returns one that all clients get."""
+    """Turns several entries of Cfg, with all their variants, into templates; returns one that all clients get. With
+    PLAIN as head they stay plain files of the size that templates give."""
     made = []
     for folder, _, files in sorted(os.walk(os.path.join(repo, "Cfg"))):
         base = os.path.basename(folder)
@@ -65,11 +75,18 @@ def make_templates(repo, count, head=HEAD):
         for name in variants:
             path = os.path.join(folder, name)
             with open(path, encoding="utf-8") as f:
-                text = f.read().replace("$", "$$")
+                text = f.read()
+            if head is PLAIN:
+                with open(path, "w", encoding="utf-8") as f:
+                    f.write(head % base + text)
+                continue
+            text = text.replace("$", "$$")
             with open(path + ".genshi", "w", encoding="utf-8") as f:
                 f.write(head + text)
             os.unlink(path)
-        if variants == [base]:
+        if head is PLAIN:
+            made.append(os.path.join(folder, base))
+        elif variants == [base]:
             made.append(os.path.join(folder, base + ".genshi"))
         else:
             made.insert(0, os.path.join(folder, base + ".genshi"))
@@ -151,6 +168,64 @@ print((time.process_time() - start) / int(sys.argv[3]), len(loaded))
     return float(text[0]), int(text[1])
 
 
+def edit_of_no_client(server, number):
+    """Edits a file that no client gets, and waits until the server has seen it."""
+    path = "Cfg/etc/of-no-client/of-no-client"
+    os.makedirs(os.path.join(server.repo, os.path.dirname(path)), exist_ok=True)
+    scenarios.edit(server, path, b"edit number %d\n" % number)
+    # An edit that was finished before a request counts for it.
+    scenarios.ask(server, "GetConfig", client=server.site["clients"] - 1)
+
+
+def kept_beside_without(work, pki, options):
+    """Answers whose templates all have kept results, beside those of the same site without templates: CPU of an answer
+    and ratios, in turn, so that both have the same noise."""
+    arguments = (pki, options.server_cpu, options.clients, options.templates)
+    never_cached = {"caching": {"configurations": 0}}
+    servers_ = {"templates": Ours(work, "templates", *arguments, {}), "plain": Ours(work, "plain", *arguments, {}, PLAIN),
+                "templates-built": Ours(work, "templates-built", *arguments, never_cached),
+                "plain-built": Ours(work, "plain-built", *arguments, never_cached, PLAIN)}
+    lengths = {}
+    for name, server in servers_.items():
+        server.start()
+        server.wait_for_port()
+        lengths[name] = len(scenarios.settled_config(server)[1])
+        scenarios.first_answers(server, options, options.clients)
+    requests = ("--requests", max(options.clients, 400), "--lengths-vary")
+    kept_connection = ("--keep-alive", "--login", "uuid", "--rotate")
+    ways = {
+        "cached, new connections": lambda server, _: scenarios.load(server, options.load_cpu, *requests, "--call", "GetConfig"),
+        "cached, kept connection": lambda server, _: scenarios.load(server, options.load_cpu, *requests, *kept_connection),
+        "built after an edit elsewhere": lambda server, number: (
+            edit_of_no_client(server, number),
+            scenarios.load(server, options.load_cpu, "--requests", options.clients - 1, "--lengths-vary",
+                           *kept_connection))[1],
+    }
+    result = {"answer_bytes": lengths}
+    for way, ask in ways.items():
+        cpu = {"templates": [], "plain": []}
+        for number in range(options.rounds + 1):
+            for name in cpu:
+                cpu[name].append(scenarios.figures(ask(servers_[name], number))["cpu_ms_per_request"])
+        result[way] = compared(cpu)
+    cpu = {"templates": [], "plain": []}
+    for number in range(options.rounds + 1):
+        for name in cpu:
+            run = scenarios.first_answers(servers_[name + "-built"], options, options.clients)
+            cpu[name].append(run["cpu_ms_per_request"])
+    result["built each time"] = compared(cpu)
+    for server in servers_.values():
+        server.stop()
+    return result
+
+
+def compared(cpu):
+    """Medians without the first round, and the median of the ratios of rounds."""
+    ratios = [a / b for a, b in zip(cpu["templates"][1:], cpu["plain"][1:])]
+    return {"templates_ms": statistics.median(cpu["templates"][1:]), "plain_ms": statistics.median(cpu["plain"][1:]),
+            "ratio": statistics.median(ratios), "ratios": [round(ratio, 3) for ratio in ratios]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", help="bcfg2-server of a Python Bcfg2, in an environment with its libraries")
@@ -161,6 +236,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--server-cpu", default="0")
     parser.add_argument("--load-cpu", default="1")
+    parser.add_argument("--only", choices=["kept"], help="one part")
     parser.add_argument("--out", help="write the figures as JSON")
     options = parser.parse_args()
     servers.Ours.binary = options.binary
@@ -169,11 +245,14 @@ def main():
     pki = os.path.join(work, "pki")
     figures = {"clients": options.clients, "templates": options.templates}
     try:
+        figures["kept_beside_without_templates"] = kept_beside_without(work, pki, options)
+        if options.only:
+            return report(figures, options)
         never = {"caching": {"configurations": 0}, "templates": {"cache": "never"}}
         rebuilt = {"caching": {"configurations": 0}}
         arguments = (pki, options.server_cpu, options.clients, options.templates)
         building = {"never": Ours(work, "never", *arguments, never), "kept": Ours(work, "kept", *arguments, rebuilt),
-                    "without": Ours(work, "without", pki, options.server_cpu, options.clients, 0, rebuilt)}
+                    "without": Ours(work, "without", *arguments, rebuilt, PLAIN)}
         if options.python:
             Python14.path = options.python
             building["python"] = Python14(work, "python", *arguments, {})
@@ -191,7 +270,6 @@ def main():
         alone, count = genshi_alone(work, building["never"].repo, options.templates)
         figures["genshi_alone_ms"] = 1000 * alone
         figures["share_beside_genshi"] = 1 - 1000 * alone / cpu["never"]
-        figures["kept_beyond_without"] = cpu["kept"] / cpu["without"] - 1
         if "python" in cpu:
             figures["times_python_per_cpu_second"] = cpu["python"] / cpu["never"]
         figures["renderer_rss_kb"] = building["never"].renderers()
@@ -238,6 +316,10 @@ def main():
         warm.stop()
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    return report(figures, options)
+
+
+def report(figures, options):
     print(json.dumps(figures, indent=1))
     if options.out:
         with open(options.out, "w") as f:
