@@ -19,8 +19,8 @@ import XMLRPC
 /// that fails; and deleted lists of Decisions, which are kept, as by Bcfg2.
 final class RandomHistory {
   private static let plugins = [
-    "Bundler", "Cfg", "Decisions", "Defaults", "Deps", "GroupLogic", "GroupPatterns", "Metadata", "POSIXCompat",
-    "Pkgmgr", "Probes", "Properties", "Rules", "ServiceCompat",
+    "Bundler", "Cfg", "Decisions", "Defaults", "Deps", "GroupLogic", "GroupPatterns", "Metadata", "Ohai",
+    "POSIXCompat", "Pkgmgr", "Probes", "Properties", "Rules", "ServiceCompat",
   ]
 
   private let fixture: RepositoryFixture
@@ -47,7 +47,7 @@ final class RandomHistory {
     settings.compatibility = is13 ? .v1_3 : .v1_4
     made = RandomRepository(dice: dice, hasTemplates: hasTemplates, is13: is13)
     var files: [String: String] = [:]
-    for path in RandomRepository.foundation { files[path] = made.contents(of: path) }
+    for path in made.foundation { files[path] = made.contents(of: path) }
     for _ in 0..<40 {
       let path = made.path()
       files[path] = made.contents(of: path)
@@ -187,7 +187,7 @@ final class RandomHistory {
 
   private func isRemovable(_ path: String) -> Bool {
     broken[path] == nil && !RandomRepository.permanent.contains(path) && !path.hasPrefix("Decisions/")
-      && (!RandomRepository.foundation.contains(path) || made.dice.chance(15))
+      && (!made.foundation.contains(path) || made.dice.chance(15))
   }
 
   private func edit(_ path: String) {

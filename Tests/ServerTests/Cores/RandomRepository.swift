@@ -23,15 +23,21 @@ struct RandomRepository {
     "Includes/i0.xml", "Includes/i1.xml",
   ]
 
-  /// Files that most answers need: without them nearly each would have an entry that fails, and be built each time.
-  static let foundation =
-    permanent + bundles.map { "Bundler/\($0).xml" } + files.map { "Cfg/etc/\($0)/\($0)" } + ["Rules/base.xml"]
-
   var dice: Dice
   /// Whether some files are templates.
   let hasTemplates: Bool
   /// Whether the server behaves as 1.3 does, which knows fewer elements.
   let is13: Bool
+
+  /// Files that most answers need: without them nearly each would have an entry that fails, and be built each time.
+  var foundation: [String] {
+    let bundles = Self.bundles.map { "Bundler/\($0).xml" }
+    let files = Self.files.map { "Cfg/etc/\($0)/\($0)\(isTemplate($0) ? ".genshi" : "")" }
+    return Self.permanent + bundles + files + ["Rules/base.xml"] + (hasTemplates ? Self.included : [])
+  }
+
+  /// Whether an entry of Cfg is a template for most clients.
+  private func isTemplate(_ file: String) -> Bool { hasTemplates && file > "c3" }
 
   // MARK: Paths
 
@@ -48,13 +54,17 @@ struct RandomRepository {
     case 16: "Deps/d\(dice.number(2)).xml"
     case 17: "Pkgmgr/p\(dice.number(2)).xml"
     case 18: "Properties/x\(dice.number(2)).xml"
+    case 19 where hasTemplates: dice.pick(Self.included)
     default: dice.pick(Self.permanent)
     }
   }
 
+  /// Files that templates include.
+  private static let included = (4..<8).map { "Cfg/etc/c\($0)/part.genshi_include" }
+
   private mutating func cfgPath() -> String {
     let file = dice.pick(Self.files)
-    let template = hasTemplates && dice.chance(40) ? ".genshi" : ""
+    let template = hasTemplates && dice.chance(isTemplate(file) ? 80 : 10) ? ".genshi" : ""
     return "Cfg/etc/\(file)/\(file)\(variant())\(template)"
   }
 
@@ -95,6 +105,7 @@ struct RandomRepository {
     case "Includes": "<Group name='\(dice.pick(Self.groups))'>\(entries(depth: 2))</Group>"
     case "Cfg" where path.hasSuffix("info.xml"): info()
     case "Cfg" where path.hasSuffix(".genshi"): template()
+    case "Cfg" where path.hasSuffix(".genshi_include"): "part \(dice.number(3)) of $metadata.hostname\n"
     case "Cfg": text()
     case "Rules" where path.hasSuffix("base.xml"): baseRules()
     case "Rules": rules("Rules", names: Self.packages + ["pkg.*", "pkg[0-2]"], links: Self.links + ["/srv/.*"])
@@ -132,6 +143,8 @@ struct RandomRepository {
       "${metadata.version}\n", "${len(metadata.query.all_clients())}\n",
       "${sorted(metadata.query.names_by_groups(['\(dice.pick(Self.groups))']))}\n",
       "${metadata.inGroup('\(dice.pick(Self.groups))')}\n", "text \(dice.number(9))\n",
+      "{% include part.genshi_include %}\n", "${metadata.Ohai.get('platform', 'none')}\n",
+      dice.chance(20) ? "${nothing.at.all}\n" : "",
       "{% if 'x0.xml' in metadata.Properties %}${metadata.Properties['x0.xml'].xdata.find('v').text}{% end %}\n",
     ]
     return (0...dice.number(3)).map { _ in dice.pick(parts) }.joined()
@@ -228,6 +241,7 @@ struct RandomRepository {
 
   private mutating func bundle() -> String {
     var start = "<Bundle"
+    if hasTemplates, dice.chance(30) { return templateBundle() }
     if dice.chance(10), !is13 { start += " independent='\(dice.pick(["true", "false"]))'" }
     var body = entries(depth: 0)
     if dice.chance(15) {
@@ -235,6 +249,16 @@ struct RandomRepository {
       body += "<xi:include href='../Includes/i\(dice.number(2)).xml'/>"
     }
     return "\(start)>\n\(body)</Bundle>\n"
+  }
+
+  private mutating func templateBundle() -> String {
+    let each = dice.pick(["sorted(metadata.groups)", "sorted(metadata.bundles)", "['a', 'b']"])
+    return """
+      <Bundle xmlns:py='http://genshi.edgewall.org/'>
+      <py:if test="'\(dice.pick(Self.groups))' in metadata.groups">\(entries(depth: 1))</py:if>
+      <py:for each="each in \(each)"><BoundPath name='/t/${each}' type='directory' to='\(dice.number(3))'/></py:for>
+      \(entries(depth: 1))</Bundle>
+      """
   }
 
   private mutating func entries(depth: Int) -> String {
@@ -336,7 +360,8 @@ struct RandomRepository {
       let output = (0..<dice.number(4)).map { _ in dice.pick(lines) }.joined(separator: "\n")
       return "<probe-data name='\(name)' source='Probes'>\(output)</probe-data>"
     }.joined()
-    return "<probe-data>\(data)</probe-data>"
+    let facts = "<probe-data name='ohai' source='Ohai'>{\"platform\": \"x\(dice.number(3))\"}</probe-data>"
+    return "<probe-data>\(data)\(dice.chance(30) ? facts : "")</probe-data>"
   }
 }
 
