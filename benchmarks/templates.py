@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ET
 
 import run
 import scenarios
@@ -54,6 +55,9 @@ include /etc/roles/${role}.conf
 {% end %}\\
 """
 
+
+# See kept_beside_without.
+SITES = ("templates", "plain", "files")
 
 # What HEAD gives, for files that are no templates: as long as for a client of profile-1.
 PLAIN = """# %s of profile-1, 3 roles
@@ -168,6 +172,24 @@ print((time.process_time() - start) / int(sys.argv[3]), len(loaded))
     return float(text[0]), int(text[1])
 
 
+def make_files_of(server, repo):
+    """Puts files, one for each profile, in the place of the templates of another server, with what they give: the answers
+    of both are equal."""
+    folders = {}
+    for folder, _, files in os.walk(os.path.join(server.repo, "Cfg")):
+        if any(name.endswith(".genshi") for name in files):
+            name = "/" + os.path.relpath(folder, os.path.join(server.repo, "Cfg"))
+            folders[name] = os.path.join(repo, os.path.relpath(folder, server.repo))
+    for number in range(server.site["profiles"]):
+        text, _ = scenarios.ask(server, "GetConfig", client=number)
+        for entry in ET.fromstring(text).iter("Path"):
+            folder = folders.get(entry.get("name"))
+            if folder is not None:
+                path = os.path.join(folder, "%s.G99_profile-%d" % (os.path.basename(folder), number + 1))
+                with open(path, "w", encoding="utf-8", newline="") as f:
+                    f.write(entry.text or "")
+
+
 def edit_of_no_client(server, number):
     """Edits a file that no client gets, and waits until the server has seen it."""
     path = "Cfg/etc/of-no-client/of-no-client"
@@ -178,19 +200,24 @@ def edit_of_no_client(server, number):
 
 
 def kept_beside_without(work, pki, options):
-    """Answers whose templates all have kept results, beside those of the same site without templates: CPU of an answer
-    and ratios, in turn, so that both have the same noise."""
+    """Answers whose templates all have kept results, beside those of two sites without templates: CPU of an answer and
+    ratios, in turn, so that all have the same noise. The files of `plain` are as long as what the templates give, and most
+    clients share them, as the templates themselves; those of `files` are byte for byte what the templates give."""
     arguments = (pki, options.server_cpu, options.clients, options.templates)
     never_cached = {"caching": {"configurations": 0}}
-    servers_ = {"templates": Ours(work, "templates", *arguments, {}), "plain": Ours(work, "plain", *arguments, {}, PLAIN),
-                "templates-built": Ours(work, "templates-built", *arguments, never_cached),
-                "plain-built": Ours(work, "plain-built", *arguments, never_cached, PLAIN)}
-    lengths = {}
-    for name, server in servers_.items():
-        server.start()
-        server.wait_for_port()
-        lengths[name] = len(scenarios.settled_config(server)[1])
-        scenarios.first_answers(server, options, options.clients)
+    servers_, answers = {}, {}
+    for suffix, sections in (("", {}), ("-built", never_cached)):
+        for site in SITES:
+            server = servers_[site + suffix] = Ours(work, site + suffix, *arguments, sections,
+                                                    HEAD if site == "templates" else PLAIN)
+            if site == "files":
+                make_files_of(servers_["templates"], server.repo)
+            server.start()
+            server.wait_for_port()
+            answers[site + suffix] = scenarios.settled_config(server)[1]
+            scenarios.first_answers(server, options, options.clients)
+    if len({answers[name] for name in ("templates", "files", "templates-built", "files-built")}) != 1:
+        raise RuntimeError("the files do not give what the templates give")
     requests = ("--requests", max(options.clients, 400), "--lengths-vary")
     kept_connection = ("--keep-alive", "--login", "uuid", "--rotate")
     ways = {
@@ -201,14 +228,14 @@ def kept_beside_without(work, pki, options):
             scenarios.load(server, options.load_cpu, "--requests", options.clients - 1, "--lengths-vary",
                            *kept_connection))[1],
     }
-    result = {"answer_bytes": lengths}
+    result = {"answer_bytes": {name: len(body) for name, body in answers.items()}}
     for way, ask in ways.items():
-        cpu = {"templates": [], "plain": []}
+        cpu = {site: [] for site in SITES}
         for number in range(options.rounds + 1):
             for name in cpu:
                 cpu[name].append(scenarios.figures(ask(servers_[name], number))["cpu_ms_per_request"])
         result[way] = compared(cpu)
-    cpu = {"templates": [], "plain": []}
+    cpu = {site: [] for site in SITES}
     for number in range(options.rounds + 1):
         for name in cpu:
             run = scenarios.first_answers(servers_[name + "-built"], options, options.clients)
@@ -221,9 +248,12 @@ def kept_beside_without(work, pki, options):
 
 def compared(cpu):
     """Medians without the first round, and the median of the ratios of rounds."""
-    ratios = [a / b for a, b in zip(cpu["templates"][1:], cpu["plain"][1:])]
-    return {"templates_ms": statistics.median(cpu["templates"][1:]), "plain_ms": statistics.median(cpu["plain"][1:]),
-            "ratio": statistics.median(ratios), "ratios": [round(ratio, 3) for ratio in ratios]}
+    result = {site + "_ms": statistics.median(cpu[site][1:]) for site in SITES}
+    for other in SITES[1:]:
+        ratios = [a / b for a, b in zip(cpu["templates"][1:], cpu[other][1:])]
+        result["to_" + other] = statistics.median(ratios)
+        result["rounds_to_" + other] = [round(ratio, 3) for ratio in ratios]
+    return result
 
 
 def main():
