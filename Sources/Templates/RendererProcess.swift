@@ -9,7 +9,7 @@ final class RendererProcess {
   /// Lines that one template may log; renderer/main.py leaves out those beyond 50.
   private static let logLimit = 200
   /// Files that one template may name; renderer/trace.py names no more than it records.
-  private static let fileLimit = 10_000
+  private static let fileLimit = 4000
 
   /// How a process ended.
   struct End {

@@ -168,11 +168,13 @@ package final class TemplateChecks {
   }
 
   private func handleEvents(of batch: RenderBatch, _ jobs: [Load]) async {
+    var current = 0
     while let event = await batch.next() {
+      if case .result(let index, _) = event { current = index + 1 }
       switch event {
       case .question(let question): batch.answer(answer(question.list ?? [], jobs))
       case .log(let line): templates.log(line)
-      case .file(let path): _ = templates.files.watch([path])
+      case .file(let path): _ = templates.files.watch([path], for: jobs[min(current, jobs.count - 1)].job.path)
       case .continued(let rest, let index): await handleEvents(of: rest, Array(jobs[index...]))
       case .result(_, .rendered): break
       case .result(let index, .unusable(let reason)):

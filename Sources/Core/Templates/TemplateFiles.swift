@@ -8,9 +8,13 @@ final class TemplateFiles: FileEventHandler {
   /// The most files that are watched for templates; where there are more, all are forgotten, with the results that look at
   /// them: the names may have come from clients.
   static var limit = 20_000
+  /// The most of them that are watched for one template, so that none has all forgotten time and again.
+  private static var shareOfOne: Int { limit / 2 }
 
   private unowned let core: ServerCore
   private var watched: NameSet = []
+  /// How many of them each template was the first to read.
+  private var counts: NameTable<Int> = [:]
   private var signatures: NameTable<(generation: UInt64, signature: String)> = [:]
   /// Grows when they are forgotten: what was watched before is not any more.
   private(set) var forgottenCount = 0
@@ -21,12 +25,15 @@ final class TemplateFiles: FileEventHandler {
   /// What exists when a watch is placed is no change.
   var reportsChanges: Bool { true }
 
-  /// Watches files and folders, existing or not. False where they are too many at once.
-  func watch(_ paths: [String]) -> Bool {
+  /// Watches files and folders, existing or not. False where they are too many, at once or for this template.
+  func watch(_ paths: [String], for template: String) -> Bool {
     let new = NameSet(paths.filter { !watched.contains($0) })
+    guard !new.isEmpty else { return true }
+    guard (counts[template] ?? 0) + new.count <= Self.shareOfOne else { return false }
     if watched.count + new.count > Self.limit { forgetAll() }
     let missing = NameSet(paths.filter { !watched.contains($0) })
     guard watched.count + missing.count <= Self.limit else { return false }
+    counts[template] = (counts[template] ?? 0) + missing.count
     for path in missing {
       watched.insert(path)
       // It may have been looked up while nobody would have told of a change.
@@ -42,6 +49,7 @@ final class TemplateFiles: FileEventHandler {
     forgottenCount += 1
     core.fileMonitor.remove(nil, handler: self)
     watched.removeAll()
+    counts.removeAll()
     signatures.removeAll()
     core.templates.kept.forget { $0.list?.first?.text == "file" }
     core.repositoryChanged()

@@ -257,7 +257,10 @@ public final class TemplateRenderer {
   ) async -> [PendingRendering] {
     var unusable: [PendingRendering] = []
     var others: [Task<[PendingRendering], Never>] = []
+    /// The template that is rendered.
+    var current = 0
     while let event = await batch.next() {
+      if case .result(let index, _) = event { current = index + 1 }
       switch event {
       case .question(let question):
         let requests = all.map { ($0.request, $0.version) }
@@ -265,7 +268,8 @@ public final class TemplateRenderer {
           await Self.$asking.withValue(batch) { await answer(question, metadata, requests) })
       case .log(let line): log(line)
       // At once: where the template hangs, an edit of the file is what mends it.
-      case .file(let path): _ = files.watch([path])
+      case .file(let path):
+        _ = files.watch([path], for: all[min(current, all.count - 1)].request.source.path)
       case .continued(let rest, let index):
         others.append(Task { await handleEvents(of: rest, Array(all[index...]), metadata, askedIn: asked) })
       case .result(let index, .unusable(let reason)):
@@ -294,7 +298,8 @@ public final class TemplateRenderer {
   ) async {
     pending.request.source.isGood(pending.version.number)
     renderedCount += 1
-    let digest = FileDigest(rendering.output)
+    let isRepeatable = settings.isTraced && rendering.questions != nil && rendering.reasons.isEmpty
+    let digest = isRepeatable ? FileDigest(rendering.output) : nil
     let value: AnyObject
     do {
       value = try keptValue(pending.key, ofOutput: digest) ?? pending.request.make(rendering.output)
@@ -303,17 +308,16 @@ public final class TemplateRenderer {
     }
     // Watch first, then compare: a change from here on raises an event.
     let isWatched =
-      files.watch(rendering.files.map(\.path))
+      files.watch(rendering.files.map(\.path), for: pending.request.source.path)
       && rendering.files.allSatisfy { Name.areSame(files.signature($0.path), $0.signature) }
     let forgotten = files.forgottenCount
     let questions = (rendering.questions ?? []) + rendering.files.map { ["file", .text($0.path)] }
-    let isRepeatable = settings.isTraced && rendering.questions != nil && rendering.reasons.isEmpty
     onReport?(
       pending.request.source.path,
       Report(
         questions: questions, files: rendering.files.map(\.path), reasons: rendering.reasons, isRepeatable: isRepeatable
       ))
-    guard isRepeatable, isWatched, questions.reduce(0, { $0 + $1.weight }) <= Self.traceBytes else {
+    guard let digest, isWatched, questions.reduce(0, { $0 + $1.weight }) <= Self.traceBytes else {
       pending.isUncacheable = true
       return pending.finish(.success(value))
     }
@@ -338,8 +342,9 @@ public final class TemplateRenderer {
   }
 
   /// What was made of the same output before.
-  private func keptValue(_ key: RenderingCache.Key, ofOutput digest: FileDigest) -> AnyObject? {
-    settings.isTraced && onReport == nil ? kept.value(key, ofOutput: digest) : nil
+  private func keptValue(_ key: RenderingCache.Key, ofOutput digest: FileDigest?) -> AnyObject? {
+    guard let digest, onReport == nil else { return nil }
+    return kept.value(key, ofOutput: digest)
   }
 
   private func useKept(_ pending: PendingRendering, _ metadata: ClientMetadata) async -> Bool {

@@ -89,6 +89,7 @@ class Trace(object):
     def _too_much(self):
         """Nothing of it is of use any more."""
         self.mark('reads more than is recorded')
+        self.tell = None
         self.questions.clear()
         self.files.clear()
         self.left = LIMIT

@@ -62,8 +62,8 @@ import Testing
         "it named a file that is not in the repository"
       ),
       (
-        "\(Self.frame)\(Self.number)for i in range(10001): frame(20, number(), repo + '/%d' % i)",
-        "it reads more than 10000 files"
+        "\(Self.frame)\(Self.number)for i in range(4001): frame(20, number(), repo + '/%d' % i)",
+        "it reads more than 4000 files"
       ),
       (
         "\(Self.frame)\(Self.number)frame(18, number(), {'ok': True, 'index': 1, 'output': b'', 'files': [('/etc/x', '')]})",

@@ -1,5 +1,6 @@
 import CoreSupport
 import Glibc
+import Identity
 import Repository
 import Support
 import Testing
@@ -96,6 +97,26 @@ import Testing
       #expect(fixture.core.templates.files.forgottenCount > forgotten)
       #expect(try await isWatched())
       #expect(fixture.core.templates.pool.startCount == 1)
+    }
+  }
+
+  @Test func noTemplateHasTheFilesOfOthersForgotten() async throws {
+    let limit = TemplateFiles.limit
+    defer { TemplateFiles.limit = limit }
+    TemplateFiles.limit = 8
+    let greedy = "${[__import__('os').path.exists(repo + '/Data/%s-%d' % (metadata.hostname, i)) for i in range(5)][0]}"
+    let templates = ["greedy": greedy, "modest": "${__import__('os').path.exists(repo + '/Data/own')}"]
+    try await RepositoryFixture.run(templates: templates, conf: one) { fixture async throws in
+      #expect(try await fixture.rendered(template: "Cfg/modest/modest.genshi") == "False")
+      for client: ClientName in ["one.example.com", "two.example.com"] {
+        #expect(try await fixture.rendered(template: "Cfg/greedy/greedy.genshi", of: client) == "False")
+      }
+      #expect(fixture.core.templates.files.forgottenCount == 0)
+      #expect(fixture.core.templates.cacheCount == (1, 0), "what is not watched is not kept")
+      #expect(try await fixture.rendered(template: "Cfg/modest/modest.genshi") == "False")
+      #expect(fixture.core.templates.cacheCount == (1, 1))
+      fixture.edit("Data/own", "")
+      #expect(try await fixture.rendered(template: "Cfg/modest/modest.genshi") == "True")
     }
   }
 
