@@ -3,12 +3,12 @@ import Logging
 import OrderedCollections
 public import Repository
 import ServerSettings
-import XMLRPC
+public import XMLRPC
 
 /// Bundler: structures from the files of its folder, one bundle a file, named as the file.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Bundler.py.
-public final class BundlerPlugin: Plugin, Structure, StructureValidator {
+public final class BundlerPlugin: Plugin, NamedStructures, StructureValidator {
   public override class var name: String { "Bundler" }
 
   private static let inheritsFrom = Bcfg2Version("1.4.0pre2")
@@ -25,8 +25,11 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
         let file = BundleFile(path: $0, monitor: monitor, logger: logger)
         file.encryption = Encryption(core.settings)
         file.rootTags = ["Bundle"]
+        file.recordsReads = true
         return file
       })
+    // Parts record the bundles that they are made from.
+    files.concernsReadersAlone = true
     super.init(context)
   }
 
@@ -54,54 +57,54 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
       }
       found[file.bundleName] = file
     }
+    // A name may be another file's now.
+    for (name, file) in bundles where found[name] !== file { file.input.changed() }
     bundles = found
   }
 
   // MARK: Structure
 
-  public func buildStructures(_ metadata: ClientMetadata) async -> [Element] {
-    let is13 = core.settings.compatibility == .v1_3
-    var structures: [Element] = []
-    var names = metadata.bundles
-    var next = 0
+  public func structureNames(_ metadata: ClientMetadata) -> [Name] { Array(metadata.bundles) }
+
+  public func prepareStructures(_ names: [Name], _ metadata: ClientMetadata) {
     core.xmlTemplateRenderer?.begin(names.compactMap { bundles[$0.text] }, metadata)
-    while next < names.count {
-      let name = names[next].text
-      next += 1
-      guard let bundle = bundles[name] else {
-        logger.error("Bundler: Bundle \(name) does not exist")
-        continue
-      }
-      do {
-        let compiled = try await bundle.resolved(metadata, by: core.xmlTemplateRenderer)
-        if is13 {
-          let structure = Element("Bundle", ["name": name])
-          structure.children = compiled.match(metadata)
-          structures.append(structure)
-          continue
-        }
-        let structure = compiled.xmlMatch(metadata)
-        if structure.isTrue("independent") {
-          structure.tag = "Independent"
-          structure["independent"] = nil
-        }
-        structure.name = name
-        flatten(structure, bundle)
-        for required in removeRequiredBundles(of: structure, bundle, metadata) { names.append(Name(required)) }
-        structures.append(structure)
-      } catch {
-        if bundle.isTemplate {
-          let isTemplateError = (error as? TemplateFailure)?.isTemplateError ?? true
-          logger.error(
-            isTemplateError
-              ? "Bundler: Failed to render templated bundle \(name): \(error)"
-              : "Bundler: Unexpected bundler error for \(name): \(error)")
-        } else {
-          logger.error("Bundler: Bundle \(name) is left out, there is no good version of it: \(error)")
-        }
-      }
+  }
+
+  public func buildStructure(
+    _ bundleName: Name, _ metadata: ClientMetadata
+  ) async -> (structure: Element, required: [Name])? {
+    let name = bundleName.text
+    guard let bundle = bundles[name] else {
+      logger.error("Bundler: Bundle \(name) does not exist")
+      return nil
     }
-    return structures
+    do {
+      let compiled = try await bundle.resolved(metadata, by: core.xmlTemplateRenderer)
+      if core.settings.compatibility == .v1_3 {
+        let structure = Element("Bundle", ["name": name])
+        structure.children = compiled.match(metadata)
+        return (structure, [])
+      }
+      let structure = compiled.xmlMatch(metadata)
+      if structure.isTrue("independent") {
+        structure.tag = "Independent"
+        structure["independent"] = nil
+      }
+      structure.name = name
+      flatten(structure, bundle)
+      return (structure, removeRequiredBundles(of: structure, bundle, metadata))
+    } catch {
+      if bundle.isTemplate {
+        let isTemplateError = (error as? TemplateFailure)?.isTemplateError ?? true
+        logger.error(
+          isTemplateError
+            ? "Bundler: Failed to render templated bundle \(name): \(error)"
+            : "Bundler: Unexpected bundler error for \(name): \(error)")
+      } else {
+        logger.error("Bundler: Bundle \(name) is left out, there is no good version of it: \(error)")
+      }
+      return nil
+    }
   }
 
   /// Puts the entries of XIncluded bundles in place of their `<Bundle>` element.
@@ -124,18 +127,17 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
   /// Removes `<RequiredBundle>` elements; one that inherits modifications leaves a `<Bundle name>` for the client.
   ///
   /// - Returns: names of the bundles that the client needs too.
-  private func removeRequiredBundles(of structure: Element, _ file: BundleFile, _ metadata: ClientMetadata) -> [String]
-  {
+  private func removeRequiredBundles(of structure: Element, _ file: BundleFile, _ metadata: ClientMetadata) -> [Name] {
     guard structure.firstChild(tagged: "RequiredBundle") != nil else { return [] }
     let required = structure.children(tagged: "RequiredBundle")
     structure.children.removeAll { $0.tag == "RequiredBundle" }
-    var names: [String] = []
+    var names: [Name] = []
     for element in required {
       guard let name = element.name, !name.isEmpty else {
         file.warnOnce("Bundler: Missing required name in RequiredBundle tag in \(file.path)")
         continue
       }
-      names.append(name)
+      names.append(Name(name))
       guard element["inherit_modification"] == "true" else { continue }
       if let version = metadata.versionInfo, let first = Self.inheritsFrom, version >= first {
         structure.append("Bundle", ["name": name])
@@ -149,21 +151,24 @@ public final class BundlerPlugin: Plugin, Structure, StructureValidator {
 
   // MARK: StructureValidator
 
+  public var treatsStructuresApart: Bool { true }
+
   /// Replaces `<Path glob>` by a `<Path name>` for each path of any generator that fits.
   public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) {
     guard core.settings.compatibility != .v1_3 else { return }
-    for structure in structures { expandGlobs(structure) }
+    for structure in structures { expandGlobs(structure, metadata) }
   }
 
-  private func expandGlobs(_ parent: Element) {
+  private func expandGlobs(_ parent: Element, _ metadata: ClientMetadata) {
     var added: [Element] = []
     var hasGlobs = false
     for child in parent.children {
       guard child.tag == "Path", let pattern = child["glob"] else {
-        if !child.children.isEmpty { expandGlobs(child) }
+        if !child.children.isEmpty { expandGlobs(child, metadata) }
         continue
       }
       hasGlobs = true
+      metadata.read(core.entryInputs.names)
       let glob = Glob(pattern)
       for generator in core.interfaces.generators {
         for name in generator.entryNames(tag: "Path") where glob.matches(name) {

@@ -11,6 +11,8 @@ public final class DefaultsPlugin: Plugin, GoalValidator {
   public override class var name: String { "Defaults" }
   public override class var options: any OptionGroup { DefaultsOptions.standard }
 
+  public var treatsStructuresApart: Bool { true }
+
   private let defaults: PriorityDirectory
 
   public required init(_ context: PluginContext) {

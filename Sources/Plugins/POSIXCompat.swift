@@ -8,6 +8,8 @@ final class POSIXCompatPlugin: Plugin, GoalValidator {
   override class var name: String { "POSIXCompat" }
   override class var createsFolder: Bool { false }
 
+  var treatsStructuresApart: Bool { true }
+
   func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) {
     guard metadata.isOlderThan13 else { return }
     for entry in configuration.children.lazy.flatMap(\.children) where entry.tag == "Path" {

@@ -37,9 +37,6 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
 
   var stages: Set<ClientRunStage> { [.end, .statistics] }
 
-  /// The programs may print something else the next time.
-  override func allowsCaching(for metadata: ClientMetadata) -> Bool { scripts.scripts.isEmpty }
-
   required init(_ context: PluginContext) {
     scripts = ScriptFolder(context.folder, monitor: context.core.fileMonitor)
     super.init(context)
@@ -54,6 +51,8 @@ final class PuppetENCPlugin: Plugin, Connector, ClientRunHooks, Caching {
   }
 
   private func answer(for metadata: ClientMetadata) async throws -> Answer {
+    // The programs may print something else the next time.
+    if !scripts.scripts.isEmpty { metadata.markUncacheable() }
     if let known = cache[metadata.hostname] { return known }
     var answer = Answer()
     for script in scripts.scripts {

@@ -19,7 +19,7 @@ public final class RulesPlugin: Plugin, Generator {
       folder: context.folder, rootTags: ["Rules"], monitor: core.fileMonitor, logger: context.logger,
       compatibility: settings.compatibility, usesRegex: settings[RulesOptions.standard.usesRegex],
       replacesName: settings[RulesOptions.standard.replacesName], encryption: Encryption(settings),
-      renderer: core.xmlTemplateRenderer)
+      renderer: core.xmlTemplateRenderer, entryInputs: core.entryInputs)
     binding = .now { [unowned rules] entry, metadata in try rules.bind(entry, metadata) }
     super.init(context)
   }

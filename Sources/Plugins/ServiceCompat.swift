@@ -9,6 +9,8 @@ final class ServiceCompatPlugin: Plugin, GoalValidator {
   override class var name: String { "ServiceCompat" }
   override class var createsFolder: Bool { false }
 
+  var treatsStructuresApart: Bool { true }
+
   func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) {
     guard metadata.isOlderThan13 else { return }
     configuration.forEachDescendant { entry in

@@ -20,6 +20,7 @@ public final class ComparingMonitor: FileMonitor {
 
   public let name = "Comparing"
   public private(set) var generation: UInt64 = 0
+  public private(set) var commonGeneration: UInt64 = 0
   public var isDebugging = false
   public var isHeld = false {
     didSet { if !isHeld { processPending() } }
@@ -44,15 +45,20 @@ public final class ComparingMonitor: FileMonitor {
     if isHeld { return 0 }
     var count = 0
     var isNews = false
+    var concernsAll = false
     for watch in watches {
       let delivered = deliver(watch, isFirst: false)
       if delivered > 0 {
         watch.handler.changesApplied()
-        if !watch.handler.reportsChanges { isNews = true }
+        if !watch.handler.reportsChanges {
+          isNews = true
+          if !watch.handler.concernsReadersAlone { concernsAll = true }
+        }
       }
       count += delivered
     }
     if isNews { generation += 1 }
+    if concernsAll { commonGeneration += 1 }
     return count
   }
 

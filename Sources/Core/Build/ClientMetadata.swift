@@ -9,91 +9,247 @@ public protocol ConnectorData {}
 
 /// Everything known of a client when its configuration is built: from Metadata, augmented by Connector plugins.
 ///
+/// While a part of an answer is made, reading a property records it: the part then stands for clients with the same value.
+/// So ask what you need to know: `isMember(of:)` for one group lets more clients share a part than `groups` does.
+///
 /// Source of the fields: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, ClientMetadata.
 public final class ClientMetadata {
+  /// What is known of a client. Reading it here records nothing: for log lines, and for what has a record of its own.
+  package struct Facts {
+    package let hostname: ClientName
+    package fileprivate(set) var profile: String?
+    package fileprivate(set) var bundles: OrderedSet<Name>
+    package let aliases: Set<ClientName>
+    package let addresses: NameSet
+    package fileprivate(set) var groups: NameSet
+    package fileprivate(set) var categories: NameTable<String>
+    package let uuid: String?
+    package let password: String?
+    package let version: String?
+    package let versionInfo: Bcfg2Version?
+    package fileprivate(set) var connectors: [String] = []
+    package fileprivate(set) var data: NameTable<any ConnectorData> = [:]
+  }
+
+  package private(set) var facts: Facts {
+    didSet { templateSerial = nil }
+  }
+  /// True while a configuration is made with it.
+  var isInUse = false
+  /// Whether parts may be used again, and kept: false where a plugin does not allow it for this client.
+  var usesParts = true
+  /// Records what is asked, while a part of an answer is made.
+  package var recorder: PartRecorder?
+
   /// The canonical host name, lower case.
-  public let hostname: ClientName
+  public var hostname: ClientName {
+    record(.hostname)
+    return facts.hostname
+  }
   /// The profile group; nil if none was found.
-  public var profile: String? { didSet { templateSerial = nil } }
+  public var profile: String? {
+    get {
+      record(.profile)
+      return facts.profile
+    }
+    set { facts.profile = newValue }
+  }
   /// Bundles of all the client's groups, in the order in which they were found.
-  public var bundles: OrderedSet<Name> { didSet { templateSerial = nil } }
+  public var bundles: OrderedSet<Name> {
+    get {
+      record(.bundles)
+      return facts.bundles
+    }
+    _modify { yield &facts.bundles }
+  }
   /// Other names of the client.
-  public let aliases: Set<ClientName>
+  public var aliases: Set<ClientName> {
+    record(.aliases)
+    return facts.aliases
+  }
   /// Addresses of the client in clients.xml.
-  public let addresses: NameSet
+  public var addresses: NameSet {
+    record(.addresses)
+    return facts.addresses
+  }
   /// Every group that the client is a member of.
-  public var groups: NameSet { didSet { templateSerial = nil } }
+  public var groups: NameSet {
+    get {
+      record(.groups)
+      return facts.groups
+    }
+    set { facts.groups = newValue }
+  }
   /// The client's group of each category.
-  public var categories: NameTable<String> { didSet { templateSerial = nil } }
-  public let uuid: String?
+  public var categories: NameTable<String> {
+    get {
+      record(.categories)
+      return facts.categories
+    }
+    set { facts.categories = newValue }
+  }
+  public var uuid: String? {
+    record(.uuid)
+    return facts.uuid
+  }
   /// The client's own password.
-  public let password: String?
+  public var password: String? {
+    record(.password)
+    return facts.password
+  }
   /// Names of the connectors that added data, in their order.
-  public private(set) var connectors: [String] = []
+  public var connectors: [String] {
+    record(.connectors)
+    return facts.connectors
+  }
   /// The version that the client declared.
-  public let version: String?
+  public var version: String? {
+    record(.version)
+    return facts.version
+  }
   /// The same, comparable; nil if unreadable.
-  public let versionInfo: Bcfg2Version?
+  public var versionInfo: Bcfg2Version? {
+    record(.version)
+    return facts.versionInfo
+  }
 
   /// The generation this was made from; set by the core.
   public internal(set) var generation: AnswerGeneration?
-  /// True if an answer made with this metadata depends on more than files, settings and the client's own data, and must
-  /// not be cached.
+  /// True if it depends on more than files, settings and the client's own data, so that no answer made with it is cached.
   public private(set) var isUncacheable = false
 
-  private var data: NameTable<any ConnectorData> = [:]
   /// The number by which renderers know this state of it; nil before they do.
   var templateSerial: UInt64?
   /// The state of its templates; nil before one is asked for.
   var templateState: ClientTemplates?
   /// Data attached for the configuration under construction: rules, structure files.
-  var attachments: [ObjectIdentifier: AnyObject] = [:]
+  private var attachments: [ObjectIdentifier: Attachment] = [:]
 
   public init(
     hostname: ClientName, profile: String?, groups: NameSet, bundles: OrderedSet<Name>,
     aliases: Set<ClientName>,
     addresses: NameSet, categories: NameTable<String>, uuid: String?, password: String?, version: String?
   ) {
-    self.hostname = hostname
-    self.profile = profile
-    self.groups = groups
-    self.bundles = bundles
-    self.aliases = aliases
-    self.addresses = addresses
-    self.categories = categories
-    self.uuid = uuid
-    self.password = password
-    self.version = version
-    self.versionInfo = version.flatMap { Bcfg2Version($0) }
+    facts = Facts(
+      hostname: hostname, profile: profile, bundles: bundles, aliases: aliases, addresses: addresses, groups: groups,
+      categories: categories, uuid: uuid, password: password, version: version,
+      versionInfo: version.flatMap { Bcfg2Version($0) })
   }
 
-  /// Forbids caching: the answer depends on more than files, settings and the client's own data, or failed in a way
-  /// that the next attempt may not.
-  public func markUncacheable() { isUncacheable = true }
+  private init(_ facts: Facts) { self.facts = facts }
+
+  // MARK: Questions
+
+  private func record(_ question: ClientQuestion) { recorder?.ask(question, of: self) }
+
+  /// Whether the client is in a group.
+  public func isMember(of group: String) -> Bool {
+    recorder == nil ? facts.groups.contains(group) : isMember(of: ClientQuestion.isMember(of: group), group)
+  }
+
+  /// As `isMember(of:)`, with the question at hand.
+  func isMember(of question: ClientQuestion, _ group: String) -> Bool {
+    guard let recorder else { return facts.groups.contains(group) }
+    return recorder.ask(question, facts.groups.contains(group))
+  }
+
+  /// Whether the client has a host name, byte for byte.
+  public func isNamed(_ name: String) -> Bool {
+    recorder == nil ? facts.hostname.isSame(as: name) : isNamed(ClientQuestion.isNamed(name), name)
+  }
+
+  /// As `isNamed`, with the question at hand.
+  func isNamed(_ question: ClientQuestion, _ name: String) -> Bool {
+    guard let recorder else { return facts.hostname.isSame(as: name) }
+    return recorder.ask(question, facts.hostname.isSame(as: name))
+  }
+
+  /// Records that the part under construction is made from something that is not the client's.
+  public func read(_ input: BuildInput) { recorder?.read(input) }
+
+  /// Forbids caching: what is made depends on more than files, settings and the client's own data, or failed in a way
+  /// that the next attempt may not. While a part of an answer is made that part alone is made again for each answer.
+  public func markUncacheable() {
+    if let recorder { recorder.markUnkeepable() } else { isUncacheable = true }
+  }
 
   /// Data of a connector, by the plugin's name.
-  public subscript(connector name: String) -> (any ConnectorData)? { data[name] }
+  public subscript(connector name: String) -> (any ConnectorData)? {
+    if recorder != nil { record(.connector(name)) }
+    return facts.data[name]
+  }
 
   /// Adds a connector's data; the first value under a name stays.
   public func addData(_ value: any ConnectorData, of connector: String) {
-    guard data[connector] == nil else { return }
-    data[connector] = value
-    templateSerial = nil
-    connectors.append(connector)
+    guard facts.data[connector] == nil else { return }
+    facts.data[connector] = value
+    facts.connectors.append(connector)
   }
 
   /// Returns a copy that can be augmented without changing this one (`client_metadata = initial` caches the unaugmented
   /// one).
   public func copy() -> ClientMetadata {
-    let copy = ClientMetadata(
-      hostname: hostname, profile: profile, groups: groups, bundles: bundles, aliases: aliases, addresses: addresses,
-      categories: categories, uuid: uuid, password: password, version: version)
-    copy.data = data
+    let copy = ClientMetadata(facts)
     copy.generation = generation
     copy.isUncacheable = isUncacheable
-    copy.connectors = connectors
     return copy
   }
+
+  /// Does something with another client's metadata that never changes, as part of this client's.
+  package func recordingInputs<Result>(
+    of other: ClientMetadata, _ body: () async throws -> Result
+  ) async rethrows -> Result {
+    guard other !== self, let recorder else { return try await body() }
+    let own = PartRecorder()
+    other.recorder = own
+    defer {
+      other.recorder = nil
+      recorder.add(own, asksSame: false)
+    }
+    return try await body()
+  }
+
+  // MARK: Attachments
+
+  /// Something that was made for this client and is used for several parts, and what it was made from.
+  private struct Attachment {
+    let value: AnyObject
+    let recorder: PartRecorder?
+  }
+
+  /// Returns what was made for this client earlier, or makes it. Whatever making it asked counts for each part that
+  /// uses it.
+  ///
+  /// - Parameters:
+  ///   - owner: whose it is: one value each.
+  ///   - isCurrent: whether an earlier value can be used.
+  func attachment<Value: AnyObject>(
+    of owner: AnyObject, where isCurrent: (Value) -> Bool, make: () async throws -> Value
+  ) async rethrows -> Value {
+    let key = ObjectIdentifier(owner)
+    if let known = attachments[key], let value = known.value as? Value, isCurrent(value) {
+      if let recorder, let made = known.recorder { recorder.add(made) }
+      if recorder == nil || known.recorder != nil { return value }
+    }
+    let outer = recorder
+    let own = outer.map { _ in PartRecorder() }
+    recorder = own
+    defer {
+      recorder = outer
+      if let own { outer?.add(own) }
+    }
+    let value = try await make()
+    attachments[key] = Attachment(value: value, recorder: own)
+    return value
+  }
+
+  /// What was made for this client, if it was.
+  func attached<Value: AnyObject>(to owner: AnyObject, as type: Value.Type = Value.self) -> Value? {
+    attachments[ObjectIdentifier(owner)]?.value as? Value
+  }
+
+  /// Forgets what was made for an earlier answer.
+  func removeAttachments() { attachments.removeAll() }
 }
 
 /// A group of groups.xml, or one that a connector defines.

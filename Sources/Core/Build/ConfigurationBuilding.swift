@@ -76,7 +76,7 @@ extension ServerCore {
       return BuiltConfiguration(document: Element("error", ["type": "structure error"]))
     }
     try await validateStructures(metadata, &structures)
-    checkAltsrcConsistency(structures)
+    checkAlternatives(alternatives(in: structures))
     await bindStructures(structures, metadata, configuration)
     try await validateGoals(metadata, configuration)
     if !isRevisionKnown {
@@ -119,28 +119,35 @@ extension ServerCore {
 
   /// Returns the structures of every Structure plugin for a client, and logs bundles that no plugin has.
   public func getStructures(_ metadata: ClientMetadata) async throws -> [Element] {
-    logger.debug("Getting structures for \(metadata.hostname)")
+    logger.debug("Getting structures for \(metadata.facts.hostname)")
     return try await timed("GetStructures") {
       // Discard templates rendered for an earlier configuration with the same metadata.
       metadata.templateState?.ahead = nil
       var structures: [Element] = []
       for plugin in interfaces.structures { structures += try await plugin.buildStructures(metadata) }
-      var missing = metadata.bundles
-      for structure in structures where structure.tag == "Bundle" || structure.tag == "Independent" {
-        if let name = structure.name { missing.remove(Name(name)) }
-      }
-      if !missing.isEmpty {
-        let names = missing.map(\.text).joined(separator: ":")
-        metadata.markUncacheable()
-        logger.error("Client \(metadata.hostname) configuration missing bundles: \(names)")
-      }
+      reportMissingBundles(metadata, found: bundles(in: structures))
       return structures
     }
   }
 
+  /// Names of the bundles among structures.
+  func bundles(in structures: [Element]) -> [Name] {
+    structures.filter { $0.tag == "Bundle" || $0.tag == "Independent" }.compactMap { $0.name.map { Name($0) } }
+  }
+
+  /// Logs bundles that the client should have and no plugin has.
+  func reportMissingBundles(_ metadata: ClientMetadata, found: [Name]) {
+    var missing = metadata.bundles
+    for name in found { missing.remove(name) }
+    guard !missing.isEmpty else { return }
+    metadata.markUncacheable()
+    let names = missing.map(\.text).joined(separator: ":")
+    logger.error("Client \(metadata.facts.hostname) configuration missing bundles: \(names)")
+  }
+
   /// Runs the StructureValidator plugins over the abstract configuration.
   public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
-    logger.debug("Validating structures for \(metadata.hostname)")
+    logger.debug("Validating structures for \(metadata.facts.hostname)")
     let start = MonotonicTime.now()
     defer { recordTime("validate_structures", since: start) }
     for plugin in interfaces.structureValidators {
@@ -157,7 +164,7 @@ extension ServerCore {
 
   /// Runs the GoalValidator plugins over the literal configuration.
   public func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) async throws {
-    logger.debug("Validating goals for \(metadata.hostname)")
+    logger.debug("Validating goals for \(metadata.facts.hostname)")
     try await timed("validate_goals") {
       for plugin in interfaces.goalValidators {
         do {
@@ -173,29 +180,37 @@ extension ServerCore {
     }
   }
 
+  /// The entries with `altsrc` of structures.
+  func alternatives(in structures: [Element]) -> [Part.Alternative] {
+    var found: [Part.Alternative] = []
+    for structure in structures {
+      for entry in structure.children {
+        guard let source = entry["altsrc"] else { continue }
+        found.append(Part.Alternative(tag: Name(entry.tag), name: entry.name.map { Name($0) }, source: source))
+      }
+    }
+    return found
+  }
+
   /// Logs entries of one tag and name that differ in altsrc.
-  private func checkAltsrcConsistency(_ structures: [Element]) {
-    guard structures.contains(where: { $0.children.contains { $0["altsrc"] != nil } }) else { return }
+  func checkAlternatives(_ alternatives: [Part.Alternative]) {
+    guard !alternatives.isEmpty else { return }
     struct Key: Hashable {
       let tag: Name
       let name: Name?
     }
-    var sources: [Key: String?] = [:]
-    for entry in structures.lazy.flatMap(\.children) {
-      let key = Key(tag: Name(entry.tag), name: entry.name.map { Name($0) })
-      if let known = sources[key] {
-        if known != entry["altsrc"] {
-          logger.error("Found inconsistent altsrc mapping for entry \(entry.tag):\(entry.name ?? "None")")
-        }
-      } else {
-        sources[key] = .some(entry["altsrc"])
+    var sources: [Key: String] = [:]
+    for entry in alternatives {
+      let known = sources.updateValue(entry.source, forKey: Key(tag: entry.tag, name: entry.name))
+      if let known, !Name.areSame(known, entry.source) {
+        logger.error("Found inconsistent altsrc mapping for entry \(entry.tag):\(entry.name?.text ?? "None")")
       }
     }
   }
 
   /// Binds every structure and adds it to the configuration.
   public func bindStructures(_ structures: [Element], _ metadata: ClientMetadata, _ configuration: Element) async {
-    logger.debug("Binding structures for \(metadata.hostname)")
+    logger.debug("Binding structures for \(metadata.facts.hostname)")
     await timed("BindStructures") {
       let templates = interfaces.templateGenerators.contains(where: \.hasTemplates) ? metadata.templates : nil
       templates?.ahead = nil
@@ -219,7 +234,7 @@ extension ServerCore {
   ///
   /// - Throws: `PluginExecutionError` for an entry whose tag is just `Bound`: the client gets nothing of the structure.
   public func bindStructure(_ structure: Element, _ metadata: ClientMetadata) async throws {
-    logger.debug("Binding structure \(structure.name ?? "unknown") for \(metadata.hostname)")
+    logger.debug("Binding structure \(structure.name ?? "unknown") for \(metadata.facts.hostname)")
     try await timed("BindStructure") {
       for entry in structure.children {
         if entry.isBound {
@@ -269,6 +284,7 @@ extension ServerCore {
     let start = MonotonicTime.now()
     let slot = bindStatistic(entry.tag)
     defer { statistics.add(slot, MonotonicTime.now() - start) }
+    entryInputs.read(tag: entry.tag, name: entry.name, metadata)
     if let name = entry.name {
       var found: EntryBinder?
       var names: [String] = []

@@ -14,7 +14,7 @@ extension ServerCore {
         logger.debug("Using cached metadata object for \(client)")
         return cached
       }
-      let repository = repositoryGeneration
+      let (common, clients) = (commonGeneration, clientsGeneration)
       logger.debug("Building metadata for \(client)")
       let metadata: ClientMetadata
       do {
@@ -24,7 +24,7 @@ extension ServerCore {
       }
       // Under the canonical name: the caller may have used an alias.
       metadata.generation = AnswerGeneration(
-        repository: repository, client: generation(of: metadata.hostname).client)
+        repository: common, clients: clients, client: generation(of: metadata.hostname).client)
       for connector in interfaces.connectors {
         let groups = try await connector.additionalGroups(metadata)
         for case .defined(let group) in groups { define(group, by: connector.name) }
@@ -43,7 +43,7 @@ extension ServerCore {
 
   /// Whether nothing has changed that the metadata, or an answer made with it, depends on.
   package func isCurrent(_ metadata: ClientMetadata) -> Bool {
-    metadata.generation == generation(of: metadata.hostname)
+    metadata.generation == metadataGeneration(of: metadata.facts.hostname)
   }
 
   /// Adds a group that a connector defines, unless groups.xml or another connector has one of that name.
@@ -52,7 +52,7 @@ extension ServerCore {
       if owner == connector {
         guard metadata.groups[group.name] != group else { return }
         metadata.groups[group.name] = group
-        repositoryChangedByAnswer()
+        groupsChangedByAnswer()
       } else {
         logger.warning("Refusing to clobber dynamic group \(group.name) defined by \(owner)")
       }
@@ -62,7 +62,7 @@ extension ServerCore {
       metadata.groups[group.name] = group
       dynamicGroups[group.name] = connector
       // Other clients may be in a group of that name, which has a category now.
-      repositoryChangedByAnswer()
+      groupsChangedByAnswer()
     }
   }
 

@@ -9,6 +9,9 @@ import ServerSettings
 public struct PluginInterfaces {
   public var generators: [any Generator] = []
   public var structures: [any Structure] = []
+  /// The same, if every structure can be kept as a part of its own: each is made by name, and no validator looks at
+  /// several together.
+  private(set) var namedStructures: [any NamedStructures]?
   public var connectors: [any Connector] = []
   public var probing: [any Probing] = []
   public var statistics: [any Statistics] = []
@@ -52,6 +55,10 @@ public struct PluginInterfaces {
       if let plugin = plugin as? any TemplateGenerator { templateGenerators.append(plugin) }
       if let plugin = plugin as? any HelperModules { helperModules = plugin }
     }
+    let named = structures.compactMap { $0 as? any NamedStructures }
+    let isApart =
+      structureValidators.allSatisfy(\.treatsStructuresApart) && goalValidators.allSatisfy(\.treatsStructuresApart)
+    namedStructures = isApart && named.count == structures.count ? named : nil
     templatesShareVariables = templateDataProviders.allSatisfy { $0 is any HelperModules }
     hasRunHooks = clientRunHooks.contains { !$0.stages.isDisjoint(with: [.start, .end]) }
   }

@@ -56,6 +56,14 @@ open class ServerCore: FileEventHandler {
   package final let answerCache: AnswerCache
   /// Number of changes that no change set of the file monitor reports.
   package final var ownChanges: UInt64 = 0
+  /// Those of them that concern all answers.
+  final var ownCommonChanges: UInt64 = 0
+  /// What generators have for each entry.
+  public final let entryInputs = EntryInputs()
+  /// The generation at which parts were dropped last.
+  final var partsGeneration: UInt64 = 0
+  /// Number of calls to `clientsChanged`.
+  final var clientsGeneration: UInt64 = 0
   /// Number of changes by client, for clients with changes.
   final var clientGenerations: [ClientName: UInt64] = [:]
   /// Number of changes of all clients.
@@ -150,12 +158,7 @@ open class ServerCore: FileEventHandler {
 
   /// Drops a client's metadata, or everybody's, and the answers made with it.
   open func expireMetadataCache(_ client: ClientName? = nil) {
-    if let client {
-      clientChanged(client)
-    } else {
-      repositoryChanged()
-      metadataCache.removeAll()
-    }
+    if let client { clientChanged(client) } else { clientsChanged() }
   }
 
   /// Expires the caches of Caching plugins of one kind.
@@ -303,7 +306,7 @@ open class ServerCore: FileEventHandler {
 
   /// Calls the ClientRunHooks plugins and logs those that fail.
   open func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {
-    logger.debug("Running \(stage.rawValue) hooks for \(metadata.hostname)")
+    logger.debug("Running \(stage.rawValue) hooks for \(metadata.facts.hostname)")
     await timed(stage.statisticName) {
       for plugin in interfaces.clientRunHooks where plugin.stages.contains(stage) {
         do {

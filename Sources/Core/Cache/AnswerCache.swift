@@ -1,5 +1,6 @@
 import Identity
 package import Repository
+import Templates
 package import XMLRPC
 
 /// Identifies a cached answer: the call and its client.
@@ -12,13 +13,16 @@ nonisolated enum AnswerKey: Hashable {
 
 /// Caches answers by call and client and drops the least recently used first.
 ///
-/// An answer is a list of structures. Clients with identical structures share one copy; file contents belong to the
-/// repository. The bound counts only bytes that the cache alone holds.
+/// An answer is made of parts. Parts are kept for other answers too, also where no answer holds them any more: what was used
+/// least recently goes first. Parts with identical structures share one copy; file contents belong to the repository. The
+/// bound counts only bytes that the cache alone holds.
 package final class AnswerCache {
   /// One answer and the generation it was made from.
   package final class Answer {
     let key: AnswerKey
     let document: ByteSegments
+    /// What it is made of; none for an answer of another process.
+    let parts: [Part]
     /// The XML-RPC response with the document, encoded at first use.
     fileprivate(set) lazy var response = MethodResponse.encode(.escaped(document))
     /// The generation of `hostname`, the canonical name.
@@ -27,13 +31,19 @@ package final class AnswerCache {
     /// Passed to the hooks of a client's run; nil for an answer of another process, which has no hooks.
     let metadata: ClientMetadata?
     let revision: String
+    /// When it was used last, as the cache counts.
+    fileprivate(set) var usedAt: UInt64 = 0
+    /// The clock of inputs when its parts were compared last.
+    private var checkedAt: UInt64 = 0
+    private var isOutdated = false
     // `answers` owns all of them.
     fileprivate unowned(unsafe) var newer: Answer?
     fileprivate unowned(unsafe) var older: Answer?
 
-    init(_ key: AnswerKey, document: ByteSegments, metadata: ClientMetadata, revision: String) {
+    init(_ key: AnswerKey, document: ByteSegments, parts: [Part], metadata: ClientMetadata, revision: String) {
       self.key = key
       self.document = document
+      self.parts = parts
       self.metadata = metadata
       generation = metadata.generation
       hostname = metadata.hostname
@@ -46,8 +56,18 @@ package final class AnswerCache {
       self.document = document
       self.generation = generation
       self.revision = revision
+      parts = []
       hostname = client
       metadata = nil
+    }
+
+    /// Whether nothing has changed that its parts are made from.
+    var hasCurrentParts: Bool {
+      if checkedAt != BuildInput.clock {
+        checkedAt = BuildInput.clock
+        if !isOutdated { isOutdated = !parts.allSatisfy(\.isCurrent) }
+      }
+      return !isOutdated
     }
   }
 
@@ -64,12 +84,28 @@ package final class AnswerCache {
   private var newest: Answer?
   private var oldest: Answer?
   private var structures = StructureTable()
+  private let parts = PartTable()
+  /// Parts that no answer holds, in the order of their last use.
+  private var newestIdle: Part?
+  private var oldestIdle: Part?
+  private var uses: UInt64 = 0
+  /// What was made, used again and dropped, since the start.
+  package private(set) var counts = Counts()
+
+  /// Numbers of parts: structures, probes, whole configurations.
+  package struct Counts: Equatable {
+    package var made = 0
+    package var used = 0
+    package var dropped = 0
+  }
 
   init(limitBytes: Int) { self.limitBytes = limitBytes }
 
   var count: Int { answers.count }
   /// Number of different structures in all answers.
   var structureCount: Int { structures.count }
+  /// Number of parts that can be used again.
+  package var partCount: Int { parts.count }
 
   /// The answer made last, current or not.
   subscript(_ key: AnswerKey) -> Answer? { answers[key] }
@@ -84,9 +120,96 @@ package final class AnswerCache {
     answers[answer.key] = answer
     heldBytes += Self.cost(answer)
     for case .shared(let shared) in answer.document.parts { heldBytes += structures.hold(shared) }
+    for part in answer.parts {
+      part.holders += 1
+      unlist(part)
+    }
     append(answer)
     shrink()
   }
+
+  // MARK: Parts
+
+  /// Returns the part that stands for a client; nil if it has to be made.
+  func part(
+    _ key: PartKey, _ metadata: ClientMetadata, rendering: (RenderingCache.Key) async -> AnyObject?
+  ) async -> Part? {
+    guard let found = await parts.find(key, metadata, rendering: rendering, outdated: { drop($0) }) else { return nil }
+    counts.used += 1
+    if found.holders == 0, found.isListed {
+      unlist(found)
+      list(found)
+    }
+    return found
+  }
+
+  /// Keeps a part with the questions that were asked for it.
+  func insert(_ part: Part, _ recorder: PartRecorder) {
+    counts.made += 1
+    guard limitBytes > 0 else { return }
+    parts.insert(part, recorder.trace) { discard($0) }
+    part.keptBytes = part.ownBytes + recorder.trace.count * PartTable.questionBytes
+    heldBytes += part.keptBytes
+    for structure in part.structures { heldBytes += structures.hold(structure.segments) }
+    list(part)
+    shrink()
+  }
+
+  /// Drops all parts. Answers keep theirs.
+  func removeAllParts() { parts.removeAll { discard($0) } }
+
+  private func drop(_ part: Part) {
+    parts.remove(part)
+    discard(part)
+  }
+
+  /// Accounts for a part that the table has no longer.
+  private func discard(_ part: Part) {
+    counts.dropped += 1
+    unlist(part)
+    heldBytes -= part.keptBytes
+    part.keptBytes = 0
+    for structure in part.structures { heldBytes -= structures.release(structure.segments) }
+  }
+
+  private func release(_ part: Part, _ answer: Answer, isOldest: Bool) {
+    part.holders -= 1
+    guard part.holders == 0, part.place != nil else { return }
+    list(part, at: isOldest ? answer.usedAt : nil)
+  }
+
+  /// - Parameter time: of its last use, before that of all others in the list; nil: now.
+  private func list(_ part: Part, at time: UInt64? = nil) {
+    part.isListed = true
+    if let time {
+      part.usedAt = time
+      part.older = nil
+      part.newer = oldestIdle
+      oldestIdle?.older = part
+      oldestIdle = part
+      if newestIdle == nil { newestIdle = part }
+      return
+    }
+    uses += 1
+    part.usedAt = uses
+    part.newer = nil
+    part.older = newestIdle
+    newestIdle?.newer = part
+    newestIdle = part
+    if oldestIdle == nil { oldestIdle = part }
+  }
+
+  private func unlist(_ part: Part) {
+    guard part.isListed else { return }
+    part.isListed = false
+    let (newer, older) = (part.newer, part.older)
+    if let older { older.newer = newer } else { oldestIdle = newer }
+    if let newer { newer.older = older } else { newestIdle = older }
+    part.newer = nil
+    part.older = nil
+  }
+
+  // MARK: Answers
 
   /// Removes all answers to a client.
   func removeAll(of client: ClientName) {
@@ -95,21 +218,27 @@ package final class AnswerCache {
   }
 
   /// Removes one answer.
-  func remove(_ key: AnswerKey) {
+  func remove(_ key: AnswerKey) { remove(key, isOldest: false) }
+
+  private func remove(_ key: AnswerKey, isOldest: Bool) {
     guard let answer = answers.removeValue(forKey: key) else { return }
     unlink(answer)
     heldBytes -= Self.cost(answer)
     for case .shared(let shared) in answer.document.parts { heldBytes -= structures.release(shared) }
+    for part in answer.parts { release(part, answer, isOldest: isOldest) }
   }
 
   /// Removes everything.
   func removeAll() {
     while let oldest { remove(oldest.key) }
+    removeAllParts()
   }
 
   /// Returns the document of an answer and marks it most recently used.
   package func serve(_ answer: Answer) -> ByteSegments {
     hits += 1
+    uses += 1
+    answer.usedAt = uses
     if newest !== answer {
       unlink(answer)
       append(answer)
@@ -124,7 +253,15 @@ package final class AnswerCache {
   }
 
   private func shrink() {
-    while heldBytes > limitBytes, let oldest { remove(oldest.key) }
+    while heldBytes > limitBytes {
+      if let idle = oldestIdle, oldest.map({ idle.usedAt <= $0.usedAt }) ?? true {
+        drop(idle)
+      } else if let oldest {
+        remove(oldest.key, isOldest: true)
+      } else {
+        return
+      }
+    }
   }
 
   private static func cost(_ answer: Answer) -> Int {
@@ -138,6 +275,8 @@ package final class AnswerCache {
   // MARK: Order of use
 
   private func append(_ answer: Answer) {
+    uses += 1
+    answer.usedAt = uses
     answer.older = newest
     answer.newer = nil
     newest?.newer = answer

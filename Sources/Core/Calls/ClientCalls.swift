@@ -31,14 +31,13 @@ extension ServerCore {
     return try await withConsistentRepository {
       let metadata = try await metadataWithinAnswer(of: caller)
       logger.debug("Getting probes for \(client)")
-      let probes = Element("probes")
       do {
-        for plugin in interfaces.probing { probes.children += try await plugin.getProbes(metadata) }
+        let probes = try await probesBytes(metadata)
+        logger.debug("Sending probe list to \(client)")
+        return .escaped(probes)
       } catch {
         throw criticalError("Error determining probes for \(client): \(error)", cause: error)
       }
-      logger.debug("Sending probe list to \(client)")
-      return .escaped(cacheProbes(probes, client, metadata))
     }
   }
 

@@ -1,5 +1,6 @@
 public import EventLoop
 public import Identity
+import OrderedCollections
 public import Repository
 public import XMLRPC
 
@@ -45,6 +46,37 @@ extension Generator {
 public protocol Structure: Plugin {
   /// Returns new elements, which the core and other plugins change: never elements that the plugin keeps.
   func buildStructures(_ metadata: ClientMetadata) async throws -> [Element]
+}
+
+/// Structures that a plugin makes one by one, by name. Each is kept as a part of its own, with what it was made from.
+public protocol NamedStructures: Structure {
+  /// Names of a client's structures, in their order.
+  func structureNames(_ metadata: ClientMetadata) -> [Name]
+  /// Told which structures are about to be made, before the first: their templates can be rendered together.
+  func prepareStructures(_ names: [Name], _ metadata: ClientMetadata)
+  /// Makes one structure.
+  /// - Returns: a new element, and names of structures that the client needs beside it; nil, after a log line, if there
+  ///   is none.
+  func buildStructure(_ name: Name, _ metadata: ClientMetadata) async -> (structure: Element, required: [Name])?
+}
+
+extension NamedStructures {
+  public func prepareStructures(_ names: [Name], _ metadata: ClientMetadata) {}
+
+  public func buildStructures(_ metadata: ClientMetadata) async -> [Element] {
+    var names = OrderedSet(structureNames(metadata))
+    prepareStructures(Array(names), metadata)
+    var structures: [Element] = []
+    var next = 0
+    while next < names.count {
+      if let (structure, required) = await buildStructure(names[next], metadata) {
+        structures.append(structure)
+        names.append(contentsOf: required)
+      }
+      next += 1
+    }
+    return structures
+  }
 }
 
 /// The Metadata plugin knows the clients: their names, groups and authentication. Exactly one is loaded.
@@ -126,14 +158,25 @@ public protocol Decision: Plugin {
   func getDecisions(_ metadata: ClientMetadata, mode: String) async throws -> [(tag: String?, name: String?)]
 }
 
+/// Changes a configuration while it is made.
+public protocol Validator: Plugin {
+  /// Whether what it does to one structure does not depend on the others. Then it gets them one by one, and each is kept
+  /// as a part of its own.
+  var treatsStructuresApart: Bool { get }
+}
+
+extension Validator {
+  public var treatsStructuresApart: Bool { false }
+}
+
 /// Changes the abstract configuration before its entries are bound.
-public protocol StructureValidator: Plugin {
+public protocol StructureValidator: Validator {
   /// - Throws: `ValidationError` refuses the configuration; other errors are logged and ignored.
   func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws
 }
 
 /// Changes the literal configuration before it is sent.
-public protocol GoalValidator: Plugin {
+public protocol GoalValidator: Validator {
   /// - Throws: `ValidationError` refuses the configuration; other errors are logged and ignored.
   func validateGoals(_ metadata: ClientMetadata, _ configuration: Element) async throws
 }

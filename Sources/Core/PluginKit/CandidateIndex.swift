@@ -100,8 +100,31 @@ final class CandidateIndex {
     return [own ?? holding.last { $0.node.source.name == first.node.source.name } ?? first]
   }
 
+  /// Tags and names whose rules differ from those of another version of the file; nil if there are regular expressions,
+  /// so that any name may be concerned.
+  static func differences(_ one: CandidateIndex?, _ other: CandidateIndex?) -> [(tag: String, name: String?)]? {
+    var found: [(tag: String, name: String?)] = []
+    for tag in NameSet((one?.tags.keys ?? []) + (other?.tags.keys ?? [])) {
+      let (a, b) = (one?.tags[tag], other?.tags[tag])
+      guard a?.regexes.isEmpty ?? true, b?.regexes.isEmpty ?? true else { return nil }
+      for name in Set((a?.exact.keys).map(Array.init) ?? []).union((b?.exact.keys).map(Array.init) ?? [])
+      where !areSame(a?.exact[name] ?? [], b?.exact[name] ?? []) {
+        found.append((tag, name?.text))
+      }
+    }
+    return found
+  }
+
+  private static func areSame(_ one: [Candidate], _ other: [Candidate]) -> Bool {
+    one.count == other.count
+      && zip(one, other).allSatisfy {
+        $0.conditions.elementsEqual($1.conditions, by: { $0.isSame(as: $1) })
+          && $0.node.source.isSame(as: $1.node.source)
+      }
+  }
+
   /// Removes slashes at the end of a name.
-  private static func trimmed(_ name: String) -> String {
+  static func trimmed(_ name: String) -> String {
     guard name.utf8.last == UInt8(ascii: "/") else { return name }
     var utf8 = Substring(name)
     while utf8.utf8.last == UInt8(ascii: "/") { utf8.removeLast() }

@@ -68,12 +68,19 @@ public final class CompiledStructure {
     let isNegated: Bool
     /// Text of the condition; `xmlMatch` moves it to the parent.
     let text: String?
+    /// What a client is asked; nil for a condition on the entry, or without a name.
+    private let question: ClientQuestion?
 
     package init(_ element: Element) {
       kind = element.tag == "Group" ? .group : element.tag == "Client" ? .client : .path
       name = element.name
       isNegated = element.isTrue("negate")
       text = element.text
+      switch kind {
+      case .group: question = name.map { ClientQuestion.isMember(of: $0) }
+      case .client: question = name.map { ClientQuestion.isNamed($0) }
+      case .path: question = nil
+      }
     }
 
     /// Whether the condition's contents apply.
@@ -81,11 +88,21 @@ public final class CompiledStructure {
     public func holds(_ metadata: ClientMetadata, entry: Element? = nil) -> Bool {
       let isTrue: Bool
       switch kind {
-      case .group: isTrue = name.map { metadata.groups.contains($0) } ?? false
-      case .client: isTrue = name.map { metadata.hostname.isSame(as: $0) } ?? false
+      case .group: isTrue = ask(metadata) { metadata.isMember(of: $0, $1) }
+      case .client: isTrue = ask(metadata) { metadata.isNamed($0, $1) }
       case .path: isTrue = entry.map { Self.isSame($0["realname"] ?? $0.name, name) } ?? false
       }
       return isTrue != isNegated
+    }
+
+    func isSame(as other: Condition) -> Bool {
+      kind == other.kind && isNegated == other.isNegated && Self.isSame(name, other.name)
+        && Self.isSame(text, other.text)
+    }
+
+    private func ask(_ metadata: ClientMetadata, _ body: (ClientQuestion, String) -> Bool) -> Bool {
+      guard let question, let name else { return false }
+      return body(question, name)
     }
 
     private static func isSame(_ one: String?, _ other: String?) -> Bool {

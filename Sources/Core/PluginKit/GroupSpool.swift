@@ -23,6 +23,9 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
 
   open var handlerName: String { "\(name): \(folder)" }
 
+  /// Binding an entry is all that a folder is read for, and the core records it.
+  open var concernsReadersAlone: Bool { false }
+
   open override func load() throws {
     core.fileMonitor.add(folder, recursive: true, handler: self)
   }
@@ -50,6 +53,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
       }
       return
     }
+    defer { core.entryInputs.changed(tag: entryType, name: name) }
     if let set = entrySets[name] {
       set.handleEvent(event)
     } else if event.action == .deleted {
@@ -57,6 +61,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
     } else {
       let set = makeEntrySet(name: name, path: RepositoryPath.folder(of: event.path))
       entrySets[name] = set
+      core.entryInputs.names.changed()
       set.handleEvent(event)
     }
   }
@@ -74,7 +79,7 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
   /// Handles a file that the plugin itself wrote below its folder, at once: the `pseudo` file monitor would never
   /// report it.
   package func handleWrittenFile(_ path: String) {
-    core.repositoryChangedByAnswer()
+    core.repositoryChangedByAnswer(isCommon: !concernsReadersAlone)
     let relative = String(path.utf8.dropFirst(folder.utf8.count + 1)) ?? path
     handleEvent(FileEvent(action: .created, path: path, relativePath: relative, isDirectory: false))
   }
@@ -83,6 +88,8 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
     let name = "/" + relativePath
     for known in entrySets.keys where RepositoryPath.isSameOrBelow(known, name) {
       entrySets.removeValue(forKey: known)?.stopWatching()
+      core.entryInputs.names.changed()
+      core.entryInputs.changed(tag: entryType, name: known)
     }
   }
 

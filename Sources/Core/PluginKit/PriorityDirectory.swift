@@ -74,6 +74,7 @@ public final class PriorityDirectory {
     let version: UInt64
     /// nil for a template.
     var index: CandidateIndex?
+    let priority: Int
   }
 
   /// The rendered templates of the folder for one client, by path.
@@ -89,13 +90,20 @@ public final class PriorityDirectory {
 
   /// Grows with each change of the folder.
   private var version: UInt64 = 0
+  /// Changes with the folder, for parts that look for rules without being told of single entries.
+  private let input = BuildInput()
+  private let entryInputs: EntryInputs?
 
   /// Reads the folder and watches it.
+  ///
+  /// - Parameter entryInputs: told of the entries whose rules change; binding an entry reads its input there. nil: what is
+  ///   looked up here reads an input of the whole folder.
   public init(
     folder: String, rootTags: Set<String>, monitor: any FileMonitor, logger: Logger, compatibility: Compatibility,
-    usesRegex: Bool,
-    replacesName: Bool, encryption: Encryption? = nil, renderer: (any XMLTemplateRenderer)? = nil
+    usesRegex: Bool, replacesName: Bool, encryption: Encryption? = nil, renderer: (any XMLTemplateRenderer)? = nil,
+    entryInputs: EntryInputs? = nil
   ) {
+    self.entryInputs = entryInputs
     self.usesRegex = usesRegex
     self.replacesName = replacesName
     self.encryption = encryption
@@ -108,8 +116,10 @@ public final class PriorityDirectory {
       let file = PriorityStructFile(path: $0, monitor: monitor, logger: logger)
       file.encryption = encryption
       file.rootTags = rootTags
+      file.recordsReads = true
       return file
     }
+    directory.concernsReadersAlone = true
     directory.onChange = { [unowned self] in update() }
     directory.watch()
   }
@@ -121,15 +131,20 @@ public final class PriorityDirectory {
   private func update() {
     var known: [String: Source] = [:]
     for source in sources { known[source.file.path] = source }
+    let before = sources
     sources = directory.children.compactMap { file in
       guard let compiled = file.compiled else { return nil }
       if let source = known[file.path], source.file === file, source.version == file.version { return source }
       let index = file.isTemplate ? nil : makeIndex(compiled)
-      return Source(file: file, version: file.version, index: index)
+      return Source(file: file, version: file.version, index: index, priority: file.priority)
     }
     hasTemplates = sources.contains { $0.file.isTemplate }
     version += 1
     rendered = [:]
+    input.changed()
+    if let entryInputs { report(before, sources, to: entryInputs) }
+    let namesBefore = names
+    defer { if names != namesBefore { entryInputs?.names.changed() } }
     names = [:]
     for source in sources {
       guard let compiled = source.file.compiled else { continue }
@@ -140,12 +155,35 @@ public final class PriorityDirectory {
     }
   }
 
+  /// Reports the entries whose rules differ.
+  private func report(_ old: [Source], _ new: [Source], to entryInputs: EntryInputs) {
+    var rest: [String: Source] = [:]
+    for source in old { rest[source.file.path] = source }
+    for source in new {
+      let before = rest.removeValue(forKey: source.file.path)
+      if let before, before.file === source.file, before.version == source.version { continue }
+      let isAnother = before?.priority != source.priority
+      report(isAnother ? nil : before, source, to: entryInputs)
+      if isAnother, let before { report(before, nil, to: entryInputs) }
+    }
+    for source in rest.values { report(source, nil, to: entryInputs) }
+  }
+
+  private func report(_ old: Source?, _ new: Source?, to entryInputs: EntryInputs) {
+    let isTemplate = [old, new].contains { $0.map { $0.index == nil } ?? false }
+    guard !isTemplate, let differences = CandidateIndex.differences(old?.index, new?.index) else {
+      return entryInputs.changeAll()
+    }
+    for (tag, name) in differences { entryInputs.changed(tag: tag, name: name) }
+  }
+
   private func makeIndex(_ compiled: CompiledStructure) -> CandidateIndex {
     CandidateIndex(compiled, usesRegex: usesRegex, compatibility: compatibility, logger: logger)
   }
 
   private func rebuild() {
     sources = []
+    entryInputs?.changeAll()
     update()
   }
 
@@ -153,7 +191,14 @@ public final class PriorityDirectory {
   ///
   /// Logs a template that fails and leaves it out.
   public func prepare(_ metadata: ClientMetadata) async {
-    guard hasTemplates, prepared(metadata)?.version != version else { return }
+    guard hasTemplates else { return }
+    let version = version
+    _ = await metadata.attachment(of: self, where: { (known: Prepared) in known.version == version }) {
+      await prepareAnew(metadata)
+    }
+  }
+
+  private func prepareAnew(_ metadata: ClientMetadata) async -> Prepared {
     let start = version
     var indexes: [String: CandidateIndex] = [:]
     let templates = sources.filter(\.file.isTemplate)
@@ -166,11 +211,11 @@ public final class PriorityDirectory {
         logger.error("Failed to render template \(source.file.path): \(error)")
       }
     }
-    metadata.attachments[ObjectIdentifier(self)] = Prepared(start, indexes)
+    return Prepared(start, indexes)
   }
 
   private func prepared(_ metadata: ClientMetadata) -> Prepared? {
-    metadata.attachments[ObjectIdentifier(self)] as? Prepared
+    metadata.attached(to: self)
   }
 
   private func index(of structure: CompiledStructure) -> CandidateIndex {
@@ -194,6 +239,7 @@ public final class PriorityDirectory {
 
   /// Whether any rule matches an entry for a client; with 1.3, for any client.
   public func handles(_ entry: Element, _ metadata: ClientMetadata) -> Bool {
+    if entryInputs == nil { metadata.read(input) }
     for source in sources {
       guard let index = index(of: source, metadata) else { continue }
       let candidates = index.candidates(tag: entry.tag, name: entry.name)
@@ -208,6 +254,7 @@ public final class PriorityDirectory {
   ///
   /// - Throws: `PluginExecutionError` if no rule matches, or several of the highest priority do.
   public func bind(_ entry: Element, _ metadata: ClientMetadata) throws {
+    if entryInputs == nil { metadata.read(input) }
     var best: (file: PriorityStructFile, candidate: CandidateIndex.Candidate)?
     var isTied = false
     let (tag, name) = (entry.tag, entry.name)
@@ -229,7 +276,7 @@ public final class PriorityDirectory {
     if isTied {
       let message =
         "Found conflicting sources with same priority (\(best.file.priority)) for \(entry.tag):"
-        + "\(entry.name ?? "None") for \(metadata.hostname)"
+        + "\(entry.name ?? "None") for \(metadata.facts.hostname)"
       logger.error("\(message)")
       let files = sources.flatMap { source in
         (index(of: source, metadata)?.contenders(tag: tag, name: name, metadata) ?? []).filter { $0.holds(metadata) }

@@ -15,8 +15,8 @@ public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStrin
   @MainActor public func matches(_ metadata: ClientMetadata) -> Bool {
     switch self {
     case .all: true
-    case .host(let name): metadata.hostname.isSame(as: name.text)
-    case .group(let name, _): metadata.groups.contains(name.text)
+    case .host(let name): metadata.isNamed(name.text)
+    case .group(let name, _): metadata.isMember(of: name.text)
     }
   }
 

@@ -13,6 +13,12 @@ open class StructFile: XMLFileBacked {
   public private(set) var compiled: CompiledStructure?
   /// Grows with each good version.
   public private(set) var version: UInt64 = 0
+  /// Changes with each good version, and when the file is gone.
+  public let input = BuildInput()
+  /// True: the file is only read with `match`, `xmlMatch`, `structure` and `resolved`, which record it, so that a change
+  /// concerns the parts alone that were made with it. Set by the plugin that has the file.
+  public var recordsReads = false
+  public override var concernsReadersAlone: Bool { recordsReads }
 
   /// Tags of conditions; info.xml adds `Path`.
   open var conditionTags: Set<String> { CompiledStructure.standardConditions }
@@ -33,6 +39,12 @@ open class StructFile: XMLFileBacked {
     try findTemplate(document)
     compiled = compileContents(document.root)
     version += 1
+    input.changed()
+  }
+
+  open override func stopWatching() {
+    super.stopWatching()
+    input.changed()
   }
 
   /// Compiles the root of the file, or of its rendered template.
@@ -69,14 +81,18 @@ open class StructFile: XMLFileBacked {
   /// - Throws: errors of the template, with file and line.
   public func prepare(_ metadata: ClientMetadata, by renderer: (any XMLTemplateRenderer)?) async throws {
     guard isTemplate else { return }
-    metadata.attachments[ObjectIdentifier(self)] = try await resolved(metadata, by: renderer)
+    // Rendered anew for each answer, unless the renderer has kept the result.
+    _ = try await metadata.attachment(of: self, where: { (_: CompiledStructure) in false }) {
+      try await resolved(metadata, by: renderer)
+    }
   }
 
   /// The compiled document for a client: the file's own, or the one `prepare` rendered; nil if the file was never good,
   /// or is a template not yet rendered.
   public func structure(for metadata: ClientMetadata) -> CompiledStructure? {
+    metadata.read(input)
     guard isTemplate else { return compiled }
-    if let rendered = metadata.attachments[ObjectIdentifier(self)] as? CompiledStructure { return rendered }
+    if let rendered: CompiledStructure = metadata.attached(to: self) { return rendered }
     reportProblem("\(path) is a template that was not rendered")
     return nil
   }

@@ -33,6 +33,7 @@ extension StructFile {
   package func resolved(_ metadata: ClientMetadata, by renderer: (any XMLTemplateRenderer)?) async throws
     -> CompiledStructure
   {
+    metadata.read(input)
     guard let compiled else { throw PluginExecutionError("\(path) has no data") }
     guard isTemplate else { return compiled }
     guard let renderer else { throw PluginExecutionError("\(path) is a template, and there is no renderer") }

@@ -72,7 +72,7 @@ extension TemplateRenderer {
   ) throws -> AnyObject? {
     let templates = metadata.templates
     switch templates.ahead?.removeFinished(source, entryName: entryName) {
-    case .finished(let pending): return try pending.finishedValue(metadata)
+    case .finished(let pending): return try recorded(pending, pending.finishedValue(metadata), metadata)
     case .waiting: return nil
     case nil, .some(.none): break
     }
@@ -89,7 +89,35 @@ extension TemplateRenderer {
     }
     guard let found else { return nil }
     if found.dependsOnOthers { metadata.markUncacheable() }
+    metadata.recorder?.used(found.value, of: tree.key)
     return found.value
+  }
+
+  /// Records the result of a template for the part that is made with it.
+  func recorded(_ pending: PendingRendering, _ value: AnyObject, _ metadata: ClientMetadata) -> AnyObject {
+    guard let recorder = metadata.recorder else { return value }
+    // Variables of other plugins differ from client to client without a question.
+    if core.interfaces.templatesShareVariables {
+      recorder.used(value, of: pending.key)
+    } else {
+      recorder.markUnkeepable()
+    }
+    return value
+  }
+
+  /// The kept result that stands for a client; nil where there is none.
+  func keptResult(_ key: RenderingCache.Key, _ metadata: ClientMetadata) async -> AnyObject? {
+    guard settings.isTraced, onReport == nil, let tree = kept.tree(key) else { return nil }
+    let answers = metadata.templates.answers
+    let state = state(of: metadata)
+    let found = kept.findNow(in: tree, answers.lists(in: state)) { question in
+      if let known = answers.answer(question, in: state) { return known }
+      let answer = answerNow(question.value, metadata)
+      if let answer { answers.keep(answer, of: question, in: state) }
+      return answer
+    }
+    if let found { return found.value }
+    return await find(key, metadata)?.value
   }
 
   private func keptTree(
@@ -117,6 +145,10 @@ extension TemplateRenderer {
     let templates = metadata.templates
     guard let structures = templates.structures else { return }
     templates.structures = nil
+    // What is asked here is asked again, by the part that it is for, when an entry is bound.
+    let recorder = metadata.recorder
+    metadata.recorder = nil
+    defer { metadata.recorder = recorder }
     let generators = core.interfaces.templateGenerators.filter(\.hasTemplates)
     var requests: [Request] = []
     for entry in structures.lazy.flatMap(\.children) where !entry.isBound {

@@ -98,6 +98,9 @@ final class RenderedAhead {
 extension ClientMetadata {
   /// What a renderer has to know of the client at once; the rest is asked for.
   var templateForm: TemplateValue {
+    let (hostname, profile, groups, bundles) = (facts.hostname, facts.profile, facts.groups, facts.bundles)
+    let (aliases, addresses, categories) = (facts.aliases, facts.addresses, facts.categories)
+    let (uuid, version, connectors) = (facts.uuid, facts.version, facts.connectors)
     func optional(_ text: String?) -> TemplateValue { text.map { .text($0) } ?? .none }
     return [
       "hostname": .text(hostname.text), "profile": optional(profile), "groups": .texts(groups.sorted()),

@@ -64,12 +64,12 @@ extension TemplateRenderer {
     case "clients": return try await clients(try word(1), words.count > 2 ? words[2] : .none)
     case "client": return try await client(named: try word(1)).templateFormWithSerial
     case "password":
-      return try await client(try word(1), metadata).password.map { .text($0) } ?? .none
+      return try await client(try word(1), metadata).facts.password.map { .text($0) } ?? .none
     case "connector":
-      let data = try await client(try word(1), metadata)[connector: try word(2)]
+      let data = try await client(try word(1), metadata).facts.data[try word(2)]
       return (data as? any TemplateReadable)?.templateForm ?? NoConnectorData().templateForm
     case "property":
-      let data = try await client(try word(1), metadata)[connector: try word(2)]
+      let data = try await client(try word(1), metadata).facts.data[try word(2)]
       guard let source = (data as? any TemplateFileData)?.templateFile(try word(3)) else {
         throw TemplateQuestionError("there is no \(try word(3))")
       }
@@ -121,7 +121,7 @@ extension TemplateRenderer {
       }
       answer = .texts(Self.inOrder(groups.map(\.name)))
     case "names_by_groups", "names_by_profiles":
-      answer = .texts(try await matching(name, arguments.first ?? .none).map(\.hostname.text))
+      answer = .texts(try await matching(name, arguments.first ?? .none).map(\.facts.hostname.text))
     default: throw Self.nonsense
     }
     answers.keep(answer, of: question)
@@ -141,8 +141,8 @@ extension TemplateRenderer {
       let client = try await core.buildMetadata(name)
       let fits =
         switch question {
-        case "names_by_groups", "by_groups": areNames && client.groups.isSuperset(of: wanted)
-        case "names_by_profiles", "by_profiles": client.profile.map { wanted.contains($0) } ?? false
+        case "names_by_groups", "by_groups": areNames && client.facts.groups.isSuperset(of: wanted)
+        case "names_by_profiles", "by_profiles": client.facts.profile.map { wanted.contains($0) } ?? false
         default: true
         }
       if fits { found.append(client) }
@@ -179,7 +179,7 @@ extension TemplateRenderer {
       case "of":
         guard let scope = word(1), let field = word(2) else { return nil }
         if scope.isEmpty { return answerNow(question, metadata) }
-        return Self.answer(field, word(3), word(4), of: try await client(scope, metadata)).map { Self.digest($0) }
+        return Self.answer(field, word(3), word(4), of: try await client(scope, metadata).facts).map { Self.digest($0) }
       case "query":
         guard let name = word(1) else { return nil }
         return Self.digest(try await query(name, Array(words.dropFirst(2))))
@@ -189,7 +189,7 @@ extension TemplateRenderer {
         guard let known = try? ClientName(recorded: name), core.metadata.knowsClient(known) else {
           return TemplateValue.none
         }
-        return .text(try await client(named: name).hostname.text)
+        return .text(try await client(named: name).facts.hostname.text)
       case "clients":
         return [
           .int(Int(truncatingIfNeeded: core.repositoryGeneration)), .int(Int(truncatingIfNeeded: core.clientChanges)),
@@ -213,7 +213,7 @@ extension TemplateRenderer {
       // Many templates ask the same of one client.
       let answers = metadata.templates.answers
       if let known = answers.answer(question, in: state(of: metadata)) { return known }
-      let answer = Self.answer(field, word(3), word(4), of: metadata).map { Self.digest($0) }
+      let answer = Self.answer(field, word(3), word(4), of: metadata.facts).map { Self.digest($0) }
       if let answer { answers.keep(answer, of: question) }
       return answer
     case "file": return word(1).map { .text(files.signature($0)) }
@@ -226,7 +226,7 @@ extension TemplateRenderer {
   }
 
   private static func answer(
-    _ field: String, _ first: String?, _ second: String?, of client: ClientMetadata
+    _ field: String, _ first: String?, _ second: String?, of client: ClientMetadata.Facts
   ) -> TemplateValue? {
     func optional(_ text: String?) -> TemplateValue { text.map { .text($0) } ?? .none }
     func set(_ name: String?) -> [String]? {
@@ -259,7 +259,7 @@ extension TemplateRenderer {
       }
     case "connector", "keys", "item":
       guard let first else { return nil }
-      let data = client[connector: first]
+      let data = client.data[first]
       guard let readable = data as? any TemplateReadable else { return data == nil ? TemplateValue.none : .record([]) }
       switch field {
       case "connector": return readable.templateForm

@@ -153,10 +153,12 @@ public final class TemplateRenderer {
   /// - Throws: `PluginExecutionError` with what is wrong with the template, with file and line.
   public func render(_ request: Request, _ metadata: ClientMetadata) async throws -> AnyObject {
     beginStructures(metadata)
-    if let ahead = metadata.templates.ahead?.remove(request) { return try await ahead.value(metadata) }
+    if let ahead = metadata.templates.ahead?.remove(request) {
+      return try recorded(ahead, await ahead.value(metadata), metadata)
+    }
     let pending = PendingRendering(request)
     await run([pending], metadata)
-    return try await pending.value(metadata)
+    return try recorded(pending, await pending.value(metadata), metadata)
   }
 
   /// Begins to render templates that a configuration is going to need, in few messages; `render` then finds them, beside
@@ -217,7 +219,7 @@ public final class TemplateRenderer {
   private func removeSuspects(_ rest: inout [PendingRendering], _ metadata: ClientMetadata) -> [PendingRendering] {
     guard !pool.suspects.isEmpty else { return [] }
     let generation = Int(truncatingIfNeeded: core.repositoryGeneration)
-    let client = metadata.hostname.text
+    let client = metadata.facts.hostname.text
     var alone: [PendingRendering] = []
     rest.removeAll { pending in
       let job = pending.job

@@ -14,6 +14,7 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
     file = StructFile(path: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
     file.rootTags = ["AuthorizedKeys"]
+    file.recordsReads = true
     super.init(path: path, specificity: specificity, plugin: plugin)
     file.encryption = plugin.encryption
   }
@@ -62,14 +63,14 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
   private func key(_ allow: Element, _ metadata: ClientMetadata) async throws -> String? {
     guard let source = allow["from"], !source.isEmpty else {
       if let text = allow.text, !text.isEmpty { return text.trimmingBlanks }
-      plugin.logger.warning("Cfg: \(metadata.hostname) ignoring empty Allow tag: \(path):\(allow.line)")
+      plugin.logger.warning("Cfg: \(metadata.facts.hostname) ignoring empty Allow tag: \(path):\(allow.line)")
       return nil
     }
     let owner: ClientMetadata
     if let host = allow["host"], !host.isEmpty {
       guard let name = try? ClientName(recorded: host) else {
         plugin.logger.warning(
-          "Cfg: \(metadata.hostname) ignoring Allow from \(source): \(host) is no client's name")
+          "Cfg: \(metadata.facts.hostname) ignoring Allow from \(source): \(host) is no client's name")
         return nil
       }
       owner = try await plugin.core.buildMetadata(name)
@@ -84,27 +85,29 @@ final class CfgAuthorizedKeysFile: CfgGenerator {
         metadata.categories[category] == nil
       {
         plugin.logger.warning(
-          "Cfg: \(metadata.hostname) ignoring Allow from \(source): No group in category \(category)")
+          "Cfg: \(metadata.facts.hostname) ignoring Allow from \(source): No group in category \(category)")
         return nil
       }
       owner = metadata
     }
     // A list of keys that includes itself would never end.
+    plugin.core.entryInputs.read(tag: "Path", name: source, metadata)
     if plugin.entrySets[source]?.generators.contains(where: { $0 is CfgAuthorizedKeysFile }) ?? false {
-      plugin.logger.warning("Cfg: \(metadata.hostname) skipping Allow from \(source): it is a list of keys itself")
+      plugin.logger.warning(
+        "Cfg: \(metadata.facts.hostname) skipping Allow from \(source): it is a list of keys itself")
       return nil
     }
     let entry = Element("Path", ["name": source])
     do {
-      try await plugin.core.bind(entry, owner)
+      try await metadata.recordingInputs(of: owner) { try await plugin.core.bind(entry, owner) }
     } catch is PluginExecutionError {
       metadata.markUncacheable()
-      plugin.logger.info("Cfg: \(metadata.hostname) skipping Allow from \(source): No key found")
+      plugin.logger.info("Cfg: \(metadata.facts.hostname) skipping Allow from \(source): No key found")
       return nil
     }
     if owner.isUncacheable { metadata.markUncacheable() }
     guard let text = entry.text, !text.isEmpty else {
-      plugin.logger.warning("Cfg: \(metadata.hostname) skipping Allow from \(source): Empty public key")
+      plugin.logger.warning("Cfg: \(metadata.facts.hostname) skipping Allow from \(source): Empty public key")
       return nil
     }
     return text

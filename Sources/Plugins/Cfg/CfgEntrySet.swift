@@ -342,6 +342,8 @@ public final class CfgEntrySet: EntryFolder {
   /// group do not get different keys: those that waited get what the first one made.
   private func create(_ entry: Element, _ metadata: ClientMetadata) async throws -> FileContents {
     guard let creator = creators.first else { throw noMatch(metadata) }
+    // The next answer has what was made now from its file.
+    metadata.markUncacheable()
     return try await creating.run {
       plugin.core.fileMonitor.processPending()
       if let generator = generator(for: metadata) { return try await generator.contents(entry, metadata) }

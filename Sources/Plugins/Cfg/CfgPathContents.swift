@@ -5,7 +5,8 @@ import XMLRPC
 
 extension CfgPlugin: @MainActor PathContents {
   public func hasContents(ofPath path: String, _ metadata: ClientMetadata) -> Bool {
-    entrySets[path]?.generator(for: metadata) != nil
+    core.entryInputs.read(tag: entryType, name: path, metadata)
+    return entrySets[path]?.generator(for: metadata) != nil
   }
 
   public func contentsPath(ofPath path: String, for client: ClientName) throws -> String {

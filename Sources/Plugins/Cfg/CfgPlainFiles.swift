@@ -53,6 +53,7 @@ final class CfgInfoXMLFile: CfgInfo {
 
   override init(path: String, specificity: Specificity, plugin: CfgPlugin) {
     infoXML = InfoXML(fileInfo: path, monitor: plugin.core.fileMonitor, logger: plugin.logger)
+    infoXML.recordsReads = true
     super.init(path: path, specificity: specificity, plugin: plugin)
   }
 

@@ -12,6 +12,8 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, @MainActor Te
   public override class var name: String { "Cfg" }
   public override class var options: any OptionGroup { CfgOptions.standard }
 
+  public override var concernsReadersAlone: Bool { true }
+
   private(set) var rules: FileRules
 
   /// How files of Cfg are read, by bcfg2.conf: where that changes, all are read again.

@@ -21,6 +21,8 @@ open class DirectoryBacked<Child: FileBacked>: FileEventHandler {
 
   open var handlerName: String { "\(type(of: self)): \(folder)" }
   open var reportsChanges: Bool { false }
+  /// Set by the owner of the folder: see `FileEventHandler`.
+  public var concernsReadersAlone = false
 
   /// - Parameters:
   ///   - fits: whether a file of this name (not path) is a child.

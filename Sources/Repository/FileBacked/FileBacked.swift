@@ -26,6 +26,7 @@ open class FileBacked: FileEventHandler {
   private var loggedWarnings: Set<String> = []
 
   open var handlerName: String { "\(type(of: self)): \(path)" }
+  open var concernsReadersAlone: Bool { false }
 
   public init(path: String, monitor: any FileMonitor, logger: Logger) {
     self.path = path

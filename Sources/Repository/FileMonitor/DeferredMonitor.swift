@@ -34,6 +34,7 @@ public final class DeferredMonitor: FileMonitor {
 
   public var name: String { base.name }
   public var generation: UInt64 { base.generation }
+  public var commonGeneration: UInt64 { base.commonGeneration }
   public var isDebugging: Bool {
     get { base.isDebugging }
     set { base.isDebugging = newValue }

@@ -47,6 +47,9 @@ public protocol FileEventHandler: AnyObject {
   /// True if the handler itself calls `ServerCore.repositoryChanged` and `clientChanged`, because its change sets
   /// include the server's own writes. They do not increase the monitor's generation.
   var reportsChanges: Bool { get }
+  /// True if whoever uses what the handler keeps of its files records that, and the handler records each change: an answer
+  /// then depends on the files alone that it was made from. A change of any other handler's files concerns all answers.
+  var concernsReadersAlone: Bool { get }
   /// False if the files are not contents of the repository (bcfg2.conf, files of version control). `[server]
   /// ignore_files` does not apply to them, and answers do not depend on a missing folder of theirs.
   var followsRepository: Bool { get }
@@ -55,6 +58,7 @@ public protocol FileEventHandler: AnyObject {
 extension FileEventHandler {
   public func changesApplied() {}
   public var reportsChanges: Bool { false }
+  public var concernsReadersAlone: Bool { false }
   public var followsRepository: Bool { true }
 }
 
@@ -68,6 +72,8 @@ public protocol FileMonitor: AnyObject {
   var name: String { get }
   /// Grows by one with every change set delivered, unless all its handlers report changes themselves.
   var generation: UInt64 { get }
+  /// Grows with every such change set, unless it concerns readers alone (`FileEventHandler.concernsReadersAlone`).
+  var commonGeneration: UInt64 { get }
   /// Monitors a folder recursively, or a single file, which need not exist yet.
   func add(_ path: String, recursive: Bool, handler: any FileEventHandler)
   /// Removes every monitor of a handler, or the one of a path.

@@ -7,6 +7,7 @@ import XMLRPC
 open class TreeMonitor: FileMonitor {
   open var name: String { fatalError("\(type(of: self)) must name itself") }
   public private(set) var generation: UInt64 = 0
+  public private(set) var commonGeneration: UInt64 = 0
   /// The log label of the monitors.
   public nonisolated static let logLabel = "FileMonitor"
 
@@ -162,7 +163,9 @@ open class TreeMonitor: FileMonitor {
       if isFirstScan { for tree in trees { tree.handler.changesApplied() } }
       return 0
     }
-    if deliveries.contains(where: { !$0.tree.handler.reportsChanges }) { generation += 1 }
+    let reported = deliveries.filter { !$0.tree.handler.reportsChanges }
+    if !reported.isEmpty { generation += 1 }
+    if reported.contains(where: { !$0.tree.handler.concernsReadersAlone }) { commonGeneration += 1 }
     var count = 0
     func send(_ events: [FileEvent], of tree: MonitoredTree) {
       // A handler may remove its monitors, or others'.

@@ -97,6 +97,22 @@ public final class Element {
     return found
   }
 
+  /// Whether both have the same tags, attributes in the same order, texts and children, wherever they stand in a file.
+  public func isSame(as other: Element) -> Bool {
+    guard Name.areSame(tag, other.tag), hasComments == other.hasComments, attributes.count == other.attributes.count,
+      children.count == other.children.count
+    else { return false }
+    switch (text, other.text) {
+    case (nil, nil): break
+    case (let one?, let two?): guard Name.areSame(one, two) else { return false }
+    default: return false
+    }
+    return attributes.elementsEqual(other.attributes) {
+      Name.areSame($0.name, $1.name) && Name.areSame($0.value, $1.value)
+    }
+      && children.elementsEqual(other.children) { $0.isSame(as: $1) }
+  }
+
   /// A copy that shares nothing mutable with this one.
   public func deepCopy() -> Element {
     let copy = Element(tag, attributes, content: content, line: line)

@@ -34,20 +34,36 @@ public enum WireWriter {
   package static func configuration(
     _ root: Element, like known: (borrowing StructureDraft) -> SharedSegments?
   ) -> ByteSegments {
-    guard !root.children.isEmpty else { return document(root) }
+    configuration(root, root.children.map { structure($0, like: known) })
+  }
+
+  /// A configuration with the attributes of `root` and structures that are written already.
+  package static func configuration(_ root: Element, _ structures: [SharedSegments]) -> ByteSegments {
+    guard !structures.isEmpty else { return document(Element(root.tag, root.attributes)) }
     var segments = ByteSegments()
-    segments.reserveCapacity(root.children.count + 2)
+    segments.reserveCapacity(structures.count + 2)
     var sink = Sink(isNested: true, acquireDraft())
     sink.writeStart(root)
     segments.append(sink.draft.buffer.withBytes { Array($0) })
+    for structure in structures { segments.append(structure) }
     sink.draft.removeAll()
-    for structure in root.children {
-      sink.write(structure, depth: 1)
-      segments.append(known(sink.draft) ?? sink.draft.shared())
-      sink.draft.removeAll()
-    }
     sink.writeEnd(root)
     segments.append(sink.draft.buffer.withBytes { Array($0) })
+    var draft = sink.finish()
+    draft.removeAll()
+    releaseDraft(draft)
+    return segments
+  }
+
+  /// One structure of a configuration, escaped for an XML-RPC string.
+  ///
+  /// - Parameter known: finds an existing run with the same bytes.
+  package static func structure(
+    _ structure: Element, like known: (borrowing StructureDraft) -> SharedSegments?
+  ) -> SharedSegments {
+    var sink = Sink(isNested: true, acquireDraft())
+    sink.write(structure, depth: 1)
+    let segments = known(sink.draft) ?? sink.draft.shared()
     var draft = sink.finish()
     draft.removeAll()
     releaseDraft(draft)

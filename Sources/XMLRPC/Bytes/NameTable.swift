@@ -54,7 +54,7 @@ nonisolated extension NameTable: Sendable where Value: Sendable {}
 nonisolated extension NameTable: Equatable where Value: Equatable {}
 
 /// Names that come from outside, each once. As a `Set` of strings, but names are compared by their bytes.
-public nonisolated struct NameSet: Equatable, Sendable {
+public nonisolated struct NameSet: Hashable, Sendable {
   private var names: Set<Name>
 
   public init() { names = [] }

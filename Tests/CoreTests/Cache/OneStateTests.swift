@@ -57,6 +57,8 @@ import XMLRPC
       let asked = Task { await fixture.ask(method, parameters) }
       #expect(await fixture.wait { gate.count == 1 })
       Self.edit(fixture, "new")
+      // Probes that were made before an edit of groups alone stand for clients with the same groups after it.
+      fixture.core.repositoryChanged()
       gate.open()
       _ = await asked.value
       #expect(fixture.fake.calls.count { $0.hasPrefix("\(requirement) ") } == 2)

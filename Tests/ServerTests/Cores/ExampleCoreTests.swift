@@ -40,6 +40,7 @@ import Testing
       // Stopping waits for pending answers; a second stop does not.
       let gate = Gate()
       fake.gates["getProbes"] = gate
+      core.repositoryChanged()
       let held = Task { await core.request(authorization: right, body: body("GetProbes"), from: address).status }
       while gate.count == 0 { await loop.nextIteration() }
       var ends = 0
