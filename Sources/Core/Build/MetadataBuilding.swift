@@ -11,9 +11,11 @@ extension ServerCore {
     try await timed("build_metadata") {
       guard let source = self.metadata else { throw MetadataRuntimeError("Metadata not loaded yet") }
       if metadataCacheMode != .initial, let cached = metadataCache[client], isCurrent(cached) {
+        metadataUses += 1
         logger.debug("Using cached metadata object for \(client)")
         return cached
       }
+      metadataBuilds += 1
       let (common, clients) = (commonGeneration, clientsGeneration)
       logger.debug("Building metadata for \(client)")
       let metadata: ClientMetadata
@@ -44,6 +46,11 @@ extension ServerCore {
   /// Whether nothing has changed that the metadata, or an answer made with it, depends on.
   package func isCurrent(_ metadata: ClientMetadata) -> Bool {
     metadata.generation == metadataGeneration(of: metadata.facts.hostname)
+  }
+
+  /// Whether nothing has changed that a configuration is made from.
+  package func isCurrent(_ made: Composition) -> Bool {
+    made.metadata.map { isCurrent($0) } ?? false && made.parts.allSatisfy(\.isCurrent)
   }
 
   /// Adds a group that a connector defines, unless groups.xml or another connector has one of that name.

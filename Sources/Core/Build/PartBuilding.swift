@@ -16,6 +16,9 @@ package struct Composition {
   package let revision: String
   /// Whether all of it can be kept.
   package let isCacheable: Bool
+
+  /// Whether it is that of a client, by its canonical name.
+  package func isMade(for client: ClientName) -> Bool { metadata?.facts.hostname == client }
 }
 
 /// A part of the configuration under construction: one that was found, or one that is being made.
@@ -103,7 +106,7 @@ extension ServerCore {
     let parts = drafts.map { draft in
       if let part = draft.part { return part }
       let part = finish(draft)
-      // Otherwise it is outdated already.
+      // Where the generation differs it is outdated already.
       if draft.recorder.isKeepable, generation == commonGeneration { answerCache.insert(part, draft.recorder) }
       return part
     }
@@ -122,6 +125,7 @@ extension ServerCore {
   /// else builds with it meanwhile.
   private func metadataForParts(_ client: ClientName) async throws -> ClientMetadata {
     if let kept = answerCache[.configuration(client)]?.metadata, !kept.isInUse, isCurrent(kept) {
+      metadataUses += 1
       kept.removeAttachments()
       return kept
     }
@@ -141,15 +145,16 @@ extension ServerCore {
   /// Structures in the order of a configuration: as `sortXML`.
   static func inOrder(_ parts: [Part]) -> [SharedSegments] {
     let structures = parts.flatMap(\.structures)
-    let order = structures.indices.sorted { one, other in
+    func isBefore(_ one: Int, _ other: Int) -> Bool {
       switch (structures[one].name, structures[other].name) {
       case (nil, nil): one < other
       case (nil, _): true
       case (_, nil): false
-      case (let first?, let second?): first < second || (first == second && one < other)
+      case (let first?, let second?): first < second || (one < other && first == second)
       }
     }
-    return order.map { structures[$0].segments }
+    if structures.indices.dropFirst().allSatisfy({ isBefore($0 - 1, $0) }) { return structures.map(\.segments) }
+    return structures.indices.sorted(by: isBefore).map { structures[$0].segments }
   }
 
   // MARK: Stages
@@ -179,19 +184,31 @@ extension ServerCore {
       // Discard templates rendered for an earlier configuration with the same metadata.
       metadata.templateState?.ahead = nil
       var drafts: [PartDraft] = []
-      for plugin in plugins { drafts += await findParts(of: plugin, metadata) }
+      let answer = answerCache[.configuration(metadata.facts.hostname)]
+      var previous = (answer?.metadata === metadata ? answer?.parts ?? [] : [])[...]
+      for plugin in plugins { drafts += await findParts(of: plugin, metadata, &previous) }
       reportMissingBundles(metadata, found: drafts.flatMap(\.bundles))
       return drafts
     }
   }
 
-  private func findParts(of plugin: any NamedStructures, _ metadata: ClientMetadata) async -> [PartDraft] {
+  private func findParts(
+    of plugin: any NamedStructures, _ metadata: ClientMetadata, _ previous: inout ArraySlice<Part>
+  ) async -> [PartDraft] {
     var drafts: [PartDraft] = []
     var names = OrderedSet<Name>()
     func find(_ name: Name) async {
       guard names.append(name).inserted else { return }
       let draft = PartDraft(.structure(ObjectIdentifier(plugin), name))
-      draft.part = await part(draft.key, metadata)
+      if let known = previous.first, known.key == draft.key {
+        previous.removeFirst()
+        // The answers to its questions are those of the same metadata.
+        if known.isCurrent {
+          draft.part = known
+          answerCache.countUse(known)
+        }
+      }
+      if draft.part == nil { draft.part = await part(draft.key, metadata) }
       drafts.append(draft)
     }
     for name in plugin.structureNames(metadata) { await find(name) }
@@ -264,6 +281,7 @@ extension ServerCore {
         name: structure.name.map { Name($0) },
         segments: WireWriter.structure(structure) { answerCache.structure(like: $0) })
     }
+    answerCache.countMade(draft.key)
     return Part(
       draft.key, structures, required: draft.required, bundles: draft.bundles, alternatives: draft.alternatives,
       madeWith: draft.recorder)

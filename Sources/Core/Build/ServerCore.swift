@@ -60,6 +60,9 @@ open class ServerCore: FileEventHandler {
   final var ownCommonChanges: UInt64 = 0
   /// What generators have for each entry.
   public final let entryInputs = EntryInputs()
+  /// How many times metadata of a client was made, and used again.
+  final var metadataBuilds = 0
+  final var metadataUses = 0
   /// The generation at which parts were dropped last.
   final var partsGeneration: UInt64 = 0
   /// Number of calls to `clientsChanged`.
@@ -293,7 +296,9 @@ open class ServerCore: FileEventHandler {
   }
 
   /// Execution times by name.
-  open func getStatistics() async throws -> Value { statistics.value }
+  open func getStatistics() async throws -> Value {
+    .structure((statistics.value.members ?? []) + partStatistics)
+  }
 
   /// Called after a call of an administrator or client succeeded or failed.
   open func didPerform(_ call: MethodCall) {}

@@ -89,10 +89,12 @@ package final class AnswerCache {
   private var newestIdle: Part?
   private var oldestIdle: Part?
   private var uses: UInt64 = 0
-  /// What was made, used again and dropped, since the start.
-  package private(set) var counts = Counts()
+  /// False: answers are not kept, their parts are.
+  package var keepsAnswers = true
+  /// What was made, used again and dropped since the start, by kind.
+  package private(set) var counts: [Part.Kind: Counts] = [:]
 
-  /// Numbers of parts: structures, probes, whole configurations.
+  /// Numbers of parts.
   package struct Counts: Equatable {
     package var made = 0
     package var used = 0
@@ -116,11 +118,14 @@ package final class AnswerCache {
   /// Stores an answer and replaces the older one to the same call.
   func insert(_ answer: Answer) {
     remove(answer.key)
-    guard limitBytes > 0 else { return }
+    guard limitBytes > 0, keepsAnswers else { return }
     answers[answer.key] = answer
     heldBytes += Self.cost(answer)
-    for case .shared(let shared) in answer.document.parts { heldBytes += structures.hold(shared) }
+    if answer.parts.isEmpty {
+      for case .shared(let shared) in answer.document.parts { heldBytes += structures.hold(shared) }
+    }
     for part in answer.parts {
+      hold(part)
       part.holders += 1
       unlist(part)
     }
@@ -135,7 +140,7 @@ package final class AnswerCache {
     _ key: PartKey, _ metadata: ClientMetadata, rendering: (RenderingCache.Key) async -> AnyObject?
   ) async -> Part? {
     guard let found = await parts.find(key, metadata, rendering: rendering, outdated: { drop($0) }) else { return nil }
-    counts.used += 1
+    countUse(found)
     if found.holders == 0, found.isListed {
       unlist(found)
       list(found)
@@ -143,16 +148,34 @@ package final class AnswerCache {
     return found
   }
 
+  /// Counts a part that is used again.
+  func countUse(_ part: Part) { counts[part.key.kind, default: Counts()].used += 1 }
+
   /// Keeps a part with the questions that were asked for it.
   func insert(_ part: Part, _ recorder: PartRecorder) {
-    counts.made += 1
     guard limitBytes > 0 else { return }
     parts.insert(part, recorder.trace) { discard($0) }
     part.keptBytes = part.ownBytes + recorder.trace.count * PartTable.questionBytes
     heldBytes += part.keptBytes
-    for structure in part.structures { heldBytes += structures.hold(structure.segments) }
+    hold(part)
     list(part)
     shrink()
+  }
+
+  /// Counts a part that was made, to be kept or not.
+  func countMade(_ key: PartKey) { counts[key.kind, default: Counts()].made += 1 }
+
+  /// Counts the structures of a part, once, as long as the table or an answer has it.
+  private func hold(_ part: Part) {
+    guard !part.isHeld else { return }
+    part.isHeld = true
+    for structure in part.structures { heldBytes += structures.hold(structure.segments) }
+  }
+
+  private func releaseStructures(of part: Part) {
+    guard part.isHeld, part.holders == 0, part.place == nil else { return }
+    part.isHeld = false
+    for structure in part.structures { heldBytes -= structures.release(structure.segments) }
   }
 
   /// Drops all parts. Answers keep theirs.
@@ -165,16 +188,17 @@ package final class AnswerCache {
 
   /// Accounts for a part that the table has no longer.
   private func discard(_ part: Part) {
-    counts.dropped += 1
+    counts[part.key.kind, default: Counts()].dropped += 1
     unlist(part)
     heldBytes -= part.keptBytes
     part.keptBytes = 0
-    for structure in part.structures { heldBytes -= structures.release(structure.segments) }
+    releaseStructures(of: part)
   }
 
   private func release(_ part: Part, _ answer: Answer, isOldest: Bool) {
     part.holders -= 1
-    guard part.holders == 0, part.place != nil else { return }
+    guard part.holders == 0 else { return }
+    guard part.place != nil else { return releaseStructures(of: part) }
     list(part, at: isOldest ? answer.usedAt : nil)
   }
 
@@ -224,7 +248,9 @@ package final class AnswerCache {
     guard let answer = answers.removeValue(forKey: key) else { return }
     unlink(answer)
     heldBytes -= Self.cost(answer)
-    for case .shared(let shared) in answer.document.parts { heldBytes -= structures.release(shared) }
+    if answer.parts.isEmpty {
+      for case .shared(let shared) in answer.document.parts { heldBytes -= structures.release(shared) }
+    }
     for part in answer.parts { release(part, answer, isOldest: isOldest) }
   }
 

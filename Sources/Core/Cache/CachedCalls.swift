@@ -79,6 +79,7 @@ extension ServerCore {
       Part.Structure(name: nil, segments: WireWriter.structure(probe) { answerCache.structure(like: $0) })
     }
     let part = Part(.probes, structures, madeWith: recorder)
+    answerCache.countMade(.probes)
     answerCache.insert(part, recorder)
     return cacheProbes(WireWriter.configuration(root, ServerCore.inOrder([part])), part, metadata)
   }

@@ -54,6 +54,12 @@ extension ServerCore {
     metadataCache.removeAll()
   }
 
+  /// Records that the list of clients was read again. What changed for one of them is recorded by `clientChanged`.
+  public func clientListChanged() {
+    ownChanges &+= 1
+    clientChanges &+= 1
+  }
+
   /// As `clientsChanged`, for a group that a connector defined for the current answer.
   func groupsChangedByAnswer() {
     clientsChanged()

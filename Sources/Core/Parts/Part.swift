@@ -8,12 +8,25 @@ nonisolated enum PartKey: Hashable {
   case configuration
   /// The probes of a client.
   case probes
+
+  var kind: Part.Kind {
+    switch self {
+    case .structure: .structures
+    case .configuration: .configurations
+    case .probes: .probes
+    }
+  }
 }
 
 /// A finished part of an answer: bound, sorted and written structures, with what they were made from.
 ///
 /// It stands for every client whose answers to its questions are the same, as long as none of its inputs changes.
-final class Part {
+package final class Part {
+  /// By which parts are counted.
+  package nonisolated enum Kind: String, CaseIterable, Sendable {
+    case structures, configurations, probes
+  }
+
   /// A structure as it goes on the wire.
   struct Structure {
     /// By which structures are sorted; nil: before all others.
@@ -76,6 +89,8 @@ final class Part {
     return !isOutdated
   }
 
+  /// Whether the cache counts its structures.
+  var isHeld = false
   /// Bytes that the cache counts for it beside its structures.
   var keptBytes = 0
 

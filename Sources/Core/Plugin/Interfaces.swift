@@ -89,6 +89,8 @@ public protocol Metadata: Plugin {
   /// - Returns: `.now` if nothing has to be waited for.
   func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress)
     -> Answer<AuthenticationDecision>
+  /// The profile that is recorded for a client, without making its metadata; nil if there is none.
+  func recordedProfile(of client: ClientName) -> String?
   /// Returns a client's metadata before connectors add to it; a new object each time.
   /// - Throws: `MetadataConsistencyError`, `MetadataRuntimeError`.
   func initialMetadata(_ client: ClientName) async throws -> ClientMetadata
@@ -120,6 +122,7 @@ extension Metadata {
 
   public var knownGroups: NameSet { NameSet(groups.keys) }
   public func knowsClient(_ name: ClientName) -> Bool { true }
+  public func recordedProfile(of client: ClientName) -> String? { nil }
 }
 
 /// Connectors add groups and data to the metadata of a client.

@@ -193,9 +193,9 @@ public final class PriorityDirectory {
   public func prepare(_ metadata: ClientMetadata) async {
     guard hasTemplates else { return }
     let version = version
-    _ = await metadata.attachment(of: self, where: { (known: Prepared) in known.version == version }) {
-      await prepareAnew(metadata)
-    }
+    _ = await metadata.attachment(
+      of: self, where: { (known: Prepared) in known.version == version },
+      make: { await prepareAnew(metadata) })
   }
 
   private func prepareAnew(_ metadata: ClientMetadata) async -> Prepared {

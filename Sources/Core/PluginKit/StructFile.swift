@@ -82,9 +82,9 @@ open class StructFile: XMLFileBacked {
   public func prepare(_ metadata: ClientMetadata, by renderer: (any XMLTemplateRenderer)?) async throws {
     guard isTemplate else { return }
     // Rendered anew for each answer, unless the renderer has kept the result.
-    _ = try await metadata.attachment(of: self, where: { (_: CompiledStructure) in false }) {
-      try await resolved(metadata, by: renderer)
-    }
+    _ = try await metadata.attachment(
+      of: self, where: { (_: CompiledStructure) in false },
+      make: { try await resolved(metadata, by: renderer) })
   }
 
   /// The compiled document for a client: the file's own, or the one `prepare` rendered; nil if the file was never good,

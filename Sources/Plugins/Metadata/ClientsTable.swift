@@ -38,6 +38,16 @@ struct ClientRecord {
   var isSecure: Bool { data.isSecure }
   /// True: it may connect from any address.
   var isFloating: Bool { data.isFloating }
+  /// Whether both say the same of a client.
+  func isSame(as other: ClientRecord) -> Bool {
+    func same(_ one: String?, _ two: String?) -> Bool { one.map { Name($0) } == two.map { Name($0) } }
+    return Name.areSame(spelling, other.spelling) && same(uuid, other.uuid) && same(password, other.password)
+      && same(version, other.version) && same(authentication, other.authentication) && isSecure == other.isSecure
+      && isFloating == other.isFloating && aliases == other.aliases
+      && profiles.elementsEqual(other.profiles, by: same)
+      && addresses.elementsEqual(other.addresses, by: { Name.areSame($0, $1) })
+  }
+
   /// Whether the file has one element of this client.
   var hasOneElement: Bool { more?.profiles.isEmpty ?? true }
 }
@@ -188,6 +198,15 @@ final class ClientsTable {
   private func record(_ row: Int) -> ClientRecord { ClientRecord(table: self, row: row) }
 
   fileprivate func value(_ number: UInt32) -> String? { number == 0 ? nil : values[Int(number)] }
+
+  /// Names of the clients of which this table and another one say different things.
+  func differences(from other: ClientsTable) -> [ClientName] {
+    let changed = ordered.lazy.filter { client in
+      other.client(named: client.name).map { !client.isSame(as: $0) } ?? true
+    }
+    let removed = other.ordered.lazy.map(\.name).filter { self.client(named: $0) == nil }
+    return changed.map(\.name) + removed
+  }
 
   // MARK: Changing
 

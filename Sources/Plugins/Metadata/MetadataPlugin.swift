@@ -91,12 +91,23 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     case .same: return true
     case .broken: return false
     case .changed(let root):
+      let before = clients
       clients = ClientsTable(root: root) { [clientsFile] line, message in clientsFile.complain(line, message) }
       if groupsFile.isRead { checkProfiles() }
-      forget()
+      let changed = clients.differences(from: before)
+      guard changed.count <= Self.changedClientLimit else {
+        forget()
+        return true
+      }
+      suppressions.removeAll()
+      for client in changed { expireCache(key: client) }
+      core.clientListChanged()
       return true
     }
   }
+
+  /// How many clients an edit of clients.xml may change before the metadata of all is made anew.
+  private static let changedClientLimit = 64
 
   private func checkProfiles() {
     for client in clients.ordered {
@@ -141,6 +152,10 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   public func listClients() async -> [ClientName] { clients.ordered.map(\.name) }
 
   public func knowsClient(_ name: ClientName) -> Bool { record(of: name) != nil }
+
+  public func recordedProfile(of client: ClientName) -> String? {
+    record(of: client).map { $0.profiles.first ?? nil } ?? rules.defaultGroup
+  }
 
   public var knownGroups: NameSet { MetadataQuery(metadata: self).allGroups() }
 

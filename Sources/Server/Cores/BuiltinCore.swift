@@ -153,6 +153,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     guard let connections else { return }
     logger.notice("Network: \(connections.count) connections now, \(connections.unauthenticatedCount) unauthenticated")
     for line in connections.counters.report { logger.notice("\(line)") }
+    logger.notice("\(partReport)")
     if let line = templates.counters { logger.notice("\(line)") }
   }
 

@@ -204,16 +204,16 @@ final class ChildCore: ServerCore {
     limitAnswerCache()
   }
 
-  private func limitAnswerCache() { if parentCaches { answerCache.limitBytes = 0 } }
+  /// The parent keeps whole answers, the child what they are made of.
+  private func limitAnswerCache() { answerCache.keepsAnswers = !parentCaches }
 
   private func makeAnswer(_ client: ClientName) async throws -> (document: ByteSegments, cacheable: CacheableParts?) {
     guard parentCaches else { return (try await renderConfiguration(client), nil) }
-    let (configuration, metadata) = try await makeConfiguration(client)
-    guard let metadata, metadata.hostname == client, isCurrent(metadata), configuration["revision"] == revision else {
-      return (WireWriter.document(configuration), nil)
+    let made = try await composeConfiguration(client)
+    guard made.isCacheable, made.isMade(for: client), made.revision == revision, isCurrent(made) else {
+      return (made.document, nil)
     }
-    let document = WireWriter.configuration(configuration) { _ in nil }
-    return (document, CacheableParts(of: document, revision: revision))
+    return (made.document, CacheableParts(of: made.document, revision: revision))
   }
 
   /// Runs a hook once for a request, even if a child dies after it and another one builds again.

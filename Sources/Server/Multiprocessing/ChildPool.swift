@@ -15,6 +15,7 @@ final class ChildPool {
 
   private struct Waiter {
     let mayGiveUp: Bool
+    let preferred: String?
     let continuation: CheckedContinuation<String?, Never>
   }
 
@@ -61,13 +62,15 @@ final class ChildPool {
 
   /// Reserves a child for a request; waits for a free one.
   ///
-  /// - Parameter mayGiveUp: returns nil if no child runs and none is being started, so that the caller can build
-  ///   itself.
+  /// - Parameters:
+  ///   - mayGiveUp: returns nil if no child runs and none is being started, so that the caller can build
+  ///     itself.
+  ///   - preferred: the child that is taken if no other one has less to do.
   /// - Returns: nil also when the server stops.
-  func acquire(mayGiveUp: Bool) async -> String? {
-    if waiters.isEmpty, let name = choose() { return name }
+  func acquire(mayGiveUp: Bool, preferring preferred: String? = nil) async -> String? {
+    if waiters.isEmpty, let name = choose(preferred) { return name }
     return await withCheckedContinuation { continuation in
-      waiters.append(Waiter(mayGiveUp: mayGiveUp, continuation: continuation))
+      waiters.append(Waiter(mayGiveUp: mayGiveUp, preferred: preferred, continuation: continuation))
       pump()
     }
   }
@@ -122,7 +125,7 @@ final class ChildPool {
 
   private func pump() {
     while let first = waiters.first {
-      if let name = choose() {
+      if let name = choose(first.preferred) {
         waiters.removeFirst()
         first.continuation.resume(returning: name)
       } else if isStopping {
@@ -143,8 +146,17 @@ final class ChildPool {
   }
 
   /// Reserves a ready child with room; nil if there is none.
-  private func choose() -> String? {
+  ///
+  /// - Parameter preferred: taken if it has no more than one request beyond the least loaded child: what it made for a
+  ///   client of the same profile is worth that. Not with `roundRobin`.
+  private func choose(_ preferred: String?) -> String? {
     guard !isStopping, !slots.isEmpty else { return nil }
+    if let preferred, selection != .roundRobin, let slot = slot(preferred), slot.isReady,
+      slot.load < Self.requestsPerChild, slot.load <= 1 + (slots.lazy.filter(\.isReady).map(\.load).min() ?? 0)
+    {
+      slot.reserve()
+      return slot.name
+    }
     var chosen: (index: Int, load: Int)?
     for offset in 0..<slots.count {
       let index = (selection == .roundRobin ? lastChosen + 1 + offset : max(lastChosen, 0) + offset) % slots.count

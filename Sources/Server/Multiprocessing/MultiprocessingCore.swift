@@ -37,6 +37,9 @@ public final class MultiprocessingCore: BuiltinCore {
   private let created = MonotonicTime.now()
   /// Configurations built here because no child could.
   private(set) var ownBuilds = 0
+  /// The child that made a configuration of a profile last: most of it is the same for the next client.
+  private var profileChildren: NameTable<String> = [:]
+  private static let profileLimit = 1024
 
   /// `[server] children`, by default the number of processors.
   public var childCount: Int { settings.children ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
@@ -118,9 +121,12 @@ public final class MultiprocessingCore: BuiltinCore {
     let request = RenderRequest(client: client)
     while true {
       let made = generation(of: client)
-      guard let child = await pool.acquire(mayGiveUp: !request.isSuspect) else {
+      let profile = metadata.recordedProfile(of: client)
+      let preferred = profile.flatMap { profileChildren[$0] }
+      guard let child = await pool.acquire(mayGiveUp: !request.isSuspect, preferring: preferred) else {
         return try await buildHere(client, "no child process is running")
       }
+      if let profile { remember(child, for: profile) }
       pool.release(child)
       logger.debug("Building configuration for \(client) on \(child)")
       do {
@@ -138,6 +144,11 @@ public final class MultiprocessingCore: BuiltinCore {
         }
       }
     }
+  }
+
+  private func remember(_ child: String, for profile: String) {
+    if profileChildren.count >= Self.profileLimit { profileChildren.removeAll() }
+    profileChildren[profile] = child
   }
 
   private func buildHere(_ client: ClientName, _ reason: String) async throws -> ByteSegments {
