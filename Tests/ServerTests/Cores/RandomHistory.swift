@@ -23,7 +23,12 @@ final class RandomHistory {
     "POSIXCompat", "Pkgmgr", "Probes", "Properties", "Rules", "ServiceCompat",
   ]
 
+  private static let registry = PluginRegistry(PluginRegistry.standard.all + [RevisionFile.self, Clock.self])
+
   private let fixture: RepositoryFixture
+  /// What name service knows: a client that clients.xml lacks may add itself. Not where templates ask about all clients: an
+  /// answer would depend on who else has asked by then.
+  private let names: [String: String]
   private var made: RandomRepository
   private let live: LocalRequests
   /// Paths of the files that actions have written and not removed.
@@ -35,6 +40,7 @@ final class RandomHistory {
   /// Paths that this step has changed: the server sees only the last of several changes.
   private var touched: Set<String> = []
   private var actions: [String] = []
+  private var lastAsked = 0
 
   var core: NetworkCore { live.core }
 
@@ -43,9 +49,10 @@ final class RandomHistory {
     let is13 = dice.chance(20)
     var settings =
       hasTemplates ? try RepositoryFixture.templateSettings("", Self.plugins) : RepositoryFixture.settings
-    settings.plugins = Self.plugins
+    settings.plugins = Self.plugins + (dice.chance(50) ? ["RevisionFile"] : []) + (dice.chance(25) ? ["Clock"] : [])
     settings.compatibility = is13 ? .v1_3 : .v1_4
-    made = RandomRepository(dice: dice, hasTemplates: hasTemplates, is13: is13)
+    made = RandomRepository(
+      dice: dice, hasTemplates: hasTemplates, is13: is13, hasClock: settings.plugins.contains("Clock"))
     var files: [String: String] = [:]
     for path in made.foundation { files[path] = made.contents(of: path) }
     for _ in 0..<40 {
@@ -53,23 +60,32 @@ final class RandomHistory {
       files[path] = made.contents(of: path)
     }
     paths = Set(files.keys)
+    let known = RandomRepository.clients.enumerated().dropLast(2).map { ("127.0.0.\($0 + 1)", $1) }
+    names = hasTemplates ? [:] : Dictionary(uniqueKeysWithValues: known)
+    files[RevisionFile.file] = "0"
     fixture = try RepositoryFixture(
-      files: files, names: Self.names, settings: settings, monitor: .inotify,
-      core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:), on: loop)
+      files: files, names: names, settings: settings, monitor: .inotify,
+      registry: Self.registry, core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:), on: loop)
     live = LocalRequests(fixture.network)
   }
 
-  /// What name service knows: a client that clients.xml lacks may add itself, or not.
-  private static let names = Dictionary(
-    uniqueKeysWithValues: RandomRepository.clients.enumerated().dropLast(2).map { ("127.0.0.\($0 + 1)", $1) })
+  func end() { Self.end(core) }
 
-  func end() { core.shutdown() }
+  /// Cores that have ended a short while ago. Templates that are rendered ahead of an answer may need theirs after it.
+  private static var ended: [ServerCore] = []
+
+  private static func end(_ core: ServerCore) {
+    core.shutdown()
+    ended.append(core)
+    if ended.count > 32 { ended.removeFirst() }
+  }
 
   // MARK: A step
 
   /// Does a few random things, and compares what some clients get then.
   /// - Returns: the first difference.
   func step() async throws -> String? {
+    Clock.time += 1
     touched = []
     actions = []
     for _ in 0..<(made.dice.chance(25) ? 2 + made.dice.number(3) : 1) { await act() }
@@ -77,7 +93,9 @@ final class RandomHistory {
     broken = broken.filter { path, versions in (try? fixture.text(path)) == versions.text }
     var questions: [Question] = []
     for _ in 0..<(1 + made.dice.number(4)) {
-      let client = made.dice.number(RandomRepository.clients.count)
+      // Often the same one again: its answer, or much of it, is kept.
+      let client = made.dice.chance(50) ? lastAsked : made.dice.number(RandomRepository.clients.count)
+      lastAsked = client
       questions.append(Question(client: client, method: "GetConfig"))
       if made.dice.chance(50) { questions.append(Question(client: client, method: "GetProbes")) }
       if made.dice.chance(10) {
@@ -112,11 +130,11 @@ final class RandomHistory {
       settings.configurationFile = shadow.file("bcfg2.conf")
     }
     let fresh = NetworkCore(
-      settings: settings, loop: fixture.loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(Self.names),
-      registry: .standard)
+      settings: settings, loop: fixture.loop, fileMonitor: ComparingMonitor(), resolver: FixedResolver(names),
+      registry: Self.registry)
     LogRecorder().listen(to: fresh)
     try fresh.loadPlugins()
-    defer { fresh.shutdown() }
+    defer { Self.end(fresh) }
     let requests = LocalRequests(fresh)
     for (question, kept) in zip(questions, kept) {
       let new = await ask(requests, question)
@@ -177,7 +195,8 @@ final class RandomHistory {
     case 70..<80: await send("RecvProbeData", made.probeData())
     case 80..<85: await send("DeclareVersion", made.dice.pick(RandomRepository.versions))
     case 85..<90: await send("AssertProfile", made.dice.pick(RandomRepository.profiles + ["g0", "nobody"]))
-    case 90..<95: changeSettings()
+    case 90..<93: changeSettings()
+    case 93..<97: commit()
     default: actions.append("nothing")
     }
   }
@@ -276,6 +295,13 @@ final class RandomHistory {
     touched.insert("Metadata/clients.xml")
     let outcome = answer.map { String(decoding: $0, as: UTF8.self).contains("<fault>") ? "fault" : "done" }
     actions.append("\(method) of \(client), \(argument): \(outcome ?? "denied")")
+  }
+
+  /// Another revision, and no other change.
+  private func commit() {
+    let revision = "\(made.dice.number(1000))"
+    fixture.repository.write(revision, to: RevisionFile.file)
+    actions.append("commit \(revision)")
   }
 
   private func changeSettings() {

@@ -28,6 +28,8 @@ struct RandomRepository {
   let hasTemplates: Bool
   /// Whether the server behaves as 1.3 does, which knows fewer elements.
   let is13: Bool
+  /// Whether a plugin binds an entry to what nobody can know beforehand.
+  let hasClock: Bool
 
   /// Files that most answers need: without them nearly each would have an entry that fails, and be built each time.
   var foundation: [String] {
@@ -280,6 +282,7 @@ struct RandomRepository {
     case 12 where !is13:
       let inherits = dice.chance(50) ? " inherit_modification='true'" : ""
       return "<RequiredBundle name='\(dice.pick(Self.bundles))'\(inherits)/>"
+    case 13 where hasClock && dice.chance(50): return "<Path name='\(Clock.entry)'/>"
     case 13: return dice.chance(5) ? "<Unknown name='u'/>" : "<!-- \(dice.number(3)) -->"
     case 14 where depth == 0: return "<Bundle name='inner'>\(entries(depth: 3))</Bundle>"
     default:
