@@ -22,7 +22,9 @@ import Testing
         let failure = try await fixture.rendered("/t")
         #expect(failure.contains(reason), "\(argument): \(failure)")
         #expect(try await fixture.rendered("/z") == "z")
-        #expect(fixture.core.templates.pool.startCount == 1 && fixture.core.templates.pool.suspects.isEmpty)
+        // It costs no process. A spare one may have been started on a busy machine.
+        #expect(fixture.core.templates.pool.suspects.isEmpty)
+        #expect(!fixture.log.lines.contains { $0.contains("error renderer ") }, "\(fixture.log.lines)")
       }
     }
   }
