@@ -1,10 +1,12 @@
-import Core
 import CoreSupport
+import Identity
 import Repository
 import ServerSettings
 import Support
 import Testing
+import XMLRPC
 
+@testable import Core
 @testable import Plugins
 
 @Suite struct SlowPatternTests {
@@ -34,6 +36,29 @@ import Testing
       #expect(
         log.take().first?.hasPrefix("warning \(patterns.path):2: Regular expression '(a+)+$' takes more") ?? false)
       #expect(patterns.groups(of: "one.example.com") == ["quick"])
+    }
+  }
+
+  /// A client whose request has used up its steps gets less. Others get all.
+  @Test func whatWasMadeWithoutStepsIsNotKept() async throws {
+    var settings = RepositoryFixture.settings
+    settings.plugins = ["Bundler", "Defaults", "Metadata"]
+    // The second alternative matches once the first was tried in all ways.
+    let name = String(repeating: "a", count: 13) + "b"
+    let files = RepositoryFixture.files(
+      bundle: "<BoundPackage name='\(name)'/>",
+      ["Defaults/d.xml": "<Defaults priority='1'><Package name='(a+)+c|a*b' version='7'/></Defaults>"])
+    try await RepositoryFixture.run(files: files, settings: settings) { (fixture: RepositoryFixture) async throws in
+      var limits = HTTPLimits()
+      limits.requestRegexSteps = 0
+      let first = try await RequestBudget.$current.withValue(RequestBudget(limits: limits, bodyBytes: 0)) {
+        try await fixture.core.composeConfiguration("one.example.com").document
+      }
+      #expect(!String(decoding: first.bytes(), as: UTF8.self).contains("version=\"7"))
+      for client in ["two.example.com", "one.example.com"] as [ClientName] {
+        let other = try await fixture.core.composeConfiguration(client).document
+        #expect(String(decoding: other.bytes(), as: UTF8.self).contains("version=\"7"))
+      }
     }
   }
 }

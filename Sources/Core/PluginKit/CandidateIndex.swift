@@ -64,7 +64,9 @@ final class CandidateIndex {
   }
 
   /// Rules with a matching name, in document order, for any client.
-  func candidates(tag: String, name: String?) -> [Candidate] {
+  ///
+  /// - Parameter metadata: what is made with it is not kept where the request's steps did not suffice to try all names.
+  func candidates(tag: String, name: String?, _ metadata: ClientMetadata) -> [Candidate] {
     guard let known = tags[tag] else { return [] }
     let isPath = tag == "Path"
     guard let name else { return known.exact[nil] ?? [] }
@@ -83,7 +85,10 @@ final class CandidateIndex {
       }
     }
     let ordered = found.values.sorted { $0.position < $1.position }
-    guard isWhole else { return ordered }
+    guard isWhole else {
+      metadata.markUncacheable()
+      return ordered
+    }
     if known.cached.count >= Self.cacheLimit { known.cached.removeAll() }
     known.cached[name] = ordered
     return ordered
@@ -92,7 +97,7 @@ final class CandidateIndex {
   /// Rules that may bind an entry for a client; the caller checks their conditions. With 1.3 returns at most one rule,
   /// which applies: the last one with the entry's own name, else with the first name that matches.
   func contenders(tag: String, name: String?, _ metadata: ClientMetadata) -> [Candidate] {
-    let candidates = candidates(tag: tag, name: name)
+    let candidates = candidates(tag: tag, name: name, metadata)
     guard isMatched13 else { return candidates }
     let holding = candidates.filter { $0.holds(metadata) }
     guard let first = holding.first else { return [] }
@@ -110,6 +115,11 @@ final class CandidateIndex {
       for name in Set((a?.exact.keys).map(Array.init) ?? []).union((b?.exact.keys).map(Array.init) ?? [])
       where !areSame(a?.exact[name] ?? [], b?.exact[name] ?? []) {
         found.append((tag, name?.text))
+      }
+      // Rules whose names differ in slashes at the end concern one entry, in their order.
+      for name in NameSet((a?.trimmed.keys ?? []) + (b?.trimmed.keys ?? []))
+      where !areSame(a?.trimmed[name] ?? [], b?.trimmed[name] ?? []) {
+        found.append((tag, name))
       }
     }
     return found

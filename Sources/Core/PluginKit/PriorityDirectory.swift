@@ -242,7 +242,7 @@ public final class PriorityDirectory {
     if entryInputs == nil { metadata.read(input) }
     for source in sources {
       guard let index = index(of: source, metadata) else { continue }
-      let candidates = index.candidates(tag: entry.tag, name: entry.name)
+      let candidates = index.candidates(tag: entry.tag, name: entry.name, metadata)
       if compatibility == .v1_3 ? !candidates.isEmpty : candidates.contains(where: { $0.holds(metadata) }) {
         return true
       }
