@@ -233,10 +233,13 @@ public final class ClientMetadata {
     }
     let outer = recorder
     let own = outer.map { _ in PartRecorder() }
-    recorder = own
+    if let own { recorder = own }
     defer {
-      recorder = outer
-      if let own { outer?.add(own) }
+      // Without a recorder at first, one that is there now is that of a part which somebody else makes.
+      if let outer, let own {
+        recorder = outer
+        outer.add(own)
+      }
     }
     let value = try await make()
     attachments[key] = Attachment(value: value, recorder: own)

@@ -4,7 +4,8 @@ import ServerSettings
 import XMLRPC
 
 extension ServerCore {
-  /// Returns a client's metadata: the Metadata plugin's, augmented by every Connector, or the cached object.
+  /// Returns a client's metadata: the Metadata plugin's, augmented by every Connector, or the cached object, of which
+  /// there is a copy while a configuration is made with it: that one records all that is asked of it.
   ///
   /// - Throws: `Fault` if the client's metadata contradicts itself; `MetadataRuntimeError` if it was not read.
   public func buildMetadata(_ client: ClientName) async throws -> ClientMetadata {
@@ -13,7 +14,7 @@ extension ServerCore {
       if metadataCacheMode != .initial, let cached = metadataCache[client], isCurrent(cached) {
         metadataUses += 1
         logger.debug("Using cached metadata object for \(client)")
-        return cached
+        return cached.isInUse ? cached.copy() : cached
       }
       metadataBuilds += 1
       let (common, clients) = (commonGeneration, clientsGeneration)

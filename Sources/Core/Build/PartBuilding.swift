@@ -66,14 +66,13 @@ extension ServerCore {
       logger.error("Metadata consistency error for client \(client)")
       return failed("metadata error")
     }
+    defer { metadata.isInUse = false }
     await updateRevisionIfNeeded()
     let root = Element("Configuration", ["version": "2.0", "revision": revision])
     if !hasStarted { await clientRunHook(.start, metadata) }
     hasStarted = true
     let generation = dropOutdatedParts()
-    metadata.isInUse = true
     metadata.usesParts = plugins.values.allSatisfy { $0.allowsCaching(for: metadata) }
-    defer { metadata.isInUse = false }
     let drafts: [PartDraft]
     do {
       drafts = try await findParts(metadata)
@@ -121,16 +120,18 @@ extension ServerCore {
       isCacheable: false)
   }
 
-  /// The metadata of the client's last answer, if nothing has changed that it was made from, else new metadata. Nobody
-  /// else builds with it meanwhile.
+  /// The metadata of the client's last answer, if nothing has changed that it was made from, else new metadata. It is in
+  /// use from now on: nobody else builds with it, even while hooks of the run and version control are waited for.
   private func metadataForParts(_ client: ClientName) async throws -> ClientMetadata {
     if let kept = answerCache[.configuration(client)]?.metadata, !kept.isInUse, isCurrent(kept) {
       metadataUses += 1
       kept.removeAttachments()
+      kept.isInUse = true
       return kept
     }
     let metadata = try await buildMetadata(client)
-    return metadata.isInUse ? metadata.copy() : metadata
+    metadata.isInUse = true
+    return metadata
   }
 
   /// Drops all parts after a change that concerns them all. Returns the generation of the others.

@@ -1,6 +1,7 @@
 import CoreSupport
 import EventLoop
 import Repository
+import ServerSettings
 import Support
 import Testing
 import XMLRPC
@@ -62,6 +63,27 @@ import XMLRPC
       gate.open()
       _ = await asked.value
       #expect(fixture.fake.calls.count { $0.hasPrefix("\(requirement) ") } == 2)
+    }
+  }
+
+  /// What is asked of metadata is recorded for one configuration: two at once do not share it.
+  @Test(arguments: [MetadataCacheMode.off, .aggressive])
+  func twoConfigurationsOfAClientAtOnceHaveTheirOwnMetadata(mode: MetadataCacheMode) async throws {
+    func set(_ settings: inout Settings) { settings.clientMetadataCache = mode }
+    try await RepositoryFixture.runWithFake(settings: set) { (fixture: RepositoryFixture) async throws in
+      let core = fixture.core
+      _ = await fixture.ask("GetConfig")
+      let gate = Gate()
+      fixture.fake.gates["startClientRun"] = gate
+      var made: [Composition] = []
+      let tasks = (0..<2).map { _ in Task { made.append(try await core.composeConfiguration("one")) } }
+      #expect(await fixture.wait { gate.count == 2 })
+      let other = try await core.buildMetadata("one")
+      gate.open()
+      for task in tasks { try await task.value }
+      #expect(made.count == 2 && made[0].metadata !== made[1].metadata)
+      #expect(made.allSatisfy { $0.metadata !== other && $0.metadata?.isInUse == false })
+      #expect(made[0].document == made[1].document)
     }
   }
 
