@@ -158,10 +158,12 @@ public final class ClientMetadata {
     recorder == nil ? facts.hostname.isSame(as: name) : isNamed(ClientQuestion.isNamed(name), name)
   }
 
-  /// As `isNamed`, with the question at hand.
+  /// As `isNamed`, with the question at hand: that of the name, or that of a list with the name.
   func isNamed(_ question: ClientQuestion, _ name: String) -> Bool {
     guard let recorder else { return facts.hostname.isSame(as: name) }
-    return recorder.ask(question, facts.hostname.isSame(as: name))
+    guard case .isAmong = question.kind else { return recorder.ask(question, facts.hostname.isSame(as: name)) }
+    recorder.ask(question, of: self)
+    return facts.hostname.isSame(as: name)
   }
 
   /// Records that the part under construction is made from something that is not the client's.

@@ -13,6 +13,8 @@ final class ClientQuestion {
     case isMember(Name)
     /// Whether the client has this host name.
     case isNamed(Name)
+    /// Which host of a list it is, if any.
+    case isAmong(HostList)
     /// What `ClientMetadata` has under these names, as a whole.
     case hostname, profile, groups, bundles, categories, aliases, addresses, uuid, password, version, connectors
     /// The data of a connector.
@@ -39,6 +41,9 @@ final class ClientQuestion {
   static let password = ClientQuestion(.password)
   static let version = ClientQuestion(.version)
   static let connectors = ClientQuestion(.connectors)
+
+  /// A question about a list of hosts; the list has it.
+  static func isAmong(_ hosts: HostList) -> ClientQuestion { ClientQuestion(.isAmong(hosts)) }
 
   /// A question about the result of a template; each is an object of its own.
   static func rendering(_ key: RenderingCache.Key) -> ClientQuestion { ClientQuestion(.rendering(key)) }
@@ -74,6 +79,8 @@ final class ClientQuestion {
     switch kind {
     case .isMember(let group): return facts.groups.contains(group.text) ? .yes : .no
     case .isNamed(let name): return facts.hostname.isSame(as: name.text) ? .yes : .no
+    case .isAmong(let hosts):
+      return hosts.names.contains(facts.hostname.text) ? .text(Name(facts.hostname.text)) : .no
     case .hostname: return .text(Name(facts.hostname.text))
     case .profile: return .text(facts.profile.map { Name($0) })
     case .groups: return .set(facts.groups)

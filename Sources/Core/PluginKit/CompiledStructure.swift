@@ -17,7 +17,11 @@ public final class CompiledStructure {
   /// - Parameter conditionTags: tags of elements that are conditions on their contents: of `Group`, `Client`, `Path`.
   public init(_ root: Element, path: String, conditionTags: Set<String> = standardConditions) {
     self.path = path
-    self.root = Node(root, conditionTags)
+    var names: NameSet = []
+    if conditionTags.contains("Client") {
+      root.forEachDescendant { if $0.tag == "Client", let name = $0.name { names.insert(name) } }
+    }
+    self.root = Node(root, conditionTags, HostList(names).map { ClientQuestion.isAmong($0) })
   }
 
   /// An element that is not a condition.
@@ -29,9 +33,10 @@ public final class CompiledStructure {
     /// True if nothing inside depends on the client.
     public let isPlain: Bool
 
-    init(_ element: Element, _ conditionTags: Set<String>) {
+    /// - Parameter hosts: asked for `Client` conditions; nil where the file has few.
+    fileprivate init(_ element: Element, _ conditionTags: Set<String>, _ hosts: ClientQuestion?) {
       source = element
-      parts = element.children.map { Part($0, conditionTags) }
+      parts = element.children.map { Part($0, conditionTags, hosts) }
       isPlain = parts.allSatisfy {
         if case .element(let node) = $0 { node.isPlain } else { false }
       }
@@ -48,11 +53,12 @@ public final class CompiledStructure {
     case element(Node)
     case condition(Condition, [Part])
 
-    init(_ element: Element, _ conditionTags: Set<String>) {
+    fileprivate init(_ element: Element, _ conditionTags: Set<String>, _ hosts: ClientQuestion?) {
       if conditionTags.contains(element.tag) {
-        self = .condition(Condition(element), element.children.map { Part($0, conditionTags) })
+        self = .condition(
+          Condition(element, hosts: hosts), element.children.map { Part($0, conditionTags, hosts) })
       } else {
-        self = .element(Node(element, conditionTags))
+        self = .element(Node(element, conditionTags, hosts))
       }
     }
   }
@@ -71,14 +77,17 @@ public final class CompiledStructure {
     /// What a client is asked; nil for a condition on the entry, or without a name.
     private let question: ClientQuestion?
 
-    package init(_ element: Element) {
+    package init(_ element: Element) { self.init(element, hosts: nil) }
+
+    /// - Parameter hosts: asked for a `Client` condition, whose name is in its list; nil: it is asked for its own name.
+    fileprivate init(_ element: Element, hosts: ClientQuestion?) {
       kind = element.tag == "Group" ? .group : element.tag == "Client" ? .client : .path
       name = element.name
       isNegated = element.isTrue("negate")
       text = element.text
       switch kind {
       case .group: question = name.map { ClientQuestion.isMember(of: $0) }
-      case .client: question = name.map { ClientQuestion.isNamed($0) }
+      case .client: question = name.map { hosts ?? ClientQuestion.isNamed($0) }
       case .path: question = nil
       }
     }

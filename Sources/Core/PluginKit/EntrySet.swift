@@ -62,6 +62,8 @@ open class EntrySet: EntryFolder {
   private var legacyInfo: [(name: String, value: String)] = []
   /// The files by specificity, then by name; computed on demand.
   private var ordered: [SpecificData]?
+  /// Asked for `ordered`; nil where the hosts are few.
+  private var hosts: HostQuestion?
   private let makeEntry: (String, Specificity) -> SpecificData
 
   public init(
@@ -150,14 +152,14 @@ open class EntrySet: EntryFolder {
 
   /// Every file that applies to a client, most specific first, then by name.
   public func matching(_ metadata: ClientMetadata) -> [SpecificData] {
-    sortedEntries().filter { $0.specificity.matches(metadata) }
+    sortedEntries().filter { $0.specificity.matches(metadata, among: hosts) }
   }
 
   /// The most specific file for a client.
   ///
   /// - Throws: `PluginExecutionError` if there is none.
   public func bestMatching(_ metadata: ClientMetadata) throws -> SpecificData {
-    guard let best = sortedEntries().first(where: { $0.specificity.matches(metadata) }) else {
+    guard let best = sortedEntries().first(where: { $0.specificity.matches(metadata, among: hosts) }) else {
       throw PluginExecutionError("No matching entries available for \(folder) for \(metadata.hostname)")
     }
     return best
@@ -171,6 +173,7 @@ open class EntrySet: EntryFolder {
         || (!(b.element.specificity < a.element.specificity) && a.offset < b.offset)
     }.map(\.element)
     ordered = made
+    hosts = HostQuestion(made.lazy.map(\.specificity))
     return made
   }
 

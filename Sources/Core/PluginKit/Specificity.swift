@@ -20,6 +20,14 @@ public nonisolated enum Specificity: Hashable, Sendable, Comparable, CustomStrin
     }
   }
 
+  /// The same where the files of an entry are for many hosts.
+  ///
+  /// - Parameter hosts: all of them; nil where they are few.
+  @MainActor package func matches(_ metadata: ClientMetadata, among hosts: HostQuestion?) -> Bool {
+    guard let hosts, case .host(let name) = self else { return matches(metadata) }
+    return metadata.isNamed(hosts.question, name.text)
+  }
+
   /// True where `a` is more specific.
   public static func < (a: Specificity, b: Specificity) -> Bool {
     switch (a, b) {

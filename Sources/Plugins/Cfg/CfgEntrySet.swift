@@ -19,6 +19,8 @@ public final class CfgEntrySet: EntryFolder {
   private var files: NameTable<CfgFile> = [:]
   /// The most specific one first.
   private(set) var generators: [CfgGenerator] = []
+  /// Asked for generators; nil where they are for few hosts.
+  private var hosts: HostQuestion?
   private(set) var creators: [CfgCreator] = []
   /// The least specific one first.
   private var filters: [CfgFilter] = []
@@ -155,6 +157,7 @@ public final class CfgEntrySet: EntryFolder {
       }.map(\.element)
     }
     generators = mostSpecificFirst(sorted.compactMap { $0 as? CfgGenerator })
+    hosts = HostQuestion(generators.lazy.map(\.specificity))
     creators = sorted.compactMap { $0 as? CfgCreator }
     filters = mostSpecificFirst(sorted.compactMap { $0 as? CfgFilter }).reversed()
     infos = sorted.compactMap { $0 as? CfgInfo }
@@ -176,7 +179,7 @@ public final class CfgEntrySet: EntryFolder {
 
   /// The most specific generator for a client.
   func generator(for metadata: ClientMetadata) -> CfgGenerator? {
-    generators.first { $0.specificity.matches(metadata) }
+    generators.first { $0.specificity.matches(metadata, among: hosts) }
   }
 
   /// Binds where nothing waits.
