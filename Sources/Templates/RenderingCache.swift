@@ -123,6 +123,10 @@ public final class RenderingCache {
   public private(set) var count = 0
   /// How many times a kept result was used.
   public private(set) var used = 0
+  /// Called with what was made of an output once no result has it any more.
+  package var onForgotten: ((ObjectIdentifier) -> Void)?
+  /// In how many trees each value is kept.
+  private var values: [ObjectIdentifier: Int] = [:]
   private var trees: [TemplateValue: [Key: Tree]] = [:]
   /// Those that lists have, and the lists that trees have, by the numbers of their questions.
   private var lists: [[Int]: QuestionList] = [:]
@@ -203,6 +207,9 @@ public final class RenderingCache {
   /// What was made of an output of a template, if any result has that output.
   package func value(_ key: Key, ofOutput digest: FileDigest) -> AnyObject? { tree(key)?.outputs[digest]?.value }
 
+  /// Whether a value is that of a kept result.
+  package func holds(_ value: ObjectIdentifier) -> Bool { values[value] != nil }
+
   private func use(_ result: Result) {
     used += 1
     // It may have gone while questions were answered; then it is right all the same.
@@ -245,6 +252,7 @@ public final class RenderingCache {
     if made.uses == 0 {
       tree.outputs[output.digest] = made
       heldBytes += made.bytes
+      values[ObjectIdentifier(made.value), default: 0] += 1
     }
     made.uses += 1
     let result = Result(made, bytes: bytes, dependsOnOthers: dependsOnOthers, group, answers)
@@ -392,6 +400,10 @@ public final class RenderingCache {
     guard result.output.uses == 0 else { return }
     heldBytes -= result.output.bytes
     result.group.tree.outputs[result.output.digest] = nil
+    let value = ObjectIdentifier(result.value)
+    let count = (values[value] ?? 1) - 1
+    values[value] = count > 0 ? count : nil
+    if count == 0 { onForgotten?(value) }
   }
 
   private func append(_ result: Result) {

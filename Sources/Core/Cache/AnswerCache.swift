@@ -89,6 +89,12 @@ package final class AnswerCache {
   private var newestIdle: Part?
   private var oldestIdle: Part?
   private var uses: UInt64 = 0
+  /// Parts that were inserted since outdated ones were sought.
+  private var insertions = 0
+  /// The results of templates. Their contents are counted there as long as they are kept.
+  weak var renderings: RenderingCache?
+  /// Held parts by the kept results that they were made with.
+  private var rendered: [ObjectIdentifier: [ObjectIdentifier: Part]] = [:]
   /// False: answers are not kept, their parts are.
   package var keepsAnswers = true
   /// What was made, used again and dropped since the start, by kind.
@@ -153,13 +159,26 @@ package final class AnswerCache {
 
   /// Keeps a part with the questions that were asked for it.
   func insert(_ part: Part, _ recorder: PartRecorder) {
-    guard limitBytes > 0 else { return }
+    // Nobody finds a part where the result of a template is gone.
+    guard limitBytes > 0, hasKeptRenderings(part) else { return }
     parts.insert(part, recorder.trace) { discard($0) }
     part.keptBytes = part.ownBytes + recorder.trace.count * PartTable.questionBytes
     heldBytes += part.keptBytes
     hold(part)
     list(part)
+    insertions += 1
+    if insertions > max(64, parts.count / 2) { dropOutdatedIdleParts() }
     shrink()
+  }
+
+  /// Drops parts that nobody has and nobody can use: they may hold contents of files as they were before.
+  private func dropOutdatedIdleParts() {
+    insertions = 0
+    var next = oldestIdle
+    while let part = next {
+      next = part.newer
+      if !part.isCurrent { drop(part) }
+    }
   }
 
   /// Counts a part that was made, to be kept or not.
@@ -170,12 +189,44 @@ package final class AnswerCache {
     guard !part.isHeld else { return }
     part.isHeld = true
     for structure in part.structures { heldBytes += structures.hold(structure.segments) }
+    guard hasKeptRenderings(part) else { return countContents(of: part) }
+    for value in part.renderings ?? [] { rendered[value, default: [:]][ObjectIdentifier(part)] = part }
+  }
+
+  private func hasKeptRenderings(_ part: Part) -> Bool {
+    part.renderings?.allSatisfy { renderings?.holds($0) ?? true } ?? false
+  }
+
+  /// Counts contents that stay in memory for a part alone.
+  private func countContents(of part: Part) {
+    guard part.contentBytes == 0 else { return }
+    part.contentBytes = part.structures.reduce(0) { $0 + $1.segments.count - $1.segments.ownBytes }
+    heldBytes += part.contentBytes
+  }
+
+  /// The result of a template is not kept any more. Parts that were made with it are not found again, and where answers have
+  /// them their contents are held for these answers alone.
+  func renderingForgotten(_ value: ObjectIdentifier) {
+    guard let concerned = rendered.removeValue(forKey: value) else { return }
+    for part in concerned.values {
+      countContents(of: part)
+      if part.place != nil { drop(part) }
+    }
+    shrink()
   }
 
   private func releaseStructures(of part: Part) {
     guard part.isHeld, part.holders == 0, part.place == nil else { return }
     part.isHeld = false
     for structure in part.structures { heldBytes -= structures.release(structure.segments) }
+    heldBytes -= part.contentBytes
+    part.contentBytes = 0
+    guard let made = part.renderings, !made.isEmpty else { return }
+    part.renderings = nil
+    for value in made {
+      rendered[value]?[ObjectIdentifier(part)] = nil
+      if rendered[value]?.isEmpty == true { rendered[value] = nil }
+    }
   }
 
   /// Drops all parts. Answers keep theirs.
@@ -315,52 +366,5 @@ package final class AnswerCache {
     if let newer = answer.newer { newer.older = answer.older } else { newest = answer.older }
     answer.newer = nil
     answer.older = nil
-  }
-}
-
-/// The structures of cached answers by their bytes, with the number of answers that hold each.
-private struct StructureTable {
-  private struct Entry {
-    let bytes: Int
-    var holders: Int
-  }
-
-  private var byHash: [UInt64: [SharedSegments]] = [:]
-  private var entries: [ObjectIdentifier: Entry] = [:]
-
-  var count: Int { entries.count }
-
-  func find(_ draft: borrowing StructureDraft) -> SharedSegments? {
-    guard let known = byHash[draft.hash] else { return nil }
-    for shared in known where draft.isEqual(to: shared) { return shared }
-    return nil
-  }
-
-  /// Returns the bytes newly held.
-  mutating func hold(_ shared: SharedSegments) -> Int {
-    let key = ObjectIdentifier(shared)
-    if entries[key] != nil {
-      entries[key]?.holders += 1
-      return 0
-    }
-    // An array's header and a reference for each segment.
-    let bytes = shared.ownBytes + 40 * shared.segments.count
-    entries[key] = Entry(bytes: bytes, holders: 1)
-    byHash[shared.hash, default: []].append(shared)
-    return bytes
-  }
-
-  /// Returns the bytes no longer held.
-  mutating func release(_ shared: SharedSegments) -> Int {
-    let key = ObjectIdentifier(shared)
-    guard let entry = entries[key] else { return 0 }
-    if entry.holders > 1 {
-      entries[key]?.holders -= 1
-      return 0
-    }
-    entries[key] = nil
-    byHash[shared.hash]?.removeAll { $0 === shared }
-    if byHash[shared.hash]?.isEmpty == true { byHash[shared.hash] = nil }
-    return entry.bytes
   }
 }

@@ -75,6 +75,7 @@ package final class Part {
     self.bundles = bundles
     self.alternatives = alternatives
     inputs = recorder.inputs
+    renderings = recorder.renderings
     madeAt = recorder.madeAt
     checkedAt = recorder.madeAt
   }
@@ -94,6 +95,13 @@ package final class Part {
   /// Bytes that the cache counts for it beside its structures.
   var keptBytes = 0
 
+  /// Results of templates that it was made with; nil once they may be gone.
+  var renderings: Set<ObjectIdentifier>?
+  /// Bytes of contents that the cache counts because nobody else holds them.
+  var contentBytes = 0
+
   /// Bytes that it costs beside its structures and its questions: measured, rounded up.
-  var ownBytes: Int { 320 + 8 * inputs.count + structures.count * 48 + required.count * 16 }
+  var ownBytes: Int {
+    320 + 8 * inputs.count + structures.count * 48 + required.count * 16 + 96 * (renderings?.count ?? 0)
+  }
 }

@@ -53,6 +53,15 @@ package final class PartRecorder {
     add(.rendering(key), .object(ClientQuestion.Identity(result)))
   }
 
+  /// The results of templates that were recorded.
+  var renderings: Set<ObjectIdentifier> {
+    var found: Set<ObjectIdentifier> = []
+    for case (let question, .object(let identity)) in trace {
+      if case .rendering = question.kind { found.insert(ObjectIdentifier(identity.object)) }
+    }
+    return found
+  }
+
   /// Records what another recorder did: of something that was made earlier, or for a purpose of its own.
   ///
   /// - Parameter asksSame: whether its questions were about the same client; others have answers that never change.

@@ -94,6 +94,8 @@ public final class TemplateRenderer {
     self.core = core
     settings = RendererSettings(core.settings, isChild: core.isChild)
     kept = RenderingCache(limitBytes: core.settings.templateCacheBytes)
+    core.answerCache.renderings = kept
+    kept.onForgotten = { [unowned core] in core.answerCache.renderingForgotten($0) }
   }
 
   /// The processes; started when the first template needs one.

@@ -4,6 +4,7 @@ import Identity
 import Repository
 import Support
 import Testing
+import XMLRPC
 
 @testable import Core
 @testable import Templates
@@ -26,6 +27,32 @@ import Testing
         #expect(fixture.core.templates.pool.suspects.isEmpty)
         #expect(!fixture.log.lines.contains { $0.contains("error renderer ") }, "\(fixture.log.lines)")
       }
+    }
+  }
+
+  /// The cache of results bounds their contents, whatever parts of answers were made with them.
+  @Test func partsHoldNoContentsOfForgottenResults() async throws {
+    try await RepositoryFixture.run(
+      templates: ["t": "${metadata.Probes['v']}"], files: ["Probes/v": "#!/bin/sh\n"], plugins: ["Probes"],
+      conf: one + "cache_size = 100k\n"
+    ) { fixture async throws in
+      let (core, kept) = (fixture.core, fixture.core.answerCache)
+      let client = Caller("one.example.com", at: ClientAddress(ip: "127.0.0.1", port: 1024))
+      for turn in 0..<12 {
+        let text = "\(turn) " + String(repeating: "x", count: 30_000)
+        _ = try await core.recvProbeData(
+          client, "<probe-data><probe-data name='v' source='Probes'>\(text)</probe-data></probe-data>")
+        let answer = try await core.configurationBytes(client.client).bytes()
+        #expect(String(decoding: answer, as: UTF8.self).contains("&gt;\(turn) xxx"))
+      }
+      #expect((1...3).contains(core.templates.cacheCount.results))
+      #expect(kept.partCount == core.templates.cacheCount.results)
+      #expect(kept.count == 1 && kept.heldBytes < 10_000)
+      // Now they are held for the answer alone.
+      core.templates.kept.removeAll()
+      #expect(kept.partCount == 0 && kept.count == 1 && (30_000..<40_000).contains(kept.heldBytes))
+      kept.removeAll()
+      #expect(kept.heldBytes == 0 && kept.structureCount == 0)
     }
   }
 
