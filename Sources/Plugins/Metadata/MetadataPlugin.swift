@@ -100,7 +100,11 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
         return true
       }
       suppressions.removeAll()
-      for client in changed { expireCache(key: client) }
+      // An alias may be the name of another client, which is found by it no more, or again.
+      let aliases = changed.flatMap { name in
+        [before, clients].flatMap { $0.client(named: name)?.aliases ?? [] }
+      }
+      for client in changed + aliases { expireCache(key: client) }
       core.clientListChanged()
       return true
     }
