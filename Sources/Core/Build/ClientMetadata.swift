@@ -35,7 +35,12 @@ public final class ClientMetadata {
     didSet { templateSerial = nil }
   }
   /// True while a configuration is made with it.
-  var isInUse = false
+  var isInUse = false {
+    didSet {
+      // What one configuration lacks the next may have: a bundle that is there now.
+      if isInUse { wasUncacheable = isUncacheable } else { isUncacheable = wasUncacheable }
+    }
+  }
   /// Whether parts may be used again, and kept: false where a plugin does not allow it for this client.
   var usesParts = true
   /// Records what is asked, while a part of an answer is made.
@@ -117,6 +122,8 @@ public final class ClientMetadata {
   public internal(set) var generation: AnswerGeneration?
   /// True if it depends on more than files, settings and the client's own data, so that no answer made with it is cached.
   public private(set) var isUncacheable = false
+  /// Whether it was so before a configuration was made with it.
+  private var wasUncacheable = false
 
   /// The number by which renderers know this state of it; nil before they do.
   var templateSerial: UInt64?

@@ -87,6 +87,59 @@ import XMLRPC
     }
   }
 
+  /// A bundle that is missing has the answer made again, not those after it is there.
+  @Test func answersAreKeptOnceTheirBundlesAreThere() async throws {
+    var settings = RepositoryFixture.settings("Cfg")
+    settings.clientMetadataCache = .aggressive
+    let files = RepositoryFixture.files([
+      "Metadata/groups.xml": "<Groups><Group name='base' profile='true'><Bundle name='late'/></Group></Groups>"
+    ])
+    try await RepositoryFixture.run(files: files, settings: settings) { (fixture: RepositoryFixture) async throws in
+      let core = fixture.core
+      @MainActor func ask() async throws -> String {
+        fixture.monitor.processPending()
+        return String(decoding: try await core.configurationBytes("one.example.com").bytes(), as: UTF8.self)
+      }
+      for _ in 0..<2 { #expect(try await !ask().contains("late")) }
+      #expect(core.answerCache.hits == 0)
+      fixture.edit("Bundler/late.xml", "<Bundle><BoundService name='s'/></Bundle>")
+      for _ in 0..<3 { #expect(try await ask().contains("late")) }
+      #expect(core.answerCache.hits == 2)
+    }
+  }
+
+  /// An alias comes before a client's own name, also where the client of that name was asked for before.
+  @Test func aliasesOfOtherClientsAreInTheNextAnswer() async throws {
+    let files = RepositoryFixture.files([
+      "Metadata/groups.xml": """
+      <Groups><Group name='base' profile='true'><Bundle name='b1'/></Group>
+        <Group name='other' profile='true'><Bundle name='b2'/></Group></Groups>
+      """,
+      "Bundler/b1.xml": "<Bundle/>", "Bundler/b2.xml": "<Bundle/>",
+    ])
+    try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg")) {
+      (fixture: RepositoryFixture) async throws in
+      @MainActor func ask() async throws -> String {
+        fixture.monitor.processPending()
+        return String(decoding: try await fixture.core.configurationBytes("one.example.com").bytes(), as: UTF8.self)
+      }
+      let first = try await ask()
+      #expect(first.contains("b1"))
+      let old = try fixture.text("Metadata/clients.xml")
+      fixture.edit(
+        "Metadata/clients.xml",
+        old.replacing(
+          "<Client name=\"two.example.com\"",
+          with: """
+            <Client name="two.example.com" profile="other"><Alias name="one.example.com"/></Client>
+            <Client name="three.example.com"
+            """))
+      #expect(try await ask().contains("b2"))
+      fixture.edit("Metadata/clients.xml", old)
+      #expect(try await ask() == first)
+    }
+  }
+
   @Test func aBuildThatIsOvertakenAgainAndAgainHoldsTheEdits() async throws {
     try await RepositoryFixture.runWithFake { (fixture: RepositoryFixture) async throws in
       Self.edit(fixture, "0")
