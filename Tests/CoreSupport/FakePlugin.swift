@@ -58,7 +58,9 @@ open class FakePlugin: Plugin, Generator, Structure, Connector, Probing, Statist
   var heldClient = "one"
 
   open var stages: Set<ClientRunStage> { [.start, .end, .statistics] }
-  package var binders: [String: EntryBinder] = [:]
+  package var binders: [String: EntryBinder] = [:] {
+    didSet { core.entryInputs.changeAll() }
+  }
   package var handled: Set<String> = []
   package var structures: (ClientMetadata) -> [Element] = { _ in [] }
   package var groups: [AdditionalGroup] = []

@@ -284,16 +284,12 @@ extension ServerCore {
     let start = MonotonicTime.now()
     let slot = bindStatistic(entry.tag)
     defer { statistics.add(slot, MonotonicTime.now() - start) }
-    entryInputs.read(tag: entry.tag, name: entry.name, metadata)
+    let input = entryInputs.input(tag: entry.tag, name: entry.name ?? "")
+    if let recorder = metadata.recorder { entryInputs.read(input, recorder) }
     if let name = entry.name {
-      var found: EntryBinder?
-      var names: [String] = []
-      for generator in interfaces.generators {
-        guard let binder = generator.binder(tag: entry.tag, name: name) else { continue }
-        found = binder
-        names.append(generator.name)
-      }
-      if names.count == 1, let found {
+      entryInputs.resolve(input, tag: entry.tag, name: name, interfaces.generators, generation: commonGeneration)
+      let names = input.generators
+      if names.count == 1, let found = input.binder {
         switch found {
         case .now(let bind): try bind(entry, metadata)
         case .nowOrLater(let bind, let later): if try !bind(entry, metadata) { try await later(entry, metadata) }

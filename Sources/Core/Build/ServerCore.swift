@@ -161,7 +161,12 @@ open class ServerCore: FileEventHandler {
 
   /// Drops a client's metadata, or everybody's, and the answers made with it.
   open func expireMetadataCache(_ client: ClientName? = nil) {
-    if let client { clientChanged(client) } else { clientsChanged() }
+    if let client {
+      clientChanged(client)
+    } else {
+      repositoryChanged()
+      metadataCache.removeAll()
+    }
   }
 
   /// Expires the caches of Caching plugins of one kind.

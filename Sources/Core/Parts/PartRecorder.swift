@@ -20,6 +20,8 @@ package final class PartRecorder {
   init() {
     Self.lastSerial += 1
     serial = Self.lastSerial
+    inputs.reserveCapacity(32)
+    trace.reserveCapacity(16)
   }
 
   func markUnkeepable() { isKeepable = false }

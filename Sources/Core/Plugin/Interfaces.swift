@@ -25,7 +25,8 @@ public enum EntryBinder {
 /// The core first asks every generator for `binder(tag:name:)`; exactly one answer binds the entry. Otherwise it asks
 /// `handlesEntry`, and exactly one `true` binds by `handleEntry`. Everything else fails the entry.
 public protocol Generator: Plugin {
-  /// The fast path: returns the binder of entries of this tag and name, for any client; nil if there is none.
+  /// The fast path: returns the binder of entries of this tag and name, for any client; nil if there is none. It is used
+  /// until the entry's input changes (`EntryInputs.changed`) or something that concerns all answers does.
   func binder(tag: String, name: String) -> EntryBinder?
   /// Every name for which `binder` returns one, by tag. Bundler expands `<Path glob>` with them.
   func entryNames(tag: String) -> [String]

@@ -82,6 +82,8 @@ public final class CfgEntrySet: EntryFolder {
     }
     guard let file = makeFile(fileName, event) else { return }
     plugin.debugLog("\(type(of: file)) handling \(event.action) event on \(fileName)")
+    // A file that info.xml includes may make it a template.
+    file.onChange = { [unowned self] in plugin.core.entryInputs.changed(tag: plugin.entryType, name: name) }
     file.load()
     files[fileName] = file
     arrange()

@@ -13,6 +13,8 @@ class CfgFile {
   unowned let plugin: CfgPlugin
   /// The bytes when it was last readable.
   private(set) var data: [UInt8]?
+  /// Called when what it is made from changes without an event of its own.
+  var onChange: (() -> Void)?
   /// Why the newest version of the file is not usable; the entry fails then.
   var loadError: String?
 

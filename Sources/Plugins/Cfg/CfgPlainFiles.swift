@@ -59,6 +59,12 @@ final class CfgInfoXMLFile: CfgInfo {
 
   override func load() { infoXML.load() }
 
+  /// Called when a file is read again, also one that it includes.
+  override var onChange: (() -> Void)? {
+    get { infoXML.onChange }
+    set { infoXML.onChange = newValue }
+  }
+
   override func stopWatching() { infoXML.stopWatching() }
 
   override var isImmediate: Bool { !infoXML.isTemplate }

@@ -130,7 +130,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   private func forget() {
     suppressions.removeAll()
     initialCache.removeAll()
-    core.expireMetadataCache()
+    core.clientsChanged()
   }
 
   public func expireCache(key: ClientName?) {
