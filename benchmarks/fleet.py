@@ -4,6 +4,7 @@
   fleet.py                     every row; about ten minutes
   fleet.py --rounds 1 --clients 200 --only cfg,bundle
   fleet.py --check             status 1 where a figure misses its limit
+  fleet.py --parts --check     counts the parts that are made for 20 clients instead, and compares them with thresholds.json
 
 A sweep is one GetConfig of each client, each on a TLS connection of its own. `kept` is a sweep after which nothing has
 changed; each sweep after an edit stands between two of them, and its ratio is that to their mean. The time is that of the
@@ -11,15 +12,19 @@ server and its children, from before the edit until the server is idle after the
 answer includes every edit finished before its request: so a sweep follows its edit at once, and the answers are checked.
 """
 import argparse
+import base64
+import http.client
 import json
 import os
 import re
 import shutil
+import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import xmlrpc.client
 
 import run
 import scenarios
@@ -30,6 +35,8 @@ GROUP = "fleet-probed"
 # Repetitions of the row `probe` in a round: each measures single answers.
 PROBE_REPEATS = 10
 CHILDREN = 2
+# Clients whose parts are counted: five of each profile.
+COUNTED_CLIENTS = 20
 
 
 class Fleet(servers.Ours):
@@ -333,6 +340,59 @@ def memory(server, options):
     return {"rss_kb": server.memory_kb()["rss"]}
 
 
+def part_counts(server, pki):
+    """How many parts were made and used again since the start, and how often the metadata of a client was made."""
+    context = ssl.create_default_context(cafile=os.path.join(pki, "ca.crt"))
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=60)
+    login = base64.b64encode(("root:" + server.site["password"]).encode()).decode()
+    connection.request("POST", "/RPC2", xmlrpc.client.dumps((), "get_statistics"),
+                       {"Authorization": "Basic " + login, "Content-Type": "text/xml"})
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    if response.status != 200:
+        raise RuntimeError("get_statistics: status %d" % response.status)
+    found = xmlrpc.client.loads(body)[0][0]
+
+    def count(kind, what):
+        return sum(value[3] for name, value in found.items() if name.endswith("parts:%s:%s" % (kind, what)))
+    return {"made": count("structures", "made"), "used": count("structures", "used"), "metadata": count("metadata", "made")}
+
+
+def count_parts(options, work):
+    """The parts that all clients' answers cost after the start and after each edit."""
+    counts, pki = {}, os.path.join(work, "pki")
+
+    def counted(server, name, make_edit):
+        before = part_counts(server, pki)
+        check = make_edit(server, 1)
+        for client in range(options.clients):
+            answer(server, client)
+        after = part_counts(server, pki)
+        counts[name] = {key: after[key] - before[key] for key in after}
+        return check
+
+    for git in (False, True):
+        server = Fleet(work, "counted-git" if git else "counted", options, pki, git=git)
+        try:
+            server.begin()
+            counted(server, "start-git" if git else "start", lambda server, n: None)
+            for name, make_edit in EDITS.items():
+                if (name == "commit") == git:
+                    counted(server, name, make_edit)
+        finally:
+            server.stop()
+    return counts
+
+
+def parts_outside(counts):
+    """Counts above their thresholds, and those that have none."""
+    with open(os.path.join(run.HERE, "thresholds.json")) as f:
+        known = json.load(f)["parts"]
+    return ["%s: %d %s, at most %s" % (name, count, key, known.get(name, {}).get(key, "unknown"))
+            for name, values in counts.items() for key, count in values.items() if key != "used" and count > known.get(name, {}).get(key, -1)]
+
+
 # Row, title, limit, whether it is a least value, unit, the figure and its scale.
 ROWS = [
     ("unused-cfg", "all clients after an edit of a Cfg file that none has, to kept", 1.03, False, "", "ratio", 1),
@@ -426,7 +486,10 @@ def parse():
     parser.add_argument("--load-cpu", type=int, default=1)
     parser.add_argument("--out", help="file for the figures, JSON")
     parser.add_argument("--check", action="store_true", help="status 1 where a figure misses its limit")
+    parser.add_argument("--parts", action="store_true", help="count parts instead of measuring time")
     options = parser.parse_args()
+    if options.parts:
+        options.clients = COUNTED_CLIENTS
     options.rows = options.only.split(",")
     if set(options.rows) - set(names):
         parser.error("--only: %s are the rows" % ",".join(names))
@@ -453,6 +516,17 @@ def main():
     print(json.dumps(figures["machine"], indent=1), flush=True)
     work = tempfile.mkdtemp(prefix="bcfg2-fleet-")
     os.chmod(work, 0o755)
+    if options.parts:
+        try:
+            counts = count_parts(options, work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        print("\n".join("%-14s made %4d  used %4d  metadata %3d" % (name, c["made"], c["used"], c["metadata"])
+                        for name, c in counts.items()))
+        outside = parts_outside(counts) if options.check else []
+        if options.check:
+            print("\n".join(outside) or "every count is within thresholds.json")
+        sys.exit(1 if outside else 0)
     began = time.monotonic()
     try:
         measure(options, work, figures)

@@ -35,7 +35,7 @@ final class GitPlugin: VersionPlugin {
   override var revisionFiles: [String] { GitFiles(root: root).revisionFiles }
 
   private func git(
-    _ arguments: [String], timeout: Duration = VersionPlugin.readTimeout
+    _ arguments: [String], timeout: Duration? = nil
   ) async throws -> ChildProcess.Output {
     let command = ["git", "--git-dir", "\(root)/.git", "--work-tree", root]
     return try await run(command + arguments, environment: ["GIT_TERMINAL_PROMPT": "0"], timeout: timeout)

@@ -88,7 +88,7 @@ final class SvnPlugin: VersionPlugin {
       }
     }
     return try await run(
-      command + arguments, input: input, timeout: asksServer ? Self.remoteTimeout : Self.readTimeout)
+      command + arguments, input: input, timeout: asksServer ? Self.remoteTimeout : readTimeout)
   }
 
   override func getRevision() async throws -> String {

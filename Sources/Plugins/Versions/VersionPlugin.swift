@@ -13,7 +13,7 @@ open class VersionPlugin: Plugin, Version {
   open class var metadataPath: String? { nil }
 
   /// The longest run of a program that only reads.
-  static let readTimeout: Duration = .seconds(30)
+  final var readTimeout: Duration = .seconds(30)
   /// The longest run of a program that asks a remote repository.
   static let remoteTimeout: Duration = .seconds(300)
   private static let outputLimitBytes = 16 << 20
@@ -68,7 +68,7 @@ open class VersionPlugin: Plugin, Version {
   /// - Throws: `PluginExecutionError` if it cannot be run to its end. The caller judges the exit status.
   func run(
     _ command: [String], input: [UInt8] = [], environment: [String: String] = [:],
-    timeout: Duration = VersionPlugin.readTimeout
+    timeout: Duration? = nil
   ) async throws -> ChildProcess.Output {
     debugLog("\(name): Running \(command.joined(separator: " "))")
     var variables = Environment.own
@@ -78,7 +78,7 @@ open class VersionPlugin: Plugin, Version {
     if let own = programFolder.map({ "\($0)/\(command[0])" }), fileExists(own) { command[0] = own }
     do {
       return try await ChildProcess.run(
-        command, input: input, environment: variables, workingDirectory: root, timeout: timeout,
+        command, input: input, environment: variables, workingDirectory: root, timeout: timeout ?? readTimeout,
         outputLimitBytes: Self.outputLimitBytes, on: core.loop)
     } catch {
       throw PluginExecutionError("\(error)")

@@ -20,7 +20,7 @@ final class ProbeSite {
 
   /// - Parameter files: below the repository, of which `Probes` is the plugin's folder.
   init(
-    _ files: [String: String] = [:], layout: ProbeStore.Layout = .client, lateDelay: Duration = .seconds(10),
+    _ files: [String: String] = [:], layout: ProbeStore.Layout = .client, lateDelay: Duration = .seconds(600),
     on loop: Reactor
   ) {
     folder = TemporaryDirectory()

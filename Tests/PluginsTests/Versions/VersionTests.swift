@@ -143,6 +143,7 @@ func theFileOfARevisionIsWatched(index: Int) async throws {
     #expect(core.plugins[type.name] != nil)
     let plugin = try #require(core.plugins[type.name] as? VersionPlugin)
     plugin.programFolder = fixture.repository.file("bin")
+    plugin.readTimeout = .seconds(600)
     for _ in 0..<2 {
       await core.updateRevisionIfNeeded()
       #expect(core.isRevisionKnown)
@@ -210,6 +211,7 @@ private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
     fixture.repository.write("#!/bin/sh\n\(program.script)\n", to: "bin/\(program.program)", mode: 0o755)
     let plugin = try #require(fixture.core.plugins[program.plugin.name] as? VersionPlugin)
     plugin.programFolder = fixture.repository.file("bin")
+    plugin.readTimeout = .seconds(600)
     if let revision = program.revision {
       #expect(try await plugin.getRevision() == revision)
     } else {
@@ -242,6 +244,7 @@ private func revisionsAreTakenFromPrograms(_ program: Program) async throws {
     fixture.repository.write(script, to: "bin/svn", mode: 0o755)
     let plugin = try fixture.plugin(SvnPlugin.self)
     plugin.programFolder = fixture.repository.file("bin")
+    plugin.readTimeout = .seconds(600)
     #expect(try await fixture.call("Svn.Commit") == .bool(true))
     let calls = try fixture.text("called").split(separator: "\n")
     #expect(calls.count == 3 && calls[1].contains(" commit -m Svn: autocommit "))
