@@ -79,15 +79,7 @@ extension TemplateRenderer {
     guard settings.isTraced, onReport == nil, core.interfaces.templatesShareVariables,
       let tree = keptTree(kind, source, entryName, limitBytes)
     else { return nil }
-    let answers = templates.answers
-    let state = state(of: metadata)
-    let found = kept.findNow(in: tree, answers.lists(in: state)) { question in
-      if let known = answers.answer(question, in: state) { return known }
-      let answer = answerNow(question.value, metadata)
-      if let answer { answers.keep(answer, of: question, in: state) }
-      return answer
-    }
-    guard let found else { return nil }
+    guard let found = findNow(in: tree, metadata) else { return nil }
     if found.dependsOnOthers { metadata.markUncacheable() }
     metadata.recorder?.used(found.value, of: tree.key)
     return found.value
@@ -108,16 +100,20 @@ extension TemplateRenderer {
   /// The kept result that stands for a client; nil where there is none.
   func keptResult(_ key: RenderingCache.Key, _ metadata: ClientMetadata) async -> AnyObject? {
     guard settings.isTraced, onReport == nil, let tree = kept.tree(key) else { return nil }
+    if let found = findNow(in: tree, metadata) { return found.value }
+    return await find(key, metadata)?.value
+  }
+
+  /// A kept result for a client, without waiting; nil where there is none, or only `find` can tell.
+  private func findNow(in tree: RenderingCache.Tree, _ metadata: ClientMetadata) -> RenderingCache.Result? {
     let answers = metadata.templates.answers
     let state = state(of: metadata)
-    let found = kept.findNow(in: tree, answers.lists(in: state)) { question in
+    return kept.findNow(in: tree, answers.lists(in: state)) { question in
       if let known = answers.answer(question, in: state) { return known }
       let answer = answerNow(question.value, metadata)
       if let answer { answers.keep(answer, of: question, in: state) }
       return answer
     }
-    if let found { return found.value }
-    return await find(key, metadata)?.value
   }
 
   private func keptTree(
