@@ -60,6 +60,12 @@ let package = Package(
       name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"]), .yum(["pcre2-devel"])]),
     .systemLibrary(
       name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .yum(["libyaml-devel"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .yum(["zlib-devel"])]),
+    .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"]), .yum(["xz-devel"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .yum(["libzstd-devel"])]),
+    .systemLibrary(name: "CBZip2", providers: [.apt(["libbz2-dev"]), .yum(["bzip2-devel"])]),
+    .systemLibrary(
+      name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"]), .yum(["libcurl-devel"])]),
     .target(
       name: "EventLoop",
       dependencies: [
@@ -112,10 +118,17 @@ let package = Package(
       ],
       exclude: ["README.md"],
       swiftSettings: onLoop),
+    .target(name: "PackageSources", exclude: ["README.md"], swiftSettings: strict + fuzzed),
+    .target(
+      name: "PackageFormats",
+      dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "CLibXML2", "XMLRPC", "Formats", "PackageSources"],
+      exclude: ["README.md"],
+      swiftSettings: strict + fuzzed),
     .target(
       name: "Plugins",
       dependencies: [
-        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
+        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "PackageSources",
+        "Core",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
@@ -194,10 +207,12 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),
+    .testTarget(name: "PackageSourcesTests", dependencies: ["PackageSources"], swiftSettings: strict),
     .testTarget(
       name: "PluginsTests",
       dependencies: [
-        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
+        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "PackageSources",
+        "Core",
         "Plugins", "Support", "CoreSupport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "OrderedCollections", package: "swift-collections"),

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs the build dependencies on Debian and its relatives: the headers of OpenSSL, libxml2, PCRE2 and libyaml, and
-# pkg-config. With --test also those of the tests: python3 with the libraries that render templates, openssl, and, if there
-# is a Python 2.7, an environment with the Bcfg2 1.3.4 client and the same libraries (.build/bcfg2-client).
+# Installs the build dependencies on Debian and its relatives: the headers of OpenSSL, libxml2, PCRE2, libyaml, libcurl and of
+# the compressions that mirrors use, gpgv, and pkg-config. With --test also those of the tests: python3 with the libraries that
+# render templates, openssl, gnupg, createrepo_c, and, if there is a Python 2.7, an environment with the Bcfg2 1.3.4 client and
+# the same libraries (.build/bcfg2-client).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,11 +14,12 @@ as_root() {
 }
 
 need=
-for package in libssl-dev libxml2-dev libpcre2-dev libyaml-dev pkg-config curl openssl libxml2-utils; do
+for package in libssl-dev libxml2-dev libpcre2-dev libyaml-dev libcurl4-openssl-dev zlib1g-dev liblzma-dev libzstd-dev \
+  libbz2-dev gpgv pkg-config curl openssl libxml2-utils; do
   dpkg -s "$package" >/dev/null 2>&1 || need="$need $package"
 done
 if [ "$with_tests" = yes ]; then
-  for package in python3 git patch openssh-client valgrind \
+  for package in python3 git patch openssh-client valgrind gnupg createrepo-c \
     python3-genshi python3-cheetah python3-jinja2 python3-lxml python3-yaml; do
     dpkg -s "$package" >/dev/null 2>&1 || command -v "$package" >/dev/null 2>&1 || need="$need $package"
   done
