@@ -65,6 +65,11 @@ if ldd "$server" | grep -qE 'libswift|Foundation|dispatch'; then
   echo "footprint: the server links a Swift library dynamically" >&2
   exit 1
 fi
+# What fetches packages is a program of its own, with the libraries that read what others send.
+if readelf -d "$server" | grep NEEDED | grep -E 'libcurl|libz\.|liblzma|libzstd|libbz2'; then
+  echo "footprint: the server links a library of compressions or downloads" >&2
+  exit 1
+fi
 [ "$threads" = 1 ] || { echo "footprint: more than one thread" >&2; exit 1; }
 [ "$rss" -le "$limit_kb" ] || { echo "footprint: more than $limit_kb kB resident" >&2; exit 1; }
 [ "$rest" -le "$rest_limit_kb" ] || { echo "footprint: more than $rest_limit_kb kB resident at rest" >&2; exit 1; }
