@@ -45,7 +45,7 @@ public enum TemplateCheck {
   ///
   /// - Throws: `SettingsError`.
   public static func run(_ options: CommandLineOptions) throws -> Int32 {
-    let settings = try TemplateTool.settings(options)
+    let settings = try ReadingCore.settings(options)
     let level = LogSetup.level(settings)
     Log.router.configure([(ConsoleLog(), level == .warning ? .critical : level)], standard: .critical)
     let findings = Findings()
@@ -53,11 +53,11 @@ public enum TemplateCheck {
     defer { FileBacked.onProblem = nil }
     return try Reactor.runAsMain { loop in
       do {
-        return try await TemplateTool.withCore(settings, on: loop) { core in
+        return try await ReadingCore.with(settings, on: loop) { core in
           try await check(core, findings, only: options.renderClient)
         }
       } catch {
-        TemplateTool.printError("bcfg2-server: \(error)")
+        ReadingCore.printError("bcfg2-server: \(error)")
         return 1
       }
     }
@@ -69,7 +69,7 @@ public enum TemplateCheck {
     await core.templates.checks.loadHelpers()
     core.templates.onReport = { path, _ in findings.rendered.insert(path) }
     let clients =
-      if let client { [try TemplateTool.client(client, core)] } else { await oneOfEachProfile(core, findings) }
+      if let client { [try ReadingCore.client(client, core)] } else { await oneOfEachProfile(core, findings) }
     for name in clients {
       core.templates.onFailed = { findings.fail($0, $1, for: name.text) }
       do {

@@ -1,9 +1,7 @@
 import Core
 import EventLoop
 import Glibc
-import Identity
 import Logging
-import Plugins
 import Repository
 public import ServerSettings
 import Templates
@@ -12,13 +10,6 @@ import Templates
 ///
 /// It reads the repository as a server does, serves nobody, and writes nothing: it does not disturb a running server.
 public enum TemplateTool {
-  /// A core that only reads: it creates and changes no folder, store or file of the repository.
-  private final class ReadingCore: ServerCore {
-    override var name: String { "TemplateTool" }
-    override var isChild: Bool { true }
-    override var isReadOnly: Bool { true }
-  }
-
   /// Passes log records about the template: its own messages and output, and warnings that name its file.
   private nonisolated final class TemplateLog: LogSink {
     let name = "console"
@@ -42,7 +33,7 @@ public enum TemplateTool {
   ///
   /// - Throws: `SettingsError`.
   public static func run(_ options: CommandLineOptions, file: String, client: String) throws -> Int32 {
-    let settings = try settings(options)
+    let settings = try ReadingCore.settings(options)
     let path = path(file, settings)
     // Progress and messages about other files show at verbose levels only.
     let level = LogSetup.level(settings)
@@ -53,72 +44,12 @@ public enum TemplateTool {
     }
     return try Reactor.runAsMain { loop in
       do {
-        return try await withCore(settings, on: loop) { try await render(path, client, $0) }
+        return try await ReadingCore.with(settings, on: loop) { try await render(path, client, $0) }
       } catch {
-        printError("bcfg2-server: \(error)")
+        ReadingCore.printError("bcfg2-server: \(error)")
         return 1
       }
     }
-  }
-
-  /// The settings of a process that only reads, with a log on standard error.
-  ///
-  /// - Throws: `SettingsError`, also for renderer settings that would stop a server from starting; `SystemError` if the
-  ///   log cannot be opened.
-  static func settings(_ options: CommandLineOptions) throws -> Settings {
-    var settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
-    // Check as for root, which starts the server.
-    try settings.requireRenderers(startedAs: 0)
-    settings.logPath = nil
-    settings.logsToSyslog = false
-    settings.pidFile = nil
-    try LogSetup.bootstrap(settings)
-    AtomicFile.refuseWrites(below: settings.repository)
-    return settings
-  }
-
-  /// Runs `body` with a core that has read the repository; run by root, it becomes the server's user.
-  ///
-  /// - Throws: `SystemError` if privileges cannot be dropped; `CoreInitError`; what the body throws.
-  static func withCore<Result>(
-    _ settings: Settings, on loop: Reactor, _ body: (ServerCore) async throws -> Result
-  ) async throws -> Result {
-    if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
-    TemporaryFolder.removeLeftovers(of: settings[TemplateOptions.standard.user])
-    guard let monitor = FileMonitorFactory.make("pseudo", ignoring: settings.ignoredFiles, on: loop) else {
-      throw CoreInitError("Failed to instantiate fam driver pseudo")
-    }
-    let resolver = HostResolver(on: loop)
-    let core = ReadingCore(
-      settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
-    let signals = try Signals([SIGINT, SIGTERM], on: loop) { event in
-      core.shutdown()
-      TemporaryFolder.removeAll()
-      exit(128 + event.signal)
-    }
-    defer {
-      core.shutdown()
-      resolver.shutdown()
-      signals.close()
-    }
-    core.templates.checks.gather()
-    core.templates.dropsWrites = true
-    core.templates.rendersOnce = true
-    // An administrator who is not root sees the template's output under his own user.
-    core.templates.keepsUser = geteuid() != 0
-    try core.loadPlugins()
-    core.blockForFileEvents(handlesEvents: true)
-    return try await body(core)
-  }
-
-  /// Returns a client that the server knows.
-  ///
-  /// - Throws: `MetadataConsistencyError`.
-  static func client(_ name: String, _ core: ServerCore) throws -> ClientName {
-    guard let client = try? ClientName(recorded: name), core.metadata.knowsClient(client) else {
-      throw MetadataConsistencyError("there is no client \(name)")
-    }
-    return client
   }
 
   /// The absolute path of a file given relative to the working folder or the repository.
@@ -140,7 +71,7 @@ public enum TemplateTool {
 
   private static func render(_ path: String, _ client: String, _ core: ServerCore) async throws -> Int32 {
     let request = try request(path, core)
-    let metadata = try await core.buildMetadata(try self.client(client, core))
+    let metadata = try await core.buildMetadata(try ReadingCore.client(client, core))
     core.templates.onReport = { reported, report in if reported == path { printReport(report) } }
     guard let output = try await core.templates.render(request, metadata) as? Output else { return 1 }
     var rest = output.bytes[...]
@@ -183,13 +114,13 @@ public enum TemplateTool {
   }
 
   private static func printReport(_ report: TemplateRenderer.Report) {
-    for question in report.questions { printError("read: \(description(question))") }
+    for question in report.questions { ReadingCore.printError("read: \(description(question))") }
     if report.isRepeatable {
-      printError("repeatable: reused for clients with the same answers, until the data read changes")
+      ReadingCore.printError("repeatable: reused for clients with the same answers, until the data read changes")
     } else if report.reasons.isEmpty {
-      printError("not repeatable: nothing is recorded ([templates] cache, or a Python before 3.8)")
+      ReadingCore.printError("not repeatable: nothing is recorded ([templates] cache, or a Python before 3.8)")
     }
-    for reason in report.reasons { printError("not repeatable: \(reason)") }
+    for reason in report.reasons { ReadingCore.printError("not repeatable: \(reason)") }
   }
 
   /// A question of a trace as readable text.
@@ -211,10 +142,5 @@ public enum TemplateTool {
     case ("client", 2): return "metadata.query.by_name(\(words[1]))"
     default: return "data of several clients"
     }
-  }
-
-  static func printError(_ line: String) {
-    var text = line + "\n"
-    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

@@ -1,0 +1,82 @@
+package import Core
+package import EventLoop
+import Glibc
+package import Identity
+import Plugins
+import Repository
+package import ServerSettings
+import Templates
+
+/// A core for commands: it reads the repository as a server does, serves nobody, and creates and changes no folder, store or
+/// file of the repository. It does not disturb a running server.
+package final class ReadingCore: ServerCore {
+  package override var name: String { "ReadingCore" }
+  package override var isChild: Bool { true }
+  package override var isReadOnly: Bool { true }
+
+  /// The settings of a process that only reads, with a log on standard error.
+  ///
+  /// - Throws: `SettingsError`, also for renderer settings that would stop a server from starting; `SystemError` if the
+  ///   log cannot be opened.
+  package static func settings(_ options: CommandLineOptions) throws -> Settings {
+    var settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
+    // Check as for root, which starts the server.
+    try settings.requireRenderers(startedAs: 0)
+    settings.logPath = nil
+    settings.logsToSyslog = false
+    settings.pidFile = nil
+    try LogSetup.bootstrap(settings)
+    AtomicFile.refuseWrites(below: settings.repository)
+    return settings
+  }
+
+  /// Runs `body` with a core that has read the repository; run by root, it becomes the server's user.
+  ///
+  /// - Throws: `SystemError` if privileges cannot be dropped; `CoreInitError`; what the body throws.
+  package static func with<Result>(
+    _ settings: Settings, on loop: Reactor, _ body: (ServerCore) async throws -> Result
+  ) async throws -> Result {
+    if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
+    TemporaryFolder.removeLeftovers(of: settings[TemplateOptions.standard.user])
+    guard let monitor = FileMonitorFactory.make("pseudo", ignoring: settings.ignoredFiles, on: loop) else {
+      throw CoreInitError("Failed to instantiate fam driver pseudo")
+    }
+    let resolver = HostResolver(on: loop)
+    let core = ReadingCore(
+      settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
+    let signals = try Signals([SIGINT, SIGTERM], on: loop) { event in
+      core.shutdown()
+      TemporaryFolder.removeAll()
+      exit(128 + event.signal)
+    }
+    defer {
+      core.shutdown()
+      resolver.shutdown()
+      signals.close()
+    }
+    core.templates.checks.gather()
+    core.templates.dropsWrites = true
+    core.templates.rendersOnce = true
+    // An administrator who is not root sees the template's output under his own user.
+    core.templates.keepsUser = geteuid() != 0
+    try core.loadPlugins()
+    core.blockForFileEvents(handlesEvents: true)
+    return try await body(core)
+  }
+
+  /// Returns a client that the server knows.
+  ///
+  /// - Throws: `MetadataConsistencyError`.
+  package static func client(_ name: String, _ core: ServerCore) throws -> ClientName {
+    guard let client = try? ClientName(recorded: name), core.metadata.knowsClient(client) else {
+      throw MetadataConsistencyError("there is no client \(name)")
+    }
+    return client
+  }
+
+  /// Prints a line on standard error.
+  package static func printError(_ line: String) {
+    var text = line + "\n"
+    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}
