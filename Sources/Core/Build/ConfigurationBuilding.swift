@@ -151,14 +151,47 @@ extension ServerCore {
     let start = MonotonicTime.now()
     defer { recordTime("validate_structures", since: start) }
     for plugin in interfaces.structureValidators {
-      do {
-        try await plugin.validateStructures(metadata, &structures)
-      } catch let error as ValidationError {
-        logger.error("Plugin \(plugin.name) structure validation failed: \(error)")
-        throw error
-      } catch {
-        logger.error("Plugin \(plugin.name): unexpected structure validation failure: \(error)")
+      try await validating(plugin, metadata) { try await plugin.validateStructures(metadata, &structures) }
+    }
+  }
+
+  /// Runs the StructureValidator plugins over structures that are a part of their own, those from a place on.
+  ///
+  /// - Returns: what each plugin that adds structures noted, by its place among them.
+  func validateApart(
+    _ metadata: ClientMetadata, _ structures: inout [Element], from first: Int
+  ) async throws -> [[StructureNote]] {
+    logger.debug("Validating structures for \(metadata.facts.hostname)")
+    let start = MonotonicTime.now()
+    defer { recordTime("validate_structures", since: start) }
+    var notes = [[StructureNote]](repeating: [], count: interfaces.addedStructures.count)
+    for plugin in interfaces.structureValidators.dropFirst(first) {
+      try await validating(plugin, metadata) {
+        guard let place = interfaces.addedStructures.firstIndex(where: { $0 === plugin }) else {
+          return try await plugin.validateStructures(metadata, &structures)
+        }
+        for structure in structures {
+          if let note = try await interfaces.addedStructures[place].note(structure, metadata) {
+            notes[place].append(note)
+          }
+        }
       }
+    }
+    return notes
+  }
+
+  /// Runs one validator. Its errors are logged; one that refuses the configuration is thrown.
+  func validating(
+    _ plugin: any StructureValidator, _ metadata: ClientMetadata, _ body: () async throws -> Void
+  ) async throws {
+    do {
+      try await body()
+    } catch let error as ValidationError {
+      logger.error("Plugin \(plugin.name) structure validation failed: \(error)")
+      throw error
+    } catch {
+      metadata.markUncacheable()
+      logger.error("Plugin \(plugin.name): unexpected structure validation failure: \(error)")
     }
   }
 

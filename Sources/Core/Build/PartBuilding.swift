@@ -29,6 +29,10 @@ private final class PartDraft {
   var required: [Name] = []
   var bundles: [Name] = []
   var alternatives: [Part.Alternative] = []
+  /// As those of `Part`.
+  var notes: [[StructureNote]] = []
+  /// The place among the validators of the first that has not seen it.
+  var firstValidator = 0
   var part: Part?
 
   init(_ key: PartKey) { self.key = key }
@@ -73,20 +77,16 @@ extension ServerCore {
     hasStarted = true
     let generation = dropOutdatedParts()
     metadata.usesParts = plugins.values.allSatisfy { $0.allowsCaching(for: metadata) }
-    let drafts: [PartDraft]
+    var drafts: [PartDraft]
     do {
       drafts = try await findParts(metadata)
     } catch {
       logger.error("Error in GetStructures: \(error)")
       return failed("structure error")
     }
-    for draft in drafts where draft.part == nil {
-      draft.structures = try await record(draft, metadata) {
-        var structures = draft.structures
-        try await validateStructures(metadata, &structures)
-        return structures
-      }
-      draft.alternatives = alternatives(in: draft.structures)
+    for draft in drafts where draft.part == nil { try await validate(draft, metadata) }
+    if interfaces.namedStructures != nil, !interfaces.addedStructures.isEmpty {
+      try await addStructures(to: &drafts, metadata)
     }
     checkAlternatives(drafts.flatMap { $0.part?.alternatives ?? $0.alternatives })
     await bind(drafts.filter { $0.part == nil }, metadata)
@@ -239,6 +239,42 @@ extension ServerCore {
     return made
   }
 
+  /// Runs the validators over a new part.
+  private func validate(_ draft: PartDraft, _ metadata: ClientMetadata) async throws {
+    try await record(draft, metadata) {
+      var structures = draft.structures
+      if interfaces.namedStructures == nil || interfaces.addedStructures.isEmpty {
+        try await validateStructures(metadata, &structures)
+      } else {
+        draft.notes = try await validateApart(metadata, &structures, from: draft.firstValidator)
+      }
+      draft.structures = structures
+    }
+    draft.alternatives = alternatives(in: draft.structures)
+  }
+
+  /// Has plugins add structures to a configuration of parts, as parts of their own.
+  private func addStructures(to drafts: inout [PartDraft], _ metadata: ClientMetadata) async throws {
+    for (place, plugin) in interfaces.addedStructures.enumerated() {
+      let notes = drafts.flatMap { draft in
+        let notes = draft.part?.notes ?? draft.notes
+        return place < notes.count ? notes[place] : []
+      }
+      let draft = PartDraft(.added(ObjectIdentifier(plugin), notes))
+      draft.part = await part(draft.key, metadata)
+      drafts.append(draft)
+      guard draft.part == nil else { continue }
+      let position = interfaces.structureValidators.firstIndex { $0 === plugin } ?? 0
+      draft.firstValidator = position + 1
+      try await record(draft, metadata) {
+        try await validating(plugin, metadata) {
+          draft.structures = try await plugin.addedStructures(notes, metadata)
+        }
+      }
+      try await validate(draft, metadata)
+    }
+  }
+
   private func part(_ key: PartKey, _ metadata: ClientMetadata) async -> Part? {
     guard metadata.usesParts else { return nil }
     return await answerCache.part(key, metadata) { await templates.keptResult($0, metadata) }
@@ -285,6 +321,6 @@ extension ServerCore {
     answerCache.countMade(draft.key)
     return Part(
       draft.key, structures, required: draft.required, bundles: draft.bundles, alternatives: draft.alternatives,
-      madeWith: draft.recorder)
+      notes: draft.notes, madeWith: draft.recorder)
   }
 }

@@ -18,9 +18,12 @@ public struct PluginInterfaces {
   public var threaded: [any Threaded] = []
   public var decisions: [any Decision] = []
   public var structureValidators: [any StructureValidator] = []
+  /// Those of them that add structures.
+  public private(set) var addedStructures: [any AddedStructures] = []
   public var goalValidators: [any GoalValidator] = []
   public var versions: [any Version] = []
   public var clientRunHooks: [any ClientRunHooks] = []
+  public var fetching: [any Fetching] = []
   public var acls: [any ClientACLs] = []
   public var caching: [any Caching] = []
   public var metadata: [any Metadata] = []
@@ -45,9 +48,11 @@ public struct PluginInterfaces {
       if let plugin = plugin as? any Threaded { threaded.append(plugin) }
       if let plugin = plugin as? any Decision { decisions.append(plugin) }
       if let plugin = plugin as? any StructureValidator { structureValidators.append(plugin) }
+      if let plugin = plugin as? any AddedStructures { addedStructures.append(plugin) }
       if let plugin = plugin as? any GoalValidator { goalValidators.append(plugin) }
       if let plugin = plugin as? any Version { versions.append(plugin) }
       if let plugin = plugin as? any ClientRunHooks { clientRunHooks.append(plugin) }
+      if let plugin = plugin as? any Fetching { fetching.append(plugin) }
       if let plugin = plugin as? any ClientACLs { acls.append(plugin) }
       if let plugin = plugin as? any Caching { caching.append(plugin) }
       if let plugin = plugin as? any Metadata { metadata.append(plugin) }

@@ -4,6 +4,8 @@ import XMLRPC
 nonisolated enum PartKey: Hashable {
   /// A structure that a plugin makes by name.
   case structure(ObjectIdentifier, Name)
+  /// Structures that a plugin adds, by what it noted of the others.
+  case added(ObjectIdentifier, [StructureNote])
   /// All structures of a configuration, where plugins look at all of them together.
   case configuration
   /// The probes of a client.
@@ -11,7 +13,7 @@ nonisolated enum PartKey: Hashable {
 
   var kind: Part.Kind {
     switch self {
-    case .structure: .structures
+    case .structure, .added: .structures
     case .configuration: .configurations
     case .probes: .probes
     }
@@ -48,6 +50,8 @@ package final class Part {
   /// Names of the bundles that it holds.
   let bundles: [Name]
   let alternatives: [Alternative]
+  /// What each plugin that adds structures noted of its own, by the plugin's place among them.
+  let notes: [[StructureNote]]
   private let inputs: [BuildInput]
   private let madeAt: UInt64
   /// The clock of inputs when they were compared last.
@@ -67,13 +71,14 @@ package final class Part {
 
   init(
     _ key: PartKey, _ structures: [Structure], required: [Name] = [], bundles: [Name] = [],
-    alternatives: [Alternative] = [], madeWith recorder: PartRecorder
+    alternatives: [Alternative] = [], notes: [[StructureNote]] = [], madeWith recorder: PartRecorder
   ) {
     self.key = key
     self.structures = structures
     self.required = required
     self.bundles = bundles
     self.alternatives = alternatives
+    self.notes = notes
     inputs = recorder.inputs
     renderings = recorder.renderings
     madeAt = recorder.madeAt

@@ -179,6 +179,49 @@ public protocol StructureValidator: Validator {
   func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws
 }
 
+/// What a plugin noted of a structure, for the structures that it adds (`AddedStructures`).
+public nonisolated final class StructureNote: Hashable {
+  public let value: AnyHashable
+  private let hash: Int
+
+  public init(_ value: AnyHashable) {
+    self.value = value
+    hash = value.hashValue
+  }
+
+  /// Notes of a part that is used again are the same object.
+  public static func == (one: StructureNote, other: StructureNote) -> Bool {
+    one === other || (one.hash == other.hash && one.value == other.value)
+  }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+}
+
+/// Adds structures that depend on what is in the others.
+///
+/// It looks at the others one by one and notes of each what it has to know. The notes are kept with the parts that the
+/// structures are, and what it adds is a part of its own, found by the notes: an edit of a structure that leaves its note
+/// as it was makes nothing of that again.
+public protocol AddedStructures: StructureValidator {
+  /// Looks at a structure, and may change it.
+  /// - Returns: what `addedStructures` has to know of it; nil: nothing.
+  func note(_ structure: Element, _ metadata: ClientMetadata) async throws -> StructureNote?
+  /// Makes the structures from the notes on the others, in their order.
+  func addedStructures(_ notes: [StructureNote], _ metadata: ClientMetadata) async throws -> [Element]
+}
+
+extension AddedStructures {
+  public var treatsStructuresApart: Bool { true }
+
+  public func validateStructures(_ metadata: ClientMetadata, _ structures: inout [Element]) async throws {
+    var notes: [StructureNote] = []
+    for structure in structures {
+      if let note = try await note(structure, metadata) { notes.append(note) }
+    }
+    structures += try await addedStructures(notes, metadata)
+  }
+}
+
 /// Changes the literal configuration before it is sent.
 public protocol GoalValidator: Validator {
   /// - Throws: `ValidationError` refuses the configuration; other errors are logged and ignored.
@@ -209,6 +252,15 @@ extension ClientRunHooks {
   public func startClientRun(_ metadata: ClientMetadata) async throws {}
   public func endClientRun(_ metadata: ClientMetadata) async throws {}
   public func endStatistics(_ metadata: ClientMetadata) async throws {}
+}
+
+/// Plugins that fetch what configurations are made from, such as indexes of packages: a configuration waits for what has
+/// never been there.
+public protocol Fetching: Plugin {
+  /// Whether something is on its way for the first time.
+  var isFetching: Bool { get }
+  /// Waits until the client's data is there or cannot be had, for as long as the plugin allows.
+  func waitForData(of client: ClientName) async
 }
 
 /// The result of an address check.
