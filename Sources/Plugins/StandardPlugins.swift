@@ -39,5 +39,6 @@ extension PluginRegistry {
       TemplateHelperPlugin.self,
       TGenshiPlugin.self,
       TriggerPlugin.self,
-    ], retired: retiredPlugins, planned: plannedPlugins, plannedOptions: [PlannedOptions.standard])
+    ], retired: retiredPlugins, planned: plannedPlugins,
+    plannedOptions: [PlannedOptions.standard, PackagesOptions.standard])
 }

@@ -13,7 +13,7 @@ import Testing
   private let registry = PluginRegistry.standard.settings
 
   @Test func noOptionIsDeclaredTwice() {
-    let groups = PluginRegistry.standard.all.map { $0.options } + [PlannedOptions.standard]
+    let groups = PluginRegistry.standard.all.map { $0.options } + [PlannedOptions.standard, PackagesOptions.standard]
     let declared = groups.flatMap(\.definitions) + SettingRegistry.server.definitions
     let places = declared.map { "[\($0.section)] \($0.option)" }
     #expect(Set(places).count == places.count)
@@ -39,7 +39,7 @@ import Testing
       #expect(settings[TemplateOptions.standard.writesProperties] && settings[CfgOptions.standard.validates])
       #expect(settings[CfgOptions.standard.fileBytes] == 64 << 20 && settings[CfgOptions.standard.handlers] == nil)
       #expect(!settings[RulesOptions.standard.usesRegex] && settings[SvnOptions.standard.user] == nil)
-      #expect(settings[PlannedOptions.standard.packagesCache] == "/var/lib/bcfg2/Packages/cache")
+      #expect(settings[PackagesOptions.standard.cache] == "/var/lib/bcfg2/Packages/cache")
       #expect(Encryption(settings).passphrases.isEmpty)
     }
   }
@@ -70,7 +70,7 @@ import Testing
     #expect(!settings[AuthorityOptions.standard.isRoot, in: "sslca_other"])
     #expect(
       settings.sections(withPrefix: "sslca_") == ["sslca_web"] && settings.options(of: "sslca_web") == ["root_ca"])
-    #expect(settings.named(PlannedOptions.standard.yumOther) == ["metadata_expire": "90"])
+    #expect(settings.named(PackagesOptions.standard.otherYumOptions) == ["metadata_expire": "90"])
     #expect(settings[CfgOptions.standard.handlers] == ["genshi", "cheetah"])
   }
 

@@ -214,7 +214,7 @@ enum ConfigurationTable {
     case .macroText: "text, `<repository>` is replaced"
     case .path: "path"
     case .program: "path, or a name in PATH"
-    case .boolean, .enabled: "boolean"
+    case .boolean: "boolean"
     case .integer(let range): "number, \(range.lowerBound) to \(range.upperBound)"
     case .seconds: "seconds"
     case .timeout: "seconds, 0 for never"

@@ -104,6 +104,9 @@ public final class CompiledStructure {
       return isTrue != isNegated
     }
 
+    /// The group that the client must be in; nil for a condition of another kind.
+    package var requiredGroup: String? { kind == .group && !isNegated ? name : nil }
+
     func isSame(as other: Condition) -> Bool {
       kind == other.kind && isNegated == other.isNegated && Self.isSame(name, other.name)
         && Self.isSame(text, other.text)

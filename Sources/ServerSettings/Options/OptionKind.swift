@@ -55,12 +55,8 @@ nonisolated extension OptionKind where Value: CaseIterable & RawRepresentable<St
 
 nonisolated extension OptionKind<Bool> {
   /// 1, yes, true, on, 0, no, false, off in any case.
-  public static var boolean: Self { flags(.boolean) }
-  /// As `boolean`, and also `enabled` and `disabled`, as in `[packages]`.
-  public static var enabled: Self { flags(.enabled) }
-
-  private static func flags(_ kind: SettingKind) -> Self {
-    Self(kind) {
+  public static var boolean: Self {
+    Self(.boolean) {
       $0.boolean
     } write: {
       .boolean($0)

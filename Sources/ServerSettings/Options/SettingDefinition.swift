@@ -14,8 +14,6 @@ public nonisolated enum SettingKind: Sendable, Hashable {
   case program
   /// 1, yes, true, on, 0, no, false, off in any case.
   case boolean
-  /// As `boolean`, and also `enabled` and `disabled`, as in `[packages]`.
-  case enabled
   /// A whole number within bounds.
   case integer(ClosedRange<Int>)
   /// Seconds with a fraction, 0 or more.

@@ -5,7 +5,7 @@ import Glibc
 public nonisolated enum SettingValue: Sendable, Hashable {
   /// `text`, `secret`, `macroText`, `path` and both choices.
   case text(String)
-  /// `boolean` and `enabled`.
+  /// `boolean`.
   case boolean(Bool)
   /// `integer`, `octal`, `size` in bytes, `user` and `group` as numbers.
   case integer(Int)
@@ -94,7 +94,6 @@ nonisolated extension SettingKind {
     case .path: "a path"
     case .program: "a path, or the name of a program that is found in PATH"
     case .boolean: "yes, no, true, false, on, off, 1, 0"
-    case .enabled: "yes, no, true, false, on, off, 1, 0, enabled, disabled"
     case .integer(let range):
       range.upperBound == .max
         ? "a whole number, \(range.lowerBound) or more"
@@ -126,9 +125,6 @@ nonisolated extension SettingKind {
       guard text.contains("/") || text.hasPrefix("~") else { return Paths.ofProgram(text).map { .text($0) } }
       return .text(Paths.absolute(text))
     case .boolean: return Self.boolean(text).map { .boolean($0) }
-    case .enabled:
-      if text == "enabled" { return .boolean(true) }
-      return text == "disabled" ? .boolean(false) : Self.boolean(text).map { .boolean($0) }
     case .integer(let range):
       guard let number = Int(text.words.joined()), text.words.count == 1, range.contains(number) else { return nil }
       return .integer(number)
