@@ -121,7 +121,7 @@ let package = Package(
     .target(name: "PackageSources", exclude: ["README.md"], swiftSettings: strict + fuzzed),
     .target(
       name: "PackageFormats",
-      dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "CLibXML2", "XMLRPC", "Formats", "PackageSources"],
+      dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "CLibXML2", "CYAML", "PackageSources"],
       exclude: ["README.md"],
       swiftSettings: strict + fuzzed),
     .target(
@@ -207,6 +207,10 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),
+    .testTarget(
+      name: "PackageFormatsTests",
+      dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "PackageSources", "PackageFormats"],
+      swiftSettings: strict),
     .testTarget(name: "PackageSourcesTests", dependencies: ["PackageSources"], swiftSettings: strict),
     .testTarget(
       name: "PluginsTests",
