@@ -44,7 +44,7 @@ let rendererModules = [
 let package = Package(
   name: "bcfg2-swift",
   products: [
-    .executable(name: "bcfg2-server", targets: ["bcfg2-server"])
+    .executable(name: "bcfg2-server", targets: ["bcfg2-server"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
@@ -124,6 +124,11 @@ let package = Package(
       dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "CLibXML2", "CYAML", "PackageSources"],
       exclude: ["README.md"],
       swiftSettings: strict + fuzzed),
+    .target(
+      name: "PackageFetching",
+      dependencies: ["CCurl", "COpenSSL", "EventLoop", "PackageSources", "PackageFormats"],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
     .target(
       name: "Plugins",
       dependencies: [
@@ -211,6 +216,10 @@ let package = Package(
       name: "PackageFormatsTests",
       dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "PackageSources", "PackageFormats"],
       swiftSettings: strict),
+    .testTarget(
+      name: "PackageFetchingTests",
+      dependencies: ["EventLoop", "PackageSources", "PackageFormats", "PackageFetching", "Support"],
+      swiftSettings: onLoop),
     .testTarget(name: "PackageSourcesTests", dependencies: ["PackageSources"], swiftSettings: strict),
     .testTarget(
       name: "PluginsTests",

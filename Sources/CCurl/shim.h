@@ -43,4 +43,16 @@ static inline CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, l
   return curl_multi_setopt(multi, option, value);
 }
 
+/// Allows http, https, ftp and file to begin with, and the first three after a redirect.
+static inline CURLcode ccurl_restrict_protocols(CURL *transfer) {
+#if LIBCURL_VERSION_NUM >= 0x075500
+  CURLcode code = curl_easy_setopt(transfer, CURLOPT_PROTOCOLS_STR, "http,https,ftp,file");
+  return code ? code : curl_easy_setopt(transfer, CURLOPT_REDIR_PROTOCOLS_STR, "http,https,ftp");
+#else
+  long after = CURLPROTO_HTTP | CURLPROTO_HTTPS | CURLPROTO_FTP;
+  CURLcode code = curl_easy_setopt(transfer, CURLOPT_PROTOCOLS, after | CURLPROTO_FILE);
+  return code ? code : curl_easy_setopt(transfer, CURLOPT_REDIR_PROTOCOLS, after);
+#endif
+}
+
 #endif

@@ -1,0 +1,114 @@
+import EventLoop
+import Glibc
+import PackageFormats
+import PackageSources
+
+/// What the fetching of one source works with.
+struct SourceContext {
+  let source: PackageSource
+  let downloads: Downloads
+  let keys: SourceKeys
+  let progress: TransferProgress
+  let report: SourceReport
+
+  var options: FetchOptions { downloads.options }
+  var isSignatureRequired: Bool { options.verification == .required }
+
+  func fetch(
+    _ url: SourceURL, from place: SourceURL? = nil, expecting expected: ExpectedFile? = nil, limitBytes: Int? = nil,
+    isAskedAgain: Bool = false
+  ) async throws(FetchError) -> Download {
+    // Also where it fails: what has come is continued next time.
+    report.files.insert(url.fileName)
+    return try await downloads.fetch(
+      url, from: place, expecting: expected, limitBytes: limitBytes, isAskedAgain: isAskedAgain, progress: progress)
+  }
+
+  /// Fetches a file that need not be there.
+  ///
+  /// - Returns: nil where the mirror has none.
+  func fetchIfThere(
+    _ url: SourceURL, limitBytes: Int, isAskedAgain: Bool = false
+  ) async throws(FetchError) -> Download? {
+    do throws(FetchError) {
+      return try await fetch(url, limitBytes: limitBytes, isAskedAgain: isAskedAgain)
+    } catch {
+      if error.kind == .missing { return nil }
+      throw error
+    }
+  }
+
+  /// Reads a whole file of those that are small.
+  func read(_ path: String, limitBytes: Int) throws(FetchError) -> [UInt8] {
+    do throws(SystemError) {
+      return try RegularFile.read(path, limitBytes: limitBytes)
+    } catch {
+      throw FetchError(error)
+    }
+  }
+
+  /// Says what a missing signature means: an error where signatures are required, nothing otherwise.
+  func requireNoSignature(_ text: @autoclosure () -> String) throws(FetchError) {
+    if isSignatureRequired { throw FetchError(.signature, text() + ", and [packages] verify is required") }
+  }
+
+  /// Runs a check of a signature. One that cannot be made is an error only where signatures are required.
+  func checkSignature<Value>(
+    of url: SourceURL, _ body: (Signature) throws(Signature.Failure) -> Value
+  ) throws(FetchError) -> Value? {
+    guard let signature = try keys.signature() else {
+      try requireNoSignature("\(url): the source has no usable GPGKey")
+      return nil
+    }
+    do throws(Signature.Failure) {
+      return try body(signature)
+    } catch {
+      switch error {
+      case .wrong: throw FetchError(.signature, "\(url): \(error)")
+      case .notChecked:
+        try requireNoSignature("\(url): the signature cannot be checked: \(error)")
+        report.log(.warning, "Packages: the signature of \(url) is not checked: \(error)")
+        return nil
+      }
+    }
+  }
+}
+
+/// What happened to one source, as it happens.
+final class SourceReport {
+  /// Names of the downloads that the source needs.
+  var files: Set<String> = []
+  private let sink: (RefreshEvent.Level, String) -> Void
+
+  init(_ sink: @escaping (RefreshEvent.Level, String) -> Void) { self.sink = sink }
+
+  func log(_ level: RefreshEvent.Level, _ text: String) { sink(level, text) }
+}
+
+/// The files of one repository of a source, or why they cannot be had.
+struct PartFiles {
+  enum State {
+    case files(PartInput)
+    case failed(FetchError)
+  }
+
+  let part: SourcePart
+  var state: State
+  /// True where Bcfg2 goes on with the other parts if this one cannot be had.
+  var failsAlone = false
+}
+
+/// The files that one repository is read from.
+struct PartInput {
+  enum Role: String, CaseIterable {
+    /// Packages of apt, the database of pacman, packagesite of pkgng, primary of yum.
+    case packages
+    case fileLists, groups, modules
+  }
+
+  var files: [Role: Download]
+  /// When the mirror made it, in seconds since 1970; 0 if it does not say.
+  var made: UInt32 = 0
+  /// True where the files are those of an earlier time.
+  var isKept = false
+}
