@@ -45,10 +45,12 @@ let package = Package(
   name: "bcfg2-swift",
   products: [
     .executable(name: "bcfg2-server", targets: ["bcfg2-server"]),
+    .executable(name: "bcfg2-packages", targets: ["bcfg2-packages"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
   ],
   targets: [
     .target(name: "CLinux"),
@@ -164,6 +166,15 @@ let package = Package(
       name: "bcfg2-server",
       dependencies: ["EventLoop", "ServerSettings", "Server", .product(name: "Logging", package: "swift-log")],
       swiftSettings: onLoop,
+      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+    .executableTarget(
+      name: "bcfg2-packages",
+      dependencies: [
+        "EventLoop", "ServerSettings", "Core", "PackageSources", "PackageFetching", "Plugins", "Server",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
     .target(
       name: "Support",

@@ -45,6 +45,16 @@ package nonisolated struct PackagesOptions: OptionGroup {
     "packages", "first_fetch_wait", .seconds, default: "60", .ours,
     help: "Seconds that a client waits for sources that are fetched for the first time")
 
+  package let fetchParallel = Option(
+    "packages", "fetch_parallel", .integer(1...64), default: "8", .ours, help: "The most files that are fetched at once"
+  )
+  package let fetchTimeout = Option(
+    "packages", "fetch_timeout", .seconds, default: "30", .ours,
+    help:
+      "Seconds to wait for a connection to a mirror, and after which a transfer that brings next to nothing is ended")
+  package let fetchBytes = Option(
+    "packages", "fetch_bytes", .size, default: "2g", .ours, help: "The most bytes of one file of a mirror")
+
   package let usesYumLibraries = Option(
     "packages:yum", "use_yum_libraries", .boolean, default: "false", help: "Resolve with yum's libraries")
   package let yumHelper = Option("packages:yum", "helper", .path, help: "Path of bcfg2-yum-helper")

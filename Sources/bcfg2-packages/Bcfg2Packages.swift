@@ -1,0 +1,78 @@
+import ArgumentParser
+import EventLoop
+import Glibc
+import Server
+
+/// `bcfg2-packages`: fetches the package sources of sources.xml and indexes them for the server.
+@main
+@MainActor
+enum Bcfg2Packages {
+  static func main() {
+    // A server that ended reads no report; what was begun is brought to its end all the same.
+    signal(SIGPIPE, SIG_IGN)
+    // Indexes and downloads can be read by everyone.
+    umask(0o022)
+    let command: any ToolCommand
+    do {
+      guard let parsed = try Arguments.parseAsRoot() as? any ToolCommand else {
+        print(Arguments.helpMessage())
+        exit(Exit.usage)
+      }
+      command = parsed
+    } catch {
+      let text = Arguments.fullMessage(for: error)
+      guard Arguments.exitCode(for: error) == .success else { fail(text) }
+      print(text)
+      exit(0)
+    }
+    do {
+      exit(try command.runTool())
+    } catch {
+      fail("bcfg2-packages: \(error)")
+    }
+  }
+
+  private static func fail(_ text: String) -> Never {
+    printError(text)
+    exit(Exit.usage)
+  }
+
+  /// Prints a line on standard error.
+  static func printError(_ line: String) {
+    var text = line.hasSuffix("\n") ? line : line + "\n"
+    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}
+
+/// Exit statuses.
+enum Exit {
+  /// Some source failed, or has an index of an earlier time.
+  static let failedSource: Int32 = 1
+  /// A wrong command line, or a configuration that cannot be used.
+  static let usage: Int32 = 2
+}
+
+/// A subcommand.
+protocol ToolCommand {
+  /// - Returns: the exit status.
+  /// - Throws: what makes the command impossible, for status 2.
+  @MainActor func runTool() throws -> Int32
+}
+
+/// The command line.
+struct Arguments: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bcfg2-packages",
+    abstract: "Fetches the package sources of Packages/sources.xml and indexes them for bcfg2-server.",
+    version: ServerVersion.text,
+    subcommands: [RefreshCommand.self, StatusCommand.self])
+}
+
+/// Options of all subcommands.
+struct CommonArguments: ParsableArguments {
+  @ArgumentParser.Option(name: [.customShort("C"), .customLong("config")], help: "Configuration file.")
+  var configuration: String?
+
+  @ArgumentParser.Option(name: [.customShort("Q"), .customLong("repository")], help: "Bcfg2 repository.")
+  var repository: String?
+}
