@@ -35,6 +35,14 @@ let fuzzTargets: [Target] =
       linkerSettings: [.unsafeFlags([Context.environment["BCFG2_FUZZ"] ?? "", "-lstdc++"])])
   ] : []
 
+/// Links a command as the daemon is linked, with Swift's libraries inside. ArgumentParser uses FoundationEssentials, whose own
+/// libraries the compiler does not name.
+let staticTool: [LinkerSetting] = [
+  .unsafeFlags(
+    ["-static-stdlib", "-lFoundationEssentials", "-l_FoundationCollections", "-l_FoundationCShims"],
+    .when(configuration: .release))
+]
+
 /// The Python modules of the template renderers.
 let rendererModules = [
   "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "system",
@@ -175,7 +183,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
-      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+      linkerSettings: staticTool),
     .target(
       name: "Support",
       dependencies: [
