@@ -24,7 +24,9 @@ struct SmallSource {
     self.parts = parts
   }
 
-  func index() throws -> PackageIndex {
+  func index() throws -> PackageIndex { try PackageIndex(bytes: indexBytes()) }
+
+  func indexBytes() throws -> [UInt8] {
     var builder = try IndexBuilder(key: source.key)
     let required = Set(parts.joined().flatMap(\.relations).filter { $0.name.hasPrefix("/") }.map(\.name))
     var files: [(String, RecordID)] = []
@@ -56,7 +58,7 @@ struct SmallSource {
       }
     }
     for (path, record) in files { try builder.addFile(try builder.text(path), of: record) }
-    return try PackageIndex(bytes: builder.finish(time: 0))
+    return try builder.finish(time: 0)
   }
 }
 
