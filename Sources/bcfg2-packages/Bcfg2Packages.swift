@@ -65,7 +65,7 @@ struct Arguments: ParsableCommand {
     commandName: "bcfg2-packages",
     abstract: "Fetches the package sources of Packages/sources.xml and indexes them for bcfg2-server.",
     version: ServerVersion.text,
-    subcommands: [RefreshCommand.self, StatusCommand.self])
+    subcommands: [RefreshCommand.self, StatusCommand.self, ResolveCommand.self])
 }
 
 /// Options of all subcommands.
