@@ -30,9 +30,6 @@ extension PluginRegistry {
   static let plannedPlugins: [String: String] = [
     "AWSTags": "groups and template data from tags of EC2 instances are missing",
     "Ldap": "groups and template data from LDAP are missing",
-    "Packages":
-      "Package entries get no version and no dependencies, package sources are not configured on clients; entries that "
-      + "no other plugin binds fail",
     "Reporting": "statistics of clients are taken and forgotten, reports get nothing new",
   ]
 }

@@ -24,6 +24,7 @@ extension PluginRegistry {
       MetadataPlugin.self,
       NagiosGenPlugin.self,
       OhaiPlugin.self,
+      PackagesPlugin.self,
       PkgmgrPlugin.self,
       POSIXCompatPlugin.self,
       ProbesPlugin.self,
@@ -40,5 +41,5 @@ extension PluginRegistry {
       TGenshiPlugin.self,
       TriggerPlugin.self,
     ], retired: retiredPlugins, planned: plannedPlugins,
-    plannedOptions: [PlannedOptions.standard, PackagesOptions.standard])
+    plannedOptions: [PlannedOptions.standard])
 }

@@ -232,7 +232,7 @@ public final class ClientMetadata {
   /// - Parameters:
   ///   - owner: whose it is: one value each.
   ///   - isCurrent: whether an earlier value can be used.
-  func attachment<Value: AnyObject>(
+  package func attachment<Value: AnyObject>(
     of owner: AnyObject, where isCurrent: (Value) -> Bool, make: () async throws -> Value
   ) async rethrows -> Value {
     let key = ObjectIdentifier(owner)

@@ -94,7 +94,7 @@ extension ChildProcess {
   }
 
   /// A file in memory that holds the bytes, to be read from its start.
-  private static func anonymousFile(_ bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
+  package static func anonymousFile(_ bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
     if bytes.isEmpty { return try FileDescriptor.open("/dev/null", O_RDONLY) }
     let file = FileDescriptor(owning: try check("memfd_create") { clinux_memfd_create("stdin") })
     try AtomicFile.writeAll(bytes[...], to: file.rawValue, detail: "standard input of a child")

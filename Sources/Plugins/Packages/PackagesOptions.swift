@@ -27,7 +27,7 @@ package nonisolated struct PackagesOptions: OptionGroup {
   package let usesMagicGroups = Option(
     "packages", "magic_groups", .boolean, default: "false", .only1_3, help: "Match sources by groups of their names")
   package let solver = Option(
-    "packages", "solver", .choice(PackageSolver.self), default: "bcfg2", .ours,
+    "packages", "solver", .choice(SolverChoice.self), default: "bcfg2", .ours,
     help: "How dependencies are resolved: as Bcfg2 does, or strictly as the packages say")
   package let verification = Option(
     "packages", "verify", .choice(SourceVerification.self), default: "if-possible", .ours,
@@ -67,7 +67,7 @@ package nonisolated struct PackagesOptions: OptionGroup {
 }
 
 /// `[packages] solver`.
-package nonisolated enum PackageSolver: String, Sendable, CaseIterable {
+package nonisolated enum SolverChoice: String, Sendable, CaseIterable {
   case bcfg2, strict
 }
 

@@ -37,6 +37,9 @@ package final class SourcesFile: StructFile {
     compiled?.forEachElement { node, conditions in
       guard node.source.tag == "Source" else { return }
       guard let kind = kind(of: node.source, among: kinds) else { return }
+      if node.source["pulp_id"] != nil {
+        warnOnce("Packages: \(path): pulp_id has no effect here: give the address of Pulp's repository as rawurl")
+      }
       sources.append(
         ConditionalSource(
           node.source, kind, conditions: conditions, groups: conditions.reversed().compactMap(\.requiredGroup),

@@ -631,6 +631,29 @@ def _helpers(metadata, name, data):
         helpers, use, lambda key: metadata._record('item', name, key), lambda: metadata._record('keys', name))
 
 
+class Packages(TracedDict):
+    """A client's package sources, and a function that gives the file with the sources of any client."""
+    text = None
+
+
+def _packages(metadata, name, data):
+    def text():
+        metadata._record('item', name, 'get_config')
+        return native(data['config'])
+
+    def value(key):
+        if key == 'get_config':
+            return lambda other: other.Packages.text()
+        return native(marshal.loads(dump(data['sources'])))
+
+    packages = Packages(
+        ['sources', 'get_config'], value, lambda key: metadata._record('item', name, key),
+        lambda: metadata._record('keys', name))
+    packages.text = text
+    return packages
+
+
 CONNECTORS = {
     'value': _whole, 'json': _json, 'probes': _probes, 'properties': _properties, 'helpers': _helpers,
+    'packages': _packages,
 }

@@ -105,6 +105,13 @@ import XMLRPC
       plugin: "PuppetENC", bundle: "<Group name='classified'><BoundPackage name='for-classified'/></Group>",
       files: ["PuppetENC/enc": "#!/bin/sh\necho 'classes: [classified]'\n"], mark: "for-classified", effect: .fails),
     Row(
+      plugin: "Packages", bundle: "<Path name='/etc/yum.repos.d/bcfg2.repo'/>",
+      files: [
+        "Packages/sources.xml": """
+        <Sources><Source type='yum' rawurl='http://y/'><Arch>web</Arch></Source></Sources>
+        """
+      ], mark: "baseurl = http://y/"),
+    Row(
       plugin: "Properties", others: ["Cfg"], bundle: "<Path name='/etc/motd'/>",
       files: ["Properties/p.xml": "<Properties><a/></Properties>", "Cfg/etc/motd/motd": "hello\n"], mark: "hello"),
     Row(

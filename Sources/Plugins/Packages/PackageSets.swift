@@ -1,0 +1,150 @@
+import Core
+import Logging
+import PackageSources
+import ServerSettings
+package import XMLRPC
+
+/// The packages that a client needs.
+package final class ResolvedPackages {
+  /// What was asked for: by structures, by groups, and what is essential; each once.
+  let base: [Name]
+  /// All that is needed, with what was asked for, in order.
+  let complete: [Name]
+  /// Those that structures do not name, in order.
+  package let added: [Name]
+  /// Names that no source has, in order.
+  package let unknown: [Name]
+
+  init(base: [Name], complete: [Name], added: [Name], unknown: [Name]) {
+    self.base = base
+    self.complete = complete
+    self.added = added
+    self.unknown = unknown
+  }
+
+  /// Bytes that it takes, about.
+  var weight: Int { 64 + 24 * (base.count + complete.count + added.count + unknown.count) }
+}
+
+/// Finds what packages need, and keeps it: many clients ask for the same.
+final class PackageSets {
+  private struct Key: Hashable {
+    let sources: ObjectIdentifier
+    let names: PackageNames
+  }
+
+  /// Memory for what is kept, in bytes.
+  private static let limitBytes = 16 << 20
+
+  private let indexes: SourceIndexes
+  private let logger: Logger
+  /// With the sources that they were found for, so that no others get their address.
+  private var kept = BoundedCache<Key, (sources: ClientSources, packages: ResolvedPackages)>()
+  private var generation: UInt64 = 0
+
+  init(_ indexes: SourceIndexes, logger: Logger) {
+    self.indexes = indexes
+    self.logger = logger
+    kept.limitBytes = Self.limitBytes
+  }
+
+  /// Forgets everything: options have changed.
+  func removeAll() { kept.removeAll() }
+
+  /// Resolves what structures name.
+  ///
+  /// - Throws: `ResolutionFailure` where Bcfg2 gives the client nothing.
+  func resolve(
+    _ names: PackageNames, _ sources: ClientSources, _ settings: Settings
+  ) throws(ResolutionFailure) -> ResolvedPackages {
+    if generation != indexes.generation {
+      kept.removeAll()
+      generation = indexes.generation
+    }
+    let key = Key(sources: ObjectIdentifier(sources), names: names)
+    if let known = kept[key] { return known.packages }
+    let packages = try find(names, sources, settings)
+    log(packages)
+    kept.insert((sources, packages), for: key, bytes: packages.weight + 24 * names.names.count)
+    return packages
+  }
+
+  private func find(
+    _ names: PackageNames, _ sources: ClientSources, _ settings: Settings
+  ) throws(ResolutionFailure) -> ResolvedPackages {
+    let resolver = PackageResolver(sources.collection(indexes), Self.solver(settings))
+    var base = Set(names.names)
+    for (group, type) in Self.groups(names.groups, sources.kind, settings) {
+      base.formUnion(members(group, type, resolver, sources.kind).map { Name($0) })
+    }
+    base.formUnion(resolver.essentials().map { Name($0) })
+    let asked = base.sorted()
+    var wishes: [[UInt8]: Bool] = [:]
+    for wish in names.wishes { wishes[Array(wish.name.text.utf8)] = wish.isWanted }
+    let resolution = try resolver.complete(asked.map { Array($0.text.utf8) }, recommended: wishes)
+    let complete = resolution.packages.map { Name($0) }
+    let initial = Set(names.names)
+    return ResolvedPackages(
+      base: asked, complete: complete, added: complete.filter { !initial.contains($0) },
+      unknown: resolution.unknown.map { Name($0.name) })
+  }
+
+  /// The solver that the settings name.
+  static func solver(_ settings: Settings) -> PackageSolver {
+    switch settings[PackagesOptions.standard.solver] {
+    case .bcfg2: .bcfg2(settings.compatibility == .v1_3 ? .version13 : .version14)
+    case .strict: .strict
+    }
+  }
+
+  /// The groups to look up. Bcfg2 keeps the packages of a group by its name: of several types the last one counts.
+  private static func groups(
+    _ groups: [PackageNames.Group], _ kind: SourceKind?, _ settings: Settings
+  ) -> [(name: String, type: String?)] {
+    let isStrict = settings[PackagesOptions.standard.solver] == .strict
+    var found: [(name: String, type: String?)] = []
+    for group in groups {
+      var name = group.name.text
+      var type = group.type?.text
+      if kind == .yum {
+        if name.hasPrefix("@") { name.removeFirst() }
+        if type?.isEmpty ?? true { type = "default" }
+      }
+      if !isStrict, let index = found.firstIndex(where: { Name.areSame($0.name, name) }) {
+        found[index].type = type
+      } else {
+        found.append((name, type))
+      }
+    }
+    return found
+  }
+
+  private func members(_ group: String, _ type: String?, _ resolver: PackageResolver, _ kind: SourceKind?) -> [[UInt8]]
+  {
+    guard resolver.supportsGroups else {
+      let name = kind.map { $0.rawValue.prefix(1).uppercased() + $0.rawValue.dropFirst() } ?? ""
+      logger.error("Packages: Package groups are not supported by \(name)Collection")
+      return []
+    }
+    if let found = resolver.group(Array(group.utf8), type: type) { return found }
+    logger.warning("Packages: '\(group)' is not a valid group")
+    return []
+  }
+
+  private func log(_ packages: ResolvedPackages) {
+    guard !packages.unknown.isEmpty else { return }
+    logger.info("Packages: Got \(packages.unknown.count) unknown entries")
+    logger.info("Packages: \(Self.list(packages.unknown))")
+  }
+
+  /// As many names as fit into a line.
+  private static func list(_ names: [Name]) -> String {
+    let shown = names.prefix(1000).map { "'\($0.text)'" }.joined(separator: ", ")
+    return names.count > 1000 ? "[\(shown), ...]" : "[\(shown)]"
+  }
+}
+
+extension Name {
+  /// A name from the bytes of an index.
+  fileprivate init(_ bytes: [UInt8]) { self.init(String(decoding: bytes, as: UTF8.self)) }
+}
