@@ -4,13 +4,15 @@ import Glibc
 /// Reads XML that arrives in pieces, without a tree: libxml2's SAX interface in push mode.
 ///
 /// A subclass overrides what it wants to see. No DTD is loaded, no entity is defined or expanded but the five of XML,
-/// nothing is fetched. Names are given without their prefix; metadata use different prefixes for one namespace.
+/// nothing is fetched. The text is UTF-8, whatever it says of itself, as all metadata are. Names are given without their prefix; metadata use different prefixes for one namespace.
 class XMLPushParser {
   let file: String
   private var context: xmlParserCtxtPtr?
   private var failure: FormatError?
   private(set) var depth = 0
-  private var isBegun = false
+  /// The first bytes, until there are enough to know the encoding; nil afterwards.
+  private var firstBytes: [UInt8]? = []
+  private var isRootEnded = false
 
   /// Most nested elements: primary.xml has 5.
   private static let depthLimit = 32
@@ -28,8 +30,11 @@ class XMLPushParser {
     // libxml2 copies the handler.
     context = xmlCreatePushParserCtxt(&handler, Unmanaged.passUnretained(self).toOpaque(), nil, 0, nil)
     guard let context else { throw FormatError(file: file, "no memory for an XML parser") }
-    let options = XML_PARSE_NONET.rawValue | XML_PARSE_NOENT.rawValue | XML_PARSE_NOERROR.rawValue
-    xmlCtxtUseOptions(context, CInt(options | XML_PARSE_NOWARNING.rawValue | XML_PARSE_BIG_LINES.rawValue))
+    let options = [
+      XML_PARSE_NONET, XML_PARSE_NOENT, XML_PARSE_IGNORE_ENC, XML_PARSE_NOERROR, XML_PARSE_NOWARNING,
+      XML_PARSE_BIG_LINES,
+    ]
+    xmlCtxtUseOptions(context, CInt(options.reduce(0) { $0 | $1.rawValue }))
   }
 
   deinit {
@@ -58,18 +63,34 @@ class XMLPushParser {
   // MARK: Input
 
   final func write(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
-    try feed(bytes, isLast: false)
+    guard let begun = firstBytes else { return try feed(bytes, isLast: false) }
+    let start = begun + bytes
+    firstBytes = start
+    if start.count >= 4 { try begin(start) }
   }
 
   /// Ends the document, which must be complete.
   final func finish() throws(FormatError) {
-    guard isBegun else { throw FormatError(file: file, "is empty, which is no XML") }
+    if let firstBytes { try begin(firstBytes) }
     try feed(UnsafeRawBufferPointer(start: nil, count: 0), isLast: true)
+    guard isRootEnded else { throw FormatError(file: file, "is no complete XML document") }
+  }
+
+  private final func begin(_ start: [UInt8]) throws(FormatError) {
+    firstBytes = nil
+    guard !start.isEmpty else { throw FormatError(file: file, "is empty, which is no XML") }
+    // libxml2 would take these for UTF-16, UCS-4 or EBCDIC, and write its errors to stderr: XML 1.0, appendix F.
+    let others: [[UInt8]] = [[0xFE, 0xFF], [0xFF, 0xFE], [0x4C, 0x6F, 0xA7, 0x94]]
+    guard !start.prefix(4).contains(0), !others.contains(where: { start.starts(with: $0) }) else {
+      throw FormatError(file: file, "is no XML in UTF-8")
+    }
+    try withBytes(of: start) { start throws(FormatError) in
+      try feed(UnsafeRawBufferPointer(start), isLast: false)
+    }
   }
 
   private final func feed(_ bytes: UnsafeRawBufferPointer, isLast: Bool) throws(FormatError) {
     guard isLast || !bytes.isEmpty else { return }
-    isBegun = true
     let text = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
     let result = xmlParseChunk(context, text, CInt(clamping: bytes.count), isLast ? 1 : 0)
     if let failure { throw failure }
@@ -107,6 +128,7 @@ class XMLPushParser {
   fileprivate final func ended(_ name: XMLName) {
     attempt { () throws(FormatError) in try end(name) }
     depth -= 1
+    if depth == 0 { isRootEnded = true }
   }
 
   fileprivate final func read(_ text: ByteText) {

@@ -69,4 +69,22 @@ private func repomd(_ text: String) throws -> RepomdFile { try RepomdFile(bytes:
     let error = errorText { _ = try repomd(text) }
     #expect(!message.isEmpty && error.hasPrefix(message), "\(error)")
   }
+
+  @Test func textsAreUTF8() throws {
+    let document = "<repomd/>"
+    for bytes: [UInt8] in [
+      document.utf16.flatMap { [UInt8($0), 0] }, document.utf16.flatMap { [0, UInt8($0)] },
+      [0xFF, 0xFE] + document.utf16.flatMap { [UInt8($0), 0] }, [0xFE, 0xFF], [0x4C, 0x6F, 0xA7, 0x94, 0x93],
+      [0, 0, 0, 0x3C, 0xBB, 0x61, 0x03, 0xC5, 0x64, 0x03],
+    ] {
+      #expect(errorText { _ = try RepomdFile(bytes: bytes, name: "repomd.xml") } == "repomd.xml: is no XML in UTF-8")
+    }
+    let wrong = Array("<repomd><revision>".utf8) + [0xFF] + Array("</revision></repomd>".utf8)
+    let error = errorText { _ = try RepomdFile(bytes: wrong, name: "repomd.xml") }
+    #expect(error.hasPrefix("repomd.xml:1: is no well-formed XML: Input is not proper UTF-8"), "\(error)")
+    for start in ["\u{FEFF}", "<?xml version='1.0' encoding='ISO-8859-1'?>", "<?xml version='1.0' encoding='odd'?>"] {
+      let file = try repomd("\(start)<repomd><revision>\u{e9}</revision></repomd>")
+      #expect(file.revision == Array("\u{e9}".utf8), "\(start)")
+    }
+  }
 }
