@@ -15,7 +15,9 @@ final class PrimaryParser: XMLPushParser {
   private var arch = TextID.none
   private var version = TextID.none
   private var digest: PackageDigest?
+  private var isInPackage = false
   private var isRecordBegun = false
+  private var isInFormat = false
   private var section: Section?
   private var content: [UInt8] = []
 
@@ -40,17 +42,18 @@ final class PrimaryParser: XMLPushParser {
     case 1:
       guard element == "metadata" else { throw error("the root element is no <metadata> of packages") }
     case 2:
-      guard element == "package" else { break }
+      isInPackage = element == "package"
       (name, arch, version) = (.none, .none, .none)
       digest = nil
       isRecordBegun = false
     case 3:
       if element == "version" {
         version = try self.version(attributes)
-      } else if element == "format" {
-        try beginRecord()
+      } else if element == "format", isInPackage {
+        isInFormat = true
+        if !isRecordBegun { try beginRecord() }
       }
-    case 4: section = Self.section(element)
+    case 4: section = isInFormat ? Self.section(element) : nil
     case 5:
       if let section, element == "entry" { try add(attributes, to: section) }
     default: break
@@ -70,6 +73,7 @@ final class PrimaryParser: XMLPushParser {
       case "name": name = try number(content)
       case "arch": arch = try number(content)
       case "checksum": digest = content.withUnsafeBufferPointer { PackageDigest(hexadecimal: $0.trimmed) }
+      case "format": isInFormat = false
       default: break
       }
     case 4: section = nil

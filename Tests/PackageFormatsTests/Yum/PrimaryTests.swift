@@ -142,4 +142,14 @@ func packageID(_ number: Int) -> String {
     #expect(try yum("<metadata><package><name>a</name></package><other/></metadata>") == ["a  "])
     #expect(try yum("<metadata/>") == [])
   }
+
+  @Test func listsOutsideOfAPackageDoNotCount() throws {
+    let list = "<requires><entry name='x'/></requires>"
+    let name = "<name>a</name>"
+    #expect(try yum("<metadata><other><format>\(list)</format></other></metadata>") == [])
+    #expect(try yum("<metadata><package>\(name)<other>\(list)</other></package></metadata>") == ["a  "])
+    #expect(
+      try yum("<metadata><package>\(name)<format/><format>\(list)</format></package></metadata>")
+        == ["a  ", "  depends x"])
+  }
 }
