@@ -95,7 +95,7 @@ struct DebianPackagesParser {
     default: break
     }
     isInField = false
-    guard line.index(of: UInt8(ascii: ":")) != nil else { throw error("\"\(shown(line))\" is no field") }
+    guard line.endOfFieldName != nil else { throw error("\"\(shown(line))\" is no field") }
   }
 
   private func error(_ message: String) -> FormatError {
@@ -166,5 +166,16 @@ struct DebianPackagesParser {
       case .package, .version, .architecture, .essential: break
       }
     }
+  }
+}
+
+extension UnsafeBufferPointer<UInt8> {
+  /// Where the name of a field ends with a colon; nil if the line is no field. A name has no blanks: Debian Policy,
+  /// section 5.1.
+  var endOfFieldName: Int? {
+    guard let colon = index(of: UInt8(ascii: ":")), colon > 0,
+      part(0..<colon).allSatisfy({ (0x21...0x7E).contains($0) })
+    else { return nil }
+    return colon
   }
 }

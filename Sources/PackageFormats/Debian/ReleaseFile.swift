@@ -126,7 +126,7 @@ package struct ReleaseFile: Sendable {
     private mutating func field(_ line: ByteText) throws(FormatError) {
       if let first = line.first, first == 0x20 || first == 0x09 { return try entry(line.trimmed) }
       guard !line.isEmpty else { return }
-      guard let colon = line.index(of: UInt8(ascii: ":")) else {
+      guard let colon = line.endOfFieldName else {
         throw FormatError(file: file, line: number, "\"\(shown(line))\" is no field of a Release file")
       }
       hasFields = true

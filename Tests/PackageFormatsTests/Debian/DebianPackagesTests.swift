@@ -104,6 +104,9 @@ func debian(_ text: String, pieces: Int = 1 << 20) throws -> [String] {
   }
 
   @Test(arguments: [
+    ("Not: found, really: ", "Packages:1: the record that ends here has no field Package"),
+    ("Really not: found", "Packages:1: \"Really not: found\" is no field"),
+    (": found", "Packages:1: \": found\" is no field"),
     ("Not Found", "Packages:1: \"Not Found\" is no field"),
     ("Package: a\n\nDepends: b\n\n", "Packages:4: the record that ends here has no field Package"),
     ("Package: \nVersion: 1\n", "Packages:2: the record that ends here has an empty field Package"),

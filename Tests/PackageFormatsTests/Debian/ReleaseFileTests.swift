@@ -68,6 +68,7 @@ private func release(_ text: String) throws -> ReleaseFile { try ReleaseFile(byt
     ("<html>", "Release: is HTML, not a Release file"),
     ("\u{1F}\u{8B}", "Release: is compressed, a Release file is plain text"),
     ("Not Found\n", "Release:1: \"Not Found\" is no field of a Release file"),
+    ("<a href=\"x:y\">\n", "Release:1: \"<a href=\"x:y\">\" is no field of a Release file"),
     ("SHA256:\n zz 1 a\n", "Release:2: \"zz 1 a\" is no checksum, size and path"),
     ("SHA256:\n \(sum) 1\n", "Release:2: \"\(sum.prefix(60))...\" is no checksum, size and path"),
     ("SHA256:\n \(sum)00 1 a\n", "Release:2: the checksum of a has 33 bytes"),
