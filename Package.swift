@@ -28,7 +28,8 @@ let fuzzTargets: [Target] =
     .executableTarget(
       name: "ServerFuzz",
       dependencies: [
-        "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core", "Plugins", "Server",
+        "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core", "PackageSources",
+        "PackageFormats", "Plugins", "Server",
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
       path: "Tests/Fuzz/Server", swiftSettings: onLoop,

@@ -7,7 +7,8 @@
 # .build/fuzz/crashes: add it to the corpus and to a test.
 set -eu
 
-all="http-request xmlrpc basic-auth repository-xml probe-data probe-output configuration json regex yaml renderer-frames"
+all="http-request xmlrpc basic-auth repository-xml probe-data probe-output configuration json regex yaml renderer-frames \
+debian-packages mirror-release yum-primary yum-comps yum-modules pacman-database freebsd-catalogue decompressor"
 seconds=${1:?usage: scripts/fuzz.sh SECONDS [$(echo $all | tr ' ' '|')]...}
 shift
 cd "$(dirname "$0")/.."
@@ -45,14 +46,16 @@ for target in ${*:-$all}; do
   http-request) build_small $target HTTPRequestFuzz ;;
   xmlrpc) build_small $target XMLRPCFuzz ;;
   basic-auth) build_small $target BasicAuthFuzz ;;
-  repository-xml | probe-data | probe-output | configuration | json | regex | yaml | renderer-frames) build_server ;;
-  *) echo "fuzz.sh: no target $target" >&2; exit 2 ;;
+  *)
+    case " $all " in
+    *" $target "*) build_server ;;
+    *) echo "fuzz.sh: no target $target" >&2; exit 2 ;;
+    esac
+    ;;
   esac
   case $target in
-  repository-xml | probe-data | probe-output | configuration | json | regex | yaml | renderer-frames)
-    set -- "$out/package/release/ServerFuzz" $target
-    ;;
-  *) set -- "$out/$target" ;;
+  http-request | xmlrpc | basic-auth) set -- "$out/$target" ;;
+  *) set -- "$out/package/release/ServerFuzz" $target ;;
   esac
   mkdir -p "$out/corpus-$target"
   echo "== $target, $seconds seconds"

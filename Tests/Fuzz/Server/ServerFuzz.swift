@@ -31,6 +31,14 @@ enum ServerFuzz {
     case "probe-output": target = fuzzProbeOutput
     case "regex": target = fuzzRegex
     case "yaml": target = fuzzYAML
+    case "debian-packages": target = fuzzDebianPackages
+    case "mirror-release": target = fuzzRelease
+    case "yum-primary": target = fuzzYumPrimary
+    case "yum-comps": target = fuzzYumComps
+    case "yum-modules": target = fuzzYumModules
+    case "pacman-database": target = fuzzPacman
+    case "freebsd-catalogue": target = fuzzPackageSite
+    case "decompressor": target = fuzzDecompressor
     default: fatalError("the first argument is the name of a target")
     }
     // The target's name takes the place of the program's.
