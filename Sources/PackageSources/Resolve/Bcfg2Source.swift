@@ -78,7 +78,7 @@ final class Bcfg2Source {
       kind == .yum && version == .version14
       ? entry.index.map { index in
         if let known = collection.yumVersions[member] { return known }
-        let made = YumVersions(index, arches: partArches, partCount: partArches.count)
+        let made = YumVersions(index, arches: partArches)
         collection.yumVersions[member] = made
         return made
       } : nil

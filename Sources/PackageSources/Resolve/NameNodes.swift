@@ -19,8 +19,8 @@ final class NameNodes {
     self.indexes = indexes
     memos = indexes.map { index in
       guard let index else { return nil }
-      return calloc(index.textCount, MemoryLayout<UInt32>.stride)?.bindMemory(
-        to: UInt32.self, capacity: index.textCount)
+      guard let memory = calloc(index.textCount, MemoryLayout<UInt32>.stride) else { fatalError("out of memory") }
+      return memory.bindMemory(to: UInt32.self, capacity: index.textCount)
     }
   }
 

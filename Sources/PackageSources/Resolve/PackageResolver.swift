@@ -23,7 +23,7 @@ public struct PackageResolver {
     switch solver {
     case .bcfg2(let version):
       try Bcfg2Resolver(collection, version: version).complete(base, recommended: recommended)
-    case .strict: StrictResolver(collection).complete(base, recommended: recommended)
+    case .strict: try StrictResolver(collection).complete(base, recommended: recommended)
     }
   }
 

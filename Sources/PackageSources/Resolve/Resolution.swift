@@ -50,9 +50,11 @@ public struct MissingPart: Sendable, Equatable {
   public var arch: String
 }
 
-/// The exception with which a version of Bcfg2 ends its resolution: the client gets no packages from it.
+/// Why there is no answer: the exception with which a version of Bcfg2 ends its resolution, after which the client gets no packages
+/// from it; or sources that were made to take too long.
 public struct ResolutionFailure: Error, Equatable, CustomStringConvertible {
-  /// As Python prints it: `KeyError: 'global'`.
+  /// An exception as Python prints it: `KeyError: 'global'`.
   public let description: String
   init(missingKey key: String) { description = "KeyError: '\(key)'" }
+  init(steps: Int) { description = "the sources need more than \(steps) steps" }
 }

@@ -24,6 +24,27 @@ final class StrictCatalog {
   private let excluded: [Set<Int>]
   private let included: [Set<Int>?]
   private var packages: [Int: Package?] = [:]
+  /// Answers of `options`, by what was asked.
+  private var knownOptions: [OptionsKey: [Int]] = [:]
+  /// Rows that were read and packages that were looked for: what a resolution costs.
+  var steps = 0
+
+  private struct OptionsKey: Hashable {
+    let node: Int
+    let kind: SourceKind
+    let comparison: VersionOperator
+    /// Where the version stands in an index, which stays there.
+    let version: UInt
+    let versionBytes: Int
+
+    init(_ target: Target) {
+      node = target.node
+      kind = target.kind
+      comparison = target.comparison
+      version = UInt(bitPattern: target.version.baseAddress)
+      versionBytes = target.version.count
+    }
+  }
 
   init(_ collection: PackageCollection) {
     self.collection = collection
@@ -63,7 +84,9 @@ final class StrictCatalog {
       guard let index = entry.index, let text = nodes.text(of: node, in: member), isAllowed(node, member) else {
         continue
       }
-      for row in index.rowsOfRecords(named: text) {
+      let rows = index.rowsOfRecords(named: text)
+      steps += rows.count
+      for row in rows {
         let record = index.recordNumber(row)
         guard exists(record, index, member) else { continue }
         let version = index.bytes(of: index.versionOfRecord(record))
@@ -89,12 +112,23 @@ final class StrictCatalog {
   /// The packages that satisfy a relation, the preferred one first: the package of that name, then those that provide it, the shortest name
   /// first, as yum has it.
   func options(_ target: Target) -> [Int] {
+    let key = OptionsKey(target)
+    if let known = knownOptions[key] { return known }
+    let found = findOptions(target)
+    knownOptions[key] = found
+    return found
+  }
+
+  private func findOptions(_ target: Target) -> [Int] {
+    steps += 1
     var found: [Int] = []
     if let real = package(target.node), accepts(real.version, target) { found.append(target.node) }
     let own = found.count
     for (member, entry) in collection.members.enumerated() {
       guard let index = entry.index, let text = nodes.text(of: target.node, in: member) else { continue }
-      for row in index.rowsOfProviders(of: text) {
+      let rows = index.rowsOfProviders(of: text)
+      steps += rows.count
+      for row in rows {
         guard let provide = index.provide(index.number(.providersByName, Int(row), 0) ?? .max),
           exists(provide.record.number, index, member), let record = index.record(provide.record)
         else { continue }

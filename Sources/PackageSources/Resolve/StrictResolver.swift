@@ -12,10 +12,11 @@ public struct StrictResolver {
   /// - Parameters:
   ///   - base: what the client's bundles name, its groups' packages and the essential ones.
   ///   - recommended: what entries say of the packages that their package recommends.
-  public func complete(_ base: [[UInt8]], recommended: [[UInt8]: Bool] = [:]) -> Resolution {
+  /// - Throws: if sources were made to take too long.
+  public func complete(_ base: [[UInt8]], recommended: [[UInt8]: Bool] = [:]) throws(ResolutionFailure) -> Resolution {
     let run = StrictRun(StrictCatalog(collection))
     for (name, value) in recommended { run.recommended[run.catalog.nodes.node(name)] = value }
-    run.complete(base)
+    try run.complete(base)
     return run.resolution()
   }
 
@@ -55,6 +56,8 @@ final class StrictRun {
   private var wishes: [Pending] = []
   private var unknown: [UnknownName] = []
   private var isToldUnknown: Set<[UInt8]> = []
+  /// The most that `StrictCatalog.steps` may count, some seconds: 3,000 packages of Debian count a hundred thousand.
+  var stepLimit = 100_000_000
 
   /// A need that waits until nothing else is left to do.
   private struct Pending {
@@ -67,7 +70,7 @@ final class StrictRun {
 
   init(_ catalog: StrictCatalog) { self.catalog = catalog }
 
-  func complete(_ base: [[UInt8]]) {
+  func complete(_ base: [[UInt8]]) throws(ResolutionFailure) {
     // Sorted, so that the order of the base set does not count.
     let base = Set(base).sorted { isBefore($0, $1) }.map { catalog.nodes.node($0) }
     for node in base {
@@ -77,7 +80,7 @@ final class StrictRun {
         askedForWithoutPackage(node)
       }
     }
-    settle()
+    try settle()
     // What the sources say should be there with packages of the answer.
     var supplements: [(node: Int, need: Need)] = []
     for (member, entry) in catalog.collection.members.enumerated() where entry.source.usesRecommended {
@@ -91,7 +94,7 @@ final class StrictRun {
       hasGrown = false
       for (node, need) in supplements where !isInAnswer.contains(node) && isSatisfied(need) {
         add(node)
-        settle()
+        try settle()
         hasGrown = true
       }
     }
@@ -128,9 +131,10 @@ final class StrictRun {
   }
 
   /// Brings in everything that the answer needs.
-  private func settle() {
+  private func settle() throws(ResolutionFailure) {
     repeat {
-      bringIn()
+      try bringIn()
+      try checkSteps()
       if makeChoice() { continue }
       if meetCondition() { continue }
       if grantWish() { continue }
@@ -138,16 +142,20 @@ final class StrictRun {
     } while true
   }
 
-  private func bringIn() {
+  private func bringIn() throws(ResolutionFailure) {
     while next < incoming.count {
       next += 1
-      look(at: incoming[next - 1])
+      try look(at: incoming[next - 1])
     }
     incoming = []
     next = 0
   }
 
-  private func look(at node: Int) {
+  private func checkSteps() throws(ResolutionFailure) {
+    if catalog.steps > stepLimit { throw ResolutionFailure(steps: stepLimit) }
+  }
+
+  private func look(at node: Int) throws(ResolutionFailure) {
     guard let package = catalog.package(node), let index = catalog.index(package.member) else { return }
     let wantsRecommended =
       recommended[node] ?? catalog.collection.members[package.member].source.usesRecommended
@@ -156,6 +164,8 @@ final class StrictRun {
       let kind = index.kindOfRelation(row)
       guard kind == .depends || kind == .preDepends || (kind == .recommends && wantsRecommended) else { continue }
       alternatives.append(row)
+      catalog.steps += 1
+      try checkSteps()
       if index.flagsOfRelation(row).contains(.orNext) { continue }
       let made = pending(package.member, index, alternatives, owner: node)
       alternatives = []
@@ -232,12 +242,16 @@ final class StrictRun {
   }
 
   private func isSatisfied(_ need: Need) -> Bool {
+    catalog.steps += 1
     switch need {
-    case .any(let options): options.contains { isInAnswer.contains($0) }
-    case .all(let parts): parts.allSatisfy(isSatisfied)
-    case .either(let parts): parts.contains(where: isSatisfied)
+    case .any(let options):
+      catalog.steps += options.count
+      return options.contains { isInAnswer.contains($0) }
+    case .all(let parts): return parts.allSatisfy(isSatisfied)
+    case .either(let parts): return parts.contains(where: isSatisfied)
     case .choice(let then, let condition, let otherwise, let isUnless):
-      if isSatisfied(condition) != isUnless { isSatisfied(then) } else { otherwise.map(isSatisfied) ?? true }
+      if isSatisfied(condition) != isUnless { return isSatisfied(then) }
+      return otherwise.map(isSatisfied) ?? true
     }
   }
 

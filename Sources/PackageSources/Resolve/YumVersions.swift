@@ -10,7 +10,7 @@ struct YumVersions {
   /// The record at which the reading ended.
   private(set) var brokenAt: UInt32?
 
-  init(_ index: PackageIndex, arches: [Int], partCount: Int) {
+  init(_ index: PackageIndex, arches: [Int]) {
     for text in 0..<UInt32(clamping: index.textCount) {
       let range = index.rowsOfRecords(named: TextID(text))
       if range.count > 1 { read(index, range, arches) }

@@ -3,7 +3,7 @@ import Testing
 @testable import PackageSources
 
 private func resolve(_ sources: [SmallSource], _ base: String, recommended: [String: Bool] = [:]) throws -> Resolution {
-  StrictResolver(try collection(sources, groups: ["amd64", "x86_64"])).complete(
+  try StrictResolver(collection(sources, groups: ["amd64", "x86_64"])).complete(
     base.split(separator: " ").map { Array($0.utf8) },
     recommended: Dictionary(uniqueKeysWithValues: recommended.map { (Array($0.key.utf8), $0.value) }))
 }
@@ -249,6 +249,17 @@ private let rules: [Rule] = [
     #expect(text(try resolve([apt(packages)], "a b")) == text(try resolve([apt(packages)], "b a")))
   }
 
+  /// A mirror cannot make a resolution last for ever: here 2,000 packages depend on a name that 2,000 provide, each in a version of its own.
+  @Test func sourcesThatTakeTooLongAreGivenUp() throws {
+    let packages = (0..<2000).map { number in
+      SmallPackage("p\(number)", "1", [(.depends, "v (>= \(number)), p\((number + 1) % 2000)")], provides: "v (= 1)")
+    }
+    let run = StrictRun(StrictCatalog(try collection([apt(packages)])))
+    run.stepLimit = 1_000_000
+    let failure = #expect(throws: ResolutionFailure.self) { try run.complete(bytes(["p0"])) }
+    #expect(failure?.description == "the sources need more than 1000000 steps")
+  }
+
   @Test func groupsAreThoseOfAllSources() throws {
     var one = yum([])
     one.groups = [SmallGroup(id: "g", members: [("a", .mandatory), ("b", .optional)])]
@@ -292,7 +303,7 @@ private let rules: [Rule] = [
     let base = bytes(["a", "e", "nosuch"])
     let made = ResolutionDifferences(
       bcfg2: Result { () throws(ResolutionFailure) in try Bcfg2Resolver(both, version: .version14).complete(base) },
-      strict: StrictResolver(both).complete(base))
+      strict: try StrictResolver(both).complete(base))
     #expect(
       made.text(host: "h") == """
         h: 2 more, 0 fewer
