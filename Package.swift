@@ -255,7 +255,7 @@ let package = Package(
       name: "ProcessTests",
       dependencies: [
         "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Server",
-        "Support", "CoreSupport", "bcfg2-server",
+        "Support", "CoreSupport", "bcfg2-server", "bcfg2-packages",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),

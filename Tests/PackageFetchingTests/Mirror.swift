@@ -102,6 +102,10 @@ final class Mirror {
     order("key", [("path", .text(path)), ("name", .text(name)), ("armoured", .value("\(isArmoured)"))])
   }
 
+  func edit(_ path: String, from: String, to: String) {
+    order("edit", [("path", .text(path)), ("from", .text(from)), ("to", .text(to))])
+  }
+
   func copy(_ from: String, to: String) { order("copy", [("from", .text(from)), ("to", .text(to))]) }
   func remove(_ path: String) { order("remove", [("path", .text(path))]) }
 

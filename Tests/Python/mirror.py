@@ -15,6 +15,7 @@ empty path ends one.
                                                                    repodata of createrepo's kind
   {"do": "key", "name": KEY, "path": P, "armoured": B}             a public key as a file
   {"do": "rule", "path": P, RULE}                                  how to answer for P; without RULE as usual
+  {"do": "list", "folder": D}                                      the names in a folder
   {"do": "requests"}                                               what was asked since the last time
 
 Rules: "status": N; "truncate": N bytes, then the connection ends; "short": N bytes as if that were all; "drip": true (a byte, then
@@ -203,6 +204,8 @@ def command(line):
             rules.pop((mirror, path), None)
             if words:
                 rules[mirror, path] = words
+    elif what == "list":
+        return sorted(os.listdir(real(words["folder"])))
     elif what == "requests":
         with lock:
             return requests.pop(mirror, [])

@@ -74,10 +74,12 @@ final class Downloads {
   ///   - url: the file's ordinary URL, by which it is kept.
   ///   - place: where it is fetched from, if elsewhere (apt's by-hash).
   ///   - isAskedAgain: true to fetch it again although this run has done so.
+  ///   - onRequest: is called where the mirror is asked.
   /// - Throws: `.mismatch` where it is not as expected.
   func fetch(
     _ url: SourceURL, from place: SourceURL? = nil, expecting expected: ExpectedFile? = nil,
-    limitBytes: Int? = nil, isAskedAgain: Bool = false, progress: TransferProgress?
+    limitBytes: Int? = nil, isAskedAgain: Bool = false, progress: TransferProgress?,
+    onRequest: @escaping () -> Void = {}
   ) async throws(FetchError) -> Download {
     let question = Question(name: url.fileName, url: url.description, expected: expected)
     used.insert(question.name)
@@ -89,7 +91,8 @@ final class Downloads {
         do throws(FetchError) {
           return .success(
             try await load(
-              question, from: place ?? url, limitBytes: limitBytes ?? options.limitBytes, progress: progress))
+              question, from: place ?? url, limitBytes: limitBytes ?? options.limitBytes, progress: progress,
+              onRequest: onRequest))
         } catch {
           return .failure(error)
         }
@@ -103,7 +106,8 @@ final class Downloads {
   }
 
   private func load(
-    _ question: Question, from place: SourceURL, limitBytes: Int, progress: TransferProgress?
+    _ question: Question, from place: SourceURL, limitBytes: Int, progress: TransferProgress?,
+    onRequest: () -> Void
   ) async throws(FetchError) -> Download {
     let name = question.name
     var state = DownloadState(path: statePath(name))
@@ -123,6 +127,7 @@ final class Downloads {
       isContinuedUnasked: question.expected != nil, limitBytes: limit)
     // What is not as expected has to be sent, even if the server thinks that it has not changed.
     if question.expected == nil, current != nil { request.known = state.validators }
+    onRequest()
     while true {
       let isContinued = request.partial != nil
       switch await transfers.transfer(request, progress: progress) {

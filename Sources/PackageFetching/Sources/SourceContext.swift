@@ -14,14 +14,18 @@ struct SourceContext {
   var options: FetchOptions { downloads.options }
   var isSignatureRequired: Bool { options.verification == .required }
 
+  /// Fetches a file: see `Downloads.fetch`.
+  ///
+  /// - Parameter isProbe: true for what Bcfg2 does not ask for: no line of the log says so.
   func fetch(
     _ url: SourceURL, from place: SourceURL? = nil, expecting expected: ExpectedFile? = nil, limitBytes: Int? = nil,
-    isAskedAgain: Bool = false
+    isAskedAgain: Bool = false, isProbe: Bool = false
   ) async throws(FetchError) -> Download {
     // Also where it fails: what has come is continued next time.
     report.files.insert(url.fileName)
     return try await downloads.fetch(
-      url, from: place, expecting: expected, limitBytes: limitBytes, isAskedAgain: isAskedAgain, progress: progress)
+      url, from: place, expecting: expected, limitBytes: limitBytes, isAskedAgain: isAskedAgain, progress: progress
+    ) { [report] in report.log(isProbe ? .debug : .info, "Packages: Updating \(url)") }
   }
 
   /// Fetches a file that need not be there.
@@ -31,7 +35,7 @@ struct SourceContext {
     _ url: SourceURL, limitBytes: Int, isAskedAgain: Bool = false
   ) async throws(FetchError) -> Download? {
     do throws(FetchError) {
-      return try await fetch(url, limitBytes: limitBytes, isAskedAgain: isAskedAgain)
+      return try await fetch(url, limitBytes: limitBytes, isAskedAgain: isAskedAgain, isProbe: true)
     } catch {
       if error.kind == .missing { return nil }
       throw error

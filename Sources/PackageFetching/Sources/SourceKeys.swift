@@ -51,7 +51,9 @@ final class SourceKeys {
       let path = "\(folder)/\(name)"
       report.files.insert(url.fileName)
       do throws(FetchError) {
-        let download = try await downloads.fetch(url, limitBytes: Self.limitBytes, progress: nil)
+        let download = try await downloads.fetch(url, limitBytes: Self.limitBytes, progress: nil) {
+          report.log(.info, "Packages: Downloading and parsing \(url)")
+        }
         try keep(download, url, path, downloads)
       } catch {
         report.log(.error, "Packages: \(error)\(Files.size(path) == nil ? "" : "; the key of last time is used")")
