@@ -84,10 +84,10 @@ package nonisolated struct TransferFailure: Error, Sendable, CustomStringConvert
   package let received: Int
   package let validators: Validators
 
-  /// True where the server said that it has no such file.
+  /// True where the server said that it has no such file; stores behind a service of objects say 403.
   package var isMissing: Bool {
     switch reason {
-    case .status(404), .status(410): true
+    case .status(403), .status(404), .status(410): true
     default: isMissingLocally
     }
   }

@@ -43,7 +43,8 @@ public struct PackageSource: Sendable {
     }
   }
 
-  /// What decides the contents of the index: two sources with equal keys share one file.
+  /// What decides the contents of the index: two sources with equal keys share one file. Neither users nor passwords are part of
+  /// it, since everyone may read an index.
   public var key: [UInt8] {
     var key: [UInt8] = []
     // Each field with its length, so that no two lists of fields look alike.
@@ -51,8 +52,8 @@ public struct PackageSource: Sendable {
       key += Array("\(field.utf8.count):".utf8)
       key += Array(field.utf8)
     }
-    for field in [kind.rawValue, url, rawURL, version] { add(field) }
-    for list in [components, arches, gpgKeys] {
+    for field in [kind.rawValue, Self.withoutPassword(url), Self.withoutPassword(rawURL), version] { add(field) }
+    for list in [components, arches, gpgKeys.map { Self.withoutPassword($0) }] {
       add(String(list.count))
       for field in list { add(field) }
     }
