@@ -3,10 +3,13 @@ package struct MetadataFile: Sendable {
   package var path: String
   /// The name for errors: the address that it came from, without a password.
   package var name: String
+  /// Whether it may be without compression, whatever its name says.
+  package var acceptsPlain: Bool
 
-  package init(path: String, name: String? = nil) {
+  package init(path: String, name: String? = nil, acceptsPlain: Bool = true) {
     self.path = path
     self.name = name ?? path
+    self.acceptsPlain = acceptsPlain
   }
 }
 

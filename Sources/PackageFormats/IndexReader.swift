@@ -9,7 +9,7 @@ package import PackageSources
 package struct IndexReader {
   private let limits: DecompressionLimits
   /// What is left to do for each yum part.
-  private var fileLists: [(file: MetadataFile, records: [PackageDigest: RecordID])] = []
+  private var fileLists: [(file: MetadataFile, records: ListedPackages)] = []
   private var richPaths: Set<TextID> = []
 
   package init(limits: DecompressionLimits = DecompressionLimits()) { self.limits = limits }
@@ -47,7 +47,7 @@ package struct IndexReader {
   }
 
   private mutating func read(_ files: YumFiles, into builder: inout IndexBuilder) throws(FormatError) {
-    var records: [PackageDigest: RecordID] = [:]
+    var records = ListedPackages()
     try withPointer(to: &builder) { builder throws(FormatError) in
       let parser = try PrimaryParser(file: files.primary.name, builder: builder)
       try read(files.primary, with: parser)
@@ -97,7 +97,7 @@ package struct IndexReader {
     guard status.st_mode & S_IFMT == S_IFREG else { throw FormatError(file: file.name, "is no regular file") }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 16)
     defer { buffer.deallocate() }
-    var decompressor = Decompressor(name: file.name, limits: limits)
+    var decompressor = Decompressor(name: file.name, limits: limits, acceptsPlain: file.acceptsPlain)
     while true {
       let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
       if count < 0 {

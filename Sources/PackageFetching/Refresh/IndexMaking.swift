@@ -55,7 +55,11 @@ enum IndexMaking {
     }
     guard let packages = file(.packages) else { return nil }
     switch kind {
-    case .apt: return .debianPackages(packages)
+    case .apt:
+      // As for Bcfg2 and apt: what is named Packages.gz is one.
+      var file = packages
+      file.acceptsPlain = !["gz", "xz", "zst", "bz2"].contains { packages.name.hasSuffix(".\($0)") }
+      return .debianPackages(file)
     case .yum:
       return .yum(
         YumFiles(primary: packages, filelists: file(.fileLists), comps: file(.groups), modules: file(.modules)))

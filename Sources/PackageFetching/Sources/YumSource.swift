@@ -47,18 +47,20 @@ struct YumSource {
     let signature = try await checkSignature(index, url, isAskedAgain: isAskedAgain)
     let repomd = try parse(index, url)
     hasIndex = true
-    let tasks = try entries(repomd, url).map { role, entry in
-      Task { () -> (PartInput.Role, Result<Download, FetchError>) in
-        do throws(FetchError) { return (role, .success(try await fetch(entry, base))) } catch {
-          return (role, .failure(error))
-        }
+    // The role stays out of the task: an optimized build loses it in a tuple that a task returns.
+    let entries = try entries(repomd, url)
+    let tasks = entries.map { _, entry in
+      Task { () -> Result<Download, FetchError> in
+        do throws(FetchError) { return .success(try await fetch(entry, base)) } catch { return .failure(error) }
       }
     }
     var files: [PartInput.Role: Download] = [:]
     var failure: FetchError?
-    for task in tasks {
-      let (role, result) = await task.value
-      do throws(FetchError) { files[role] = try result.get() } catch { failure = failure ?? error }
+    for ((role, _), task) in zip(entries, tasks) {
+      switch await task.value {
+      case .success(let download): files[role] = download
+      case .failure(let error): failure = failure ?? error
+      }
     }
     if let failure { throw failure }
     for download in [index] + (signature.map { [$0] } ?? []) { try context.downloads.keep(download) }

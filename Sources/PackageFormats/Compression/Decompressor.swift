@@ -14,6 +14,7 @@ package struct Decompressor: ~Copyable {
 
   private let name: String
   private let limits: DecompressionLimits
+  private let acceptsPlain: Bool
   private var state = State.sniffing([])
   private let output: UnsafeMutableRawBufferPointer
   /// Bytes given to the decoder.
@@ -22,10 +23,13 @@ package struct Decompressor: ~Copyable {
 
   static let bufferBytes = 256 << 10
 
-  /// - Parameter name: the file, for errors.
-  package init(name: String, limits: DecompressionLimits = DecompressionLimits()) {
+  /// - Parameters:
+  ///   - name: the file, for errors.
+  ///   - acceptsPlain: whether a file may be without compression.
+  package init(name: String, limits: DecompressionLimits = DecompressionLimits(), acceptsPlain: Bool = true) {
     self.name = name
     self.limits = limits
+    self.acceptsPlain = acceptsPlain
     output = .allocate(byteCount: Self.bufferBytes, alignment: 16)
   }
 
@@ -81,7 +85,10 @@ package struct Decompressor: ~Copyable {
       case .xz: state = .decoding(try XZCodec(memoryBytes: limits.memoryBytes))
       case .zstd: state = .decoding(try ZstdCodec(memoryBytes: limits.memoryBytes))
       case .bzip2: state = .decoding(try BZip2Codec())
-      case .plain: state = .plain
+      case .plain:
+        // gzip too takes an empty file for an empty one.
+        guard acceptsPlain || start.isEmpty else { throw CodecFailure("is not compressed, though its name says so") }
+        state = .plain
       case .html: throw CodecFailure("is HTML, not package metadata: a page of the mirror, a proxy or a login")
       case .unsupported("zchunk"):
         throw CodecFailure(

@@ -7,7 +7,7 @@ import PackageSources
 /// Format: rpm-software-management/createrepo_c: src/xml_dump_filelists.c.
 final class FilelistsParser: XMLPushParser {
   private let builder: UnsafeMutablePointer<IndexBuilder>
-  private let records: [PackageDigest: RecordID]
+  private let records: ListedPackages
   private let wanted: Set<TextID>
   private var record: RecordID?
   private var path: [UInt8] = []
@@ -24,7 +24,7 @@ final class FilelistsParser: XMLPushParser {
   ///   - records: what `PrimaryParser` found.
   ///   - wanted: the paths that count.
   init(
-    file: String, builder: UnsafeMutablePointer<IndexBuilder>, records: [PackageDigest: RecordID], wanted: Set<TextID>
+    file: String, builder: UnsafeMutablePointer<IndexBuilder>, records: ListedPackages, wanted: Set<TextID>
   ) throws(FormatError) {
     self.builder = builder
     self.records = records
@@ -40,7 +40,7 @@ final class FilelistsParser: XMLPushParser {
         throw error("the root element is no <filelists> of packages")
       }
     case 2:
-      record = attributes["pkgid"].flatMap { PackageDigest(hexadecimal: $0) }.flatMap { records[$0] }
+      record = record(attributes)
     case 3:
       if element == "file" {
         collect(.path)
@@ -52,6 +52,14 @@ final class FilelistsParser: XMLPushParser {
       if element == "file" { collect(.path) }
     default: break
     }
+  }
+
+  private func record(_ attributes: XMLAttributes) -> RecordID? {
+    if let id = attributes["pkgid"], let digest = PackageDigest(hexadecimal: id), let found = records.byDigest[digest] {
+      return found
+    }
+    guard let name = attributes["name"] else { return nil }
+    return builder.pointee.existingText(UnsafeRawBufferPointer(name)).flatMap { records.byName[$0] }
   }
 
   private func collect(_ what: Collected) {
@@ -73,7 +81,7 @@ final class FilelistsParser: XMLPushParser {
     case .none: break
     case .digest:
       let digest = path.withUnsafeBufferPointer { PackageDigest(hexadecimal: $0.trimmed) }
-      record = digest.flatMap { records[$0] }
+      record = digest.flatMap { records.byDigest[$0] } ?? record
     case .path:
       guard let record, let name = path.withUnsafeBytes({ builder.pointee.existingText($0) }), wanted.contains(name)
       else { break }

@@ -1,12 +1,19 @@
 import PackageSources
 
+/// The packages of one primary.xml, as filelists.xml refers to them.
+struct ListedPackages {
+  /// By their `pkgid`.
+  var byDigest: [PackageDigest: RecordID] = [:]
+  /// The first of each name, where the `pkgid` is none of these: Bcfg2 goes by the name alone.
+  var byName: [TextID: RecordID] = [:]
+}
+
 /// Reads primary.xml of a yum repository into an index, as it arrives.
 ///
 /// Format: rpm-software-management/createrepo_c: src/xml_dump_primary.c. Versions of the index read
 /// `epoch:version-release`; rich dependencies, `(a if b)`, stay one text.
 final class PrimaryParser: XMLPushParser {
-  /// Packages by their `pkgid`, by which filelists.xml names them.
-  private(set) var records: [PackageDigest: RecordID] = [:]
+  private(set) var records = ListedPackages()
   /// Paths within rich dependencies.
   private(set) var richPaths: Set<TextID> = []
 
@@ -93,7 +100,8 @@ final class PrimaryParser: XMLPushParser {
       try builder.beginRecord(name: name, version: version, arch: arch)
     }
     isRecordBegun = true
-    if let digest { records[digest] = record }
+    if let digest { records.byDigest[digest] = record }
+    if records.byName[name] == nil { records.byName[name] = record }
   }
 
   private static func section(_ element: XMLName) -> Section? {

@@ -38,6 +38,18 @@ func decompress(
     for pieces in [1, 5, 1 << 20] { #expect(try decompress(packed, pieces: pieces) == Array("one\ntwo\n".utf8)) }
   }
 
+  @Test func whatMustBeCompressedIs() throws {
+    func read(_ bytes: [UInt8]) throws {
+      var decompressor = Decompressor(name: "Packages.gz", acceptsPlain: false)
+      try bytes.withUnsafeBytes { bytes in try decompressor.write(bytes) { _ in } }
+      try decompressor.finish { _ in }
+    }
+    try read([])
+    try read(Fixture.gzip.compress(Self.text))
+    #expect(
+      errorText { try read(Array("Package: a\n".utf8)) } == "Packages.gz: is not compressed, though its name says so")
+  }
+
   @Test(arguments: Fixture.allCases.dropLast()) func aTruncatedFileIsAnErrorWhereverItEnds(_ format: Fixture) {
     let packed = format.compress(Array("some text that is compressed, some text\n".utf8))
     // Of less than its magic bytes no format is known.

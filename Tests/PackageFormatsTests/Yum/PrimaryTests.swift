@@ -120,6 +120,16 @@ func packageID(_ number: Int) -> String {
         == Self.packages + ["file /bin/sh of bash", "file /usr/bin/c of bash", "file /usr/bin/c of app"])
   }
 
+  /// Bcfg2 goes by the name of a package alone.
+  @Test func listsOfFilesWithOtherNumbersGoByName() throws {
+    let filelists = """
+      <filelists><package pkgid="1" name="bash"><file>/usr/bin/c</file></package>
+      <package name="app"><file>/bin/sh</file></package></filelists>
+      """
+    #expect(
+      try yum(Self.primary, filelists: filelists) == Self.packages + ["file /bin/sh of app", "file /usr/bin/c of bash"])
+  }
+
   @Test(arguments: [
     ("<html>", "primary.xml:1: the root element is no <metadata> of packages"),
     ("<metadata><package></package></metadata>", "primary.xml:1: a package has no name"),
