@@ -9,7 +9,8 @@ empty path ends one.
   {"do": "remove", "path": P}
   {"do": "tar", "path": P, "as": ..., "files": {NAME: TEXT}}
   {"do": "edit", "path": P, "from": T, "to": T}
-  {"do": "release", "folder": D, "sign": "inline|detached|no", "by": KEY, "byhash": B, "until": T, "inrelease": B}
+  {"do": "release", "folder": D, "sign": "inline|detached|no", "by": KEY, "byhash": B, "until": T, "inrelease": B,
+   "date": T}
                                                                    Release, InRelease, by-hash for what is below D
   {"do": "repository", "folder": D, "files": {TYPE: {"text": T, "as": ...}}, "sign": B, "checksum": NAME}
                                                                    repodata of createrepo's kind
@@ -20,7 +21,8 @@ empty path ends one.
 
 Rules: "status": N; "truncate": N bytes, then the connection ends; "short": N bytes as if that were all; "drip": true (a byte, then
 nothing); "redirect": URL; "zeros": N bytes on the fly; "bomb": N zeros in gzip, made on the fly; "html": true; "norange": true;
-"afterwards": D (once P was answered, all requests see folder D); "user": "NAME:PASSWORD".
+"afterwards": D (once P was answered, all requests see folder D); "user": "NAME:PASSWORD"; "length": N (the Content-Length that a
+continued file has).
 """
 
 import base64
@@ -102,8 +104,8 @@ def key(name):
 # Archives
 
 
-def release(folder, sign="no", by="mirror", byhash=False, until=None, inrelease=True):
-    lines = ["Origin: test", "Date: " + email.utils.formatdate(usegmt=True)]
+def release(folder, sign="no", by="mirror", byhash=False, until=None, inrelease=True, date=None):
+    lines = ["Origin: test", "Date: " + email.utils.formatdate(date, usegmt=True)]
     if until is not None:
         lines.append("Valid-Until: " + email.utils.formatdate(until, usegmt=True))
     if byhash:
@@ -299,6 +301,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "short" in rule:
             body = body[: rule["short"]]
             announced = len(body)
+        if start and "length" in rule:
+            announced = rule["length"]
+            self.close_connection = True
         self.send_response(206 if start else 200)
         self.send_header("ETag", etag)
         self.send_header("Last-Modified", modified)

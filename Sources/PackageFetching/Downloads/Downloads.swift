@@ -132,7 +132,8 @@ final class Downloads {
       let isContinued = request.partial != nil
       switch await transfers.transfer(request, progress: progress) {
       case .notModified:
-        guard let current else {
+        // What is here is not what was expected: nothing else than the file can make that good.
+        guard question.expected == nil, let current else {
           throw FetchError(.other, "\(place): answered 304, although nothing was asked to be new")
         }
         return current

@@ -19,8 +19,6 @@ nonisolated final class TransferSink {
   private(set) var size: Int
   /// Bytes that this transfer brought, those of an error's page too.
   private(set) var transferred = 0
-  /// The file's size, if the server said it.
-  private(set) var announced: Int?
   /// Why the transfer was ended from here.
   private(set) var refusal: Refusal?
 
@@ -133,12 +131,10 @@ nonisolated final class TransferSink {
     } else {
       size = 0
     }
-    if let contentLength {
-      announced = size + contentLength
-      guard size + contentLength <= limitBytes else {
-        refusal = .tooLarge
-        return false
-      }
+    // A difference, since a sum may be more than a number holds.
+    if let contentLength, contentLength > limitBytes - size {
+      refusal = .tooLarge
+      return false
     }
     if ftruncate(file.rawValue, off_t(size)) != 0 || lseek(file.rawValue, off_t(size), SEEK_SET) < 0 {
       refusal = .system(SystemError(call: "ftruncate", errno: errno, detail: path))

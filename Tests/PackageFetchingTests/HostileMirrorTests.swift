@@ -1,0 +1,70 @@
+import EventLoop
+import Glibc
+import PackageFetching
+import PackageSources
+import Support
+import Testing
+
+/// Mirrors, and networks between, that try to have something else accepted, or to see and break what is not theirs.
+@Suite struct HostileMirrorTests {
+  static let packages = "/debian/dists/stable/main/binary-amd64/Packages.xz"
+  static let changed = Mirror.packages + "\nPackage: new\nVersion: 3\nArchitecture: amd64\n"
+
+  private func refresh(_ fixture: CacheFixture, _ source: PackageSource) async throws -> RefreshResult {
+    try #require(try await fixture.refresh([source]).first)
+  }
+
+  /// What is here is not what the Release names, whatever the server says about it.
+  @Test func anUnaskedNotModifiedIsNoFile() async throws {
+    let mirror = Mirror()
+    mirror.archive(sign: "inline")
+    mirror.key("key.asc")
+    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    let fixture = CacheFixture()
+    #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
+    mirror.archive("debian", ["main": Self.changed], sign: "inline")
+    mirror.rule(Self.packages, "status", .value("304"))
+    let result = try await refresh(fixture, source)
+    #expect(!result.isGood)
+    #expect(result.problems.joined().contains("answered 304"), "\(result.problems)")
+    mirror.noRule(Self.packages)
+    #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
+    #expect(fixture.names(source) == ["app", "liba", "new"])
+  }
+
+  /// The answer is refused, and the file fetched from its beginning.
+  @Test func aLengthBeyondAllNumbersIsRefused() async throws {
+    let mirror = Mirror()
+    mirror.archive()
+    mirror.rule(Self.packages, "truncate", .value("100"))
+    let source = mirror.source()
+    let fixture = CacheFixture()
+    fixture.options.retries = 0
+    #expect(try await !refresh(fixture, source).isGood)
+    mirror.rule(Self.packages, "length", .value("\(Int.max)"))
+    _ = mirror.requests()
+    #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
+    #expect(
+      mirror.requests().filter { $0.contains("Packages") } == [
+        "206 \(Self.packages) bytes=100-", "200 \(Self.packages)",
+      ])
+  }
+
+  @Test func namesFromAMirrorCannotWriteLinesOfTheirOwn() async throws {
+    let mirror = Mirror()
+    mirror.write(
+      "yum/7/os/x86_64/repodata/repomd.xml",
+      """
+      <repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary"><checksum type="a&#10;b&#x9b;c">00\
+      </checksum><location href="x"/></data></repomd>
+      """)
+    var source = PackageSource(kind: .yum)
+    source.url = "\(mirror.url)/yum/"
+    source.version = "7"
+    source.components = ["os"]
+    source.arches = ["x86_64"]
+    let fixture = CacheFixture()
+    _ = try await refresh(fixture, source)
+    for line in fixture.log { #expect(line.unicodeScalars.allSatisfy { (0x20..<0x7f).contains($0.value) }, "\(line)") }
+  }
+}
