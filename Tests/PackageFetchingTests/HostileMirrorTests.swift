@@ -50,6 +50,36 @@ import Testing
       ])
   }
 
+  // MARK: Files of this machine
+
+  /// repomd.xml may name another address, but not files of the server's machine.
+  @Test func anotherBaseIsNoLocalFile() async throws {
+    let mirror = Mirror()
+    let secrets = TemporaryDirectory()
+    secrets.write("password = s3cr3t\n", to: "bcfg2.conf")
+    mirror.write(
+      "yum/7/os/x86_64/repodata/repomd.xml",
+      """
+      <repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary"><checksum type="none">00</checksum>\
+      <location xml:base="file://\(secrets.path)" href="bcfg2.conf"/></data></repomd>
+      """)
+    var source = PackageSource(kind: .yum)
+    source.url = "\(mirror.url)/yum/"
+    source.version = "7"
+    source.components = ["os"]
+    source.arches = ["x86_64"]
+    let fixture = CacheFixture()
+    let result = try await refresh(fixture, source)
+    #expect(!result.isGood)
+    #expect(result.problems.joined().contains("file:"), "\(result.problems)")
+    for file in Project.allFiles(below: fixture.folder.path) {
+      let text = String(decoding: try AtomicFile.readFile(file, limitBytes: 1 << 24), as: UTF8.self)
+      #expect(!text.contains("s3cr3t"), "\(file)")
+    }
+  }
+
+  // MARK: Messages
+
   @Test func namesFromAMirrorCannotWriteLinesOfTheirOwn() async throws {
     let mirror = Mirror()
     mirror.write(

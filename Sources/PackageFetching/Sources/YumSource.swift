@@ -124,8 +124,13 @@ struct YumSource {
     let place =
       entry.base.isEmpty
       ? base : SourceURL(entry.base + (entry.base.last == UInt8(ascii: "/") ? [] : [UInt8(ascii: "/")]))
+    // A mirror that names a file of this machine would have it copied to where everyone can read it.
+    guard place.scheme == base.scheme || ["http", "https", "ftp"].contains(place.scheme) else {
+      throw FetchError(.other, "\(base): repomd.xml names \(place), which is no address of a mirror")
+    }
     let url = place.appending(entry.href)
-    let name = String(decoding: entry.checksumType, as: UTF8.self)
+    // It stands in messages.
+    let name = String(decoding: entry.checksumType.prefix(20).filter { (0x20..<0x7f).contains($0) }, as: UTF8.self)
     guard let algorithm = Digest.Algorithm(name: name), !entry.checksum.isEmpty else {
       try context.requireNoSignature("\(url): repomd.xml has only a checksum that cannot be relied on: \(name)")
       context.report.log(
