@@ -78,6 +78,20 @@ import Testing
     }
   }
 
+  /// A lock that others could open they could also hold.
+  @Test func nobodyElseCanHoldTheLock() throws {
+    let fixture = CacheFixture()
+    fixture.folder.write("", to: "indexes/lock")
+    let path = fixture.folder.file("indexes/lock")
+    chmod(path, 0o644)
+    let lock = try CacheLock.take(fixture.cache, wait: .zero)
+    try withExtendedLifetime(lock) {
+      var status = stat()
+      try #require(stat(path, &status) == 0)
+      #expect(status.st_mode & 0o777 == 0o600)
+    }
+  }
+
   // MARK: Messages
 
   @Test func namesFromAMirrorCannotWriteLinesOfTheirOwn() async throws {

@@ -24,6 +24,10 @@ package struct CacheLock: ~Copyable {
   package static func take(_ cache: PackageCache, wait: Duration) throws(CacheLockError) -> CacheLock {
     let path = cache.indexes + "/lock"
     let file = try open(cache, path)
+    // Who can open the file can hold the lock.
+    guard fchmod(file.rawValue, 0o600) == 0 else {
+      throw .system(SystemError(call: "fchmod", errno: errno, detail: path))
+    }
     let end = ContinuousClock.now + wait
     while flock(file.rawValue, LOCK_EX | LOCK_NB) != 0 {
       let code = errno
@@ -44,7 +48,7 @@ package struct CacheLock: ~Copyable {
   private static func open(_ cache: PackageCache, _ path: String) throws(CacheLockError) -> FileDescriptor {
     do throws(SystemError) {
       try cache.prepare()
-      return try FileDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o644)
+      return try FileDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
     } catch {
       throw .system(error)
     }
