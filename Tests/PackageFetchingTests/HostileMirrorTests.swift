@@ -78,6 +78,20 @@ import Testing
     }
   }
 
+  @Test func aUserWithoutAPasswordIsToldToNobody() async throws {
+    let mirror = Mirror()
+    mirror.archive()
+    for path in ["/debian/dists/stable/InRelease", Self.packages] { mirror.rule(path, "user", .text("t0ken:")) }
+    var source = mirror.source()
+    source.url = source.url.replacing("http://", with: "http://t0ken@")
+    let fixture = CacheFixture()
+    #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
+    source.url = source.url.replacing("t0ken", with: "t0ken1")
+    #expect(try await !refresh(fixture, source).isGood)
+    #expect(!fixture.log.joined().contains("t0ken"), "\(fixture.log)")
+    for file in Project.allFiles(below: fixture.folder.path) { #expect(!file.contains("t0ken")) }
+  }
+
   /// A lock that others could open they could also hold.
   @Test func nobodyElseCanHoldTheLock() throws {
     let fixture = CacheFixture()

@@ -11,7 +11,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "http://mirror.example.com/a@b:c/", "http://user@mirror.example.com/", "file:///srv/mirror/", "mirror",
+    "http://mirror.example.com/a@b:c/", "file:///srv/mirror/", "mirror",
   ])
   func whatHasNoPasswordStaysWhole(_ text: String) {
     let url = SourceURL(text)

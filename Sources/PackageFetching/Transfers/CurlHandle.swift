@@ -58,8 +58,10 @@ final class CurlHandle {
     ccurl_set_pointer(handle, CURLOPT_WRITEDATA, context)
     ccurl_set_write(handle, CURLOPT_HEADERFUNCTION, takeHeader)
     ccurl_set_pointer(handle, CURLOPT_HEADERDATA, context)
-    if let user = request.url.user, let password = request.url.password {
+    if let user = request.url.user {
       ccurl_set_text(handle, CURLOPT_USERNAME, String(decoding: user, as: UTF8.self))
+    }
+    if let password = request.url.password {
       ccurl_set_text(handle, CURLOPT_PASSWORD, String(decoding: password, as: UTF8.self))
     }
     if start > 0 {

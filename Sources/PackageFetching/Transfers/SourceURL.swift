@@ -8,19 +8,18 @@ package nonisolated struct SourceURL: Hashable, Sendable, CustomStringConvertibl
   package let user: [UInt8]?
   package let password: [UInt8]?
 
-  /// - Parameter text: `http://user:password@host/path`; user and password are optional, but only both count, as in
-  ///   Bcfg2.
+  /// - Parameter text: `http://user:password@host/path`; user and password are optional. A user alone, which Bcfg2 does not
+  ///   know, often is a token.
   package init(_ text: [UInt8]) {
     var text = text[...]
     var user: [UInt8]?
     var password: [UInt8]?
     if let start = Self.afterScheme(text) {
       let end = text[start...].firstIndex(of: UInt8(ascii: "/")) ?? text.endIndex
-      if let at = text[start..<end].lastIndex(of: UInt8(ascii: "@")),
+      if let at = text[start..<end].lastIndex(of: UInt8(ascii: "@")) {
         let colon = text[start..<at].firstIndex(of: UInt8(ascii: ":"))
-      {
-        user = Array(text[start..<colon])
-        password = Array(text[(colon + 1)..<at])
+        user = Array(text[start..<(colon ?? at)])
+        password = colon.map { Array(text[($0 + 1)..<at]) }
         text = text[..<start] + text[(at + 1)...]
       }
     }
