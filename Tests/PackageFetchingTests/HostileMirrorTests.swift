@@ -106,6 +106,53 @@ import Testing
     }
   }
 
+  // MARK: Keys
+
+  /// Clients get both by one name, as with Bcfg2; that does not make one source's key another's.
+  @Test func keysOfOneNameAreNotConfused() async throws {
+    let mirror = Mirror()
+    mirror.archive("debian", sign: "inline")
+    mirror.archive("other")
+    mirror.release("other/dists/stable", sign: "inline", by: "stranger")
+    mirror.key("debian/key.asc")
+    mirror.key("other/key.asc", name: "stranger")
+    let source = mirror.source(keys: ["\(mirror.url)/debian/key.asc"])
+    let other = mirror.source("other", keys: ["\(mirror.url)/other/key.asc"])
+    let fixture = CacheFixture()
+    #expect(try await fixture.refresh([source, other]).map(\.isGood) == [true, true], "\(fixture.log)")
+    // The key cannot be had, and the file of that name is the other's.
+    mirror.rule("/debian/key.asc", "status", .value("500"))
+    #expect(try await fixture.refresh([source, other]).map(\.isGood) == [true, true], "\(fixture.log)")
+    mirror.release("debian/dists/stable", sign: "inline", by: "stranger")
+    let results = try await fixture.refresh([source, other])
+    #expect(results.map(\.isGood) == [false, true], "\(fixture.log)")
+  }
+
+  /// The server and clients look for it by the name in sources.xml.
+  @Test func aKeyKeepsItsName() async throws {
+    let mirror = Mirror()
+    mirror.archive()
+    mirror.key("a%20key.asc")
+    let source = mirror.source(keys: ["\(mirror.url)/a key.asc"])
+    let fixture = CacheFixture()
+    _ = try await refresh(fixture, source)
+    #expect(try fixture.folder.text("keys/a key.asc").contains("BEGIN PGP"), "\(fixture.log)")
+  }
+
+  @Test func anotherKeyIsTold() async throws {
+    let mirror = Mirror()
+    mirror.archive(sign: "inline")
+    mirror.key("key.asc")
+    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    let fixture = CacheFixture()
+    #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
+    #expect(!fixture.log.contains { $0.contains("another key") })
+    mirror.key("key.asc", name: "stranger")
+    mirror.release("debian/dists/stable", sign: "inline", by: "stranger")
+    #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
+    #expect(fixture.log.contains { $0 == "warning: Packages: \(mirror.url)/key.asc has another key than last time" })
+  }
+
   // MARK: Messages
 
   @Test func namesFromAMirrorCannotWriteLinesOfTheirOwn() async throws {

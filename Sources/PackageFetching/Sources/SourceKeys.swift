@@ -4,7 +4,8 @@ import PackageSources
 
 /// The keys that a source names: fetched, kept as they are for clients, and given to gpgv.
 final class SourceKeys {
-  private let urls: [SourceURL]
+  /// The addresses, each with the name of its file.
+  private let urls: [(url: SourceURL, name: String?)]
   private let folder: String
   private var armourless: [[UInt8]] = []
   private var prepared: Signature?
@@ -18,7 +19,7 @@ final class SourceKeys {
   ///   - folder: `keys` of the cache: the plugin gives clients the files there.
   ///   - temporaryFolder: for files of a check, which are called after `name`.
   init(_ source: PackageSource, folder: String, temporaryFolder: String, name: String) throws(SystemError) {
-    urls = source.gpgKeys.map { SourceURL($0) }
+    urls = source.gpgKeys.map { (SourceURL($0), Self.fileName($0)) }
     self.folder = folder
     self.name = name
     self.temporaryFolder = temporaryFolder
@@ -43,22 +44,28 @@ final class SourceKeys {
   /// Fetches the keys. A key that cannot be had leaves the file of last time.
   func fetch(downloads: Downloads, report: SourceReport) async {
     armourless = []
-    for url in urls {
-      guard let name = Self.fileName(url.description) else {
+    for (url, name) in urls {
+      guard let name else {
         report.log(.error, "Packages: Failed to fetch url \(url). It ends without the name of a key")
         continue
       }
       let path = "\(folder)/\(name)"
       report.files.insert(url.fileName)
+      let last = downloads.lastGood(url.fileName)
       do throws(FetchError) {
         let download = try await downloads.fetch(url, limitBytes: Self.limitBytes, progress: nil) {
           report.log(.info, "Packages: Downloading and parsing \(url)")
         }
         try keep(download, url, path, downloads)
+        if let last, last.sha256 != download.sha256 {
+          report.log(.warning, "Packages: \(url) has another key than last time")
+        }
       } catch {
         report.log(.error, "Packages: \(error)\(Files.size(path) == nil ? "" : "; the key of last time is used")")
       }
-      guard let bytes = try? RegularFile.read(path, limitBytes: Self.limitBytes) else { continue }
+      // The file in `keys` may be one that another source names so too, or be all there is.
+      let own = downloads.lastGood(url.fileName)?.path ?? path
+      guard let bytes = try? RegularFile.read(own, limitBytes: Self.limitBytes) else { continue }
       guard let key = Armour.keys(bytes) else {
         report.log(.warning, "Packages: \(url) has no OpenPGP key; signatures are not checked with it")
         continue
