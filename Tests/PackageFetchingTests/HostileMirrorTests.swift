@@ -106,6 +106,70 @@ import Testing
     }
   }
 
+  // MARK: Downgrades
+
+  nonisolated struct Downgrade: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let problem: String
+    let make: @MainActor @Sendable (Mirror) -> Void
+  }
+
+  nonisolated static let downgrades: [Downgrade] = [
+    Downgrade(testDescription: "an InRelease without signature", problem: "InRelease is not signed") { mirror in
+      mirror.archive("debian", ["main": changed], sign: "no")
+    },
+    Downgrade(testDescription: "a Release without signature", problem: "Release: there is no signature") { mirror in
+      mirror.archive("debian", ["main": changed], sign: "no")
+      mirror.remove("debian/dists/stable/InRelease")
+    },
+    Downgrade(testDescription: "no Release", problem: "there is no InRelease and no Release") { mirror in
+      mirror.archive("debian", ["main": changed], sign: "no")
+      mirror.remove("debian/dists/stable/InRelease")
+      mirror.remove("debian/dists/stable/Release")
+    },
+    Downgrade(testDescription: "a key that is none", problem: "no usable GPGKey") { mirror in
+      mirror.archive("debian", ["main": changed], sign: "inline")
+      mirror.write("key.asc", "nothing\n")
+    },
+  ]
+
+  @Test(arguments: downgrades)
+  func whatWasSignedStaysSigned(_ row: Downgrade) async throws {
+    let mirror = Mirror()
+    mirror.archive(sign: "inline")
+    mirror.key("key.asc")
+    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    let fixture = CacheFixture()
+    #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
+    row.make(mirror)
+    // A refresh that failed forgets nothing.
+    for _ in 0..<2 {
+      let result = try await refresh(fixture, source)
+      #expect(!result.isGood)
+      let text = result.problems.joined()
+      #expect(text.contains(row.problem) && text.contains("it was signed before"), "\(result.problems)")
+      #expect(fixture.names(source) == ["app", "liba"])
+    }
+  }
+
+  @Test func anOlderReleaseIsRefused() async throws {
+    let mirror = Mirror()
+    mirror.archive(sign: "inline")
+    mirror.copy("debian", to: "old")
+    mirror.key("key.asc")
+    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    mirror.order(
+      "release",
+      [("folder", .text("debian/dists/stable")), ("sign", .text("inline")), ("date", .value("4000000000"))])
+    let fixture = CacheFixture()
+    #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
+    mirror.remove("debian")
+    mirror.copy("old", to: "debian")
+    let result = try await refresh(fixture, source)
+    #expect(!result.isGood)
+    #expect(result.problems.joined().contains("is older than"), "\(result.problems)")
+  }
+
   // MARK: Keys
 
   /// Clients get both by one name, as with Bcfg2; that does not make one source's key another's.

@@ -51,6 +51,8 @@ package struct SourceStatus: Equatable, Sendable {
   package var problems: [String] = []
   /// The downloads that the source needs.
   var files: Set<String> = []
+  /// What had a right signature, by its address, with the date that it gave in seconds since 1970; 0 without one.
+  var signed: [String: Int] = [:]
 
   init() {}
 
@@ -64,6 +66,9 @@ package struct SourceStatus: Equatable, Sendable {
       case "good": isGood = words[1] == "yes"
       case "problem": problems.append(String(words[1]))
       case "file": files.insert(String(words[1]))
+      case "signed":
+        let words = words[1].split(separator: " ", maxSplits: 1)
+        if words.count == 2, let date = Int(words[0]) { signed[String(words[1])] = date }
       default: continue
       }
     }
@@ -73,6 +78,7 @@ package struct SourceStatus: Equatable, Sendable {
     var text = "time \(time)\ngood \(isGood ? "yes" : "no")\n"
     for problem in problems { text += "problem \(problem.replacing("\n", with: " "))\n" }
     for file in files.sorted() { text += "file \(file)\n" }
+    for (url, date) in signed.sorted(by: { $0.key < $1.key }) { text += "signed \(date) \(url)\n" }
     return Array(text.utf8)
   }
 }

@@ -45,7 +45,9 @@ final class SourceRefresh {
       let keys = try makeKeys()
       await keys.fetch(downloads: downloads, report: report)
       let parts = try await fetch(
-        SourceContext(source: source, downloads: downloads, keys: keys, progress: progress, report: report))
+        SourceContext(
+          source: source, downloads: downloads, keys: keys, progress: progress, report: report,
+          signedBefore: cache.status(source)?.signed ?? [:], statusPath: cache.statusPath(source)))
       outcome = try index(parts, old, start)
     } catch {
       problems.append(error.description)
@@ -172,7 +174,9 @@ final class SourceRefresh {
     status.isGood = result.isGood
     status.problems = result.problems
     status.files = report.files
-    if !result.isGood { status.files.formUnion(cache.status(source)?.files ?? []) }
+    let before = cache.status(source)
+    if !result.isGood { status.files.formUnion(before?.files ?? []) }
+    status.signed = (before?.signed ?? [:]).merging(report.signed) { max($0, $1) }
     do throws(SystemError) {
       try Files.replace(cache.statusPath(source), with: status.bytes)
     } catch {

@@ -59,33 +59,36 @@ struct AptSource {
 
   private func checkedRelease(isAskedAgain: Bool) async throws(FetchError) -> Release? {
     let limit = ReleaseFile.limitBytes
+    context.report.signed = [:]
     let url = base.appending("InRelease")
     if let download = try await context.fetchIfThere(url, limitBytes: limit, isAskedAgain: isAskedAgain) {
       var text = try context.read(download.path, limitBytes: limit)
       if text.starts(with: "-----BEGIN PGP SIGNED MESSAGE-----".utf8) {
-        let signed = try context.checkSignature(of: url) { signature throws(Signature.Failure) in
+        let signed = try context.checkSignature(of: url, at: base) { signature throws(Signature.Failure) in
           try signature.checkSigned(download.path, limitBytes: limit)
         }
         if let signed { text = signed }
       } else {
-        try context.requireNoSignature("\(url) is not signed")
+        // That it is a page of a proxy says more.
+        _ = try parse(text, url)
+        try context.acceptUnsigned(base, "\(url) is not signed")
       }
       return try useful(parse(text, url), "InRelease", [download])
     }
     let plain = base.appending("Release")
     guard let download = try await context.fetchIfThere(plain, limitBytes: limit, isAskedAgain: isAskedAgain) else {
-      try context.requireNoSignature("\(base): there is no InRelease and no Release")
+      try context.acceptUnsigned(base, "\(base): there is no InRelease and no Release")
       return nil
     }
     var downloads = [download]
     let detached = base.appending("Release.gpg")
     if let signed = try await context.fetchIfThere(detached, limitBytes: 1 << 20, isAskedAgain: isAskedAgain) {
-      _ = try context.checkSignature(of: plain) { signature throws(Signature.Failure) in
+      _ = try context.checkSignature(of: plain, at: base) { signature throws(Signature.Failure) in
         try signature.check(download.path, signature: signed.path)
       }
       downloads.append(signed)
     } else {
-      try context.requireNoSignature("\(plain): there is no signature")
+      try context.acceptUnsigned(base, "\(plain): there is no signature")
     }
     return try useful(parse(context.read(download.path, limitBytes: limit), plain), "Release", downloads)
   }
@@ -101,6 +104,7 @@ struct AptSource {
   /// Returns a Release that can be used: it is not too old, and has checksums.
   private func useful(_ file: ReleaseFile, _ name: String, _ downloads: [Download]) throws(FetchError) -> Release? {
     let url = base.appending(name)
+    try requireNotOlder(file, url)
     if let end = file.validUntil, end < time(nil) {
       let text = "\(url) is valid until \(UTC.text(end)) only, which is over"
       if context.isSignatureRequired { throw FetchError(.signature, text) }
@@ -112,6 +116,19 @@ struct AptSource {
       return nil
     }
     return Release(file: file, name: name, downloads: downloads)
+  }
+
+  /// Refuses a signed Release that is older than the last one: it could be served again and again, to hide newer packages.
+  private func requireNotOlder(_ file: ReleaseFile, _ url: SourceURL) throws(FetchError) {
+    let place = base.description
+    guard let date = file.date, context.report.signed[place] != nil else { return }
+    context.report.signed[place] = date
+    guard let before = context.signedBefore[place], date < before else { return }
+    context.report.signed[place] = before
+    throw FetchError(
+      .signature,
+      "\(url) is of \(UTC.text(date)), which is older than the last one, of \(UTC.text(before)); if that is right, "
+        + "remove \(context.statusPath) to have it taken")
   }
 
   // MARK: Packages

@@ -10,6 +10,9 @@ struct SourceContext {
   let keys: SourceKeys
   let progress: TransferProgress
   let report: SourceReport
+  /// What had a right signature in earlier refreshes, as in `SourceStatus`, and the file that says so.
+  let signedBefore: [String: Int]
+  let statusPath: String
 
   var options: FetchOptions { downloads.options }
   var isSignatureRequired: Bool { options.verification == .required }
@@ -56,16 +59,31 @@ struct SourceContext {
     if isSignatureRequired { throw FetchError(.signature, text() + ", and [packages] verify is required") }
   }
 
+  /// Says what it means that something has no signature: an error too where it had one before, since whoever is between can
+  /// take a signature away.
+  ///
+  /// - Parameter place: what `signedBefore` knows it by.
+  func acceptUnsigned(_ place: SourceURL, _ text: @autoclosure () -> String) throws(FetchError) {
+    try requireNoSignature(text())
+    guard signedBefore[place.description] != nil else { return }
+    throw FetchError(
+      .signature, "\(text()), but it was signed before; if that is right, remove \(statusPath) to have it taken")
+  }
+
   /// Runs a check of a signature. One that cannot be made is an error only where signatures are required.
+  ///
+  /// - Parameter place: what `signedBefore` knows it by.
   func checkSignature<Value>(
-    of url: SourceURL, _ body: (Signature) throws(Signature.Failure) -> Value
+    of url: SourceURL, at place: SourceURL, _ body: (Signature) throws(Signature.Failure) -> Value
   ) throws(FetchError) -> Value? {
     guard let signature = try keys.signature() else {
-      try requireNoSignature("\(url): the source has no usable GPGKey")
+      try acceptUnsigned(place, "\(url): the source has no usable GPGKey")
       return nil
     }
     do throws(Signature.Failure) {
-      return try body(signature)
+      let value = try body(signature)
+      report.signed[place.description] = 0
+      return value
     } catch {
       switch error {
       case .wrong: throw FetchError(.signature, "\(url): \(error)")
@@ -82,6 +100,8 @@ struct SourceContext {
 final class SourceReport {
   /// Names of the downloads that the source needs.
   var files: Set<String> = []
+  /// What had a right signature, as in `SourceStatus`.
+  var signed: [String: Int] = [:]
   private let sink: (RefreshEvent.Level, String) -> Void
 
   init(_ sink: @escaping (RefreshEvent.Level, String) -> Void) { self.sink = sink }

@@ -87,10 +87,10 @@ struct YumSource {
     let signed = try await context.fetchIfThere(
       url.appending(".asc"), limitBytes: 1 << 20, isAskedAgain: isAskedAgain)
     guard let signed else {
-      try context.requireNoSignature("\(url): there is no signature")
+      try context.acceptUnsigned(url, "\(url): there is no signature")
       return nil
     }
-    _ = try context.checkSignature(of: url) { signature throws(Signature.Failure) in
+    _ = try context.checkSignature(of: url, at: url) { signature throws(Signature.Failure) in
       try signature.check(index.path, signature: signed.path)
     }
     return signed
