@@ -16,6 +16,8 @@ package nonisolated struct FetchOptions: Sendable {
   package var connectTimeout = Duration.seconds(30)
   /// A transfer that brings less than `leastBytesPerSecond` during this time is given up.
   package var stallTimeout = Duration.seconds(30)
+  /// After this time no transfer is begun or goes on.
+  package var totalTimeout = Duration.seconds(3600)
   package var leastBytesPerSecond = 100
   /// The most bytes of one file, as it is transferred.
   package var limitBytes = 2 << 30

@@ -43,6 +43,8 @@ struct ToolSettings {
     fetching.parallelPerServer = min(fetching.parallel, fetching.parallelPerServer)
     fetching.connectTimeout = settings[options.fetchTimeout]
     fetching.stallTimeout = settings[options.fetchTimeout]
+    // The rest is for making the indexes, before the server ends the program.
+    fetching.totalTimeout = settings[options.fetchLimit] * 0.9
     fetching.limitBytes = settings[options.fetchBytes]
     fetching.userAgent = "bcfg2-packages/\(ServerVersion.text)"
     return fetching

@@ -217,6 +217,22 @@ import Testing
     #expect(fixture.log.contains { $0 == "warning: Packages: \(mirror.url)/key.asc has another key than last time" })
   }
 
+  // MARK: Time
+
+  /// A mirror that gives just enough bytes not to be given up holds the cache no longer than the whole refresh may last.
+  @Test func aRefreshEnds() async throws {
+    let mirror = Mirror()
+    mirror.archive()
+    mirror.rule(Self.packages, "drip", .value("true"))
+    let source = mirror.source()
+    let fixture = CacheFixture()
+    fixture.options.stallTimeout = .seconds(1000)
+    fixture.options.totalTimeout = .milliseconds(300)
+    let result = try await refresh(fixture, source)
+    #expect(!result.isGood)
+    #expect(result.problems.joined().contains("0.3 s are over"), "\(result.problems)")
+  }
+
   // MARK: Messages
 
   @Test func namesFromAMirrorCannotWriteLinesOfTheirOwn() async throws {

@@ -74,6 +74,8 @@ package nonisolated struct TransferFailure: Error, Sendable, CustomStringConvert
     case tooLarge(limit: Int)
     case stalled(bytesPerSecond: Int, seconds: Double)
     case redirects(Int)
+    /// The bound on all transfers together, in seconds.
+    case outOfTime(seconds: Double)
     /// What libcurl says of everything else: `Could not resolve host: mirror.example.com`.
     case other(String)
   }
@@ -103,6 +105,7 @@ package nonisolated struct TransferFailure: Error, Sendable, CustomStringConvert
     case .tooLarge(let limit): "larger than \(limit) bytes"
     case .stalled(let rate, let seconds):
       "fewer than \(rate) bytes/s during \(seconds.formatted) s, after \(received) bytes"
+    case .outOfTime(let seconds): "the refresh was ended: its \(seconds.formatted) s are over"
     case .redirects(let count): "more than \(count) redirects, or a loop of them"
     case .other(let text): received > 0 ? "\(text), after \(received) bytes" : text
     }

@@ -16,6 +16,7 @@ package final class Transfers {
   private var isDriving = false
   /// Time that libcurl had to work in. A source that is being indexed stops all transfers; that time is nobody's stall.
   private var worked = Duration.zero
+  private let end: ContinuousClock.Instant
 
   private struct Waiting {
     let request: TransferRequest
@@ -41,6 +42,7 @@ package final class Transfers {
   package init(_ options: FetchOptions) {
     guard Self.isInitialized, let multi = curl_multi_init() else { fatalError("libcurl cannot be initialized") }
     self.options = options
+    end = .now + options.totalTimeout
     self.multi = multi
     ccurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
   }
@@ -99,12 +101,15 @@ package final class Transfers {
       let code = curl_multi_add_handle(multi, curl.handle)
       guard code == CURLM_OK else { fatalError("curl_multi_add_handle: \(String(cString: curl_multi_strerror(code)))") }
     } catch {
-      waiting.continuation.resume(
-        returning: .failed(
-          TransferFailure(
-            url: waiting.request.url, reason: .other(error.description), received: 0, validators: Validators(),
-            isMissingLocally: false)))
+      waiting.continuation.resume(returning: Self.failure(waiting, .other(error.description)))
     }
+  }
+
+  /// Why a transfer was not begun.
+  private static func failure(_ waiting: Waiting, _ reason: TransferFailure.Reason) -> TransferOutcome {
+    .failed(
+      TransferFailure(
+        url: waiting.request.url, reason: reason, received: 0, validators: Validators(), isMissingLocally: false))
   }
 
   // MARK: Working
@@ -190,6 +195,7 @@ package final class Transfers {
   /// the time in which it was not called.
   private func giveUpStalled() {
     let needed = Int(Double(options.leastBytesPerSecond) * options.stallTimeout.inSeconds)
+    if ContinuousClock.now >= end { return giveUpAll() }
     for (handle, transfer) in active where worked - transfer.windowStart >= options.stallTimeout {
       let received = transfer.curl.sink.transferred
       if received - transfer.windowBytes >= max(1, needed) {
@@ -202,6 +208,17 @@ package final class Transfers {
         transfer.waiting.continuation.resume(returning: .failed(transfer.curl.failure(reason)))
       }
     }
+  }
+
+  /// Ends all transfers when the time is over: a server that gives a little again and again would hold the cache for weeks.
+  private func giveUpAll() {
+    let reason = TransferFailure.Reason.outOfTime(seconds: options.totalTimeout.inSeconds)
+    for (handle, transfer) in active {
+      _ = remove(handle)
+      transfer.waiting.continuation.resume(returning: .failed(transfer.curl.failure(reason)))
+    }
+    for waiting in queue { waiting.continuation.resume(returning: Self.failure(waiting, reason)) }
+    queue = []
   }
 }
 
