@@ -179,7 +179,7 @@ let package = Package(
     .executableTarget(
       name: "bcfg2-packages",
       dependencies: [
-        "EventLoop", "ServerSettings", "Core", "PackageSources", "PackageFetching", "Plugins", "Server",
+        "EventLoop", "Identity", "ServerSettings", "Core", "PackageSources", "PackageFetching", "Plugins", "Server",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLoop
 import Glibc
 import Server
+import ServerSettings
 
 /// `bcfg2-packages`: fetches the package sources of sources.xml and indexes them for the server.
 @main
@@ -65,7 +66,7 @@ struct Arguments: ParsableCommand {
     commandName: "bcfg2-packages",
     abstract: "Fetches the package sources of Packages/sources.xml and indexes them for bcfg2-server.",
     version: ServerVersion.text,
-    subcommands: [RefreshCommand.self, StatusCommand.self, ResolveCommand.self])
+    subcommands: [RefreshCommand.self, StatusCommand.self, ResolveCommand.self, CompareCommand.self])
 }
 
 /// Options of all subcommands.
@@ -75,4 +76,12 @@ struct CommonArguments: ParsableArguments {
 
   @ArgumentParser.Option(name: [.customShort("Q"), .customLong("repository")], help: "Bcfg2 repository.")
   var repository: String?
+
+  /// The same as the server's command line has them.
+  var options: CommandLineOptions {
+    var options = CommandLineOptions()
+    options.configurationFile = configuration
+    if let repository { options.set("server", "repository", to: repository, typed: "-Q") }
+    return options
+  }
 }

@@ -19,12 +19,7 @@ struct ToolSettings {
   ///
   /// - Throws: `SettingsError`; `SystemError` if privileges cannot be dropped.
   init(_ arguments: CommonArguments) throws {
-    var options = CommandLineOptions()
-    options.configurationFile = arguments.configuration
-    if let repository = arguments.repository {
-      options.set("server", "repository", to: repository, typed: "-Q")
-    }
-    settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
+    settings = try Settings.load(arguments.options, registry: PluginRegistry.standard.settings)
     if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
     cache = PackageCache(folder: settings[PackagesOptions.standard.cache])
   }

@@ -11,7 +11,7 @@ import Testing
   private struct Site {
     let folder = TemporaryDirectory()
 
-    init(_ options: String = "") {
+    init(_ options: String = "", plugins: String = "Packages") {
       folder.write(
         "Package: app\nVersion: 1\nArchitecture: amd64\nDepends: lib\n\nPackage: lib\nVersion: 1\n", to: "flat/Packages"
       )
@@ -22,7 +22,7 @@ import Testing
         </Group></Sources>
         """, to: "repo/Packages/sources.xml")
       folder.write(
-        "[server]\nrepository = \(folder.file("repo"))\n[communication]\npassword = x\n[packages]\n\(options)\n",
+        "[server]\nrepository = \(folder.file("repo"))\nplugins = \(plugins)\n[communication]\npassword = x\n[packages]\n\(options)\n",
         to: "bcfg2.conf")
     }
 
@@ -90,6 +90,44 @@ import Testing
     #expect(status.status == .exited(0), "\(status)")
     #expect(status.out.first == "AptSource at file://\(site.folder.file("flat"))/")
     #expect(status.out.contains { $0.hasPrefix("  2 packages in 1 parts, indexed ") })
+  }
+
+  @Test func clientsAreComparedUnderBothSolvers() async throws {
+    let site = Site(plugins: "Bundler,Metadata,Packages")
+    site.folder.write(
+      """
+      Package: app
+      Version: 1
+      Depends: liba | libb
+
+      Package: liba
+      Version: 1
+
+      Package: libb
+      Version: 1
+
+      """, to: "flat/Packages")
+    try await site.pack()
+    site.folder.write(
+      """
+      <Groups><Group name="debian" profile="true" public="true"><Group name="amd64"/><Bundle name="b"/></Group>
+      <Group name="plain" profile="true" public="true"/></Groups>
+      """, to: "repo/Metadata/groups.xml")
+    site.folder.write(
+      #"<Clients><Client name="one" profile="debian"/><Client name="two" profile="plain"/></Clients>"#,
+      to: "repo/Metadata/clients.xml")
+    site.folder.write(#"<Bundle><Package name="app"/></Bundle>"#, to: "repo/Bundler/b.xml")
+    _ = try await site.run(["refresh", "--quiet"])
+    let all = try await site.run(["compare"])
+    #expect(all.status == .exited(1), "\(all)")
+    // Bcfg2 takes an alternative of which nothing is chosen as satisfied.
+    #expect(all.out == ["one: 1 more, 0 fewer", "  + liba", "two: the same"], "\(all)")
+    let same = try await site.run(["compare", "two"])
+    #expect(same.status == .exited(0) && same.out == ["two: the same"], "\(same)")
+    let json = try await site.run(["compare", "--json", "one"])
+    #expect(json.out.count == 1 && json.out[0].hasPrefix(#"{"host":"one","added":["liba"],"removed":[]"#), "\(json)")
+    let stranger = try await site.run(["compare", "three"])
+    #expect(stranger.status == .exited(2) && stranger.error.contains("there is no client three"), "\(stranger)")
   }
 
   @Test func signaturesAreRequiredByTheOption() async throws {

@@ -73,15 +73,8 @@ final class PackageSets {
     _ names: PackageNames, _ sources: ClientSources, _ settings: Settings
   ) throws(ResolutionFailure) -> ResolvedPackages {
     let resolver = PackageResolver(sources.collection(indexes), Self.solver(settings))
-    var base = Set(names.names)
-    for (group, type) in Self.groups(names.groups, sources.kind, settings) {
-      base.formUnion(members(group, type, resolver, sources.kind).map { Name($0) })
-    }
-    base.formUnion(resolver.essentials().map { Name($0) })
-    let asked = base.sorted()
-    var wishes: [[UInt8]: Bool] = [:]
-    for wish in names.wishes { wishes[Array(wish.name.text.utf8)] = wish.isWanted }
-    let resolution = try resolver.complete(asked.map { Array($0.text.utf8) }, recommended: wishes)
+    let asked = base(names, sources, resolver)
+    let resolution = try resolver.complete(asked.map { Array($0.text.utf8) }, recommended: Self.wishes(names))
     let complete = resolution.packages.map { Name($0) }
     let initial = Set(names.names)
     return ResolvedPackages(
@@ -89,19 +82,51 @@ final class PackageSets {
       unknown: resolution.unknown.map { Name($0.name) })
   }
 
+  /// What a strict resolution changes, with nothing kept or logged but unknown groups.
+  func differences(_ names: PackageNames, _ sources: ClientSources, _ settings: Settings) throws
+    -> ResolutionDifferences
+  {
+    let collection = sources.collection(indexes)
+    func resolve(_ solver: PackageSolver) throws(ResolutionFailure) -> Resolution {
+      let resolver = PackageResolver(collection, solver)
+      let asked = base(names, sources, resolver).map { Array($0.text.utf8) }
+      return try resolver.complete(asked, recommended: Self.wishes(names))
+    }
+    let now = Result { () throws(ResolutionFailure) in try resolve(Self.bcfg2Solver(settings)) }
+    return ResolutionDifferences(bcfg2: now, strict: try resolve(.strict))
+  }
+
+  /// What structures name, with the packages of their groups and the essential ones, in order.
+  private func base(_ names: PackageNames, _ sources: ClientSources, _ resolver: PackageResolver) -> [Name] {
+    var base = Set(names.names)
+    for (group, type) in Self.groups(names.groups, sources.kind, resolver.solver) {
+      base.formUnion(members(group, type, resolver, sources.kind).map { Name($0) })
+    }
+    base.formUnion(resolver.essentials().map { Name($0) })
+    return base.sorted()
+  }
+
+  /// What entries say of the packages that theirs recommend; of several for one package the last counts.
+  private static func wishes(_ names: PackageNames) -> [[UInt8]: Bool] {
+    Dictionary(names.wishes.map { (Array($0.name.text.utf8), $0.isWanted) }) { $1 }
+  }
+
   /// The solver that the settings name.
   static func solver(_ settings: Settings) -> PackageSolver {
     switch settings[PackagesOptions.standard.solver] {
-    case .bcfg2: .bcfg2(settings.compatibility == .v1_3 ? .version13 : .version14)
+    case .bcfg2: bcfg2Solver(settings)
     case .strict: .strict
     }
   }
 
+  private static func bcfg2Solver(_ settings: Settings) -> PackageSolver {
+    .bcfg2(settings.compatibility == .v1_3 ? .version13 : .version14)
+  }
+
   /// The groups to look up. Bcfg2 keeps the packages of a group by its name: of several types the last one counts.
   private static func groups(
-    _ groups: [PackageNames.Group], _ kind: SourceKind?, _ settings: Settings
+    _ groups: [PackageNames.Group], _ kind: SourceKind?, _ solver: PackageSolver
   ) -> [(name: String, type: String?)] {
-    let isStrict = settings[PackagesOptions.standard.solver] == .strict
     var found: [(name: String, type: String?)] = []
     for group in groups {
       var name = group.name.text
@@ -110,7 +135,7 @@ final class PackageSets {
         if name.hasPrefix("@") { name.removeFirst() }
         if type?.isEmpty ?? true { type = "default" }
       }
-      if !isStrict, let index = found.firstIndex(where: { Name.areSame($0.name, name) }) {
+      if solver != .strict, let index = found.firstIndex(where: { Name.areSame($0.name, name) }) {
         found[index].type = type
       } else {
         found.append((name, type))

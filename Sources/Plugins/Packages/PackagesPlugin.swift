@@ -2,7 +2,7 @@ package import Core
 import EventLoop
 package import Identity
 import Logging
-import PackageSources
+package import PackageSources
 package import Repository
 package import ServerSettings
 import XMLRPC
@@ -230,6 +230,17 @@ package final class PackagesPlugin: Plugin, AddedStructures, Generator, Connecto
     }
     if sources.kind == .yum { addKeys(of: sources, to: structure, metadata) }
     return [structure]
+  }
+
+  /// What `solver = strict` would change for a client.
+  ///
+  /// - Parameter structures: the client's; entries of groups are taken out of them.
+  package func differences(_ structures: [Element], _ metadata: ClientMetadata) throws -> ResolutionDifferences {
+    let readsWishes = core.settings.compatibility == .v1_4
+    let notes = structures.map { structure in
+      StructureNote(PackageNames(takenFrom: structure, readsWishes: readsWishes, logger: logger))
+    }
+    return try sets.differences(PackageNames(notes), sources(of: metadata), core.settings)
   }
 
   /// Adds the keys of yum sources as files.
