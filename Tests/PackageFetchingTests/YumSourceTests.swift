@@ -95,7 +95,8 @@ import Testing
       tests.repository(mirror, as: "plain", sign: true, primary: primary.replacing("lib", with: "new"))
       for path in tests.files(mirror) { mirror.edit(path, from: "new", to: "bad") }
     },
-    Row(name: "the signature is of another", message: "no GPGKey of the source") { tests, mirror in
+    Row(name: "the signature is of another, and was right before", message: "no GPGKey of the source") {
+      tests, mirror in
       tests.repository(mirror, sign: true, by: "stranger")
     },
     Row(name: "the signature is wrong", message: "repomd.xml: the signature is wrong") { _, mirror in
@@ -156,8 +157,23 @@ import Testing
     #expect(without.problems.joined().contains("has no GPGKey"))
     let unsigned = try #require(try await fixture.refresh([source(mirror, keys: keys)]).first)
     #expect(unsigned.problems.joined().contains("there is no signature"))
+    repository(mirror, sign: true, by: "stranger")
+    let unknown = try #require(try await fixture.refresh([source(mirror, keys: keys)]).first)
+    #expect(unknown.problems.joined().contains("no GPGKey of the source is that of the signature"))
     repository(mirror, sign: true)
     #expect(try await fixture.refresh([source(mirror, keys: keys)]).map(\.isGood) == [true], "\(fixture.log)")
+  }
+
+  /// Keys of a yum source are those of its packages.
+  @Test func aRepositoryMayBeSignedByAnotherKeyThanItsPackages() async throws {
+    let mirror = Mirror()
+    repository(mirror, sign: true, by: "stranger")
+    mirror.key("key.asc")
+    let fixture = CacheFixture()
+    let source = source(mirror, keys: ["\(mirror.url)/key.asc"])
+    #expect(try await fixture.refresh([source]).map(\.isGood) == [true], "\(fixture.log)")
+    #expect(
+      fixture.log.contains { $0.contains("repomd.xml is not checked: no GPGKey of the source") }, "\(fixture.log)")
   }
 
   /// As Bcfg2 does: a repository without a repomd.xml costs itself alone, one whose files are missing the whole source.

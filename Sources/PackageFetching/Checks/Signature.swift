@@ -11,11 +11,13 @@ nonisolated struct Signature {
   enum Failure: Error, CustomStringConvertible {
     /// gpgv is not installed, or did not run.
     case notChecked(String)
+    /// By a key that is none of those given.
+    case unknownKey(String)
     case wrong(String)
 
     var description: String {
       switch self {
-      case .notChecked(let text), .wrong(let text): text
+      case .notChecked(let text), .unknownKey(let text), .wrong(let text): text
       }
     }
   }
@@ -68,7 +70,7 @@ nonisolated struct Signature {
     if words.contains("EXPSIG") { throw .wrong("the signature has expired") }
     if words.contains("REVKEYSIG") { throw .wrong("the key of the signature is revoked") }
     if let line = lines.first(where: { $0.contains("NO_PUBKEY") }) {
-      throw .wrong("no GPGKey of the source is that of the signature (\(line.split(separator: " ").last ?? "?"))")
+      throw .unknownKey("no GPGKey of the source is that of the signature (\(line.split(separator: " ").last ?? "?"))")
     }
     if result.status == nil { throw .notChecked("gpgv did not end by itself") }
     let text = String(decoding: result.errors, as: UTF8.self).split(separator: "\n").last.map(String.init)

@@ -87,6 +87,12 @@ struct SourceContext {
     } catch {
       switch error {
       case .wrong: throw FetchError(.signature, "\(url): \(error)")
+      case .unknownKey:
+        // The keys of a yum source are those of its packages; the repository may be signed by another.
+        guard source.kind == .yum else { throw FetchError(.signature, "\(url): \(error)") }
+        try acceptUnsigned(place, "\(url): the signature cannot be checked: \(error)")
+        report.log(.warning, "Packages: the signature of \(url) is not checked: \(error)")
+        return nil
       case .notChecked:
         try requireNoSignature("\(url): the signature cannot be checked: \(error)")
         report.log(.warning, "Packages: the signature of \(url) is not checked: \(error)")
