@@ -20,7 +20,9 @@ public struct PackageResolver {
   ///   - base: what the client's bundles name, its groups' packages and the essential ones.
   ///   - recommended: what entries say of the packages that their package recommends.
   public func complete(_ base: [[UInt8]], recommended: [[UInt8]: Bool] = [:]) throws(ResolutionFailure) -> Resolution {
-    switch solver {
+    // Answers are kept by who asked: the next question may be a long time off.
+    defer { for member in collection.members { member.index?.forgetPages() } }
+    return switch solver {
     case .bcfg2(let version):
       try Bcfg2Resolver(collection, version: version).complete(base, recommended: recommended)
     case .strict: try StrictResolver(collection).complete(base, recommended: recommended)
