@@ -53,6 +53,25 @@ import Testing
     #expect(result.status == .exited(0), "\(result.text)")
   }
 
+  /// Packages are those of 1.3.4 and of 1.4, each where it is wanted, and from children of the multiprocessing core.
+  @Test(arguments: [
+    ["--version", "1.3.4", "--conf", "server.compatibility=1.3"], ["--version", "1.4"],
+    ["--conf", "server.backend=multiprocessing"],
+  ])
+  func packagesAreThoseOfTheVersion(_ options: [String]) async throws {
+    let cases = [
+      "packages-apt-alternatives", "packages-apt-live", "packages-magic-groups", "packages-pac",
+      "packages-resolver-off",
+      "packages-yum-arches", "packages-yum-names", "packages-yum-twice",
+    ]
+    let folder = "\(Project.root)/Tests/Conformance"
+    let result = try await python(
+      ["\(folder)/conform.py", "check", "--server", Project.server, "--jobs", "4"] + options + cases,
+      limit: .seconds(300))
+    let failures = result.text.split(separator: "\n").filter { !$0.hasPrefix("ok ") }.joined(separator: "\n")
+    #expect(result.status == .exited(0), "\(failures)")
+  }
+
   /// Compares the output of 1.3.4's `bcfg2 -n -v -q -O` with both servers. `scripts/setup.sh --test` makes the
   /// environment; BCFG2_REQUIRE_CLIENT makes its absence a failure.
   @Test(
