@@ -29,7 +29,7 @@ package nonisolated struct RefreshResult: Sendable {
 
   /// `PackageSource.indexFileName`, which is what the source is called between the daemon and this program.
   package let name: String
-  /// `AptSource at http://deb.example.com/debian/`.
+  /// `PackageSource.displayName`.
   package let source: String
   package let outcome: Outcome
   /// Why something failed; empty otherwise.

@@ -15,11 +15,13 @@ enum Bcfg2Packages {
     umask(0o022)
     let command: any ToolCommand
     do {
-      guard let parsed = try Arguments.parseAsRoot() as? any ToolCommand else {
-        print(Arguments.helpMessage())
-        exit(Exit.usage)
+      var parsed = try Arguments.parseAsRoot()
+      guard let tool = parsed as? any ToolCommand else {
+        // The library's own command for `help` and `--help` throws the text of the subcommand that was asked for.
+        try parsed.run()
+        fail(Arguments.helpMessage())
       }
-      command = parsed
+      command = tool
     } catch {
       let text = Arguments.fullMessage(for: error)
       guard Arguments.exitCode(for: error) == .success else { fail(text) }

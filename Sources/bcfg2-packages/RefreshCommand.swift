@@ -33,9 +33,10 @@ struct RefreshCommand: ParsableCommand, ToolCommand {
   @MainActor func runTool() throws -> Int32 {
     let display: any RefreshDisplay = if report { ReportLines() } else if quiet { ErrorLines() } else { ScreenLines() }
     LoggingSystem.bootstrap { DisplayLog(label: $0) }
-    DisplayLog.display = display
+    // The server has read the same files, and has said what is wrong with them.
+    if !report { DisplayLog.display = display }
     let settings = try ToolSettings(common)
-    for warning in settings.settings.warnings { display.log(.warning, "\(warning)") }
+    if !report { for warning in settings.settings.warnings { display.log(.warning, "\(warning)") } }
     let sources = PackagesSwitches(settings.settings).readsMetadata ? try settings.sources() : []
     var plan = Refresh.Plan(sources: sources)
     plan.fetching = settings.fetching

@@ -37,14 +37,14 @@ extension RefreshResult {
   /// One line without the source's name: what has become of it.
   var line: String {
     switch outcome {
-    case .made(let packages, let parts, let bytes, let duration):
+    case .made(let packages, _, let bytes, let duration):
       let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
       let rounded = (seconds * 10).rounded() / 10
-      return "\(packages) packages in \(parts) parts, fetched \(Self.size(transferred)), index of \(Self.size(bytes)), "
-        + "\(rounded) s"
+      return "\(packages) packages, fetched \(Self.size(transferred)), index of \(Self.size(bytes)), \(rounded) s"
     case .unchanged(let made): return "unchanged since \(UTC.text(made))"
     case .kept(let made): return "failed, keeps the packages of \(UTC.text(made)): \(problem)"
-    case .partial(let packages, let missing): return "\(packages) packages, without \(missing) parts: \(problem)"
+    case .partial(let packages, let missing):
+      return "\(packages) packages, without \(missing) \(missing == 1 ? "part" : "parts"): \(problem)"
     case .failed: return "failed: \(problem)"
     }
   }

@@ -28,14 +28,14 @@ struct StatusCommand: ParsableCommand, ToolCommand {
 
   @MainActor private static func lines(_ source: PackageSource, _ cache: PackageCache) -> ([String], isGood: Bool) {
     let now = time(nil)
-    var lines = [Refresh.title(source)]
+    var lines = [source.displayName]
     let status = cache.status(source)
     let index = cache.index(source)
     if let index {
       let parts = (0..<index.partCount).compactMap { index.part($0) }
       let age = UTC.age(now - Int(index.time))
       lines.append(
-        "  \(index.recordCount) packages in \(parts.count) parts, indexed \(UTC.text(Int(index.time))), \(age) ago")
+        "  \(index.recordCount) packages, indexed \(UTC.text(Int(index.time))), \(age) ago")
       for part in parts {
         let name = [index.string(of: part.component), index.string(of: part.arch)].filter { !$0.isEmpty }
         if part.flags.contains(.isMissing) { lines.append("  missing: \(name.joined(separator: " "))") }

@@ -26,8 +26,11 @@ import Testing
         to: "bcfg2.conf")
     }
 
-    func run(_ arguments: [String]) async throws -> (status: ChildProcess.ExitStatus, out: [String], error: String) {
-      try await start([PackagesToolTests.program] + arguments + ["-C", folder.file("bcfg2.conf")])
+    func run(
+      _ arguments: [String], isConfigured: Bool = true
+    ) async throws -> (status: ChildProcess.ExitStatus, out: [String], error: String) {
+      let configuration = isConfigured ? ["-C", folder.file("bcfg2.conf")] : []
+      return try await start([PackagesToolTests.program] + arguments + configuration)
     }
 
     func pack() async throws {
@@ -57,7 +60,7 @@ import Testing
     #expect(first.status == .exited(0), "\(first)")
     let fields = first.out.map { $0.split(separator: "\t").map(String.init) }
     let source = try #require(fields.first { $0.first == "source" })
-    #expect(source.count == 4 && source[2] == "ok" && source[3].hasPrefix("2 packages in 1 parts"))
+    #expect(source.count == 4 && source[2] == "ok" && source[3].hasPrefix("2 packages, fetched "))
     #expect(source[1].hasPrefix("apt-") && source[1].hasSuffix(".index"))
     #expect(fields.contains { $0.prefix(2) == ["log", "info"] && $0[2].hasPrefix("Packages: Updating file:///") })
     #expect(fields.allSatisfy { ["log", "source"].contains($0[0]) }, "\(first.out)")
@@ -82,14 +85,20 @@ import Testing
       status.out.contains("  no index") && status.out.contains { $0.contains("Failed to fetch url") }, "\(status)")
   }
 
+  @Test(arguments: [["refresh", "--help"], ["help", "refresh"]])
+  func eachSubcommandHasItsOwnHelp(arguments: [String]) async throws {
+    let result = try await Site().run(arguments, isConfigured: false)
+    #expect(result.status == .exited(0) && result.out.contains { $0.contains("--missing") }, "\(result)")
+  }
+
   @Test func theStatusShowsWhatIsThere() async throws {
     let site = Site()
     try await site.pack()
     _ = try await site.run(["refresh", "--quiet"])
     let status = try await site.run(["status"])
     #expect(status.status == .exited(0), "\(status)")
-    #expect(status.out.first == "AptSource at file://\(site.folder.file("flat"))/")
-    #expect(status.out.contains { $0.hasPrefix("  2 packages in 1 parts, indexed ") })
+    #expect(status.out.first == "apt file://\(site.folder.file("flat"))/ (amd64)")
+    #expect(status.out.contains { $0.hasPrefix("  2 packages, indexed ") })
   }
 
   @Test func clientsAreComparedUnderBothSolvers() async throws {

@@ -41,9 +41,6 @@ package final class Refresh {
     set { transfers.onStep = newValue }
   }
 
-  /// A source as Bcfg2 names it in messages: `AptSource at http://deb.example.com/debian/`.
-  package static func title(_ source: PackageSource) -> String { SourceRefresh.title(source) }
-
   /// Refreshes all sources. The caller holds the `CacheLock`.
   ///
   /// - Returns: what has become of each, in the order of the plan; nothing of those that were left alone.
@@ -67,7 +64,7 @@ package final class Refresh {
           })
         continue
       }
-      running.append((SourceRefresh.title(source), refresh.progress))
+      running.append((source.displayName, refresh.progress))
       tasks.append(
         Task { [onEvent] in
           let result = await refresh.run()

@@ -26,14 +26,14 @@ final class SourceRefresh {
     report = SourceReport { onEvent(.log($0, $1)) }
   }
 
-  /// The source in Bcfg2's words.
-  static func title(_ source: PackageSource) -> String {
+  private var title: String { source.displayName }
+
+  /// The source in Bcfg2's words, for which administrators search the log: `AptSource at http://deb.example.com/debian/`.
+  private var bcfg2Title: String {
     let kind = source.kind.rawValue
     let name = kind.prefix(1).uppercased() + kind.dropFirst() + "Source"
     return source.displayURL.isEmpty ? name : "\(name) at \(source.displayURL)"
   }
-
-  private var title: String { Self.title(source) }
 
   // MARK: The run
 
@@ -148,21 +148,21 @@ final class SourceRefresh {
   private func tell(_ result: RefreshResult) {
     let now = time(nil)
     switch result.outcome {
-    case .made(let packages, let parts, _, let duration):
+    case .made(let packages, _, _, let duration):
       verdict(
         .info,
-        "Packages: indexed \(packages) packages in \(parts) parts of \(title) in \(duration.inSeconds.formatted) s")
+        "Packages: indexed \(packages) packages of \(title) in \(duration.inSeconds.formatted) s")
     case .unchanged: verdict(.debug, "Packages: \(title) is unchanged")
     case .kept(let made):
       for problem in problems { verdict(.error, "Packages: \(problem)") }
       verdict(
         .error, "Packages: \(title) keeps its packages of \(UTC.text(made)), \(UTC.age(now - made)) old")
     case .partial(_, let missing):
-      for problem in problems { verdict(.error, "Packages: Failed to load data for \(title): \(problem)") }
+      for problem in problems { verdict(.error, "Packages: Failed to load data for \(bcfg2Title): \(problem)") }
       verdict(.error, "Packages: \(title) is without \(missing) of its parts. Some Packages will be missing")
     case .failed:
-      for problem in problems { verdict(.error, "Packages: Failed to load data for \(title): \(problem)") }
-      verdict(.error, "Some Packages will be missing")
+      for problem in problems { verdict(.error, "Packages: Failed to load data for \(bcfg2Title): \(problem)") }
+      verdict(.error, "Packages: \(title) has nothing. Some Packages will be missing")
     }
   }
 

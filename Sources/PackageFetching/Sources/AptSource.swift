@@ -159,10 +159,15 @@ struct AptSource {
   }
 
   private func packages(_ part: SourcePart, _ release: Release?) async throws(FetchError) -> Download {
-    guard let release else { return try await context.fetch(base.appending(folder(part) + "Packages.gz")) }
+    guard let release else {
+      do throws(FetchError) { return try await context.fetch(base.appending(folder(part) + "Packages.gz")) } catch {
+        guard error.kind == .missing else { throw error }
+        throw FetchError(.missing, "\(error). \(base) has no InRelease and no Release either")
+      }
+    }
     let candidates = candidates(part, release)
     guard !candidates.isEmpty else {
-      throw FetchError(.missing, "\(base.appending(release.name)) has no \(folder(part))Packages")
+      throw FetchError(.missing, "\(base.appending(release.name)) has no \(folder(part))Packages\(choices(release))")
     }
     var failure: FetchError?
     for candidate in candidates {
@@ -173,6 +178,18 @@ struct AptSource {
       }
     }
     throw failure ?? FetchError(.missing, "\(base): no Packages")
+  }
+
+  /// What a source may name instead of what the Release has not; empty where it says nothing.
+  private func choices(_ release: Release) -> String {
+    guard context.source.rawURL.isEmpty else { return "" }
+    var text = ""
+    for (name, words) in [("components", release.file.components), ("architectures", release.file.architectures)]
+    where !words.isEmpty {
+      let list = words.prefix(20).map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
+      text += "; its \(name) are \(list)\(words.count > 20 ? " ..." : "")"
+    }
+    return text
   }
 
   private struct Candidate {

@@ -82,6 +82,13 @@ public struct PackageSource: Sendable {
   /// The address for messages: without user and password.
   public var displayURL: String { Self.withoutPassword(rawURL.isEmpty ? url : rawURL) }
 
+  /// The source as people see it, much like a line of apt's list: `apt http://deb.example.com/debian/ bookworm main contrib (amd64)`.
+  public var displayName: String {
+    let words = [kind.rawValue, displayURL] + (rawURL.isEmpty ? [version] + components : [])
+    let name = words.filter { !$0.isEmpty }.joined(separator: " ")
+    return arches.isEmpty ? name : "\(name) (\(arches.joined(separator: " ")))"
+  }
+
   /// An address without `user:password@`.
   public static func withoutPassword(_ url: String) -> String {
     guard let scheme = url.firstRange(of: "://") else { return url }

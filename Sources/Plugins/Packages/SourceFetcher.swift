@@ -66,7 +66,9 @@ final class SourceFetcher {
         limit: settings[PackagesOptions.standard.fetchLimit], on: loop
       ) { [unowned self] in take($0) }
     } catch {
-      logger.error("Packages: The sources cannot be fetched: \(error)")
+      logger.error(
+        "Packages: The sources cannot be fetched: \(error). The program belongs beside the server, or [packages] fetch_program names it"
+      )
       return finish(waiters)
     }
     guard let run else { return }

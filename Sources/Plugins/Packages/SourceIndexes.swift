@@ -95,7 +95,7 @@ package final class SourceIndexes: FileEventHandler {
       return try PackageIndex(path: "\(folder)/\(source.indexFileName)", key: source.key)
     } catch {
       if error.isMissing { return nil }
-      logger.error("Packages: The index of \(source.displayURL) cannot be used: \(error)")
+      logger.error("Packages: The index of \(source.displayName) cannot be used: \(error)")
       return nil
     }
   }

@@ -35,8 +35,13 @@ package final class SourcesFile: StructFile {
     sources = []
     let kinds = Self.kinds(settings)
     compiled?.forEachElement { node, conditions in
+      warnOfUnknown(node.source)
       guard node.source.tag == "Source" else { return }
       guard let kind = kind(of: node.source, among: kinds) else { return }
+      if node.source.children(tagged: "Arch").isEmpty {
+        let place = PackageSource.withoutPassword(node.source["rawurl"] ?? node.source["url"] ?? "None")
+        warnOnce("Packages: \(path): the source at \(place) has no Arch and applies to no client")
+      }
       if node.source["pulp_id"] != nil {
         warnOnce("Packages: \(path): pulp_id has no effect here: give the address of Pulp's repository as rawurl")
       }
@@ -47,6 +52,26 @@ package final class SourcesFile: StructFile {
     }
   }
 
+  /// Says what has no effect because nobody knows its name: most often it is mistyped.
+  private func warnOfUnknown(_ element: Element) {
+    if !Self.tags.contains(element.tag) {
+      warnOnce("Packages: \(path): unknown element <\(element.tag)> has no effect")
+    }
+    guard element.tag == "Source" else { return }
+    // Attributes of other namespaces, such as xml:base, are somebody else's.
+    for (name, _) in element.attributes
+    where !Self.attributes.contains(name) && !name.contains(where: { ":{".contains($0) }) {
+      warnOnce("Packages: \(path): unknown attribute \(name) of a Source has no effect")
+    }
+  }
+
+  private static let tags: Set = [
+    "Sources", "Source", "Component", "Arch", "Blacklist", "Whitelist", "GPGKey", "Options",
+  ]
+  private static let attributes: Set = [
+    "type", "url", "rawurl", "version", "name", "recommended", "essential", "debsrc", "id", "pulp_id",
+  ]
+
   /// The kind of a source; nil, after a log line, for one that is left out.
   private func kind(of source: Element, among kinds: Set<SourceKind>) -> SourceKind? {
     guard let type = source["type"] else {
@@ -55,7 +80,8 @@ package final class SourcesFile: StructFile {
       return nil
     }
     guard let kind = SourceKind(rawValue: type.lowercased()), kinds.contains(kind) else {
-      logger.error("Packages: Unknown source type \(type)")
+      let known = SourceKind.allCases.filter(kinds.contains).map(\.rawValue).joined(separator: ", ")
+      logger.error("Packages: Unknown source type \(type); known are \(known)")
       return nil
     }
     return kind

@@ -93,7 +93,7 @@ import XMLRPC
   @Test func sourcesWithoutAKnownTypeAreLeftOutAlone() {
     let text = """
       <Sources><Source url='http://u:secret@d/'/><Source rawurl='http://r/' url='http://d/'/><Source type='Portage'/>
-      <Source type='Yum'/><Source type='pkgng'/><Source type='apt'/></Sources>
+      <Source type='Yum'><Arch>a</Arch></Source><Source type='pkgng'/><Source type='apt'><Arch>a</Arch></Source></Sources>
       """
     let file = file(["sources.xml": text], { $0[PackagesOptions.standard.backends] = ["Apt", "Yum", "Pac"] })
     #expect(file.sources.map(\.source.kind) == [.yum, .apt])
@@ -101,7 +101,8 @@ import XMLRPC
       log.take() == [
         "error Packages: No type specified for source at http://d/, skipping",
         "error Packages: No type specified for source at http://r/, skipping",
-        "error Packages: Unknown source type Portage", "error Packages: Unknown source type pkgng",
+        "error Packages: Unknown source type Portage; known are apt, yum, pac",
+        "error Packages: Unknown source type pkgng; known are apt, yum, pac",
       ])
     // 1.3.4 has no such option.
     let old = self.file(
@@ -111,6 +112,23 @@ import XMLRPC
         $0.compatibility = .v1_3
       })
     #expect(old.sources.count == 3)
+  }
+
+  @Test func whatIsMistypedIsNamed() {
+    let text = """
+      <Sources><Group name='g'><Source type='apt' verson='1' url='http://u:secret@d/' xml:base='b'><Archs>a</Archs></Source>
+      <Sorce/></Group></Sources>
+      """
+    let file = file(["sources.xml": text])
+    #expect(file.sources.count == 1)
+    let lines = log.take().map { $0.replacing("\(folder.path)/", with: "") }.sorted()
+    #expect(
+      lines == [
+        "warning Packages: Packages/sources.xml: the source at http://d/ has no Arch and applies to no client",
+        "warning Packages: Packages/sources.xml: unknown attribute verson of a Source has no effect",
+        "warning Packages: Packages/sources.xml: unknown element <Archs> has no effect",
+        "warning Packages: Packages/sources.xml: unknown element <Sorce> has no effect",
+      ])
   }
 
   @Test func afterABadEditTheLastGoodVersionStays() {
