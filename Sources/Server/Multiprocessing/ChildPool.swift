@@ -24,6 +24,8 @@ final class ChildPool {
   private let logger: Logger
   private var slots: [ChildSlot] = []
   private var waiters: Deque<Waiter> = []
+  /// Requests that wait for a child.
+  var waiterCount: Int { waiters.count }
   private var lastChosen = -1
   private var isStopping = false
   private var onStopped: (() -> Void)?

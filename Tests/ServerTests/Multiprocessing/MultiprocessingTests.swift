@@ -187,12 +187,14 @@ import XMLRPC
         let (ours, theirs) = try makeChannels(loop)
         let child = FakeChild(theirs, name, onExit)
         current = child
-        // The first two die before they are ready.
-        if launches > 2 { theirs.send(.ready) } else { loop.post { child.die(.exited(1)) } }
+        // The first two die before they are ready, the first one when both wait.
+        if launches > 2 { theirs.send(.ready) } else if launches == 2 { loop.post { child.die(.exited(1)) } }
         return LaunchedChild(channel: ours, processID: 0, kill: { child.die(.signaled(SIGKILL)) })
       }
       async let patient = pool.acquire(mayGiveUp: false)
       async let impatient = pool.acquire(mayGiveUp: true)
+      while pool.waiterCount < 2 { await loop.nextIteration() }
+      current?.die(.exited(1))
       #expect(await impatient == nil)
       #expect(await patient == "Child-0")
       #expect(launches == 3 && pool.children[0].restarts == 2)
