@@ -13,10 +13,16 @@ import Testing
     let breaking: @MainActor @Sendable (Mirror) -> Void
     /// Parts of the messages that say what is wrong.
     let messages: [String]
+    /// Of the refresh that meets the broken mirror.
+    let stallTimeout: Duration
     var testDescription: String { name }
 
-    init(_ name: String, _ messages: [String], _ breaking: @escaping @MainActor @Sendable (Mirror) -> Void) {
+    init(
+      _ name: String, _ messages: [String], stallTimeout: Duration = .seconds(20),
+      _ breaking: @escaping @MainActor @Sendable (Mirror) -> Void
+    ) {
       self.name = name
+      self.stallTimeout = stallTimeout
       self.messages = messages
       self.breaking = breaking
     }
@@ -55,7 +61,8 @@ import Testing
       mirror.write("debian/dists/stable/other/binary-amd64/Packages", changed)
       mirror.release("debian/dists/stable", sign: "inline")
     },
-    Row("Packages drips", ["fewer than 100 bytes/s during 0.3 s, after 1 bytes"]) { mirror in
+    Row("Packages drips", ["fewer than 100 bytes/s during 0.3 s, after 1 bytes"], stallTimeout: .milliseconds(300)) {
+      mirror in
       change(mirror)
       mirror.rule(packages, "drip", .value("true"))
     },
@@ -107,6 +114,7 @@ import Testing
     let good = try #require(fixture.index(source))
 
     row.breaking(mirror)
+    fixture.options.stallTimeout = row.stallTimeout
     let result = try #require(try await fixture.refresh([source]).first)
     guard case .kept = result.outcome else {
       Issue.record("\(result.outcome) \(fixture.log)")
@@ -119,6 +127,7 @@ import Testing
     #expect(fixture.log.contains { $0.contains("keeps its packages of") })
 
     // Nothing that was left behind hinders the next refresh.
+    fixture.options.stallTimeout = .seconds(20)
     for path in [Self.release, Self.packages] { mirror.noRule(path) }
     Self.change(mirror)
     let repaired = try #require(try await fixture.refresh([source]).first)
@@ -134,6 +143,7 @@ import Testing
     let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
     row.breaking(mirror)
     let fixture = CacheFixture()
+    fixture.options.stallTimeout = row.stallTimeout
     let result = try #require(try await fixture.refresh([source]).first)
     guard case .failed = result.outcome else {
       Issue.record("\(result.outcome) \(fixture.log)")
