@@ -13,12 +13,25 @@ public enum IndexBuildError: Error, Equatable, CustomStringConvertible {
   }
 }
 
+/// The most rows of an index. All together take about 1.2 GB; Debian main has 63,000 packages with 400,000 relations.
+public struct IndexLimits: Sendable {
+  public var packages = 1 << 22
+  /// Of relations, and of provides.
+  public var rows = 1 << 24
+  public var members = 1 << 22
+  public var texts = 1 << 24
+  public var textBytes = 1 << 28
+
+  public init() {}
+}
+
 /// Collects what a mirror says about packages, and writes it as an index file.
 ///
 /// The calls follow the mirror's files: `beginPart`, then for each package `beginRecord`, its relations and provides. Files of
 /// packages, groups and facts come at any time.
 public struct IndexBuilder {
-  private(set) var texts = TextTable()
+  private(set) var texts: TextTable
+  private let limits: IndexLimits
   /// Rows of each table as they stand in the file.
   private var parts: [UInt32] = []
   private var records: [UInt32] = []
@@ -30,7 +43,9 @@ public struct IndexBuilder {
   private var facts: [UInt32] = []
 
   /// - Parameter key: `PackageSource.key` of the source.
-  public init(key: [UInt8]) throws(IndexBuildError) {
+  public init(key: [UInt8], limits: IndexLimits = IndexLimits()) throws(IndexBuildError) {
+    self.limits = limits
+    texts = TextTable(limit: limits.texts, limitBytes: limits.textBytes)
     let name = try text("key")
     let value = try text(key)
     facts += [name.number, value.number]
@@ -73,7 +88,7 @@ public struct IndexBuilder {
   public mutating func beginRecord(name: TextID, version: TextID, arch: TextID, flags: RecordFlags = [])
     throws(IndexBuildError) -> RecordID
   {
-    guard recordCount < 1 << 24 else { throw .tooLarge(table: "packages") }
+    guard recordCount < limits.packages else { throw .tooLarge(table: "packages") }
     guard partCount > 0, partCount <= 1 << 16 else { throw .tooLarge(table: "parts") }
     let record = RecordID(UInt32(recordCount))
     records += [
@@ -110,7 +125,7 @@ public struct IndexBuilder {
     _ kind: RelationKind, name: TextID, comparison: VersionOperator = .none, version: TextID = .none,
     qualifier: TextID = .none, flags: RelationFlags = []
   ) throws(IndexBuildError) {
-    guard relations.count < 1 << 30 else { throw .tooLarge(table: "relations") }
+    guard relations.count / 4 < limits.rows else { throw .tooLarge(table: "relations") }
     relations += [
       UInt32(kind.rawValue) | UInt32(comparison.rawValue) << 8 | UInt32(flags.rawValue) << 16, name.number,
       version.number, qualifier.number,
@@ -136,7 +151,7 @@ public struct IndexBuilder {
   private mutating func appendProvide(
     _ name: TextID, _ version: TextID, _ record: RecordID, _ comparison: VersionOperator, _ flags: ProvideFlags
   ) throws(IndexBuildError) {
-    guard provides.count < 1 << 30 else { throw .tooLarge(table: "provides") }
+    guard provides.count / 4 < limits.rows else { throw .tooLarge(table: "provides") }
     provides += [
       name.number, version.number, record.number, UInt32(comparison.rawValue) | UInt32(flags.rawValue) << 16,
     ]
@@ -174,7 +189,7 @@ public struct IndexBuilder {
   public mutating func addMember(_ name: TextID, _ kind: GroupMember.Kind, requires: TextID = .none)
     throws(IndexBuildError)
   {
-    guard members.count < 1 << 28 else { throw .tooLarge(table: "members of groups") }
+    guard members.count / 3 < limits.members else { throw .tooLarge(table: "members of groups") }
     members += [name.number, kind.rawValue, requires.number]
     groups[groups.count - 1] += 1
   }

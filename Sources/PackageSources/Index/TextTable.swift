@@ -10,7 +10,12 @@ struct TextTable {
 
   var count: Int { rows.count / 4 }
 
-  init() {
+  private let limit: Int
+  private let limitBytes: Int
+
+  init(limit: Int, limitBytes: Int) {
+    self.limit = limit
+    self.limitBytes = limitBytes
     slots = [UInt32](repeating: 0, count: 1 << 12)
     append(UnsafeRawBufferPointer(start: nil, count: 0), TextHash.of(UnsafeRawBufferPointer(start: nil, count: 0)))
   }
@@ -32,7 +37,7 @@ struct TextTable {
     let (found, slot) = search(text, hash)
     if let found { return found }
     guard let slot else { throw .collidingTexts }
-    guard bytes.count + text.count < 1 << 31, count < 1 << 28 else { throw .tooLarge(table: "names") }
+    guard bytes.count + text.count <= limitBytes, count < limit else { throw .tooLarge(table: "names") }
     let number = UInt32(count)
     append(text, hash)
     slots[slot] = number

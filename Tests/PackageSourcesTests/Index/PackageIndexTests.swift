@@ -67,6 +67,27 @@ private func sample() throws -> [UInt8] {
     #expect(index.find("") == TextID.none)
   }
 
+  @Test(arguments: [
+    (\IndexLimits.packages, "packages"), (\.rows, "relations"), (\.members, "members of groups"), (\.texts, "names"),
+    (\.textBytes, "names"),
+  ])
+  func aHostileMirrorMeetsABound(_ limit: any WritableKeyPath<IndexLimits, Int> & Sendable, _ table: String) throws {
+    var limits = IndexLimits()
+    limits[keyPath: limit] = 20
+    let error = #expect(throws: IndexBuildError.self) {
+      var builder = try IndexBuilder(key: [], limits: limits)
+      builder.beginPart(component: .none, arch: .none)
+      builder.addGroup(id: .none, name: .none)
+      for number in 0..<100 {
+        let name = limit == \.texts || limit == \.textBytes ? try builder.text("n\(number)") : try builder.text("name")
+        _ = try builder.beginRecord(name: name, version: .none, arch: .none)
+        try builder.addRelation(.depends, name: name)
+        try builder.addMember(name, .mandatory)
+      }
+    }
+    #expect(error?.description == "the index has too many \(table)")
+  }
+
   @Test func manyTextsAreFound() throws {
     var builder = try IndexBuilder(key: [])
     let ids = try (0..<20_000).map { try builder.text("text \($0)") }
