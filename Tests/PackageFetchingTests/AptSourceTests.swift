@@ -148,6 +148,39 @@ import Testing
     #expect(fixture.names(source) == ["app", "liba", "new", "changed"])
   }
 
+  @Test func aMistypedComponentIsAnsweredWithThoseOfTheRelease() async throws {
+    let mirror = Mirror()
+    let file = "\(String(repeating: "0", count: 64)) 1 main/binary-amd64/Packages.xz"
+    mirror.write("debian/dists/stable/Release", "Components: main contrib\nArchitectures: amd64\nSHA256:\n \(file)\n")
+    let result = try await refresh(CacheFixture(), mirror.source(components: ["maim"]))
+    #expect(
+      result.problems == [
+        "\(mirror.url)/debian/dists/stable/Release has no maim/binary-amd64/Packages; its components are main contrib; "
+          + "its architectures are amd64"
+      ])
+  }
+
+  @Test func aMistypedVersionIsSaidToHaveNoRelease() async throws {
+    let mirror = Mirror()
+    let result = try await refresh(CacheFixture(), mirror.source())
+    #expect(
+      result.problems.first?.hasSuffix("\(mirror.url)/debian/dists/stable/ has no InRelease and no Release either")
+        == true,
+      "\(result.problems)")
+  }
+
+  @Test func withoutAnyOfItsKeysASignatureIsSaidNotToBeChecked() async throws {
+    let mirror = Mirror()
+    mirror.archive(sign: "inline")
+    let fixture = CacheFixture()
+    let result = try await refresh(fixture, mirror.source(keys: ["\(mirror.url)/none.asc"]))
+    #expect(result.isGood)
+    #expect(
+      fixture.log.contains {
+        $0.hasPrefix("warning: Packages: the signature of \(mirror.url)/debian/dists/stable/InRelease is not checked: ")
+      }, "\(fixture.log)")
+  }
+
   @Test func aSuiteWithUpdatesInItsNameHasShortComponents() async throws {
     let mirror = Mirror()
     mirror.write("debian/dists/stable/updates/main/binary-amd64/Packages.xz", Mirror.packages, as: "xz")

@@ -78,6 +78,9 @@ struct SourceContext {
   ) throws(FetchError) -> Value? {
     guard let signature = try keys.signature() else {
       try acceptUnsigned(place, "\(url): the source has no usable GPGKey")
+      if !keys.isEmpty {
+        report.log(.warning, "Packages: the signature of \(url) is not checked: no GPGKey of the source can be used")
+      }
       return nil
     }
     do throws(Signature.Failure) {

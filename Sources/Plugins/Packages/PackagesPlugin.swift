@@ -44,7 +44,7 @@ package final class PackagesPlugin: Plugin, AddedStructures, Generator, Connecto
 
   package override func load() {
     file.onChange = { [unowned self] in sourcesChanged() }
-    indexes.watch()
+    watchIndexes()
     keys.watch()
     file.watch()
     warnOfSettings()
@@ -65,6 +65,17 @@ package final class PackagesPlugin: Plugin, AddedStructures, Generator, Connecto
     if fetches { fetchMissing() }
   }
 
+  private func watchIndexes() {
+    indexes.onChange = { [unowned self] in indexesChanged() }
+    indexes.watch()
+  }
+
+  /// Has indexes made again that somebody has deleted or damaged; a run tells itself what it could not make.
+  private func indexesChanged() {
+    guard fetches, !fetcher.isRunning else { return }
+    if missing.contains(where: { !fetcher.failed.contains($0.indexFileName) }) { fetchMissing() }
+  }
+
   package override func settingsChanged() {
     super.settingsChanged()
     let settings = core.settings
@@ -78,7 +89,7 @@ package final class PackagesPlugin: Plugin, AddedStructures, Generator, Connecto
       indexes = SourceIndexes(folder: cache + "/indexes", monitor: core.fileMonitor, logger: logger)
       keys = SourceKeyFiles(folder: cache + "/keys", monitor: core.fileMonitor, logger: logger)
       sets = PackageSets(indexes, logger: logger)
-      indexes.watch()
+      watchIndexes()
       keys.watch()
     }
     warnOfSettings()

@@ -169,7 +169,7 @@ import XMLRPC
 
   /// Runs the body with a plugin whose program is a script; in it, NAME is the name of the source's index, and `copy` makes it.
   private static func run(
-    _ script: String, conf: String = "",
+    _ script: String, conf: String = "", runs: Int = 1,
     _ body: (RepositoryFixture, PackagesPlugin) async throws -> Void
   ) async throws {
     let folder = TemporaryDirectory()
@@ -191,7 +191,7 @@ import XMLRPC
         \(script.replacing("NAME", with: source.indexFileName))
         """, to: "tool", mode: 0o755)
       try await body(fixture, plugin)
-      #expect(try folder.text("runs").split(separator: "\n").count == 1)
+      #expect(try folder.text("runs").split(separator: "\n").count == runs)
     }
   }
 
@@ -208,6 +208,24 @@ import XMLRPC
       #expect(plugin.isFetching)
       let text = try await Self.answer(fixture)
       #expect(text.contains("name=\"lib\""))
+      while plugin.isFetching { await fixture.loop.nextIteration() }
+    }
+  }
+
+  @Test func anIndexThatIsDeletedOrDamagedIsMadeAgain() async throws {
+    try await Self.run("copy\nprintf 'source\\tNAME\\tok\\t\\n'", runs: 3) {
+      fixture, plugin async throws in
+      plugin.startThreads()
+      #expect(try await Self.answer(fixture).contains("name=\"lib\""))
+      while plugin.isFetching { await fixture.loop.nextIteration() }
+      let path = "Packages/cache/indexes/\(plugin.file.sources[0].source.indexFileName)"
+      fixture.remove(path)
+      #expect(try await Self.answer(fixture).contains("name=\"lib\""))
+      while plugin.isFetching { await fixture.loop.nextIteration() }
+      // A new file: the old one is mapped.
+      fixture.repository.remove(path)
+      fixture.edit(path, "nonsense")
+      #expect(try await Self.answer(fixture).contains("name=\"lib\""))
       while plugin.isFetching { await fixture.loop.nextIteration() }
     }
   }
