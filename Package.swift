@@ -234,13 +234,13 @@ let package = Package(
       swiftSettings: onLoop),
     .testTarget(
       name: "PackageFormatsTests",
-      dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "PackageSources", "PackageFormats"],
+      dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "PackageSources", "PackageFormats", "Support"],
       swiftSettings: strict),
     .testTarget(
       name: "PackageFetchingTests",
       dependencies: ["EventLoop", "PackageSources", "PackageFormats", "PackageFetching", "Support"],
       swiftSettings: onLoop),
-    .testTarget(name: "PackageSourcesTests", dependencies: ["PackageSources"], swiftSettings: strict),
+    .testTarget(name: "PackageSourcesTests", dependencies: ["PackageSources", "Support"], swiftSettings: strict),
     .testTarget(
       name: "PluginsTests",
       dependencies: [

@@ -1,51 +1,34 @@
 import Glibc
 import PackageSources
+import Support
 import Testing
 
 @testable import PackageFormats
 
-/// A folder that is removed with its files.
-private final class Folder {
-  let path: String
-  private var files: [String] = []
-
-  init() throws {
-    var template = Array("/tmp/bcfg2-test-XXXXXX".utf8CString)
-    path = String(cString: try #require(mkdtemp(&template)))
-  }
-
-  deinit {
-    for file in files { unlink(file) }
-    rmdir(path)
-  }
-
-  func file(_ name: String, _ bytes: [UInt8]) throws -> MetadataFile {
-    let path = "\(path)/\(name)"
-    let stream = try #require(fopen(path, "wb"))
-    files.append(path)
-    #expect(fwrite(bytes, 1, bytes.count, stream) == bytes.count)
-    fclose(stream)
-    return MetadataFile(path: path, name: name)
+extension TemporaryDirectory {
+  /// Writes a file of a mirror.
+  fileprivate func file(_ name: String, _ bytes: [UInt8]) -> MetadataFile {
+    MetadataFile(path: write(bytes, to: name), name: name)
   }
 }
 
 @Suite struct IndexReaderTests {
   @Test(arguments: Fixture.allCases) func everyKindIsReadFromCompressedFiles(_ format: Fixture) throws {
-    let folder = try Folder()
+    let folder = TemporaryDirectory()
     func file(_ name: String, _ text: String) throws -> MetadataFile {
-      try folder.file(name, format.compress(Array(text.utf8)))
+      folder.file(name, format.compress(Array(text.utf8)))
     }
     var tar = TarFixture()
     tar.add("a-1-1/desc", "%NAME%\na\n")
     tar.end()
-    let pacman = try folder.file("core.db", format.compress(tar.bytes))
+    let pacman = folder.file("core.db", format.compress(tar.bytes))
     var site = TarFixture()
     site.add("packagesite.yaml", "{\"name\":\"a\"}\n")
     site.end()
     let primary = "<metadata><package><name>a</name></package></metadata>"
     let inputs: [IndexInput] = [
       .debianPackages(try file("Packages", "Package: a\n")), .pacman(pacman),
-      .pkgng(try folder.file("packagesite.pkg", format.compress(site.bytes))),
+      .pkgng(folder.file("packagesite.pkg", format.compress(site.bytes))),
       .yum(YumFiles(primary: try file("primary", primary), comps: try file("comps", "<comps/>"))),
     ]
     for input in inputs {
@@ -59,7 +42,7 @@ private final class Folder {
   }
 
   @Test func aPathThatAnotherPartRequiresIsFound() throws {
-    let folder = try Folder()
+    let folder = TemporaryDirectory()
     func package(_ name: String, _ number: Int, _ format: String) -> [UInt8] {
       Array(
         """
@@ -69,10 +52,10 @@ private final class Folder {
     }
     let filelists = "<filelists><package pkgid='\(packageID(1))' name='a'><file>/bin/a</file></package></filelists>"
     let first = YumFiles(
-      primary: try folder.file("primary1", package("a", 1, "")),
-      filelists: try folder.file("filelists1", Fixture.zstd.compress(Array(filelists.utf8))))
+      primary: folder.file("primary1", package("a", 1, "")),
+      filelists: folder.file("filelists1", Fixture.zstd.compress(Array(filelists.utf8))))
     let second = YumFiles(
-      primary: try folder.file("primary2", package("b", 2, "<requires><entry name='/bin/a'/></requires>")))
+      primary: folder.file("primary2", package("b", 2, "<requires><entry name='/bin/a'/></requires>")))
     let lines = try dump { builder in
       var reader = IndexReader()
       try reader.read(.yum(first), into: &builder)
@@ -84,14 +67,14 @@ private final class Folder {
   }
 
   @Test func anErrorNamesTheFile() throws {
-    let folder = try Folder()
+    let folder = TemporaryDirectory()
     let packed = Fixture.gzip.compress(Array("Package: a\n".utf8))
     for (bytes, message) in [
       (Array(packed.dropLast()), "Packages.gz: the file is truncated: it ends in the middle of its compressed data"),
       (Array("<html>".utf8), "Packages.gz: is HTML, not package metadata: a page of the mirror, a proxy or a login"),
       (Fixture.gzip.compress(Array("oops\n".utf8)), "Packages.gz:1: \"oops\" is no field"),
     ] {
-      let file = try folder.file("Packages.gz", bytes)
+      let file = folder.file("Packages.gz", bytes)
       let error = errorText {
         _ = try dump { builder in
           var reader = IndexReader()

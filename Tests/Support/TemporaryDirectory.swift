@@ -32,6 +32,12 @@ public final nonisolated class TemporaryDirectory: Sendable {
   /// Writes a file, with the folders that lead to it.
   @discardableResult
   public func write(_ text: String, to name: String, mode: UInt32 = 0o644) -> String {
+    write(Array(text.utf8), to: name, mode: mode)
+  }
+
+  /// The same of a file of bytes.
+  @discardableResult
+  public func write(_ bytes: [UInt8], to name: String, mode: UInt32 = 0o644) -> String {
     let path = file(name)
     var folder = self.path
     for part in name.split(separator: "/").dropLast() {
@@ -39,7 +45,6 @@ public final nonisolated class TemporaryDirectory: Sendable {
       mkdir(folder, 0o755)
     }
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-    let bytes = Array(text.utf8)
     guard descriptor >= 0, Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fchmod(descriptor, mode) == 0,
       close(descriptor) == 0
     else { preconditionFailure("\(path): \(String(cString: strerror(errno)))") }

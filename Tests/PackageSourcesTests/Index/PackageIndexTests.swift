@@ -1,5 +1,5 @@
-import Glibc
 import PackageSources
+import Support
 import Testing
 
 /// An index with two parts, a package in two versions, a virtual one, a file and a group.
@@ -98,13 +98,8 @@ private func sample() throws -> [UInt8] {
   }
 
   @Test func aMappedFileIsThatOfItsSource() throws {
-    var template = Array("/tmp/bcfg2-index-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&template)
-    let path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-    defer { unlink(path) }
-    let bytes = try sample()
-    #expect(write(descriptor, bytes, bytes.count) == bytes.count)
-    close(descriptor)
+    let folder = TemporaryDirectory()
+    let path = folder.write(try sample(), to: "index")
     #expect(try PackageIndex(path: path, key: Array("key".utf8)).recordCount == 4)
     #expect(throws: IndexOpenError.self) { try PackageIndex(path: path, key: Array("other".utf8)) }
     let missing = #expect(throws: IndexOpenError.self) { try PackageIndex(path: "\(path).missing") }

@@ -1,4 +1,4 @@
-import Glibc
+import Support
 import Testing
 
 @testable import PackageSources
@@ -264,13 +264,8 @@ private let rules: [Rule] = [
   /// After an answer the pages of a mapped index are given back, and read again for the next.
   @Test func mappedIndexesAnswerAgain() throws {
     let source = apt([.init("a", "1", [(.depends, "b")]), .init("b")])
-    var template = Array("/tmp/bcfg2-index-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&template)
-    let path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-    defer { unlink(path) }
-    let file = try source.indexBytes()
-    #expect(write(descriptor, file, file.count) == file.count)
-    close(descriptor)
+    let folder = TemporaryDirectory()
+    let path = folder.write(try source.indexBytes(), to: "index")
     let mapped = PackageCollection([(source.source, try PackageIndex(path: path))]) { $0 == "amd64" }
     for solver in [PackageSolver.strict, .bcfg2(.version14), .strict] {
       #expect(try strings(PackageResolver(mapped, solver).complete(bytes(["a"])).packages) == ["a", "b"])
