@@ -55,6 +55,9 @@ let package = Package(
   products: [
     .executable(name: "bcfg2-server", targets: ["bcfg2-server"]),
     .executable(name: "bcfg2-packages", targets: ["bcfg2-packages"]),
+    .executable(name: "bcfg2-report-collector", targets: ["bcfg2-report-collector"]),
+    .executable(name: "bcfg2-reports", targets: ["bcfg2-reports"]),
+    .executable(name: "bcfg2-admin", targets: ["bcfg2-admin"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
@@ -106,9 +109,24 @@ let package = Package(
       ],
       exclude: ["README.md"],
       swiftSettings: onLoop + fuzzed),
+    .target(name: "CDatabases"),
+    .target(name: "Databases", dependencies: ["CDatabases"], exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "LoopDatabases",
+      dependencies: ["CDatabases", "EventLoop", "Databases", .product(name: "Logging", package: "swift-log")],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
+    .target(name: "ReportRecords", exclude: ["README.md"], swiftSettings: strict + fuzzed),
+    .target(
+      name: "ReportStore",
+      dependencies: ["Databases", "ReportRecords"],
+      exclude: ["README.md"],
+      swiftSettings: strict),
     .target(
       name: "ServerSettings",
-      dependencies: ["CLinux", "EventLoop", "XMLRPC", "Formats", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "CLinux", "EventLoop", "XMLRPC", "Formats", "Databases", .product(name: "Logging", package: "swift-log"),
+      ],
       exclude: ["README.md"],
       swiftSettings: onLoop + fuzzed),
     .target(
@@ -144,7 +162,7 @@ let package = Package(
       name: "Plugins",
       dependencies: [
         "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "PackageSources",
-        "Core",
+        "Databases", "LoopDatabases", "ReportRecords", "Core",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
@@ -180,6 +198,34 @@ let package = Package(
       name: "bcfg2-packages",
       dependencies: [
         "EventLoop", "Identity", "ServerSettings", "Core", "PackageSources", "PackageFetching", "Plugins", "Server",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
+      linkerSettings: staticTool),
+    .executableTarget(
+      name: "bcfg2-report-collector",
+      dependencies: [
+        "EventLoop", "ServerSettings", "Databases", "ReportRecords", "ReportStore", "Plugins", "XMLRPC", "Repository",
+        "Server",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
+      linkerSettings: staticTool),
+    .executableTarget(
+      name: "bcfg2-reports",
+      dependencies: [
+        "EventLoop", "ServerSettings", "Databases", "ReportRecords", "ReportStore", "Plugins", "Server",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
+      linkerSettings: staticTool),
+    .executableTarget(
+      name: "bcfg2-admin",
+      dependencies: [
+        "EventLoop", "ServerSettings", "Databases", "ReportRecords", "ReportStore", "Plugins", "Server",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -221,6 +267,7 @@ let package = Package(
       name: "FormatsTests",
       dependencies: ["EventLoop", "XMLRPC", "Formats", "Support"],
       swiftSettings: onLoop),
+    .testTarget(name: "DatabasesTests", dependencies: ["Databases", "Support"], swiftSettings: strict),
     .testTarget(
       name: "IdentityTests",
       dependencies: ["Identity", "Support"],
@@ -245,8 +292,7 @@ let package = Package(
       name: "PluginsTests",
       dependencies: [
         "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "PackageSources",
-        "Core",
-        "Plugins", "Support", "CoreSupport",
+        "Databases", "LoopDatabases", "ReportRecords", "Core", "Plugins", "Support", "CoreSupport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
@@ -255,7 +301,8 @@ let package = Package(
       name: "ProcessTests",
       dependencies: [
         "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Server",
-        "Support", "CoreSupport", "bcfg2-server", "bcfg2-packages",
+        "Databases", "ReportRecords", "ReportStore", "Support", "CoreSupport", "bcfg2-server", "bcfg2-packages",
+        "bcfg2-report-collector", "bcfg2-reports", "bcfg2-admin",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),

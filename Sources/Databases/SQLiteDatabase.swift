@@ -1,0 +1,175 @@
+import CDatabases
+import Glibc
+
+/// A database of SQLite.
+///
+/// Writers of several processes wait for each other up to `options["timeout"]` seconds (5), then fail with `busy`. The file's
+/// journal mode stays what it is: Python's programs open the same file.
+public final class SQLiteDatabase: Database {
+  public let engine = DatabaseEngine.sqlite
+
+  private let library: UnsafePointer<cdb_sqlite>
+  private let handle: OpaquePointer
+  private let path: String
+  private var statements: [String: OpaquePointer] = [:]
+
+  // Numbers of SQLite's interface.
+  private static let ok: Int32 = 0
+  private static let row: Int32 = 100
+  private static let done: Int32 = 101
+  private static let readWrite: Int32 = 2
+  private static let create: Int32 = 4
+  /// The value is copied.
+  private static let transient = -1
+
+  public init(_ settings: DatabaseSettings, createsFile: Bool) throws(DatabaseError) {
+    var reason: UnsafePointer<CChar>?
+    guard let library = cdb_load_sqlite(&reason) else {
+      let text = reason.map { String(cString: $0) } ?? "?"
+      throw DatabaseError(.unavailable, "SQLite's library cannot be loaded: \(text)")
+    }
+    self.library = library
+    path = settings.name
+    var opened: OpaquePointer?
+    let flags = Self.readWrite | (createsFile ? Self.create : 0)
+    let code = library.pointee.open(settings.name, &opened, flags, nil)
+    guard let opened else { throw DatabaseError(.unavailable, "\(settings.name): out of memory") }
+    handle = opened
+    guard code == Self.ok else {
+      let error = Self.error(code, library.pointee.errmsg(opened), settings.name)
+      _ = library.pointee.close(opened)
+      throw error
+    }
+    let seconds = settings.options["timeout"].flatMap(Double.init) ?? 5
+    _ = library.pointee.busy_timeout(opened, Int32(max(0, min(seconds, 3600)) * 1000))
+    try change("PRAGMA foreign_keys = OFF")
+  }
+
+  deinit {
+    for statement in statements.values { _ = library.pointee.finalize(statement) }
+    _ = library.pointee.close(handle)
+  }
+
+  @discardableResult
+  public func run(
+    _ sql: String, _ values: [SQLValue], _ body: (Row) throws(DatabaseError) -> Bool
+  ) throws(DatabaseError) -> Int {
+    let statement = try prepared(sql)
+    defer {
+      _ = library.pointee.reset(statement)
+      _ = library.pointee.clear_bindings(statement)
+    }
+    try bind(values, to: statement, sql)
+    let columns = library.pointee.column_count(statement)
+    while true {
+      switch library.pointee.step(statement) {
+      case Self.row:
+        let row = (0..<columns).map { value(statement, $0) }
+        if try !body(row) { return 0 }
+      case Self.done: return columns == 0 ? Int(library.pointee.changes(handle)) : 0
+      case let code: throw lastError(code)
+      }
+    }
+  }
+
+  public func insert(_ sql: String, _ values: [SQLValue]) throws(DatabaseError) -> Int64 {
+    try change(sql, values)
+    return library.pointee.last_insert_rowid(handle)
+  }
+
+  public func execute(_ statements: [String]) throws(DatabaseError) {
+    for sql in statements {
+      var statement: OpaquePointer?
+      let code = library.pointee.prepare(handle, sql, -1, &statement, nil)
+      guard code == Self.ok, let statement else { throw lastError(code) }
+      var step: Int32
+      repeat { step = library.pointee.step(statement) } while step == Self.row
+      let end = library.pointee.finalize(statement)
+      if step != Self.done { throw lastError(end) }
+    }
+  }
+
+  public func begin() throws(DatabaseError) { try change("BEGIN IMMEDIATE") }
+  public func commit() throws(DatabaseError) { try change("COMMIT") }
+
+  public func rollBack() {
+    guard library.pointee.get_autocommit(handle) == 0 else { return }
+    // It can fail only if SQLite has ended the transaction itself.
+    _ = try? change("ROLLBACK")
+  }
+
+  // MARK: Statements
+
+  private func prepared(_ sql: String) throws(DatabaseError) -> OpaquePointer {
+    if let statement = statements[sql] { return statement }
+    var statement: OpaquePointer?
+    let code = library.pointee.prepare(handle, sql, -1, &statement, nil)
+    guard code == Self.ok, let statement else { throw lastError(code) }
+    statements[sql] = statement
+    return statement
+  }
+
+  private func bind(_ values: [SQLValue], to statement: OpaquePointer, _ sql: String) throws(DatabaseError) {
+    guard library.pointee.bind_parameter_count(statement) == values.count else {
+      throw DatabaseError(.other, "\(values.count) values for: \(sql)")
+    }
+    for (index, value) in values.enumerated() {
+      let place = Int32(index + 1)
+      let code =
+        switch value {
+        case .null: library.pointee.bind_null(statement, place)
+        case .integer(let number): library.pointee.bind_int64(statement, place, number)
+        case .real(let number): library.pointee.bind_double(statement, place, number)
+        case .bool(let flag): library.pointee.bind_int64(statement, place, flag ? 1 : 0)
+        case .text(let text): bindText(text, to: statement, place)
+        }
+      if code != Self.ok { throw lastError(code) }
+    }
+  }
+
+  private func bindText(_ text: String, to statement: OpaquePointer, _ place: Int32) -> Int32 {
+    var text = text
+    return text.withUTF8 { bytes in
+      bytes.withMemoryRebound(to: CChar.self) { characters in
+        // An empty string has no address, which would be null.
+        guard let address = characters.baseAddress, !characters.isEmpty else {
+          return library.pointee.bind_text(statement, place, "", 0, Self.transient)
+        }
+        return library.pointee.bind_text(statement, place, address, Int32(clamping: characters.count), Self.transient)
+      }
+    }
+  }
+
+  private func value(_ statement: OpaquePointer, _ column: Int32) -> SQLValue {
+    switch library.pointee.column_type(statement, column) {
+    case 1: return .integer(library.pointee.column_int64(statement, column))
+    case 2: return .real(library.pointee.column_double(statement, column))
+    case 5: return .null
+    default:
+      guard let text = library.pointee.column_text(statement, column) else { return .text("") }
+      let count = Int(library.pointee.column_bytes(statement, column))
+      return .text(String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self))
+    }
+  }
+
+  // MARK: Errors
+
+  private func lastError(_ code: Int32) -> DatabaseError {
+    Self.error(library.pointee.extended_errcode(handle), library.pointee.errmsg(handle), path)
+  }
+
+  private static func error(_ code: Int32, _ text: UnsafePointer<CChar>?, _ path: String) -> DatabaseError {
+    let message = text.map { String(cString: $0) } ?? "error \(code)"
+    let kind: DatabaseError.Kind =
+      switch code & 0xFF {
+      case 5, 6: .busy
+      case 8, 10, 14, 23: .unavailable
+      case 13: .full
+      case 18, 20: .value
+      case 19: .constraint
+      case 1 where message.hasPrefix("no such table") || message.hasPrefix("no such column"): .missing
+      default: .other
+      }
+    return DatabaseError(kind, "\(path): \(message)")
+  }
+}
