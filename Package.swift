@@ -113,7 +113,10 @@ let package = Package(
     .target(name: "Databases", dependencies: ["CDatabases"], exclude: ["README.md"], swiftSettings: strict),
     .target(
       name: "LoopDatabases",
-      dependencies: ["CDatabases", "EventLoop", "Databases", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "CLinux", "CDatabases", "EventLoop", "Databases", .product(name: "Logging", package: "swift-log"),
+        .product(name: "DequeModule", package: "swift-collections"),
+      ],
       exclude: ["README.md"],
       swiftSettings: onLoop),
     .target(name: "ReportRecords", exclude: ["README.md"], swiftSettings: strict + fuzzed),
@@ -191,7 +194,9 @@ let package = Package(
       swiftSettings: onLoop),
     .executableTarget(
       name: "bcfg2-server",
-      dependencies: ["EventLoop", "ServerSettings", "Server", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "EventLoop", "LoopDatabases", "ServerSettings", "Server", .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: onLoop,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
     .executableTarget(
@@ -268,6 +273,12 @@ let package = Package(
       dependencies: ["EventLoop", "XMLRPC", "Formats", "Support"],
       swiftSettings: onLoop),
     .testTarget(name: "DatabasesTests", dependencies: ["Databases", "Support"], swiftSettings: strict),
+    .testTarget(
+      name: "LoopDatabasesTests",
+      dependencies: [
+        "EventLoop", "Databases", "LoopDatabases", "Support", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: onLoop),
     .testTarget(
       name: "IdentityTests",
       dependencies: ["Identity", "Support"],

@@ -69,14 +69,11 @@ public typealias Row = [SQLValue]
 
 /// What a statement returned.
 public struct StatementResult: Sendable, Hashable {
-  /// Names of the columns; empty for a statement that returns no rows.
-  public var columns: [String] = []
   public var rows: [Row] = []
   /// Rows that the statement changed.
   public var changes = 0
 
-  public init(columns: [String] = [], rows: [Row] = [], changes: Int = 0) {
-    self.columns = columns
+  public init(rows: [Row] = [], changes: Int = 0) {
     self.rows = rows
     self.changes = changes
   }

@@ -14,7 +14,7 @@ public protocol LoopDatabase: AnyObject {
 }
 
 /// A statement with its values.
-public struct LoopStatement: Sendable, Hashable {
+public nonisolated struct LoopStatement: Sendable, Hashable {
   public var sql: String
   public var values: [SQLValue]
 

@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import Logging
+import LoopDatabases
 import Server
 import ServerSettings
 
@@ -10,6 +11,7 @@ enum BcfgServer {
   static func main() {
     ResolverHelper.runIfAsked()
     SyncHelper.runIfAsked()
+    DatabaseHelper.runIfAsked()
     ChildServer.runIfAsked()
     let options: CommandLineOptions
     switch CommandLineOptions.parse(CommandLine.arguments, version: ServerVersion.text) {

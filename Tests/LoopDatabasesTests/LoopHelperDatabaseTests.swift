@@ -1,0 +1,133 @@
+import Databases
+import EventLoop
+import Glibc
+import Logging
+import Support
+import Testing
+
+@testable import LoopDatabases
+
+struct LoopHelperDatabaseTests {
+  private func open(_ folder: TemporaryDirectory, _ loop: Reactor, patience: Duration = .seconds(60))
+    -> LoopHelperDatabase
+  {
+    LoopHelperDatabase(
+      DatabaseSettings(engine: .sqlite, name: folder.file("a.sqlite")), on: loop, logger: Logger(label: "test"),
+      program: Project.server, patience: patience)
+  }
+
+  @Test func statementsRunInTheirOrder() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let database = open(folder, loop)
+      defer { database.close() }
+      _ = try await database.run(#"CREATE TABLE "t" ("a" integer, "b" text)"#)
+      let inserts = (0..<100).map { number in
+        Task { @MainActor in try await database.run(#"INSERT INTO "t" VALUES (?, ?)"#, [SQLValue(number), "x"]) }
+      }
+      for insert in inserts { #expect(try await insert.value.changes == 1) }
+      #expect(try await database.run(#"SELECT "a" FROM "t""#).rows == (0..<100).map { [SQLValue($0)] })
+    }
+  }
+
+  @Test func aTransactionHasAllOrNothing() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let database = open(folder, loop)
+      defer { database.close() }
+      _ = try await database.run(#"CREATE TABLE "t" ("a" integer UNIQUE)"#)
+      let insert = LoopStatement(#"INSERT INTO "t" VALUES (?)"#, [1])
+      let error = await #expect(throws: DatabaseError.self) { _ = try await database.run([insert, insert]) }
+      #expect(error?.kind == .constraint)
+      #expect(try await database.run(#"SELECT count(*) FROM "t""#).rows == [[0]])
+      let results = try await database.run([insert, LoopStatement(#"SELECT "a" FROM "t""#)])
+      #expect(results.map(\.rows) == [[], [[1]]])
+      #expect(results[0].changes == 1)
+    }
+  }
+
+  @Test func largeValuesPass() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let database = open(folder, loop)
+      defer { database.close() }
+      _ = try await database.run(#"CREATE TABLE "t" ("a" text)"#)
+      let large = String(repeating: "äx", count: 1 << 20)
+      _ = try await database.run(#"INSERT INTO "t" VALUES (?)"#, [.text(large)])
+      #expect(try await database.run(#"SELECT "a" FROM "t""#).rows == [[.text(large)]])
+    }
+  }
+
+  @Test func whatIsTooLargeIsRefused() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let database = open(folder, loop)
+      defer { database.close() }
+      let rows = "SELECT hex(zeroblob(17000000)) UNION ALL SELECT hex(zeroblob(17000001))"
+      let error = await #expect(throws: DatabaseError.self) { _ = try await database.run(rows) }
+      #expect(error?.text.contains("\(StatementFrames.limitBytes)") == true)
+      #expect(try await database.run("SELECT 1").rows == [[1]])
+    }
+  }
+
+  @Test func aKilledHelperIsReplaced() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let database = open(folder, loop)
+      defer { database.close() }
+      _ = try await database.run(#"CREATE TABLE "t" ("a" integer)"#)
+      let first = try #require(database.helperProcess)
+      // Counts for minutes, unless it is killed.
+      let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+      let lost = Task { @MainActor in
+        try await database.run([LoopStatement(#"INSERT INTO "t" VALUES (1)"#), LoopStatement(endless)])
+      }
+      let next = Task { @MainActor in try await database.run(#"SELECT count(*) FROM "t""#) }
+      await loop.nextIteration()
+      kill(first, SIGKILL)
+      let error = await #expect(throws: DatabaseError.self) { _ = try await lost.value }
+      #expect(error?.kind == .unavailable)
+      #expect(try await next.value.rows == [[0]])
+      #expect(database.helperProcess != first)
+    }
+  }
+
+  @Test func aStatementThatTakesTooLongIsGivenUp() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let database = open(folder, loop, patience: .milliseconds(200))
+      defer { database.close() }
+      let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+      let error = await #expect(throws: DatabaseError.self) { _ = try await database.run(endless) }
+      #expect(error?.kind == .unavailable)
+    }
+  }
+
+  @Test func aMissingFolderIsSaidAndTriedAgain() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let path = folder.file("etc")
+      let database = LoopHelperDatabase(
+        DatabaseSettings(engine: .sqlite, name: path + "/a.sqlite"), on: loop, logger: Logger(label: "test"),
+        program: Project.server)
+      defer { database.close() }
+      let error = await #expect(throws: DatabaseError.self) { _ = try await database.run("SELECT 1") }
+      #expect(error?.kind == .unavailable)
+      #expect(error?.text.contains(path) == true)
+      #expect(mkdir(path, 0o755) == 0)
+      #expect(try await database.run("SELECT 1").rows == [[1]])
+    }
+  }
+
+  @Test func closingEndsWhatWaits() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let database = open(folder, loop)
+      let waiting = Task { @MainActor in try await database.run("SELECT 1") }
+      await loop.nextIteration()
+      database.close()
+      let error = await #expect(throws: DatabaseError.self) { _ = try await waiting.value }
+      #expect(error?.kind == .unavailable)
+    }
+  }
+}
