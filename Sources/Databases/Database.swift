@@ -7,6 +7,8 @@ public protocol Database: AnyObject {
 
   /// Runs one statement with its values, and calls `body` for each row, until it returns false.
   ///
+  /// PostgreSQL and MySQL send all rows at once: a statement that could find very many needs a LIMIT.
+  ///
   /// - Returns: how many rows the statement changed.
   /// - Throws: `DatabaseError`. A connection that was lost is made anew at the next statement outside of a transaction.
   @discardableResult
@@ -16,12 +18,14 @@ public protocol Database: AnyObject {
   /// Runs an INSERT into a table with a column `id`.
   ///
   /// - Returns: the new row's id.
+  @discardableResult
   func insert(_ sql: String, _ values: [SQLValue]) throws(DatabaseError) -> Int64
 
   /// Runs statements without values, one after the other, as DDL.
   func execute(_ statements: [String]) throws(DatabaseError)
 
-  /// Begins a transaction that writes; with SQLite it waits for the lock here.
+  /// Begins a transaction that writes; with SQLite it waits for the lock here. After an error in it, only `rollBack()` is
+  /// sure to work: PostgreSQL refuses further statements.
   func begin() throws(DatabaseError)
   func commit() throws(DatabaseError)
   /// Ends the transaction, if there is one, without effect.
@@ -56,6 +60,7 @@ extension Database {
   }
 
   /// Runs `body` within a transaction, which is rolled back if it throws.
+  @discardableResult
   public func transaction<Result>(_ body: () throws -> Result) throws -> Result {
     try begin()
     do {
@@ -78,8 +83,8 @@ public enum Databases {
   {
     switch settings.engine {
     case .sqlite: return try SQLiteDatabase(settings, createsFile: createsFile)
-    case .postgresql, .mysql:
-      throw DatabaseError(.unavailable, "there is no library for \(settings.engine.rawValue)")
+    case .postgresql: return try PostgreSQLDatabase(settings)
+    case .mysql: return try MySQLDatabase(settings)
     }
   }
 }

@@ -60,18 +60,21 @@ public final class SQLiteDatabase: Database {
       _ = library.pointee.clear_bindings(statement)
     }
     try bind(values, to: statement, sql)
-    let columns = library.pointee.column_count(statement)
     while true {
-      switch library.pointee.step(statement) {
+      // The first step prepares a statement again whose table has changed.
+      let code = library.pointee.step(statement)
+      let columns = library.pointee.column_count(statement)
+      switch code {
       case Self.row:
         let row = (0..<columns).map { value(statement, $0) }
         if try !body(row) { return 0 }
       case Self.done: return columns == 0 ? Int(library.pointee.changes(handle)) : 0
-      case let code: throw lastError(code)
+      default: throw lastError(code)
       }
     }
   }
 
+  @discardableResult
   public func insert(_ sql: String, _ values: [SQLValue]) throws(DatabaseError) -> Int64 {
     try change(sql, values)
     return library.pointee.last_insert_rowid(handle)
