@@ -239,7 +239,7 @@ let package = Package(
     .target(
       name: "Support",
       dependencies: [
-        "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings",
+        "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Databases",
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/Support",
