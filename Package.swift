@@ -274,6 +274,9 @@ let package = Package(
       swiftSettings: onLoop),
     .testTarget(name: "DatabasesTests", dependencies: ["Databases", "Support"], swiftSettings: strict),
     .testTarget(
+      name: "ReportStoreTests", dependencies: ["Databases", "ReportRecords", "ReportStore", "Support"],
+      swiftSettings: strict),
+    .testTarget(
       name: "LoopDatabasesTests",
       dependencies: [
         "EventLoop", "Databases", "LoopDatabases", "Support", .product(name: "Logging", package: "swift-log"),
