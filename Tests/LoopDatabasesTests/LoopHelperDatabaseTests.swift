@@ -123,7 +123,8 @@ struct LoopHelperDatabaseTests {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
       let database = open(folder, loop)
-      let waiting = Task { @MainActor in try await database.run("SELECT 1") }
+      let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+      let waiting = Task { @MainActor in try await database.run(endless) }
       await loop.nextIteration()
       database.close()
       let error = await #expect(throws: DatabaseError.self) { _ = try await waiting.value }
