@@ -27,6 +27,7 @@ static void load(void) {
       SYMBOL(send_prepare, "sendPrepare"),
       SYMBOL(send_query_prepared, "sendQueryPrepared"),
       SYMBOL(set_nonblocking, "setnonblocking"),
+      SYMBOL(set_single_row_mode, "setSingleRowMode"),
       SYMBOL(flush, "flush"),
       SYMBOL(consume_input, "consumeInput"),
       SYMBOL(is_busy, "isBusy"),

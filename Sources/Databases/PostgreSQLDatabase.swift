@@ -105,7 +105,8 @@ public final class PostgreSQLDatabase: Database {
   private func checked(_ result: OpaquePointer?, _ sql: String) throws(DatabaseError) -> OpaquePointer {
     guard let result else { throw lost() }
     guard var error = library.error(result, sql) else { return result }
-    if library.isOutdated(result) { _ = statements.remove(sql) }
+    // A table has changed since it was prepared: it succeeds when it is asked again.
+    if library.isOutdated(result), statements.remove(sql) != nil { error.kind = .busy }
     functions.clear(result)
     if let connection, functions.status(connection) != PostgreSQLLibrary.connectionOK {
       error.kind = .unavailable

@@ -8,6 +8,7 @@ package struct PostgreSQLLibrary {
 
   // Numbers of libpq's interface.
   package static let connectionOK: Int32 = 0
+  package static let connectionBad: Int32 = 1
   package static let commandOK: Int32 = 1
   package static let tuplesOK: Int32 = 2
   private static let sqlState: Int32 = 67
@@ -28,9 +29,11 @@ package struct PostgreSQLLibrary {
   /// Calls `body` with keywords and values for PQconnectdbParams and PQconnectStartParams. Of a keyword that is there twice
   /// libpq takes the last.
   ///
-  /// - Parameter addresses: of the hosts, where they were looked up already.
+  /// - Parameters:
+  ///   - hosts: those to connect to, instead of the settings'.
+  ///   - addresses: of the hosts, where they were looked up already.
   package func withParameters<Result>(
-    addresses: String? = nil,
+    hosts: String? = nil, addresses: String? = nil,
     _ body: (UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<UnsafePointer<CChar>?>) -> Result
   ) -> Result {
     var pairs = [("connect_timeout", "10"), ("application_name", "bcfg2")]
@@ -38,7 +41,7 @@ package struct PostgreSQLLibrary {
     pairs += [("dbname", settings.name), ("client_encoding", "UTF8")]
     if let user = settings.user { pairs.append(("user", user)) }
     if let password = settings.password { pairs.append(("password", password)) }
-    if let host = settings.host { pairs.append(("host", host)) }
+    if let host = hosts ?? settings.host { pairs.append(("host", host)) }
     if let port = settings.port { pairs.append(("port", "\(port)")) }
     if let addresses { pairs.append(("hostaddr", addresses)) }
     let keywords = CStrings(pairs.map { Array($0.0.utf8) })
@@ -164,6 +167,11 @@ package struct PostgreSQLValues {
     }
     strings = CStrings(texts)
   }
+
+  /// No values.
+  package static let none = PostgreSQLValues()
+
+  private init() { strings = CStrings([]) }
 
   package var count: Int { strings.count }
 

@@ -6,10 +6,16 @@ public import Logging
 public enum LoopDatabases {
   /// Returns a database that connects, or starts its helper, with the first statements.
   ///
-  /// - Parameter program: the executable that helpers are; it calls `DatabaseHelper.runIfAsked()` first.
+  /// - Parameters:
+  ///   - resolver: looks up the name of PostgreSQL's host; nil: the database has one of its own.
+  ///   - program: the executable that helpers are; it calls `DatabaseHelper.runIfAsked()` first.
   public static func open(
-    _ settings: DatabaseSettings, on loop: Reactor, logger: Logger, program: String = "/proc/self/exe"
+    _ settings: DatabaseSettings, on loop: Reactor, logger: Logger, resolver: (any AddressResolver)? = nil,
+    program: String = "/proc/self/exe"
   ) -> any LoopDatabase {
-    LoopHelperDatabase(settings, on: loop, logger: logger, program: program)
+    switch settings.engine {
+    case .postgresql: LoopPostgreSQL(settings, on: loop, logger: logger, resolver: resolver)
+    case .sqlite, .mysql: LoopHelperDatabase(settings, on: loop, logger: logger, program: program)
+    }
   }
 }

@@ -74,6 +74,7 @@ typedef struct {
   int (*send_query_prepared)(PGconn *, const char *name, int count, const char *const *values, const int *lengths,
                              const int *formats, int result_format);
   int (*set_nonblocking)(PGconn *, int);
+  int (*set_single_row_mode)(PGconn *);
   int (*flush)(PGconn *);
   int (*consume_input)(PGconn *);
   int (*is_busy)(PGconn *);
