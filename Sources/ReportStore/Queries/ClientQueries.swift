@@ -1,0 +1,199 @@
+public import Databases
+
+/// Which run of each client is asked for: the latest one that fits.
+public struct RunSelection: Sendable, Hashable {
+  /// Leaves runs with `--dry-run` out.
+  public var skipsDryRuns = false
+  /// Leaves runs with `--only-important` out.
+  public var skipsOnlyImportant = false
+  /// The database as it was then; nil: now.
+  public var time: ReportTime?
+
+  public init() {}
+
+  /// Whether it is the one that column `current_interaction_id` names.
+  var isCurrent: Bool { !skipsDryRuns && !skipsOnlyImportant && time == nil }
+}
+
+/// A client.
+public struct ReportedClient: Sendable, Hashable {
+  public var id: Int64
+  public var name: String
+  public var creation: String
+  /// When it was expired; nil: it is not.
+  public var expiration: String?
+  public var currentRun: Int64?
+}
+
+/// One run of a client: an interaction, without its entries.
+public struct ReportedRun: Sendable, Hashable {
+  public var id: Int64
+  public var timestamp: ReportTime
+  public var state: String
+  public var revision: String
+  public var server: String
+  public var good: Int
+  public var total: Int
+  public var bad: Int
+  public var modified: Int
+  public var extra: Int
+  /// When the client ran next; nil if it did not.
+  public var next: ReportTime?
+
+  public var isClean: Bool { bad == 0 && good == total }
+
+  /// Whether no run had followed within 25 hours.
+  public func isStale(at now: ReportTime) -> Bool { timestamp.adding(hours: 25) < min(next ?? now, now) }
+}
+
+/// A client and one of its runs.
+public struct ClientRun: Sendable, Hashable {
+  public var client: ReportedClient
+  public var run: ReportedRun
+}
+
+extension ReportStore {
+  /// Every client that has a run of the selection, in the order in which they were first seen, the expired ones too. One
+  /// statement.
+  ///
+  /// - Throws: `DatabaseError`.
+  public func clients(_ selection: RunSelection = RunSelection()) throws(DatabaseError) -> [ClientRun] {
+    let query = try runQuery(selection)
+    return try runs(query.select + query.from + query.conditions([]) + " ORDER BY c.\"id\"", query.values)
+  }
+
+  /// The client of a name, with its run of the selection if it has one.
+  ///
+  /// - Throws: `DatabaseError`.
+  public func client(
+    _ name: String, _ selection: RunSelection = RunSelection()
+  ) throws(DatabaseError) -> (client: ReportedClient, run: ReportedRun?)? {
+    let columns = RunQuery.clientColumns.joined(separator: ", ")
+    let sql = "SELECT \(columns) FROM \"Reporting_client\" c WHERE c.\"name\" = ? ORDER BY c.\"id\" LIMIT 1"
+    guard let row = try database.first(sql, [.text(name)]) else { return nil }
+    let client = ReportedClient(row)
+    let query = try runQuery(selection)
+    let found = try runs(
+      query.select + query.from + query.conditions(["c.\"id\" = ?"]), query.values + [.integer(client.id)])
+    return (client, found.first?.run)
+  }
+
+  /// Marks a client as expired, or takes the mark away.
+  ///
+  /// - Throws: `DatabaseError`.
+  public func setExpiration(_ time: ReportTime?, of client: ReportedClient) throws(DatabaseError) {
+    try database.change(
+      "UPDATE \"Reporting_client\" SET \"expiration\" = ? WHERE \"id\" = ?",
+      [SQLValue(time?.text), .integer(client.id)])
+  }
+
+  /// Rows of a statement that begins with `RunQuery.select`.
+  func runs(_ sql: String, _ values: [SQLValue]) throws(DatabaseError) -> [ClientRun] {
+    var found: [ClientRun] = []
+    try database.run(sql, values) { (row) throws(DatabaseError) in
+      found.append(try ClientRun(row))
+      return true
+    }
+    return found
+  }
+
+  func runQuery(_ selection: RunSelection) throws(DatabaseError) -> RunQuery {
+    guard selection.skipsDryRuns || selection.skipsOnlyImportant else { return RunQuery(selection) }
+    var selection = selection
+    do throws(DatabaseError) {
+      // With the table's name, since SQLite takes an unknown name alone for a text.
+      _ = try database.first("SELECT i.\"dry_run\", i.\"only_important\" FROM \"Reporting_interaction\" i LIMIT 1")
+    } catch  where error.kind == .missing {
+      // Bcfg2 1.3 did not record them.
+      selection.skipsDryRuns = false
+      selection.skipsOnlyImportant = false
+    }
+    return RunQuery(selection)
+  }
+}
+
+/// The parts of a statement over clients and their runs of a selection.
+struct RunQuery {
+  static let clientColumns = [
+    "c.\"id\"", "c.\"name\"", "c.\"creation\"", "c.\"expiration\"", "c.\"current_interaction_id\"",
+  ]
+  /// How many columns `select` names.
+  static let columnCount = 16
+
+  let select: String
+  let from: String
+  /// For the places in `from` and in `conditions`.
+  let values: [SQLValue]
+  private let condition: String?
+
+  init(_ selection: RunSelection) {
+    let run = [
+      "id", "timestamp", "state", "repo_rev_code", "server", "good_count", "total_count", "bad_count", "modified_count",
+      "extra_count",
+    ].map { "i.\"\($0)\"" }
+    let next =
+      selection.isCurrent
+      ? "NULL"
+      : "(SELECT MIN(n.\"timestamp\") FROM \"Reporting_interaction\" n"
+        + " WHERE n.\"client_id\" = c.\"id\" AND n.\"timestamp\" > i.\"timestamp\")"
+    select = "SELECT " + (Self.clientColumns + run + [next]).joined(separator: ", ")
+    var values: [SQLValue] = []
+    var place = "c.\"current_interaction_id\""
+    if !selection.isCurrent {
+      var filter = ""
+      if let time = selection.time {
+        filter += " AND l.\"timestamp\" <= ?"
+        values.append(.text(time.text))
+      }
+      if selection.skipsDryRuns {
+        filter += " AND l.\"dry_run\" = ?"
+        values.append(.bool(false))
+      }
+      if selection.skipsOnlyImportant {
+        filter += " AND l.\"only_important\" = ?"
+        values.append(.bool(false))
+      }
+      place =
+        "(SELECT l.\"id\" FROM \"Reporting_interaction\" l WHERE l.\"client_id\" = c.\"id\"\(filter)"
+        + " ORDER BY l.\"timestamp\" DESC LIMIT 1)"
+    }
+    from = " FROM \"Reporting_client\" c JOIN \"Reporting_interaction\" i ON i.\"id\" = \(place)"
+    self.values = values
+    condition = selection.time == nil ? "c.\"current_interaction_id\" IS NOT NULL" : nil
+  }
+
+  /// The part from WHERE on.
+  func conditions(_ more: [String]) -> String {
+    let all = (condition.map { [$0] } ?? []) + more
+    return all.isEmpty ? "" : " WHERE " + all.joined(separator: " AND ")
+  }
+}
+
+extension ReportedClient {
+  /// Of `RunQuery.clientColumns`.
+  init(_ row: Row) {
+    id = Int64(row[0].asInt ?? 0)
+    name = row[1].asText ?? ""
+    creation = Self.text(row[2]) ?? ""
+    expiration = Self.text(row[3])
+    currentRun = row[4].asInt.map(Int64.init)
+  }
+
+  private static func text(_ value: SQLValue) -> String? {
+    value.asText.map { ReportTime($0)?.text ?? $0 }
+  }
+}
+
+extension ClientRun {
+  /// Of `RunQuery.select`.
+  init(_ row: Row) throws(DatabaseError) {
+    client = ReportedClient(row)
+    guard let text = row[6].asText, let timestamp = ReportTime(text) else {
+      throw DatabaseError(.value, "an interaction of \(client.name) has no time: \(row[6].asText ?? "NULL")")
+    }
+    run = ReportedRun(
+      id: Int64(row[5].asInt ?? 0), timestamp: timestamp, state: row[7].asText ?? "", revision: row[8].asText ?? "",
+      server: row[9].asText ?? "", good: row[10].asInt ?? 0, total: row[11].asInt ?? 0, bad: row[12].asInt ?? 0,
+      modified: row[13].asInt ?? 0, extra: row[14].asInt ?? 0, next: row[15].asText.flatMap { ReportTime($0) })
+  }
+}
