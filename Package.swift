@@ -208,6 +208,14 @@ let package = Package(
       ],
       swiftSettings: strict,
       linkerSettings: staticTool),
+    .target(
+      name: "Commands",
+      dependencies: [
+        "EventLoop", "ServerSettings", "Databases", "ReportStore", "Core", "Plugins", "Server",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
     .executableTarget(
       name: "bcfg2-report-collector",
       dependencies: [
@@ -221,8 +229,7 @@ let package = Package(
     .executableTarget(
       name: "bcfg2-reports",
       dependencies: [
-        "EventLoop", "ServerSettings", "Databases", "ReportRecords", "ReportStore", "Plugins", "Server",
-        .product(name: "Logging", package: "swift-log"),
+        "ServerSettings", "ReportRecords", "ReportStore", "Commands",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
@@ -230,7 +237,7 @@ let package = Package(
     .executableTarget(
       name: "bcfg2-admin",
       dependencies: [
-        "EventLoop", "ServerSettings", "Databases", "ReportRecords", "ReportStore", "Plugins", "Server",
+        "EventLoop", "ServerSettings", "Databases", "ReportStore", "Commands",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

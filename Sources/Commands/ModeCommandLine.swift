@@ -1,0 +1,95 @@
+public import ServerSettings
+
+/// A command line of the form `COMMAND [OPTIONS] MODE [ARGUMENTS]`, as Bcfg2 1.4's commands have it: the options before the mode
+/// are the same for all commands.
+public nonisolated struct ModeCommandLine: Sendable {
+  /// What the options before the mode set.
+  public private(set) var options = CommandLineOptions()
+  public private(set) var asksForHelp = false
+  public private(set) var asksForVersion = false
+  /// The mode and what follows it; empty if there is none.
+  public private(set) var rest: [String] = []
+
+  /// An option before the mode that is not one of `known`, or lacks its value.
+  public struct Problem: Error, Hashable, CustomStringConvertible {
+    public let description: String
+  }
+
+  private enum Action: Sendable {
+    case configuration, help, version
+    case set(String, String)
+    case flag(String, String)
+  }
+
+  private static let known: [(short: Character?, long: String, action: Action)] = [
+    ("C", "config", .configuration), ("h", "help", .help), (nil, "version", .version),
+    ("E", "encoding", .set("components", "encoding")), ("o", "logfile", .set("logging", "path")),
+    ("Q", "repository", .set("server", "repository")), ("W", "web-config", .set("reporting", "config")),
+    ("x", "password", .set("communication", "password")), ("d", "debug", .flag("logging", "debug")),
+    ("v", "verbose", .flag("logging", "verbose")),
+  ]
+
+  /// - Parameter arguments: without the program's name.
+  public init(_ arguments: [String]) throws(Problem) {
+    var words = arguments[...]
+    while let word = words.first, word.hasPrefix("-"), word != "-" {
+      words = words.dropFirst()
+      if word == "--" { break }
+      if word.hasPrefix("--") {
+        try takeLong(word.dropFirst(2), &words)
+      } else {
+        try takeShort(word.dropFirst(), &words)
+      }
+    }
+    rest = Array(words)
+  }
+
+  private mutating func takeLong(_ word: Substring, _ words: inout ArraySlice<String>) throws(Problem) {
+    let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let option = Self.known.first(where: { $0.long == parts[0] }) else {
+      throw Problem(description: "unknown option --\(parts[0])")
+    }
+    let value = parts.count == 2 ? String(parts[1]) : nil
+    if value != nil, !Self.takesValue(option.action) {
+      throw Problem(description: "option --\(option.long) takes no value")
+    }
+    try take(option.action, value, "--\(option.long)", &words)
+  }
+
+  private mutating func takeShort(_ word: Substring, _ words: inout ArraySlice<String>) throws(Problem) {
+    var letters = word
+    while let letter = letters.popFirst() {
+      guard let option = Self.known.first(where: { $0.short == letter }) else {
+        throw Problem(description: "unknown option -\(letter)")
+      }
+      let isLast = letters.isEmpty || Self.takesValue(option.action)
+      let value = letters.isEmpty || !Self.takesValue(option.action) ? nil : String(letters)
+      try take(option.action, value, "-\(letter)", &words)
+      if isLast { return }
+    }
+  }
+
+  private mutating func take(
+    _ action: Action, _ value: String?, _ typed: String, _ words: inout ArraySlice<String>
+  ) throws(Problem) {
+    switch action {
+    case .help: asksForHelp = true
+    case .version: asksForVersion = true
+    case .flag(let section, let name): options.set(section, name, to: "true", typed: typed)
+    case .configuration, .set:
+      guard let value = value ?? words.popFirst() else { throw Problem(description: "option \(typed) needs a value") }
+      if case .set(let section, let name) = action {
+        options.set(section, name, to: value, typed: typed)
+      } else {
+        options.configurationFile = value
+      }
+    }
+  }
+
+  private static func takesValue(_ action: Action) -> Bool {
+    switch action {
+    case .configuration, .set: true
+    case .help, .version, .flag: false
+    }
+  }
+}
