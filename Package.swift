@@ -44,6 +44,9 @@ let staticTool: [LinkerSetting] = [
     .when(configuration: .release))
 ]
 
+/// Packages that only the report pages use: a build with `--disable-default-traits` has no bcfg2-web and needs none of them.
+let onWeb = TargetDependencyCondition.when(traits: ["Web"])
+
 /// The Python modules of the template renderers.
 let rendererModules = [
   "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "system",
@@ -58,11 +61,21 @@ let package = Package(
     .executable(name: "bcfg2-report-collector", targets: ["bcfg2-report-collector"]),
     .executable(name: "bcfg2-reports", targets: ["bcfg2-reports"]),
     .executable(name: "bcfg2-admin", targets: ["bcfg2-admin"]),
+    .executable(name: "bcfg2-web", targets: ["bcfg2-web"]),
+  ],
+  traits: [
+    .trait(name: "Web", description: "bcfg2-web, the report pages, which need Hummingbird and SwiftNIO"),
+    .default(enabledTraits: ["Web"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.0.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.83.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.20.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.0.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
   ],
   targets: [
     .target(name: "CLinux"),
@@ -244,6 +257,31 @@ let package = Package(
       swiftSettings: strict,
       linkerSettings: staticTool),
     .target(
+      name: "ReportWeb",
+      dependencies: [
+        "COpenSSL", "Databases",
+        .product(name: "Hummingbird", package: "hummingbird", condition: onWeb),
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: onWeb),
+        .product(name: "NIOCore", package: "swift-nio", condition: onWeb),
+        .product(name: "NIOPosix", package: "swift-nio", condition: onWeb),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: onWeb),
+        .product(name: "HTTPTypes", package: "swift-http-types", condition: onWeb),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: onWeb),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle", condition: onWeb),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "bcfg2-web",
+      dependencies: [
+        "ServerSettings", "Databases", "ReportWeb", "Plugins", "Server",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
+      linkerSettings: staticTool),
+    .target(
       name: "Support",
       dependencies: [
         "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Databases",
@@ -327,6 +365,10 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),
+    .testTarget(
+      name: "ReportWebTests",
+      dependencies: ["Databases", "ReportRecords", "ReportStore", "ReportWeb"],
+      swiftSettings: strict),
     .testTarget(
       name: "RepositoryTests",
       dependencies: [

@@ -71,6 +71,23 @@ public nonisolated struct ReportingOptions: OptionGroup {
     "reporting", "web_debug", .boolean, default: "false", help: "Debugging output of the web interface")
   public let webPrefix = Option(
     "reporting", "web_prefix", .text, deprecated: ("statistics", "web_prefix"), help: "URL of the web interface")
+  public let webListen = Option(
+    "reporting", "web_listen", .text, default: "127.0.0.1:8080", .ours,
+    help: "Address and port of the web interface: ADDRESS:PORT, [ADDRESS]:PORT or a port of 127.0.0.1")
+  public let webAuthentication = Option(
+    "reporting", "web_auth", .choice(["none", "basic", "header"]), default: "none", .ours,
+    help: "Who may see the web interface: everyone, users of web_users, or users that a proxy names")
+  public let webUsers = Option(
+    "reporting", "web_users", .path, .ours, help: "File of users and hashed passwords, as htpasswd -B writes it")
+  public let webHeader = Option(
+    "reporting", "web_header", .text, default: "X-Remote-User", .ours,
+    help: "Header in which a proxy names the user, with web_auth = header")
+  public let webProxies = Option(
+    "reporting", "web_proxies", .commaList, default: "127.0.0.1,::1", .ours,
+    help: "Addresses of proxies that may name users, with web_auth = header")
+  public let webHosts = Option(
+    "reporting", "web_hosts", .commaList, default: "", .ours,
+    help: "Names by which browsers may address the web interface, besides those of loopback")
   public let djangoSettings = Option(
     "reporting", "django_settings", .dictionary, default: "", .only1_4, help: "Further settings of the web interface")
 }

@@ -1,0 +1,23 @@
+import Synchronization
+
+/// How many runs of each state there were on days that are over, kept for ten minutes.
+final class DayCounts: Sendable {
+  private struct Kept {
+    var counts: [String: Int]
+    var until: ContinuousClock.Instant
+  }
+
+  private let kept = Mutex<[LocalTime: Kept]>([:])
+  private static let limit = 1000
+
+  func counts(of day: LocalTime) -> [String: Int]? {
+    kept.withLock { days in days[day].flatMap { $0.until > .now ? $0.counts : nil } }
+  }
+
+  func keep(_ counts: [String: Int], of day: LocalTime) {
+    kept.withLock { days in
+      if days.count >= Self.limit { days = [:] }
+      days[day] = Kept(counts: counts, until: .now + .seconds(600))
+    }
+  }
+}

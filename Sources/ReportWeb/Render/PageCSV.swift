@@ -1,0 +1,40 @@
+/// Writes one table of a page as CSV (RFC 4180).
+enum PageCSV {
+  /// - Parameter key: the table; nil: the first one.
+  /// - Returns: nil if the page has no such table.
+  static func write(_ page: Page, table key: String?) -> String? {
+    for block in page.blocks {
+      switch block {
+      case .table(let table) where key == nil || table.key == key: return write(table)
+      case .chart(let chart) where key == chart.key:
+        var text = line(["day"] + chart.series.map(\.rawValue))
+        for bar in chart.bars { text += line([bar.label] + bar.counts.map(String.init)) }
+        return text
+      default: continue
+      }
+    }
+    return nil
+  }
+
+  private static func write(_ table: Table) -> String {
+    let kept = table.columns.indices.filter { index in !table.rows.contains { $0[index].button != nil } }
+    var text = line(kept.map { table.columns[$0].key })
+    for row in table.rows { text += line(kept.map { field(row[$0]) }) }
+    return text
+  }
+
+  /// A text that a spreadsheet would take for a formula begins with an apostrophe.
+  private static func field(_ cell: Cell) -> String {
+    guard case .text(let text) = cell.value, let first = text.utf8.first, "=+-@\t\r".utf8.contains(first) else {
+      return cell.text
+    }
+    return "'" + text
+  }
+
+  private static func line(_ fields: [String]) -> String {
+    fields.map { field in
+      guard field.utf8.contains(where: { $0 == 0x22 || $0 == 0x2C || $0 == 0x0A || $0 == 0x0D }) else { return field }
+      return "\"" + field.replacing("\"", with: "\"\"") + "\""
+    }.joined(separator: ",") + "\r\n"
+  }
+}

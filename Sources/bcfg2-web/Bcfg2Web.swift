@@ -1,0 +1,96 @@
+#if Web
+  import ArgumentParser
+  import Databases
+  import Glibc
+  import Logging
+  import Plugins
+  import ReportWeb
+  import Server
+  import ServerSettings
+
+  /// `bcfg2-web`: serves the report pages.
+  @main
+  struct Bcfg2Web: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "bcfg2-web", abstract: "Serves what clients reported as web pages.",
+      discussion: """
+        It reads the database that bcfg2.conf names, and listens where [reporting] web_listen says. See docs/web.md.
+
+        Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot listen, 2 for a wrong command line or configuration.
+        """,
+      version: ServerVersion.text)
+
+    @ArgumentParser.Option(name: [.customShort("C"), .customLong("config")], help: "Configuration file.")
+    var configuration: String?
+
+    @ArgumentParser.Option(
+      name: [.customShort("W"), .customLong("web-config")],
+      help: "Configuration file to read in place of bcfg2.conf, which has the server's password.")
+    var webConfiguration: String?
+
+    @ArgumentParser.Option(help: "Address and port to listen on, in place of [reporting] web_listen.")
+    var listen: String?
+
+    @ArgumentParser.Flag(name: [.customShort("v"), .long], help: "Log changes of clients.")
+    var verbose = false
+
+    @ArgumentParser.Flag(name: [.customShort("d"), .long], help: "Log each request.")
+    var debug = false
+
+    func run() async throws {
+      var logger = Logger(label: "bcfg2-web") { StandardErrorLog(label: $0) }
+      logger.logLevel = debug ? .debug : verbose ? .info : .notice
+      let settings: WebSettings
+      do {
+        settings = try WebConfiguration.read(self, logger)
+        try WebServer(settings, logger: logger).check()
+      } catch {
+        logger.error("\(error)")
+        throw ExitCode(2)
+      }
+      // A connection that ends while it is written to is an error of that connection.
+      signal(SIGPIPE, SIG_IGN)
+      let notice = logger
+      let address = settings.address.contains(":") ? "[\(settings.address)]" : settings.address
+      do {
+        try await WebServer(settings, logger: logger).run { port in
+          notice.notice("serves http://\(address):\(port)\(settings.prefix)/")
+        }
+      } catch {
+        logger.error("\(address):\(settings.port): \(error)")
+        throw ExitCode(1)
+      }
+    }
+  }
+
+  /// Writes lines on standard error, where systemd's journal takes them.
+  struct StandardErrorLog: LogHandler {
+    let label: String
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+
+    init(label: String) { self.label = label }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      let level = event.level >= .warning ? "\(event.level): " : ""
+      let text = String(
+        String.UnicodeScalarView("\(label): \(level)\(event.message)".unicodeScalars.map { $0.value < 0x20 ? " " : $0 })
+      )
+      var line = text + "\n"
+      line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+  }
+#else
+  /// Built without the trait Web.
+  @main
+  enum Bcfg2Web {
+    static func main() {
+      print("This bcfg2-web was built without the trait Web, and so without pages.")
+    }
+  }
+#endif

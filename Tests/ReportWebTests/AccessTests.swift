@@ -1,0 +1,68 @@
+import Testing
+
+@testable import ReportWeb
+
+@Suite struct AccessTests {
+  /// Of `openssl passwd -6 -salt saltsalt secret`.
+  private static let hash =
+    "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1"
+
+  @Test func passwordsAreThoseOfTheFile() throws {
+    let file = try PasswordFile(text: "# users\n\nann:\(Self.hash):more\n", path: "users")
+    #expect(try file.matches(user: "ann", password: "secret"))
+    #expect(try !file.matches(user: "ann", password: "secrets"))
+    #expect(try !file.matches(user: "ann", password: ""))
+    #expect(try !file.matches(user: "bob", password: "secret"))
+    #expect(try !PasswordFile(text: "", path: "users").matches(user: "ann", password: "secret"))
+  }
+
+  @Test(arguments: [
+    "ann:secret", "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "ann:$apr1$a$b", "ann", ":\(AccessTests.hash)", "ann:$1$a$b",
+  ])
+  func weakHashesAreRefused(line: String) {
+    #expect(throws: PasswordFile.Failure.self) { try PasswordFile(text: line, path: "users") }
+  }
+
+  @Test func namesAndPasswordsAreDecoded() throws {
+    let pair = try #require(Basic.decode("basic YW5uOnM6ZWNyZXTDqQ=="))
+    #expect(pair.user == "ann")
+    #expect(pair.password == "s:ecreté")
+    for wrong in [
+      "Basic", "Bearer YW5uOnM=", "Basic YW5u", "Basic OnM=", "Basic YW5uOnM", "Basic /w==", "Basic YQA6YQ==",
+    ] {
+      #expect(Basic.decode(wrong) == nil)
+    }
+  }
+
+  @Test func tokensAreOfOneBrowserAndUser() {
+    let tokens = FormTokens()
+    let token = tokens.token(browser: "b", user: "u")
+    #expect(tokens.isValid(token, browser: "b", user: "u"))
+    #expect(!tokens.isValid(token, browser: "c", user: "u"))
+    #expect(!tokens.isValid(token, browser: "b", user: "v"))
+    #expect(!tokens.isValid("", browser: "b", user: "u"))
+    #expect(!FormTokens().isValid(token, browser: "b", user: "u"))
+    #expect(FormTokens.identifier() != FormTokens.identifier())
+  }
+
+  @Test func placesToListenAreRead() throws {
+    for (text, address, port) in [
+      ("127.0.0.1:8080", "127.0.0.1", 8080), ("8081", "127.0.0.1", 8081), ("[::1]:80", "::1", 80),
+      ("localhost:1", "127.0.0.1", 1),
+      ("0.0.0.0:0", "0.0.0.0", 0),
+    ] {
+      let place = try #require(WebSettings.listen(text))
+      #expect(place.address == address)
+      #expect(place.port == port)
+    }
+    for wrong in ["", "x:80", "::1:80", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:-1", ":80"] {
+      #expect(WebSettings.listen(wrong) == nil)
+    }
+  }
+
+  @Test(arguments: [
+    ("", ""), ("/", ""), ("/reports", "/reports"), ("reports/", "/reports"), ("https://h.example.com/a/b/", "/a/b"),
+    ("http://h", ""),
+  ])
+  func prefixesArePaths(text: String, path: String) { #expect(WebSettings.prefix(text) == path) }
+}
