@@ -367,7 +367,7 @@ let package = Package(
       swiftSettings: onLoop),
     .testTarget(
       name: "ReportWebTests",
-      dependencies: ["Databases", "ReportRecords", "ReportStore", "ReportWeb"],
+      dependencies: ["Databases", "ReportRecords", "ReportStore", "ReportWeb", "Support"],
       swiftSettings: strict),
     .testTarget(
       name: "RepositoryTests",

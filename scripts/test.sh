@@ -30,6 +30,7 @@ python3 Tests/Conformance/conform.py check --server .build/release/bcfg2-server 
 python3 Tests/FaultInjection/run.py
 python3 Tests/FaultInjection/durability.py
 scripts/fuzz.sh 3
+python3 Tests/Web/server.py --build .build/release
 python3 Tests/Web/browser.py --build .build/release
 
 # One test at a time: all share the main queue, so parallel tests are no faster, and on a busy machine they delay each other

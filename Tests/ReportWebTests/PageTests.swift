@@ -2,31 +2,22 @@ import Databases
 import Glibc
 import ReportRecords
 import ReportStore
+import Support
 import Testing
 
 @testable import ReportWeb
 
-/// A reporting database in a temporary file, filled as the collector fills it.
+/// A reporting database, filled as the collector fills it.
 final class ReportFixture {
   let store: ReportStore
-  let settings: DatabaseSettings
-  private let path: String
   /// The time of the first run: an hour ago.
   let start: Int64
 
-  init() throws {
-    var template = Array("/tmp/reportweb.XXXXXX".utf8CString)
-    let descriptor = mkstemp(&template)
-    try #require(descriptor >= 0)
-    close(descriptor)
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    settings = DatabaseSettings(engine: .sqlite, name: path)
-    store = ReportStore(try Databases.open(settings))
+  init(_ engine: DatabaseEngine = .sqlite) throws {
+    store = ReportStore(try TestDatabase(engine).open())
     try store.prepare()
     start = (Int64(time(nil)) - 3600) * 1_000_000
   }
-
-  deinit { unlink(path) }
 
   /// Stores a run of a client, so many hours before the first.
   func run(
@@ -70,8 +61,8 @@ final class ReportFixture {
   private let badService = ReportFixture.bad("Service", "ssh<d>", [("status", "on"), ("current_status", "off")])
   private let badPackage = ReportFixture.bad("Package", "vim", [("version", "2"), ("current_version", "1")])
 
-  private func fleet() throws -> ReportFixture {
-    let fixture = try ReportFixture()
+  private func fleet(_ engine: DatabaseEngine) throws -> ReportFixture {
+    let fixture = try ReportFixture(engine)
     try fixture.run("web1", hoursAgo: 5, items: [badService, badPackage])
     try fixture.run("web1")
     try fixture.run("web2", groups: ["web", "dmz"], server: "server2", items: [badService])
@@ -80,22 +71,22 @@ final class ReportFixture {
     return fixture
   }
 
-  @Test func theFrontPageSaysWhetherAllIsRight() throws {
-    let fixture = try ReportFixture()
+  @Test(arguments: TestDatabase.engines) func theFrontPageSaysWhetherAllIsRight(engine: DatabaseEngine) throws {
+    let fixture = try ReportFixture(engine)
     #expect(try fixture.json("/").contains("No client has reported yet."))
     try fixture.run("web1")
     #expect(try fixture.json("/").contains("The only client is all right."))
     try fixture.run("web2")
     #expect(try fixture.json("/").contains("All 2 clients are all right."))
-    let json = try fleet().json("/")
+    let json = try fleet(engine).json("/")
     #expect(json.contains("3 of 4 clients need attention: 2 with bad entries, 1 not run for 24 hours."))
     #expect(json.contains(#""clients":4,"clean":2,"bad":2,"modified":0,"extra":0,"stale":1"#))
     #expect(json.contains(#"{"type":"Service","name":"ssh\u003cd\u003e","clients":2}"#))
     #expect(json.contains(#""stale":[{"client":"old""#))
   }
 
-  @Test func listsShowTheLatestRunOfEachClient() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func listsShowTheLatestRunOfEachClient(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     let page = try fixture.page("/detailed", query: ["sort": "-bad"])
     let csv = try #require(PageCSV.write(page, table: nil)).split(separator: "\r\n").map {
       $0.split(separator: ",").prefix(4).joined(separator: ",")
@@ -106,8 +97,8 @@ final class ReportFixture {
     #expect(try fixture.json("/grid").contains(#"{"client":"old","state":"stale","link":"/client/old/"#))
   }
 
-  @Test func filtersLimitLists() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func filtersLimitLists(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     func clients(_ path: String) throws -> [String] {
       let text = try #require(PageCSV.write(try fixture.page(path), table: "clients"))
       return text.split(separator: "\r\n").dropFirst().map { String($0.split(separator: ",")[0]) }
@@ -119,8 +110,8 @@ final class ReportFixture {
     #expect(throws: PageError.self) { try clients("/grid/group/nothing") }
   }
 
-  @Test func timeTravelShowsWhatWas() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func timeTravelShowsWhatWas(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     // Clients were made now, so only times after now see them; the run five hours ago is seen by its expiration.
     let before = LocalTime(seconds: Int(fixture.start / 1_000_000) - 4 * 3600)
     try fixture.store.database.change(
@@ -131,8 +122,8 @@ final class ReportFixture {
     #expect(page.time == before.text.prefix(17) + "00")
   }
 
-  @Test func aClientsPageShowsItsRun() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func aClientsPageShowsItsRun(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     let json = try fixture.json("/client/db%2F1%25")
     for fact in [
       #""state":"dirty""#, #""server":"server1""#, #""profile":"db""#, #""revision":"r1""#, #""total":10"#,
@@ -149,8 +140,8 @@ final class ReportFixture {
     #expect(throws: PageError.self) { try fixture.page("/client/web1/9999") }
   }
 
-  @Test func earlierRunsSayThatTheyAre() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func earlierRunsSayThatTheyAre(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     let id = try #require(
       try fixture.store.database.first("SELECT MIN(\"id\") FROM \"Reporting_interaction\"")?[0].asInt)
     let json = try fixture.json("/client/web1/\(id)")
@@ -160,8 +151,8 @@ final class ReportFixture {
     #expect(throws: PageError.self) { try fixture.page("/client/web2/\(id)") }
   }
 
-  @Test func historiesHavePages() throws {
-    let fixture = try ReportFixture()
+  @Test(arguments: TestDatabase.engines) func historiesHavePages(engine: DatabaseEngine) throws {
+    let fixture = try ReportFixture(engine)
     for hour in 0..<30 { try fixture.run("web1", hoursAgo: hour) }
     func pages(_ path: String) throws -> (rows: Int, page: Int, pages: Int) {
       for case .table(let table) in try fixture.page(path).blocks {
@@ -176,8 +167,8 @@ final class ReportFixture {
     #expect(throws: PageError.self) { try pages("/history/web1/3") }
   }
 
-  @Test func entriesAreShownWithTheirClients() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func entriesAreShownWithTheirClients(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     let list = try fixture.json("/elements/bad")
     #expect(
       list.contains(#""Service":[{"name":"ssh\u003cd\u003e","clients":2,"state":"bad","problem":"Incorrect status""#))
@@ -199,8 +190,8 @@ final class ReportFixture {
     #expect(throws: PageError.self) { try fixture.page("/elements/x") }
   }
 
-  @Test func summaryAndTimingCountTheLatestRuns() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func summaryAndTimingCountTheLatestRuns(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     let summary = try fixture.json("/summary")
     #expect(summary.contains(#""clean":[{"client":"old""#))
     #expect(summary.contains(#""stale":[{"client":"old""#))
@@ -209,8 +200,8 @@ final class ReportFixture {
     #expect(timing.contains("web2,,0.5000,,,,3.2500"))
   }
 
-  @Test func expiredClientsAreLeftOut() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func expiredClientsAreLeftOut(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     try fixture.store.database.change(
       "UPDATE \"Reporting_client\" SET \"expiration\" = ? WHERE \"name\" = ?", [.text(LocalTime.now().text), "web2"])
     #expect(!(try fixture.json("/grid").contains("web2")))
@@ -222,8 +213,8 @@ final class ReportFixture {
     #expect(!PageHTML.write(try fixture.page("/manage"), links: Links(prefix: "")).contains("client_action"))
   }
 
-  @Test func searchFindsPartsOfNames() throws {
-    let fixture = try fleet()
+  @Test(arguments: TestDatabase.engines) func searchFindsPartsOfNames(engine: DatabaseEngine) throws {
+    let fixture = try fleet(engine)
     let found = try fixture.json("/search", query: ["q": "WEB"])
     #expect(
       found.contains(#""client":"web1""#) && found.contains(#""client":"web2""#) && !found.contains(#""client":"old""#))
@@ -235,7 +226,7 @@ final class ReportFixture {
   }
 
   @Test func latestRunsAreStepsInAnIndex() throws {
-    let fixture = try fleet()
+    let fixture = try fleet(.sqlite)
     for time in [nil, LocalTime.now()] {
       let (sql, values) = Reader.recent(ViewPoint(time: time))
       let plan = try fixture.store.database.rows("EXPLAIN QUERY PLAN SELECT i.\"id\" \(sql)", values).compactMap {

@@ -38,6 +38,7 @@ class Browser:
             raise SystemExit("chromium ended before it listened")
         self.counter = 0
         self.events = []
+        self.problems = []
         self.socket = self._connect(self._target())
         for domain in ("Page", "Runtime", "Log", "Network", "DOM", "Accessibility"):
             self.call(domain + ".enable")
@@ -45,9 +46,15 @@ class Browser:
     def _target(self):
         connection = socket.create_connection(("127.0.0.1", self.port), 30)
         connection.sendall(b"GET /json/list HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % self.port)
-        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+        answer = connection.makefile("rb")
+        assert b" 200 " in answer.readline()
+        length = 0
+        # The connection may stay open after the answer.
+        for line in iter(answer.readline, b"\r\n"):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        body = answer.read(length)
         connection.close()
-        assert head.startswith(b"HTTP/1.1 200"), head
         pages = [target for target in json.loads(body) if target["type"] == "page"]
         return pages[0]["webSocketDebuggerUrl"].split(str(self.port), 1)[1]
 

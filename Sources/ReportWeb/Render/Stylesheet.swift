@@ -19,9 +19,10 @@ enum Stylesheet {
     border-bottom:1px solid var(--line)}
     .brand{margin:0;font-weight:700;font-size:1.1rem}
     .brand a{color:inherit;text-decoration:none}
-    header nav{flex:1 1 30rem}
+    header nav{flex:1 1 40rem}
+    header input{width:9rem}
     header ul{display:flex;flex-wrap:wrap;gap:.1rem .2rem;margin:0;padding:0;list-style:none}
-    header li a{display:block;padding:.3rem .6rem;border-radius:.4rem;text-decoration:none}
+    header li a{display:block;padding:.3rem .5rem;border-radius:.4rem;text-decoration:none}
     header li a:hover{background:var(--none-bg)}
     header [aria-current]{background:var(--none-bg);color:var(--text);font-weight:600;box-shadow:inset 0 -2px var(--link)}
     form{display:flex;flex-wrap:wrap;align-items:center;gap:.4rem}
@@ -55,16 +56,18 @@ enum Stylesheet {
     .m-stale,.m-expired{background:var(--stale-bg);color:var(--stale)}
     .m-unknown{background:var(--none-bg);color:var(--text)}
     .mark{padding:.1rem .5rem;border-radius:.4rem}
-    .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(14rem,1fr));gap:.1rem 1.5rem;margin:0 0 1rem;padding:.8rem 1rem;
+    .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(12rem,45%),1fr));gap:.1rem 1.5rem;margin:0 0 1rem;padding:.8rem 1rem;
     background:var(--panel);border:1px solid var(--line);border-radius:.6rem}
     .facts div{padding:.3rem 0;min-width:0}
     dt{color:var(--soft);font-size:.85rem}
     dd{margin:0;overflow-wrap:anywhere}
     .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:.6rem;background:var(--panel)}
     table{border-collapse:collapse;width:100%}
-    th,td{padding:.4rem .8rem;text-align:left;vertical-align:top;overflow-wrap:anywhere;min-width:4rem}
+    th,td{padding:.4rem .8rem;text-align:left;vertical-align:top;overflow-wrap:break-word}
+    td:has(a),tbody th:has(a){min-width:11rem}
+    td a,th a{overflow-wrap:anywhere}
     thead th{border-bottom:1px solid var(--line);white-space:nowrap;overflow-wrap:normal;font-size:.9rem}
-    tbody th{font-weight:400;min-width:11rem}
+    tbody th{font-weight:400}
     tbody tr:nth-child(even){background:color-mix(in srgb,var(--none-bg) 55%,transparent)}
     .n{text-align:right;font-variant-numeric:tabular-nums}
     .under{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:.4rem 0 0;font-size:.9rem}
@@ -104,7 +107,7 @@ enum Stylesheet {
     footer{padding:1rem 1.5rem;border-top:1px solid var(--line);color:var(--soft)}
     footer p{display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;max-width:80rem;margin:0 auto}
     @media (max-width:40rem){header,main,footer{padding-left:.9rem;padding-right:.9rem}header nav{flex-basis:100%}
-    .tiles{grid-template-columns:repeat(2,1fr)}.number{font-size:1.6rem}tbody th{min-width:8rem}}
+    .tiles{grid-template-columns:repeat(2,1fr)}.number{font-size:1.6rem}td:has(a),tbody th:has(a){min-width:9rem}}
     @media print{header,footer,.choices,.time,.under,.pager,.form{display:none}}
 
     """
