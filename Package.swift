@@ -186,7 +186,7 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: onLoop + fuzzed),
     .target(
-      name: "Network",
+      name: "Networking",
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings",
         .product(name: "Logging", package: "swift-log"),
@@ -198,7 +198,7 @@ let package = Package(
       name: "Server",
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
-        "Plugins", "Network",
+        "Plugins", "Networking",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
@@ -332,9 +332,9 @@ let package = Package(
       dependencies: ["Identity", "Support"],
       swiftSettings: onLoop),
     .testTarget(
-      name: "NetworkTests",
+      name: "NetworkingTests",
       dependencies: [
-        "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings", "Network", "Support",
+        "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings", "Networking", "Support",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),
@@ -387,7 +387,7 @@ let package = Package(
       name: "ServerTests",
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core", "Plugins",
-        "Network", "Server", "Support", "CoreSupport",
+        "Networking", "Server", "Support", "CoreSupport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],

@@ -2,7 +2,7 @@ import Core
 import EventLoop
 import Glibc
 import Logging
-public import Network
+public import Networking
 import Repository
 public import ServerSettings
 public import XMLRPC

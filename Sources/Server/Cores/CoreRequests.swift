@@ -2,7 +2,7 @@ import Core
 public import EventLoop
 import Identity
 import Logging
-public import Network
+public import Networking
 import Repository
 import ServerSettings
 public import XMLRPC

@@ -2,7 +2,7 @@ import CoreSupport
 import EventLoop
 import Glibc
 import Identity
-import Network
+import Networking
 import OrderedCollections
 import Repository
 import ServerSettings

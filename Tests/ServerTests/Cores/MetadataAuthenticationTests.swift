@@ -1,7 +1,7 @@
 import CoreSupport
 import EventLoop
 import Identity
-import Network
+import Networking
 import ServerSettings
 import Support
 import Testing

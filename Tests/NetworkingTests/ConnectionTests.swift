@@ -1,6 +1,6 @@
 import EventLoop
 import Identity
-import Network
+import Networking
 import ServerSettings
 import Support
 import Testing

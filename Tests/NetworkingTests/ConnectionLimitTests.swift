@@ -1,5 +1,5 @@
 import EventLoop
-import Network
+import Networking
 import Support
 import Testing
 import XMLRPC

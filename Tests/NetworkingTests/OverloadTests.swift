@@ -4,7 +4,7 @@ import Support
 import Testing
 import XMLRPC
 
-@testable import Network
+@testable import Networking
 
 /// More work than time: what is refused, what is not, and that refused ones are told so.
 @Suite struct OverloadTests {

@@ -4,7 +4,7 @@ import Support
 import Testing
 import XMLRPC
 
-@testable import Network
+@testable import Networking
 
 nonisolated private func post(_ body: String) -> String {
   "POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"

@@ -1,7 +1,7 @@
 import CLinux
 import EventLoop
 import Glibc
-import Network
+import Networking
 import ServerSettings
 import Support
 import Testing

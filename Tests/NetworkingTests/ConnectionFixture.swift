@@ -2,7 +2,7 @@ public import EventLoop
 import Glibc
 public import Identity
 import Logging
-public import Network
+public import Networking
 public import ServerSettings
 public import Support
 import Testing
