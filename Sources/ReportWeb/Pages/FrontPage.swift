@@ -67,12 +67,11 @@ extension PageMaker {
     return chart
   }
 
-  /// Counts of a day; days that are over are counted anew after ten minutes only, since late reports and purges change them little.
+  /// Counts of a day, which cost more than all else on the page and are kept for that reason.
   private func days(_ start: LocalTime, _ count: () throws -> [String: Int]) throws -> [String: Int] {
-    guard start.adding(days: 1, hour: 0) <= reader.now else { return try count() }
     if let kept = request.days?.counts(of: start) { return kept }
     let counts = try count()
-    request.days?.keep(counts, of: start)
+    request.days?.keep(counts, of: start, isOver: start.adding(days: 1, hour: 0) <= reader.now)
     return counts
   }
 

@@ -4,7 +4,7 @@ import Databases
 struct PageRequest {
   var route: Route
   var query: [String: String] = [:]
-  /// Counts of days that are over.
+  /// Counts of days that were asked for.
   var days: DayCounts?
   /// For forms that change something; nil where the caller may not.
   var formToken: String?

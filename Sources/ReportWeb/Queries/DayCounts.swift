@@ -1,6 +1,7 @@
 import Synchronization
 
-/// How many runs of each state there were on days that are over, kept for ten minutes.
+/// How many runs of each state there were on a day: kept for an hour where the day is over, since late reports and purges change
+/// little, and for a minute otherwise.
 final class DayCounts: Sendable {
   private struct Kept {
     var counts: [String: Int]
@@ -14,10 +15,10 @@ final class DayCounts: Sendable {
     kept.withLock { days in days[day].flatMap { $0.until > .now ? $0.counts : nil } }
   }
 
-  func keep(_ counts: [String: Int], of day: LocalTime) {
+  func keep(_ counts: [String: Int], of day: LocalTime, isOver: Bool) {
     kept.withLock { days in
       if days.count >= Self.limit { days = [:] }
-      days[day] = Kept(counts: counts, until: .now + .seconds(600))
+      days[day] = Kept(counts: counts, until: .now + .seconds(isOver ? 3600 : 60))
     }
   }
 }
