@@ -163,8 +163,8 @@ struct EntryLine {
   static func problems(_ type: EntryType, _ state: EntryState?, exists: Bool, _ short: [String], detail: Int)
     -> [String]
   {
-    guard state != .extra else { return ["Extra"] }
-    var problems = exists ? [] : ["Missing"]
+    if state == .extra, type.tag == "Path" || type.tag == "Package" { return ["Extra"] }
+    var problems = state == .extra ? ["Extra"] : exists ? [] : ["Missing"]
     switch type.tag {
     case "Package":
       let isWrong = short[1].isEmpty || short[0] != short[1] || short[0] == "auto"
