@@ -31,13 +31,14 @@ import Testing
   ])
   func otherPathsLeadNowhere(path: String) { #expect(route(path) == nil) }
 
-  @Test(arguments: [
-    ("/grid/state/dirty", nil, nil, "dirty"), ("/grid/group/web", nil, "web", nil),
-    ("/grid/group/web/clean", nil, "web", "clean"),
-    ("/grid/server/s1/dirty", "s1", nil, "dirty"), ("/grid/server/s1/group/web", "s1", "web", nil),
-    ("/detailed/server/s1/group/web/dirty", "s1", "web", "dirty"), ("/elements/bad/group/a%2Fb", nil, "a/b", nil),
-    ("/history/web1/server/s1", "s1", nil, nil), ("/history/state/dirty", nil, nil, "dirty"),
-  ])
+  @Test(
+    arguments: [
+      ("/grid/state/dirty", nil, nil, "dirty"), ("/grid/group/web", nil, "web", nil),
+      ("/grid/group/web/clean", nil, "web", "clean"),
+      ("/grid/server/s1/dirty", "s1", nil, "dirty"), ("/grid/server/s1/group/web", "s1", "web", nil),
+      ("/detailed/server/s1/group/web/dirty", "s1", "web", "dirty"), ("/elements/bad/group/a%2Fb", nil, "a/b", nil),
+      ("/history/web1/server/s1", "s1", nil, nil), ("/history/state/dirty", nil, nil, "dirty"),
+    ] as [(String, String?, String?, String?)])
   func filtersCombine(path: String, server: String?, group: String?, state: String?) throws {
     let filter = try #require(route(path)).filter
     #expect(filter.server == server)
@@ -62,12 +63,13 @@ import Testing
     #expect(made.time?.path == "/2026-11-29/14-30")
   }
 
-  @Test(arguments: [
-    ("/history/3", nil, 3, nil, false), ("/history/web1/3", "web1", 3, nil, false),
-    ("/history/web1/2%7C50", "web1", 2, 50, false), ("/history/web1/%7Call", "web1", nil, nil, true),
-    ("/history/web1%7Call", "web1", nil, nil, true), ("/history/%7Call", nil, nil, nil, true),
-    ("/history/web1/group/g/2", "web1", 2, nil, false),
-  ])
+  @Test(
+    arguments: [
+      ("/history/3", nil, 3, nil, false), ("/history/web1/3", "web1", 3, nil, false),
+      ("/history/web1/2%7C50", "web1", 2, 50, false), ("/history/web1/%7Call", "web1", nil, nil, true),
+      ("/history/web1%7Call", "web1", nil, nil, true), ("/history/%7Call", nil, nil, nil, true),
+      ("/history/web1/group/g/2", "web1", 2, nil, false),
+    ] as [(String, String?, Int?, Int?, Bool)])
   func historiesHavePages(path: String, client: String?, page: Int?, limit: Int?, isAll: Bool) throws {
     let made = try #require(route(path))
     #expect(made.target == .history(client: client))
