@@ -1,0 +1,119 @@
+import Databases
+import ReportRecords
+import Support
+import Testing
+
+@testable import ReportStore
+
+/// The same with each engine.
+@Suite struct EngineStoreTests {
+  private let items = [
+    item("Package", ["name": "p", "version": "1"]), item("Package", .extra, ["name": "x"]),
+    item("Path", ["name": "/f", "type": "file", "mode": "0644", "current_bdiff": "LSBvbGQKKyBuZXcK"]),
+    item("Path", ["name": "/l", "type": "symlink", "to": "/a", "current_to": "/b"]),
+    item("Service", ["name": "s", "status": "on", "current_exists": "false"]),
+    item("POSIXUser", ["name": "u", "uid": "1"]), item("SEModule", ["name": "m"]),
+    item("Path", ["name": "/odd", "failure": "größer \u{1F600} \0"]),
+  ]
+
+  private func store(_ engine: DatabaseEngine) throws -> (TestDatabase, ReportStore) {
+    let test = try TestDatabase(engine)
+    let store = ReportStore(try test.open())
+    #expect(try store.prepare())
+    return (test, store)
+  }
+
+  private func run(_ hostname: String, at seconds: Int64) -> Interaction {
+    var run = interaction(hostname, at: seconds, items)
+    run.microseconds += 7
+    run.profile = "basic"
+    run.groups = ["basic", "Übung"]
+    run.bundles = ["b"]
+    run.stamps = [Attribute("start", "1400000000.5")]
+    return run
+  }
+
+  @Test(arguments: TestDatabase.engines) func interactionsAreStoredOnce(_ engine: DatabaseEngine) throws {
+    let (test, store) = try store(engine)
+    #expect(try store.prepare() == false)
+    #expect(
+      try store.store([run("one", at: 10), run("two", at: 10), run("one", at: 5)]).allSatisfy { $0.outcome == .stored })
+    // Nothing is remembered in another process.
+    let other = ReportStore(try test.open())
+    #expect(try other.store([run("one", at: 10), run("one", at: 11)]).map(\.outcome) == [.alreadyThere, .stored])
+    #expect(
+      try store.counts().map { "\($0.model) \($0.count)" } == [
+        "Group 2", "Bundle 1", "FailureEntry 1", "ActionEntry 0", "PathEntry 2", "PackageEntry 2", "PathEntry 2",
+        "ServiceEntry 1", "Client 2", "Interaction 4", "Performance 4",
+      ])
+    #expect(try store.count("interaction_paths") == 8)
+    #expect(try store.count("linkentry") == 1)
+    let times = try store.read(
+      """
+      SELECT c."name", i."timestamp" FROM "Reporting_client" c
+      JOIN "Reporting_interaction" i ON i.id = c."current_interaction_id" ORDER BY c."name"
+      """)
+    #expect(
+      times == ["one|\(LocalTime.text(11_000_007))", "two|\(LocalTime.text(10_000_007))"])
+    #expect(try store.read("SELECT \"message\" FROM \"Reporting_failureentry\"") == ["größer \u{1F600} \u{FFFD}"])
+  }
+
+  @Test(arguments: TestDatabase.engines) func rowsThatAnotherProcessDeletedAreMadeAgain(_ engine: DatabaseEngine) throws
+  {
+    let (test, store) = try store(engine)
+    _ = try store.store(run("one", at: 10))
+    let other = ReportStore(try test.open())
+    try other.purge(PurgeSelection(client: "one"))
+    try other.pruneOrphans(OrphanKind.all)
+    #expect(try store.count("fileperms") == 0)
+    #expect(try store.store([run("one", at: 12), run("two", at: 12)]).allSatisfy { $0.outcome == .stored })
+    #expect(
+      try store.read(
+        """
+        SELECT COUNT(*) FROM "Reporting_interaction_paths" l JOIN "Reporting_pathentry" e ON e.id = l."pathentry_id"
+        JOIN "Reporting_fileperms" f ON f.id = e."target_perms_id"
+        """) == ["4"])
+    #expect(try store.count("client") == 2)
+  }
+
+  @Test(arguments: TestDatabase.engines) func longNamesDoNotLoseTheInteraction(_ engine: DatabaseEngine) throws {
+    let (_, store) = try store(engine)
+    let name = "/" + String(repeating: "ä", count: 300)
+    var long = interaction(
+      String(repeating: "h", count: 200), at: 1,
+      ["1", "2"].map { item("Path", ["name": name + $0, "type": "file", "current_owner": name]) }
+        + [item("POSIXUser", ["name": "nobody", "uid": "4294967294"])])
+    long.revision = name
+    #expect(try store.store(long).outcome == .stored)
+    #expect(try store.store(long).outcome == .alreadyThere)
+    let names = try store.read("SELECT \"name\" FROM \"Reporting_pathentry\"")
+    #expect(Set(names).count == 2)
+    #expect(names.allSatisfy { $0.hasPrefix("/äää") && ($0.unicodeScalars.count == 128) == (engine != .sqlite) })
+    #expect(
+      try store.read("SELECT \"uid\" FROM \"Reporting_posixuserentry\"") == [engine == .sqlite ? "4294967294" : "null"])
+  }
+
+  @Test(arguments: TestDatabase.engines) func oldInteractionsGo(_ engine: DatabaseEngine) throws {
+    let (_, store) = try store(engine)
+    _ = try store.store((1...5).map { run("one", at: $0) } + [run("two", at: 1)])
+    let time = LocalTime.text(4_000_000)
+    #expect(try store.keepSince(time, limit: 2) == 2)
+    #expect(try store.keepSince(time, limit: 2) == 1)
+    #expect(try store.keepSince(time, limit: 2) == 0)
+    #expect(try store.count("client") == 2)
+    try store.purge(PurgeSelection(before: time))
+    #expect(try store.read("SELECT \"name\" FROM \"Reporting_client\"") == ["one"])
+    #expect(try store.count("performance") == 2)
+  }
+
+  /// A database of characters that have three bytes at most, as Django's are with MySQL.
+  @Test(.enabled(if: TestDatabase.engines.contains(.mysql))) func charactersThatMySQLLacksAreReplaced() throws {
+    let (_, store) = try store(.mysql)
+    try store.database.execute([
+      "ALTER TABLE \"Reporting_failureentry\" CONVERT TO CHARACTER SET utf8mb3"
+    ])
+    let results = try store.store([run("one", at: 1), run("two", at: 1)])
+    #expect(results.allSatisfy { $0.outcome == .stored })
+    #expect(try store.read("SELECT \"message\" FROM \"Reporting_failureentry\"") == ["größer \u{FFFD} \u{FFFD}"])
+  }
+}
