@@ -29,7 +29,7 @@ let fuzzTargets: [Target] =
       name: "ServerFuzz",
       dependencies: [
         "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core", "PackageSources",
-        "PackageFormats", "Plugins", "Server",
+        "PackageFormats", "ReportRecords", "Plugins", "Server",
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
       path: "Tests/Fuzz/Server", swiftSettings: onLoop,
@@ -232,8 +232,8 @@ let package = Package(
     .executableTarget(
       name: "bcfg2-report-collector",
       dependencies: [
-        "EventLoop", "ServerSettings", "Databases", "ReportRecords", "ReportStore", "Plugins", "XMLRPC", "Repository",
-        "Server",
+        "EventLoop", "XMLRPC", "Repository", "Databases", "ReportRecords", "ReportStore", "ServerSettings", "Core",
+        "Plugins", "Server",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -365,6 +365,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),
+    .testTarget(name: "ReportRecordsTests", dependencies: ["ReportRecords"], swiftSettings: strict),
     .testTarget(
       name: "ReportWebTests",
       dependencies: ["Databases", "ReportRecords", "ReportStore", "ReportWeb", "Support"],

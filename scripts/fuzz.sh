@@ -8,7 +8,7 @@
 set -eu
 
 all="http-request xmlrpc basic-auth repository-xml probe-data probe-output configuration json regex yaml renderer-frames \
-debian-packages mirror-release yum-primary yum-comps yum-modules pacman-database freebsd-catalogue decompressor"
+debian-packages mirror-release yum-primary yum-comps yum-modules pacman-database freebsd-catalogue decompressor report-segment pickle"
 seconds=${1:?usage: scripts/fuzz.sh SECONDS [$(echo $all | tr ' ' '|')]...}
 shift
 cd "$(dirname "$0")/.."

@@ -1,7 +1,7 @@
 #!/bin/sh
 # From a bare Debian with a Swift toolchain to a running server: installs the headers, builds, makes an example
 # repository and a certificate, starts the server on loopback, fetches the configuration of the client `localhost`
-# through it and prints it.
+# through it and prints it, and sends a report as at the end of a client's run.
 #
 #   scripts/quickstart.sh [--stop] [--folder DIR] [--port N]
 #
@@ -27,7 +27,7 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
 "$top/scripts/setup.sh"
-(cd "$top" && swift build -c release --product bcfg2-server)
+(cd "$top" && for product in bcfg2-server bcfg2-report-collector; do swift build -c release --product "$product"; done)
 server=$top/.build/release/bcfg2-server
 
 [ -d "$folder/repository" ] || cp -R "$top/examples/repository" "$folder/repository"
@@ -44,7 +44,7 @@ if [ ! -f "$folder/bcfg2.conf" ]; then
   cat >"$folder/bcfg2.conf" <<EOF
 [server]
 repository = $folder/repository
-plugins = Bundler,Cfg,Metadata,Probes,Rules
+plugins = Bundler,Cfg,Metadata,Probes,Reporting,Rules
 filemonitor = inotify
 
 [communication]
@@ -67,7 +67,7 @@ echo "$pid" >"$folder/server.pid"
 
 call() {
   curl --silent --show-error --fail --cacert "$folder/bcfg2.crt" --user "root:$password" --header 'Content-Type: text/xml' \
-    --data "<methodCall><methodName>$1</methodName><params/></methodCall>" "https://localhost:$port/RPC2"
+    --data "<methodCall><methodName>$1</methodName><params>${2-}</params></methodCall>" "https://localhost:$port/RPC2"
 }
 
 tries=0
@@ -86,6 +86,28 @@ echo
 echo "The configuration of localhost, as its client gets it:"
 xmllint --xpath 'string(//value/string)' "$folder/answer.xml" | xmllint --format - | tail -n +2
 echo
+
+# What the client reports after a run that found one package of another version.
+report='<upload-statistics><Statistics version="2.0" revision="-1" total="4" good="3" state="dirty"><Bad><Package name="example"
+type="deb" version="2" current_version="1" current_exists="true"/></Bad></Statistics></upload-statistics>'
+escaped=$(printf %s "$report" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g')
+call RecvStats "<param><value><string>$escaped</string></value></param>" | grep -q '<boolean>1</boolean>' || {
+  echo "quickstart: the server did not keep the report" >&2
+  kill "$pid"
+  exit 1
+}
+tries=0
+until call Reporting.GetExtra '<param><value><string>localhost</string></value></param>' >"$folder/extra.xml" 2>/dev/null &&
+  [ -z "$(ls "$folder/repository/Reporting/spool" | grep -E 'open|records')" ]; do
+  tries=$((tries + 1))
+  if [ "$tries" -ge 100 ]; then
+    echo "quickstart: the report is not in the database; see $folder/server.log" >&2
+    break
+  fi
+  sleep 0.1
+done
+rm -f "$folder/extra.xml"
+[ "$tries" -ge 100 ] || echo "The report of localhost is in $folder/repository/etc/bcfg2.sqlite."
 
 if [ "$stop" = yes ]; then
   kill "$pid"

@@ -29,6 +29,7 @@ scripts/footprint.sh
 python3 Tests/Conformance/conform.py check --server .build/release/bcfg2-server --jobs 6 'packages-*'
 python3 Tests/FaultInjection/run.py
 python3 Tests/FaultInjection/durability.py
+python3 Tests/FaultInjection/reporting.py
 scripts/fuzz.sh 3
 python3 Tests/Web/server.py --build .build/release
 python3 Tests/Web/browser.py --build .build/release

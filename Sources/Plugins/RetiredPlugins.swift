@@ -30,6 +30,5 @@ extension PluginRegistry {
   static let plannedPlugins: [String: String] = [
     "AWSTags": "groups and template data from tags of EC2 instances are missing",
     "Ldap": "groups and template data from LDAP are missing",
-    "Reporting": "statistics of clients are taken and forgotten, reports get nothing new",
   ]
 }

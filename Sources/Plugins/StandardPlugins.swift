@@ -30,6 +30,7 @@ extension PluginRegistry {
       ProbesPlugin.self,
       PropertiesPlugin.self,
       PuppetENCPlugin.self,
+      ReportingPlugin.self,
       RulesPlugin.self,
       SEModulesPlugin.self,
       ServiceCompatPlugin.self,

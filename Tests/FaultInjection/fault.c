@@ -145,6 +145,17 @@ ssize_t write(int fd, const void *buffer, size_t length) {
   return errno ? -1 : NEXT(write)(fd, buffer, length ? 1 : 0);
 }
 
+// Writes to a place in a file, as those of databases, count with the others.
+ssize_t pwrite(int fd, const void *buffer, size_t length, off_t offset) {
+  if (!is_stream(fd) || !fails(WRITE)) return NEXT(pwrite)(fd, buffer, length, offset);
+  return errno ? -1 : NEXT(pwrite)(fd, buffer, length ? 1 : 0, offset);
+}
+
+ssize_t pwrite64(int fd, const void *buffer, size_t length, off64_t offset) {
+  if (!is_stream(fd) || !fails(WRITE)) return NEXT(pwrite64)(fd, buffer, length, offset);
+  return errno ? -1 : NEXT(pwrite64)(fd, buffer, length ? 1 : 0, offset);
+}
+
 static void wait_for_disk(void) {
   uint32_t delay = control->delay_ms;
   struct timespec time = {.tv_sec = delay / 1000, .tv_nsec = delay % 1000 * 1000000L};

@@ -220,6 +220,7 @@ enum ConfigurationTable {
     case .timeout: "seconds, 0 for never"
     case .octal: "octal"
     case .size: "bytes, with k, m, g, t"
+    case .days: "days, with d, w, y"
     case .commaList: "list, commas"
     case .wordList: "list, blanks"
     case .choice(let values), .choiceInAnyCase(let values): values.map { "`\($0)`" }.joined(separator: ", ")

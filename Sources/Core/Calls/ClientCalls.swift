@@ -122,16 +122,21 @@ extension ServerCore {
   }
 
   /// Passes statistics to every Statistics plugin, logs the state that the client reported, and runs the hooks.
+  ///
+  /// - Throws: a `Fault` if a plugin that keeps them could not bring them to disk (`StatisticsNotKept`).
   public func processStatistics(_ client: ClientName, _ document: Element) async throws {
     logger.debug("Processing statistics for \(client)")
     let metadata = try await buildMetadata(client)
     guard let state = document.descendants(tagged: "Statistics").first else {
       throw ParameterError("'NoneType' object has no attribute 'get'")
     }
+    var lost: StatisticsNotKept?
     if let version = state["version"], version >= "2.0" {
       for plugin in interfaces.statistics {
         do {
           try await plugin.processStatistics(metadata, document)
+        } catch let error as StatisticsNotKept {
+          lost = error
         } catch {
           logger.error("Plugin \(plugin.name) failed to process stats from \(metadata.hostname): \(error)")
         }
@@ -139,6 +144,7 @@ extension ServerCore {
     }
     logger.info("Client \(client) reported state \((state["state"] ?? "None").beginning(bytes: 64))")
     await clientRunHook(.statistics, metadata)
+    if let lost { throw criticalError("Statistics of \(client) are not kept: \(lost)", cause: lost) }
   }
 
   /// Returns the client's decision list: what it may (whitelist) or may not (blacklist) install.

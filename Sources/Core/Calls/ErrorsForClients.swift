@@ -12,6 +12,7 @@ extension ServerCore {
     case FileWriteError.changed(let path): "\(pathForClients(path)) was changed by somebody else meanwhile"
     case FileWriteError.system(let error): text(error)
     case let error as SystemError: text(error)
+    case let error as StatisticsNotKept: text(error.reason)
     case let error as PluginExecutionError: error.textForClients ?? error.description
     case let error as MetadataRuntimeError: error.textForClients ?? error.description
     default: "\(error)"

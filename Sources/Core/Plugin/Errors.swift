@@ -1,3 +1,5 @@
+public import EventLoop
+
 /// A plugin failed for one entry or one client; everything else goes on.
 public struct PluginExecutionError: Error, CustomStringConvertible {
   public let description: String
@@ -46,4 +48,13 @@ public struct ValidationError: Error, CustomStringConvertible {
 public struct CoreInitError: Error, CustomStringConvertible {
   public let description: String
   public init(_ message: String) { description = message }
+}
+
+/// The statistics of a run are not on disk: the client gets a fault, so that its exit status tells of it.
+///
+/// Bcfg2 answers true, whatever became of them.
+public struct StatisticsNotKept: Error, CustomStringConvertible {
+  public let reason: SystemError
+  public var description: String { "\(reason)" }
+  public init(reason: SystemError) { self.reason = reason }
 }

@@ -88,6 +88,20 @@ public nonisolated struct ReportingOptions: OptionGroup {
   public let webHosts = Option(
     "reporting", "web_hosts", .commaList, default: "", .ours,
     help: "Names by which browsers may address the web interface, besides those of loopback")
+  public let spoolLimitBytes = Option(
+    "reporting", "spool_limit", .size, default: "1g", .ours,
+    help: "The most bytes of reports that wait for the database; beyond them the oldest are dropped")
+  public let clientEntries = Option(
+    "reporting", "client_entries", .integer(1...1_000_000), default: "100000", .ours,
+    help: "The most entries that are kept of one report")
+  public let clientBytes = Option(
+    "reporting", "client_bytes", .size, default: "16m", .ours, help: "The most bytes that are kept of one report")
+  public let keep = Option(
+    "reporting", "keep", .days, .ours,
+    help: "How long reports stay in the database, such as 90d, 12w or 1y; default: for ever")
+  public let collectorProgram = Option(
+    "reporting", "collector_program", .program, .ours,
+    help: "The bcfg2-report-collector that the server starts with DirectStore; default: the one beside the server")
   public let djangoSettings = Option(
     "reporting", "django_settings", .dictionary, default: "", .only1_4, help: "Further settings of the web interface")
 }

@@ -69,6 +69,8 @@ nonisolated extension OptionKind<Int> {
   public static func integer(_ range: ClosedRange<Int>) -> Self { numbers(.integer(range)) }
   /// Bytes, with a suffix of k, m, g or t (powers of 1024) in either case.
   public static var size: Self { numbers(.size) }
+  /// Days, with a suffix of d, w (7 days) or y (365) in either case.
+  public static var days: Self { numbers(.days) }
 
   private static func numbers(_ kind: SettingKind) -> Self {
     Self(kind) {

@@ -24,6 +24,8 @@ public nonisolated enum SettingKind: Sendable, Hashable {
   case octal(ClosedRange<Int>)
   /// Bytes, with a suffix of k, m, g or t (powers of 1024) in either case.
   case size
+  /// Days, with a suffix of d, w (7 days) or y (365) in either case.
+  case days
   /// Texts between commas.
   case commaList
   /// Texts between white space, such as `[probes] allowed_groups`.

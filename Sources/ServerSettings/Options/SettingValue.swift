@@ -7,7 +7,7 @@ public nonisolated enum SettingValue: Sendable, Hashable {
   case text(String)
   /// `boolean`.
   case boolean(Bool)
-  /// `integer`, `octal`, `size` in bytes, `user` and `group` as numbers.
+  /// `integer`, `octal`, `size` in bytes, `days`, `user` and `group` as numbers.
   case integer(Int)
   /// `seconds` and `timeout`; a timeout of 0 or less is nil.
   case duration(Duration?)
@@ -102,6 +102,7 @@ nonisolated extension SettingKind {
     case .timeout: "seconds, such as 300 or 0.5; 0 for no limit"
     case .octal(let range): "octal digits up to \(String(range.upperBound, radix: 8))"
     case .size: "bytes, such as 1048576, 512k or 1m"
+    case .days: "days, weeks or years, such as 90d, 12w or 1y"
     case .commaList: "a list between commas"
     case .wordList: "a list between spaces"
     case .choice(let values): values.joined(separator: ", ")
@@ -141,6 +142,7 @@ nonisolated extension SettingKind {
       else { return nil }
       return .integer(number)
     case .size: return Self.size(text).map { .integer($0) }
+    case .days: return Self.days(text).map { .integer($0) }
     case .commaList: return .list(text.commaSeparated)
     case .wordList: return .list(text.words)
     case .choice(let values): return values.contains(text) ? .text(text) : nil
@@ -169,6 +171,19 @@ nonisolated extension SettingKind {
       return nil
     }
     return seconds
+  }
+
+  private static func days(_ text: String) -> Int? {
+    guard let last = text.last else { return nil }
+    let unit: Int? =
+      switch last {
+      case "d", "D": 1
+      case "w", "W": 7
+      case "y", "Y": 365
+      default: nil
+      }
+    guard let number = Int(unit == nil ? text[...] : text.dropLast()), (1...36500).contains(number) else { return nil }
+    return number * (unit ?? 1)
   }
 
   /// Digits and an optional suffix of k, m, g, t.

@@ -39,6 +39,8 @@ enum ServerFuzz {
     case "pacman-database": target = fuzzPacman
     case "freebsd-catalogue": target = fuzzPackageSite
     case "decompressor": target = fuzzDecompressor
+    case "report-segment": target = fuzzReportSegment
+    case "pickle": target = fuzzPickle
     default: fatalError("the first argument is the name of a target")
     }
     // The target's name takes the place of the program's.

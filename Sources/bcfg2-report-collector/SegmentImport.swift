@@ -1,0 +1,152 @@
+import Databases
+import EventLoop
+import Glibc
+import Logging
+import ReportRecords
+
+/// Takes the segments of the spool, the oldest first.
+@MainActor
+final class SegmentImport {
+  /// Attempts after which records that the database does not take are refused, where it takes others.
+  private static let attemptLimit = 3
+
+  private let folder: String
+  private let importer: BatchImport
+  private let refused: RefusedRecords
+  private let logger: Logger
+  /// The segment that is being read: its interactions, and how many of them are stored.
+  private var current: (path: String, interactions: [Interaction], next: Int)?
+  /// A batch that fails again and again, for a reason that need not be its own, and what was stored before it.
+  private var failing: (path: String, attempts: Int, stored: Int)?
+  /// Segments that are left for later.
+  private var setAside: Set<String> = []
+  /// Segments that could not be read, each told of once.
+  private var unreadable: Set<String> = []
+  /// Whether a segment could not be read or removed.
+  private(set) var hasFailed = false
+
+  init(_ folder: String, _ importer: BatchImport, _ refused: RefusedRecords, _ logger: Logger) {
+    self.folder = folder
+    self.importer = importer
+    self.refused = refused
+    self.logger = logger
+  }
+
+  /// Stores one batch.
+  ///
+  /// - Returns: whether there may be more.
+  func step() throws(DatabaseError) -> Bool {
+    if current == nil { current = next() }
+    guard let (path, interactions, start) = current else { return false }
+    var end = start
+    var bytes = 0
+    while end < interactions.count, end - start < BatchImport.batchCount, bytes < BatchImport.batchBytes {
+      bytes += interactions[end].approximateBytes
+      end += 1
+    }
+    let batch = Array(interactions[start..<end])
+    do throws(DatabaseError) {
+      try importer.store(batch)
+    } catch {
+      current = nil
+      guard !error.isTemporary, error.kind != .missing else { throw error }
+      try failed(path, batch, error)
+      return true
+    }
+    if failing?.path == path { failing = nil }
+    setAside.removeAll()
+    current?.next = end
+    if end == interactions.count { remove(path) }
+    return true
+  }
+
+  /// The database failed for a reason that may be this batch's own: the next segments show it.
+  private func failed(_ path: String, _ batch: [Interaction], _ error: DatabaseError) throws(DatabaseError) {
+    let before = failing?.path == path ? failing : nil
+    let attempts = (before?.attempts ?? 0) + 1
+    if attempts >= Self.attemptLimit, importer.stored > before?.stored ?? 0 {
+      for interaction in batch { refused.keep(interaction, "\(error)") }
+      failing = nil
+      // Its other batches are stored, or follow.
+      refusedBatches[path, default: []].formUnion(batch.map(\.microseconds))
+      return
+    }
+    failing = (path, attempts, before?.stored ?? importer.stored)
+    setAside.insert(path)
+    throw error
+  }
+
+  /// Times of interactions that were refused, of segments that are not removed yet.
+  private var refusedBatches: [String: Set<Int64>] = [:]
+
+  private func remove(_ path: String) {
+    current = nil
+    refusedBatches[path] = nil
+    if unlink(path) != 0, errno != ENOENT {
+      unreadable.insert(path)
+      hasFailed = true
+      logger.error("\(path) is stored, and cannot be removed: \(String(cString: strerror(errno)))")
+    }
+  }
+
+  // MARK: Reading
+
+  /// The oldest segment that can be read.
+  private func next() -> (path: String, interactions: [Interaction], next: Int)? {
+    let names = FolderNames.read(folder).filter { SpoolSegment.Name($0) != nil }.sorted()
+    if setAside.count >= names.count { setAside.removeAll() }
+    unreadable.formIntersection(names.map { "\(folder)/\($0)" })
+    for name in names {
+      let path = "\(folder)/\(name)"
+      guard !unreadable.contains(path), !setAside.contains(path) else { continue }
+      do throws(SystemError) {
+        guard let bytes = try read(path, isOpen: name.hasSuffix(".open")) else { continue }
+        return (path, interactions(of: bytes, name, path), 0)
+      } catch {
+        if error.errno == ENOENT { continue }
+        unreadable.insert(path)
+        hasFailed = true
+        logger.error("A segment of the spool cannot be read: \(error)")
+      }
+    }
+    return nil
+  }
+
+  /// The bytes of a segment; nil for one that its server still writes.
+  private func read(_ path: String, isOpen: Bool) throws(SystemError) -> [UInt8]? {
+    guard isOpen else { return try RegularFile.read(path, limitBytes: SpoolSegment.limitBytes) }
+    let file = try RegularFile.open(path)
+    guard flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 else { return nil }
+    // Its server has renamed it, or has ended.
+    guard fileExists(path) else { return nil }
+    return try RegularFile.read(path, limitBytes: SpoolSegment.limitBytes)
+  }
+
+  private func interactions(of bytes: [UInt8], _ name: String, _ path: String) -> [Interaction] {
+    var interactions: [Interaction] = []
+    let known = refusedBatches[path] ?? []
+    SpoolSegment.read(bytes) { part in
+      switch part {
+      case .interaction(let interaction):
+        if !known.contains(interaction.microseconds) { interactions.append(interaction) }
+      case .damaged(let range, let error):
+        refused.keep(damaged: bytes[range], of: name, at: range.lowerBound, "\(error)")
+      case .torn(let range):
+        logger.warning(
+          "The last \(range.count) bytes of \(name) are no whole record: the server ended while it wrote them, and has not acknowledged them"
+        )
+      }
+      return true
+    }
+    return interactions
+  }
+}
+
+extension Interaction {
+  /// Bytes of the texts of its entries, about.
+  fileprivate var approximateBytes: Int {
+    items.reduce(256) { sum, item in
+      item.attributes.reduce(sum + 32) { $0 + $1.name.utf8.count + $1.value.utf8.count }
+    }
+  }
+}
