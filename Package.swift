@@ -156,7 +156,7 @@ let package = Package(
       name: "Core",
       dependencies: [
         "CLinux", "COpenSSL", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings",
-        "Templates",
+        "Databases", "LoopDatabases", "Templates",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
@@ -197,8 +197,8 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "CLinux", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
-        "Plugins", "Networking",
+        "CLinux", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Databases",
+        "LoopDatabases", "Templates", "Core", "Plugins", "Networking",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
@@ -215,7 +215,8 @@ let package = Package(
     .executableTarget(
       name: "bcfg2-packages",
       dependencies: [
-        "EventLoop", "Identity", "ServerSettings", "Core", "PackageSources", "PackageFetching", "Plugins", "Server",
+        "EventLoop", "LoopDatabases", "Identity", "ServerSettings", "Core", "PackageSources", "PackageFetching",
+        "Plugins", "Server",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -292,7 +293,9 @@ let package = Package(
     .target(
       name: "CoreSupport",
       dependencies: [
-        "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Support",
+        "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Databases", "LoopDatabases", "Core",
+        "Plugins",
+        "Support",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import Glibc
+import LoopDatabases
 import Server
 import ServerSettings
 
@@ -9,6 +10,7 @@ import ServerSettings
 @MainActor
 enum Bcfg2Packages {
   static func main() {
+    DatabaseHelper.runIfAsked()
     // A server that ended reads no report; what was begun is brought to its end all the same.
     signal(SIGPIPE, SIG_IGN)
     // Indexes and downloads can be read by everyone.

@@ -26,6 +26,8 @@ public struct PluginInterfaces {
   public var fetching: [any Fetching] = []
   public var acls: [any ClientACLs] = []
   public var caching: [any Caching] = []
+  /// Those that keep data in the database.
+  public private(set) var databaseBacked: [any DatabaseBacked] = []
   public var metadata: [any Metadata] = []
   public var templateDataProviders: [any TemplateDataProvider] = []
   public var templateGenerators: [any TemplateGenerator] = []
@@ -55,6 +57,7 @@ public struct PluginInterfaces {
       if let plugin = plugin as? any Fetching { fetching.append(plugin) }
       if let plugin = plugin as? any ClientACLs { acls.append(plugin) }
       if let plugin = plugin as? any Caching { caching.append(plugin) }
+      if let plugin = plugin as? any DatabaseBacked, plugin.usesDatabase { databaseBacked.append(plugin) }
       if let plugin = plugin as? any Metadata { metadata.append(plugin) }
       if let plugin = plugin as? any TemplateDataProvider { templateDataProviders.append(plugin) }
       if let plugin = plugin as? any TemplateGenerator { templateGenerators.append(plugin) }

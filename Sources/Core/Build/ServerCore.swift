@@ -1,7 +1,9 @@
+public import Databases
 public import EventLoop
 import Glibc
 public import Identity
 public import Logging
+public import LoopDatabases
 public import OrderedCollections
 public import Repository
 public import ServerSettings
@@ -73,6 +75,11 @@ open class ServerCore: FileEventHandler {
   final var clientChanges: UInt64 = 0
   /// State of the core's debug flag.
   public final internal(set) var isDebugging: Bool
+  /// Opens the database of `[database]`. Set by the process, before plugins are loaded.
+  public final var openDatabase: ((DatabaseSettings) throws(DatabaseError) -> any LoopDatabase)?
+  /// The database, once a plugin uses it.
+  public final var database: SharedDatabase? { sharedDatabase }
+  final var sharedDatabase: SharedDatabase?
   /// Renders the templates of the repository.
   public final private(set) lazy var templates = TemplateRenderer(core: self)
   /// Renders XML templates of the repository: `templates`, unless another renderer was set before plugins were loaded.
@@ -132,9 +139,8 @@ open class ServerCore: FileEventHandler {
     if settings.debug { setCoreDebug(true) }
   }
 
-  /// Whether plugins can use a database. There is none here: clients.xml and probed.xml hold what Bcfg2 can keep in
-  /// one, and a plugin configured for a database is not loaded. A core with a database overrides this.
-  open var isDatabaseAvailable: Bool { false }
+  /// Whether plugins can use the database of `[database]`: it is of a known kind, and this process opens databases.
+  public var isDatabaseAvailable: Bool { openDatabase != nil && (try? settings.serverDatabase) != nil }
 
   /// `[caching] client_metadata`, `on` read as `cautious`.
   public var metadataCacheMode: MetadataCacheMode { requestSettings.clientMetadataCache }
@@ -198,6 +204,7 @@ open class ServerCore: FileEventHandler {
       startPerformanceLog()
       for plugin in interfaces.threaded { try await plugin.startThreads() }
       blockForFileEvents()
+      await beginDatabase()
       logger.debug("Slept \((MonotonicTime.now() - start).threeDecimals) seconds while handling FAM events")
       await updateRevisionIfNeeded()
       try await repositoryLoaded()
@@ -348,6 +355,7 @@ open class ServerCore: FileEventHandler {
     logger.log(level: level, "\(name): FAM shut down")
     for plugin in plugins.values { plugin.shutdown() }
     logger.log(level: level, "\(name): All plugins shut down")
+    database?.close()
     templates.shutdown()
   }
 

@@ -22,6 +22,11 @@ extension ServerCore {
   ///
   /// - Parameter caller: the caller that `authenticate` admitted with this request.
   public func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
+    do throws(Fault) {
+      if Self.callsOfClients.contains(call.method) { try await checkDatabase(caller.client) }
+    } catch {
+      return .fault(error)
+    }
     if fileMonitor.isHeld { await waitForHeldEdits() }
     fileMonitor.processPending()
     do throws(Fault) {
@@ -36,8 +41,9 @@ extension ServerCore {
   /// otherwise, without side effects. The caller has polled the file monitor.
   package func dispatchFromCache(_ call: MethodCall, from caller: Caller) -> ByteSegments? {
     let isConfiguration = call.method == "GetConfig"
+    // The database has to be asked first whether the answer is current.
     guard isConfiguration || call.method == "GetProbes", call.params.isEmpty, !fileMonitor.isHeld,
-      isWithinRepositoryGrace
+      isWithinRepositoryGrace, database == nil
     else {
       return nil
     }

@@ -1,3 +1,4 @@
+import Databases
 import EventLoop
 import Repository
 import ServerSettings
@@ -14,6 +15,7 @@ extension ServerCore {
     case let error as SystemError: text(error)
     case let error as StatisticsNotKept: text(error.reason)
     case let error as PluginExecutionError: error.textForClients ?? error.description
+    case let error as DatabaseError: text(error)
     case let error as MetadataRuntimeError: error.textForClients ?? error.description
     default: "\(error)"
     }
@@ -29,6 +31,15 @@ extension ServerCore {
   public func pathForClients(_ path: String) -> String {
     let folder = settings.repository + "/"
     return path.hasPrefix(folder) ? String(path.dropFirst(folder.count)) : RepositoryPath.name(of: path)
+  }
+
+  private func text(_ error: DatabaseError) -> String {
+    switch error.kind {
+    case .unavailable, .busy: "The database is not available; try again later"
+    case .full: "The database has no room; try again later"
+    case .value: "The database cannot keep a value: it is too long, or not of its kind"
+    case .constraint, .missing, .other: "The database refuses it; the server's log says why"
+    }
   }
 
   private func text(_ error: SystemError) -> String {

@@ -109,6 +109,8 @@ public protocol Metadata: Plugin {
   func knowsClient(_ name: ClientName) -> Bool
   /// Names of all groups mentioned anywhere, defined or not.
   var knownGroups: NameSet { get }
+  /// The name under which everything of a client is kept: in lower case, for an alias that of its client.
+  func canonicalName(_ client: ClientName) -> ClientName
   /// Reads the list of clients again if it is in a database.
   func updateClientList() async
   /// Sets a client's profile. It is on disk when this returns.
@@ -123,6 +125,7 @@ extension Metadata {
 
   public var knownGroups: NameSet { NameSet(groups.keys) }
   public func knowsClient(_ name: ClientName) -> Bool { true }
+  public func canonicalName(_ client: ClientName) -> ClientName { client.lowercased }
   public func recordedProfile(of client: ClientName) -> String? { nil }
 }
 

@@ -3,10 +3,14 @@ import XMLRPC
 
 extension MetadataPlugin {
   public func listKnownClients() async -> [KnownClient] {
-    clients.ordered.map { record in
+    let recorded = clients.ordered.map { record in
       KnownClient(
         record.name, aliases: record.aliases, addresses: record.addresses, isSelfRegistered: record.isSelfRegistered)
     }
+    guard let database else { return recorded }
+    // Who is in the database alone added itself, or an administrator did, which the database does not tell.
+    return recorded
+      + database.names.filter { clients.client(named: $0) == nil }.map { KnownClient($0, isSelfRegistered: true) }
   }
 }
 

@@ -1,4 +1,5 @@
 public import Core
+import Databases
 import EventLoop
 public import Identity
 import Logging
@@ -30,6 +31,9 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   private var initialCache: [ClientName: ClientMetadata] = [:]
   private(set) lazy var groupsFile = MetadataFile(plugin: self, name: "groups.xml", rootTag: "Groups")
   private(set) lazy var clientsFile = MetadataFile(plugin: self, name: "clients.xml", rootTag: "Clients")
+  /// The clients that are known, if they are in the database. clients.xml, where it is there, then only says more of them.
+  private(set) var database: ClientDatabase?
+  private var readsClientsFile = true
   private(set) lazy var writer = ClientsWriter(plugin: self, file: clientsFile)
 
   public var stages: Set<ClientRunStage> { [.statistics] }
@@ -41,11 +45,16 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   public var query: MetadataQuery { MetadataQuery(metadata: self) }
 
   public override func load() throws {
-    guard !core.settings[MetadataOptions.standard.usesDatabase] else {
-      throw PluginInitError("[metadata] use_database: clients are kept in clients.xml only")
-    }
     try groupsFile.createIfMissing(mode: .ordinary)
-    try clientsFile.createIfMissing(mode: .secret)
+    if core.settings[MetadataOptions.standard.usesDatabase] {
+      database = ClientDatabase(self, try core.requireDatabase(for: name))
+      readsClientsFile = fileExists(clientsFile.path)
+      if readsClientsFile {
+        logger.warning("Metadata: database enabled but clients.xml found, parsing in compatibility mode")
+      }
+    } else {
+      try clientsFile.createIfMissing(mode: .secret)
+    }
     core.fileMonitor.add(folder, recursive: true, handler: self)
   }
 
@@ -87,6 +96,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   /// Reads clients.xml again where it changed. Returns false where it cannot be used as it is now.
   @discardableResult
   func refreshClients() -> Bool {
+    guard readsClientsFile else { return true }
     switch clientsFile.refresh() {
     case .same: return true
     case .broken: return false
@@ -139,13 +149,15 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   }
 
   private func requireRead() throws {
-    guard groupsFile.isRead, clientsFile.isRead else { throw MetadataRuntimeError("Metadata has not been read yet") }
+    guard groupsFile.isRead, clientsFile.isRead || !readsClientsFile else {
+      throw MetadataRuntimeError("Metadata has not been read yet")
+    }
   }
 
   // MARK: Clients
 
   /// The name in lower case that clients.xml has for a client; for an alias, the name of its client.
-  func canonicalName(_ client: ClientName) -> ClientName {
+  public func canonicalName(_ client: ClientName) -> ClientName {
     let name = client.lowercased
     return clients.client(ofAlias: name)?.name ?? name
   }
@@ -153,9 +165,14 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   /// The client of a name in clients.xml; nil if it is unknown.
   func record(of client: ClientName) -> ClientRecord? { clients.client(named: canonicalName(client)) }
 
-  public func listClients() async -> [ClientName] { clients.ordered.map(\.name) }
+  public func listClients() async -> [ClientName] { database?.names ?? clients.ordered.map(\.name) }
 
-  public func knowsClient(_ name: ClientName) -> Bool { record(of: name) != nil }
+  public func knowsClient(_ name: ClientName) -> Bool { isKnown(canonicalName(name)) }
+
+  /// Whether a client of this name, the canonical one, is kept.
+  private func isKnown(_ name: ClientName) -> Bool {
+    database.map { $0.contains(name) } ?? (clients.client(named: name) != nil)
+  }
 
   public func recordedProfile(of client: ClientName) -> String? {
     record(of: client).map { $0.profiles.first ?? nil } ?? rules.defaultGroup
@@ -172,7 +189,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     do throws(ClientNameError) {
       return try ClientName(text)
     } catch {
-      guard clients.hasName(text) else { throw error }
+      guard clients.hasName(text) || database?.clients.hasName(text) ?? false else { throw error }
       return try ClientName(recorded: text)
     }
   }
@@ -206,6 +223,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     guard group.isPublic || !requirePublic else {
       throw inconsistency("Cannot set client \(client) to private group \(profile)")
     }
+    if let database { return try await add(client, profile, to: database) }
     if let record = record(of: client) {
       let present = try await core.buildMetadata(record.name).profile
       guard present != profile else {
@@ -224,6 +242,17 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       if await !isOfAnotherClient(address, than: client) { attributes["address"] = address.ip }
     }
     try await writer.commit(.add(name: client, attributes))
+  }
+
+  /// Adds a client to the database, which keeps no profile.
+  private func add(_ client: ClientName, _ profile: String, to database: ClientDatabase) async throws {
+    let name = canonicalName(client)
+    guard !database.contains(name) else {
+      throw refusal("DBMetadata does not support asserting client profiles")
+    }
+    try requireRoom(for: name, besides: database.clients.count)
+    logger.info("Creating new client: \(name), profile \(profile)")
+    try await database.add(name)
   }
 
   /// Refuses a client that would add itself where `[metadata] clients` allows no more.
@@ -257,17 +286,33 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   }
 
   public func setVersion(_ client: ClientName, _ version: String) async throws {
-    if record(of: client) == nil { _ = try await initialMetadata(client) }
     let name = canonicalName(client)
+    if !isKnown(name) { _ = try await initialMetadata(client) }
+    if let database {
+      guard database.version(of: name) != version else { return }
+      guard !isLimited(version) else {
+        throw MetadataConsistencyError("the database keeps \(ClientDatabase.versionLimit) characters of a version")
+      }
+      logger.info("Setting client \(client) version to \(version)")
+      return try await database.setVersion(name, version)
+    }
     guard clients.client(named: name)?.version != version else { return }
     logger.info("Setting client \(client) version to \(version)")
     try await updateClient(name, ["version": version])
+  }
+
+  /// Whether the column is too short for a version. SQLite keeps longer texts.
+  private func isLimited(_ version: String) -> Bool {
+    core.database?.settings.engine != .sqlite && version.unicodeScalars.count > ClientDatabase.versionLimit
   }
 
   /// Sets attributes of a client in clients.xml. They are on disk when this returns.
   ///
   /// - Throws: `MetadataConsistencyError` where there is no such client, `MetadataRuntimeError` where it cannot be written.
   public func updateClient(_ client: ClientName, _ attributes: Attributes) async throws {
+    guard database == nil else {
+      throw refusal("Metadata does not support updating clients with use_database enabled")
+    }
     try await writer.commit(.update(name: canonicalName(client), attributes))
   }
 
@@ -275,6 +320,15 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   ///
   /// - Throws: as `updateClient`.
   public func removeClient(_ client: ClientName) async throws {
+    if let database {
+      let name = client.lowercased
+      guard database.contains(name) else {
+        let message = "Client \(client) does not exist"
+        logger.warning("\(message)")
+        throw MetadataConsistencyError(message)
+      }
+      return try await database.remove(name)
+    }
     try await writer.commit(.remove(name: client.lowercased))
   }
 
@@ -336,8 +390,8 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     try requireRead()
     let name = canonicalName(client)
     if let cached = initialCache[name] { return cached.copy() }
-    if clients.client(named: name) == nil {
-      guard let profile = rules.defaultGroup else {
+    if !isKnown(name) {
+      guard let profile = clients.client(named: name)?.profiles.first ?? rules.defaultGroup else {
         throw MetadataConsistencyError("Cannot add new client \(name); no default group set")
       }
       debugLog("\(self.name): Adding new client with default profile \(profile)")
@@ -369,7 +423,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       hostname: name, profile: profile ?? membership.added.first { groups[$0]?.isProfile == true },
       groups: membership.groups, bundles: bundles, aliases: Set(record?.aliases ?? []),
       addresses: NameSet(record?.addresses ?? []), categories: membership.categories, uuid: record?.uuid,
-      password: record?.password, version: record?.version)
+      password: record?.password, version: database?.version(of: name) ?? record?.version)
     guard core.metadataCacheMode == .initial else { return metadata }
     initialCache[name] = metadata
     return metadata.copy()
@@ -410,7 +464,7 @@ extension MetadataPlugin: FileEventHandler {
 
   public func handleEvent(_ event: FileEvent) {
     groupsFile.observe(event)
-    clientsFile.observe(event)
+    if readsClientsFile { clientsFile.observe(event) }
   }
 
   public func changesApplied() {

@@ -1,9 +1,11 @@
 public import Core
+public import Databases
 import EventLoop
 import Formats
 import Glibc
 public import Identity
 import Logging
+public import LoopDatabases
 public import Repository
 public import ServerSettings
 import XMLRPC
@@ -28,6 +30,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   private(set) lazy var store = ProbeStore(
     layout: core.settings[Self.settings.layout], pluginFolder: folder, isReadOnly: core.isChild, loop: core.loop,
     logger: logger)
+  /// Where the data is, instead of in the store, with `use_database`.
+  private(set) var database: ProbeDatabase?
   private var folderEvents: ProbedFolderEvents?
   /// Regular expressions, one of which must match the whole name of a probed group. nil allows every group: the default,
   /// for which no expression need be compiled.
@@ -37,10 +41,11 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   public override var reportsChanges: Bool { true }
 
   public override func load() throws {
-    guard !core.settings[Self.settings.usesDatabase] else {
-      throw PluginInitError("[probes] use_database: probe data is kept in files only")
+    if core.settings[Self.settings.usesDatabase] {
+      database = ProbeDatabase(try core.requireDatabase(for: name), core, logger)
     }
     try readAllowedGroups()
+    guard database == nil else { return core.fileMonitor.add(folder, recursive: false, handler: self) }
     store.onChange = { [weak self] in self?.dataChanged(of: $0, $1) }
     store.onRestore = { [weak self] in if let self { self.core.replicasExpired(of: self) } }
     core.fileMonitor.add(folder, recursive: false, handler: self)
@@ -68,7 +73,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   }
 
   public override func shutdown() {
-    store.flush()
+    if database == nil { store.flush() }
     super.shutdown()
   }
 
@@ -76,19 +81,24 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     var methods = super.rmi
     methods["write_probed_xml"] = RemoteMethod(isListed: false) { [unowned self] arguments in
       try arguments.require(0, of: "write_probed_xml")
+      guard database == nil else { throw PluginExecutionError("Probe data is in the database, not in probed.xml") }
       try await store.copy()
       return .bool(true)
     }
     return methods
   }
 
-  public func expireCache(key: ClientName?) { store.reloadIfChanged(key) }
+  public func expireCache(key: ClientName?) {
+    if let database { database.forget(key) } else { store.reloadIfChanged(key) }
+  }
 
   public func applyReplica(_ data: [UInt8], of client: ClientName) throws {
+    // Each process reads the database.
+    guard database == nil else { return }
     store.follow(ProbeReport(try RepositoryXML.parse(data, path: "probe data").root), of: client)
   }
 
-  public func reloadReplicas() { store.reloadIfChanged() }
+  public func reloadReplicas() { if database == nil { store.reloadIfChanged() } }
 
   /// Sets the most bytes of the files of data, for tests.
   func limitStore(to bytes: Int) { store.limitBytes = bytes }
@@ -134,6 +144,7 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     let report = ProbeReport(
       timestamp: String(time(nil)), probes: probes.map { (name: $0.key, text: $0.value) }, groups: groups.names)
     try core.settings.require(report.body.count, within: Self.settings.clientBytes)
+    if let database { return try await database.save(report, of: metadata.hostname) }
     let isKnown = store[metadata.hostname]?.saysSame(as: report) ?? false
     try await store.save(report, of: metadata.hostname)
     if isKnown { replicate(report, of: metadata.hostname) }
@@ -185,12 +196,17 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
     }
   }
 
+  private func report(of metadata: ClientMetadata) async throws -> ProbeReport? {
+    guard let database else { return store[metadata.hostname] }
+    return try await database.report(of: metadata.hostname)
+  }
+
   public func additionalGroups(_ metadata: ClientMetadata) async throws -> [AdditionalGroup] {
-    store[metadata.hostname]?.groups.map { .named($0) } ?? []
+    try await report(of: metadata)?.groups.map { .named($0) } ?? []
   }
 
   public func additionalData(_ metadata: ClientMetadata) async throws -> (any ConnectorData)? {
-    let report = store[metadata.hostname]
+    let report = try await report(of: metadata)
     return ProbeDataSet(timestamp: report?.timestamp ?? "0", body: report?.body ?? [])
   }
 }
@@ -201,7 +217,7 @@ extension ProbesPlugin: FileEventHandler {
   public func handleEvent(_ event: FileEvent) {
     guard !event.isDirectory, event.path != folder else { return }
     let file = event.fileName
-    if event.path == store.file.path {
+    if database == nil, event.path == store.file.path {
       // A child has each report from the parent, which wrote the file.
       if event.action != .deleted, !core.isChild { store.fileChanged() }
       return
@@ -240,5 +256,16 @@ private final class ProbedFolderEvents: FileEventHandler {
 
   func handleEvent(_ event: FileEvent) {
     if !event.isDirectory, event.path != store.folder.path { store.clientFileChanged(named: event.fileName) }
+  }
+}
+
+extension ProbesPlugin: DatabaseBacked {
+  public var usesDatabase: Bool { database != nil }
+  public var tables: [DatabaseTable] { ProbeRows.tables }
+  public func databaseOpened() async throws(DatabaseError) {}
+  public func checks(of clients: [ClientName]) -> [LoopStatement] { ProbeRows.checks(of: clients) }
+
+  public func checked(_ clients: [ClientName], _ results: [StatementResult]) {
+    database?.checked(clients, results)
   }
 }

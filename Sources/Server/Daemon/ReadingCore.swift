@@ -44,6 +44,7 @@ package final class ReadingCore: ServerCore {
     let resolver = HostResolver(on: loop)
     let core = ReadingCore(
       settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
+    core.opensDatabases()
     let signals = try Signals([SIGINT, SIGTERM], on: loop) { event in
       core.shutdown()
       TemporaryFolder.removeAll()
@@ -61,6 +62,7 @@ package final class ReadingCore: ServerCore {
     core.templates.keepsUser = geteuid() != 0
     try core.loadPlugins()
     core.blockForFileEvents(handlesEvents: true)
+    await core.beginDatabase()
     return try await body(core)
   }
 

@@ -137,6 +137,7 @@ public final class ServerProcess {
     Log.gather(on: loop)
     defer { Log.endGathering(on: loop) }
     let core = makeCore(loop, first, resolver)
+    core.opensDatabases()
     core.readSettings = { [options] in
       let fresh = try Settings.load(options, registry: PluginRegistry.standard.settings)
       try fresh.requireRenderers()

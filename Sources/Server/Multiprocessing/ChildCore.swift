@@ -1,4 +1,5 @@
 import Core
+import Databases
 import EventLoop
 import Identity
 import Logging
@@ -99,6 +100,7 @@ final class ChildCore: ServerCore {
     try loadPlugins()
     limitAnswerCache()
     for plugin in interfaces.threaded where !(plugin is any Statistics) { try await plugin.startThreads() }
+    await beginDatabase()
     await updateRevisionIfNeeded()
     if let flag = value["core_debug"]?.bool, flag != isDebugging { setCoreDebug(flag) }
     if let flag = value["fam_debug"]?.bool { fileMonitor.isDebugging = flag }
@@ -176,6 +178,7 @@ final class ChildCore: ServerCore {
       result = .success(
         try await timed("GetConfig") {
           let client = try ClientName(recorded: name)
+          try await checkDatabase(client)
           return try await Scope.$build.withValue(build) { try await makeAnswer(client) }
         })
     } catch {
@@ -192,6 +195,7 @@ final class ChildCore: ServerCore {
       if let cacheable { channel.send(.cacheable, request: frame.request, ByteSegments(cacheable.encoded)) }
       channel.send(.configuration, request: frame.request, document)
     case .failure(let error):
+      let error = error is DatabaseError ? Fault.failure(textForClients(error)) : error
       channel.send(.failure, request: frame.request, ByteSegments(BuildErrorCode.encode(error)))
     }
   }

@@ -66,6 +66,7 @@ public enum ChildServer {
       let child = ChildCore(
         channel: channel, settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver,
         registry: .standard)
+      child.opensDatabases()
       // Debugging messages are errors, and belong to this process.
       (monitor as? TreeMonitor)?.onDelivery = { [unowned child] begins in
         log.isReading.store(begins && !child.isDebuggingAnything, ordering: .relaxed)

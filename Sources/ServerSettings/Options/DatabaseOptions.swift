@@ -5,23 +5,26 @@ public nonisolated struct DatabaseOptions: OptionGroup {
   public static let standard = DatabaseOptions()
 
   public let engine = Option(
-    "database", "engine", .text, default: "sqlite3", deprecated: ("statistics", "database_engine"),
+    "database", "engine", .text, default: "sqlite3", fixed: .database, deprecated: ("statistics", "database_engine"),
     help: "Kind of the database: sqlite3, mysql, postgresql")
   public let name = Option(
     "database", "name", .macroText, default: "<repository>/etc/bcfg2.sqlite",
-    deprecated: ("statistics", "database_name"), help: "Name of the database; with sqlite3, its path")
+    fixed: .database, deprecated: ("statistics", "database_name"), help: "Name of the database; with sqlite3, its path")
   public let user = Option(
-    "database", "user", .text, deprecated: ("statistics", "database_user"), help: "User of the database")
+    "database", "user", .text, fixed: .database, deprecated: ("statistics", "database_user"),
+    help: "User of the database")
   public let password = Option(
-    "database", "password", .secret, deprecated: ("statistics", "database_password"), help: "Password of that user")
+    "database", "password", .secret, fixed: .database, deprecated: ("statistics", "database_password"),
+    help: "Password of that user")
   public let host = Option(
-    "database", "host", .text, defaultOf13: "localhost", deprecated: ("statistics", "database_host"),
+    "database", "host", .text, defaultOf13: "localhost", fixed: .database, deprecated: ("statistics", "database_host"),
     help: "Host of the database")
   public let port = Option(
-    "database", "port", .text, deprecated: ("statistics", "database_port"), help: "Port of the database")
+    "database", "port", .text, fixed: .database, deprecated: ("statistics", "database_port"),
+    help: "Port of the database")
   public let schema = Option("database", "schema", .text, default: "public", help: "Schema in the database")
   public let options = Option(
-    "database", "options", .dictionary, default: "", help: "Further options of the connection")
+    "database", "options", .dictionary, default: "", fixed: .database, help: "Further options of the connection")
   public let reportingEngine = Option(
     "database", "reporting_engine", .text, .only1_4, help: "Kind of the reporting database; default: the same")
   public let reportingName = Option(

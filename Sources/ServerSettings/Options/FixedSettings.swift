@@ -6,6 +6,7 @@ public nonisolated enum RestartReason: String, Sendable, CaseIterable {
   case monitor = "the repository is watched since the start"
   case plugins = "plugins are loaded at the start"
   case data = "data was brought into this form at the start"
+  case database = "the database is opened once"
   case processes = "the child processes were planned at the start"
 }
 
