@@ -276,7 +276,7 @@ let package = Package(
     .executableTarget(
       name: "bcfg2-web",
       dependencies: [
-        "ServerSettings", "Databases", "ReportWeb", "Plugins", "Server",
+        "ServerSettings", "Databases", "ReportWeb", "Core", "Plugins", "Server",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

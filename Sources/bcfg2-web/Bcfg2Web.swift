@@ -42,7 +42,9 @@
       logger.logLevel = debug ? .debug : verbose ? .info : .notice
       let settings: WebSettings
       do {
-        settings = try WebConfiguration.read(self, logger)
+        let typed = WebConfiguration.Arguments(
+          configuration: configuration, webConfiguration: webConfiguration, listen: listen)
+        settings = try await WebConfiguration.read(typed, logger)
         try WebServer(settings, logger: logger).check()
       } catch {
         logger.error("\(error)")

@@ -1,4 +1,5 @@
 #if Web
+  import Core
   import Databases
   import Glibc
   import Logging
@@ -8,18 +9,25 @@
 
   /// Makes `WebSettings` of bcfg2.conf and the command line.
   enum WebConfiguration {
+    /// What was typed.
+    struct Arguments: Sendable {
+      var configuration: String?
+      var webConfiguration: String?
+      var listen: String?
+    }
+
     struct Failure: Error, CustomStringConvertible {
       var description: String
     }
 
     /// Reads the configuration: of `-W` alone, or of bcfg2.conf and the further file that it names. Where bcfg2.conf cannot be read, as by the
     /// user of a web server, the further file's standard place is tried.
-    static func read(_ command: Bcfg2Web, _ logger: Logger) throws -> WebSettings {
+    @MainActor static func read(_ command: Arguments, _ logger: Logger) throws -> WebSettings {
       var line = CommandLineOptions()
       line.configurationFile = command.webConfiguration ?? command.configuration
       let standard = ReportingOptions.standard.furtherFile.definition.standard ?? "/etc/bcfg2-web.conf"
       if line.configurationFile == nil, getenv("BCFG2_CONFIG_FILE") == nil, getenv("BCFG2_CONFIG") == nil,
-        access(Settings.standardFile, R_OK) != 0, access(standard, R_OK) == 0
+        access("/etc/bcfg2.conf", R_OK) != 0, access(standard, R_OK) == 0
       {
         line.configurationFile = standard
       }
