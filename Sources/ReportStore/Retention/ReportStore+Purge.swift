@@ -99,7 +99,8 @@ extension ReportStore {
   /// Deletes up to `limit` interactions that meet the condition, with what belongs to them, in one transaction.
   private func deleteStep(_ condition: String, _ values: [SQLValue], limit: Int) throws(DatabaseError) -> Int {
     try inTransaction { () throws(DatabaseError) in
-      let sql = "SELECT i.id FROM \"Reporting_interaction\" i WHERE \(condition) ORDER BY i.id LIMIT \(limit)"
+      let sql =
+        "SELECT i.id FROM \"Reporting_interaction\" i WHERE \(condition) ORDER BY i.\"timestamp\" LIMIT \(limit)"
       let ids = try database.rows(sql, values).map { $0[0] }
       if ids.isEmpty { return 0 }
       let current = try rows(of: ids, "purge: current") {
