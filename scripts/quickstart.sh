@@ -1,23 +1,27 @@
 #!/bin/sh
 # From a bare Debian with a Swift toolchain to a running server: installs the headers, builds, makes an example
 # repository and a certificate, starts the server on loopback, fetches the configuration of the client `localhost`
-# through it and prints it, and sends a report as at the end of a client's run.
+# through it and prints it, sends a report as at the end of a client's run, starts the report pages, and prints their
+# address.
 #
-#   scripts/quickstart.sh [--stop] [--folder DIR] [--port N]
+#   scripts/quickstart.sh [--stop] [--folder DIR] [--port N] [--web-port N]
 #
-#   --stop        stop the server at the end; otherwise it keeps running, and the script prints how to stop it
-#   --folder DIR  folder of repository, certificate, bcfg2.conf, log and pid file  (default: ./quickstart)
-#   --port N      the TCP port                                                     (default: 6789)
+#   --stop        stop server and pages at the end; otherwise they keep running, and the script prints how to stop them
+#   --folder DIR  folder of repository, certificate, bcfg2.conf, logs and pid files  (default: ./quickstart)
+#   --port N      the TCP port of the server                                         (default: 6789)
+#   --web-port N  that of the report pages                                           (default: 8080)
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 folder=quickstart
 port=6789
+web_port=8080
 stop=no
 while [ $# -gt 0 ]; do
   case $1 in
     --stop) stop=yes ;;
     --folder) folder=${2:?"--folder needs a name"}; shift ;;
     --port) port=${2:?"--port needs a number"}; shift ;;
+    --web-port) web_port=${2:?"--web-port needs a number"}; shift ;;
     -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '/^set/d'; exit 0 ;;
     *) echo "quickstart: unknown option $1 (--help lists them)" >&2; exit 2 ;;
   esac
@@ -27,7 +31,7 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
 "$top/scripts/setup.sh"
-(cd "$top" && for product in bcfg2-server bcfg2-report-collector; do swift build -c release --product "$product"; done)
+(cd "$top" && for product in bcfg2-server bcfg2-report-collector bcfg2-web; do swift build -c release --product "$product"; done)
 server=$top/.build/release/bcfg2-server
 
 [ -d "$folder/repository" ] || cp -R "$top/examples/repository" "$folder/repository"
@@ -55,11 +59,19 @@ ca = $folder/bcfg2.crt
 
 [components]
 bcfg2 = https://localhost:$port
+
+[reporting]
+web_listen = 127.0.0.1:$web_port
 EOF
   chmod 600 "$folder/bcfg2.conf"
 fi
 port=$(sed -n 's|^bcfg2 = https://localhost:||p' "$folder/bcfg2.conf")
 password=$(sed -n 's/^password = //p' "$folder/bcfg2.conf")
+web_port=$(sed -n 's|^web_listen = 127.0.0.1:||p' "$folder/bcfg2.conf")
+if [ -z "$web_port" ]; then
+  echo "quickstart: $folder/bcfg2.conf is of an earlier quickstart, without reports: remove $folder, or name another --folder" >&2
+  exit 1
+fi
 
 "$server" -C "$folder/bcfg2.conf" >"$folder/server.log" 2>&1 &
 pid=$!
@@ -97,24 +109,42 @@ call RecvStats "<param><value><string>$escaped</string></value></param>" | grep 
   exit 1
 }
 tries=0
-until call Reporting.GetExtra '<param><value><string>localhost</string></value></param>' >"$folder/extra.xml" 2>/dev/null &&
-  [ -z "$(ls "$folder/repository/Reporting/spool" | grep -E 'open|records')" ]; do
+until [ -f "$folder/repository/etc/bcfg2.sqlite" ] &&
+  [ -z "$(find "$folder/repository/Reporting/spool" -name '*.open' -o -name '*.records')" ]; do
   tries=$((tries + 1))
   if [ "$tries" -ge 100 ]; then
-    echo "quickstart: the report is not in the database; see $folder/server.log" >&2
-    break
+    echo "quickstart: the report did not come to the database; see $folder/server.log" >&2
+    kill "$pid"
+    exit 1
   fi
   sleep 0.1
 done
-rm -f "$folder/extra.xml"
-[ "$tries" -ge 100 ] || echo "The report of localhost is in $folder/repository/etc/bcfg2.sqlite."
+
+"$top/.build/release/bcfg2-web" -C "$folder/bcfg2.conf" >"$folder/web.log" 2>&1 &
+web=$!
+echo "$web" >"$folder/web.pid"
+pages=http://localhost:$web_port
+tries=0
+until curl --silent --fail "$pages/client/localhost" >"$folder/page.html" 2>/dev/null; do
+  tries=$((tries + 1))
+  if ! kill -0 "$web" 2>/dev/null || [ "$tries" -ge 100 ]; then
+    echo "quickstart: the report pages do not have the report:" >&2
+    cat "$folder/web.log" >&2
+    kill "$pid" "$web" 2>/dev/null || true
+    exit 1
+  fi
+  sleep 0.1
+done
 
 if [ "$stop" = yes ]; then
+  kill "$web"
+  wait "$web" || { echo "quickstart: the report pages did not end cleanly" >&2; exit 1; }
   kill "$pid"
   wait "$pid" || { echo "quickstart: the server did not end cleanly" >&2; exit 1; }
-  rm -f "$folder/server.pid"
-  echo "The server is stopped. Its folder is $folder."
+  rm -f "$folder/server.pid" "$folder/web.pid"
+  echo "Server and pages are stopped. Their folder is $folder."
 else
   echo "The server runs as process $pid on https://localhost:$port, log $folder/server.log."
-  echo "Edit a file below $folder/repository and ask again. Stop it with: kill $pid"
+  echo "Edit a file below $folder/repository and ask again. Stop server and pages with: kill $pid $web"
 fi
+echo "The report of localhost: $pages/client/localhost"
