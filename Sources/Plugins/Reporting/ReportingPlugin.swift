@@ -163,13 +163,18 @@ public final class ReportingPlugin: Plugin, Statistics, Threaded, PullSource {
       var values: [Value] = [.string(entry.owner), .string(entry.group), .string(entry.mode)]
       switch entry.contents {
       case .none: values.append(.nil)
-      case .text(let text): values.append(.string(text))
+      case .text(let text): values.append(.string(Self.received(text)))
       // Python 2 has one type for both.
-      case .binary(let bytes): values.append(Self.text(bytes).map { .string($0) } ?? .bytes(bytes))
+      case .binary(let bytes): values.append(Self.text(bytes).map { .string(Self.received($0)) } ?? .bytes(bytes))
       }
       return .array(values)
     }
     return methods
+  }
+
+  /// A text as callers of Bcfg2 get it: it does not escape CR, so that their XML readers make LF of it, alone or before LF.
+  private static func received(_ text: String) -> String {
+    String(String.UnicodeScalarView(text.replacing("\r\n", with: "\n").unicodeScalars.map { $0 == "\r" ? "\n" : $0 }))
   }
 
   /// Bytes as a text that XML can carry; nil for others.
