@@ -302,7 +302,9 @@ let package = Package(
       path: "Tests/CoreSupport",
       swiftSettings: onLoop),
     .executableTarget(
-      name: "ExecutorProbe", dependencies: ["EventLoop"], path: "Tests/ExecutorProbe", swiftSettings: onLoop),
+      name: "ExecutorProbe",
+      dependencies: ["EventLoop", "Databases", "LoopDatabases", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/ExecutorProbe", swiftSettings: onLoop),
     .testTarget(
       name: "CoreTests",
       dependencies: [
@@ -327,7 +329,8 @@ let package = Package(
     .testTarget(
       name: "LoopDatabasesTests",
       dependencies: [
-        "EventLoop", "Databases", "LoopDatabases", "Support", .product(name: "Logging", package: "swift-log"),
+        "ExecutorProbe", "EventLoop", "Databases", "LoopDatabases", "Support",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),
     .testTarget(

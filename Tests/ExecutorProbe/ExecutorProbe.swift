@@ -1,8 +1,13 @@
+import Databases
 import EventLoop
 import Glibc
+import Logging
+import LoopDatabases
 
 /// Uses each way of being asynchronous with the loop as the executor, and prints the number of threads after each.
 /// Run by `everythingAsynchronousStaysOnOneThread`; ends with 0 if every line counts one thread.
+///
+/// With the folder of a PostgreSQL server's socket, a database and a user as arguments it uses only that database.
 @main
 enum ExecutorProbe {
   private static var worst = 0
@@ -19,6 +24,8 @@ enum ExecutorProbe {
 
   private static func body(_ loop: Reactor) async -> Int32 {
     report("runAsMain")
+    let arguments = CommandLine.arguments
+    if arguments.count == 4 { return await useDatabase(arguments[1], arguments[2], arguments[3], loop) }
 
     report("Task", await Task { onLoop() }.value)
     report("Task.detached", await Task.detached { await onLoop() }.value)
@@ -91,6 +98,23 @@ enum ExecutorProbe {
       pthread_detach(thread)
     }
     report("resumed by a foreign thread", isBack && onLoop(), threads: 1)
+    return worst == 1 ? 0 : 1
+  }
+
+  private static func useDatabase(_ folder: String, _ name: String, _ user: String, _ loop: Reactor) async -> Int32 {
+    var settings = DatabaseSettings(engine: .postgresql, name: name)
+    settings.host = folder
+    settings.user = user
+    let database = LoopDatabases.open(settings, on: loop, logger: Logger(label: "probe"))
+    do throws(DatabaseError) {
+      report("statement", try await database.run("SELECT 1").rows == [[1]])
+      let results = try await database.run([LoopStatement("SELECT 1"), LoopStatement("SELECT 2")])
+      report("transaction", results.map(\.rows) == [[[1]], [[2]]])
+    } catch {
+      report("\(error)", false)
+    }
+    database.close()
+    report("closed")
     return worst == 1 ? 0 : 1
   }
 

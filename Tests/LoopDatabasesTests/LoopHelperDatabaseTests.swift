@@ -131,4 +131,27 @@ struct LoopHelperDatabaseTests {
       #expect(error?.kind == .unavailable)
     }
   }
+
+  @Test(.enabled(if: TestDatabase.engines.contains(.mysql), "MariaDB is not installed"))
+  func theHelperSpeaksToMySQL() async throws {
+    let test = try TestDatabase(.mysql)
+    let other = try test.open()
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let database = LoopHelperDatabase(
+        test.settings, on: loop, logger: Logger(label: "test"), program: Project.server)
+      defer { database.close() }
+      _ = try await database.run(#"CREATE TABLE "t" ("a" integer UNIQUE, "b" varchar(20))"#)
+      let insert = LoopStatement(#"INSERT INTO "t" VALUES (?, ?)"#, [1, "ä"])
+      let error = await #expect(throws: DatabaseError.self) { _ = try await database.run([insert, insert]) }
+      #expect(error?.kind == .constraint)
+      let results = try await database.run([insert, LoopStatement(#"SELECT * FROM "t""#)])
+      #expect(results.map(\.rows) == [[], [[1, "ä"]]])
+      // A server that ends the connection costs nothing outside of a transaction.
+      let others = "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
+      for row in try other.rows(others) { try other.execute(["KILL HARD CONNECTION \(try #require(row[0].asInt))"]) }
+      while try other.first(others) != nil {}
+      let rows = try await database.run(#"SELECT "b" FROM "t" WHERE "a" = ?"#, [1]).rows
+      #expect(rows == [["ä"]])
+    }
+  }
 }

@@ -11,13 +11,12 @@ import Testing
 struct LoopPostgreSQLTests {
   /// Calls the body with a new database on a loop, and another way to the same database.
   private func withDatabase(
-    patience: Duration = .seconds(30), outagePatience: Duration = .seconds(20),
     _ body: @MainActor (Reactor, LoopPostgreSQL, any Database) async throws -> Void
   ) async throws {
     let test = try TestDatabase(.postgresql)
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let database = LoopPostgreSQL(
-        test.settings, on: loop, logger: Logger(label: "test"), patience: patience, outagePatience: outagePatience)
+        test.settings, on: loop, logger: Logger(label: "test"), outagePatience: .seconds(20))
       defer { database.close() }
       try await body(loop, database, test.open())
     }
@@ -118,6 +117,19 @@ struct LoopPostgreSQLTests {
     }
   }
 
+  @Test func libpqStartsNoThread() async throws {
+    let settings = try TestDatabase(.postgresql).settings
+    let folder = Project.server.split(separator: "/").dropLast().joined(separator: "/")
+    let output = try await LoopDriver.withLoop { loop in
+      try await ChildProcess.run(
+        ["/\(folder)/ExecutorProbe", #require(settings.host), settings.name, #require(settings.user)],
+        timeout: .seconds(60), outputLimitBytes: 65536, on: loop)
+    }
+    let lines = String(decoding: output.standardOutput, as: UTF8.self).split(separator: "\n")
+    #expect(output.status == .exited(0))
+    #expect(lines.count == 4 && lines.allSatisfy { $0.hasPrefix("1 right ") }, "\(lines)")
+  }
+
   // MARK: Loss
 
   @Test func aConnectionThatWasEndedIsMadeAnew() async throws {
@@ -200,11 +212,12 @@ struct LoopPostgreSQLTests {
   }
 
   @Test func aStatementThatTakesTooLongIsGivenUp() async throws {
-    try await withDatabase(patience: .milliseconds(100)) { loop, database, other in
+    try await withDatabase { loop, database, _ in
+      _ = try await database.run("SELECT 1")
+      database.patience = .milliseconds(100)
       let error = await #expect(throws: DatabaseError.self) { _ = try await database.run("SELECT pg_sleep(600)") }
       #expect(error?.kind == .unavailable)
       database.patience = .seconds(30)
-      try other.change(Self.endOthers)
       #expect(try await database.run("SELECT 1").rows == [[1]])
     }
   }
