@@ -11,7 +11,7 @@ crash. In the end the database has to have of each client what was acknowledged,
 
 Exit status 0 if all that holds, 1 if not, 3 if a program that it needs is missing.
 """
-import argparse, glob, os, pwd, re, shutil, signal, sqlite3, subprocess, sys, tempfile, threading, time
+import argparse, glob, os, pwd, re, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "Conformance"))
@@ -120,6 +120,14 @@ class Balancer:
                 f.write(" server s%d 127.0.0.1:%d check inter 200ms fall 1 rise 1\n" % (number, server.port))
         self.log = open(os.path.join(folder, "haproxy.out"), "ab")
         self.process = subprocess.Popen([program("haproxy"), "-db", "-f", path], stdout=self.log, stderr=self.log)
+        deadline = time.time() + 10
+        while time.time() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError("haproxy does not listen")
 
     def stop(self):
         self.process.kill()
@@ -152,6 +160,7 @@ class Client(threading.Thread):
         self.run_number, self.acknowledged, self.sent = 0, 0, []
         self.version = None
         self.answers = self.lost = 0
+        self.reasons = {}
         self.wrong = []
 
     def call(self, method, *parameters):
@@ -165,13 +174,15 @@ class Client(threading.Thread):
         """The answer; None where there is none, or a fault."""
         try:
             answer = self.call(method, *parameters)
-        except (OSError, conform.http.client.HTTPException):
-            answer = {"lost": True}
+        except (OSError, conform.http.client.HTTPException) as error:
+            answer = {"lost": type(error).__name__}
         if "value" in answer or "xml" in answer:
             self.answers += 1
             return answer
         self.lost += 1
         text = answer.get("string", "")
+        reason = text or str(answer.get("lost") or answer)
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
         if text and "try again later" not in text:
             self.wrong.append("%s: %s" % (method, text))
         return None
@@ -290,6 +301,12 @@ def judge(clients, database, seconds):
     print("%d clients, %d answers in %.0f s, %d calls without one; last runs %d to %d" % (
         len(clients), answers, seconds, sum(c.lost for c in clients), min(c.run_number for c in clients),
         max(c.run_number for c in clients)))
+    reasons = {}
+    for client in clients:
+        for reason, count in client.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    for reason, count in sorted(reasons.items()):
+        print("  %d: %s" % (count, reason))
     for line in wrong[:20]:
         print("WRONG: " + line)
     return 1 if wrong else 0
