@@ -1,8 +1,89 @@
 import ArgumentParser
+import Commands
+import Glibc
+import ServerSettings
 
-/// `bcfg2-admin`.
+/// `bcfg2-admin`: what administrators do on the server. One file a mode.
 @main
-struct Bcfg2Admin: ParsableCommand {
+@MainActor
+enum Bcfg2Admin {
+  nonisolated static let program = "bcfg2-admin"
+
+  static func main() {
+    do {
+      exit(try run(Array(CommandLine.arguments.dropFirst())))
+    } catch let problem as AdminProblem {
+      // Bcfg2 says on standard output why it ends.
+      Output.print(problem.text)
+      exit(Exit.failed)
+    } catch {
+      Output.printError("\(program): \(error)")
+      exit(Exit.failed)
+    }
+  }
+
+  private static func run(_ words: [String]) throws -> Int32 {
+    let line: ModeCommandLine
+    do {
+      line = try ModeCommandLine(words)
+    } catch {
+      Output.printError("\(program): \(error)")
+      return Exit.usage
+    }
+    if line.asksForVersion {
+      Output.print(CommandSettings.version(of: program))
+      return 0
+    }
+    if line.asksForHelp {
+      Output.print(Arguments.helpMessage())
+      return 0
+    }
+    guard !line.rest.isEmpty else {
+      Output.printError(Arguments.helpMessage())
+      return Exit.usage
+    }
+    var parsed: any ParsableCommand
+    do {
+      parsed = try Arguments.parseAsRoot(line.rest)
+      // The library's own command for `help` throws the text of the mode that was asked for.
+      if !(parsed is any AdminMode) { try parsed.run() }
+    } catch {
+      let text = Arguments.fullMessage(for: error)
+      guard Arguments.exitCode(for: error) == .success else {
+        Output.printError(text)
+        return Exit.usage
+      }
+      Output.print(text)
+      return 0
+    }
+    guard let mode = parsed as? any AdminMode else { return Exit.usage }
+    return try mode.run(AdminContext(options: mode.common.adding(to: line.options)))
+  }
+}
+
+/// Exit statuses.
+enum Exit {
+  static let failed: Int32 = 1
+  /// A wrong command line.
+  static let usage: Int32 = 2
+}
+
+/// Why a mode ends with status 1.
+struct AdminProblem: Error {
+  let text: String
+
+  init(_ text: String) { self.text = text }
+}
+
+/// The command line.
+struct Arguments: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bcfg2-admin", abstract: "Administers a Bcfg2 server.")
+    commandName: Bcfg2Admin.program, abstract: "Administer a Bcfg2 server.",
+    usage: "bcfg2-admin [-C <path>] [-Q <path>] [-W <path>] [-E <encoding>] [-d] [-v] <mode>",
+    discussion: "The modes `reports init` and so on are those of Bcfg2 1.3.",
+    subcommands: [
+      InitReports.self, UpdateReports.self, SyncDB.self, PurgeReports.self, ScrubReports.self, ReportsStats.self,
+      ReportsSQLAll.self, DBShell.self, ValidateDB.self, OldReports.self, Shell.self, MakeMigrations.self,
+      SchemaMigration.self,
+    ])
 }
