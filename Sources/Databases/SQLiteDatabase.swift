@@ -26,7 +26,8 @@ public final class SQLiteDatabase: Database {
     var reason: UnsafePointer<CChar>?
     guard let library = cdb_load_sqlite(&reason) else {
       let text = reason.map { String(cString: $0) } ?? "?"
-      throw DatabaseError(.unavailable, "libsqlite3.so.0 cannot be loaded, Debian has it in the package libsqlite3-0: \(text)")
+      throw DatabaseError(
+        .unavailable, "libsqlite3.so.0 cannot be loaded, Debian has it in the package libsqlite3-0: \(text)")
     }
     self.library = library
     path = settings.name

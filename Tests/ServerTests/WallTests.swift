@@ -25,7 +25,7 @@ import Testing
     // The loop has a queue of children and a writer of files, which run on the loop.
     ["EventLoop/Files", "EventLoop/Loop", "EventLoop/Processes"],
     // A plugin is given the core, the core calls plugins, and asks what is in the kit to render templates.
-    ["Core/Build", "Core/Cache", "Core/Parts", "Core/Plugin", "Core/PluginKit", "Core/Templates"],
+    ["Core/Build", "Core/Cache", "Core/Database", "Core/Parts", "Core/Plugin", "Core/PluginKit", "Core/Templates"],
   ]
 
   /// The compiler does not refuse every import that Package.swift leaves out: it may find the module all the same.

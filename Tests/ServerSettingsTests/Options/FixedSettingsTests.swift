@@ -35,6 +35,8 @@ struct FixedSettingsTests {
         "default: [server] vcs_root changes at the next start only: plugins are loaded at the start",
         "/etc/bcfg2.conf:9: [components] bcfg2 changes at the next start only: "
           + "the sockets were bound at the start, with the privileges for it",
+        // The path of the database follows the repository's.
+        "default: [database] name changes at the next start only: the database is opened once",
       ])
     #expect(adapted.password == "b" && adapted.repository == "/one" && adapted.plugins == ["Metadata"])
     #expect(adapted.user == 1 && !adapted.listensOnAll && adapted.location.port == 6789)
