@@ -47,6 +47,17 @@ let staticTool: [LinkerSetting] = [
 /// Packages that only the report pages use: a build with `--disable-default-traits` has no bcfg2-web and needs none of them.
 let onWeb = TargetDependencyCondition.when(traits: ["Web"])
 
+/// The same for the report pages: Hummingbird's dependencies use all of Foundation.
+let staticWeb: [LinkerSetting] =
+  staticTool + [
+    .unsafeFlags(
+      [
+        "-lFoundation", "-lCoreFoundation", "-lFoundationInternationalization", "-l_FoundationICU",
+        "-lswiftSynchronization", "-lstdc++",
+      ],
+      .when(configuration: .release))
+  ]
+
 /// The Python modules of the template renderers.
 let rendererModules = [
   "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "system",
@@ -281,7 +292,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,
-      linkerSettings: staticTool),
+      linkerSettings: staticWeb),
     .target(
       name: "Support",
       dependencies: [
