@@ -8,7 +8,7 @@ extension ReportStore {
     for row in rows where entryIDs[row.key] == nil { byKind[row.kind, default: [:]][row.key] = row }
     for kind in EntryKind.allCases {
       guard let wanted = byKind[kind] else { continue }
-      let missing = try unknown(kind, wanted)
+      let missing = try foreign(kind, try unknown(kind, wanted))
       if missing.isEmpty { continue }
       try make(kind, missing)
       if let lost = try unknown(kind, Dictionary(uniqueKeysWithValues: missing.map { ($0.key, $0) })).first {
@@ -21,7 +21,9 @@ extension ReportStore {
   private func unknown(_ kind: EntryKind, _ wanted: [EntryKey: EntryRow]) throws(DatabaseError) -> [EntryRow] {
     var left: [Int64: [EntryRow]] = [:]
     for row in wanted.values { left[row.key.hash, default: []].append(row) }
-    let found = try rows(of: left.keys.sorted().map(SQLValue.integer), "find \(kind.table)") { query(kind, $0) }
+    let found = try rows(of: left.keys.sorted().map(SQLValue.integer), "find \(kind.table)") {
+      query(kind, "hash_key", $0)
+    }
     for row in found {
       guard let id = row[0].asInt, let hash = row[1].asInt, let candidates = left[Int64(hash)] else { continue }
       guard let place = candidates.firstIndex(where: { isEqual($0, row) }) else { continue }
@@ -32,7 +34,26 @@ extension ReportStore {
     return left.values.joined().sorted { $0.key.hash < $1.key.hash }
   }
 
-  private func query(_ kind: EntryKind, _ places: String) -> String {
+  /// Looks rows up by their names, among those that a Python server has made: its hashes are others. Returns those that are not
+  /// there. Paths are not looked up: Bcfg2 makes a row for each time that one is reported.
+  private func foreign(_ kind: EntryKind, _ wanted: [EntryRow]) throws(DatabaseError) -> [EntryRow] {
+    guard kind != .path, !wanted.isEmpty,
+      let name = EntryColumns.of(kind).firstIndex(where: { $0.name == "name" })
+    else { return wanted }
+    var left = Dictionary(grouping: wanted) { $0.values[name] }
+    let names = left.keys.compactMap(\.asText).sorted().map(SQLValue.text)
+    let found = try rows(of: names, "find \(kind.table) by name") { query(kind, "name", $0) }
+    for row in found {
+      guard let id = row[0].asInt, let candidates = left[row[name + 2]],
+        let place = candidates.firstIndex(where: { isEqual($0, row) })
+      else { continue }
+      entryIDs[candidates[place].key] = Int64(id)
+      left[row[name + 2]]?.remove(at: place)
+    }
+    return left.values.joined().sorted { $0.key.hash < $1.key.hash }
+  }
+
+  private func query(_ kind: EntryKind, _ column: String, _ places: String) -> String {
     var columns = ["id", "hash_key"] + EntryColumns.of(kind).map(\.name)
     if kind == .path { columns += ["target_perms_id", "current_perms_id"] }
     let list = columns.map { "e.\"\($0)\"" }.joined(separator: ", ")
@@ -42,7 +63,8 @@ extension ReportStore {
         ", l.\"target_path\", l.\"current_path\"",
         " LEFT JOIN \"Reporting_linkentry\" l ON l.\"pathentry_ptr_id\" = e.id"
       ) : ("", "")
-    return "SELECT \(list)\(link.0) FROM \"\(kind.table)\" e\(link.1) WHERE e.\"hash_key\" IN (\(places)) ORDER BY e.id"
+    return
+      "SELECT \(list)\(link.0) FROM \"\(kind.table)\" e\(link.1) WHERE e.\"\(column)\" IN (\(places)) ORDER BY e.id"
   }
 
   /// Whether a row that was read has the columns of one that is wanted.

@@ -53,6 +53,19 @@ import Testing
       ])
   }
 
+  @Test func rowsThatAPythonServerMadeAreShared() throws {
+    let items = [item("Package", ["name": "p", "version": "1"]), item("Service", ["name": "s", "status": "on"])]
+    _ = try store.store(interaction("one", at: 1_400_000_000, items))
+    for table in ["Reporting_packageentry", "Reporting_serviceentry"] {
+      try store.database.change("UPDATE \"\(table)\" SET \"hash_key\" = 5")
+    }
+    let other = ReportStore(try folder.open())
+    _ = try other.store(interaction("two", at: 1_400_000_001, items + [item("Package", ["name": "p", "version": "2"])]))
+    #expect(try store.read("SELECT name, target_version FROM Reporting_packageentry ORDER BY id") == ["p|1", "p|2"])
+    #expect(try store.count("serviceentry") == 1)
+    #expect(try store.count("interaction_packages") == 3)
+  }
+
   @Test func sameRecordTwiceChangesNothing() throws {
     let run = interaction("one", at: 1_400_000_000, [item("Package", ["name": "p"])])
     #expect(try store.store(run).outcome == .stored)
