@@ -60,7 +60,8 @@ import Testing
       try store.database.change("UPDATE \"\(table)\" SET \"hash_key\" = 5")
     }
     let other = ReportStore(try folder.open())
-    _ = try other.store(interaction("two", at: 1_400_000_001, items + [item("Package", ["name": "p", "version": "2"])]))
+    _ = try other.store(
+      interaction("two", at: 1_400_000_001, items + [item("Package", ["name": "p", "version": "2"])]))
     #expect(try store.read("SELECT name, target_version FROM Reporting_packageentry ORDER BY id") == ["p|1", "p|2"])
     #expect(try store.count("serviceentry") == 1)
     #expect(try store.count("interaction_packages") == 3)

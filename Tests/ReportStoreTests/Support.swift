@@ -1,23 +1,13 @@
 import Databases
-import Glibc
 import ReportRecords
 import ReportStore
+import Support
 
-/// A temporary folder, which goes with the test.
-final class Folder {
-  let path: String
+/// A folder with a database.
+struct Folder {
+  private let folder = TemporaryDirectory()
 
-  init() {
-    var template = Array("/tmp/reportstore.XXXXXX".utf8CString)
-    path = template.withUnsafeMutableBufferPointer { buffer in
-      buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) } ?? "/nonexistent"
-    }
-  }
-
-  deinit {
-    for name in ["", "-journal", "-wal", "-shm"] { unlink("\(path)/r.sqlite\(name)") }
-    rmdir(path)
-  }
+  var path: String { folder.path }
 
   func open() throws -> any Database {
     try Databases.open(DatabaseSettings(engine: .sqlite, name: "\(path)/r.sqlite"), createsFile: true)

@@ -17,7 +17,7 @@ nonisolated enum PrivateServer {
   /// A folder of that user.
   static func makeFolder() throws -> String {
     // A socket's path has at most 107 bytes.
-    var template = Array("/tmp/bcfg2-db-XXXXXX".utf8CString)
+    var template = Array("/tmp/bcfg2-db-\(String(repeating: "X", count: 6))".utf8CString)
     guard mkdtemp(&template) != nil else { throw Failure(description: "mkdtemp: \(String(cString: strerror(errno)))") }
     let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     if let user, chown(path, user.id, user.group) != 0 {

@@ -1,11 +1,13 @@
 import Databases
 import Glibc
 import ReportStore
+import Support
 import Testing
 
 /// A copy of a database that Bcfg2 itself filled, from a conformance case: five runs of three clients in 2014.
 final class OldDatabase {
   let path: String
+  private let folder = TemporaryDirectory()
 
   enum Version: String, CaseIterable, Sendable {
     /// Without columns `dry_run` and `only_important`.
@@ -16,11 +18,9 @@ final class OldDatabase {
   init(_ version: Version, file: String = #filePath) throws {
     let tests = file.split(separator: "/").dropLast(3).joined(separator: "/")
     let original = "/\(tests)/Conformance/cases/\(version.rawValue)/repo/etc/old.sqlite"
-    let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(folder)/bcfg2-old-database-XXXXXX".utf8CString)
-    let copy = mkstemp(&template)
+    path = folder.file("old.sqlite")
+    let copy = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     try #require(copy >= 0)
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     let source = open(original, O_RDONLY)
     try #require(source >= 0, "\(original)")
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
@@ -33,8 +33,6 @@ final class OldDatabase {
     close(source)
     close(copy)
   }
-
-  deinit { unlink(path) }
 
   func store() throws -> ReportStore {
     ReportStore(try Databases.open(DatabaseSettings(engine: .sqlite, name: path)))
