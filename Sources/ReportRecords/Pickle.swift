@@ -236,7 +236,8 @@ public struct Unpickler {
     return Self.text(result)
   }
 
-  /// A `unicode` in the encoding raw-unicode-escape: Latin-1, and `\uXXXX` for the rest, in pairs of surrogates on some systems.
+  /// A `unicode` in the encoding raw-unicode-escape: Latin-1, and `\u` with four digits for the rest, in pairs of surrogates on
+  /// some systems.
   private func escaped(_ line: [UInt8]) throws(RecordError) -> String {
     var units: [UInt16] = []
     units.reserveCapacity(line.count)

@@ -1,3 +1,4 @@
+import Core
 import EventLoop
 import Glibc
 import Logging
@@ -17,10 +18,6 @@ final class FetchRun {
     case ok, kept, failed
   }
 
-  /// Bytes of a line, at most. The rest of a longer one is left out.
-  static let lineLimit = 8192
-  /// Bytes read in one turn.
-  private static let turnBytes = 16384
   /// How long the program may take to end after it was asked to, and its descendants after it.
   private let grace: Duration
 
@@ -28,26 +25,11 @@ final class FetchRun {
   private let onLine: (Line) -> Void
   private let program: String
   private var child: ChildProcess?
-  private var outputs: [Output] = []
+  private var outputs: [ProgramOutput] = []
   private var timer: Timer?
   private var problem: String?
   private var status: ChildProcess.ExitStatus?
   private var waiter: CheckedContinuation<String?, Never>?
-
-  /// One of its two outputs.
-  private final class Output {
-    let descriptor: Int32
-    var owner: FileDescriptor?
-    var watcher: Watcher?
-    var lines = LineSplitter(limit: FetchRun.lineLimit)
-    let isReport: Bool
-
-    init(_ pipe: consuming FileDescriptor, isReport: Bool) {
-      descriptor = pipe.rawValue
-      owner = consume pipe
-      self.isReport = isReport
-    }
-  }
 
   /// Starts the program.
   ///
@@ -75,7 +57,7 @@ final class FetchRun {
     if let file { loop.closeLater(file) }
     self.child = child
     do throws(SystemError) {
-      for number: Int32 in 1...2 { try watch(Output(child.detachPipe(number), isReport: number == 1)) }
+      for number: Int32 in 1...2 { try watch(child.detachPipe(number), isReport: number == 1) }
     } catch {
       child.killGroup(SIGKILL)
       throw error
@@ -101,43 +83,30 @@ final class FetchRun {
     timer = loop.schedule(after: grace) { [self] in
       self.child?.killGroup(SIGKILL)
       // What left the group may hold the outputs for ever.
-      for output in outputs { close(output) }
+      for output in outputs { output.close() }
       finishIfDone()
     }
   }
 
   // MARK: Output
 
-  private func watch(_ output: Output) throws(SystemError) {
-    outputs.append(output)
-    output.watcher = try loop.register(output.descriptor, interest: .read) { [self] _ in read(output) }
-    output.watcher?.onLoopEnd = { [self] in
-      timer?.cancel()
-      timer = nil
-      for output in outputs { close(output) }
-    }
+  private func watch(_ pipe: consuming FileDescriptor, isReport: Bool) throws(SystemError) {
+    outputs.append(
+      try ProgramOutput(pipe, on: loop) { [self] line in
+        take(line, isReport: isReport)
+      } onEnd: { [self] in
+        finishIfDone()
+      } onLoopEnd: { [self] in
+        timer?.cancel()
+        timer = nil
+        for output in outputs { output.close() }
+      })
   }
 
-  private func read(_ output: Output) {
-    var isOpen = true
-    withUnsafeTemporaryAllocation(byteCount: Self.turnBytes, alignment: 16) { buffer in
-      let count = Glibc.read(output.descriptor, buffer.baseAddress, buffer.count)
-      if count > 0 {
-        output.lines.add(buffer[..<count]) { take($0, output) }
-      } else {
-        isOpen = count < 0 && (errno == EAGAIN || errno == EINTR)
-      }
-    }
-    guard !isOpen else { return }
-    output.lines.finish { take($0, output) }
-    close(output)
-    finishIfDone()
-  }
-
-  private func take(_ line: String, _ output: Output) {
+  private func take(_ line: String, isReport: Bool) {
     if line.isEmpty { return }
     // What is no line of a report comes from a library, or from a failure of the program: it belongs in the log.
-    onLine(output.isReport ? Self.parse(line) ?? .log(.warning, line) : .log(.error, line))
+    onLine(isReport ? Self.parse(line) ?? .log(.warning, line) : .log(.error, line))
   }
 
   /// Reads a line: `source`, name, outcome, text; or `log`, level, text; between tabs.
@@ -154,15 +123,9 @@ final class FetchRun {
     }
   }
 
-  private func close(_ output: Output) {
-    output.watcher?.cancel()
-    output.watcher = nil
-    if let owner = output.owner.take() { loop.closeLater(owner) }
-  }
-
   // MARK: End
 
-  private var isDone: Bool { status != nil && outputs.allSatisfy { $0.owner == nil } }
+  private var isDone: Bool { status != nil && !outputs.contains(where: \.isOpen) }
 
   private var verdict: String? {
     guard let status else { return nil }
@@ -176,7 +139,7 @@ final class FetchRun {
     // A descendant that lives on may hold the outputs.
     timer?.cancel()
     timer = loop.schedule(after: grace) { [self] in
-      for output in outputs { close(output) }
+      for output in outputs { output.close() }
       finishIfDone()
     }
     finishIfDone()
@@ -189,30 +152,5 @@ final class FetchRun {
     child = nil
     waiter?.resume(returning: verdict)
     waiter = nil
-  }
-}
-
-/// Splits bytes into lines, with a bound on each.
-struct LineSplitter {
-  private var line: [UInt8] = []
-  private let limit: Int
-
-  init(limit: Int) { self.limit = limit }
-
-  /// Takes bytes, and calls `body` with each line that ends in them.
-  mutating func add(_ bytes: some Sequence<UInt8>, _ body: (String) -> Void) {
-    for byte in bytes {
-      if byte == UInt8(ascii: "\n") {
-        finish(body)
-      } else if line.count < limit {
-        line.append(byte)
-      }
-    }
-  }
-
-  /// Ends the last line.
-  mutating func finish(_ body: (String) -> Void) {
-    if !line.isEmpty { body(String(decoding: line, as: UTF8.self)) }
-    line.removeAll(keepingCapacity: true)
   }
 }

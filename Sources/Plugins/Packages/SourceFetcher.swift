@@ -1,3 +1,4 @@
+import Core
 import EventLoop
 import Glibc
 import Logging
@@ -140,14 +141,7 @@ final class SourceFetcher {
   /// The program: that of the options, else the one beside this executable.
   static func program(_ settings: Settings) -> String {
     if let path = settings[PackagesOptions.standard.program] { return path }
-    let own = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer -> String? in
-      guard let address = buffer.baseAddress else { return nil }
-      let count = readlink("/proc/self/exe", address, buffer.count)
-      guard count > 0 else { return nil }
-      return String(decoding: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), as: UTF8.self)
-    }
-    guard let own, let slash = own.lastIndex(of: "/") else { return "bcfg2-packages" }
-    return own[...slash] + "bcfg2-packages"
+    return ProgramBeside.path("bcfg2-packages")
   }
 
   // MARK: The interval

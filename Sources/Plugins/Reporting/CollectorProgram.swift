@@ -1,3 +1,4 @@
+import Core
 import EventLoop
 import Glibc
 import Logging
@@ -10,34 +11,17 @@ import ServerSettings
 final class CollectorProgram {
   private static let firstDelay = Duration.seconds(1)
   private static let lastDelay = Duration.seconds(60)
-  /// Bytes of a line, at most. The rest of a longer one is left out.
-  private static let lineLimit = 8192
-  private static let turnBytes = 16384
 
   private let loop: Reactor
   private let logger: Logger
   private let settings: () -> Settings
   private var child: ChildProcess?
   private var input: FileDescriptor?
-  private var outputs: [Output] = []
+  private var outputs: [ProgramOutput] = []
   private var timer: Timer?
   private var delay = firstDelay
   private var started = MonotonicTime.now()
   private var isStopped = false
-
-  private final class Output {
-    var owner: FileDescriptor?
-    let descriptor: Int32
-    var watcher: Watcher?
-    var lines = LineSplitter(limit: CollectorProgram.lineLimit)
-    let isReport: Bool
-
-    init(_ pipe: consuming FileDescriptor, isReport: Bool) {
-      descriptor = pipe.rawValue
-      owner = consume pipe
-      self.isReport = isReport
-    }
-  }
 
   init(on loop: Reactor, logger: Logger, settings: @escaping () -> Settings) {
     self.loop = loop
@@ -90,48 +74,29 @@ final class CollectorProgram {
     self.child = child
     input = child.detachPipe(0)
     do throws(SystemError) {
-      for number: Int32 in 1...2 { try watch(Output(child.detachPipe(number), isReport: number == 1)) }
+      for number: Int32 in 1...2 { try watch(child.detachPipe(number), isReport: number == 1) }
     } catch {
       child.kill(SIGKILL)
       throw error
     }
   }
 
-  private func watch(_ output: Output) throws(SystemError) {
-    outputs.append(output)
-    output.watcher = try loop.register(output.descriptor, interest: .read) { [weak self] _ in self?.read(output) }
-    output.watcher?.onLoopEnd = { [weak self] in self?.abandon() }
-  }
-
-  private func read(_ output: Output) {
-    var isOpen = true
-    withUnsafeTemporaryAllocation(byteCount: Self.turnBytes, alignment: 16) { buffer in
-      let count = Glibc.read(output.descriptor, buffer.baseAddress, buffer.count)
-      if count > 0 {
-        output.lines.add(buffer[..<count]) { take($0, output) }
-      } else {
-        isOpen = count < 0 && (errno == EAGAIN || errno == EINTR)
-      }
-    }
-    guard !isOpen else { return }
-    output.lines.finish { take($0, output) }
-    close(output)
+  private func watch(_ pipe: consuming FileDescriptor, isReport: Bool) throws(SystemError) {
+    outputs.append(
+      try ProgramOutput(pipe, on: loop) { [weak self] line in
+        self?.take(line, isReport: isReport)
+      } onLoopEnd: { [weak self] in
+        self?.abandon()
+      })
   }
 
   /// Logs a line: level, tab, text; or what some library has written.
-  private func take(_ line: String, _ output: Output) {
+  private func take(_ line: String, isReport: Bool) {
     let fields = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
-    guard output.isReport, fields.count == 2, let level = Logger.Level(rawValue: String(fields[0])) else {
+    guard isReport, fields.count == 2, let level = Logger.Level(rawValue: String(fields[0])) else {
       return logger.error("bcfg2-report-collector: \(line)")
     }
     logger.log(level: level, "\(fields[1])")
-  }
-
-  private func close(_ output: Output) {
-    output.watcher?.cancel()
-    output.watcher = nil
-    if let owner = output.owner.take() { loop.closeLater(owner) }
-    outputs.removeAll { $0 === output }
   }
 
   private func abandon() {
@@ -139,15 +104,19 @@ final class CollectorProgram {
     timer?.cancel()
     timer = nil
     if let input = input.take() { loop.closeLater(input) }
-    for output in outputs { close(output) }
+    closeOutputs { $0.close() }
+  }
+
+  private func closeOutputs(_ how: (ProgramOutput) -> Void) {
+    for output in outputs { how(output) }
+    outputs = []
   }
 
   private func ended(_ status: ChildProcess.ExitStatus) {
     child = nil
     if let input = input.take() { loop.closeLater(input) }
     // What it wrote last may still be in its pipes.
-    for output in outputs { read(output) }
-    for output in outputs { close(output) }
+    closeOutputs { $0.finish() }
     if !isStopped { again("\(status)") }
   }
 
@@ -162,13 +131,6 @@ final class CollectorProgram {
   /// The program: that of the options, else the one beside this executable.
   private static func program(_ settings: Settings) -> String {
     if let path = settings[ReportingOptions.standard.collectorProgram] { return path }
-    let own = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer -> String? in
-      guard let address = buffer.baseAddress else { return nil }
-      let count = readlink("/proc/self/exe", address, buffer.count)
-      guard count > 0 else { return nil }
-      return String(decoding: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), as: UTF8.self)
-    }
-    guard let own, let slash = own.lastIndex(of: "/") else { return "bcfg2-report-collector" }
-    return own[...slash] + "bcfg2-report-collector"
+    return ProgramBeside.path("bcfg2-report-collector")
   }
 }
