@@ -49,6 +49,11 @@ int clinux_epoll_wait(int epoll, clinux_epoll_event *events, int count, int time
   return epoll_wait(epoll, (struct epoll_event *)events, count, timeout_ms);
 }
 
+int clinux_lock_for_reading(int descriptor) {
+  struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+  return fcntl(descriptor, F_OFD_SETLK, &lock);
+}
+
 int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 int clinux_signalfd(const void *sigset) { return signalfd(-1, sigset, SFD_CLOEXEC | SFD_NONBLOCK); }

@@ -1,8 +1,8 @@
 /// A file of the spool: a start of eight bytes, and records, each with its length and checksum.
 ///
-/// The server appends to `TIME.open`, which it has locked with flock(2), and renames it to `TIME.COUNT.records` when it begins the
-/// next one. TIME is in microseconds, so that the order of names is that of time. Whoever can lock an open segment knows that its
-/// server has ended, and may rename it.
+/// The server appends to `TIME.open`, which its process has locked with fcntl(2), and renames it to `TIME.COUNT.records` when it
+/// begins the next one. TIME is in microseconds, so that the order of names is that of time. Whoever can lock an open segment for
+/// reading knows that its server has ended, and may take it while the lock lasts.
 public enum SpoolSegment {
   /// What a segment begins with: a name and the version of the format.
   public static let start = Array("BCFG2SP".utf8) + [1]

@@ -14,8 +14,23 @@ final class SegmentImport {
   private let importer: BatchImport
   private let refused: RefusedRecords
   private let logger: Logger
-  /// The segment that is being read: its interactions, and how many of them are stored.
-  private var current: (path: String, interactions: [Interaction], next: Int)?
+  /// A segment that is being stored.
+  private final class Segment {
+    let path: String
+    /// The file. One of a server that has ended is locked: no server may begin to write it.
+    let file: FileDescriptor
+    let interactions: [Interaction]
+    /// How many of them are stored.
+    var next = 0
+
+    init(_ path: String, _ file: consuming FileDescriptor, _ interactions: [Interaction]) {
+      self.path = path
+      self.file = file
+      self.interactions = interactions
+    }
+  }
+
+  private var current: Segment?
   /// A batch that fails again and again, for a reason that need not be its own, and what was stored before it.
   private var failing: (path: String, attempts: Int, stored: Int)?
   /// Segments that are left for later.
@@ -37,7 +52,10 @@ final class SegmentImport {
   /// - Returns: whether there may be more.
   func step() throws(DatabaseError) -> Bool {
     if current == nil { current = next() }
-    guard let (path, interactions, start) = current else { return false }
+    guard let segment = current else { return false }
+    let path = segment.path
+    let interactions = segment.interactions
+    let start = segment.next
     var end = start
     var bytes = 0
     while end < interactions.count, end - start < BatchImport.batchCount, bytes < BatchImport.batchBytes {
@@ -55,7 +73,7 @@ final class SegmentImport {
     }
     if failing?.path == path { failing = nil }
     setAside.removeAll()
-    current?.next = end
+    segment.next = end
     if end == interactions.count { remove(path) }
     return true
   }
@@ -92,7 +110,7 @@ final class SegmentImport {
   // MARK: Reading
 
   /// The oldest segment that can be read.
-  private func next() -> (path: String, interactions: [Interaction], next: Int)? {
+  private func next() -> Segment? {
     let names = FolderNames.read(folder).filter { SpoolSegment.Name($0) != nil }.sorted()
     if setAside.count >= names.count { setAside.removeAll() }
     unreadable.formIntersection(names.map { "\(folder)/\($0)" })
@@ -100,8 +118,11 @@ final class SegmentImport {
       let path = "\(folder)/\(name)"
       guard !unreadable.contains(path), !setAside.contains(path) else { continue }
       do throws(SystemError) {
-        guard let bytes = try read(path, isOpen: name.hasSuffix(".open")) else { continue }
-        return (path, interactions(of: bytes, name, path), 0)
+        let file = try RegularFile.open(path)
+        // Its server still writes it, or has completed it meanwhile.
+        if name.hasSuffix(".open"), !FileLock.lockForReading(file) || !fileExists(path) { continue }
+        let bytes = try RegularFile.read(file, path, limitBytes: SpoolSegment.limitBytes)
+        return Segment(path, consume file, interactions(of: bytes, name, path))
       } catch {
         if error.errno == ENOENT { continue }
         unreadable.insert(path)
@@ -110,16 +131,6 @@ final class SegmentImport {
       }
     }
     return nil
-  }
-
-  /// The bytes of a segment; nil for one that its server still writes.
-  private func read(_ path: String, isOpen: Bool) throws(SystemError) -> [UInt8]? {
-    guard isOpen else { return try RegularFile.read(path, limitBytes: SpoolSegment.limitBytes) }
-    let file = try RegularFile.open(path)
-    guard flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 else { return nil }
-    // Its server has renamed it, or has ended.
-    guard fileExists(path) else { return nil }
-    return try RegularFile.read(path, limitBytes: SpoolSegment.limitBytes)
   }
 
   private func interactions(of bytes: [UInt8], _ name: String, _ path: String) -> [Interaction] {

@@ -188,6 +188,10 @@ def kill(options, problems):
             for thread in threads:
                 thread.start()
             time.sleep(chance.uniform(0.1, 1.0))
+            if rounds % 3 == 0:
+                # Helpers that wait for the disk live on for a while, with the segment.
+                site.server.control.delay(2000)
+                time.sleep(0.1)
             site.server.process.send_signal(signal.SIGKILL)
             for thread in threads:
                 thread.join()

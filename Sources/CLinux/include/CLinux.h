@@ -65,6 +65,8 @@ int clinux_epoll_wait(int epoll, clinux_epoll_event *events, int count, int time
 
 // Descriptors: all close-on-exec, and nonblocking if a loop reads them.
 
+/// fcntl(descriptor, F_OFD_SETLK, ...) of the whole file: a lock for reading, as long as the open file lives.
+int clinux_lock_for_reading(int descriptor);
 /// eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK).
 int clinux_eventfd(void);
 /// signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK).

@@ -36,7 +36,7 @@ public nonisolated enum RegularFile {
   }
 
   /// Reads a file that `open` has opened, from its start to its end.
-  static func read(
+  public static func read(
     _ file: borrowing FileDescriptor, _ path: String, limitBytes: Int
   ) throws(SystemError) -> [UInt8] {
     let status = try status(of: file, path)

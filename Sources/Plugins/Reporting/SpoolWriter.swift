@@ -20,6 +20,8 @@ final class SpoolWriter {
     var segmentBytes: Int { min(8 << 20, max(64 << 10, spoolBytes / 8)) }
     /// Segments that may wait for the collector before they are made as large as they may be.
     static let waitingSegments = 16
+    /// Names of a new segment that may be taken already.
+    static let names = 100
     /// Bytes of records that may wait to be written.
     static let waitingBytes = 128 << 20
   }
@@ -44,6 +46,12 @@ final class SpoolWriter {
       self.descriptor = descriptor
       self.path = path
       self.microseconds = microseconds
+    }
+
+    /// Whether nobody has removed it.
+    var exists: Bool {
+      var status = stat()
+      return fstat(descriptor.rawValue, &status) == 0 && status.st_nlink > 0
     }
   }
 
@@ -171,14 +179,13 @@ final class SpoolWriter {
   /// The segment to append to; made where there is none, or where somebody has removed it.
   private func segmentToWrite() throws(SystemError) -> Segment {
     if let segment {
-      var status = stat()
-      if fstat(segment.descriptor.rawValue, &status) == 0, status.st_nlink > 0 { return segment }
+      if segment.exists { return segment }
       self.segment = nil
       logger.warning("Reporting: \(segment.path) was removed; the spool begins anew")
     }
     try makeFolders(folder)
     keepWithinLimit()
-    while true {
+    for _ in 0..<Limits.names {
       lastMicroseconds = max(lastMicroseconds + 1, Self.microseconds())
       let path = "\(folder)/\(SpoolSegment.openName(microseconds: lastMicroseconds))"
       let descriptor: FileDescriptor
@@ -189,9 +196,9 @@ final class SpoolWriter {
         if error.errno == EEXIST { continue }
         throw error
       }
-      // Nobody else can have it. The lock says that this process lives.
       let new = Segment(descriptor, path: path, microseconds: lastMicroseconds)
-      _ = flock(new.descriptor.rawValue, LOCK_EX | LOCK_NB)
+      // The lock says that this process lives. A collector that looked before it was there has taken the file.
+      guard FileLock.lockForProcess(new.descriptor), new.exists else { continue }
       do throws(SystemError) {
         try append(SpoolSegment.start, to: new)
       } catch {
@@ -202,6 +209,7 @@ final class SpoolWriter {
       segment = new
       return new
     }
+    throw SystemError(call: "open", errno: EEXIST, detail: folder, explanation: "somebody takes each new segment")
   }
 
   static func microseconds() -> Int64 {

@@ -100,12 +100,13 @@ import Testing
     try await LoopDriver.withLoop { loop in
       let spool = Spool(loop, limits: Self.lasting)
       try await spool.write("a")
-      let name = try #require(try spool.segments().first?.name)
+      let name = try #require(spool.folder.names(in: "spool").first)
       #expect(name.hasSuffix(".open"))
       let file = try FileDescriptor.open(spool.folder.file("spool/\(name)"), O_RDONLY)
-      #expect(flock(file.rawValue, LOCK_EX | LOCK_NB) == -1)
+      let isTakenFirst = FileLock.lockForReading(file)
       spool.writer.close()
-      #expect(flock(file.rawValue, LOCK_EX | LOCK_NB) == 0)
+      let isTakenThen = FileLock.lockForReading(file)
+      #expect(!isTakenFirst && isTakenThen)
     }
   }
 
