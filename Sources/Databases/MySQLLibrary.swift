@@ -103,7 +103,7 @@ struct MySQLLibrary {
   func error(_ number: UInt32, _ text: UnsafePointer<CChar>?, _ sql: String) -> DatabaseError {
     let message = text.map { String(cString: $0) } ?? ""
     let kind = Self.kind(number, message)
-    let end = kind == .other || kind == .missing ? " in: \(sql)" : ""
+    let end = [.other, .missing, .denied].contains(kind) ? " in: \(sql)" : ""
     return settings.error(kind, "\(message.isEmpty ? "error \(number)" : message)\(end)")
   }
 
@@ -122,6 +122,7 @@ struct MySQLLibrary {
     case 1022, 1048, 1062, 1169, 1216, 1217, 1451, 1452, 1557, 1586, 1761, 1762, 3819, 4025: .constraint
     case 1153, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1690, 3140, 4078: .value
     case 1049, 1051, 1054, 1109, 1146: .missing
+    case 1142, 1143, 1227: .denied
     default: .other
     }
   }

@@ -114,7 +114,7 @@ package struct PostgreSQLLibrary {
     if status == Self.commandOK || status == Self.tuplesOK { return nil }
     let message = functions.result_error_message(result).map { String(cString: $0) } ?? "it failed"
     let kind = Self.kind(state(result))
-    return settings.error(kind, kind == .other || kind == .missing ? "\(message) in: \(sql)" : message)
+    return settings.error(kind, [.other, .missing, .denied].contains(kind) ? "\(message) in: \(sql)" : message)
   }
 
   /// The SQLSTATE of a failed result.
@@ -134,6 +134,7 @@ package struct PostgreSQLLibrary {
     case "53100": .full
     case "40001", "40P01", "55P03", "57014": .busy
     case "42P01", "42703", "3F000": .missing
+    case "42501": .denied
     default:
       switch state.prefix(2) {
       case "08", "57", "58": .unavailable

@@ -94,6 +94,8 @@ public struct DatabaseError: Error, Sendable, Hashable, CustomStringConvertible 
     case value
     /// A table or column is missing.
     case missing
+    /// The user may not do it.
+    case denied
     /// Anything else: a wrong statement, a damaged file.
     case other
   }

@@ -4,12 +4,17 @@ extension ReportStore {
   /// A number of our own for locks of PostgreSQL, by which processes that change tables or clients wait for each other.
   static let lockNumber: Int64 = 0x6263_6667_3272
 
-  /// Makes the tables that are missing, and brings those of Bcfg2 1.3.0 to 1.3.4 to 1.4. Other processes may do so at the same
-  /// time; a database that is as it should be is only read.
+  /// Makes the tables that are missing, brings those of Bcfg2 1.3.0 to 1.3.4 to 1.4, and adds `extraIndexes`. Other processes may
+  /// do so at the same time; a database that is as it should be is only read.
   ///
   /// - Returns: whether anything was changed.
   @discardableResult
   public func prepare() throws(DatabaseError) -> Bool {
+    let hasChanged = try prepareTables()
+    return try makeExtraIndexes() || hasChanged
+  }
+
+  private func prepareTables() throws(DatabaseError) -> Bool {
     if SchemaChange.needed(by: try DatabaseShape(database), engine: database.engine).isEmpty { return false }
     clearCache()
     return try alone("schema") { () throws(DatabaseError) in

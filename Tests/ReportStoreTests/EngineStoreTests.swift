@@ -106,6 +106,43 @@ import Testing
     #expect(try store.count("performance") == 2)
   }
 
+  @Test(arguments: TestDatabase.engines) func theIndexOfTheChartIsMadeOnceMore(_ engine: DatabaseEngine) throws {
+    let (test, store) = try store(engine)
+    let index = try #require(ReportStore.extraIndexes.first)
+    let name = try #require(index.name)
+    try store.database.execute(["DROP INDEX \"\(name)\"\(engine == .mysql ? " ON \"\(index.table)\"" : "")"])
+    let migrations = try store.read("SELECT \"app\", \"name\" FROM \"django_migrations\" ORDER BY id")
+    // A database of a Python server is as it should be.
+    #expect(try store.flaws() == [])
+    #expect(try ReportStore(test.open()).prepare())
+    #expect(try store.prepare() == false)
+    #expect(try store.flaws() == [])
+    #expect(try store.read("SELECT \"app\", \"name\" FROM \"django_migrations\" ORDER BY id") == migrations)
+    if engine == .sqlite {
+      let plan = try store.read(
+        """
+        EXPLAIN QUERY PLAN SELECT "state", COUNT(*) FROM "Reporting_interaction" WHERE "timestamp" >= ? AND "timestamp" < ?
+        GROUP BY "state"
+        """, ["2026-01-01", "2026-01-02"])
+      #expect(plan.contains { $0.contains("COVERING INDEX \(name)") }, "\(plan)")
+    }
+  }
+
+  @Test(.enabled(if: TestDatabase.engines.contains(.postgresql)))
+  func whoMayNotMakeIndexesGoesOnWithout() throws {
+    let (test, store) = try store(.postgresql)
+    let name = try #require(ReportStore.extraIndexes.first?.name)
+    let role = "r\(UInt32.random(in: 0...UInt32.max))"
+    try store.database.execute([
+      "DROP INDEX \"\(name)\"", "CREATE ROLE \(role)",
+      "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \(role)",
+    ])
+    let database = try test.open()
+    try database.execute(["SET ROLE \(role)"])
+    #expect(try ReportStore(database).prepare() == false)
+    try database.execute(["RESET ROLE", "DROP OWNED BY \(role)", "DROP ROLE \(role)"])
+  }
+
   /// A database of characters that have three bytes at most, as Django's are with MySQL.
   @Test(.enabled(if: TestDatabase.engines.contains(.mysql))) func charactersThatMySQLLacksAreReplaced() throws {
     let (_, store) = try store(.mysql)

@@ -38,7 +38,7 @@ extension ServerCore {
     case .unavailable, .busy: "The database is not available; try again later"
     case .full: "The database has no room; try again later"
     case .value: "The database cannot keep a value: it is too long, or not of its kind"
-    case .constraint, .missing, .other: "The database refuses it; the server's log says why"
+    case .denied, .constraint, .missing, .other: "The database refuses it; the server's log says why"
     }
   }
 

@@ -80,11 +80,11 @@ struct Dialect {
   func create(_ index: Index) -> String {
     let suffix = index.isForPatterns ? "like" : index.isUnique ? "uniq" : "idx"
     let columns = index.columns.map { "\"\($0)\"" }.joined(separator: ", ")
+    let name = index.name ?? Self.name(index.table, index.columns, suffix)
     if engine == .postgresql, index.isUnique {
-      return "ALTER TABLE \"\(index.table)\" ADD CONSTRAINT \"\(Self.name(index.table, index.columns, suffix))\""
-        + " UNIQUE (\(columns))"
+      return "ALTER TABLE \"\(index.table)\" ADD CONSTRAINT \"\(name)\" UNIQUE (\(columns))"
     }
-    return "CREATE \(index.isUnique ? "UNIQUE " : "")INDEX \"\(Self.name(index.table, index.columns, suffix))\" ON"
+    return "CREATE \(index.isUnique ? "UNIQUE " : "")INDEX \"\(name)\" ON"
       + " \"\(index.table)\" (\(columns)\(index.isForPatterns ? " varchar_pattern_ops" : ""))"
   }
 

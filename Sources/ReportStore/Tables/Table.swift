@@ -71,6 +71,8 @@ struct Index: Sendable, Hashable {
   var isUnique: Bool
   /// PostgreSQL: for LIKE with a prefix.
   var isForPatterns = false
+  /// nil: a name made of the table and the columns.
+  var name: String?
 }
 
 extension Table {

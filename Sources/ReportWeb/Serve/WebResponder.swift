@@ -307,7 +307,8 @@
         case .busy: text = "The database of reports is busy."
         case .full: text = "The database of reports has no room left."
         case .missing: text = "The database of reports has no tables yet: `bcfg2-admin initreports` makes them."
-        case .constraint, .value, .other: return errorPage(.internalServerError, "The server's log says what failed.")
+        case .denied, .constraint, .value, .other:
+          return errorPage(.internalServerError, "The server's log says what failed.")
         }
         return retry(text)
       case is DatabasePool.Busy: return retry("Too many requests wait for the database.")
