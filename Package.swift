@@ -271,7 +271,7 @@ let package = Package(
     .target(
       name: "ReportWeb",
       dependencies: [
-        "COpenSSL", "Databases",
+        "COpenSSL", "Databases", "ReportRecords", "ReportStore",
         .product(name: "Hummingbird", package: "hummingbird", condition: onWeb),
         .product(name: "HummingbirdCore", package: "hummingbird", condition: onWeb),
         .product(name: "NIOCore", package: "swift-nio", condition: onWeb),

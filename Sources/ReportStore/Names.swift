@@ -17,7 +17,7 @@ extension ReportStore {
     switch table {
     case .client:
       // Clients' names are not unique: their maker is alone.
-      let now = SQLValue.text(LocalTime.now)
+      let now = SQLValue.text(ReportTime.now().text)
       try insert(table.rawValue, ["creation", "name"], missing.map { [now, .text($0)] })
     case .group:
       try insert(

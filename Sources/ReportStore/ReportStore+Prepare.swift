@@ -105,7 +105,7 @@ extension ReportStore {
     case .recordMigration(let app, let name):
       try database.change(
         "INSERT INTO \"django_migrations\" (\"app\", \"name\", \"applied\") VALUES (?, ?, ?)",
-        [.text(app), .text(name), .text(LocalTime.now)])
+        [.text(app), .text(name), .text(ReportTime.now().text)])
     case .fillContentTypes, .fillSite: break
     }
   }

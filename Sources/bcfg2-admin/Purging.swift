@@ -8,7 +8,7 @@ enum Purging {
   /// - Parameter refusal: the message for a purge of everything.
   /// - Throws: `AdminProblem` for an unknown client and a purge of everything; `DatabaseError`.
   static func run(_ purge: Purge, _ store: ReportStore, refusal: String) throws {
-    let before = purge.days.map { LocalTime.text(LocalTime.microseconds - Int64($0) * 86_400_000_000) }
+    let before = purge.days.map { ReportTime.now().adding(days: -$0).text }
     if purge.isForExpired {
       try store.purgeExpired(before: before)
       return

@@ -36,8 +36,7 @@ final class Retention {
       return true
     }
     guard MonotonicTime.now() >= next else { return false }
-    let before = LocalTime.microseconds - Int64(days) * 86_400_000_000
-    let count = try store.current.keepSince(LocalTime.text(before), limit: Self.stepLimit)
+    let count = try store.current.keepSince(ReportTime.now().adding(days: -days).text, limit: Self.stepLimit)
     deleted += count
     if count > 0 { return true }
     next = .now() + Self.interval

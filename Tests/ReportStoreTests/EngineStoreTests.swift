@@ -54,7 +54,7 @@ import Testing
       JOIN "Reporting_interaction" i ON i.id = c."current_interaction_id" ORDER BY c."name"
       """)
     #expect(
-      times == ["one|\(LocalTime.text(11_000_007))", "two|\(LocalTime.text(10_000_007))"])
+      times == ["one|\(ReportTime(since1970: 11_000_007).text)", "two|\(ReportTime(since1970: 10_000_007).text)"])
     #expect(try store.read("SELECT \"message\" FROM \"Reporting_failureentry\"") == ["größer \u{1F600} \u{FFFD}"])
   }
 
@@ -96,7 +96,7 @@ import Testing
   @Test(arguments: TestDatabase.engines) func oldInteractionsGo(_ engine: DatabaseEngine) throws {
     let (_, store) = try store(engine)
     _ = try store.store((1...5).map { run("one", at: $0) } + [run("two", at: 1)])
-    let time = LocalTime.text(4_000_000)
+    let time = ReportTime(since1970: 4_000_000).text
     #expect(try store.keepSince(time, limit: 2) == 2)
     #expect(try store.keepSince(time, limit: 2) == 1)
     #expect(try store.keepSince(time, limit: 2) == 0)

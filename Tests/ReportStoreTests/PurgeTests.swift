@@ -38,7 +38,7 @@ import Testing
       """)
   }
 
-  private func before(day: Int64) -> String { LocalTime.text(day * 86_400 * 1_000_000) }
+  private func before(day: Int64) -> String { ReportTime(since1970: day * 86_400 * 1_000_000).text }
 
   @Test func daysDeleteClientsWithoutInteractions() throws {
     try store.purge(PurgeSelection(before: before(day: 3)))

@@ -1,3 +1,4 @@
+import ReportStore
 import Testing
 
 @testable import ReportWeb
@@ -96,12 +97,10 @@ import Testing
     #expect(cut.hasSuffix("(the JSON of this page has the rest)"))
   }
 
-  @Test func timesOfTheDatabaseAreRead() throws {
-    let time = try #require(LocalTime("2026-11-29 04:12:16.123456+01"))
-    #expect(time.text == "2026-11-29 04:12:16")
-    #expect(time.adding(days: 2).day == "2026-12-01")
-    #expect(time.adding(days: 0, hour: 0).text == "2026-11-29 00:00:00")
-    #expect(LocalTime("2026-02-30 00:00") == nil)
-    #expect(LocalTime("x") == nil)
+  @Test func timesAreShownToTheSecond() throws {
+    let time = try #require(ReportTime("2026-11-29 04:12:16.123456+01"))
+    #expect(time.shown == "2026-11-29 04:12:16")
+    #expect(time.path == "/2026-11-29/04-12")
+    #expect(time.midnight.path == "/2026-11-29")
   }
 }

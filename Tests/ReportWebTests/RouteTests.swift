@@ -1,3 +1,4 @@
+import ReportStore
 import Testing
 
 @testable import ReportWeb
@@ -47,7 +48,7 @@ import Testing
   }
 
   @Test func filtersOfALinkAreThoseThatItWasMadeOf() throws {
-    var filter = Filter()
+    var filter = RunFilter()
     filter.server = "s/1"
     filter.group = "state"
     filter.state = "dirty"

@@ -42,6 +42,9 @@ public struct ReportedRun: Sendable, Hashable {
 
   public var isClean: Bool { bad == 0 && good == total }
 
+  /// Part of the entries that are not good, in percent.
+  public var deviation: Double { total == 0 ? 0 : Double(total - good) / Double(total) * 100 }
+
   /// Whether no run had followed within 25 hours.
   public func isStale(at now: ReportTime) -> Bool { timestamp.adding(hours: 25) < min(next ?? now, now) }
 }
@@ -68,10 +71,7 @@ extension ReportStore {
   public func client(
     _ name: String, _ selection: RunSelection = RunSelection()
   ) throws(DatabaseError) -> (client: ReportedClient, run: ReportedRun?)? {
-    let columns = RunQuery.clientColumns.joined(separator: ", ")
-    let sql = "SELECT \(columns) FROM \"Reporting_client\" c WHERE c.\"name\" = ? ORDER BY c.\"id\" LIMIT 1"
-    guard let row = try database.first(sql, [.text(name)]) else { return nil }
-    let client = ReportedClient(row)
+    guard let client = try client(named: name) else { return nil }
     let query = try runQuery(selection)
     let found = try runs(
       query.select + query.from + query.conditions(["c.\"id\" = ?"]), query.values + [.integer(client.id)])
@@ -100,15 +100,26 @@ extension ReportStore {
   func runQuery(_ selection: RunSelection) throws(DatabaseError) -> RunQuery {
     guard selection.skipsDryRuns || selection.skipsOnlyImportant else { return RunQuery(selection) }
     var selection = selection
-    do throws(DatabaseError) {
-      // With the table's name, since SQLite takes an unknown name alone for a text.
-      _ = try database.first("SELECT i.\"dry_run\", i.\"only_important\" FROM \"Reporting_interaction\" i LIMIT 1")
-    } catch  where error.kind == .missing {
-      // Bcfg2 1.3 did not record them.
+    if try !hasRunFlags() {
       selection.skipsDryRuns = false
       selection.skipsOnlyImportant = false
     }
     return RunQuery(selection)
+  }
+
+  /// Whether runs have `dry_run` and `only_important`, which Bcfg2 1.3 did not record.
+  func hasRunFlags() throws(DatabaseError) -> Bool {
+    let schema =
+      switch database.engine {
+      case .sqlite: "pragma_table_info('Reporting_interaction') WHERE name"
+      case .postgresql:
+        "information_schema.columns WHERE table_schema = current_schema() AND table_name = 'Reporting_interaction'"
+          + " AND column_name"
+      case .mysql:
+        "information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'Reporting_interaction'"
+          + " AND column_name"
+      }
+    return try database.first("SELECT COUNT(*) FROM \(schema) IN ('dry_run', 'only_important')")?[0].asInt == 2
   }
 }
 
@@ -117,8 +128,20 @@ struct RunQuery {
   static let clientColumns = [
     "c.\"id\"", "c.\"name\"", "c.\"creation\"", "c.\"expiration\"", "c.\"current_interaction_id\"",
   ]
-  /// How many columns `select` names.
+  /// How many columns `columns` names.
   static let columnCount = 16
+
+  private static let runColumns = [
+    "id", "timestamp", "state", "repo_rev_code", "server", "good_count", "total_count", "bad_count", "modified_count",
+    "extra_count",
+  ].map { "i.\"\($0)\"" }
+
+  /// The columns of `ClientRun`.
+  ///
+  /// - Parameter next: an expression for the time of the client's next run.
+  static func columns(next: String = "NULL") -> String {
+    (clientColumns + runColumns + [next]).joined(separator: ", ")
+  }
 
   let select: String
   let from: String
@@ -127,16 +150,12 @@ struct RunQuery {
   private let condition: String?
 
   init(_ selection: RunSelection) {
-    let run = [
-      "id", "timestamp", "state", "repo_rev_code", "server", "good_count", "total_count", "bad_count", "modified_count",
-      "extra_count",
-    ].map { "i.\"\($0)\"" }
     let next =
       selection.isCurrent
       ? "NULL"
       : "(SELECT MIN(n.\"timestamp\") FROM \"Reporting_interaction\" n"
         + " WHERE n.\"client_id\" = c.\"id\" AND n.\"timestamp\" > i.\"timestamp\")"
-    select = "SELECT " + (Self.clientColumns + run + [next]).joined(separator: ", ")
+    select = "SELECT " + Self.columns(next: next)
     var values: [SQLValue] = []
     var place = "c.\"current_interaction_id\""
     if !selection.isCurrent {
@@ -172,7 +191,7 @@ struct RunQuery {
 extension ReportedClient {
   /// Of `RunQuery.clientColumns`.
   init(_ row: Row) {
-    id = Int64(row[0].asInt ?? 0)
+    id = row[0].asID
     name = row[1].asText ?? ""
     creation = Self.text(row[2]) ?? ""
     expiration = Self.text(row[3])
@@ -185,15 +204,28 @@ extension ReportedClient {
 }
 
 extension ClientRun {
-  /// Of `RunQuery.select`.
+  /// Of `RunQuery.columns`.
   init(_ row: Row) throws(DatabaseError) {
     client = ReportedClient(row)
-    guard let text = row[6].asText, let timestamp = ReportTime(text) else {
-      throw DatabaseError(.value, "an interaction of \(client.name) has no time: \(row[6].asText ?? "NULL")")
-    }
     run = ReportedRun(
-      id: Int64(row[5].asInt ?? 0), timestamp: timestamp, state: row[7].asText ?? "", revision: row[8].asText ?? "",
+      id: row[5].asID, timestamp: try ReportTime(row[6], of: client.name), state: row[7].asText ?? "",
+      revision: row[8].asText ?? "",
       server: row[9].asText ?? "", good: row[10].asInt ?? 0, total: row[11].asInt ?? 0, bad: row[12].asInt ?? 0,
       modified: row[13].asInt ?? 0, extra: row[14].asInt ?? 0, next: row[15].asText.flatMap { ReportTime($0) })
   }
+}
+
+extension ReportTime {
+  /// The time of a run.
+  init(_ value: SQLValue, of client: String) throws(DatabaseError) {
+    guard let time = value.asText.flatMap({ ReportTime($0) }) else {
+      throw DatabaseError(.value, "an interaction of \(client) has no time: \(value.asText ?? "NULL")")
+    }
+    self = time
+  }
+}
+
+extension SQLValue {
+  /// An id that a row has.
+  var asID: Int64 { Int64(asInt ?? 0) }
 }

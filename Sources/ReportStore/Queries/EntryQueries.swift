@@ -16,6 +16,7 @@ public struct ReportedEntry: Sendable, Hashable {
 
 /// An entry that could not be bound for a client.
 public struct ReportedFailure: Sendable, Hashable {
+  public var id: Int64
   public var type: String
   public var name: String
   public var message: String
@@ -41,12 +42,12 @@ extension ReportStore {
     let sql = parts.joined(separator: " UNION ALL ") + " ORDER BY 1, 3, 2"
     var found: [ReportedEntry] = []
     try database.run(sql, values) { (row) throws(DatabaseError) in
-      guard let number = row[0].asInt, let state = Self.state(row[3]) else {
+      guard let number = row[0].asInt, let state = row[3].asState else {
         throw DatabaseError(.value, "entry \(row[2].asText ?? "") has the state \(row[3].asText ?? "NULL")")
       }
       found.append(
         ReportedEntry(
-          kind: EntryKind.withState[number], id: Int64(row[1].asInt ?? 0), name: row[2].asText ?? "", state: state))
+          kind: EntryKind.withState[number], id: row[1].asID, name: row[2].asText ?? "", state: state))
       return true
     }
     return found
@@ -55,13 +56,14 @@ extension ReportStore {
   /// What could not be bound in a run, ordered by type and name.
   ///
   /// - Throws: `DatabaseError`.
-  public func failures(of run: ReportedRun) throws(DatabaseError) -> [ReportedFailure] {
+  public func failures(of run: ReportedRun, limit: Int = .max) throws(DatabaseError) -> [ReportedFailure] {
     let sql =
-      "SELECT e.\"entry_type\", e.\"name\", e.\"message\" FROM \"Reporting_interaction_failures\" l"
+      "SELECT e.\"id\", e.\"entry_type\", e.\"name\", e.\"message\" FROM \"Reporting_interaction_failures\" l"
       + " JOIN \"Reporting_failureentry\" e ON e.\"id\" = l.\"failureentry_id\" WHERE l.\"interaction_id\" = ?"
-      + " ORDER BY 1, 2, e.\"id\""
-    return try database.rows(sql, [.integer(run.id)]).map { row in
-      ReportedFailure(type: row[0].asText ?? "", name: row[1].asText ?? "", message: row[2].asText ?? "")
+      + " ORDER BY 2, 3, 1 LIMIT ?"
+    return try database.rows(sql, [.integer(run.id), SQLValue(limit)]).map { row in
+      ReportedFailure(
+        id: row[0].asID, type: row[1].asText ?? "", name: row[2].asText ?? "", message: row[3].asText ?? "")
     }
   }
 
@@ -85,16 +87,12 @@ extension ReportStore {
     if let state { values.append(.integer(Int64(state.rawValue))) }
     var found: [(run: ClientRun, state: ReportedItem.State)] = []
     try database.run(sql, values) { (row) throws(DatabaseError) in
-      guard let state = Self.state(row[RunQuery.columnCount]) else {
+      guard let state = row[RunQuery.columnCount].asState else {
         throw DatabaseError(.value, "entry \(name) has the state \(row[RunQuery.columnCount].asText ?? "NULL")")
       }
       found.append((try ClientRun(row), state))
       return true
     }
     return found
-  }
-
-  private static func state(_ value: SQLValue) -> ReportedItem.State? {
-    value.asInt.flatMap { UInt8(exactly: $0) }.flatMap { ReportedItem.State(rawValue: $0) }
   }
 }

@@ -3,7 +3,7 @@ public import Databases
 /// Which interactions a purge deletes: those that meet all conditions that are given.
 public struct PurgeSelection: Sendable, Hashable {
   public var client: String?
-  /// Interactions before this time, as `LocalTime.text` writes it.
+  /// Interactions before this time, as `ReportTime.text` writes it.
   public var before: String?
   public var state: String?
 

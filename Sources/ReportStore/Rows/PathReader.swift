@@ -1,12 +1,6 @@
 import Databases
 import ReportRecords
 
-/// What is in column `detail_type`.
-enum PathDetail: Int {
-  case unused = 0
-  case diff, binary, sensitive, sizeLimit, vcs, pruned
-}
-
 extension ItemReader {
   func path(_ item: ReportedItem) -> Outcome {
     let type = (item["type"] ?? "").lowercased()

@@ -28,7 +28,7 @@ struct PreparedInteraction {
     }
 
     hostname = text(interaction.hostname, 128)
-    time = LocalTime.text(interaction.microseconds)
+    time = ReportTime(since1970: interaction.microseconds).text
     profile = interaction.profile.isEmpty ? nil : text(interaction.profile, 255)
     groups = Self.unique(interaction.groups.map { text($0, 255) })
     bundles = Self.unique(interaction.bundles.map { text($0, 255) })

@@ -5,7 +5,7 @@ struct Links {
 
   func to(_ path: String) -> String { prefix + path }
 
-  func client(_ name: String, _ interaction: Int? = nil) -> String {
+  func client(_ name: String, _ interaction: Int64? = nil) -> String {
     to("/client/\(URLCoding.encode(name))" + (interaction.map { "/\($0)" } ?? ""))
   }
 
@@ -16,9 +16,9 @@ struct Links {
     return to("/history/\(URLCoding.encode(client))" + (isPlain ? "" : "/1"))
   }
 
-  func element(_ type: String, _ id: Int, _ interaction: Int? = nil) -> String {
+  func element(_ type: String, _ id: Int64, _ interaction: Int64? = nil) -> String {
     to("/element/\(type)/\(id)" + (interaction.map { "/\($0)" } ?? ""))
   }
 
-  func entry(_ type: String, _ id: Int) -> String { to("/entry/\(type)/\(id)") }
+  func entry(_ type: String, _ id: Int64) -> String { to("/entry/\(type)/\(id)") }
 }

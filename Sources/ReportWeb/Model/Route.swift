@@ -1,3 +1,5 @@
+import ReportStore
+
 /// Where a request goes: Bcfg2's URLs, and ours beside them.
 ///
 /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Reporting/urls.py, utils.py.
@@ -6,12 +8,12 @@ struct Route {
     case front
     case grid
     case detailed
-    case client(name: String, interaction: Int?)
+    case client(name: String, interaction: Int64?)
     case manage
     case history(client: String?)
     case elements(state: String)
-    case element(type: String, id: Int, interaction: Int?)
-    case entry(type: String, id: Int)
+    case element(type: String, id: Int64, interaction: Int64?)
+    case entry(type: String, id: Int64)
     case common(threshold: Int?)
     case summary
     case timing
@@ -20,9 +22,9 @@ struct Route {
   }
 
   var target: Target
-  var filter = Filter()
+  var filter = RunFilter()
   /// Time travel.
-  var time: LocalTime?
+  var time: ReportTime?
   /// Of a history.
   var page: Int?
   var limit: Int?
@@ -66,15 +68,15 @@ struct Route {
     case "client":
       guard let name = rest.popFirst() else { return nil }
       guard let text = rest.popFirst() else { return .client(name: name, interaction: nil) }
-      return Route.id(text).map { .client(name: name, interaction: $0) }
+      return Route.id(text).map { .client(name: name, interaction: Int64($0)) }
     case "element", "entry":
-      guard let type = rest.popFirst(), let id = rest.popFirst().flatMap(Route.id) else { return nil }
+      guard let type = rest.popFirst(), let id = rest.popFirst().flatMap(Route.id).map(Int64.init) else { return nil }
       if first == "entry" {
-        filter = Filter(&rest)
+        filter = RunFilter(&rest)
         return parseTime(&rest) ? .entry(type: type, id: id) : nil
       }
       guard let text = rest.popFirst() else { return .element(type: type, id: id, interaction: nil) }
-      return Route.id(text).map { .element(type: type, id: id, interaction: $0) }
+      return Route.id(text).map { .element(type: type, id: id, interaction: Int64($0)) }
     case "history":
       return parseHistory(&rest)
     case "common":
@@ -89,11 +91,11 @@ struct Route {
     case "summary": return parseTime(&rest) ? .summary : nil
     case "timing": return parseTime(&rest) ? .timing : nil
     case "grid", "detailed":
-      filter = Filter(&rest)
+      filter = RunFilter(&rest)
       return parseTime(&rest) ? (first == "grid" ? .grid : .detailed) : nil
     case "elements":
       guard let state = rest.popFirst()?.lowercased() else { return nil }
-      filter = Filter(&rest)
+      filter = RunFilter(&rest)
       return parseTime(&rest) ? .elements(state: state) : nil
     default: return nil
     }
@@ -101,7 +103,7 @@ struct Route {
 
   private mutating func parseHistory(_ rest: inout ArraySlice<String>) -> Target? {
     var client: String?
-    let isFilter = rest.count >= 2 && Filter.names.contains(rest[rest.startIndex])
+    let isFilter = rest.count >= 2 && RunFilter.names.contains(rest[rest.startIndex])
     if let first = rest.first, !isFilter, rest.count > 1 || !isPage(first) {
       rest.removeFirst()
       // `/history/HOST|all`.
@@ -112,7 +114,7 @@ struct Route {
         client = first
       }
     }
-    filter = Filter(&rest)
+    filter = RunFilter(&rest)
     if let last = rest.first {
       guard isPage(last) else { return nil }
       rest.removeFirst()
@@ -141,7 +143,7 @@ struct Route {
     guard let day = rest.popFirst() else { return true }
     let clock = rest.popFirst()
     guard day.utf8.count == 10, clock.map({ $0.utf8.count == 5 }) ?? true,
-      let time = LocalTime("\(day) \((clock ?? "00-00").replacing("-", with: ":"))")
+      let time = ReportTime("\(day) \((clock ?? "00-00").replacing("-", with: ":"))")
     else { return false }
     self.time = time
     return true
@@ -152,57 +154,4 @@ struct Route {
     guard !text.isEmpty, text.utf8.count <= 18, text.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
     return Int(text)
   }
-}
-
-/// What limits a list of clients.
-struct Filter: Hashable {
-  static let names = ["server", "group", "state"]
-
-  var server: String?
-  var group: String?
-  var state: String?
-
-  init() {}
-
-  /// Takes filters from the start of a path: `server/X`, `group/X`, `state/X`, and a state alone after one of the others.
-  init(_ rest: inout ArraySlice<String>) {
-    while let name = rest.first {
-      let value = rest.dropFirst().first
-      if let value, Filter.names.contains(name), self[name] == nil {
-        self[name] = value
-        rest = rest.dropFirst(2)
-      } else if state == nil, server != nil || group != nil, !name.isEmpty, name.utf8.allSatisfy(Filter.isLetter) {
-        state = name
-        rest.removeFirst()
-      } else {
-        return
-      }
-    }
-  }
-
-  private static func isLetter(_ byte: UInt8) -> Bool { (65...90).contains(byte) || (97...122).contains(byte) }
-
-  subscript(name: String) -> String? {
-    get {
-      switch name {
-      case "server": server
-      case "group": group
-      default: state
-      }
-    }
-    set {
-      switch name {
-      case "server": server = newValue
-      case "group": group = newValue
-      default: state = newValue
-      }
-    }
-  }
-
-  /// The filters as part of a path, in the order of Bcfg2's URLs.
-  var path: String {
-    Filter.names.compactMap { name in self[name].map { "/\(name)/\(URLCoding.encode($0))" } }.joined()
-  }
-
-  var isEmpty: Bool { server == nil && group == nil && state == nil }
 }

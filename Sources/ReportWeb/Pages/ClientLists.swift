@@ -1,16 +1,16 @@
-import Databases
+import ReportStore
 
 extension PageMaker {
   /// `/grid`: each client a box.
   func gridPage() throws -> Page {
     var page = listPage("Clients", menu: "grid", base: "/grid")
     let limit = request.route.format == .html ? 2000 : rowLimit
-    let total = try reader.count(view)
+    let total = try store.count(recent)
     let slice = slice(of: total, limit: limit)
     var table = Table("clients", "\(total) clients", [.init("client", "Client"), .init("state", "State")])
-    table.rows = try reader.runs(view, limit: limit, offset: slice.offset).map { run in
-      let mark = mark(run)
-      return [Cell(run.client, link: links.client(run.client, run.id), mark: mark), Cell(mark)]
+    table.rows = try store.runs(recent, limit: limit, offset: slice.offset).map { one in
+      let mark = mark(one.run)
+      return [Cell(one.client.name, link: links.client(one.client.name, one.run.id), mark: mark), Cell(mark)]
     }
     table.isGrid = true
     table.total = total
@@ -38,44 +38,43 @@ extension PageMaker {
     return page
   }
 
-  private static let sortColumns: [(field: String, column: String, key: String, title: String, isNumber: Bool)] = [
-    ("client", "c.\"name\"", "client", "Client", false), ("state", "i.\"state\"", "state", "State", false),
-    ("good", "i.\"good_count\"", "good", "Good", true), ("bad", "i.\"bad_count\"", "bad", "Bad", true),
-    ("modified", "i.\"modified_count\"", "modified", "Modified", true),
-    ("extra", "i.\"extra_count\"", "extra", "Extra", true),
-    ("timestamp", "i.\"timestamp\"", "time", "Last run", false), ("server", "i.\"server\"", "server", "Server", false),
+  private static let sortColumns: [(field: String, order: RunOrder, title: String, isNumber: Bool)] = [
+    ("client", .client, "Client", false), ("state", .state, "State", false), ("good", .good, "Good", true),
+    ("bad", .bad, "Bad", true), ("modified", .modified, "Modified", true), ("extra", .extra, "Extra", true),
+    ("timestamp", .time, "Last run", false), ("server", .server, "Server", false),
   ]
 
   /// `/detailed?sort=`: each client a line.
   func detailedPage() throws -> Page {
     var page = listPage("Clients in detail", menu: "detailed", base: "/detailed")
     let asked = request.query["sort"] ?? "client"
-    let isDescending = asked.hasPrefix("-")
-    let field = isDescending ? String(asked.dropFirst()) : asked
+    let field = asked.hasPrefix("-") ? String(asked.dropFirst()) : asked
     let sort = Self.sortColumns.first { $0.field == field } ?? Self.sortColumns[0]
-    let total = try reader.count(view)
+    let isDescending = asked.hasPrefix("-") && sort.field == field
+    let total = try store.count(recent)
     let slice = slice(of: total, limit: rowLimit)
     var table = Table("clients", "\(total) clients", [])
     table.columns = Self.sortColumns.map { column in
-      var made = Table.Column(column.key, column.title, isNumber: column.isNumber)
+      var made = Table.Column(column.order.rawValue, column.title, isNumber: column.isNumber)
       let isSorted = column.field == sort.field
-      made.order = isSorted ? (isDescending && column.field == field ? .descending : .ascending) : nil
+      made.order = isSorted ? (isDescending ? .descending : .ascending) : nil
       // Numbers begin with the largest.
       let next = made.order.map { $0 == .ascending ? "-" : "" } ?? (column.isNumber ? "-" : "")
       made.sortLink = links.to(page.path) + "?sort=" + next + column.field
       return made
     }
     if request.query["sort"] != nil {
-      page.query = "sort=\(isDescending && sort.field == field ? "-" : "")\(sort.field)"
+      page.query = "sort=\(isDescending ? "-" : "")\(sort.field)"
     }
-    let order = sort.column + (isDescending && sort.field == field ? " DESC" : "") + ", c.\"name\""
-    table.rows = try reader.runs(view, order: order, limit: rowLimit, offset: slice.offset).map { run in
+    let runs = try store.runs(recent, by: sort.order, descending: isDescending, limit: rowLimit, offset: slice.offset)
+    table.rows = runs.map { one in
+      let (client, run) = (one.client.name, one.run)
       var byServer = request.route.filter
       byServer.server = run.server
       return [
-        Cell(run.client, link: links.client(run.client, run.id)), Cell(run.state, mark: mark(run)), Cell(run.good),
+        Cell(client, link: links.client(client, run.id)), Cell(run.state, mark: mark(run)), Cell(run.good),
         count(run.bad, .bad), count(run.modified, .modified), count(run.extra, .extra),
-        Cell(LocalTime.shown(run.time), mark: isStale(run) ? .stale : nil),
+        Cell(run.timestamp.shown, mark: isStale(run) ? .stale : nil),
         run.server.isEmpty ? Cell(.nothing) : Cell(run.server, link: links.to(path("/detailed", byServer))),
       ]
     }
@@ -91,22 +90,22 @@ extension PageMaker {
     var page = Page("Summary", menu: "summary")
     page.path = path("/summary")
     page.hasTime = true
-    let runs = try reader.runs(view, limit: 1_000_000)
+    let runs = try store.runs(recent, limit: 1_000_000)
     page.blocks.append(.facts([Fact("nodes", "Clients", Cell(runs.count))]))
-    let parts: [(key: String, title: String, mark: Mark, runs: [Run])] = [
-      ("clean", "clients are clean", .clean, runs.filter { $0.bad == 0 }),
-      ("bad", "clients have bad entries", .bad, runs.filter { $0.bad > 0 }),
-      ("modified", "clients were modified", .modified, runs.filter { $0.modified > 0 }),
-      ("extra", "clients have extra entries", .extra, runs.filter { $0.extra > 0 }),
-      ("stale", "clients did not run within the last 24 hours", .stale, runs.filter { isStale($0, hours: 24) }),
+    let parts: [(key: String, title: String, mark: Mark, runs: [ClientRun])] = [
+      ("clean", "clients are clean", .clean, runs.filter { $0.run.bad == 0 }),
+      ("bad", "clients have bad entries", .bad, runs.filter { $0.run.bad > 0 }),
+      ("modified", "clients were modified", .modified, runs.filter { $0.run.modified > 0 }),
+      ("extra", "clients have extra entries", .extra, runs.filter { $0.run.extra > 0 }),
+      ("stale", "clients did not run within the last 24 hours", .stale, runs.filter { isStale($0.run, hours: 24) }),
     ]
     for part in parts {
       var table = Table(
         part.key, "\(part.runs.count) \(part.title)", [.init("client", "Client"), .init("time", "Last run")])
-      table.rows = part.runs.prefix(rowLimit).map { run in
+      table.rows = part.runs.prefix(rowLimit).map { one in
         [
-          Cell(run.client, link: links.client(run.client, run.id), mark: part.mark),
-          Cell(LocalTime.shown(run.time), link: nil),
+          Cell(one.client.name, link: links.client(one.client.name, one.run.id), mark: part.mark),
+          Cell(one.run.timestamp.shown, link: nil),
         ]
       }
       table.isGrid = true
@@ -135,7 +134,7 @@ extension PageMaker {
     var table = Table(
       "timing", "Seconds of the last run, by phase",
       [.init("client", "Client")] + Self.phases.map { .init($0.key, $0.title, isNumber: true) })
-    let metrics = try reader.performance(view, limit: rowLimit + 1)
+    let metrics = try store.performance(recent, limit: rowLimit + 1)
     table.rows = metrics.prefix(rowLimit).map { client, metrics in
       [Cell(client, link: links.client(client))]
         + Self.phases.map { phase in
@@ -143,7 +142,7 @@ extension PageMaker {
           return Cell(.decimal(end - start, digits: 4))
         }
     }
-    if metrics.count > rowLimit { table.total = try reader.count(view) }
+    if metrics.count > rowLimit { table.total = try store.count(recent) }
     table.empty = "No run reported its times."
     page.blocks.append(.table(table))
     return page
@@ -153,14 +152,14 @@ extension PageMaker {
   func managePage() throws -> Page {
     var page = Page("Manage clients", menu: "manage")
     page.path = "/manage"
-    let total = try reader.clientCount()
+    let total = try store.clientCount()
     let slice = slice(of: total, limit: rowLimit)
     if request.formToken == nil {
       page.blocks.append(.notice(.warning, "Clients can be expired by authenticated users only."))
     }
-    if let name = request.query["changed"], let client = try reader.client(name) {
+    if let name = request.query["changed"], let client = try store.client(named: name) {
       page.blocks.append(
-        client.expiration.map { .notice(.good, "\(name) expired \(LocalTime.shown($0)).") }
+        client.expiration.map { .notice(.good, "\(name) expired \(ReportTime.shown($0)).") }
           ?? .notice(.good, "\(name) is active."))
     }
     var table = Table(
@@ -169,7 +168,7 @@ extension PageMaker {
         .init("client", "Client"), .init("creation", "First seen"), .init("expiration", "Expiration"),
         .init("action", "Manage"),
       ])
-    table.rows = try reader.clients(limit: rowLimit, offset: slice.offset).map { client in
+    table.rows = try store.clients(limit: rowLimit, offset: slice.offset).map { client in
       var action = Cell(.nothing)
       if let token = request.formToken {
         let isExpired = client.expiration != nil
@@ -181,8 +180,8 @@ extension PageMaker {
           ])
       }
       return [
-        Cell(client.name, link: links.client(client.name)), Cell(LocalTime.shown(client.creation)),
-        client.expiration.map { Cell(LocalTime.shown($0), mark: .expired) } ?? Cell("Active", mark: .good), action,
+        Cell(client.name, link: links.client(client.name)), Cell(ReportTime.shown(client.creation)),
+        client.expiration.map { Cell(ReportTime.shown($0), mark: .expired) } ?? Cell("Active", mark: .good), action,
       ]
     }
     table.total = total

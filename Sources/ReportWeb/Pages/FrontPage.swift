@@ -1,4 +1,4 @@
-import Databases
+import ReportStore
 
 extension PageMaker {
   private static let days = 14
@@ -7,14 +7,13 @@ extension PageMaker {
   func frontPage() throws -> Page {
     var page = Page("Overview", menu: "overview")
     page.path = "/index"
-    let runs = try reader.health(view)
-    // Texts of the same form compare as times do.
-    let limit = LocalTime(seconds: now.seconds - 24 * 3600).text
-    let stale = runs.filter { $0.time < limit }
+    let runs = try store.health(recent)
+    let limit = now.adding(hours: -24)
+    let stale = runs.filter { $0.timestamp < limit }
     let bad = runs.count { $0.bad > 0 }
     let modified = runs.count { $0.modified > 0 }
     let extra = runs.count { $0.extra > 0 }
-    let troubled = runs.count { $0.bad > 0 || $0.time < limit }
+    let troubled = runs.count { $0.bad > 0 || $0.timestamp < limit }
     page.blocks.append(headline(of: runs.count, troubled: troubled, bad: bad, stale: stale.count))
     func summary(_ name: String) -> String { links.to("/summary#\(name)") }
     page.blocks.append(
@@ -57,8 +56,8 @@ extension PageMaker {
     var chart = Chart(
       key: "runs", title: "Runs of the last \(Self.days) days", series: [.clean, .dirty, .unknown], bars: [])
     for day in (1 - Self.days)...0 {
-      let start = now.adding(days: day, hour: 0)
-      let counts = try days(start) { try reader.states(from: start, to: start.adding(days: 1, hour: 0)) }
+      let start = now.midnight.adding(days: day)
+      let counts = try days(start) { try store.states(from: start, to: start.adding(days: 1)) }
       let clean = counts["clean"] ?? 0
       let dirty = counts["dirty"] ?? 0
       let all = counts.values.reduce(0, +)
@@ -68,21 +67,21 @@ extension PageMaker {
   }
 
   /// Counts of a day, which cost more than all else on the page and are kept for that reason.
-  private func days(_ start: LocalTime, _ count: () throws -> [String: Int]) throws -> [String: Int] {
+  private func days(_ start: ReportTime, _ count: () throws -> [String: Int]) throws -> [String: Int] {
     if let kept = request.days?.counts(of: start) { return kept }
     let counts = try count()
-    request.days?.keep(counts, of: start, isOver: start.adding(days: 1, hour: 0) <= reader.now)
+    request.days?.keep(counts, of: start, isOver: start.adding(days: 1) <= present)
     return counts
   }
 
-  private func failureTable(_ runs: [Int]) throws -> Table {
+  private func failureTable(_ runs: [Int64]) throws -> Table {
     var table = Table(
       "failures", "Most common failures",
       [.init("type", "Type"), .init("name", "Entry"), .init("clients", "Clients", isNumber: true)])
-    table.rows = try reader.commonFailures(on: runs, limit: 10).map { line in
-      let type = line.type.isFailure ? "Not bound" : line.type.tag
-      let link =
-        line.type.isFailure ? links.element(line.type.className, line.id) : links.entry(line.type.className, line.id)
+    table.rows = try store.commonFailures(on: runs, limit: 10).map { line in
+      let isFailure = line.kind == .failure
+      let type = isFailure ? "Not bound" : line.kind.rawValue
+      let link = isFailure ? links.element(line.kind.model, line.id) : links.entry(line.kind.model, line.id)
       return [Cell(type), Cell(line.name, link: link), Cell(line.count)]
     }
     table.empty = "No entry is bad."
@@ -90,13 +89,13 @@ extension PageMaker {
     return table
   }
 
-  private func staleTable(_ stale: [Reader.Health]) -> Table {
+  private func staleTable(_ stale: [RunHealth]) -> Table {
     var table = Table(
       "stale", "Clients that did not run for 24 hours",
       [.init("client", "Client"), .init("time", "Last run"), .init("age", "Age")])
-    let oldest = stale.sorted { ($0.time, $0.client) < ($1.time, $1.client) }
+    let oldest = stale.sorted { ($0.timestamp, $0.client) < ($1.timestamp, $1.client) }
     table.rows = oldest.prefix(10).map {
-      [Cell($0.client, link: links.client($0.client)), Cell(LocalTime.shown($0.time)), Cell(age($0.time))]
+      [Cell($0.client, link: links.client($0.client)), Cell($0.timestamp.shown), Cell(age($0.timestamp))]
     }
     table.total = stale.count
     table.empty = "All clients ran within the last 24 hours."

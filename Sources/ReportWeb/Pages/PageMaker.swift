@@ -1,4 +1,4 @@
-import Databases
+import ReportStore
 
 /// What is asked for, and who asks.
 struct PageRequest {
@@ -19,7 +19,9 @@ enum PageError: Error {
 
 /// Makes pages of what the database says.
 struct PageMaker {
-  let reader: Reader
+  let store: ReportStore
+  /// When the page is made.
+  let present: ReportTime
   let links: Links
   let request: PageRequest
 
@@ -30,11 +32,12 @@ struct PageMaker {
   static let shortList = 200
 
   var rowLimit: Int { request.route.format == .html ? Self.rowsForPeople : Self.rowsForPrograms }
-  var now: LocalTime { request.route.time ?? reader.now }
-  var view: ViewPoint { ViewPoint(time: request.route.time, filter: request.route.filter) }
+  /// The time that the page is about.
+  var now: ReportTime { request.route.time ?? present }
+  var recent: RecentRuns { RecentRuns(time: request.route.time, filter: request.route.filter) }
 
   func page() throws -> Page {
-    if let group = request.route.filter.group, try !reader.hasGroup(group) {
+    if let group = request.route.filter.group, try !store.hasGroup(group) {
       throw PageError.notFound("No client was in a group \(group).")
     }
     var page =
@@ -59,14 +62,14 @@ struct PageMaker {
   }
 
   /// The path of a page with filters and time, below the prefix.
-  func path(_ base: String, _ filter: Filter? = nil, time: Bool = true) -> String {
+  func path(_ base: String, _ filter: RunFilter? = nil, time: Bool = true) -> String {
     base + (filter ?? request.route.filter).path + (time ? request.route.time?.path ?? "" : "")
   }
 
   /// The filters of a page, each to be removed by itself.
   func filters() -> [(name: String, value: String)] {
     let filter = request.route.filter
-    return Filter.names.compactMap { name in filter[name].map { (name, $0) } }
+    return RunFilter.names.compactMap { name in filter[name].map { (name, $0) } }
   }
 
   // MARK: Parts that pages share
@@ -92,7 +95,7 @@ struct PageMaker {
   }
 
   /// The state of a client that lists show: stale ones are that before anything else.
-  func mark(_ run: Run) -> Mark { isStale(run) ? .stale : stateMark(run.state) }
+  func mark(_ run: ReportedRun) -> Mark { isStale(run) ? .stale : stateMark(run.state) }
 
   func stateMark(_ state: String) -> Mark {
     switch state {
@@ -103,14 +106,10 @@ struct PageMaker {
   }
 
   /// Whether the latest run of a client was more than so many hours ago: 25 as in Bcfg2's lists, 24 in its summary.
-  func isStale(_ run: Run, hours: Int = 25) -> Bool {
-    guard let time = LocalTime(run.time) else { return true }
-    return now.seconds - time.seconds > hours * 3600
-  }
+  func isStale(_ run: ReportedRun, hours: Int = 25) -> Bool { run.timestamp.adding(hours: hours) < now }
 
-  func age(_ time: String) -> String {
-    guard let time = LocalTime(time) else { return "" }
-    let seconds = now.seconds - time.seconds
+  func age(_ time: ReportTime) -> String {
+    let seconds = now.seconds(since: time)
     switch seconds {
     case ..<0: return "in the future"
     case ..<120: return "just now"
@@ -121,7 +120,7 @@ struct PageMaker {
   }
 
   /// The columns of runs; with the client's name if there are several.
-  func runTable(_ key: String, _ title: String, _ runs: [Run], withClient: Bool) -> Table {
+  func runTable(_ key: String, _ title: String, _ runs: [ClientRun], withClient: Bool) -> Table {
     var table = Table(
       key, title,
       [
@@ -130,10 +129,10 @@ struct PageMaker {
         .init("bad", "Bad", isNumber: true), .init("modified", "Modified", isNumber: true),
         .init("extra", "Extra", isNumber: true), .init("server", "Server"),
       ])
-    table.rows = runs.map { run in
-      [
-        Cell(LocalTime.shown(run.time), link: links.client(run.client, run.id)),
-        Cell(run.client, link: links.client(run.client)),
+    table.rows = runs.map { one in
+      let (client, run) = (one.client.name, one.run)
+      return [
+        Cell(run.timestamp.shown, link: links.client(client, run.id)), Cell(client, link: links.client(client)),
         Cell(run.state, mark: stateMark(run.state)), Cell(run.good), count(run.bad, .bad),
         count(run.modified, .modified),
         count(run.extra, .extra), Cell(run.server),

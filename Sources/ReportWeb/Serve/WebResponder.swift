@@ -4,6 +4,7 @@
   import Hummingbird
   import Logging
   import NIOCore
+  import ReportStore
 
   /// What a request brings besides itself.
   struct WebContext: InitializableFromSource {
@@ -129,7 +130,7 @@
       let wanted = PageRequest(route: route, query: query, days: days, formToken: token)
       let links = links
       let made = try await pool.read { database in
-        let maker = PageMaker(reader: Reader(database: database, now: .now()), links: links, request: wanted)
+        let maker = PageMaker(store: ReportStore(database), present: .now(), links: links, request: wanted)
         do {
           return Made.text(try Self.write(maker.page(), wanted, links: links, user: caller.user))
         } catch PageError.notFound(let reason) {
@@ -217,7 +218,7 @@
     private func timeView(_ route: Route, _ text: String) -> Response {
       let text = text.replacing("/", with: "-").replacing("T", with: " ")
       let hasClock = text.utf8.count > 10
-      guard let time = LocalTime(hasClock ? text : text + " 00:00"), text.utf8.count >= 10 else {
+      guard let time = ReportTime(hasClock ? text : text + " 00:00"), text.utf8.count >= 10 else {
         return errorPage(.badRequest, "A time looks like 2026/11/29 or 2026/11/29 14:30.")
       }
       let filters = route.filter.path
@@ -252,16 +253,9 @@
       else {
         return errorPage(.badRequest, "The form names no client or no action.")
       }
-      let expiration: SQLValue = action == "expire" ? .text(LocalTime.now().text) : .null
-      let changed = try await pool.write { database in
-        try database.change(
-          "UPDATE \"Reporting_client\" SET \"expiration\" = ? WHERE \"name\" = ?", [expiration, .text(name)])
-      }
-      // MySQL counts no row that had the value already.
-      if changed == 0 {
-        let isKnown = try await pool.read { try Reader(database: $0, now: .now()).client(name) != nil }
-        guard isKnown else { return errorPage(.notFound, "No client \(name) has reported.") }
-      }
+      let expiration = action == "expire" ? ReportTime.now() : nil
+      let isKnown = try await pool.write { try ReportStore($0).setExpiration(expiration, ofClients: name) }
+      guard isKnown else { return errorPage(.notFound, "No client \(name) has reported.") }
       logger.info("\(caller.user ?? "someone on this machine") \(action == "expire" ? "expired" : "activated") \(name)")
       return redirect(links.to("/manage") + "?changed=\(URLCoding.encode(name))")
     }

@@ -132,7 +132,8 @@ import Testing
   @Test(arguments: [
     "", "2014", "2014-05", "2014-05-20 06", "2014-13-01", "2014-00-01", "2014-05-32", "2014-05-20 24:00",
     "2014-05-20 10:60",
-    "x2014-05-20", "2014-05-20 06:30:00 UTC", "2014-05-20 06:30:00.", "2014-05-20x", "20140-05-20", "2014-05-20 06:30:",
+    "x2014-05-20", "2014-05-20 06:30:00 UTC", "2014-05-20 06:30:00.", "2014-05-20x", "2014-02-30", "20140-05-20",
+    "2014-05-20 06:30:",
   ])
   func otherTextsAreNoTimes(_ text: String) { #expect(ReportTime(text) == nil) }
 
@@ -140,6 +141,9 @@ import Testing
     let time = try #require(ReportTime("2014-02-28 23:30:00.000001"))
     #expect(time.adding(hours: 25).text == "2014-03-02 00:30:00.000001")
     #expect(time < time.adding(hours: 1))
+    #expect(time.adding(days: 2).day == "2014-03-02")
+    #expect(time.midnight.text == "2014-02-28 00:00:00")
+    #expect(time.adding(hours: 1).seconds(since: time) == 3600)
     #expect(time.isoText == "2014-02-28T23:30:00.000001")
   }
 }
