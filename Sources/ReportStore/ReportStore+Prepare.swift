@@ -20,10 +20,10 @@ extension ReportStore {
     return try alone("schema") { () throws(DatabaseError) in
       // Another process may have done so while this one waited.
       let changes = SchemaChange.needed(by: try DatabaseShape(database), engine: database.engine)
-      let created = changes.compactMap { change -> Table? in
+      let created = changes.compactMap { change -> SQLTable? in
         if case .create(let table) = change { table } else { nil }
       }
-      let dialect = Dialect(engine: database.engine)
+      let dialect = SQLDialect(engine: database.engine)
       for change in changes { try apply(change, dialect) }
       try database.execute(created.flatMap(dialect.references))
       try database.execute(created.flatMap(dialect.indexes))
@@ -72,7 +72,7 @@ extension ReportStore {
     }
   }
 
-  private func apply(_ change: SchemaChange, _ dialect: Dialect) throws(DatabaseError) {
+  private func apply(_ change: SchemaChange, _ dialect: SQLDialect) throws(DatabaseError) {
     switch change {
     case .renamePermissions:
       let sql =
@@ -130,7 +130,7 @@ extension ReportStore {
   }
 
   /// SQLite: makes a table with the columns of 1.4 from one that has others, as its documentation describes.
-  private func makeAnew(_ table: Table, _ dialect: Dialect) throws(DatabaseError) {
+  private func makeAnew(_ table: SQLTable, _ dialect: SQLDialect) throws(DatabaseError) {
     let shape = try DatabaseShape(database)
     let columns = table.columns.filter { shape.column(table.name, $0.name) != nil }.map { "\"\($0.name)\"" }
       .joined(separator: ", ")
@@ -146,7 +146,7 @@ extension ReportStore {
 
   /// SQLite: makes an index that a table lacks. One that is to be unique may find equal rows: permissions become one, other
   /// tables stay without it, as they were.
-  private func create(_ index: Index, _ dialect: Dialect) throws(DatabaseError) {
+  private func create(_ index: SQLIndex, _ dialect: SQLDialect) throws(DatabaseError) {
     if try DatabaseShape(database).has(index) { return }
     if index.isUnique {
       if index.table == "Reporting_fileperms" { try joinPermissions() }

@@ -89,7 +89,7 @@ public final class SharedDatabase {
 
   private static let closed = DatabaseError(.unavailable, "the server ends")
 
-  private func opened() throws(DatabaseError) -> any LoopDatabase {
+  func opened() throws(DatabaseError) -> any LoopDatabase {
     if isClosed { throw Self.closed }
     if let connection { return connection }
     let made = try openDatabase(settings)
@@ -125,9 +125,7 @@ public final class SharedDatabase {
     var pause: Duration = .milliseconds(250)
     while !isClosed {
       do throws(DatabaseError) {
-        for plugin in core.interfaces.databaseBacked {
-          for table in plugin.tables { try await make(table) }
-        }
+        try await makeTables()
         for plugin in core.interfaces.databaseBacked { try await plugin.databaseOpened() }
         isReady = true
         reportWorking()
@@ -138,42 +136,6 @@ public final class SharedDatabase {
       }
       do { try await core.loop.sleep(for: pause) } catch { return }
       pause = min(pause * 2, .seconds(5))
-    }
-  }
-
-  /// Makes a table where it is missing, and its index.
-  private func make(_ table: DatabaseTable) async throws(DatabaseError) {
-    let question = "SELECT COUNT(*) FROM \"\(table.name)\" WHERE 1 = 0"
-    do throws(DatabaseError) {
-      _ = try await opened().run(question, [])
-    } catch {
-      guard error.kind == .missing else { throw error }
-      // A child's parent does it. A tool that only reads does not.
-      guard !core.isChild else { throw error }
-      core.logger.notice("Creating the table \(table.name) in the database")
-      do throws(DatabaseError) {
-        _ = try await opened().run(table.sql(for: settings.engine), [])
-      } catch let failure {
-        // Another server may have made it first.
-        guard (try? await opened().run(question, [])) != nil else { throw failure }
-      }
-    }
-    guard let column = table.indexed, !core.isChild else { return }
-    do throws(DatabaseError) {
-      if settings.engine == .mysql {
-        let found = try await opened().run(
-          "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND index_name = ?",
-          [.text(table.indexName)])
-        if found.rows.first?.first?.asInt ?? 0 > 0 { return }
-        _ = try await opened().run("CREATE INDEX \"\(table.indexName)\" ON \"\(table.name)\" (\"\(column)\")", [])
-      } else {
-        _ = try await opened().run(
-          "CREATE INDEX IF NOT EXISTS \"\(table.indexName)\" ON \"\(table.name)\" (\"\(column)\")", [])
-      }
-    } catch {
-      guard !error.isTemporary else { throw error }
-      // Another user owns the table, or another server makes the index now.
-      core.logger.info("\(table.name) has no index on \(column), and is read whole for each client: \(error)")
     }
   }
 

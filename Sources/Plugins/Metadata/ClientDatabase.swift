@@ -12,8 +12,6 @@ import Repository
 /// and administrators ask for, is read again at most each `listInterval` while clients call, so that it has clients which
 /// other servers added.
 final class ClientDatabase {
-  static let table = DatabaseTable(
-    "Server_metadataclientmodel", [("hostname", .key(255)), ("version", .optionalCharacters(31))])
   /// The most bytes of a version, where the database counts them.
   static let versionLimit = 31
   /// Clients of one question for the list.
@@ -187,7 +185,7 @@ final class ClientDatabase {
 
 extension MetadataPlugin: DatabaseBacked {
   public var usesDatabase: Bool { database != nil }
-  public var tables: [DatabaseTable] { [ClientDatabase.table] }
+  public var tables: [SQLTable] { [ServerTables.clients] }
   public func databaseOpened() async throws(DatabaseError) { try await database?.list() }
   public func checks(of clients: [ClientName]) -> [LoopStatement] { [ClientDatabase.check(clients)] }
 

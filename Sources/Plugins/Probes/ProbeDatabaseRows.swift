@@ -8,17 +8,7 @@ import XMLRPC
 
 /// The rows of clients' probe data: statements, and what their answers say.
 enum ProbeRows {
-  static let tables = [
-    DatabaseTable(
-      "Server_probesdatamodel",
-      [
-        ("id", .id), ("hostname", .characters(255)), ("probe", .characters(255)), ("timestamp", .time),
-        ("data", .optionalText),
-      ], indexed: "hostname"),
-    DatabaseTable(
-      "Server_probesgroupsmodel", [("id", .id), ("hostname", .characters(255)), ("group", .characters(255))],
-      indexed: "hostname"),
-  ]
+  static let tables = [ServerTables.probeData, ServerTables.probeGroups]
 
   static let data =
     "SELECT \"probe\", \"data\", \"timestamp\" FROM \"Server_probesdatamodel\" WHERE \"hostname\" = ? ORDER BY \"id\""

@@ -261,7 +261,7 @@ private final class ProbedFolderEvents: FileEventHandler {
 
 extension ProbesPlugin: DatabaseBacked {
   public var usesDatabase: Bool { database != nil }
-  public var tables: [DatabaseTable] { ProbeRows.tables }
+  public var tables: [SQLTable] { ProbeRows.tables }
   public func databaseOpened() async throws(DatabaseError) {}
   public func checks(of clients: [ClientName]) -> [LoopStatement] { ProbeRows.checks(of: clients) }
 

@@ -39,6 +39,8 @@ struct EntryRow: Sendable {
 
 /// What identifies a row in the cache: its `hash_key`, and a second hash with a secret of this process, so that who knows how to
 /// make two entries with the same `hash_key` does not get another one's row.
+///
+/// The `hash_key` of Bcfg2's rows depends on the versions of Python and Django: those rows are found by their names.
 struct EntryKey: Hashable, Sendable {
   var kind: EntryKind
   var hash: Int64
@@ -48,7 +50,7 @@ struct EntryKey: Hashable, Sendable {
     _ kind: EntryKind, _ values: [SQLValue], _ target: Permissions?, _ current: Permissions?, _ link: EntryRow.Link?
   ) {
     self.kind = kind
-    var first = EntryHash()
+    var first = TextHash()
     var second = Hasher()
     first.add(kind.rawValue)
     for value in values {
@@ -77,9 +79,9 @@ struct EntryKey: Hashable, Sendable {
 /// Columns of entries' tables, as rows are compared and written.
 enum EntryColumns {
   /// All but the id, the hash and the references to permissions.
-  static func of(_ kind: EntryKind) -> [Column] { columns[kind] ?? [] }
+  static func of(_ kind: EntryKind) -> [SQLColumn] { columns[kind] ?? [] }
 
-  private static let columns: [EntryKind: [Column]] = Dictionary(
+  private static let columns: [EntryKind: [SQLColumn]] = Dictionary(
     uniqueKeysWithValues: EntryKind.allCases.map { kind in
       let all = ReportTables[kind.table]?.columns ?? []
       return (kind, all.filter { $0.kind != .id && $0.name != "hash_key" && $0.reference == nil })

@@ -44,7 +44,7 @@ struct ItemReader {
     return EntryRow(kind, columns, target: target, current: current, link: link)
   }
 
-  private func fit(_ value: SQLValue, _ column: Column) -> SQLValue {
+  private func fit(_ value: SQLValue, _ column: SQLColumn) -> SQLValue {
     switch column.kind {
     case .integer:
       if let number = value.asInt.flatMap(limits.fit) { return SQLValue(number) }

@@ -17,7 +17,7 @@ struct TextLimits: Sendable, Hashable {
 
   /// The text as it is stored: without NUL, which PostgreSQL refuses, and cut to the column's length. The end of what was cut
   /// off becomes an ellipsis and a hash, so that two long names stay two.
-  func fit(_ text: String, _ kind: Column.Kind) -> String {
+  func fit(_ text: String, _ kind: SQLColumn.Kind) -> String {
     let text = isPlain(text) ? text : replaced(text)
     guard case .varchar(let limit) = kind, engine != .sqlite, text.utf8.count > limit else { return text }
     let scalars = text.unicodeScalars
@@ -25,9 +25,9 @@ struct TextLimits: Sendable, Hashable {
     let mark = characters == .ascii ? "~" : "…"
     let end: String
     if limit > 32 {
-      var hash = EntryHash()
+      var hash = TextHash()
       hash.add(text)
-      end = mark + EntryHash.hexadecimal(hash.value)
+      end = mark + TextHash.hexadecimal(hash.value)
     } else {
       end = ""
     }

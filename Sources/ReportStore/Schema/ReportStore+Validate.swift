@@ -21,7 +21,7 @@ extension ReportStore {
   /// The statements that make all tables of reports and of the server, with their indexes and `extraIndexes`, in an empty
   /// database.
   public static func statements(for engine: DatabaseEngine) -> [String] {
-    let dialect = Dialect(engine: engine)
+    let dialect = SQLDialect(engine: engine)
     return ReportTables.all.map { dialect.create($0) } + ReportTables.all.flatMap(dialect.references)
       + ReportTables.all.flatMap(dialect.indexes) + extraIndexes.map(dialect.create)
   }

@@ -69,7 +69,7 @@ struct DatabaseShape {
   func has(_ table: String) -> Bool { tables[table] != nil }
   func column(_ table: String, _ column: String) -> ColumnShape? { tables[table]?[column] }
 
-  func has(_ index: Index) -> Bool {
+  func has(_ index: SQLIndex) -> Bool {
     (indexes[index.table] ?? []).contains { $0.columns == index.columns && (!index.isUnique || $0.isUnique) }
   }
 }

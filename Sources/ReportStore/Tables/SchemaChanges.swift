@@ -4,16 +4,16 @@ import Databases
 enum SchemaChange {
   /// 1.3.0: `perms` became `mode`.
   case renamePermissions
-  case create(Table)
-  case addColumn(Column, Table)
+  case create(SQLTable)
+  case addColumn(SQLColumn, SQLTable)
   /// 1.3.1: hash keys of 64 bits.
   case widen(column: String, table: String)
   /// MySQL with an old Django: times with microseconds, so that two runs in one second are two.
   case addMicroseconds(column: String, table: String)
   /// 1.3.2: an interaction without a profile.
-  case allowNull(Column, Table)
+  case allowNull(SQLColumn, SQLTable)
   /// SQLite: South lost some when it made tables anew.
-  case createIndex(Index)
+  case createIndex(SQLIndex)
   case recordMigration(app: String, name: String)
   /// Rows that Django makes with its own tables.
   case fillContentTypes
@@ -32,10 +32,10 @@ enum SchemaChange {
     }
     // Migrations are recorded before their tables are made: MySQL may stop between them, and missing tables are made whatever
     // is recorded.
-    let record = DjangoTables.all.first { $0.name == "django_migrations" }
-    if let record, !shape.has(record.name) { changes.append(.create(record)) }
+    let record = DjangoTables.record
+    if !shape.has(record.name) { changes.append(.create(record)) }
     changes += migrations(shape)
-    changes += missing.filter { $0.name != record?.name }.map(SchemaChange.create)
+    changes += missing.filter { $0.name != record.name }.map(SchemaChange.create)
     for table in ReportTables.all where shape.has(table.name) { changes += columns(of: table, shape, engine) }
     if engine == .sqlite {
       for table in ReportTables.all where shape.has(table.name) {
@@ -47,7 +47,7 @@ enum SchemaChange {
     return changes
   }
 
-  private static func columns(of table: Table, _ shape: DatabaseShape, _ engine: DatabaseEngine) -> [SchemaChange] {
+  private static func columns(of table: SQLTable, _ shape: DatabaseShape, _ engine: DatabaseEngine) -> [SchemaChange] {
     var changes: [SchemaChange] = []
     for column in table.columns {
       guard let old = shape.column(table.name, column.name) else {
@@ -71,7 +71,7 @@ enum SchemaChange {
   }
 
   /// Whether an index stands under the name that its column had in 1.3.0.
-  private static func isRenamed(_ index: Index, _ shape: DatabaseShape) -> Bool {
+  private static func isRenamed(_ index: SQLIndex, _ shape: DatabaseShape) -> Bool {
     guard index.table == "Reporting_fileperms", shape.column(index.table, "mode") == nil else { return false }
     var old = index
     old.columns = index.columns.map { $0 == "mode" ? "perms" : $0 }

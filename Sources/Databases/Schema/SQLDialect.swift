@@ -1,16 +1,18 @@
-import Databases
-
 /// Writes declarations of tables for an engine, as Django does.
-struct Dialect {
-  var engine: DatabaseEngine
+package struct SQLDialect: Sendable {
+  package var engine: DatabaseEngine
 
-  /// CREATE TABLE. A table that replaces an old one, under another name first, keeps the defaults of added columns. With SQLite the references are in it; otherwise `references` adds them, when all tables are there.
-  func create(_ table: Table, as name: String? = nil) -> String {
+  package init(engine: DatabaseEngine) { self.engine = engine }
+
+  /// CREATE TABLE. A table that replaces an old one, under another name first, keeps the defaults of added columns. With SQLite the
+  /// references are in it; otherwise `references` adds them, when all tables are there.
+  package func create(_ table: SQLTable, as name: String? = nil, ifMissing: Bool = false) -> String {
     let columns = table.columns.map { definition($0, in: table, default: name == nil ? nil : $0.added) }
-    return "CREATE TABLE \"\(name ?? table.name)\" (\(columns.joined(separator: ", ")))"
+    return
+      "CREATE TABLE \(ifMissing ? "IF NOT EXISTS " : "")\"\(name ?? table.name)\" (\(columns.joined(separator: ", ")))"
   }
 
-  func definition(_ column: Column, in table: Table, default value: String? = nil) -> String {
+  package func definition(_ column: SQLColumn, in table: SQLTable, default value: String? = nil) -> String {
     var text = "\"\(column.name)\" \(type(column.kind))"
     if column.kind == .id {
       switch engine {
@@ -28,7 +30,7 @@ struct Dialect {
     return text
   }
 
-  func type(_ kind: Column.Kind) -> String {
+  package func type(_ kind: SQLColumn.Kind) -> String {
     switch kind {
     case .id: engine == .postgresql ? "serial" : "integer"
     case .integer: "integer"
@@ -48,7 +50,7 @@ struct Dialect {
   }
 
   /// Adds the references of a table.
-  func references(_ table: Table) -> [String] {
+  package func references(_ table: SQLTable) -> [String] {
     guard engine != .sqlite else { return [] }
     return table.columns.compactMap { column in
       guard let target = column.reference else { return nil }
@@ -60,7 +62,7 @@ struct Dialect {
   }
 
   /// Makes the indexes of a table. MySQL has one for each reference already.
-  func indexes(_ table: Table) -> [String] {
+  package func indexes(_ table: SQLTable) -> [String] {
     var made: [String] = []
     for index in table.indexes {
       let isReference = index.columns.count == 1 && table.column(index.columns[0])?.reference != nil
@@ -71,13 +73,13 @@ struct Dialect {
       for column in table.columns {
         guard case .varchar = column.kind, column.isIndexed || column.isUnique || column.isKey else { continue }
         made.append(
-          create(Index(table: table.name, columns: [column.name], isUnique: false, isForPatterns: true)))
+          create(SQLIndex(table: table.name, columns: [column.name], isUnique: false, isForPatterns: true)))
       }
     }
     return made
   }
 
-  func create(_ index: Index) -> String {
+  package func create(_ index: SQLIndex) -> String {
     let suffix = index.isForPatterns ? "like" : index.isUnique ? "uniq" : "idx"
     let columns = index.columns.map { "\"\($0)\"" }.joined(separator: ", ")
     let name = index.name ?? Self.name(index.table, index.columns, suffix)
@@ -88,12 +90,25 @@ struct Dialect {
       + " \"\(index.table)\" (\(columns)\(index.isForPatterns ? " varchar_pattern_ops" : ""))"
   }
 
+  /// A query for the names of the indexes of a table.
+  package var indexNames: String {
+    switch engine {
+    case .sqlite: "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?"
+    case .postgresql: "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND tablename = ?"
+    case .mysql:
+      "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = ?"
+    }
+  }
+
+  /// The local time, as an expression.
+  package var now: String { engine == .sqlite ? "DATETIME('now', 'localtime')" : "CURRENT_TIMESTAMP" }
+
   /// A name of at most 60 bytes, as all engines take.
   private static func name(_ table: String, _ columns: [String], _ suffix: String) -> String {
     let whole = "\(table)_\(columns.joined(separator: "_"))"
-    var hash = EntryHash()
+    var hash = TextHash()
     hash.add(whole)
-    let end = "_\(EntryHash.hexadecimal(hash.value).prefix(8))_\(suffix)"
+    let end = "_\(TextHash.hexadecimal(hash.value).prefix(8))_\(suffix)"
     return "\(whole.prefix(60 - end.count))\(end)"
   }
 

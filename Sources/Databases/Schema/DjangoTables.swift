@@ -1,58 +1,61 @@
 /// Tables and rows that Django's own apps have, which Bcfg2 installs with its own.
-enum DjangoTables {
-  static let all: [Table] = [
-    Table(
+package enum DjangoTables {
+  /// Which migrations have been applied.
+  package static let record = SQLTable(
+    "", "django_migrations",
+    [.id, SQLColumn("app", .varchar(255)), SQLColumn("name", .varchar(255)), SQLColumn("applied", .datetime)])
+
+  package static let all: [SQLTable] = [
+    SQLTable(
       "contenttypes", "django_content_type",
-      [.id, Column("app_label", .varchar(100)), Column("model", .varchar(100))], unique: [["app_label", "model"]]),
-    Table(
+      [.id, SQLColumn("app_label", .varchar(100)), SQLColumn("model", .varchar(100))], unique: [["app_label", "model"]]),
+    SQLTable(
       "auth", "auth_permission",
       [
-        .id, Column("content_type_id", .integer, to: "django_content_type"), Column("codename", .varchar(100)),
-        Column("name", .varchar(255)),
+        .id, SQLColumn("content_type_id", .integer, to: "django_content_type"), SQLColumn("codename", .varchar(100)),
+        SQLColumn("name", .varchar(255)),
       ],
       unique: [["content_type_id", "codename"]]),
-    Table("auth", "auth_group", [.id, Column("name", .varchar(80), unique: true)]),
+    SQLTable("auth", "auth_group", [.id, SQLColumn("name", .varchar(80), unique: true)]),
     pair("auth_group_permissions", ("group_id", "auth_group"), ("permission_id", "auth_permission")),
-    Table(
+    SQLTable(
       "auth", "auth_user",
       [
-        .id, Column("password", .varchar(128)), Column("last_login", .datetime, null: true),
-        Column("is_superuser", .bool), Column("first_name", .varchar(30)), Column("last_name", .varchar(30)),
-        Column("email", .varchar(254)), Column("is_staff", .bool), Column("is_active", .bool),
-        Column("date_joined", .datetime), Column("username", .varchar(150), unique: true),
+        .id, SQLColumn("password", .varchar(128)), SQLColumn("last_login", .datetime, null: true),
+        SQLColumn("is_superuser", .bool), SQLColumn("first_name", .varchar(30)), SQLColumn("last_name", .varchar(30)),
+        SQLColumn("email", .varchar(254)), SQLColumn("is_staff", .bool), SQLColumn("is_active", .bool),
+        SQLColumn("date_joined", .datetime), SQLColumn("username", .varchar(150), unique: true),
       ]),
     pair("auth_user_groups", ("user_id", "auth_user"), ("group_id", "auth_group")),
     pair("auth_user_user_permissions", ("user_id", "auth_user"), ("permission_id", "auth_permission")),
-    Table(
+    SQLTable(
       "admin", "django_admin_log",
       [
-        .id, Column("object_id", .text, null: true), Column("object_repr", .varchar(200)),
-        Column("action_flag", .small), Column("change_message", .text),
-        Column("content_type_id", .integer, null: true, to: "django_content_type"),
-        Column("user_id", .integer, to: "auth_user"), Column("action_time", .datetime),
+        .id, SQLColumn("object_id", .text, null: true), SQLColumn("object_repr", .varchar(200)),
+        SQLColumn("action_flag", .small), SQLColumn("change_message", .text),
+        SQLColumn("content_type_id", .integer, null: true, to: "django_content_type"),
+        SQLColumn("user_id", .integer, to: "auth_user"), SQLColumn("action_time", .datetime),
       ]),
-    Table(
+    SQLTable(
       "sessions", "django_session",
       [
-        Column("session_key", .varchar(40), key: true), Column("session_data", .text),
-        Column("expire_date", .datetime, indexed: true),
+        SQLColumn("session_key", .varchar(40), key: true), SQLColumn("session_data", .text),
+        SQLColumn("expire_date", .datetime, indexed: true),
       ]),
-    Table(
+    SQLTable(
       "sites", "django_site",
-      [.id, Column("name", .varchar(50)), Column("domain", .varchar(100), unique: true)]),
-    Table(
-      "", "django_migrations",
-      [.id, Column("app", .varchar(255)), Column("name", .varchar(255)), Column("applied", .datetime)]),
+      [.id, SQLColumn("name", .varchar(50)), SQLColumn("domain", .varchar(100), unique: true)]),
+    record,
   ]
 
-  private static func pair(_ name: String, _ first: (String, String), _ second: (String, String)) -> Table {
-    Table(
-      "auth", name, [.id, Column(first.0, .integer, to: first.1), Column(second.0, .integer, to: second.1)],
+  private static func pair(_ name: String, _ first: (String, String), _ second: (String, String)) -> SQLTable {
+    SQLTable(
+      "auth", name, [.id, SQLColumn(first.0, .integer, to: first.1), SQLColumn(second.0, .integer, to: second.1)],
       unique: [[first.0, second.0]])
   }
 
   /// Migrations by app, in the order in which Django 1.11 applies them. The first of each makes the tables.
-  static let migrations: [(app: String, names: [String])] = [
+  package static let migrations: [(app: String, names: [String])] = [
     (
       "Reporting",
       [
@@ -76,7 +79,7 @@ enum DjangoTables {
   ]
 
   /// Models with the words of their permissions ("Can add group").
-  static let models: [(app: String, model: String, words: String)] = [
+  package static let models: [(app: String, model: String, words: String)] = [
     ("auth", "group", "group"),
     ("auth", "user", "user"),
     ("auth", "permission", "permission"),
