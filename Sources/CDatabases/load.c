@@ -29,3 +29,9 @@ int cdb_load(const char *const *libraries, const cdb_symbol *symbols, unsigned l
   }
   return 0;
 }
+
+const void *cdb_functions(cdb_library *library, void (*load)(void), const void *functions, const char **error) {
+  pthread_once(&library->once, load);
+  *error = library->failure;
+  return library->failure ? 0 : functions;
+}

@@ -1,16 +1,13 @@
 #include "CDatabases.h"
 #include "load.h"
 
-#include <pthread.h>
-
 // The sizes of Connector/C's public structures with pointers of 8 bytes.
 _Static_assert(sizeof(void *) != 8 || sizeof(cdb_mysql_bind) == 112, "MYSQL_BIND");
 _Static_assert(sizeof(void *) != 8 || sizeof(cdb_mysql_field) == 128, "MYSQL_FIELD");
 
 static cdb_mysql functions;
 static int (*initialize)(int, char **, char **);
-static const char *failure;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static cdb_library library = CDB_LIBRARY;
 
 #define SYMBOL(field, name) {(void **)&functions.field, "mysql_" name}
 
@@ -47,12 +44,10 @@ static void load(void) {
       SYMBOL(stmt_error_number, "stmt_errno"),
       SYMBOL(stmt_error_text, "stmt_error"),
   };
-  cdb_load(libraries, symbols, sizeof symbols / sizeof symbols[0], &failure);
-  if (!failure && initialize(0, 0, 0) != 0) failure = "mysql_server_init failed";
+  cdb_load(libraries, symbols, sizeof symbols / sizeof symbols[0], &library.failure);
+  if (!library.failure && initialize(0, 0, 0) != 0) library.failure = "mysql_server_init failed";
 }
 
 const cdb_mysql *cdb_load_mysql(const char **error) {
-  pthread_once(&once, load);
-  *error = failure;
-  return failure ? 0 : &functions;
+  return cdb_functions(&library, load, &functions, error);
 }

@@ -1,11 +1,8 @@
 #include "CDatabases.h"
 #include "load.h"
 
-#include <pthread.h>
-
 static cdb_postgresql functions;
-static const char *failure;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static cdb_library library = CDB_LIBRARY;
 
 #define SYMBOL(field, name) {(void **)&functions.field, "PQ" name}
 
@@ -48,11 +45,9 @@ static void load(void) {
       SYMBOL(command, "cmdStatus"),
       SYMBOL(clear, "clear"),
   };
-  cdb_load(libraries, symbols, sizeof symbols / sizeof symbols[0], &failure);
+  cdb_load(libraries, symbols, sizeof symbols / sizeof symbols[0], &library.failure);
 }
 
 const cdb_postgresql *cdb_load_postgresql(const char **error) {
-  pthread_once(&once, load);
-  *error = failure;
-  return failure ? 0 : &functions;
+  return cdb_functions(&library, load, &functions, error);
 }
