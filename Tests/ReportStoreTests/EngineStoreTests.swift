@@ -93,6 +93,20 @@ import Testing
       try store.read("SELECT \"uid\" FROM \"Reporting_posixuserentry\"") == [engine == .sqlite ? "4294967294" : "null"])
   }
 
+  @Test(arguments: TestDatabase.engines) func namesDifferByCase(_ engine: DatabaseEngine) throws {
+    let (_, store) = try store(engine)
+    var runs = [interaction("one", at: 1, [item("Package", ["name": "P"])]), interaction("One", at: 1)]
+    runs[0].groups = ["g", "G", "\u{E9}", "e"]
+    runs[1].bundles = ["b", "B"]
+    #expect(try store.store(runs).allSatisfy { $0.outcome == .stored })
+    #expect(try store.count("client") == 2)
+    #expect(try store.count("group") == 4)
+    #expect(try store.count("bundle") == 2)
+    #expect(try store.client(named: "ONE") == nil)
+    #expect(try store.clients(like: "ONE", limit: 3).count == 2)
+    #expect(try store.clients(with: "p", of: .package).isEmpty)
+  }
+
   @Test(arguments: TestDatabase.engines) func oldInteractionsGo(_ engine: DatabaseEngine) throws {
     let (_, store) = try store(engine)
     _ = try store.store((1...5).map { run("one", at: $0) } + [run("two", at: 1)])

@@ -8,8 +8,10 @@ package struct SQLDialect: Sendable {
   /// references are in it; otherwise `references` adds them, when all tables are there.
   package func create(_ table: SQLTable, as name: String? = nil, ifMissing: Bool = false) -> String {
     let columns = table.columns.map { definition($0, in: table, default: name == nil ? nil : $0.added) }
-    return
-      "CREATE TABLE \(ifMissing ? "IF NOT EXISTS " : "")\"\(name ?? table.name)\" (\(columns.joined(separator: ", ")))"
+    // Names differ by case, as those of the other engines do.
+    let end = engine == .mysql ? " DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" : ""
+    return "CREATE TABLE \(ifMissing ? "IF NOT EXISTS " : "")\"\(name ?? table.name)\""
+      + " (\(columns.joined(separator: ", ")))\(end)"
   }
 
   package func definition(_ column: SQLColumn, in table: SQLTable, default value: String? = nil) -> String {
