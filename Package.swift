@@ -227,7 +227,7 @@ let package = Package(
       name: "bcfg2-packages",
       dependencies: [
         "EventLoop", "LoopDatabases", "Identity", "ServerSettings", "Core", "PackageSources", "PackageFetching",
-        "Plugins", "Server",
+        "Plugins", "Server", "Commands",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -238,6 +238,7 @@ let package = Package(
       dependencies: [
         "EventLoop", "ServerSettings", "Databases", "ReportStore", "Core", "Plugins", "Server",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
       swiftSettings: onLoop),
@@ -245,7 +246,7 @@ let package = Package(
       name: "bcfg2-report-collector",
       dependencies: [
         "EventLoop", "XMLRPC", "Repository", "Databases", "ReportRecords", "ReportStore", "ServerSettings", "Core",
-        "Plugins", "Server",
+        "Plugins", "Server", "Commands",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -287,7 +288,7 @@ let package = Package(
     .executableTarget(
       name: "bcfg2-web",
       dependencies: [
-        "ServerSettings", "Databases", "ReportWeb", "Core", "Plugins", "Server",
+        "ServerSettings", "Databases", "ReportWeb", "Core", "Plugins", "Server", "Commands",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

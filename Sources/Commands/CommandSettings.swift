@@ -24,7 +24,7 @@ public enum CommandSettings {
   }
 
   /// The version, as `--version` prints it.
-  public static func version(of program: String) -> String { "\(program) \(ServerVersion.text)" }
+  public nonisolated static func version(of program: String) -> String { "\(program) \(ServerVersion.text)" }
 }
 
 /// Standard output and standard error of a command.

@@ -24,39 +24,15 @@ enum Bcfg2Admin {
 
   private static func run(_ words: [String]) throws -> Int32 {
     let line: ModeCommandLine
-    do {
-      line = try ModeCommandLine(words)
-    } catch {
-      Output.printError("\(program): \(error)")
-      return Exit.usage
+    switch CommandParsing.line(words, of: program, Arguments.self) {
+    case .ended(let status): return status
+    case .parsed(let read): line = read
     }
-    if line.asksForVersion {
-      Output.print(CommandSettings.version(of: program))
-      return 0
+    let mode: any AdminMode
+    switch CommandParsing.parse(Arguments.self, line.rest, as: (any AdminMode).self) {
+    case .ended(let status): return status
+    case .parsed(let read): mode = read
     }
-    if line.asksForHelp {
-      Output.print(Arguments.helpMessage())
-      return 0
-    }
-    guard !line.rest.isEmpty else {
-      Output.printError(Arguments.helpMessage())
-      return Exit.usage
-    }
-    var parsed: any ParsableCommand
-    do {
-      parsed = try Arguments.parseAsRoot(line.rest)
-      // The library's own command for `help` throws the text of the mode that was asked for.
-      if !(parsed is any AdminMode) { try parsed.run() }
-    } catch {
-      let text = Arguments.fullMessage(for: error)
-      guard Arguments.exitCode(for: error) == .success else {
-        Output.printError(text)
-        return Exit.usage
-      }
-      Output.print(text)
-      return 0
-    }
-    guard let mode = parsed as? any AdminMode else { return Exit.usage }
     return try mode.run(AdminContext(options: mode.common.adding(to: line.options)))
   }
 }
@@ -64,8 +40,6 @@ enum Bcfg2Admin {
 /// Exit statuses.
 enum Exit {
   static let failed: Int32 = 1
-  /// A wrong command line.
-  static let usage: Int32 = 2
 }
 
 /// Why a mode ends with status 1.

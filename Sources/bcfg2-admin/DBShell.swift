@@ -12,7 +12,7 @@ struct DBShell: AdminMode {
   @Flag(help: "The database of reports, where bcfg2.conf names another one for them.")
   var reporting = false
 
-  @ArgumentParser.OptionGroup var common: CommonArguments
+  @ArgumentParser.OptionGroup var common: ConfigurationArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     let settings = try context.settings()

@@ -13,7 +13,7 @@ struct InitReports: AdminMode {
       "Makes the tables that are missing in the databases of bcfg2.conf and brings those of earlier versions up to date."
   )
 
-  @ArgumentParser.OptionGroup var common: CommonArguments
+  @ArgumentParser.OptionGroup var common: ConfigurationArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     try TableMaking.run(try context.settings(), as: "Initreports")
@@ -27,7 +27,7 @@ struct UpdateReports: AdminMode {
     commandName: "updatereports", abstract: "Apply updates to the reporting database.",
     discussion: "The same as initreports.")
 
-  @ArgumentParser.OptionGroup var common: CommonArguments
+  @ArgumentParser.OptionGroup var common: ConfigurationArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     try TableMaking.run(try context.settings(), as: "Updatereports")
@@ -41,7 +41,7 @@ struct SyncDB: AdminMode {
     commandName: "syncdb", abstract: "Make the tables of plugins that keep data in the database.",
     discussion: "The same as initreports.")
 
-  @ArgumentParser.OptionGroup var common: CommonArguments
+  @ArgumentParser.OptionGroup var common: ConfigurationArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     try TableMaking.run(try context.settings(), as: "Database update")

@@ -26,7 +26,7 @@ struct PurgeReports: AdminMode {
   @ArgumentParser.Option(help: "Purge entries in state.")
   var state: State?
 
-  @ArgumentParser.OptionGroup var common: CommonArguments
+  @ArgumentParser.OptionGroup var common: ConfigurationArguments
 
   func validate() throws {
     if expired, state != nil { throw ValidationError("--state: not allowed with --expired") }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import EventLoop
 import Glibc
 import LoopDatabases
@@ -15,37 +16,18 @@ enum Bcfg2Packages {
     signal(SIGPIPE, SIG_IGN)
     // Indexes and downloads can be read by everyone.
     umask(0o022)
-    let command: any ToolCommand
-    do {
-      var parsed = try Arguments.parseAsRoot()
-      guard let tool = parsed as? any ToolCommand else {
-        // The library's own command for `help` and `--help` throws the text of the subcommand that was asked for.
-        try parsed.run()
-        fail(Arguments.helpMessage())
+    switch CommandParsing.parse(
+      Arguments.self, Array(CommandLine.arguments.dropFirst()), as: (any ToolCommand).self)
+    {
+    case .ended(let status): exit(status)
+    case .parsed(let command):
+      do {
+        exit(try command.runTool())
+      } catch {
+        Output.printError("bcfg2-packages: \(error)")
+        exit(Exit.usage)
       }
-      command = tool
-    } catch {
-      let text = Arguments.fullMessage(for: error)
-      guard Arguments.exitCode(for: error) == .success else { fail(text) }
-      print(text)
-      exit(0)
     }
-    do {
-      exit(try command.runTool())
-    } catch {
-      fail("bcfg2-packages: \(error)")
-    }
-  }
-
-  private static func fail(_ text: String) -> Never {
-    printError(text)
-    exit(Exit.usage)
-  }
-
-  /// Prints a line on standard error.
-  static func printError(_ line: String) {
-    var text = line.hasSuffix("\n") ? line : line + "\n"
-    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }
 

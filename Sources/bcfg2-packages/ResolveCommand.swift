@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import EventLoop
 import PackageFetching
 import PackageSources
@@ -52,12 +53,12 @@ struct ResolveCommand: ParsableCommand, ToolCommand {
     let sources = try settings.sources().map { (source: $0, index: settings.cache.index($0)) }
     if !sources.contains(where: { $0.source.arches.contains(where: groups.contains) }) {
       let known = Set(sources.flatMap(\.source.arches)).sorted().joined(separator: ", ")
-      Bcfg2Packages.printError(
+      Output.printError(
         "bcfg2-packages: none of the groups is an architecture of a source, which are: \(known.isEmpty ? "none" : known)"
       )
     }
     for (source, index) in sources where index == nil && source.arches.contains(where: groups.contains) {
-      Bcfg2Packages.printError("bcfg2-packages: \(source.displayName) has no index; bcfg2-packages refresh makes it")
+      Output.printError("bcfg2-packages: \(source.displayName) has no index; bcfg2-packages refresh makes it")
     }
     let collection = PackageCollection(sources, isGroup: groups.contains)
     let resolver = PackageResolver(collection, kind(settings.settings))

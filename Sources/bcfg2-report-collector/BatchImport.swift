@@ -41,7 +41,8 @@ final class BatchImport {
       case .alreadyThere:
         stored += 1
         logger.info(
-          "Interaction for \(interaction.hostname) at \(ReportTime(since1970: interaction.microseconds).text) already exists")
+          "Interaction for \(interaction.hostname) at \(ReportTime(since1970: interaction.microseconds).text) already exists"
+        )
       case .failed(let error): refused.keep(interaction, "\(error)")
       }
       for warning in result.warnings {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import EventLoop
 import Glibc
 import Logging
@@ -12,26 +13,18 @@ import ServerSettings
 enum Bcfg2ReportCollector {
   static func main() {
     signal(SIGPIPE, SIG_IGN)
-    let arguments: Arguments
-    do {
-      arguments = try Arguments.parse()
-    } catch {
-      let text = Arguments.fullMessage(for: error)
-      guard Arguments.exitCode(for: error) == .success else { fail(text, status: 2) }
-      print(text)
-      exit(0)
+    switch CommandParsing.parse(
+      Arguments.self, Array(CommandLine.arguments.dropFirst()), as: Arguments.self)
+    {
+    case .ended(let status): exit(status)
+    case .parsed(let arguments):
+      do {
+        exit(try CollectorProcess(arguments).run())
+      } catch {
+        Output.printError("bcfg2-report-collector: \(error)")
+        exit(1)
+      }
     }
-    do {
-      exit(try CollectorProcess(arguments).run())
-    } catch {
-      fail("bcfg2-report-collector: \(error)", status: 1)
-    }
-  }
-
-  private static func fail(_ text: String, status: Int32) -> Never {
-    var text = text.hasSuffix("\n") ? text : text + "\n"
-    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    exit(status)
   }
 }
 

@@ -1,3 +1,4 @@
+import Commands
 import Core
 import EventLoop
 import Glibc
@@ -40,10 +41,7 @@ final class CollectorProcess {
   /// - Returns: the exit status.
   func run() throws -> Int32 {
     umask(mode_t(settings.umask))
-    if let zone = settings[ReportingOptions.standard.timeZone], !zone.isEmpty {
-      setenv("TZ", zone, 1)
-      tzset()
-    }
+    settings.useReportZone()
     let (report, pidFile) = try begin()
     do {
       if settings[ReportingOptions.standard.transport] == "DirectStore", !isOnce, !isOfServer {

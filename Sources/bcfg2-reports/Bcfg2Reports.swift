@@ -24,55 +24,26 @@ enum Bcfg2Reports {
   }
 
   private static func runMode(_ words: [String]) throws -> Int32 {
-    let line: ModeCommandLine
-    do {
-      line = try ModeCommandLine(words)
-    } catch {
-      throw UsageProblem("\(error)")
+    switch CommandParsing.line(words, of: program, Arguments.self) {
+    case .ended(let status): return status
+    case .parsed(let line): return try run(Arguments.self, line.rest, line.options)
     }
-    if line.asksForVersion {
-      Output.print(CommandSettings.version(of: program))
-      return 0
-    }
-    if line.asksForHelp {
-      Output.print(Arguments.helpMessage())
-      return 0
-    }
-    guard !line.rest.isEmpty else {
-      Output.printError(Arguments.helpMessage())
-      return Exit.usage
-    }
-    return try run(try parse(Arguments.self, line.rest), line.options)
   }
 
   private static func runOld(_ words: [String]) throws -> Int32 {
-    try run(try parse(OldArguments.self, words), CommandLineOptions())
+    try run(OldArguments.self, words, CommandLineOptions())
   }
 
-  /// Parses; prints what `--help` asks for, or the usage after a mistake, and ends the process.
-  private static func parse(_ type: any ParsableCommand.Type, _ words: [String]) throws -> any ParsableCommand {
-    do {
-      var parsed = try type.parseAsRoot(words)
-      if parsed is any ReportCommand { return parsed }
-      // The library's own command for `help` throws the text of the subcommand that was asked for.
-      try parsed.run()
-      return parsed
-    } catch {
-      let text = type.fullMessage(for: error)
-      guard type.exitCode(for: error) == .success else {
-        Output.printError(text)
-        exit(Exit.usage)
-      }
-      Output.print(text)
-      exit(0)
+  private static func run(
+    _ root: any ParsableCommand.Type, _ words: [String], _ options: CommandLineOptions
+  ) throws -> Int32 {
+    switch CommandParsing.parse(root, words, as: (any ReportCommand).self) {
+    case .ended(let status): return status
+    case .parsed(let command):
+      try command.check()
+      let settings = try CommandSettings.load(command.common.adding(to: options), program: program)
+      return try command.run(try settings.reports())
     }
-  }
-
-  private static func run(_ parsed: any ParsableCommand, _ options: CommandLineOptions) throws -> Int32 {
-    guard let command = parsed as? any ReportCommand else { return 0 }
-    try command.check()
-    let settings = try CommandSettings.load(command.common.adding(to: options), program: program)
-    return try command.run(try settings.reports())
   }
 }
 

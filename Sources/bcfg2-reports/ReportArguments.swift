@@ -1,27 +1,16 @@
 import ArgumentParser
+import Commands
 import ReportStore
 import ServerSettings
 
 /// Options that all subcommands have.
 struct CommonArguments: ParsableArguments {
-  @ArgumentParser.Option(name: [.customShort("C"), .customLong("config")], help: "Configuration file.")
-  var configuration: String?
-
-  @ArgumentParser.Option(
-    name: [.customShort("E"), .customLong("encoding")],
-    help: ArgumentHelp("Encoding of config files.", visibility: .hidden))
-  var encoding: String?
+  @ArgumentParser.OptionGroup var configuration: ConfigurationArguments
 
   @Flag(help: "Print JSON.")
   var json = false
 
-  /// Options of the whole command line: what was typed last counts.
-  func adding(to options: CommandLineOptions) -> CommandLineOptions {
-    var options = options
-    if let configuration { options.configurationFile = configuration }
-    if let encoding { options.set("components", "encoding", to: encoding, typed: "-E") }
-    return options
-  }
+  func adding(to options: CommandLineOptions) -> CommandLineOptions { configuration.adding(to: options) }
 }
 
 /// Which run of each client is meant.

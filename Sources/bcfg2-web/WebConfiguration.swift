@@ -1,4 +1,5 @@
 #if Web
+  import Commands
   import Core
   import Databases
   import Glibc
@@ -32,10 +33,7 @@
         line.configurationFile = standard
       }
       let settings = try Settings.load(line, registry: PluginRegistry.standard.settings)
-      if let zone = settings[ReportingOptions.standard.timeZone], !zone.isEmpty {
-        setenv("TZ", zone, 1)
-        tzset()
-      }
+      settings.useReportZone()
       return try web(settings, listen: command.listen, logger)
     }
 

@@ -1,0 +1,85 @@
+public import ArgumentParser
+public import ServerSettings
+
+/// How commands read their command lines: what `--help` and `--version` ask for is printed on standard output, what is wrong on
+/// standard error.
+public nonisolated enum CommandParsing {
+  /// The exit status of a wrong command line.
+  public static let usage: Int32 = 2
+
+  public enum Outcome<Parsed> {
+    case parsed(Parsed)
+    /// All was said: the process ends with this status.
+    case ended(Int32)
+  }
+
+  /// Reads the options before a mode.
+  ///
+  /// - Parameter root: the command line from the mode on.
+  public static func line(
+    _ words: [String], of program: String, _ root: any ParsableCommand.Type
+  ) -> Outcome<ModeCommandLine> {
+    let line: ModeCommandLine
+    do {
+      line = try ModeCommandLine(words)
+    } catch {
+      Output.printError("\(program): \(error)")
+      return .ended(usage)
+    }
+    if line.asksForVersion {
+      Output.print(CommandSettings.version(of: program))
+      return .ended(0)
+    }
+    if line.asksForHelp {
+      Output.print(root.helpMessage())
+      return .ended(0)
+    }
+    guard !line.rest.isEmpty else {
+      Output.printError(root.helpMessage())
+      return .ended(usage)
+    }
+    return .parsed(line)
+  }
+
+  /// Reads a command line whose modes, or which itself, is a `Command`.
+  public static func parse<Command>(
+    _ root: any ParsableCommand.Type, _ words: [String], as command: Command.Type
+  ) -> Outcome<Command> {
+    do {
+      var parsed = try root.parseAsRoot(words)
+      if let command = parsed as? Command { return .parsed(command) }
+      // The library's own command for `help` throws the text of the mode that was asked for.
+      try parsed.run()
+      return .ended(usage)
+    } catch {
+      let text = root.fullMessage(for: error)
+      guard root.exitCode(for: error) == .success else {
+        Output.printError(text)
+        return .ended(usage)
+      }
+      Output.print(text)
+      return .ended(0)
+    }
+  }
+}
+
+/// Options that all modes of a command have, as 1.4's: the others stand before the mode.
+public nonisolated struct ConfigurationArguments: ParsableArguments {
+  @ArgumentParser.Option(name: [.customShort("C"), .customLong("config")], help: "Configuration file.")
+  public var configuration: String?
+
+  @ArgumentParser.Option(
+    name: [.customShort("E"), .customLong("encoding")],
+    help: ArgumentHelp("Encoding of config files.", visibility: .hidden))
+  public var encoding: String?
+
+  public init() {}
+
+  /// Options of the whole command line: what was typed last counts.
+  public func adding(to options: CommandLineOptions) -> CommandLineOptions {
+    var options = options
+    if let configuration { options.configurationFile = configuration }
+    if let encoding { options.set("components", "encoding", to: encoding, typed: "-E") }
+    return options
+  }
+}
