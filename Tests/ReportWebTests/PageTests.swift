@@ -224,4 +224,15 @@ final class ReportFixture {
     #expect(try fixture.json("/search", query: ["q": "ssh"]).contains(#""versions":1"#))
     #expect(try fixture.json("/search").contains(#""title":"Search""#))
   }
+
+  @Test func numbersOfAnySizeAreShown() throws {
+    let fixture = try ReportFixture()
+    for (client, good) in [("low", Int.min), ("high", Int.max)] {
+      var run = Interaction(hostname: client, microseconds: fixture.start)
+      run.good = good
+      run.total = 1
+      #expect(try fixture.store.store(run).outcome == .stored)
+      #expect(try fixture.json("/client/\(client)").contains("\"good\":\(good)"))
+    }
+  }
 }

@@ -43,7 +43,8 @@ public struct ReportedRun: Sendable, Hashable {
   public var isClean: Bool { bad == 0 && good == total }
 
   /// Part of the entries that are not good, in percent.
-  public var deviation: Double { total == 0 ? 0 : Double(total - good) / Double(total) * 100 }
+  /// The numbers are the client's own: their difference may be larger than an integer.
+  public var deviation: Double { total == 0 ? 0 : (Double(total) - Double(good)) / Double(total) * 100 }
 
   /// Whether no run had followed within 25 hours.
   public func isStale(at now: ReportTime) -> Bool { timestamp.adding(hours: 25) < min(next ?? now, now) }
