@@ -62,6 +62,11 @@ import Testing
     page.blocks = [.table(table)]
     #expect(PageCSV.write(page, table: nil) == "a,b\r\n\"a,\"\"b\"\"\nc\",-3\r\n'=1+1,\r\n'-x,0.50\r\n")
     #expect(PageCSV.write(page, table: "t") != nil)
+    table.rows = ["x,\"\u{301},=1", " =1", "\u{ff1d}1", "a\"\u{200d}"].map { [Cell($0), Cell(.nothing)] }
+    page.blocks = [.table(table)]
+    #expect(
+      PageCSV.write(page, table: nil).map { Array($0.unicodeScalars) }
+        == Array("a,b\r\n\"x,\"\"\u{301},=1\",\r\n' =1,\r\n'\u{ff1d}1,\r\n\"a\"\"\u{200d}\",\r\n".unicodeScalars))
     #expect(PageCSV.write(page, table: "u") == nil)
   }
 

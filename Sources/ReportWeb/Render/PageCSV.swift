@@ -23,18 +23,29 @@ enum PageCSV {
     return text
   }
 
-  /// A text that a spreadsheet would take for a formula begins with an apostrophe.
+  /// A text that a spreadsheet would take for a formula, as with a sign of full width or behind blanks, begins with an apostrophe.
   private static func field(_ cell: Cell) -> String {
-    guard case .text(let text) = cell.value, let first = text.utf8.first, "=+-@\t\r".utf8.contains(first) else {
-      return cell.text
-    }
+    guard case .text(let text) = cell.value, let first = text.unicodeScalars.first(where: { $0 != " " }),
+      "=+-@\t\r\n\u{ff1d}\u{ff0b}\u{ff0d}\u{ff20}".unicodeScalars.contains(first)
+    else { return cell.text }
     return "'" + text
   }
 
   private static func line(_ fields: [String]) -> String {
     fields.map { field in
       guard field.utf8.contains(where: { $0 == 0x22 || $0 == 0x2C || $0 == 0x0A || $0 == 0x0D }) else { return field }
-      return "\"" + field.replacing("\"", with: "\"\"") + "\""
+      return quoted(field)
     }.joined(separator: ",") + "\r\n"
+  }
+
+  /// Quotes are doubled by scalars: one with an accent behind it is another character to Swift, and still a quote to readers.
+  private static func quoted(_ field: String) -> String {
+    var result = String.UnicodeScalarView("\"".unicodeScalars)
+    for scalar in field.unicodeScalars {
+      if scalar == "\"" { result.append(scalar) }
+      result.append(scalar)
+    }
+    result.append("\"")
+    return String(result)
   }
 }
