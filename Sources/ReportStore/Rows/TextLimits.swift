@@ -2,7 +2,8 @@ import Databases
 
 /// Makes texts fit their columns.
 ///
-/// PostgreSQL and MySQL refuse what is longer than the column, and with it Bcfg2's whole interaction; SQLite keeps it whole.
+/// PostgreSQL and MySQL refuse what is longer than the column, and with it Bcfg2's whole interaction. SQLite keeps it whole; here up
+/// to `longest`, since pages read such columns of many rows.
 struct TextLimits: Sendable, Hashable {
   /// Which characters the database takes.
   enum Characters: Int, Sendable, Hashable, CaseIterable {
@@ -12,6 +13,9 @@ struct TextLimits: Sendable, Hashable {
     case ascii
   }
 
+  /// Characters of a text that SQLite gets for a column of a shorter length: those of the longest path.
+  static let longest = 4096
+
   var engine: DatabaseEngine
   var characters = Characters.all
 
@@ -19,7 +23,8 @@ struct TextLimits: Sendable, Hashable {
   /// off becomes an ellipsis and a hash, so that two long names stay two.
   func fit(_ text: String, _ kind: SQLColumn.Kind) -> String {
     let text = isPlain(text) ? text : replaced(text)
-    guard case .varchar(let limit) = kind, engine != .sqlite, text.utf8.count > limit else { return text }
+    guard case .varchar(let length) = kind, text.utf8.count > length else { return text }
+    let limit = engine == .sqlite ? max(length, Self.longest) : length
     let scalars = text.unicodeScalars
     guard scalars.count > limit else { return text }
     let mark = characters == .ascii ? "~" : "…"
