@@ -33,6 +33,20 @@ import Testing
     return run
   }
 
+  @Test(arguments: TestDatabase.engines) func whatNoColumnTakesIsLeftOut(_ engine: DatabaseEngine) throws {
+    let (_, store) = try store(engine)
+    var run = run("one", at: 10)
+    let values = ["0e-9999999999", "1e-99999999", "1e999", "1e-99", "1e14"]
+    run.stamps = values.map { Attribute("m", $0) }
+    run.items = (0..<3).flatMap { [item("T\($0)", ["name": "a"]), item("T\($0)", ["name": "b"])] }
+    let result = try store.store(run)
+    #expect(result.outcome == .stored)
+    #expect(
+      result.warnings == (0..<3).map { "Unknown type T\($0) not handled by reporting yet" }
+        + values.prefix(3).map { "The time m is no number: \($0)" })
+    #expect(try store.count("performance") == 2)
+  }
+
   @Test(arguments: TestDatabase.engines) func interactionsAreStoredOnce(_ engine: DatabaseEngine) throws {
     let (test, store) = try store(engine)
     #expect(try store.prepare() == false)

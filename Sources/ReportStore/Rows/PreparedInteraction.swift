@@ -41,10 +41,11 @@ struct PreparedInteraction {
     warnings = []
     metrics = []
     var seen: Set<EntryKey> = []
+    var reasons: Set<String> = []
     for item in interaction.items where item.state != .good {
       switch reader.read(item) {
       case .row(let row): if seen.insert(row.key).inserted { rows.append(row) }
-      case .skipped(let reason): if !warnings.contains(reason) { warnings.append(reason) }
+      case .skipped(let reason): if reasons.insert(reason).inserted { warnings.append(reason) }
       }
     }
     for stamp in interaction.stamps {
@@ -61,10 +62,12 @@ struct PreparedInteraction {
     return names.filter { seen.insert($0).inserted }
   }
 
-  /// Whether a column of 32 digits, 16 of them after the point, can have the number.
+  /// Whether a column of 32 digits, 16 of them after the point, can have the number. PostgreSQL also refuses exponents of many digits,
+  /// those of zero too.
   private static func isDecimal(_ text: String) -> Bool {
     guard text.utf8.count <= 64, text.utf8.allSatisfy({ "0123456789.eE+-".utf8.contains($0) }) else { return false }
     guard let number = Double(text) else { return false }
-    return number.magnitude < 1e15
+    let exponent = text.utf8.drop { $0 != UInt8(ascii: "e") && $0 != UInt8(ascii: "E") }
+    return number.magnitude < 1e15 && exponent.count <= "e-999".utf8.count
   }
 }
