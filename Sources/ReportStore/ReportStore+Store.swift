@@ -177,7 +177,7 @@ extension ReportStore {
       var seen: Set<Int64> = []
       for row in interaction.rows {
         guard let entry = entryIDs[row.key] else {
-          throw DatabaseError(.other, "\(row.kind.table): more entries in one transaction than are remembered")
+          throw DatabaseError(.value, "\(row.kind.table): more entries in one transaction than are remembered")
         }
         // Ids of one kind are unique, so that the kind need not be in the set with them, but for equal numbers of two kinds.
         if seen.insert(entry &* 16 &+ Int64(row.kind.number)).inserted {

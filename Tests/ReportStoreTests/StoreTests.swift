@@ -14,6 +14,19 @@ import Testing
     try store.prepare()
   }
 
+  @Test func aReportOfMoreEntriesThanAreRememberedIsNoOutage() throws {
+    store.entryIDs = IDCache(limit: 2)
+    let results = try store.store([
+      interaction("many", at: 10, (0..<9).map { item("Package", ["name": "p\($0)"]) }), interaction("few", at: 10),
+    ])
+    guard case .failed = results[0].outcome else { return #expect(Bool(false), "\(results[0])") }
+    #expect(results[1].outcome == .stored)
+    guard
+      case .failed = try store.store(interaction("many", at: 11, (0..<9).map { item("Package", ["name": "p\($0)"]) }))
+        .outcome
+    else { return #expect(Bool(false), "stored") }
+  }
+
   @Test func interactionHasItsColumns() throws {
     var run = interaction("one.example.com", at: 1_400_000_000)
     run.microseconds += 5
