@@ -43,7 +43,7 @@ public enum SpoolSegment {
       self.microseconds = microseconds
       if parts.count == 2, parts[1] == "open" { return }
       guard parts.count == 3, parts[2] == "records", parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-        let count = Int(parts[1])
+        let count = Int(parts[1]), count <= SpoolSegment.limitBytes
       else { return nil }
       self.count = count
     }

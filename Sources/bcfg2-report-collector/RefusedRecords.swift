@@ -25,8 +25,21 @@ final class RefusedRecords {
   }
 
   func keep(_ interaction: Interaction, _ reason: String) {
-    let name = SpoolSegment.name(microseconds: interaction.microseconds, count: 1)
-    keep(SpoolSegment.start + interaction.record(), name, "the report of \(interaction.hostname)", reason)
+    let bytes = SpoolSegment.start + interaction.record()
+    keep(bytes, name(of: bytes, interaction.microseconds), "the report of \(interaction.hostname)", reason)
+  }
+
+  /// A name that no other report has: those of a Python server have the second as time. The same report has the same name again.
+  private func name(of bytes: [UInt8], _ microseconds: Int64) -> String {
+    let names = (0..<Int64(Self.fileLimit)).lazy.map {
+      SpoolSegment.name(microseconds: min(microseconds, .max - $0) + $0, count: 1)
+    }
+    let free = names.first { name in
+      let path = "\(self.folder)/\(name)"
+      guard fileExists(path) else { return true }
+      return (try? RegularFile.read(path, limitBytes: bytes.count)) == bytes
+    }
+    return free ?? SpoolSegment.name(microseconds: microseconds, count: 1)
   }
 
   /// Keeps bytes that are no records.

@@ -137,6 +137,28 @@ import Testing
     #expect(result.log.contains("The last 2 bytes of 0000000000000001.open are no whole record"))
   }
 
+  @Test func refusedReportsOfOneTimeAreAllKept() async throws {
+    let site = Site()
+    site.write(0..<1)
+    #expect(try await site.run("--once").status == 0)
+    _ = try site.rows(
+      """
+      CREATE TRIGGER "no" BEFORE INSERT ON "Reporting_interaction" WHEN NEW."repo_rev_code" = 'no'
+      BEGIN SELECT RAISE(ABORT, 'no'); END
+      """)
+    // As from a Python server, where times have seconds.
+    let reports = ["a", "b", "a"].map { host in
+      var interaction = Interaction(hostname: host, microseconds: 1_700_000_001_000_000)
+      interaction.revision = "no"
+      return interaction.record()
+    }
+    site.write(SpoolSegment.start + reports.joined(), to: "spool/0000000000000001.3.records")
+    #expect(try await site.run("--once").status == 1)
+    #expect(site.spool.isEmpty)
+    let kept = site.folder.names(in: "repo/Reporting/spool/refused").filter { SpoolSegment.Name($0) != nil }
+    #expect(kept.sorted() == ["1700000001000000.1.records", "1700000001000001.1.records"])
+  }
+
   @Test func aSegmentThatIsWrittenIsLeftAlone() async throws {
     let site = Site()
     site.write(SpoolSegment.start + Site.interaction(1, 5).record(), to: "spool/0000000000000001.open")

@@ -119,7 +119,8 @@ import Testing
     #expect(SpoolSegment.Name(early)?.count == 1 && SpoolSegment.Name(early)?.microseconds == 999)
     #expect(SpoolSegment.Name(late) != nil && SpoolSegment.Name(late)?.count == nil)
     for name in [
-      "", "refused", "1.records", "0000000000000001.records", "0000000000000001.x.records", "000000000000000a.open",
+      "", "refused", "1.records", "0000000000000001.9223372036854775807.records", "0000000000000001.records",
+      "0000000000000001.x.records", "000000000000000a.open",
     ] {
       #expect(SpoolSegment.Name(name) == nil)
     }
