@@ -256,6 +256,7 @@ let package = Package(
       name: "bcfg2-reports",
       dependencies: [
         "ServerSettings", "ReportRecords", "ReportStore", "Commands",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict,

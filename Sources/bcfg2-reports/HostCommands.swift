@@ -110,7 +110,9 @@ struct HostReport {
         report.entries = ordered.map { .init(type: $0.kind.rawValue, name: $0.name, state: "\($0.state)") }
         report.failures = try store.failures(of: run).map { .init(type: $0.type, name: $0.name, message: $0.message) }
       }
-      return ordered.map { TextRules.padded("\($0.kind.rawValue):\($0.name)", 70) + " \($0.state)" }
+      return ordered.map {
+        TextRules.padded(TextRules.visible("\($0.kind.rawValue):\($0.name)"), 70) + " \($0.state)"
+      }
     }
   }
 

@@ -1,5 +1,14 @@
+import Logging
+import ServerSettings
+
 /// Python's treatment of texts where it shows in the output.
 enum TextRules {
+  /// A line that has text of clients, as the log shows it: invisible characters neither control a terminal nor make another line.
+  static func visible(_ line: String) -> String {
+    let record = LogRecord(level: .info, label: "", message: line)
+    return String(decoding: record.visibleMessage, as: UTF8.self)
+  }
+
   /// `str.title()`.
   static func title(_ text: String) -> String {
     var isInWord = false

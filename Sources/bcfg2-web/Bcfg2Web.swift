@@ -80,11 +80,9 @@
 
     func log(event: LogEvent) {
       let level = event.level >= .warning ? "\(event.level): " : ""
-      let text = String(
-        String.UnicodeScalarView("\(label): \(level)\(event.message)".unicodeScalars.map { $0.value < 0x20 ? " " : $0 })
-      )
-      var line = text + "\n"
-      line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      let record = LogRecord(level: event.level, label: label, message: "\(label): \(level)\(event.message)")
+      let line = record.consoleLine
+      _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
   }
 #else

@@ -1,3 +1,4 @@
+import Databases
 import EventLoop
 import Glibc
 import Support
@@ -71,6 +72,17 @@ import Testing
   }
 
   private func squeezed(_ line: String) -> String { line.split(separator: " ").joined(separator: " ") }
+
+  @Test func textOfClientsIsOneVisibleLine() async throws {
+    let site = try Site("reporting-old-server-134")
+    let database = try Databases.open(DatabaseSettings(engine: .sqlite, name: site.folder.file("reports.sqlite")))
+    try database.change(
+      #"UPDATE "Reporting_packageentry" SET "name" = ? WHERE "name" = 'p1'"#, [.text("p\u{9b}31m\nPackage:q\u{202e}")])
+    let result = try await site.run("bcfg2-reports", ["-s", "two.example.com"])
+    #expect(
+      squeezed(String(result.out.split(separator: "\n")[0])) == #"Package:p\u{9b}31m\nPackage:q\u{202e} bad"#,
+      "\(result)")
+  }
 
   @Test func optionsStandBeforeAndAfterTheSubcommand() async throws {
     let site = try Site()
