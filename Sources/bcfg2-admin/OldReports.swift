@@ -78,11 +78,16 @@ struct OldReports: AdminMode {
       case "--days":
         guard purge.days == nil else { throw AdminProblem("Max date specified multiple times") }
         let text = rest.popFirst() ?? ""
-        guard let days = Int(text), days >= 0 else { throw AdminProblem("Invalid number of days: \(text)") }
+        guard let days = Int(text), Purge.days.contains(days) else {
+          throw AdminProblem("Invalid number of days: \(text)")
+        }
         purge.days = days
       case "--expired": purge.isForExpired = true
       default: throw AdminProblem("Unknown option of reports purge: \(word)")
       }
+    }
+    if purge.isForExpired, purge.client != nil {
+      throw AdminProblem("--client: not allowed with --expired, which is for all clients")
     }
     return purge
   }

@@ -30,7 +30,10 @@ struct PurgeReports: AdminMode {
 
   func validate() throws {
     if expired, state != nil { throw ValidationError("--state: not allowed with --expired") }
-    if let days, days < 0 { throw ValidationError("--days: not a number of days: \(days)") }
+    if expired, client != nil {
+      throw ValidationError("--client: not allowed with --expired, which is for all clients")
+    }
+    if let days, !Purge.days.contains(days) { throw ValidationError("--days: not a number of days: \(days)") }
   }
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
@@ -50,6 +53,9 @@ struct PurgeReports: AdminMode {
 
 /// What is to be purged.
 struct Purge {
+  /// What can be counted back from now.
+  static let days = 0...1_000_000
+
   var client: String?
   var days: Int?
   var isForExpired = false

@@ -41,7 +41,12 @@ import Testing
   @Test(arguments: [
     (["purgereports"], 1, "Refusing to prune all data. Specify an option to purgereports\n"),
     (["purgereports", "--client", "nobody"], 1, "Client nobody not in database\n"),
-    (["purgereports", "--days", "x"], 2, ""),
+    (["purgereports", "--days", "x"], 2, ""), (["purgereports", "--days", "\(Int.max)"], 2, ""),
+    (["purgereports", "--expired", "--client", "one.example.com"], 2, ""),
+    (
+      ["reports", "purge", "--client", "x", "--expired"], 1,
+      "--client: not allowed with --expired, which is for all clients\n"
+    ),
     (["purgereports", "--expired", "--state", "dirty"], 2, ""), (["purgereports", "--state", "bad"], 2, ""),
     (["reports", "purge"], 1, "Reports.prune: Refusing to prune all data\n"),
     (["reports", "nosuch"], 1, "Unknown command: nosuch\n"),

@@ -121,6 +121,14 @@ import Testing
     #expect(try store.clients(with: "p", of: .package).isEmpty)
   }
 
+  @Test(arguments: TestDatabase.engines) func namesThatDifferInCaseAreTwoClients(_ engine: DatabaseEngine) throws {
+    let (_, store) = try store(engine)
+    #expect(try store.store([run("WEB1", at: 1), run("web1", at: 1)]).map(\.outcome) == [.stored, .stored])
+    try store.purge(PurgeSelection(client: "web1"))
+    #expect(try store.read("SELECT \"name\" FROM \"Reporting_client\"") == ["WEB1"])
+    #expect(throws: PurgeError.unknownClient("Web1")) { try store.purge(PurgeSelection(client: "Web1")) }
+  }
+
   @Test(arguments: TestDatabase.engines) func oldInteractionsGo(_ engine: DatabaseEngine) throws {
     let (_, store) = try store(engine)
     _ = try store.store((1...5).map { run("one", at: $0) } + [run("two", at: 1)])

@@ -42,7 +42,10 @@ extension ReportStore {
       var values: [SQLValue] = []
       var client: SQLValue?
       if let name = selection.client {
-        client = try database.first("SELECT id FROM \"Reporting_client\" WHERE \"name\" = ?", [.text(name)])?.first
+        // To MySQL a name of other case is the same.
+        client = try database.rows(
+          "SELECT id, \"name\" FROM \"Reporting_client\" WHERE \"name\" = ? ORDER BY id", [.text(name)]
+        ).first { $0[1].asText.map { Array($0.utf8) } == Array(name.utf8) }?.first
         if let client {
           conditions.append("i.\"client_id\" = ?")
           values.append(client)
