@@ -63,7 +63,10 @@ struct MySQLLibrary {
   private func setOptions(_ connection: OpaquePointer) throws(DatabaseError) {
     _ = functions.options(connection, Self.charsetName, "utf8mb4")
     var options = settings.options
-    options["connect_timeout"] = options["connect_timeout"] ?? "10"
+    // A server that hangs is as one that is away.
+    for (name, seconds) in [("connect_timeout", "10"), ("read_timeout", "600"), ("write_timeout", "600")] {
+      options[name] = options[name] ?? seconds
+    }
     for (name, value) in options.sorted(by: { $0.key < $1.key }) {
       if let number = Self.numberOptions[name] {
         guard var seconds = UInt32(value) else { throw wrong(name, value, "a number of seconds") }

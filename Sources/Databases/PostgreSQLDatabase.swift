@@ -7,6 +7,10 @@ import Glibc
 public final class PostgreSQLDatabase: Database {
   public let engine = DatabaseEngine.postgresql
 
+  /// How long the server may be silent while an answer is waited for, but for changes of tables: a server that hangs is as one that is
+  /// away.
+  package var patience = Duration.seconds(600)
+
   private let settings: DatabaseSettings
   private let library: PostgreSQLLibrary
   private var connection: OpaquePointer?
@@ -51,7 +55,7 @@ public final class PostgreSQLDatabase: Database {
       try command("DEALLOCATE ALL")
       self.statements.removeAll()
     }
-    for sql in statements { try command(sql) }
+    for sql in statements { try command(sql, isPatient: true) }
   }
 
   public func begin() throws(DatabaseError) {
@@ -78,16 +82,16 @@ public final class PostgreSQLDatabase: Database {
     let values = try PostgreSQLValues(values, settings)
     let connection = try connected()
     let name = try prepared(sql, connection)
-    let result = values.withPointers {
-      functions.exec_prepared(connection, name, Int32(values.count), $0, nil, nil, 0)
+    let isSent = values.withPointers {
+      functions.send_query_prepared(connection, name, Int32(values.count), $0, nil, nil, 0)
     }
-    return try checked(result, sql)
+    return try answer(isSent, sql)
   }
 
   /// Runs a statement without values, and returns its tag.
   @discardableResult
-  private func command(_ sql: String) throws(DatabaseError) -> String {
-    let result = try checked(functions.exec(try connected(), sql), sql)
+  private func command(_ sql: String, isPatient: Bool = false) throws(DatabaseError) -> String {
+    let result = try answer(functions.send_query(try connected(), sql), sql, isPatient: isPatient)
     defer { functions.clear(result) }
     return functions.command(result).map { String(cString: $0) } ?? ""
   }
@@ -96,9 +100,37 @@ public final class PostgreSQLDatabase: Database {
     if let name = statements[sql] { return name }
     lastNumber += 1
     let name = "bcfg2_\(lastNumber)"
-    functions.clear(try checked(functions.prepare(connection, name, numberedPlaces(sql), 0, nil), sql))
+    functions.clear(try answer(functions.send_prepare(connection, name, numberedPlaces(sql), 0, nil), sql))
     if let old = statements.add(name, for: sql) { try command("DEALLOCATE \(old)") }
     return name
+  }
+
+  /// The last result of what was sent, if it is no error.
+  private func answer(_ isSent: Int32, _ sql: String, isPatient: Bool = false) throws(DatabaseError) -> OpaquePointer {
+    var last: OpaquePointer?
+    while isSent == 1, let connection {
+      let unsent = functions.flush(connection)
+      if unsent < 0 { break }
+      if unsent == 0, functions.is_busy(connection) == 0 {
+        guard let result = functions.get_result(connection) else { return try checked(last, sql) }
+        functions.clear(last)
+        last = result
+        if PostgreSQLLibrary.copying.contains(functions.result_status(result)) { break }
+        continue
+      }
+      var descriptor = pollfd(
+        fd: functions.socket(connection), events: Int16(unsent == 0 ? POLLIN : POLLIN | POLLOUT), revents: 0)
+      let count = poll(&descriptor, 1, isPatient ? -1 : Int32(clamping: patience.milliseconds))
+      if count == 0 {
+        functions.clear(last)
+        let error = settings.error(.unavailable, "no answer within \(patience)")
+        disconnect(error)
+        throw error
+      }
+      if count > 0, functions.consume_input(connection) != 1 { break }
+    }
+    functions.clear(last)
+    throw lost()
   }
 
   /// The result, if it is no error.
@@ -134,7 +166,8 @@ public final class PostgreSQLDatabase: Database {
     _ = functions.set_notice_processor(new, { _, _ in }, nil)
     connection = new
     do throws(DatabaseError) {
-      functions.clear(try checked(functions.exec(new, library.greeting), library.greeting))
+      guard functions.set_nonblocking(new, 1) == 0 else { throw lost() }
+      functions.clear(try answer(functions.send_query(new, library.greeting), library.greeting))
     } catch {
       disconnect(error)
       throw error
@@ -166,4 +199,8 @@ public final class PostgreSQLDatabase: Database {
     statements.removeAll()
     if case .open = transaction { transaction = .broken(error) }
   }
+}
+
+extension Duration {
+  fileprivate var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }

@@ -11,6 +11,8 @@ package struct PostgreSQLLibrary {
   package static let connectionBad: Int32 = 1
   package static let commandOK: Int32 = 1
   package static let tuplesOK: Int32 = 2
+  /// PGRES_COPY_OUT, _IN, _BOTH: nobody takes part in these.
+  package static let copying: Set<Int32> = [3, 4, 8]
   private static let sqlState: Int32 = 67
 
   /// Loads the library.
@@ -36,7 +38,12 @@ package struct PostgreSQLLibrary {
     hosts: String? = nil, addresses: String? = nil,
     _ body: (UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<UnsafePointer<CChar>?>) -> Result
   ) -> Result {
-    var pairs = [("connect_timeout", "10"), ("application_name", "bcfg2")]
+    // A host that is gone without a word is noticed after a minute and a half.
+    var pairs = [
+      ("connect_timeout", "10"), ("application_name", "bcfg2"), ("keepalives_idle", "30"),
+      ("keepalives_interval", "15"),
+      ("keepalives_count", "4"), ("tcp_user_timeout", "90000"),
+    ]
     pairs += settings.options.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     pairs += [("dbname", settings.name), ("client_encoding", "UTF8")]
     if let user = settings.user { pairs.append(("user", user)) }

@@ -22,8 +22,6 @@ final class PostgreSQLConnection {
 
   /// Bytes of the rows of one command.
   static let resultLimitBytes = 64 << 20
-  /// PGRES_COPY_OUT, _IN, _BOTH: nobody takes part in these.
-  private static let copying: Set<Int32> = [3, 4, 8]
   /// PGRES_SINGLE_TUPLE.
   private static let singleRow: Int32 = 9
 
@@ -195,7 +193,7 @@ final class PostgreSQLConnection {
       }
       defer { functions.clear(result) }
       let status = functions.result_status(result)
-      if Self.copying.contains(status) { return lose(settings.error(.other, "COPY is not used: \(text)")) }
+      if PostgreSQLLibrary.copying.contains(status) { return lose(settings.error(.other, "COPY is not used: \(text)")) }
       take(result, status)
     }
     // Without a command in progress the end of the connection is noticed here.

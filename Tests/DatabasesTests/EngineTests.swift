@@ -40,6 +40,20 @@ import Testing
     }
   }
 
+  @Test(arguments: TestDatabase.engines.filter { $0 == .postgresql })
+  func aServerThatHangsIsAsOneThatIsAway(_ engine: DatabaseEngine) throws {
+    let database = try #require(try TestDatabase(engine).open() as? PostgreSQLDatabase)
+    #expect(try database.first("SELECT 1") == [1])
+    database.patience = .milliseconds(100)
+    let error = #expect(throws: DatabaseError.self) { try database.rows("SELECT pg_sleep(3600)") }
+    #expect(error?.kind == .unavailable && error?.text.contains("no answer within") == true)
+    database.patience = .seconds(600)
+    #expect(try database.first("SELECT 1") == [1])
+    // COPY leaves no connection that waits for ever.
+    #expect(throws: DatabaseError.self) { try database.execute(["COPY (SELECT 1) TO STDOUT"]) }
+    #expect(try database.first("SELECT 1") == [1])
+  }
+
   @Test(arguments: TestDatabase.engines) func questionMarksWithinQuotesAreText(_ engine: DatabaseEngine) throws {
     try withTable(engine) { database in
       let sql = #"SELECT 'what? '' \ ?', "a" AS "a?" FROM "t" WHERE "a" = ? AND "n" = ?"#

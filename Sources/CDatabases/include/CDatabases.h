@@ -65,10 +65,6 @@ typedef struct {
   int (*socket)(const PGconn *);
   const char *(*error_message)(const PGconn *);
   void *(*set_notice_processor)(PGconn *, void (*)(void *, const char *), void *);
-  PGresult *(*exec)(PGconn *, const char *sql);
-  PGresult *(*prepare)(PGconn *, const char *name, const char *sql, int types_count, const unsigned *types);
-  PGresult *(*exec_prepared)(PGconn *, const char *name, int count, const char *const *values, const int *lengths,
-                             const int *formats, int result_format);
   int (*send_query)(PGconn *, const char *sql);
   int (*send_prepare)(PGconn *, const char *name, const char *sql, int types_count, const unsigned *types);
   int (*send_query_prepared)(PGconn *, const char *name, int count, const char *const *values, const int *lengths,
