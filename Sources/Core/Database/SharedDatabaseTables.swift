@@ -20,7 +20,21 @@ extension SharedDatabase {
     // Recorded before the tables are made: a server that stops between makes what is missing when it starts again.
     if missing.contains(where: { $0.app == ServerTables.app }) { try await recordMigrations(of: ServerTables.app) }
     for table in missing { try await make(table) }
+    if settings.engine == .mysql { for table in asked { try await warnOfOrder(table) } }
     for table in tables { try await makeIndexes(of: table) }
+  }
+
+  /// A table that a Python server has made compares names without their case.
+  private func warnOfOrder(_ table: SQLTable) async throws(DatabaseError) {
+    let others = try await opened().run(
+      """
+      SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? \
+      AND RIGHT(collation_name, 4) <> '_bin'
+      """, [.text(table.name)])
+    guard others.rows.first?.first?.asInt ?? 0 > 0 else { return }
+    core.logger.warning(
+      "The table \(table.name) takes names that differ only in case for one, so that clients may get each other's rows: ALTER TABLE \(table.name) CONVERT TO \(SQLDialect.binaryOrder)"
+    )
   }
 
   private func requireTable(_ table: SQLTable) async throws(DatabaseError) {

@@ -4,12 +4,15 @@ package struct SQLDialect: Sendable {
 
   package init(engine: DatabaseEngine) { self.engine = engine }
 
+  /// Of MySQL's tables, so that names differ by case, as those of the other engines do. In its usual order of texts `WEB1` is `web1`,
+  /// and one client would get the rows of another.
+  package static let binaryOrder = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
   /// CREATE TABLE. A table that replaces an old one, under another name first, keeps the defaults of added columns. With SQLite the
   /// references are in it; otherwise `references` adds them, when all tables are there.
   package func create(_ table: SQLTable, as name: String? = nil, ifMissing: Bool = false) -> String {
     let columns = table.columns.map { definition($0, in: table, default: name == nil ? nil : $0.added) }
-    // Names differ by case, as those of the other engines do.
-    let end = engine == .mysql ? " DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" : ""
+    let end = engine == .mysql ? " DEFAULT \(Self.binaryOrder)" : ""
     return "CREATE TABLE \(ifMissing ? "IF NOT EXISTS " : "")\"\(name ?? table.name)\""
       + " (\(columns.joined(separator: ", ")))\(end)"
   }

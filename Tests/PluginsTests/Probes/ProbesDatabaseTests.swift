@@ -55,6 +55,38 @@ import XMLRPC
     }
   }
 
+  @Test(arguments: TestDatabase.engines) func namesThatDifferInCaseAreTwoClients(_ engine: DatabaseEngine) async throws
+  {
+    try await DatabaseSite.run(engine) { site in
+      let (server, _) = try site.server()
+      #expect(await server.ask("GetConfig").contains("<Configuration"))
+      try await site.change("INSERT INTO Server_probesgroupsmodel (hostname, \"group\") VALUES ('ONE', 'red')")
+      try await site.change(
+        "INSERT INTO Server_probesdatamodel (hostname, probe, timestamp, data) VALUES ('ONE', 'p', '2026-11-29 00:00:00', 'its own')"
+      )
+      #expect(try await text(server) == nil)
+      #expect(await !server.ask("GetConfig").contains("isRed"))
+      #expect(await report(server, ("p", "group:blue\nmine\n")) == "true")
+      #expect(await report(server, ("p", "group:blue\nnew\n")) == "true")
+      #expect(try await site.rows(Self.data) == ["ONE|p|its own", "one|p|new\n"])
+      #expect(try await site.rows(Self.groups) == ["ONE|red", "one|blue"])
+      #expect(!server.log.take().contains { $0.contains("differ only in case") })
+    }
+  }
+
+  @Test(arguments: TestDatabase.engines.filter { $0 == .mysql })
+  func aTableThatTakesNamesForOneIsToldOf(_ engine: DatabaseEngine) async throws {
+    try await DatabaseSite.run(engine) { site in
+      _ = try await site.server().fixture.ask("GetConfig")
+      try await site.change(
+        "ALTER TABLE Server_probesdatamodel CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+      let (server, _) = try site.server()
+      #expect(await server.ask("GetConfig").contains("<Configuration"))
+      #expect(
+        server.log.take().count { $0.contains("Server_probesdatamodel takes names that differ only in case") } == 1)
+    }
+  }
+
   @Test(arguments: TestDatabase.engines) func anotherServersReportIsInTheNextAnswer(_ engine: DatabaseEngine)
     async throws
   {
