@@ -5,6 +5,9 @@ import Glibc
 ///
 /// Writers of several processes wait for each other up to `options["timeout"]` seconds (5), then fail with `busy`. The file's
 /// journal mode stays what it is: Python's programs open the same file.
+///
+/// A file that was removed, or that another one replaced (a restored backup), fails with `unavailable` from then on: what is
+/// written to it would be lost, and what is read from it is old. Whoever opens the database again has the new file.
 public final class SQLiteDatabase: Database {
   public let engine = DatabaseEngine.sqlite
 
@@ -12,6 +15,8 @@ public final class SQLiteDatabase: Database {
   private let handle: OpaquePointer
   private let path: String
   private var statements: [String: OpaquePointer] = [:]
+  /// The file that is open; nil if it is none, but a database in memory.
+  private let file: FileIdentity?
 
   // Numbers of SQLite's interface.
   private static let ok: Int32 = 0
@@ -31,16 +36,20 @@ public final class SQLiteDatabase: Database {
     }
     self.library = library
     path = settings.name
+    // `<repository>/etc`, which nothing else makes. A failure shows when the file is opened.
+    if createsFile, let slash = path.lastIndex(of: "/") { _ = mkdir(String(path[..<slash]), 0o777) }
     var opened: OpaquePointer?
     let flags = Self.readWrite | (createsFile ? Self.create : 0)
     let code = library.pointee.open(settings.name, &opened, flags, nil)
     guard let opened else { throw DatabaseError(.unavailable, "\(settings.name): out of memory") }
     handle = opened
     guard code == Self.ok else {
-      let error = Self.error(code, library.pointee.errmsg(opened), settings.name)
+      var error = Self.error(code, library.pointee.errmsg(opened), settings.name)
+      if let reason = Self.whyNotOpened(path, createsFile) { error.text += ": \(reason)" }
       _ = library.pointee.close(opened)
       throw error
     }
+    file = FileIdentity(path)
     let seconds = settings.options["timeout"].flatMap(Double.init) ?? 5
     _ = library.pointee.busy_timeout(opened, Int32(max(0, min(seconds, 3600)) * 1000))
     try change("PRAGMA foreign_keys = OFF")
@@ -55,6 +64,7 @@ public final class SQLiteDatabase: Database {
   public func run(
     _ sql: String, _ values: [SQLValue], _ body: (Row) throws(DatabaseError) -> Bool
   ) throws(DatabaseError) -> Int {
+    try checkFile()
     let statement = try prepared(sql)
     defer {
       _ = library.pointee.reset(statement)
@@ -82,6 +92,7 @@ public final class SQLiteDatabase: Database {
   }
 
   public func execute(_ statements: [String]) throws(DatabaseError) {
+    try checkFile()
     for sql in statements {
       var statement: OpaquePointer?
       let code = library.pointee.prepare(handle, sql, -1, &statement, nil)
@@ -94,12 +105,50 @@ public final class SQLiteDatabase: Database {
   }
 
   public func begin() throws(DatabaseError) { try change("BEGIN IMMEDIATE") }
-  public func commit() throws(DatabaseError) { try change("COMMIT") }
+
+  public func commit() throws(DatabaseError) {
+    try change("COMMIT")
+    // The file may have been replaced since the transaction began: then nobody will find what was written.
+    try checkFile()
+  }
 
   public func rollBack() {
     guard library.pointee.get_autocommit(handle) == 0 else { return }
     // It can fail only if SQLite has ended the transaction itself.
     _ = try? change("ROLLBACK")
+  }
+
+  // MARK: The file
+
+  /// Which file a path leads to.
+  private struct FileIdentity: Equatable {
+    var device: dev_t
+    var number: ino_t
+
+    /// - Returns: nil if there is none.
+    init?(_ path: String) {
+      var status = stat()
+      guard stat(path, &status) == 0 else { return nil }
+      (device, number) = (status.st_dev, status.st_ino)
+    }
+  }
+
+  /// What SQLite's message does not tell.
+  private static func whyNotOpened(_ path: String, _ createsFile: Bool) -> String? {
+    guard access(path, R_OK | W_OK) != 0 else { return nil }
+    let reason = String(cString: strerror(errno))
+    guard errno == ENOENT, createsFile, let slash = path.lastIndex(of: "/") else { return reason }
+    let folder = String(path[..<slash])
+    return access(folder, W_OK | X_OK) == 0 ? reason : "\(folder): \(String(cString: strerror(errno)))"
+  }
+
+  /// Fails if the path leads elsewhere now. A transaction goes on: its end tells.
+  private func checkFile() throws(DatabaseError) {
+    guard let file, library.pointee.get_autocommit(handle) != 0 else { return }
+    guard let now = FileIdentity(path) else {
+      throw DatabaseError(.unavailable, "\(path): the file was removed after it was opened")
+    }
+    if now != file { throw DatabaseError(.unavailable, "\(path): another file took its place after it was opened") }
   }
 
   // MARK: Statements

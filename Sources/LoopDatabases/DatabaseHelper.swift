@@ -60,6 +60,8 @@ public nonisolated enum DatabaseHelper {
       }
       return StatementFrames.frame(StatementFrames.Kind.results, payload)
     } catch {
+      // A file that was replaced stays lost; a connection is made anew anyway.
+      if error.kind == .unavailable { database = nil }
       return StatementFrames.frame(StatementFrames.Kind.failure, StatementFrames.bytes(of: error))
     }
   }

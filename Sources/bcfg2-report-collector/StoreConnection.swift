@@ -1,6 +1,5 @@
 import Databases
 import EventLoop
-import Glibc
 import Logging
 import ReportStore
 
@@ -24,10 +23,6 @@ final class StoreConnection {
   /// Opens the database, if it is not open, and makes the tables that are missing.
   func prepare() throws(DatabaseError) {
     guard store == nil else { return }
-    if configuration.database.engine == .sqlite, let slash = configuration.database.name.lastIndex(of: "/") {
-      // `<repository>/etc`, which nothing else makes. A failure shows when the file is opened.
-      _ = mkdir(String(configuration.database.name[..<slash]), 0o777)
-    }
     let store = ReportStore(try Databases.open(configuration.database, createsFile: true))
     store.fileLimit = configuration.fileLimit
     try store.prepare()

@@ -1,4 +1,5 @@
 import Databases
+import Glibc
 import Support
 import Testing
 
@@ -17,6 +18,61 @@ import Testing
     let folder = TemporaryDirectory()
     let settings = DatabaseSettings(engine: .sqlite, name: folder.path + "/a.sqlite")
     let error = #expect(throws: DatabaseError.self) { _ = try Databases.open(settings) }
+    #expect(error?.kind == .unavailable)
+  }
+
+  @Test func theReasonWhyAFileCannotBeOpened() throws {
+    let folder = TemporaryDirectory()
+    for (name, reason) in [
+      ("a.sqlite", "a.sqlite: unable to open database file: No such file or directory"),
+      ("no/way/a.sqlite", "/no/way: No such file or directory"),
+    ] {
+      let settings = DatabaseSettings(engine: .sqlite, name: folder.file(name))
+      let error = #expect(throws: DatabaseError.self) {
+        _ = try Databases.open(settings, createsFile: name.contains("way"))
+      }
+      #expect(error?.text.hasSuffix(reason) == true, "\(String(describing: error))")
+    }
+  }
+
+  /// A file in a place of its own, with a row that says which it is.
+  private func file(_ path: String, _ content: SQLValue) throws -> any Database {
+    let database = try Databases.open(DatabaseSettings(engine: .sqlite, name: path), createsFile: true)
+    try database.execute([#"CREATE TABLE "t" ("a" text)"#])
+    try database.change(#"INSERT INTO "t" VALUES (?)"#, [content])
+    return database
+  }
+
+  @Test func aFileThatWasReplacedIsNotUsedFurther() throws {
+    let folder = TemporaryDirectory()
+    let database = try file(folder.file("a.sqlite"), "old")
+    _ = try file(folder.file("b.sqlite"), "new")
+    #expect(rename(folder.file("b.sqlite"), folder.file("a.sqlite")) == 0)
+    let uses: [() throws -> Void] = [
+      { _ = try database.rows(#"SELECT "a" FROM "t""#) }, { try database.execute(["BEGIN"]) }, { try database.begin() },
+      { try database.change(#"DELETE FROM "t""#) },
+    ]
+    for use in uses {
+      let error = #expect(throws: DatabaseError.self, performing: use)
+      #expect(error?.kind == .unavailable && error?.text.contains("another file took its place") == true)
+    }
+    let again = try Databases.open(DatabaseSettings(engine: .sqlite, name: folder.file("a.sqlite")))
+    #expect(try again.rows(#"SELECT "a" FROM "t""#) == [["new"]])
+    unlink(folder.file("a.sqlite"))
+    let error = #expect(throws: DatabaseError.self) { _ = try again.rows(#"SELECT "a" FROM "t""#) }
+    #expect(error?.kind == .unavailable && error?.text.contains("was removed") == true)
+  }
+
+  @Test func aTransactionOfAFileThatWasReplacedFails() throws {
+    let folder = TemporaryDirectory()
+    let database = try file(folder.file("a.sqlite"), "old")
+    _ = try file(folder.file("b.sqlite"), "new")
+    let error = #expect(throws: DatabaseError.self) {
+      try database.transaction {
+        try database.change(#"DELETE FROM "t""#)
+        #expect(rename(folder.file("b.sqlite"), folder.file("a.sqlite")) == 0)
+      }
+    }
     #expect(error?.kind == .unavailable)
   }
 

@@ -30,6 +30,21 @@ struct LoopHelperDatabaseTests {
     }
   }
 
+  @Test func aFileThatWasReplacedIsOpened() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let folder = TemporaryDirectory()
+      let database = open(folder, loop)
+      defer { database.close() }
+      _ = try await database.run(#"CREATE TABLE "t" ("a" text)"#)
+      #expect(rename(folder.file("a.sqlite"), folder.file("b.sqlite")) == 0)
+      let error = await #expect(throws: DatabaseError.self) { _ = try await database.run(#"SELECT "a" FROM "t""#) }
+      #expect(error?.kind == .unavailable)
+      // A new, empty file.
+      _ = try await database.run(#"CREATE TABLE "t" ("a" text)"#)
+      #expect(access(folder.file("a.sqlite"), F_OK) == 0)
+    }
+  }
+
   @Test func aTransactionHasAllOrNothing() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
@@ -106,7 +121,8 @@ struct LoopHelperDatabaseTests {
   @Test func aMissingFolderIsSaidAndTriedAgain() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let folder = TemporaryDirectory()
-      let path = folder.file("etc")
+      // The last folder of the path would be made.
+      let path = folder.file("away/etc")
       let database = LoopHelperDatabase(
         DatabaseSettings(engine: .sqlite, name: path + "/a.sqlite"), on: loop, logger: Logger(label: "test"),
         program: Project.server)
@@ -114,7 +130,7 @@ struct LoopHelperDatabaseTests {
       let error = await #expect(throws: DatabaseError.self) { _ = try await database.run("SELECT 1") }
       #expect(error?.kind == .unavailable)
       #expect(error?.text.contains(path) == true)
-      #expect(mkdir(path, 0o755) == 0)
+      #expect(mkdir(folder.file("away"), 0o755) == 0)
       #expect(try await database.run("SELECT 1").rows == [[1]])
     }
   }
