@@ -296,6 +296,61 @@ import Testing
     #expect(try site.count("interaction_groups") == segments * each)
   }
 
+  /// A backup is restored, or the file is moved away, while the collector runs.
+  @Test func reportsGoToTheFileThatTookTheDatabasesPlace() async throws {
+    let site = Site()
+    try await LoopDriver.withLoop { loop in
+      let collector = try site.start(on: loop)
+      site.write(0..<1)
+      while !site.spool.isEmpty, collector.status == nil { await loop.nextIteration() }
+      let file = site.folder.file("reports.sqlite")
+      #expect(rename(file, site.folder.file("old.sqlite")) == 0)
+      site.write(1..<3)
+      while !site.spool.isEmpty, collector.status == nil { await loop.nextIteration() }
+      collector.kill(SIGTERM)
+      #expect(await collector.waitForExit() == .exited(0))
+    }
+    #expect(site.log.contains("the file was removed after it was opened"))
+    #expect(
+      try site.rows(#"SELECT "repo_rev_code" FROM "Reporting_interaction" ORDER BY "id""#).map { $0[0] } == ["1", "2"])
+  }
+
+  /// With `-D`: the command returns when it works; the pid file, the log and signals are an init script's.
+  @Test func inTheBackgroundItHasAPidFile() async throws {
+    let site = Site()
+    let (pidFile, log) = (site.folder.file("run/collector.pid"), site.folder.file("collector.log"))
+    let started = try await site.run("-D", pidFile, "-o", log)
+    #expect(started.status == 0 && started.log.isEmpty, "\(started)")
+    let text = try site.folder.text("run/collector.pid").filter { !$0.isWhitespace }
+    let pid = try #require(pid_t(text), "\(text)")
+    defer { kill(pid, SIGKILL) }
+    #expect(kill(pid, 0) == 0)
+
+    let second = try await site.run("-D", pidFile, "-o", log)
+    #expect(second.status == 1 && second.log.contains("process \(pid) is running"), "\(second)")
+    let third = try await site.run("-D", site.folder.file("run/other.pid"), "-o", site.folder.file("other.log"))
+    #expect(third.status == 1 && third.log.contains("another bcfg2-report-collector reads"), "\(third)")
+    #expect(site.folder.names(in: "run") == ["collector.pid"])
+
+    try await LoopDriver.withLoop { loop in
+      site.write(0..<1)
+      while !site.spool.isEmpty, kill(pid, 0) == 0 { await loop.nextIteration() }
+      // As logrotate does.
+      #expect(rename(log, site.folder.file("collector.log.1")) == 0)
+      #expect(kill(pid, SIGHUP) == 0)
+      while access(log, F_OK) != 0, kill(pid, 0) == 0 { await loop.nextIteration() }
+      site.write(1..<2)
+      while !site.spool.isEmpty, kill(pid, 0) == 0 { await loop.nextIteration() }
+      #expect(kill(pid, SIGTERM) == 0)
+      while access(pidFile, F_OK) == 0, kill(pid, 0) == 0 { await loop.nextIteration() }
+    }
+    #expect(access(pidFile, F_OK) != 0)
+    #expect(try site.folder.text("collector.log.1").contains("bcfg2-report-collector[\(pid)]: Starting daemon"))
+    let rotated = try site.folder.text("collector.log")
+    #expect(rotated.contains("Imported interaction for host1") && rotated.contains("Shutting down: signal 15"))
+    #expect(try site.count("interaction") == 2)
+  }
+
   @Test func whileTheDatabaseIsAwayEverythingWaitsInOrder() async throws {
     let site = Site(database: "away/there/reports.sqlite")
     try await LoopDriver.withLoop { loop in
