@@ -7,9 +7,15 @@ extension Settings {
   /// Opens the reporting database, with the time zone of `[reporting] time_zone` for the process.
   ///
   /// - Throws: `SettingsError`, `DatabaseError`.
-  @MainActor public func reports(createsFile: Bool = false) throws -> ReportStore {
+  @MainActor public func reports() throws -> ReportStore {
     useReportZone()
-    return ReportStore(try Databases.open(reportingDatabase, createsFile: createsFile))
+    let place = try reportingDatabase
+    if place.engine == .sqlite, access(place.name, F_OK) != 0, errno == ENOENT {
+      throw DatabaseError(
+        .unavailable,
+        "\(place.name): there is no such file; the first report makes it, and so does bcfg2-admin initreports")
+    }
+    return ReportStore(try Databases.open(place))
   }
 
   /// Makes `[reporting] time_zone` the process's zone.
@@ -17,5 +23,13 @@ extension Settings {
     guard let zone = self[ReportingOptions.standard.timeZone], !zone.isEmpty else { return }
     setenv("TZ", zone, 1)
     tzset()
+  }
+}
+
+extension Output {
+  /// What a command says on standard error about its failure, in one line.
+  public nonisolated static func failure(_ error: any Error) -> String {
+    guard let error = error as? DatabaseError, error.kind == .missing else { return "\(error)" }
+    return "the database lacks tables of reports, which bcfg2-admin initreports makes: \(error)"
   }
 }

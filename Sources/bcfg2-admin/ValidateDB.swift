@@ -26,6 +26,7 @@ struct ValidateDB: AdminMode {
       Output.print(flaws.map { "\(place.name): \($0)" })
     }
     Output.print("\(count) errors found")
+    if count > 0 { Output.printError("bcfg2-admin updatereports mends them") }
     return count == 0 ? 0 : Exit.failed
   }
 }

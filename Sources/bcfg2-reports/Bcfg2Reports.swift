@@ -18,7 +18,7 @@ enum Bcfg2Reports {
       Output.printError("\(program): \(problem.text)")
       exit(Exit.usage)
     } catch {
-      Output.printError("\(program): \(error)")
+      Output.printError("\(program): \(Output.failure(error))")
       exit(Exit.failed)
     }
   }

@@ -53,7 +53,8 @@ struct ClientTable {
     let (client, run) = (line.run.client, line.run.run)
     switch field {
     case "name": return client.name
-    case "time": return run.timestamp.text
+    // To the second, as the column is wide.
+    case "time": return String(run.timestamp.text.prefix(19))
     case "state": return run.isClean ? "clean" : "dirty"
     case "total": return "\(run.total)"
     case "good": return "\(run.good)"

@@ -1,3 +1,4 @@
+import Databases
 import EventLoop
 import Glibc
 import Support
@@ -20,10 +21,33 @@ import Testing
     #expect(valid.status == .exited(0) && valid.out == "0 errors found\n", "\(valid)")
   }
 
+  @Test func theFolderOfTheDatabaseIsMade() async throws {
+    let site = try Site()
+    site.folder.write(
+      "[server]\nrepository = \(site.folder.file("repo"))\n[communication]\npassword = x\n", to: "bcfg2.conf")
+    #expect(access(site.folder.file("repo/etc"), F_OK) != 0)
+    let early = try await site.run("bcfg2-reports", ["clients"])
+    #expect(early.status == .exited(1) && early.error.contains("bcfg2-admin initreports"), "\(early)")
+    #expect(try await site.run("bcfg2-admin", ["initreports"]).status == .exited(0))
+    #expect(try await site.run("bcfg2-reports", ["clients"]).out == "No match found\n")
+  }
+
+  @Test func missingTablesAreNamedByWhatMakesThem() async throws {
+    let site = try Site()
+    let place = DatabaseSettings(engine: .sqlite, name: site.folder.file("reports.sqlite"))
+    try Databases.open(place).execute([#"DROP TABLE "Reporting_client""#])
+    for (program, mode) in [("bcfg2-reports", "clients"), ("bcfg2-admin", "reportsstats")] {
+      let result = try await site.run(program, [mode])
+      #expect(result.status == .exited(1) && result.error.contains("which bcfg2-admin initreports makes"), "\(result)")
+      #expect(result.error.split(separator: "\n").count == 1)
+    }
+  }
+
   @Test func databasesOf13AreBroughtUpToDate() async throws {
     let site = try Site("reporting-old-server-134")
     let old = try await site.run("bcfg2-admin", ["reports", "validate"])
     #expect(old.status == .exited(1) && old.out.contains("Reporting_interaction.dry_run is missing\n"), "\(old)")
+    #expect(old.error == "bcfg2-admin updatereports mends them\n")
     #expect(try await site.run("bcfg2-admin", ["reports", "update"]).status == .exited(0))
     #expect(try await site.run("bcfg2-admin", ["reports", "validate"]).out == "0 errors found\n")
     #expect(try await site.run("bcfg2-reports", ["show", "two.example.com"]).out.hasPrefix("Package:p1 "))
@@ -52,6 +76,7 @@ import Testing
     (["reports", "nosuch"], 1, "Unknown command: nosuch\n"),
     (["reports", "purge", "--days", "-1"], 1, "Invalid number of days: -1\n"),
     (["reports", "purge", "--dyas", "1"], 1, "Unknown option of reports purge: --dyas\n"), (["nosuch"], 2, ""),
+    (["xcmd", "Reporting.Ping"], 2, ""),
     ([], 2, ""),
   ])
   func purgesThatAreNotMeant(_ arguments: [String], _ status: Int32, _ text: String) async throws {

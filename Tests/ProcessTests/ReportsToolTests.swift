@@ -137,6 +137,19 @@ import Testing
     #expect(result.error.split(separator: "\n").count == 1)
   }
 
+  /// The collector stores microseconds, for which the column has no room.
+  @Test func timesAreToTheSecond() async throws {
+    let site = try Site()
+    let place = DatabaseSettings(engine: .sqlite, name: site.folder.file("reports.sqlite"))
+    try Databases.open(place).change(
+      #"UPDATE "Reporting_interaction" SET "timestamp" = "timestamp" || '.123456' WHERE "id" IN (SELECT "current_interaction_id" FROM "Reporting_client")"#
+    )
+    let lines = try await site.run("bcfg2-reports", ["clients"]).out.split(separator: "\n")
+    #expect(lines.count > 1)
+    #expect(lines.dropFirst().allSatisfy { $0.hasSuffix("2014-05-20 06:30:00  dirty") }, "\(lines)")
+    #expect(try await site.run("bcfg2-reports", ["--json", "-a"]).out.contains("2014-05-20 06:30:00.123456"))
+  }
+
   /// The page's sessions are what the commands print, in the order of the page.
   @Test func sessionsOfThePageAreReal() async throws {
     let site = try Site()
