@@ -51,7 +51,7 @@ struct Arguments: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bcfg2-packages",
     abstract: "Fetches the package sources of Packages/sources.xml and indexes them for bcfg2-server.",
-    version: ServerVersion.text,
+    version: "bcfg2-packages \(ServerVersion.text)",
     subcommands: [RefreshCommand.self, StatusCommand.self, ResolveCommand.self, CompareCommand.self])
 }
 

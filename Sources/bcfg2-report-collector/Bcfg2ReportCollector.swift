@@ -32,7 +32,8 @@ enum Bcfg2ReportCollector {
 struct Arguments: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bcfg2-report-collector",
-    abstract: "Moves reports of clients from the server's spool to the reporting database.", version: ServerVersion.text
+    abstract: "Moves reports of clients from the server's spool to the reporting database.",
+    version: "bcfg2-report-collector \(ServerVersion.text)"
   )
 
   @ArgumentParser.Option(name: [.customShort("C"), .customLong("config")], help: "Configuration file.")

@@ -18,7 +18,7 @@
 
         Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot listen, 2 for a wrong command line or configuration.
         """,
-      version: ServerVersion.text)
+      version: "bcfg2-web \(ServerVersion.text)")
 
     @ArgumentParser.Option(name: [.customShort("C"), .customLong("config")], help: "Configuration file.")
     var configuration: String?
@@ -36,6 +36,16 @@
 
     @ArgumentParser.Flag(name: [.customShort("d"), .long], help: "Log each request.")
     var debug = false
+
+    static func main() async {
+      do {
+        try await parse().run()
+      } catch {
+        guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+        StandardErrorLog.write(Array((fullMessage(for: error) + "\n").utf8))
+        exit(withError: ExitCode(2))
+      }
+    }
 
     func run() async throws {
       var logger = Logger(label: "bcfg2-web") { StandardErrorLog(label: $0) }
@@ -80,17 +90,24 @@
 
     func log(event: LogEvent) {
       let level = event.level >= .warning ? "\(event.level): " : ""
-      let record = LogRecord(level: event.level, label: label, message: "\(label): \(level)\(event.message)")
-      let line = record.consoleLine
-      _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      Self.write(LogRecord(level: event.level, label: label, message: "\(label): \(level)\(event.message)").consoleLine)
+    }
+
+    /// Writes a line, with its end.
+    static func write(_ line: [UInt8]) {
+      _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
   }
 #else
+  import Glibc
+
   /// Built without the trait Web.
   @main
   enum Bcfg2Web {
     static func main() {
-      print("This bcfg2-web was built without the trait Web, and so without pages.")
+      var line = "bcfg2-web: this program was built without the trait Web, and so without pages\n"
+      line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      exit(1)
     }
   }
 #endif

@@ -1,4 +1,5 @@
 #if Web
+  import Glibc
   import HTTPTypes
   import Hummingbird
   import HummingbirdCore
@@ -9,6 +10,12 @@
   import ServiceLifecycle
   import UnixSignals
   import Synchronization
+
+  /// Why the address cannot be listened on.
+  struct ListenFailure: Error, CustomStringConvertible {
+    let text: String
+    var description: String { "cannot listen: \(text)" }
+  }
 
   /// Serves the pages until SIGTERM.
   public struct WebServer: Sendable {
@@ -58,6 +65,8 @@
       } catch {
         try await pool.shutDown()
         try await authenticator.shutDown()
+        // Its own text names functions of NIO.
+        if let error = error as? IOError { throw ListenFailure(text: String(cString: strerror(error.errnoCode))) }
         throw error
       }
       try await pool.shutDown()
