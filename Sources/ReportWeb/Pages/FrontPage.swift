@@ -28,12 +28,6 @@ extension PageMaker {
     page.blocks.append(.chart(try chart()))
     page.blocks.append(.table(try failureTable(runs.filter { $0.bad > 0 }.map(\.run))))
     page.blocks.append(.table(staleTable(stale)))
-    page.blocks.append(
-      .form(
-        Form(
-          title: "Find a client or an entry", action: links.to("/search"), field: "q", label: "Name, or part of it",
-          value: "",
-          type: "search", button: "Search")))
     return page
   }
 

@@ -55,7 +55,7 @@ struct PageHTML {
       html.markup("</li>")
     }
     html.markup("</ul></nav>\n")
-    if page.menu != "search", page.menu != "overview" {
+    if page.menu != "search" {
       html.element("form", [("class", "find"), ("role", "search"), ("action", links.to("/search"))]) { html in
         html.markup("<label for=\"find\">Find</label><input id=\"find\" name=\"q\" type=\"search\" maxlength=\"200\">")
         html.markup("<button>Search</button>")
