@@ -30,6 +30,17 @@ done
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
+# What an earlier quickstart started would answer in place of what this one starts.
+running=
+for program in server web; do
+  pid=$(cat "$folder/$program.pid" 2>/dev/null) || continue
+  case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" || true) in *"bcfg2-$program -C $folder/bcfg2.conf"*) running="$running $pid" ;; esac
+done
+if [ -n "$running" ]; then
+  echo "quickstart: an earlier quickstart in $folder still runs; stop it with: kill$running" >&2
+  exit 1
+fi
+
 "$top/scripts/setup.sh"
 (cd "$top" && for product in bcfg2-server bcfg2-report-collector bcfg2-web; do swift build -c release --product "$product"; done)
 server=$top/.build/release/bcfg2-server
@@ -146,5 +157,5 @@ if [ "$stop" = yes ]; then
 else
   echo "The server runs as process $pid on https://localhost:$port, log $folder/server.log."
   echo "Edit a file below $folder/repository and ask again. Stop server and pages with: kill $pid $web"
+  echo "The report of localhost: $pages/client/localhost"
 fi
-echo "The report of localhost: $pages/client/localhost"
