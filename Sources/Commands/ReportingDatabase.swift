@@ -8,7 +8,7 @@ extension Settings {
   ///
   /// - Throws: `SettingsError`, `DatabaseError`.
   @MainActor public func reports() throws -> ReportStore {
-    useReportZone()
+    try useReportZone()
     let place = try reportingDatabase
     if place.engine == .sqlite, access(place.name, F_OK) != 0, errno == ENOENT {
       throw DatabaseError(
@@ -16,13 +16,6 @@ extension Settings {
         "\(place.name): there is no such file; the first report makes it, and so does bcfg2-admin initreports")
     }
     return ReportStore(try Databases.open(place))
-  }
-
-  /// Makes `[reporting] time_zone` the process's zone.
-  @MainActor public func useReportZone() {
-    guard let zone = self[ReportingOptions.standard.timeZone], !zone.isEmpty else { return }
-    setenv("TZ", zone, 1)
-    tzset()
   }
 }
 

@@ -53,7 +53,7 @@ struct SyncDB: AdminMode {
 enum TableMaking {
   /// - Parameter name: what the message of a failure begins with.
   @MainActor static func run(_ settings: Settings, as name: String) throws {
-    settings.useReportZone()
+    try settings.useReportZone()
     let logger = Logger(label: Bcfg2Admin.program)
     let (server, reporting) = (try settings.serverDatabase, try settings.reportingDatabase)
     for place in server == reporting ? [server] : [server, reporting] {

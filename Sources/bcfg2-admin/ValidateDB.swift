@@ -17,7 +17,7 @@ struct ValidateDB: AdminMode {
   }
 
   @MainActor static func check(_ settings: Settings) throws -> Int32 {
-    settings.useReportZone()
+    try settings.useReportZone()
     let (server, reporting) = (try settings.serverDatabase, try settings.reportingDatabase)
     var count = 0
     for place in server == reporting ? [server] : [server, reporting] {

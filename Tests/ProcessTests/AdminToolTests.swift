@@ -32,6 +32,21 @@ import Testing
     #expect(try await site.run("bcfg2-reports", ["clients"]).out == "No match found\n")
   }
 
+  /// The C library takes UTC for a zone that it does not have.
+  @Test func zonesThatAreNotThereAreRefused() async throws {
+    let site = try Site()
+    let conf = try site.folder.text("bcfg2.conf")
+    for (zone, isThere) in [
+      ("Mars/Base", false), ("Europa/Berlin", false), ("CET-1CEST", true), ("UTC", true), ("CET", nil),
+    ] {
+      site.folder.write("\(conf)[reporting]\ntime_zone = \(zone)\n", to: "bcfg2.conf")
+      let result = try await site.run("bcfg2-admin", ["validatedb"])
+      let isRefused = result.error.contains("bcfg2.conf:9: [reporting] time_zone: wrong value '\(zone)'")
+      // A system without tzdata has no CET.
+      #expect(isRefused == !(isThere ?? (access("/usr/share/zoneinfo/CET", R_OK) == 0)), "\(result)")
+    }
+  }
+
   @Test func missingTablesAreNamedByWhatMakesThem() async throws {
     let site = try Site()
     let place = DatabaseSettings(engine: .sqlite, name: site.folder.file("reports.sqlite"))
