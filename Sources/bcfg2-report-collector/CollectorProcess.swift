@@ -41,9 +41,9 @@ final class CollectorProcess {
   /// - Returns: the exit status.
   func run() throws -> Int32 {
     umask(mode_t(settings.umask))
-    settings.useReportZone()
     let (report, pidFile) = try begin()
     do {
+      try settings.useReportZone()
       if settings[ReportingOptions.standard.transport] == "DirectStore", !isOnce, !isOfServer {
         throw CollectorError(
           "with [reporting] transport = DirectStore the server runs its own collector: set LocalFilesystem to run one yourself"
@@ -59,19 +59,22 @@ final class CollectorProcess {
         do {
           return try await serve(configuration, report, loop)
         } catch {
-          logger.error("\(error)")
-          report?.failed("bcfg2-report-collector: \(error)")
-          return 1
+          return failed(error, report, pidFile)
         }
       }
       pidFile?.remove()
       return status
     } catch {
-      logger.error("\(error)")
-      report?.failed("bcfg2-report-collector: \(error)")
-      pidFile?.remove()
-      return 1
+      return failed(error, report, pidFile)
     }
+  }
+
+  private func failed(_ error: any Error, _ report: StartReport?, _ pidFile: PidFile?) -> Int32 {
+    logger.error("\(error)")
+    // The command that started it ends with the report, and an init script then looks at the file.
+    pidFile?.remove()
+    report?.failed("bcfg2-report-collector: \(error)")
+    return 1
   }
 
   /// Goes to the background where that was asked for, and opens the log.

@@ -113,8 +113,9 @@ public final class ServerProcess {
       let line = Array("bcfg2-server: Server startup failed: \(error)\n".utf8)
       _ = write(STDERR_FILENO, line, line.count)
     }
-    report?.failed("bcfg2-server: Server startup failed: \(error)")
+    // The command that started it ends with the report, and an init script then looks at the file.
     pidFile?.remove()
+    report?.failed("bcfg2-server: Server startup failed: \(error)")
   }
 
   private func serve(on loop: Reactor) async throws {
