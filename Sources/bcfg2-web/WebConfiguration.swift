@@ -33,7 +33,9 @@
         line.configurationFile = standard
       }
       let settings = try Settings.load(line, registry: PluginRegistry.standard.settings)
-      settings.useReportZone()
+      // With -W nobody else tells of a misspelt option, be it one that says who may look.
+      for warning in settings.warnings { logger.warning("\(warning)") }
+      try settings.useReportZone()
       return try web(settings, listen: command.listen, logger)
     }
 
@@ -55,7 +57,13 @@
         }
         web.authentication = .basic(usersFile: file)
       case "header":
-        web.authentication = .header(name: settings[options.webHeader], proxies: settings[options.webProxies])
+        let proxies = try settings[options.webProxies].map { text in
+          guard let address = WebSettings.address(text) else {
+            throw settings.wrongValue(options.webProxies, value: text, allowed: "addresses, no names and no networks")
+          }
+          return address
+        }
+        web.authentication = .header(name: settings[options.webHeader], proxies: proxies)
       default:
         if !web.isLoopback {
           logger.warning(

@@ -23,7 +23,7 @@ import Testing
     #expect(throws: PasswordFile.Failure.self) { try PasswordFile(text: line, path: "users") }
   }
 
-#if Web
+  #if Web
     @Test func namesAndPasswordsAreDecoded() throws {
       let pair = try #require(Basic.decode("basic YW5uOnM6ZWNyZXTDqQ=="))
       #expect(pair.user == "ann")
@@ -45,6 +45,16 @@ import Testing
     #expect(!tokens.isValid("", browser: "b", user: "u"))
     #expect(!FormTokens().isValid(token, browser: "b", user: "u"))
     #expect(FormTokens.identifier() != FormTokens.identifier())
+  }
+
+  @Test func addressesOfProxiesAreWrittenAsPeersAre() {
+    for (text, address) in [
+      ("10.0.0.1", "10.0.0.1"), ("0:0:0:0:0:0:0:1", "::1"), ("2001:DB8::A", "2001:db8::a"), ("proxy", nil),
+      ("10.0.0.0/8", nil),
+      ("", nil), ("10.1", nil),
+    ] {
+      #expect(WebSettings.address(text) == address)
+    }
   }
 
   @Test func placesToListenAreRead() throws {

@@ -1,4 +1,5 @@
 public import Databases
+import Glibc
 
 /// How the pages are served.
 public struct WebSettings: Sendable {
@@ -42,6 +43,18 @@ public struct WebSettings: Sendable {
     if address == "localhost" { address = "127.0.0.1" }
     guard !address.isEmpty, address.utf8.allSatisfy({ isAddressByte($0) }) else { return nil }
     return (String(address), port)
+  }
+
+  /// An address as it is written of a connection's peer.
+  ///
+  /// - Returns: nil if the text is none.
+  public static func address(_ text: String) -> String? {
+    var (four, six) = (in_addr(), in6_addr())
+    if inet_pton(AF_INET, text, &four) == 1 { return text }
+    guard inet_pton(AF_INET6, text, &six) == 1 else { return nil }
+    var bytes = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+    guard inet_ntop(AF_INET6, &six, &bytes, socklen_t(bytes.count)) != nil else { return nil }
+    return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   private static func port(_ text: Substring) -> Int? {
