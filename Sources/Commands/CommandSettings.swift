@@ -41,7 +41,10 @@ public nonisolated enum Output {
         if count < 0 {
           if errno == EINTR { continue }
           // A full disk behind standard output: what was asked for was not given.
-          if descriptor == STDOUT_FILENO { _exit(1) }
+          if descriptor == STDOUT_FILENO {
+            printError("standard output: \(String(cString: strerror(errno)))")
+            _exit(1)
+          }
           return
         }
         rest = UnsafeRawBufferPointer(rebasing: rest[count...])

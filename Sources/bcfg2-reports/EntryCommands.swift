@@ -62,6 +62,10 @@ struct EntriesCommand: ReportCommand {
   @MainActor func run(_ store: ReportStore) throws -> Int32 {
     let names = try file.map(EntryList.read) ?? entries.map(EntryName.init)
     let state: ReportedItem.State? = badentry ? .bad : modifiedentry ? .modified : extraentry ? .extra : nil
+    if state == nil {
+      Output.printError(
+        "entries finds nothing without --badentry, --modifiedentry or --extraentry; entry shows all states")
+    }
     return try EntryReport(
       store: store, selection: try selection.selection(), fields: fields.list, asJSON: common.json
     ).showClients(with: names, in: state)

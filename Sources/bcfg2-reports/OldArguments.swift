@@ -36,7 +36,7 @@ struct OldArguments: ReportCommand {
   @Flag(name: [.customShort("d"), .long], help: "Show only dirty hosts.")
   var dirty = false
 
-  @Flag(help: "Show hosts that haven't run in the last 24 hours.")
+  @Flag(help: "Show hosts that haven't run in the last 25 hours.")
   var stale = false
 
   @Flag(help: "Show hosts that have bad entries that match the argument.")

@@ -128,6 +128,27 @@ import Testing
     #expect(result.out.split(separator: "\n").count == 3, "\(result)")
   }
 
+  @Test func entriesOfNoStateAreNone() async throws {
+    let site = try Site()
+    let result = try await site.run("bcfg2-reports", ["entries", "Package:p1"])
+    #expect(result.status == .exited(0) && result.out == "No match found\n", "\(result)")
+    #expect(result.error.contains("without --badentry"))
+    #expect(try await site.run("bcfg2-reports", ["entries", "--badentry", "Package:p1"]).error.isEmpty)
+  }
+
+  @Test func aFullDiskIsSaid() async throws {
+    let site = try Site()
+    let program = String(Project.server.dropLast("bcfg2-server".count)) + "bcfg2-reports"
+    let result = try await LoopDriver.withLoop { loop in
+      try await ChildProcess.run(
+        ["/bin/sh", "-c", "exec \"$0\" -C \"$1\" clients > /dev/full", program, site.folder.file("bcfg2.conf")],
+        input: [],
+        timeout: .seconds(60), outputLimitBytes: 1 << 16, on: loop)
+    }
+    #expect(result.status == .exited(1))
+    #expect(String(decoding: result.standardError, as: UTF8.self) == "standard output: No space left on device\n")
+  }
+
   @Test func aMissingDatabaseIsOneLine() async throws {
     let site = try Site()
     unlink(site.folder.file("reports.sqlite"))
