@@ -73,6 +73,7 @@ extension ReportStore {
     let limits = TextLimits(engine: database.engine, characters: characters)
     let reader = ItemReader(limits: limits, fileLimit: fileLimit)
     let prepared = batch.map { PreparedInteraction($0, reader) }
+    try checkRoom(prepared)
     do throws(DatabaseError) {
       // A new row of a name is seen by others when its transaction ends: a short one of its own keeps nobody waiting.
       if database.engine != .sqlite { try makeNames(prepared) }
@@ -87,6 +88,18 @@ extension ReportStore {
       // Ids of rows that were not made after all.
       clearCache()
       throw error
+    }
+  }
+
+  /// Refuses what has more entries, or owners, groups and modes, than ids are remembered, before the database is asked.
+  private func checkRoom(_ batch: [PreparedInteraction]) throws(DatabaseError) {
+    let limit = entryIDs.safeCount
+    let entries = batch.reduce(0) { $0 + $1.rows.count }
+    let hasRoom = entries <= limit || Set(batch.lazy.flatMap(\.rows).map(\.key)).count <= limit
+    guard hasRoom, permissions(batch).count <= permissionIDs.safeCount else {
+      throw DatabaseError(
+        .value,
+        "more than \(limit) entries, or \(permissionIDs.safeCount) owners, groups and modes, in one transaction")
     }
   }
 

@@ -27,6 +27,19 @@ import Testing
     else { return #expect(Bool(false), "stored") }
   }
 
+  @Test func aReportOfMorePermissionsThanAreRememberedIsNoOutage() throws {
+    store.permissionIDs = IDCache(limit: 4)
+    func paths(_ count: Int) -> [ReportedItem] {
+      (0..<count).map { item("Path", ["name": "/p\($0)", "type": "file", "owner": "o\($0)", "current_owner": "o0"]) }
+    }
+    let results = try store.store([interaction("many", at: 10, paths(9)), interaction("few", at: 10, paths(1))])
+    guard case .failed(let error) = results[0].outcome, error.kind == .value else {
+      Issue.record("\(results[0])")
+      return
+    }
+    #expect(results[1].outcome == .stored)
+  }
+
   @Test func interactionHasItsColumns() throws {
     var run = interaction("one.example.com", at: 1_400_000_000)
     run.microseconds += 5

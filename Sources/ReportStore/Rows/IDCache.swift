@@ -10,6 +10,9 @@ struct IDCache<Key: Hashable & Sendable> {
 
   var count: Int { young.count + old.count }
 
+  /// How many ids are certainly there after so many were looked up or set.
+  var safeCount: Int { half }
+
   subscript(key: Key) -> Int64? {
     mutating get {
       if let id = young[key] { return id }
