@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 
 /// Modes that are Django's alone: they work on its Python models.
 protocol DjangoMode: AdminMode {}

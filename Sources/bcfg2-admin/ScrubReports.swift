@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import ReportStore
 
 /// `bcfg2-admin scrubreports`.
