@@ -42,7 +42,7 @@ if [ "${1:-}" = --strict ]; then
   sanitized=.build/asan
   mkdir -p $sanitized
   # The linker prints 160 lines about symbols of the sanitizer, which matter only if the build fails.
-  swift build --build-tests --sanitize=address --scratch-path $sanitized > $sanitized/log 2>&1 || {
+  swift build --build-tests --sanitize=address --disable-default-traits --scratch-path $sanitized > $sanitized/log 2>&1 || {
     cat $sanitized/log
     exit 1
   }
@@ -50,7 +50,7 @@ if [ "${1:-}" = --strict ]; then
   # Leak detection needs ptrace, which containers often lack; other tests check leaks of descriptors and memory.
   ASAN_OPTIONS=detect_leaks=0
   export ASAN_OPTIONS
-  run_tests --sanitize=address --scratch-path $sanitized --skip-build \
+  run_tests --sanitize=address --disable-default-traits --scratch-path $sanitized --skip-build \
     --skip gatheredLinesSurviveACrash --skip aCrashIsOneLineOfTheLogAndTakesNoTime
 fi
 run_tests
