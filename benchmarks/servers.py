@@ -1,5 +1,6 @@
 """Configures, starts, watches and ends the measured servers. All listen on loopback only."""
 import os
+import random
 import re
 import shutil
 import signal
@@ -17,9 +18,17 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port below those that the kernel gives to connections, which could take it before the server does."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        limit = int(f.read().split()[0])
+    while True:
+        port = random.randrange(limit // 2, limit)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def descendants(pid):

@@ -4,6 +4,7 @@ Python 3 standard library and the openssl program only.
 """
 import base64
 import http.client
+import random
 import socket
 import ssl
 import subprocess
@@ -14,9 +15,17 @@ NO_ANSWER = (OSError, ssl.SSLError, http.client.HTTPException)
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port below those that the kernel gives to connections, which could take it before the server does."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        limit = int(f.read().split()[0])
+    while True:
+        port = random.randrange(limit // 2, limit)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def make_certificate(folder):

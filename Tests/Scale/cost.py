@@ -95,6 +95,8 @@ def main():
                 site["conf"]["database"] = database.conf()
             else:
                 site["conf"] = {}
+            # Each site's connections wait while the others are measured.
+            site["conf"]["server"] = {"keepalive_timeout": 3600}
             server = conform.Server(os.path.abspath(options.server), site, work, pki)
             server.start()
             started.append(server)

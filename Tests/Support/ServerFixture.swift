@@ -122,12 +122,20 @@ public final class ServerFixture {
     }
   }
 
+  /// A port below those that the kernel gives to connections, which could take it before the server does.
   private static func freePort() throws(SystemError) -> UInt16 {
-    guard let address = SocketAddress(host: "127.0.0.1", port: 0) else {
-      preconditionFailure("127.0.0.1 is an address")
+    while true {
+      let port = UInt16.random(in: 16000..<32000)
+      guard let address = SocketAddress(host: "127.0.0.1", port: port) else {
+        preconditionFailure("127.0.0.1 is an address")
+      }
+      do throws(SystemError) {
+        _ = try Listener.bind(to: address)
+        return port
+      } catch  where error.errno == EADDRINUSE {
+        continue
+      }
     }
-    let socket = try Listener.bind(to: address)
-    return try SocketAddress.local(of: socket.rawValue).port
   }
 }
 
