@@ -45,7 +45,7 @@ extension ReportStore {
       case .good: ""
       case nil: " AND (i.\"bad_count\" > 0 OR i.\"modified_count\" > 0 OR i.\"extra_count\" > 0)"
       }
-    let (from, values) = recent.source
+    let (from, values) = recent.source(for: database.engine)
     return try database.rows("SELECT i.\"id\" \(from)\(counted)", values).map { $0[0].asID }
   }
 
@@ -202,7 +202,7 @@ extension ReportStore {
   public func runs(
     _ recent: RecentRuns, withName name: String, of kind: EntryKind, limit: Int
   ) throws(DatabaseError) -> [(run: ClientRun, line: EntryLine)] {
-    let (from, values) = recent.source
+    let (from, values) = recent.source(for: database.engine)
     // From the name, which has an index, to the runs that are the latest ones.
     return try database.rows(
       """

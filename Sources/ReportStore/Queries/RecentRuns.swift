@@ -41,25 +41,26 @@ public struct RecentRuns: Sendable, Hashable {
   /// `FROM ... WHERE ...` for the run `i` of each client `c`: one step in the index of client and time for each.
   ///
   /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Reporting/models.py, recent_ids.
-  var source: (sql: String, values: [SQLValue]) {
+  func source(for engine: DatabaseEngine) -> (sql: String, values: [SQLValue]) {
     var values: [SQLValue] = []
-    var latest = "SELECT MAX(m.\"timestamp\") FROM \"Reporting_interaction\" m WHERE m.\"client_id\" = c.\"id\""
+    var latest = "FROM \"Reporting_interaction\" m WHERE m.\"client_id\" = c.\"id\""
     var conditions = ["c.\"expiration\" IS NULL"]
     if let time {
       latest += " AND m.\"timestamp\" <= ?"
       conditions = ["(c.\"expiration\" IS NULL OR c.\"expiration\" > ?)", "c.\"creation\" <= ?"]
       values += [.text(time.text), .text(time.text), .text(time.text)]
     }
+    latest += " ORDER BY m.\"timestamp\" DESC LIMIT 1"
     for (sql, value) in filter.conditions {
       conditions.append(sql)
       values.append(value)
     }
-    return (
-      """
-      FROM "Reporting_client" c JOIN "Reporting_interaction" i ON i."client_id" = c."id" AND i."timestamp" = (\(latest)) \
-      WHERE \(conditions.joined(separator: " AND "))
-      """, values
-    )
+    // PostgreSQL reads all interactions to join them with an id of a subquery; the others have no LATERAL.
+    let join =
+      engine == .postgresql
+      ? "CROSS JOIN LATERAL (SELECT m.* \(latest)) i"
+      : "JOIN \"Reporting_interaction\" i ON i.\"id\" = (SELECT m.\"id\" \(latest))"
+    return ("FROM \"Reporting_client\" c \(join) WHERE \(conditions.joined(separator: " AND "))", values)
   }
 }
 
@@ -94,7 +95,7 @@ extension ReportStore {
   public func runs(
     _ recent: RecentRuns, by order: RunOrder = .client, descending: Bool = false, limit: Int, offset: Int = 0
   ) throws(DatabaseError) -> [ClientRun] {
-    let (from, values) = recent.source
+    let (from, values) = recent.source(for: database.engine)
     let order = order.column + (descending ? " DESC" : "")
     return try runs(
       "SELECT \(RunQuery.columns()) \(from) ORDER BY \(order), c.\"name\", i.\"id\" LIMIT ? OFFSET ?",
@@ -105,7 +106,7 @@ extension ReportStore {
   ///
   /// - Throws: `DatabaseError`.
   public func health(_ recent: RecentRuns) throws(DatabaseError) -> [RunHealth] {
-    let (from, values) = recent.source
+    let (from, values) = recent.source(for: database.engine)
     var all: [RunHealth] = []
     try database.run(
       "SELECT i.\"id\", c.\"name\", i.\"timestamp\", i.\"bad_count\", i.\"modified_count\", i.\"extra_count\" \(from)",
@@ -123,7 +124,7 @@ extension ReportStore {
 
   /// - Throws: `DatabaseError`.
   public func count(_ recent: RecentRuns) throws(DatabaseError) -> Int {
-    let (from, values) = recent.source
+    let (from, values) = recent.source(for: database.engine)
     return try database.first("SELECT COUNT(*) \(from)", values)?[0].asInt ?? 0
   }
 
@@ -140,7 +141,7 @@ extension ReportStore {
   public func performance(
     _ recent: RecentRuns, limit: Int
   ) throws(DatabaseError) -> [(client: String, metrics: [String: Double])] {
-    let (from, values) = recent.source
+    let (from, values) = recent.source(for: database.engine)
     var result: [(client: String, metrics: [String: Double])] = []
     try database.run(
       """

@@ -53,7 +53,7 @@ import Testing
     let store = try database.store()
     try store.prepare()
     for time in [nil, ReportTime.now()] {
-      let (sql, values) = RecentRuns(time: time).source
+      let (sql, values) = RecentRuns(time: time).source(for: .sqlite)
       let plan = try store.database.rows("EXPLAIN QUERY PLAN SELECT i.\"id\" \(sql)", values).compactMap {
         $0.last?.asText
       }
