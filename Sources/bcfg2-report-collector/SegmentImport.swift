@@ -37,6 +37,8 @@ final class SegmentImport {
   private var setAside: Set<String> = []
   /// Segments that could not be read, each told of once.
   private var unreadable: Set<String> = []
+  /// Segments whose torn and damaged parts were told of. During an outage a segment is read many times.
+  private var examined: Set<String> = []
   /// Whether a segment could not be read or removed.
   private(set) var hasFailed = false
 
@@ -100,6 +102,7 @@ final class SegmentImport {
   private func remove(_ path: String) {
     current = nil
     refusedBatches[path] = nil
+    examined.remove(path)
     if unlink(path) != 0, errno != ENOENT {
       unreadable.insert(path)
       hasFailed = true
@@ -113,7 +116,9 @@ final class SegmentImport {
   private func next() -> Segment? {
     let names = FolderNames.read(folder).filter { SpoolSegment.Name($0) != nil }.sorted()
     if setAside.count >= names.count { setAside.removeAll() }
-    unreadable.formIntersection(names.map { "\(folder)/\($0)" })
+    let paths = Set(names.map { "\(folder)/\($0)" })
+    unreadable.formIntersection(paths)
+    examined.formIntersection(paths)
     for name in names {
       let path = "\(folder)/\(name)"
       guard !unreadable.contains(path), !setAside.contains(path) else { continue }
@@ -136,10 +141,12 @@ final class SegmentImport {
   private func interactions(of bytes: [UInt8], _ name: String, _ path: String) -> [Interaction] {
     var interactions: [Interaction] = []
     let known = refusedBatches[path] ?? []
+    let isFirstTime = examined.insert(path).inserted
     SpoolSegment.read(bytes) { part in
       switch part {
       case .interaction(let interaction):
         if !known.contains(interaction.microseconds) { interactions.append(interaction) }
+      case .damaged where !isFirstTime, .torn where !isFirstTime: break
       case .damaged(let range, let error):
         refused.keep(damaged: bytes[range], of: name, at: range.lowerBound, "\(error)")
       case .torn(let range):

@@ -137,6 +137,30 @@ import Testing
     #expect(result.log.contains("The last 2 bytes of 0000000000000001.open are no whole record"))
   }
 
+  /// Another process writes the database: the collector reads the segment at each attempt.
+  @Test func aDamagedSegmentIsToldOfOnceInAnOutage() async throws {
+    let site = Site(options: "[database]\nreporting_options = {\"timeout\": \"0\"}")
+    #expect(try await site.run("--once").status == 0)
+    var bytes = SpoolSegment.start + Site.interaction(1, 5).record()
+    bytes[bytes.count - 1] ^= 1
+    bytes += Site.interaction(2, 5).record()
+    let other = try Databases.open(DatabaseSettings(engine: .sqlite, name: site.folder.file("reports.sqlite")))
+    try other.begin()
+    site.write(bytes + [1, 0], to: "spool/0000000000000001.open")
+    try await LoopDriver.withLoop { loop in
+      let collector = try site.start(["-d"], on: loop)
+      while site.log.components(of: "still cannot be used") < 1, collector.status == nil { await loop.nextIteration() }
+      other.rollBack()
+      while !site.spool.isEmpty, collector.status == nil { await loop.nextIteration() }
+      collector.kill(SIGTERM)
+      #expect(await collector.waitForExit() == .exited(0))
+    }
+    #expect(try site.count("interaction") == 1)
+    #expect(site.log.components(of: "are no whole record") == 1)
+    #expect(site.log.components(of: "cannot be stored, and is kept") == 1)
+    #expect(site.folder.names(in: "repo/Reporting/spool/refused").count == 2)
+  }
+
   @Test func refusedReportsOfOneTimeAreAllKept() async throws {
     let site = Site()
     site.write(0..<1)
