@@ -306,13 +306,21 @@ final class SpoolWriter {
       return
     }
     let count = segment.count + (current?.records.count ?? 0)
-    let path = "\(folder)/\(SpoolSegment.name(microseconds: segment.microseconds, count: count))"
-    if rename(segment.path, path) == 0 {
-      finished.append(path)
-    } else if errno != ENOENT {
-      // The collector takes it all the same when this process has closed it.
-      logger.error("Reporting: \(SystemError(call: "rename", errno: errno, detail: segment.path))")
+    for number in 0..<Int64(Limits.names) {
+      let path = "\(folder)/\(SpoolSegment.name(microseconds: segment.microseconds + number, count: count))"
+      do throws(SystemError) {
+        try AtomicFile.move(segment.path, to: path)
+        finished.append(path)
+        return
+      } catch {
+        // Another server began a segment at the same time, which has as many records.
+        if error.errno == EEXIST { continue }
+        // The collector takes it all the same when this process has closed it.
+        if error.errno != ENOENT { logger.error("Reporting: \(segment.path): \(error)") }
+        return
+      }
     }
+    logger.error("Reporting: \(SystemError(call: "rename", errno: EEXIST, detail: segment.path))")
   }
 
   /// Drops the oldest segments while there are too many bytes.
@@ -328,7 +336,9 @@ final class SpoolWriter {
     }
     var lost = 0
     for segment in segments where total + limits.segmentBytes > limits.spoolBytes {
-      guard let count = segment.name.count, unlink(segment.path) == 0 else { continue }
+      guard let count = segment.name.count ?? Self.countOfAbandoned(segment.path), unlink(segment.path) == 0 else {
+        continue
+      }
       total -= segment.bytes
       lost += count
     }
@@ -337,6 +347,17 @@ final class SpoolWriter {
     logger.error(
       "Reporting: The oldest \(lost) statistics were dropped, \(dropped) since the start: the spool has reached [reporting] spool_limit. Does bcfg2-report-collector run, and does it reach the database?"
     )
+  }
+
+  /// How many records an open segment has whose server has ended; nil if it is written, or cannot be read.
+  private static func countOfAbandoned(_ path: String) -> Int? {
+    do throws(SystemError) {
+      let file = try RegularFile.open(path)
+      guard FileLock.lockForReading(file) else { return nil }
+      return SpoolSegment.count(try RegularFile.read(file, path, limitBytes: SpoolSegment.limitBytes))
+    } catch {
+      return nil
+    }
   }
 
   private static func names(in folder: String) -> [String] {

@@ -156,6 +156,43 @@ import Testing
     }
   }
 
+  /// Servers were killed again and again, and no collector runs.
+  @Test func segmentsOfServersThatEndedAreDroppedToo() async throws {
+    try await LoopDriver.withLoop { loop in
+      var limits = Self.lasting
+      limits.spoolBytes = 1 << 20
+      let spool = Spool(loop, limits: limits)
+      for number in 1...3 {
+        var interaction = Interaction(hostname: "old", microseconds: 1)
+        interaction.revision = String(repeating: "x", count: 500_000)
+        let bytes = SpoolSegment.start + interaction.record() + interaction.record()
+        spool.folder.write(bytes, to: "spool/000000000000000\(number).open")
+      }
+      // Its server lives.
+      let living = try FileDescriptor.open(spool.folder.file("spool/0000000000000003.open"), O_RDWR)
+      let isLocked = FileLock.lockForProcess(living)
+      #expect(isLocked)
+      try await spool.write("new")
+      #expect(spool.writer.dropped == 4)
+      #expect(try spool.segments().map(\.hosts) == [["old", "old"], ["new"]])
+      spool.writer.close()
+    }
+  }
+
+  @Test func aSegmentReplacesNoneOfItsName() async throws {
+    try await LoopDriver.withLoop { loop in
+      let spool = Spool(loop, limits: Self.lasting)
+      try await spool.write("mine")
+      let open = try #require(spool.folder.names(in: "spool").first.flatMap(SpoolSegment.Name.init))
+      let taken = SpoolSegment.name(microseconds: open.microseconds, count: 1)
+      let other = SpoolSegment.start + Interaction(hostname: "other", microseconds: 1).record()
+      spool.folder.write(other, to: "spool/\(taken)")
+      spool.writer.close()
+      #expect(try spool.hosts.sorted() == ["mine", "other"])
+      #expect(spool.folder.names(in: "spool").allSatisfy { $0.hasSuffix(".1.records") })
+    }
+  }
+
   @Test func segmentsGrowWhereNobodyTakesThem() async throws {
     try await LoopDriver.withLoop { loop in
       var limits = SpoolWriter.Limits()
