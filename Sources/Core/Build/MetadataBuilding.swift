@@ -37,6 +37,7 @@ extension ServerCore {
         let data = try await connector.additionalData(metadata) ?? NoConnectorData()
         source.mergeAdditionalData(metadata, source: connector.name, data: data)
       }
+      source.metadataIsComplete(metadata)
       if metadataCacheMode == .cautious || metadataCacheMode == .aggressive {
         metadataCache[client] = metadata
       }

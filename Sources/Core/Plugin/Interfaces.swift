@@ -99,6 +99,8 @@ public protocol Metadata: Plugin {
   func mergeAdditionalGroups(_ metadata: ClientMetadata, _ groups: [String])
   /// Adds a connector's data under its name.
   func mergeAdditionalData(_ metadata: ClientMetadata, source: String, data: any ConnectorData)
+  /// All connectors have added what they have.
+  func metadataIsComplete(_ metadata: ClientMetadata)
   /// Every defined group by name. The core adds groups of connectors.
   var groups: NameTable<MetadataGroup> { get set }
   /// Names of all known clients.
@@ -121,6 +123,7 @@ public protocol Metadata: Plugin {
 }
 
 extension Metadata {
+  public func metadataIsComplete(_ metadata: ClientMetadata) {}
   public func listKnownClients() async -> [KnownClient] { await listClients().map { KnownClient($0) } }
 
   public var knownGroups: NameSet { NameSet(groups.keys) }

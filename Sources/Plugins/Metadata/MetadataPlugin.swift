@@ -34,6 +34,9 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
   /// The clients that are known, if they are in the database. clients.xml, where it is there, then only says more of them.
   private(set) var database: ClientDatabase?
   private var readsClientsFile = true
+  /// Clients of the database that are in no group, which the log tells once for each reading of groups.xml.
+  private var toldWithoutGroups: Set<ClientName> = []
+  private static let toldLimit = 100
   private(set) lazy var writer = ClientsWriter(plugin: self, file: clientsFile)
 
   public var stages: Set<ClientRunStage> { [.statistics] }
@@ -88,6 +91,7 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     case .changed(let root):
       rules = GroupRules(root: root) { [groupsFile] line, message in groupsFile.complain(line, message) }
       groups = rules.groups
+      toldWithoutGroups.removeAll()
       forget()
       return true
     }
@@ -451,6 +455,15 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
 
   public func mergeAdditionalData(_ metadata: ClientMetadata, source: String, data: any ConnectorData) {
     metadata.addData(data, of: source)
+  }
+
+  public func metadataIsComplete(_ metadata: ClientMetadata) {
+    guard database != nil, metadata.profile == nil, metadata.groups.isEmpty,
+      toldWithoutGroups.count < Self.toldLimit, toldWithoutGroups.insert(metadata.hostname).inserted
+    else { return }
+    logger.warning(
+      "\(metadata.hostname) is in no group, and so has no profile and an empty configuration: the database keeps no profiles, and groups.xml has no default profile and no group for it"
+    )
   }
 
   public func endStatistics(_ metadata: ClientMetadata) async throws {

@@ -118,6 +118,27 @@ import XMLRPC
     }
   }
 
+  /// Without clients.xml and a default profile a client that the database has gets an empty configuration, as in Bcfg2.
+  @Test func aClientInNoGroupIsToldOfOnce() async throws {
+    try await DatabaseSite.run { site in
+      let (first, _) = try site.server()
+      _ = await first.ask("GetConfig")
+      var files = DatabaseSite.files
+      files["Metadata/groups.xml"] = """
+        <Groups><Group name="base" profile="true"><Bundle name="b"/></Group>
+        <Client name="two"><Group name="base"/></Client></Groups>
+        """
+      try await site.change("INSERT INTO Server_metadataclientmodel (hostname) VALUES ('two')")
+      let (second, _) = try site.server(files)
+      for _ in 0..<2 {
+        #expect(await !second.ask("GetConfig").contains("<Bundle"))
+        #expect(await second.ask("GetConfig", client: 2).contains("<Bundle"))
+      }
+      let told = second.log.take().filter { $0.contains("is in no group") }
+      #expect(told.count == 1 && told[0].contains("one is in no group"), "\(told)")
+    }
+  }
+
   @Test func noMoreClientsAddThemselvesThanAreAllowed() async throws {
     try await DatabaseSite.run { site in
       let (server, _) = try site.server()
