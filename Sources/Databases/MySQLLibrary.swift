@@ -106,8 +106,10 @@ struct MySQLLibrary {
   func error(_ number: UInt32, _ text: UnsafePointer<CChar>?, _ sql: String) -> DatabaseError {
     let message = text.map { String(cString: $0) } ?? ""
     let kind = Self.kind(number, message)
-    let end = [.other, .missing, .denied].contains(kind) ? " in: \(sql)" : ""
-    return settings.error(kind, "\(message.isEmpty ? "error \(number)" : message)\(end)")
+    let end = [.other, .denied].contains(kind) ? " in: \(sql)" : ""
+    var error = settings.error(kind, "\(message.isEmpty ? "error \(number)" : message)\(end)")
+    error.isReadOnly = [1290, 1792, 1836].contains(number)
+    return error
   }
 
   /// What an error number of the server (1000...) or the library (2000...) means.

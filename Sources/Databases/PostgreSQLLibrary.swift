@@ -121,7 +121,9 @@ package struct PostgreSQLLibrary {
     if status == Self.commandOK || status == Self.tuplesOK { return nil }
     let message = functions.result_error_message(result).map { String(cString: $0) } ?? "it failed"
     let kind = Self.kind(state(result))
-    return settings.error(kind, [.other, .missing, .denied].contains(kind) ? "\(message) in: \(sql)" : message)
+    var error = settings.error(kind, [.other, .denied].contains(kind) ? "\(message) in: \(sql)" : message)
+    error.isReadOnly = state(result) == "25006"
+    return error
   }
 
   /// The SQLSTATE of a failed result.

@@ -103,6 +103,8 @@ public struct DatabaseError: Error, Sendable, Hashable, CustomStringConvertible 
   public var kind: Kind
   /// One sentence for the log, which names the database but no password.
   public var text: String
+  /// Whether the file, the server or a standby can be read but takes no changes.
+  public var isReadOnly = false
 
   public init(_ kind: Kind, _ text: String) {
     self.kind = kind

@@ -22,6 +22,8 @@ public final class SQLiteDatabase: Database {
   private static let ok: Int32 = 0
   private static let row: Int32 = 100
   private static let done: Int32 = 101
+  private static let readOnly: Int32 = 8
+  private static let cannotOpen: Int32 = 14
   private static let readWrite: Int32 = 2
   private static let create: Int32 = 4
   /// The value is copied.
@@ -208,7 +210,12 @@ public final class SQLiteDatabase: Database {
   // MARK: Errors
 
   private func lastError(_ code: Int32) -> DatabaseError {
-    Self.error(library.pointee.extended_errcode(handle), library.pointee.errmsg(handle), path)
+    var error = Self.error(library.pointee.extended_errcode(handle), library.pointee.errmsg(handle), path)
+    // The journal beside an open file cannot be made.
+    if code & 0xFF == Self.cannotOpen, let slash = path.lastIndex(of: "/") {
+      error.isReadOnly = access(String(path[..<slash]), W_OK | X_OK) != 0
+    }
+    return error
   }
 
   private static func error(_ code: Int32, _ text: UnsafePointer<CChar>?, _ path: String) -> DatabaseError {
@@ -223,6 +230,8 @@ public final class SQLiteDatabase: Database {
       case 1 where message.hasPrefix("no such table") || message.hasPrefix("no such column"): .missing
       default: .other
       }
-    return DatabaseError(kind, "\(path): \(message)")
+    var error = DatabaseError(kind, "\(path): \(message)")
+    error.isReadOnly = code & 0xFF == readOnly
+    return error
   }
 }

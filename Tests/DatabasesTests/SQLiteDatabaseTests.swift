@@ -14,6 +14,16 @@ import Testing
     #expect(try database.rows(#"SELECT "a", "b" FROM "t" ORDER BY "id""#) == [["", 1], [nil, 0]])
   }
 
+  @Test func aFileThatIsOnlyReadSaysSo() throws {
+    let folder = TemporaryDirectory()
+    let database = try file(folder.file("a.sqlite"), "a")
+    try database.execute(["PRAGMA query_only = ON"])
+    let error = #expect(throws: DatabaseError.self) { try database.change(#"DELETE FROM "t""#) }
+    #expect(error?.isReadOnly == true)
+    let other = #expect(throws: DatabaseError.self) { try database.change(#"DELETE FROM "u""#) }
+    #expect(other?.kind == .missing && other?.isReadOnly == false)
+  }
+
   @Test func aMissingFileIsUnavailable() throws {
     let folder = TemporaryDirectory()
     let settings = DatabaseSettings(engine: .sqlite, name: folder.path + "/a.sqlite")

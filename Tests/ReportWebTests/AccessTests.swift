@@ -1,3 +1,6 @@
+import Databases
+import Support
+import Synchronization
 import Testing
 
 @testable import ReportWeb

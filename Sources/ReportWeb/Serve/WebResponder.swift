@@ -295,12 +295,13 @@
       switch error {
       case let error as DatabaseError:
         logger.error("\(error)")
+        if let text = error.whyNotWritten { return errorPage(.forbidden, text) }
         let text: String
         switch error.kind {
         case .unavailable: text = "The database of reports cannot be reached. The server's log says why."
         case .busy: text = "The database of reports is busy."
         case .full: text = "The database of reports has no room left."
-        case .missing: text = "The database of reports has no tables yet: `bcfg2-admin initreports` makes them."
+        case .missing: text = "The database of reports has no tables yet: bcfg2-admin initreports makes them."
         case .denied, .constraint, .value, .other:
           return errorPage(.internalServerError, "The server's log says what failed.")
         }
@@ -329,6 +330,15 @@
       response.headers[HTTPField.Name("Referrer-Policy")!] = "same-origin"
       response.headers[HTTPField.Name("Cross-Origin-Resource-Policy")!] = "same-origin"
       if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "private, no-cache" }
+    }
+  }
+
+  extension DatabaseError {
+    /// What a page says where bcfg2-web may read the database only; nil for other errors.
+    var whyNotWritten: String? {
+      guard kind == .denied || isReadOnly else { return nil }
+      return
+        "bcfg2-web may not do this in the database of reports: its user, or the file, can be read only. The server's log says more."
     }
   }
 
