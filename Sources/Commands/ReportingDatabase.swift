@@ -13,7 +13,8 @@ extension Settings {
     if place.engine == .sqlite, access(place.name, F_OK) != 0, errno == ENOENT {
       throw DatabaseError(
         .unavailable,
-        "\(place.name): there is no such file; the first report makes it, and so does bcfg2-admin initreports")
+        "\(place.name): there is no such file; the first report makes it, and so does bcfg2-admin initreports"
+          + (place.origin.map { " (\($0))" } ?? ""))
     }
     return ReportStore(try Databases.open(place))
   }

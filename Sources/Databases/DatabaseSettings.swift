@@ -29,6 +29,8 @@ public struct DatabaseSettings: Sendable, Hashable {
   public var port: Int?
   /// Further options of the connection, by the names of the library: `sslmode`, `timeout`.
   public var options: [String: String] = [:]
+  /// The file and line that name it, for messages about a database that cannot be reached.
+  public var origin: String?
 
   public init(engine: DatabaseEngine, name: String) {
     self.engine = engine

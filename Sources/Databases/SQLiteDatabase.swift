@@ -48,6 +48,7 @@ public final class SQLiteDatabase: Database {
     guard code == Self.ok else {
       var error = Self.error(code, library.pointee.errmsg(opened), settings.name)
       if let reason = Self.whyNotOpened(path, createsFile) { error.text += ": \(reason)" }
+      error.text += settings.originNote
       _ = library.pointee.close(opened)
       throw error
     }

@@ -55,13 +55,17 @@ extension DatabaseSettings {
     return " on \(host)" + (port.map { ":\($0)" } ?? "")
   }
 
-  /// An error that names the database. A message of several lines becomes one; a password in it is left out.
+  /// An error that names the database. A message of several lines becomes one; a password in it is left out: a short one where
+  /// it is a word of its own, since its letters are in other words too.
   package func error(_ kind: DatabaseError.Kind, _ message: String) -> DatabaseError {
     var text = message.split(whereSeparator: \.isNewline).map { $0.trimmedBlanks }.filter { !$0.isEmpty }
       .joined(separator: "; ")
-    if let password, !password.isEmpty { text = text.replacing(password, by: "***") }
-    return DatabaseError(kind, "\(title): \(text)")
+    if let password, !password.isEmpty { text = text.leavingOut(password) }
+    return DatabaseError(kind, "\(title): \(text)" + (kind == .unavailable ? originNote : ""))
   }
+
+  /// Where an administrator looks who finds that the database cannot be reached.
+  var originNote: String { origin.map { " (\($0))" } ?? "" }
 }
 
 extension StringProtocol {
@@ -74,21 +78,39 @@ extension StringProtocol {
 }
 
 extension String {
-  fileprivate func replacing(_ part: String, by other: String) -> String {
+  /// Passwords of fewer bytes are looked for as words only.
+  private static var shortPassword: Int { 6 }
+
+  fileprivate func leavingOut(_ password: String) -> String {
     let bytes = Array(utf8)
-    let wanted = Array(part.utf8)
+    let wanted = Array(password.utf8)
+    let isShort = wanted.count < Self.shortPassword
     var result: [UInt8] = []
     var index = 0
     while index < bytes.count {
-      if bytes[index...].starts(with: wanted) {
-        result += Array(other.utf8)
-        index += wanted.count
+      let end = index + wanted.count
+      let isWord = !(index > 0 && bytes[index - 1].isOfWord) && !(end < bytes.count && bytes[end].isOfWord)
+      if bytes[index...].starts(with: wanted), isWord || !isShort {
+        result += Array("***".utf8)
+        index = end
       } else {
         result.append(bytes[index])
         index += 1
       }
     }
     return String(decoding: result, as: UTF8.self)
+  }
+}
+
+extension UInt8 {
+  /// Whether it is a letter or digit, or a part of one that is not ASCII.
+  fileprivate var isOfWord: Bool {
+    switch self {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "a")...UInt8(ascii: "z"), 0x80...:
+      true
+    default: false
+    }
   }
 }
 

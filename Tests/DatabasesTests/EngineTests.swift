@@ -253,6 +253,14 @@ import Testing
     let error = #expect(throws: DatabaseError.self) { try Databases.open(settings).first("SELECT 1") }
     #expect(error?.kind == .unavailable && error?.isTemporary == true)
     #expect(error?.text.contains("hunter2") == false && error?.text.contains("\n") == false)
+    settings.origin = "bcfg2.conf, line 7"
+    // Short ones are in other words, too.
+    settings.password = "no"
+    let short = #expect(throws: DatabaseError.self) { try Databases.open(settings).first("SELECT 1") }
+    #expect(short?.text.hasSuffix(" (bcfg2.conf, line 7)") == true && short?.text.contains("***") == false)
+    #expect(settings.error(.other, "no such table, key=no").text.hasSuffix(": *** such table, key=***"))
+    #expect(settings.error(.other, "not known").text.hasSuffix(": not known"))
+    settings.password = "hunter2"
     settings.options["no_such"] = "hunter2"
     let wrong = #expect(throws: DatabaseError.self) { try Databases.open(settings).first("SELECT 1") }
     #expect(wrong?.text.contains("no_such") == true && wrong?.text.contains("hunter2") == false, "\(wrong?.text ?? "")")

@@ -40,6 +40,12 @@ extension Settings {
       throw wrongValue("database", prefix + "engine", value: engine, allowed: "sqlite3, postgresql or mysql")
     }
     var place = DatabaseSettings(engine: known, name: name)
+    // The option that is wrong most often comes first.
+    for option in ["host", "name", "engine"] {
+      guard case .file(let path, let line) = origin(of: "database", prefix + option) else { continue }
+      place.origin = "\(path), line \(line)"
+      break
+    }
     for (key, value) in options {
       switch value {
       case .text(let text): place.options[key] = text
