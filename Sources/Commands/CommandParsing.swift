@@ -31,7 +31,7 @@ public nonisolated enum CommandParsing {
       return .ended(0)
     }
     if line.asksForHelp {
-      Output.print(root.helpMessage())
+      Output.print(root.helpMessage() + "\n\n" + ModeCommandLine.help)
       return .ended(0)
     }
     guard !line.rest.isEmpty else {

@@ -19,7 +19,7 @@ public enum CommandSettings {
     let level = LogSetup.level(settings)
     Log.router.configure([(ConsoleLog(), level)], standard: level)
     LoggingSystem.bootstrap { Log.router.handler(label: $0) }
-    for warning in settings.warnings { Logger(label: program).debug("\(warning)") }
+    for warning in settings.warnings { Logger(label: program).warning("\(warning)") }
     return settings
   }
 

@@ -21,13 +21,45 @@ public nonisolated struct ModeCommandLine: Sendable {
     case flag(String, String)
   }
 
-  private static let known: [(short: Character?, long: String, action: Action)] = [
-    ("C", "config", .configuration), ("h", "help", .help), (nil, "version", .version),
-    ("E", "encoding", .set("components", "encoding")), ("o", "logfile", .set("logging", "path")),
-    ("Q", "repository", .set("server", "repository")), ("W", "web-config", .set("reporting", "config")),
-    ("x", "password", .set("communication", "password")), ("d", "debug", .flag("logging", "debug")),
-    ("v", "verbose", .flag("logging", "verbose")),
+  private struct Known: Sendable {
+    let short: Character?
+    let long: String
+    /// How the help names its value; nil if it has none.
+    let value: String?
+    let help: String
+    let action: Action
+
+    init(_ short: Character?, _ long: String, _ value: String?, _ help: String, _ action: Action) {
+      (self.short, self.long, self.value, self.help, self.action) = (short, long, value, help, action)
+    }
+
+    /// As it is typed.
+    var typed: String {
+      (short.map { "-\($0), " } ?? "") + "--\(long)" + (value.map { " <\($0)>" } ?? "")
+    }
+  }
+
+  private static let known: [Known] = [
+    Known("C", "config", "path", "Configuration file (/etc/bcfg2.conf).", .configuration),
+    Known("Q", "repository", "path", "Repository, instead of that of [server].", .set("server", "repository")),
+    Known("W", "web-config", "path", "Further file with options of [reporting].", .set("reporting", "config")),
+    Known("E", "encoding", "name", "Encoding of configuration files.", .set("components", "encoding")),
+    Known("d", "debug", nil, "Say all on standard error.", .flag("logging", "debug")),
+    Known("v", "verbose", nil, "Say more on standard error.", .flag("logging", "verbose")),
+    Known("o", "logfile", "path", "Accepted; messages go to standard error.", .set("logging", "path")),
+    Known("x", "password", "password", "Accepted; no server is asked.", .set("communication", "password")),
+    Known("h", "help", nil, "Show this.", .help),
+    Known(nil, "version", nil, "Show the version.", .version),
   ]
+
+  /// The options before the mode, as `--help` explains them: a heading, and a line each.
+  public static var help: String {
+    let width = (known.map(\.typed.count).max() ?? 0) + 2
+    let lines = known.map { option in
+      "  " + option.typed + String(repeating: " ", count: width - option.typed.count) + option.help
+    }
+    return "OPTIONS BEFORE THE SUBCOMMAND:\n" + lines.joined(separator: "\n")
+  }
 
   /// - Parameter arguments: without the program's name.
   public init(_ arguments: [String]) throws(Problem) {

@@ -84,6 +84,27 @@ import Testing
       "\(result)")
   }
 
+  @Test(arguments: ["bcfg2-reports", "bcfg2-admin"])
+  func theHelpExplainsTheOptionsBeforeTheSubcommand(_ program: String) async throws {
+    let help = try await Site().run(program, ["--help"])
+    #expect(help.status == .exited(0))
+    for option in ["-C, --config <path>", "-Q, --repository <path>", "-W, ", "-E, ", "-d, ", "-v, ", "-o, ", "-x, "] {
+      #expect(help.out.contains("\n  \(option)"), "\(option)")
+    }
+  }
+
+  @Test func mistakesInTheFileAndItsLineAreTold() async throws {
+    let site = try Site()
+    let path = site.folder.file("bcfg2.conf")
+    site.folder.write(try site.folder.text("bcfg2.conf") + "reporting_nmae = x\n", to: "bcfg2.conf")
+    let result = try await site.run("bcfg2-reports", ["clients"])
+    #expect(result.status == .exited(0))
+    #expect(result.error.contains("\(path):9: ") && result.error.contains("reporting_nmae"), "\(result)")
+    #expect(unlink(site.folder.file("reports.sqlite")) == 0)
+    let away = try await site.run("bcfg2-reports", ["clients"])
+    #expect(away.error.contains("initreports (\(path), line 7)"), "\(away)")
+  }
+
   @Test func optionsStandBeforeAndAfterTheSubcommand() async throws {
     let site = try Site()
     let other = try Site("reporting-old-server-134")
