@@ -47,6 +47,39 @@ import Testing
     #expect(try store.count("performance") == 2)
   }
 
+  /// Without that it reads the whole table for each list of hashes, as long as autovacuum has not come.
+  @Test(.enabled(if: PrivatePostgreSQL.isInstalled)) func postgreSQLLearnsHowManyEntriesThereAre() throws {
+    let (_, store) = try store(.postgresql)
+    let size = #"SELECT reltuples::bigint FROM pg_class WHERE relname = 'Reporting_packageentry'"#
+    let count = ReportStore.analyzedRows
+    #expect(
+      try store.store(interaction("one", at: 1, (0..<count).map { item("Package", ["name": "p\($0)"]) })).outcome
+        == .stored)
+    #expect(try store.database.first(size)?[0].asInt == count)
+    // All of them are there, and no more.
+    #expect(
+      try store.store(interaction("two", at: 1, (0...count).map { item("Package", ["name": "p\($0)"]) })).outcome
+        == .stored)
+    #expect(try store.count("packageentry") == count + 1)
+  }
+
+  /// As in tables that Bcfg2 made.
+  @Test(.enabled(if: PrivateMariaDB.isInstalled)) func clientsAreFoundByTheBytesOfTheirNames() throws {
+    let (_, store) = try store(.mysql)
+    try store.database.execute([
+      "ALTER TABLE \"Reporting_client\" CONVERT TO CHARACTER SET latin1 COLLATE latin1_swedish_ci"
+    ])
+    #expect(
+      try store.store([run("WEB", at: 1), run("web", at: 1), run("übung", at: 1)]).allSatisfy { $0.outcome == .stored })
+    #expect(try store.client(named: "web")?.name == "web")
+    #expect(try store.client(named: "übung")?.name == "übung")
+    #expect(try store.client(named: "Web") == nil)
+    #expect(try store.setExpiration(.now(), ofClients: "web"))
+    #expect(try !store.setExpiration(.now(), ofClients: "Web"))
+    #expect(
+      try store.read(#"SELECT "name" FROM "Reporting_client" WHERE "expiration" IS NOT NULL"#) == ["web"])
+  }
+
   @Test(arguments: TestDatabase.engines) func interactionsAreStoredOnce(_ engine: DatabaseEngine) throws {
     let (test, store) = try store(engine)
     #expect(try store.prepare() == false)

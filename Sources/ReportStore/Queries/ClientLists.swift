@@ -6,7 +6,7 @@ extension ReportStore {
   ///
   /// - Throws: `DatabaseError`.
   public func client(named name: String) throws(DatabaseError) -> ReportedClient? {
-    try clients("WHERE c.\"name\" = ? ORDER BY c.\"id\" LIMIT 1", [.text(name)]).first
+    try clients("WHERE \(isOfBytes("c.\"name\"")) ORDER BY c.\"id\" LIMIT 1", [.text(name)]).first
   }
 
   /// Clients by name, from one on.
@@ -43,10 +43,16 @@ extension ReportStore {
   /// - Throws: `DatabaseError`.
   public func setExpiration(_ time: ReportTime?, ofClients name: String) throws(DatabaseError) -> Bool {
     let changed = try database.change(
-      "UPDATE \"Reporting_client\" SET \"expiration\" = ? WHERE \"name\" = ?", [SQLValue(time?.text), .text(name)])
+      "UPDATE \"Reporting_client\" SET \"expiration\" = ? WHERE \(isOfBytes("\"name\""))",
+      [SQLValue(time?.text), .text(name)])
     // MySQL counts no row that had the value already.
     if changed > 0 { return true }
     return try client(named: name) != nil
+  }
+
+  /// The condition that a column has the bytes of a value. Tables that Bcfg2 made in MySQL find names equal that differ in case.
+  private func isOfBytes(_ column: String) -> String {
+    database.engine == .mysql ? "CAST(CONVERT(\(column) USING utf8mb4) AS BINARY) = CAST(? AS BINARY)" : "\(column) = ?"
   }
 
   /// For LIKE, with `!` before its signs.
