@@ -97,6 +97,7 @@ extension ReportStore {
         [SQLValue.integer(row.key.hash)] + row.values
           + [row.target, row.current].compactMap { $0.map { SQLValue.integer(permissionIDs[$0] ?? 0) } }
       })
+    try count(rows.count, in: kind.table)
     let links = rows.filter { $0.link != nil }
     if links.isEmpty { return }
     // The rows of links need the ids of their paths, which are told from older ones by having no row yet.
@@ -112,5 +113,19 @@ extension ReportStore {
       made.append([row[0], .text(link.target), .text(link.current)])
     }
     try insert("Reporting_linkentry", ["pathentry_ptr_id", "target_path", "current_path"], made)
+    try count(made.count, in: "Reporting_linkentry")
+  }
+
+  /// Has PostgreSQL look at a table into which many rows came, and again when as many more have come. Until then it takes the table
+  /// for a small one, and reads all of it for each list of hashes.
+  private func count(_ made: Int, in table: String) throws(DatabaseError) {
+    guard database.engine == .postgresql else { return }
+    var rows = madeRows[table] ?? (count: 0, next: Self.analyzedRows)
+    rows.count += made
+    if rows.count >= rows.next {
+      try database.execute(["ANALYZE \"\(table)\""])
+      rows.next = rows.count * 2
+    }
+    madeRows[table] = rows
   }
 }

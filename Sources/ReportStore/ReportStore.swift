@@ -18,6 +18,10 @@ public final class ReportStore {
   private var dataVersion: SQLValue?
   /// Statements of several rows, by table and number of rows.
   var statements: [StatementKey: String] = [:]
+  /// Rows of entries that were made, and how many there will be when PostgreSQL looks at the table again.
+  var madeRows: [String: (count: Int, next: Int)] = [:]
+  /// Rows after which it looks at a table for the first time.
+  static let analyzedRows = 1000
 
   struct NameKey: Hashable, Sendable {
     var table: NamedTable
