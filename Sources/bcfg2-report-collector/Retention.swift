@@ -36,9 +36,11 @@ final class Retention {
       return true
     }
     guard MonotonicTime.now() >= next else { return false }
-    let count = try store.current.keepSince(ReportTime.now().adding(days: -days).text, limit: Self.stepLimit)
-    deleted += count
-    if count > 0 { return true }
+    if let end = try store.current.retentionEnd(days: days, now: .now()) {
+      let count = try store.current.keepSince(end, limit: Self.stepLimit)
+      deleted += count
+      if count > 0 { return true }
+    }
     next = .now() + Self.interval
     guard deleted > 0 else { return false }
     logger.info("Deleted \(deleted) interactions that are older than \(days) days ([reporting] keep)")

@@ -266,7 +266,10 @@ import Testing
 
   @Test func oldReportsGoButForTheLatestOfAClient() async throws {
     let site = Site(options: "keep = 30d")
-    site.write(0..<20, hosts: 4)
+    // 60 days in microseconds.
+    let later = 60 * 86400 * 1_000_000
+    site.write(0..<16, hosts: 4)
+    site.write(later..<later + 4, hosts: 4)
     try await LoopDriver.withLoop { loop in
       let collector = try site.start(on: loop)
       while !site.log.contains("Deleted 16 interactions"), collector.status == nil { await loop.nextIteration() }
@@ -279,7 +282,7 @@ import Testing
         SELECT i."repo_rev_code" FROM "Reporting_client" c
         JOIN "Reporting_interaction" i ON i."id" = c."current_interaction_id" ORDER BY i."id"
         """#
-      ).map { $0[0] } == ["16", "17", "18", "19"])
+      ).map { $0[0] } == (later..<later + 4).map(String.init))
     #expect(try site.count("interaction") == 4)
   }
 

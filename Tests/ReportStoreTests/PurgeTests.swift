@@ -40,6 +40,18 @@ import Testing
 
   private func before(day: Int64) -> String { ReportTime(since1970: day * 86_400 * 1_000_000).text }
 
+  @Test func aClockThatJumpedAheadMakesNoReportOld() throws {
+    func end(_ day: Int64) throws -> String? {
+      try store.retentionEnd(days: 4, now: ReportTime(since1970: day * 86_400 * 1_000_000))
+    }
+    // There are reports of days 1, 2, 3 and 9.
+    #expect(try end(7) == nil)
+    for day in [10, 17, 23] as [Int64] { #expect(try end(day) == before(day: day - 4)) }
+    for day in [24, 5000] as [Int64] { #expect(try end(day) == before(day: 5)) }
+    _ = try store.store(interaction("one", at: 5000 * 86_400))
+    #expect(try end(5001) == before(day: 5))
+  }
+
   @Test func daysDeleteClientsWithoutInteractions() throws {
     try store.purge(PurgeSelection(before: before(day: 3)))
     #expect(try clients() == ["one|dirty", "three|clean"])

@@ -83,6 +83,23 @@ extension ReportStore {
     }
   }
 
+  /// The time before which retention deletes interactions; nil if it deletes none.
+  ///
+  /// A clock that jumped ahead would make all reports old. So it counts only while there are reports of the second to last week;
+  /// otherwise those that are kept are counted from the latest report that is older than a week.
+  public func retentionEnd(days: Int, now: ReportTime) throws(DatabaseError) -> String? {
+    let trusted = now.adding(days: -Self.trustedDays)
+    let sql = "SELECT MAX(\"timestamp\") FROM \"Reporting_interaction\" WHERE \"timestamp\" <= ?"
+    guard let text = try database.first(sql, [.text(trusted.text)])?[0].asText, let latest = ReportTime(text) else {
+      return nil
+    }
+    let end = latest >= trusted.adding(days: -Self.trustedDays) ? now : latest
+    return end.adding(days: -days).text
+  }
+
+  /// Days for which nothing is deleted after a jump of the clock.
+  private static let trustedDays = 7
+
   /// One step of retention: deletes some of the interactions before a time, but for each client's current one, and no client.
   ///
   /// - Returns: how many were deleted; 0 when there are no more. `pruneOrphans` then deletes what they left.
