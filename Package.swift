@@ -387,7 +387,10 @@ let package = Package(
     .testTarget(name: "ReportRecordsTests", dependencies: ["ReportRecords"], swiftSettings: strict),
     .testTarget(
       name: "ReportWebTests",
-      dependencies: ["Databases", "ReportRecords", "ReportStore", "ReportWeb", "Support"],
+      dependencies: [
+        "Databases", "ReportRecords", "ReportStore", "ReportWeb", "Support",
+        .product(name: "HTTPTypes", package: "swift-http-types", condition: onWeb),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "RepositoryTests",

@@ -5,6 +5,10 @@ import Testing
 
 @testable import ReportWeb
 
+#if Web
+  import HTTPTypes
+#endif
+
 @Suite struct AccessTests {
   /// Of `openssl passwd -6 -salt saltsalt secret`.
   private static let hash =
@@ -19,6 +23,11 @@ import Testing
     #expect(try !PasswordFile(text: "", path: "users").matches(user: "ann", password: "secret"))
   }
 
+  @Test func linesMayEndWithCarriageReturns() throws {
+    let file = try PasswordFile(text: "# users\r\n\r\nann:\(Self.hash)\r\nbob:\(Self.hash)\r\n", path: "users")
+    for user in ["ann", "bob"] { #expect(try file.matches(user: user, password: "secret")) }
+  }
+
   @Test(arguments: [
     "ann:secret", "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "ann:$apr1$a$b", "ann", ":\(AccessTests.hash)", "ann:$1$a$b",
   ])
@@ -27,6 +36,33 @@ import Testing
   }
 
   #if Web
+    @Test func aWrongPasswordIsAnsweredLater() async throws {
+      let folder = TemporaryDirectory()
+      folder.write("ann:\(Self.hash)\n", to: "users")
+      let pauses = Mutex(0)
+      let authenticator = Authenticator(.basic(usersFile: folder.file("users")), tokens: FormTokens()) {
+        pauses.withLock { $0 += 1 }
+      }
+      // ann:secret, ann:secreT, nothing.
+      for (header, isKnown, count) in [
+        ("Basic YW5uOnNlY3JldA==", true, 0), ("Basic YW5uOnNlY3JlVA==", false, 1), (nil, false, 1),
+      ] {
+        var headers = HTTPFields()
+        headers[.authorization] = header
+        let caller = try await authenticator.caller(headers, address: "127.0.0.1")
+        if case .user("ann") = caller { #expect(isKnown) } else { #expect(!isKnown) }
+        #expect(pauses.withLock { $0 } == count)
+      }
+      try await authenticator.shutDown()
+    }
+
+    @Test func whatBcfg2WebMayNotWriteIsSaid() throws {
+      var error = DatabaseError(.unavailable, "")
+      #expect(error.whyNotWritten == nil)
+      error.isReadOnly = true
+      #expect(error.whyNotWritten != nil && DatabaseError(.denied, "").whyNotWritten != nil)
+    }
+
     @Test func namesAndPasswordsAreDecoded() throws {
       let pair = try #require(Basic.decode("basic YW5uOnM6ZWNyZXTDqQ=="))
       #expect(pair.user == "ann")

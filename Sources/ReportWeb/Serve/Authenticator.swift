@@ -32,10 +32,16 @@
     /// Passwords are slow to check by design, and browsers send them with each request.
     private static let keptFor = Duration.seconds(60)
     private static let keptCount = 1000
+    /// What comes before the answer to a wrong password.
+    private let pause: @Sendable () async throws -> Void
 
-    init(_ settings: WebSettings.Authentication, tokens: FormTokens) {
+    init(
+      _ settings: WebSettings.Authentication, tokens: FormTokens,
+      pause: @escaping @Sendable () async throws -> Void = { try await Task.sleep(for: .seconds(2)) }
+    ) {
       self.settings = settings
       self.tokens = tokens
+      self.pause = pause
       threads.start()
     }
 
@@ -62,7 +68,10 @@
         let digest = tokens.digest(Array(header.utf8))
         let now = ContinuousClock.now
         if let known = state.withLock({ $0.known[digest] }), known.until > now { return .user(known.user) }
-        return try await check(user, password, file: file, digest: digest)
+        let caller = try await check(user, password, file: file, digest: digest)
+        // Others' passwords are checked meanwhile.
+        if case .unknown = caller { try await pause() }
+        return caller
       }
     }
 

@@ -34,13 +34,16 @@ struct PasswordFile {
   }
 
   init(text: String, path: String) throws(Failure) {
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    // By scalars: CR and LF are one character.
+    let lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+    for (index, scalars) in lines.enumerated() {
+      let line = Substring(scalars.last == "\r" ? scalars.dropLast() : scalars)
       guard !line.isEmpty, !line.hasPrefix("#") else { continue }
       let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
       guard parts.count == 2, !parts[0].isEmpty else {
         throw Failure(description: "\(path), line \(index + 1): not NAME:HASH")
       }
-      let hash = String(parts[1].prefix { $0 != ":" && $0 != "\r" })
+      let hash = String(parts[1].prefix { $0 != ":" })
       guard Self.methods.contains(where: hash.hasPrefix) else {
         throw Failure(
           description:
