@@ -95,14 +95,16 @@ public nonisolated enum AtomicFile {
   // MARK: Refusing
 
   private struct Refusal {
-    var folder: String?
+    var folders: [String] = []
     var count = 0
   }
 
   private static let refusal = Mutex(Refusal())
 
   /// Refuses writes below a folder from here on, with EROFS: for a process that reads what another one owns.
-  public static func refuseWrites(below folder: String) { refusal.withLock { $0.folder = folder + "/" } }
+  public static func refuseWrites(below folder: String) {
+    refusal.withLock { $0.folders.append(folder + "/") }
+  }
 
   /// How many writes were refused.
   public static var refusedWrites: Int { refusal.withLock { $0.count } }
@@ -113,7 +115,7 @@ public nonisolated enum AtomicFile {
   /// - Throws: `SystemError` with EROFS where `refuseWrites` said so; it counts as a refused write.
   public static func requireWritable(_ path: String) throws(SystemError) {
     let isRefused = refusal.withLock { refusal in
-      guard let folder = refusal.folder, path.hasPrefix(folder) else { return false }
+      guard refusal.folders.contains(where: { path.hasPrefix($0) }) else { return false }
       refusal.count += 1
       return true
     }

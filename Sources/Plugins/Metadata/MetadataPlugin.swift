@@ -398,8 +398,11 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       guard let profile = clients.client(named: name)?.profiles.first ?? rules.defaultGroup else {
         throw MetadataConsistencyError("Cannot add new client \(name); no default group set")
       }
-      debugLog("\(self.name): Adding new client with default profile \(profile)")
-      try await setProfile(name, profile, address: nil, requirePublic: false)
+      // A command shows what the client would get, and records nothing.
+      if !core.isReadOnly {
+        debugLog("\(self.name): Adding new client with default profile \(profile)")
+        try await setProfile(name, profile, address: nil, requirePublic: false)
+      }
     }
     let record = clients.client(named: name)
     var membership = GroupMembership(client: name)

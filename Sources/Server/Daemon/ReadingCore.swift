@@ -19,27 +19,41 @@ package final class ReadingCore: ServerCore {
   /// - Throws: `SettingsError`, also for renderer settings that would stop a server from starting; `SystemError` if the
   ///   log cannot be opened.
   package static func settings(_ options: CommandLineOptions) throws -> Settings {
+    let settings = try furtherSettings(options)
+    try LogSetup.bootstrap(settings)
+    return settings
+  }
+
+  /// The settings of a second core in the same process.
+  ///
+  /// - Throws: as `settings`, but for the log, which stays as it is.
+  package static func furtherSettings(_ options: CommandLineOptions) throws -> Settings {
     var settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
     // Check as for root, which starts the server.
     try settings.requireRenderers(startedAs: 0)
     settings.logPath = nil
     settings.logsToSyslog = false
     settings.pidFile = nil
-    try LogSetup.bootstrap(settings)
     AtomicFile.refuseWrites(below: settings.repository)
     return settings
   }
 
+  /// Nobody is served: what plugins do around the run of a client, such as starting the programs of Trigger, is not done.
+  package override func clientRunHook(_ stage: ClientRunStage, _ metadata: ClientMetadata) async {}
+
   /// Runs `body` with a core that has read the repository; run by root, it becomes the server's user.
   ///
+  /// - Parameter followsEdits: whether edits that are made meanwhile are seen.
   /// - Throws: `SystemError` if privileges cannot be dropped; `CoreInitError`; what the body throws.
   package static func with<Result>(
-    _ settings: Settings, on loop: Reactor, _ body: (ServerCore) async throws -> Result
+    _ settings: Settings, on loop: Reactor, followsEdits: Bool = false,
+    _ body: (ServerCore) async throws -> Result
   ) async throws -> Result {
     if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
     TemporaryFolder.removeLeftovers(of: settings[TemplateOptions.standard.user])
-    guard let monitor = FileMonitorFactory.make("pseudo", ignoring: settings.ignoredFiles, on: loop) else {
-      throw CoreInitError("Failed to instantiate fam driver pseudo")
+    let driver = followsEdits ? "inotify" : "pseudo"
+    guard let monitor = FileMonitorFactory.make(driver, ignoring: settings.ignoredFiles, on: loop) else {
+      throw CoreInitError("Failed to instantiate fam driver \(driver)")
     }
     let resolver = HostResolver(on: loop)
     let core = ReadingCore(

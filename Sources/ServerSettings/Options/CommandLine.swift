@@ -41,6 +41,11 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     values[SettingDefinition.Place(section: section, option: option)] = Value(text: text, option: typed)
   }
 
+  /// What was typed for an option of the configuration file; nil: nothing.
+  public func typed(_ section: String, _ option: String) -> String? {
+    values[SettingDefinition.Place(section: section, option: option)]?.text
+  }
+
   /// Overwrites typed secrets in this process's command line, which other users can read. Child processes do not get them in
   /// theirs.
   public func hideSecrets() {
