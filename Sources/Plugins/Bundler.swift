@@ -49,6 +49,44 @@ public final class BundlerPlugin: Plugin, NamedStructures, StructureValidator {
   /// Names of the bundles that exist, sorted.
   public var bundleNames: [String] { bundles.keys.sorted() }
 
+  /// The contents of a bundle's file for a client, as `bcfg2-info buildbundle` shows them; nil if there is none.
+  ///
+  /// - Parameter bundle: the bundle's name, or that of its file.
+  /// - Throws: what is wrong with the file.
+  package func matched(_ bundle: String, _ metadata: ClientMetadata) async throws -> Element? {
+    guard let file = bundles[bundle] ?? BundleFile.name(ofFile: bundle).flatMap({ bundles[$0] }) else { return nil }
+    return try await file.resolved(metadata, by: core.xmlTemplateRenderer).xmlMatch(metadata)
+  }
+
+  /// An element of a bundle's file.
+  package struct Place {
+    package let path: String
+    package let line: Int32
+    package let conditions: String
+    package let applies: Bool
+    /// Whether the line is one of what a template made.
+    package let isRendered: Bool
+  }
+
+  /// Elements of a bundle with one of these tags and a name, for a client.
+  ///
+  /// - Throws: what is wrong with the file.
+  package func elements(
+    _ tags: [String], named name: String, in bundle: String, _ metadata: ClientMetadata
+  ) async throws -> [Place] {
+    guard let file = bundles[bundle] else { return [] }
+    let compiled = try await file.resolved(metadata, by: core.xmlTemplateRenderer)
+    var found: [Place] = []
+    compiled.forEachElement { node, conditions in
+      guard tags.contains(node.source.tag), let own = node.source.name, Name.areSame(own, name) else { return }
+      found.append(
+        Place(
+          path: file.path, line: node.source.line, conditions: conditions.text,
+          applies: conditions.allSatisfy { $0.holds(metadata) }, isRendered: file.isTemplate))
+    }
+    return found
+  }
+
   private func indexBundles() {
     var found: NameTable<BundleFile> = [:]
     for file in files.children {

@@ -7,7 +7,7 @@ public import ServerSettings
 /// Files are as those of Rules, and names are always regular expressions.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Defaults.py.
-public final class DefaultsPlugin: Plugin, GoalValidator {
+public final class DefaultsPlugin: Plugin, GoalValidator, SourceTelling {
   public override class var name: String { "Defaults" }
   public override class var options: any OptionGroup { DefaultsOptions.standard }
 
@@ -37,6 +37,11 @@ public final class DefaultsPlugin: Plugin, GoalValidator {
         }
       }
     }
+  }
+
+  package func sources(of entry: Element, _ metadata: ClientMetadata) async -> [BindingSource] {
+    await defaults.prepare(metadata)
+    return defaults.sources(of: entry, metadata, kind: "default")
   }
 
   public override func settingsChanged() {

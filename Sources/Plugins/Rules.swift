@@ -5,7 +5,7 @@ public import ServerSettings
 /// Rules: literal attributes for abstract entries, from files with priorities.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Rules.py.
-public final class RulesPlugin: Plugin, Generator {
+public final class RulesPlugin: Plugin, Generator, SourceTelling {
   public override class var name: String { "Rules" }
   public override class var options: any OptionGroup { RulesOptions.standard }
 
@@ -35,6 +35,8 @@ public final class RulesPlugin: Plugin, Generator {
     return binding
   }
 
+  public var entryTags: [String] { rules.entryTags }
+
   public func entryNames(tag: String) -> [String] { rules.entryNames(tag: tag) }
 
   public func handlesEntry(_ entry: Element, _ metadata: ClientMetadata) async -> Bool {
@@ -45,6 +47,11 @@ public final class RulesPlugin: Plugin, Generator {
   public func handleEntry(_ entry: Element, _ metadata: ClientMetadata) async throws {
     await rules.prepare(metadata)
     try rules.bind(entry, metadata)
+  }
+
+  package func sources(of entry: Element, _ metadata: ClientMetadata) async -> [BindingSource] {
+    await rules.prepare(metadata)
+    return rules.sources(of: entry, metadata, kind: "rule")
   }
 
   public override func settingsChanged() {

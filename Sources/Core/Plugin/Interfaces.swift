@@ -30,6 +30,8 @@ public protocol Generator: Plugin {
   func binder(tag: String, name: String) -> EntryBinder?
   /// Every name for which `binder` returns one, by tag. Bundler expands `<Path glob>` with them.
   func entryNames(tag: String) -> [String]
+  /// Every tag for which `entryNames` has a name, for commands that list what there is.
+  var entryTags: [String] { get }
   /// The slow path: whether this generator binds this entry for this client.
   func handlesEntry(_ entry: Element, _ metadata: ClientMetadata) async throws -> Bool
   /// Binds an entry for which `handlesEntry` was true.
@@ -39,6 +41,7 @@ public protocol Generator: Plugin {
 extension Generator {
   public func binder(tag: String, name: String) -> EntryBinder? { nil }
   public func entryNames(tag: String) -> [String] { [] }
+  public var entryTags: [String] { ["Path"] }
   public func handlesEntry(_ entry: Element, _ metadata: ClientMetadata) async throws -> Bool { false }
   public func handleEntry(_ entry: Element, _ metadata: ClientMetadata) async throws {}
 }

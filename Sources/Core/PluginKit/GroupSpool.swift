@@ -97,6 +97,8 @@ open class GroupSpool<Folder: EntryFolder>: Plugin, Generator, FileEventHandler 
     tag == entryType ? entrySets[name]?.binder : nil
   }
 
+  public var entryTags: [String] { [entryType] }
+
   open func entryNames(tag: String) -> [String] {
     tag == entryType ? entrySets.keys.sorted() : []
   }

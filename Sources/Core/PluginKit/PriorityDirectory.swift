@@ -237,6 +237,9 @@ public final class PriorityDirectory {
   /// Names of unconditional rules of a tag, with 1.3 of all rules, sorted.
   public func entryNames(tag: String) -> [String] { names[tag]?.sorted() ?? [] }
 
+  /// Tags of which there are such names, sorted.
+  public var entryTags: [String] { names.keys.sorted() }
+
   /// Whether any rule matches an entry for a client; with 1.3, for any client.
   public func handles(_ entry: Element, _ metadata: ClientMetadata) -> Bool {
     if entryInputs == nil { metadata.read(input) }
@@ -248,6 +251,16 @@ public final class PriorityDirectory {
       }
     }
     return false
+  }
+
+  /// The rules that may bind an entry for a client, by file.
+  func applying(
+    tag: String, name: String?, _ metadata: ClientMetadata
+  ) -> [(path: String, priority: Int, candidate: CandidateIndex.Candidate)] {
+    sources.flatMap { source in
+      (index(of: source, metadata)?.contenders(tag: tag, name: name, metadata) ?? []).filter { $0.holds(metadata) }
+        .map { (source.file.path, source.file.priority, $0) }
+    }
   }
 
   /// Adds text, children and missing attributes of the rule with the highest priority to an entry.

@@ -118,6 +118,9 @@ public final class TemplateRenderer {
   /// Results that are kept, and how many times one was used.
   public var cacheCount: (results: Int, used: Int) { (kept.count, kept.used) }
 
+  /// Forgets all results, so that templates are rendered again.
+  package func forgetResults() { kept.removeAll() }
+
   /// One line of what was rendered so far; nil where nothing was.
   package var counters: String? {
     guard renderedCount > 0 || kept.used > 0 else { return nil }

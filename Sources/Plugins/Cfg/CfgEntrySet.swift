@@ -217,6 +217,13 @@ public final class CfgEntrySet: EntryFolder {
     ].compactMap { $0 }
   }
 
+  /// info.xml, rendered for a client if it is a template; nil where there is none.
+  func infoFile(_ metadata: ClientMetadata) async throws -> InfoXML? {
+    guard let info = infos.first else { return nil }
+    try await info.prepare(metadata)
+    return info.structureFile as? InfoXML
+  }
+
   /// The template that makes an entry for a client; nil where a file of another kind does.
   func template(for metadata: ClientMetadata) -> CfgTemplateFile? { generator(for: metadata) as? CfgTemplateFile }
 

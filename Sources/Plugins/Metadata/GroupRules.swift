@@ -31,6 +31,8 @@ struct GroupRules {
     /// The position of the rule's group among all groups that have rules: groups are tried in that order.
     let position: Int
     let conditions: [Condition]
+    /// In its file.
+    let line: Int32
 
     func holds(_ client: ClientName, _ groups: NameSet) -> Bool {
       conditions.allSatisfy { $0.holds(client, groups) }
@@ -45,11 +47,11 @@ struct GroupRules {
     private var always: [Int] = []
     private(set) var positions: NameTable<Int> = [:]
 
-    mutating func add(group: String, conditions: [Condition]) {
+    mutating func add(group: String, conditions: [Condition], line: Int32) {
       let position = positions[group] ?? positions.count
       positions[group] = position
       let number = rules.count
-      rules.append(Rule(group: group, position: position, conditions: conditions))
+      rules.append(Rule(group: group, position: position, conditions: conditions, line: line))
       var enclosingGroup: String?
       for condition in conditions where !condition.isNegated {
         switch condition.subject {
@@ -80,6 +82,8 @@ struct GroupRules {
 
   /// Declared groups by name.
   private(set) var groups: NameTable<MetadataGroup> = [:]
+  /// Lines of their declarations.
+  private(set) var lines: NameTable<Int32> = [:]
   /// The profile of unknown clients; nil if none is the default.
   private(set) var defaultGroup: String?
   private(set) var memberships = Index()
@@ -117,6 +121,7 @@ struct GroupRules {
     groups[name] = MetadataGroup(
       name: name, bundles: element.children(tagged: "Bundle").compactMap(\.name), category: element["category"],
       isProfile: element["profile"] == "true", isPublic: element["public"] == "true")
+    lines[name] = element.line
     if element["default"] == "true" { defaultGroup = name }
   }
 
@@ -160,11 +165,11 @@ struct GroupRules {
     for (element, conditions) in belowGroups + belowClients {
       guard let name = element.name else { continue }
       if element.isTrue("negate") {
-        removals.add(group: name, conditions: conditions)
+        removals.add(group: name, conditions: conditions, line: element.line)
         continue
       }
       if groups[name] == nil { complain(element.line, "Group \(name) is not declared outside of Client elements") }
-      memberships.add(group: name, conditions: conditions)
+      memberships.add(group: name, conditions: conditions, line: element.line)
     }
   }
 }

@@ -212,6 +212,9 @@ package final class PackagesPlugin: Plugin, AddedStructures, Generator, Connecto
 
   package func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? { sources(of: metadata).data }
 
+  /// The text of apt's list or of yum's repositories for a client; nil if its sources have none.
+  package func generatedSources(of metadata: ClientMetadata) -> String? { sources(of: metadata).data.generatedText }
+
   // MARK: Structures
 
   package func note(_ structure: Element, _ metadata: ClientMetadata) -> StructureNote? {

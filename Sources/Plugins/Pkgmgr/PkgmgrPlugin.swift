@@ -43,6 +43,8 @@ final class PkgmgrPlugin: Plugin, Generator {
     return .now { [unowned self] entry, metadata in try bind(entry, metadata) }
   }
 
+  var entryTags: [String] { ["Package"] }
+
   func entryNames(tag: String) -> [String] { lists.names(tag: tag) }
 
   func handlesEntry(_ entry: Element, _ metadata: ClientMetadata) -> Bool {

@@ -71,6 +71,27 @@ public final class PropertiesPlugin: Plugin, Connector, TemplateFileWriter {
     collect()
   }
 
+  /// Names of the XML files, sorted.
+  package var fileNames: [String] { files.entries.sorted().filter { $0.value is XMLPropertyFile }.map(\.key) }
+
+  /// A file that templates get as it is.
+  package struct NotMatched: Error, CustomStringConvertible {
+    let name: String
+    package var description: String { "Automatch not enabled on \(name)" }
+  }
+
+  /// The contents of an XML file for a client, as `bcfg2-info automatch` shows them; nil if there is no such file.
+  ///
+  /// - Parameter isForced: whether a file that is not matched for templates counts, too.
+  /// - Throws: `NotMatched`; what is wrong with the file.
+  package func matched(_ name: String, _ metadata: ClientMetadata, isForced: Bool) async throws -> Element? {
+    guard let file = files.entries[name] as? XMLPropertyFile else { return nil }
+    guard isForced || file.isMatched(core.settings[PropertiesOptions.standard.matchesAll]) else {
+      throw NotMatched(name: name)
+    }
+    return try await file.resolved(metadata, by: core.xmlTemplateRenderer).xmlMatch(metadata)
+  }
+
   public func additionalData(_ metadata: ClientMetadata) async throws -> (any ConnectorData)? { data }
 
   /// Replaces a file by what a template made of its data. It is on disk when this returns.

@@ -49,7 +49,7 @@ final class XMLPropertyFile: StructFile, PropertyFile {
     text = (bytes ?? WireWriter.xml(document.root), TemplateSource.nextNumber())
   }
 
-  private func isMatched(_ matches: Bool) -> Bool {
+  func isMatched(_ matches: Bool) -> Bool {
     compiled?.root.source["automatch"].map { $0.lowercased() == "true" } ?? matches
   }
 
