@@ -60,6 +60,9 @@ public nonisolated enum Output {
     if !lines.isEmpty { write(lines.joined(separator: "\n") + "\n") }
   }
 
+  /// Writes text to standard error as it is.
+  public static func writeError(_ text: String) { write(text, to: STDERR_FILENO) }
+
   /// Writes a line on standard error.
   public static func printError(_ line: String) {
     write(line.hasSuffix("\n") ? line : line + "\n", to: STDERR_FILENO)

@@ -10,6 +10,9 @@ public nonisolated struct ModeCommandLine: Sendable {
   /// The mode and what follows it; empty if there is none.
   public private(set) var rest: [String] = []
 
+  /// Flags of the command's own that were typed, by their long names.
+  public private(set) var flags: Set<String> = []
+
   /// An option before the mode that is not one of `known`, or lacks its value.
   public struct Problem: Error, Hashable, CustomStringConvertible {
     public let description: String
@@ -19,6 +22,7 @@ public nonisolated struct ModeCommandLine: Sendable {
     case configuration, help, version
     case set(String, String)
     case flag(String, String)
+    case own(String)
   }
 
   private struct Known: Sendable {
@@ -39,7 +43,7 @@ public nonisolated struct ModeCommandLine: Sendable {
     }
   }
 
-  private static let known: [Known] = [
+  private static let shared: [Known] = [
     Known("C", "config", "path", "Configuration file (/etc/bcfg2.conf).", .configuration),
     Known("Q", "repository", "path", "Repository, instead of that of [server].", .set("server", "repository")),
     Known("W", "web-config", "path", "Further file with options of [reporting].", .set("reporting", "config")),
@@ -47,22 +51,35 @@ public nonisolated struct ModeCommandLine: Sendable {
     Known("d", "debug", nil, "Say all on standard error.", .flag("logging", "debug")),
     Known("v", "verbose", nil, "Say more on standard error.", .flag("logging", "verbose")),
     Known("o", "logfile", "path", "Accepted; messages go to standard error.", .set("logging", "path")),
-    Known("x", "password", "password", "Accepted; no server is asked.", .set("communication", "password")),
+    Known("x", "password", "password", "Password of the server.", .set("communication", "password")),
+    Known("S", "server", "url", "Server to ask, instead of that of [components].", .set("components", "bcfg2")),
+    Known("u", "user", "name", "Name to ask as.", .set("communication", "user")),
+    Known(nil, "ssl-key", "path", "Key of the certificate.", .set("communication", "key")),
+    Known(nil, "ssl-cert", "path", "Certificate to show to the server.", .set("communication", "certificate")),
+    Known(nil, "ca", "path", "Certificates that the server's is checked against.", .set("communication", "ca")),
+    Known(nil, "ca-cert", "path", "The same.", .set("communication", "ca")),
+    Known(nil, "ssl-cns", "names", "Names that the server's certificate may have.", .set("communication", "servercommonnames")),
+    Known("t", "timeout", "seconds", "How long to wait for the server.", .set("communication", "timeout")),
     Known("h", "help", nil, "Show this.", .help),
     Known(nil, "version", nil, "Show the version.", .version),
   ]
 
   /// The options before the mode, as `--help` explains them: a heading, and a line each.
   public static var help: String {
-    let width = (known.map(\.typed.count).max() ?? 0) + 2
-    let lines = known.map { option in
+    let width = (shared.map(\.typed.count).max() ?? 0) + 2
+    let lines = shared.map { option in
       "  " + option.typed + String(repeating: " ", count: width - option.typed.count) + option.help
     }
     return "OPTIONS BEFORE THE SUBCOMMAND:\n" + lines.joined(separator: "\n")
   }
 
-  /// - Parameter arguments: without the program's name.
-  public init(_ arguments: [String]) throws(Problem) {
+  private var known = Self.shared
+
+  /// - Parameters:
+  ///   - arguments: without the program's name.
+  ///   - flags: what this command has beside the options of all.
+  public init(_ arguments: [String], flags: [(short: Character?, long: String)] = []) throws(Problem) {
+    known += flags.map { Known($0.short, $0.long, nil, "", .own($0.long)) }
     var words = arguments[...]
     while let word = words.first, word.hasPrefix("-"), word != "-" {
       words = words.dropFirst()
@@ -78,7 +95,7 @@ public nonisolated struct ModeCommandLine: Sendable {
 
   private mutating func takeLong(_ word: Substring, _ words: inout ArraySlice<String>) throws(Problem) {
     let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let option = Self.known.first(where: { $0.long == parts[0] }) else {
+    guard let option = known.first(where: { $0.long == parts[0] }) else {
       throw Problem(description: "unknown option --\(parts[0])")
     }
     let value = parts.count == 2 ? String(parts[1]) : nil
@@ -91,7 +108,7 @@ public nonisolated struct ModeCommandLine: Sendable {
   private mutating func takeShort(_ word: Substring, _ words: inout ArraySlice<String>) throws(Problem) {
     var letters = word
     while let letter = letters.popFirst() {
-      guard let option = Self.known.first(where: { $0.short == letter }) else {
+      guard let option = known.first(where: { $0.short == letter }) else {
         throw Problem(description: "unknown option -\(letter)")
       }
       let isLast = letters.isEmpty || Self.takesValue(option.action)
@@ -107,6 +124,7 @@ public nonisolated struct ModeCommandLine: Sendable {
     switch action {
     case .help: asksForHelp = true
     case .version: asksForVersion = true
+    case .own(let name): flags.insert(name)
     case .flag(let section, let name): options.set(section, name, to: "true", typed: typed)
     case .configuration, .set:
       guard let value = value ?? words.popFirst() else { throw Problem(description: "option \(typed) needs a value") }
@@ -121,7 +139,7 @@ public nonisolated struct ModeCommandLine: Sendable {
   private static func takesValue(_ action: Action) -> Bool {
     switch action {
     case .configuration, .set: true
-    case .help, .version, .flag: false
+    case .help, .version, .flag, .own: false
     }
   }
 }
