@@ -72,6 +72,7 @@ let package = Package(
     .executable(name: "bcfg2-report-collector", targets: ["bcfg2-report-collector"]),
     .executable(name: "bcfg2-reports", targets: ["bcfg2-reports"]),
     .executable(name: "bcfg2-admin", targets: ["bcfg2-admin"]),
+    .executable(name: "bcfg2-info", targets: ["bcfg2-info"]),
     .executable(name: "bcfg2-web", targets: ["bcfg2-web"]),
   ],
   traits: [
@@ -271,6 +272,21 @@ let package = Package(
       swiftSettings: strict,
       linkerSettings: staticTool),
     .target(
+      name: "Info",
+      dependencies: [
+        "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Templates", "Core", "Plugins", "Server",
+        "Commands",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "bcfg2-info",
+      dependencies: ["EventLoop", "LoopDatabases", "Info"],
+      swiftSettings: strict,
+      linkerSettings: staticTool),
+    .target(
       name: "ReportWeb",
       dependencies: [
         "COpenSSL", "Databases", "ReportRecords", "ReportStore",
@@ -365,6 +381,10 @@ let package = Package(
       name: "PackageFetchingTests",
       dependencies: ["EventLoop", "PackageSources", "PackageFormats", "PackageFetching", "Support"],
       swiftSettings: onLoop),
+    .testTarget(
+      name: "InfoTests",
+      dependencies: ["EventLoop", "Repository", "ServerSettings", "Core", "Info", "Support", "CoreSupport"],
+      swiftSettings: onLoop),
     .testTarget(name: "PackageSourcesTests", dependencies: ["PackageSources", "Support"], swiftSettings: strict),
     .testTarget(
       name: "PluginsTests",
@@ -380,7 +400,7 @@ let package = Package(
       dependencies: [
         "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Server",
         "Databases", "ReportRecords", "ReportStore", "Support", "CoreSupport", "bcfg2-server", "bcfg2-packages",
-        "bcfg2-report-collector", "bcfg2-reports", "bcfg2-admin",
+        "bcfg2-report-collector", "bcfg2-reports", "bcfg2-admin", "bcfg2-info",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Core
+import Repository
+
+/// `bcfg2-info builddir`.
+struct BuildDir: InfoMode {
+  static let configuration = CommandConfiguration(
+    commandName: "builddir", abstract: "Build config for hostname, writing separate files to directory.",
+    discussion: """
+      Files, folders, links and devices are written; entries of other types are left out. Owner and group are set only by root, \
+      and nothing outside of the directory is changed.
+
+      Exit status: 0, or 1 if the configuration could not be built or something could not be written.
+      """)
+  static let completions: [Completion] = [.client, .file, .none]
+
+  @Argument(help: ArgumentHelp(valueName: "hostname"))
+  var host: String
+
+  @Argument(help: "It is made if it is not there.")
+  var directory: String
+
+  @ArgumentParser.OptionGroup var common: InfoArguments
+
+  private struct Written: Encodable {
+    let name: String
+    let type: String
+    let problem: String?
+  }
+
+  func prepare(_ files: OutputFiles) throws { try files.makeFolder(directory) }
+
+  func run(_ context: InfoContext) async throws -> Int32 {
+    if context.isInteractive { try prepare(context.files) }
+    let document = try await context.core.buildConfiguration(try context.client(host))
+    guard document.tag != "error" else { throw InfoProblem("Building client configuration failed.") }
+    let entries = document.children.flatMap { $0.children(tagged: "Path") }
+    var results: [Written] = []
+    var isGood = true
+    func tell(_ entry: Element, _ problem: String?, isFailure: Bool = false) {
+      results.append(Written(name: entry.name ?? "None", type: entry["type"] ?? "None", problem: problem))
+      if isFailure { isGood = false }
+      if let problem, !common.json { context.print("\(problem)") }
+    }
+    let installer = EntryInstaller(directory)
+    // Links come last: nothing is written through them.
+    for type in EntryInstaller.types {
+      for entry in entries where entry["failure"] == nil && entry["type"] == type {
+        do {
+          try installer.install(entry)
+          tell(entry, nil)
+        } catch {
+          tell(entry, "Failed to install entry Path:\(entry.name ?? "None"): \(error)", isFailure: true)
+        }
+      }
+    }
+    for entry in entries {
+      if let failure = entry["failure"] {
+        tell(entry, "Skipping entry Path:\(entry.name ?? "None") with bind failure: \(failure)")
+      } else if let type = entry["type"], !EntryInstaller.types.contains(type),
+        !["nonexistent", "permissions"].contains(type)
+      {
+        tell(entry, "Skipping entry Path:\(entry.name ?? "None") of type \(type)")
+      }
+    }
+    if common.json { try context.printJSON(results) }
+    return isGood ? 0 : InfoStatus.failed
+  }
+}

@@ -1,0 +1,22 @@
+/// Rows as Bcfg2 prints them: columns as wide as their widest cell and one more, a bar between them, a rule of `=` below the
+/// first row.
+struct TextTable {
+  private var rows: [[String]]
+
+  init(_ header: [String]) { rows = [header] }
+
+  mutating func add(_ row: [String]) { rows.append(row) }
+
+  /// All lines, the last with its end.
+  var text: String {
+    let widths = rows[0].indices.map { column in (rows.map { Self.width($0[column]) }.max() ?? 0) + 1 }
+    let rule = widths.reduce(0, +) + 3 * widths.count - 1
+    var lines = rows.map { row in
+      zip(row, widths).map { " \($0)\(String(repeating: " ", count: $1 - Self.width($0))) " }.joined(separator: "|")
+    }
+    lines.insert(String(repeating: "=", count: rule), at: 1)
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private static func width(_ cell: String) -> Int { cell.unicodeScalars.count }
+}

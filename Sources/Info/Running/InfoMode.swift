@@ -1,0 +1,173 @@
+import ArgumentParser
+import Commands
+import Core
+import EventLoop
+import Glibc
+import Identity
+import ServerSettings
+
+/// A mode of `bcfg2-info`: what follows the name of the command, or a line of its shell.
+protocol InfoMode: ParsableCommand {
+  var common: InfoArguments { get }
+
+  /// Where the mode can be used.
+  static var place: ModePlace { get }
+  /// What the shell completes, for each argument; the last counts for all that follow.
+  static var completions: [Completion] { get }
+  /// Whether errors of the repository are not told: another process of the same work does.
+  static var isQuiet: Bool { get }
+
+  /// Opens what the mode writes, before a process of root becomes that of the server's user.
+  @MainActor func prepare(_ files: OutputFiles) throws
+  /// Changes the options that the core of this process has.
+  func adapt(_ options: inout CommandLineOptions)
+  /// Has the work done by other processes, before a core is made here.
+  ///
+  /// - Returns: the exit status; nil for a mode that needs a core here.
+  @MainActor func distribute(_ start: InfoStart) async throws -> Int32?
+  /// - Returns: the exit status.
+  /// - Throws: `InfoProblem` for what is to be told to the administrator alone.
+  @MainActor func run(_ context: InfoContext) async throws -> Int32
+}
+
+extension InfoMode {
+  static var place: ModePlace { .everywhere }
+  static var completions: [Completion] { [] }
+  static var isQuiet: Bool { false }
+  func prepare(_ files: OutputFiles) throws {}
+  func adapt(_ options: inout CommandLineOptions) {}
+  func distribute(_ start: InfoStart) async throws -> Int32? { nil }
+}
+
+/// What a mode has before there is a core.
+struct InfoStart {
+  let settings: Settings
+  /// The options before the mode.
+  let options: CommandLineOptions
+  let loop: Reactor
+}
+
+/// Exit statuses.
+enum InfoStatus {
+  static let failed: Int32 = 1
+  /// A wrong command line.
+  static let usage: Int32 = 2
+}
+
+/// Where a mode can be used.
+enum ModePlace { case everywhere, shell, commandLine }
+
+/// Options that all modes have.
+struct InfoArguments: ParsableArguments {
+  @ArgumentParser.OptionGroup var configuration: ConfigurationArguments
+
+  @Flag(help: "Print JSON.")
+  var json = false
+}
+
+/// The reason for a status of 1, as Bcfg2 says it on standard output.
+struct InfoProblem: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+/// What a mode works with.
+@MainActor
+final class InfoContext {
+  let core: ServerCore
+  let files: OutputFiles
+  let isInteractive: Bool
+  /// The options before the mode, for processes that do a part of the work.
+  let options: CommandLineOptions
+  private let write: @MainActor (String) -> Void
+
+  init(
+    core: ServerCore, files: OutputFiles = OutputFiles(), options: CommandLineOptions = CommandLineOptions(),
+    isInteractive: Bool = false, write: @escaping @MainActor (String) -> Void = { Output.write($0) }
+  ) {
+    self.core = core
+    self.files = files
+    self.options = options
+    self.isInteractive = isInteractive
+    self.write = write
+  }
+
+  /// Prints text as it is.
+  func printText(_ text: String) { write(text) }
+
+  func print(_ line: String) { write(line + "\n") }
+
+  func printJSON(_ value: some Encodable) throws { write(try Output.json(value) + "\n") }
+
+  /// A client by its name. One that is not known yet is shown as the server would add it.
+  ///
+  /// - Throws: `InfoProblem` for what is no name of a client.
+  func client(_ name: String) throws -> ClientName {
+    do {
+      return try ClientName(recorded: name)
+    } catch {
+      throw InfoProblem("\(name) is no name of a client: \(error)")
+    }
+  }
+
+  func metadata(_ name: String) async throws -> ClientMetadata { try await core.buildMetadata(try client(name)) }
+}
+
+/// Files that modes write.
+@MainActor
+final class OutputFiles {
+  private var opened: [String: Int32] = [:]
+  /// Says who this process becomes when it is root's; nil: it stays what it is.
+  var settings: Settings?
+
+  /// Opens a file, which is emptied.
+  ///
+  /// - Throws: `InfoProblem`.
+  func open(_ path: String) throws {
+    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw Self.problem(path) }
+    opened[path] = descriptor
+  }
+
+  /// Makes a folder, if it is not there, for the user that this process becomes.
+  ///
+  /// - Throws: `InfoProblem`.
+  func makeFolder(_ path: String) throws {
+    var status = stat()
+    if stat(path, &status) == 0 {
+      guard status.st_mode & S_IFMT == S_IFDIR else { throw InfoProblem("Could not create \(path): it is no folder") }
+      return
+    }
+    let parent = path.split(separator: "/").dropLast().joined(separator: "/")
+    if !parent.isEmpty { try makeFolder((path.hasPrefix("/") ? "/" : "") + parent) }
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+      throw InfoProblem("Could not create \(path): \(String(cString: strerror(errno)))")
+    }
+    if let settings, geteuid() == 0 { _ = chown(path, settings.user, settings.group) }
+  }
+
+  /// Writes and closes a file; opens it first if nobody has.
+  ///
+  /// - Throws: `InfoProblem`.
+  func write(_ bytes: [UInt8], to path: String) throws {
+    if opened[path] == nil { try open(path) }
+    guard let descriptor = opened.removeValue(forKey: path) else { return }
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else {
+        let problem = Self.problem(path)
+        close(descriptor)
+        throw problem
+      }
+      rest = rest.dropFirst(count)
+    }
+    guard close(descriptor) == 0 else { throw Self.problem(path) }
+  }
+
+  private static func problem(_ path: String) -> InfoProblem {
+    InfoProblem("Failed to write \(path): \(String(cString: strerror(errno)))")
+  }
+}

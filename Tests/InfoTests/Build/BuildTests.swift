@@ -1,0 +1,92 @@
+import CoreSupport
+import Support
+import Testing
+
+@testable import Info
+
+/// Modes that build configurations.
+@Suite struct BuildTests {
+  @Test func configurationsAreDocuments() async throws {
+    try await InfoFixture.with { info async throws in
+      let text = try await info.out("build one.example.com")
+      #expect(
+        text.hasPrefix("<?xml version='1.0' encoding='UTF-8'?>\n<Configuration version=\"2.0\" revision=\"-1\">\n"))
+      #expect(text.contains("    <Package name=\"ssh\" type=\"deb\" version=\"auto\"/>\n"))
+      #expect(try await info.out("build one.example.com '\(info.folder.file("one.xml"))'").isEmpty)
+      #expect(try info.folder.text("one.xml") == text)
+      #expect(try await info.out("build --json one.example.com").contains("\"type\" : \"Configuration\""))
+    }
+  }
+
+  @Test func filesAndBundlesAreBuiltAlone() async throws {
+    try await InfoFixture.with { info async throws in
+      let file = try await info.out("buildfile /etc/motd one.example.com")
+      #expect(file.contains("mode=\"0640\"") && file.hasSuffix(">web\n</Path>\n"))
+      let other = try await info.out("buildfile --altsrc /etc/motd /etc/other two.example.com")
+      #expect(other.hasPrefix("<Path name=\"/etc/other\"") && other.contains(">hello\n</Path>"))
+      for name in ["entries", "entries.xml"] {
+        let text = try await info.out("buildbundle \(name) two.example.com")
+        #expect(text == "<Bundle>\n  <Path name=\"/etc/motd\"/>\n  <Package name=\"ssh\"/>\n</Bundle>\n", "\(name)")
+      }
+      for line in ["buildfile /nosuch one.example.com", "buildbundle nosuch one.example.com"] {
+        await #expect(throws: InfoProblem.self) { try await info.run(line) }
+      }
+    }
+  }
+
+  @Test func allClientsHaveAFile() async throws {
+    try await InfoFixture.with { info async throws in
+      #expect(try await info.run("buildall '\(info.folder.file("all/of/them"))'").status == 0)
+      for host in ["one.example.com", "two.example.com"] {
+        let expected = try await info.out("build \(host)")
+        #expect(try info.folder.text("all/of/them/\(host).xml") == expected)
+      }
+      #expect(try await info.run("buildallfile '\(info.folder.file("motds"))' /etc/motd 't*'").status == 0)
+      #expect(try info.folder.text("motds/two.example.com").hasSuffix(">hello\n</Path>\n"))
+      #expect(throws: (any Error).self) { try info.folder.text("motds/one.example.com") }
+    }
+  }
+
+  @Test func entriesAreWrittenBelowAFolder() async throws {
+    try await InfoFixture.with { info async throws in
+      let folder = info.folder.file("root")
+      #expect(try await info.run("builddir one.example.com '\(folder)'").status == 0)
+      #expect(try info.folder.text("root/etc/motd") == "web\n")
+      // Written once more, over what is there.
+      #expect(try await info.run("builddir two.example.com '\(folder)'").status == 0)
+      #expect(try info.folder.text("root/etc/motd") == "hello\n")
+    }
+  }
+
+  /// A link of an earlier run, or of the configuration itself, leads nowhere.
+  @Test func nothingIsWrittenThroughLinks() async throws {
+    var files = InfoFixture.files
+    files["Bundler/entries.xml"] = """
+      <Bundle>
+        <BoundPath name="/a" type="symlink" to="../outside"/>
+        <BoundPath name="/a/b" type="file" owner="root" group="root" mode="0644">text</BoundPath>
+        <BoundPath name="/gone" type="nonexistent"/>
+        <BoundPath name="/vcs" type="vcs"/>
+        <Path name="/missing"/>
+      </Bundle>
+      """
+    try await InfoFixture.with(files: files) { info async throws in
+      info.folder.write("", to: "outside/marker")
+      let folder = info.folder.file("root")
+      let first = try await info.run("builddir one.example.com '\(folder)'")
+      #expect(first.out.contains("Skipping entry Path:/missing with bind failure: "))
+      #expect(first.out.contains("Skipping entry Path:/vcs of type vcs\n") && !first.out.contains("/gone"))
+      #expect(first.out.contains("Failed to install entry Path:/a: ") && first.status == 1)
+      #expect(try info.folder.text("root/a/b") == "text")
+      info.folder.remove("root/a/b")
+      info.folder.remove("root/a")
+      info.fixture.edit(
+        "Bundler/entries.xml", #"<Bundle><BoundPath name="/a" type="symlink" to="../outside"/></Bundle>"#)
+      #expect(try await info.run("builddir one.example.com '\(folder)'").status == 0)
+      info.fixture.edit("Bundler/entries.xml", files["Bundler/entries.xml"] ?? "")
+      let second = try await info.run("builddir one.example.com '\(folder)'")
+      #expect(second.status == 1 && second.out.contains("Failed to install entry Path:/a/b: "))
+      #expect(throws: (any Error).self) { try info.folder.text("outside/b") }
+    }
+  }
+}
