@@ -42,6 +42,11 @@ public nonisolated enum Output {
           if errno == EINTR { continue }
           // A full disk behind standard output: what was asked for was not given.
           if descriptor == STDOUT_FILENO {
+            if errno == EPIPE {
+              // Also where a core has SIGPIPE ignored.
+              signal(SIGPIPE, SIG_DFL)
+              raise(SIGPIPE)
+            }
             printError("standard output: \(String(cString: strerror(errno)))")
             _exit(1)
           }

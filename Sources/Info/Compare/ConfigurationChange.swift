@@ -43,7 +43,8 @@ enum ConfigurationComparison {
       let (before, after) = (outcome(old), outcome(new))
       return before == after ? [] : [failure(before: before, after: after)]
     }
-    let (before, after) = (entries(old), entries(new))
+    let same = equalStructures(old, new)
+    let (before, after) = (entries(old, except: same), entries(new, except: same))
     let known = Dictionary(before.map { ($0.key, $0.entry) }) { first, _ in first }
     let found = Set(after.map(\.key))
     var changes: [ConfigurationChange] = []
@@ -70,9 +71,22 @@ enum ConfigurationComparison {
     document.tag == "error" ? document["type"] ?? "error" : nil
   }
 
-  private static func entries(_ document: Element) -> [(key: Key, entry: Element)] {
+  /// Structures that both have, the same in both: most of them, and nothing in them need be looked at.
+  private static func equalStructures(_ old: Element, _ new: Element) -> Set<ObjectIdentifier> {
+    let known = Dictionary(old.children.map { (Name($0.name ?? $0.tag), $0) }) { first, _ in first }
+    var found: Set<ObjectIdentifier> = []
+    for structure in new.children {
+      guard let other = known[Name(structure.name ?? structure.tag)], other.isSame(as: structure) else { continue }
+      found.formUnion([ObjectIdentifier(other), ObjectIdentifier(structure)])
+    }
+    return found
+  }
+
+  private static func entries(
+    _ document: Element, except same: Set<ObjectIdentifier>
+  ) -> [(key: Key, entry: Element)] {
     var counts: [Key: Int] = [:]
-    return document.children.flatMap { structure in
+    return document.children.filter { !same.contains(ObjectIdentifier($0)) }.flatMap { structure in
       structure.children.map { entry in
         let (bundle, name) = (Name(structure.name ?? structure.tag), Name("\(entry.tag):\(entry.name ?? "None")"))
         let number = counts[Key(bundle: bundle, entry: name, number: 0), default: 0]

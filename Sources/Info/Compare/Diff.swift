@@ -59,6 +59,20 @@ struct Diff: InfoMode {
   @MainActor private func compare(
     _ settings: Settings, _ options: CommandLineOptions, _ loop: Reactor, write: (String) -> Void
   ) async throws -> Int32 {
+    let groups = try await changes(settings, options, loop)
+    if common.json {
+      write(try Output.json(groups.groups) + "\n")
+    } else {
+      let isColoured = isatty(STDOUT_FILENO) == 1 && (getenv("NO_COLOR").map { $0[0] == 0 } ?? true)
+      write(ChangeText(isColoured: isColoured, lineLimit: full ? nil : Self.lineLimit).text(groups))
+    }
+    return tellsByStatus && !groups.groups.isEmpty ? InfoStatus.failed : 0
+  }
+
+  /// The temporary folder is gone when this returns.
+  @MainActor private func changes(
+    _ settings: Settings, _ options: CommandLineOptions, _ loop: Reactor
+  ) async throws -> ChangeGroups {
     let folder = try TemporaryFolder()
     defer { withExtendedLifetime(folder) {} }
     let signals = try Signals([SIGINT, SIGTERM], on: loop) { event in
@@ -93,12 +107,6 @@ struct Diff: InfoMode {
     }
     if let problem { throw problem }
     guard isGood else { throw InfoProblem("the configurations could not be compared") }
-    if common.json {
-      write(try Output.json(groups.groups) + "\n")
-    } else {
-      let isColoured = isatty(STDOUT_FILENO) == 1 && (getenv("NO_COLOR").map { $0[0] == 0 } ?? true)
-      write(ChangeText(isColoured: isColoured, lineLimit: full ? nil : Self.lineLimit).text(groups))
-    }
-    return tellsByStatus && !groups.groups.isEmpty ? InfoStatus.failed : 0
+    return groups
   }
 }
