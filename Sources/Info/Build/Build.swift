@@ -116,7 +116,7 @@ struct BuildBundle: InfoMode {
       throw InfoProblem("Failed to render bundle \(bundle) for host \(host): \(error)")
     }
     guard let found else { throw InfoProblem("No such bundle \(bundle)") }
-    if common.json { try context.printJSON(ElementJSON(found)) } else { context.printText(PrettyXML.text(found)) }
+    if common.json { try context.printJSON(ElementJSON(found)) } else { context.print(PrettyXML.text(found)) }
     return 0
   }
 }

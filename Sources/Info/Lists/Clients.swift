@@ -109,6 +109,7 @@ struct ShowClient: InfoMode {
     let aliases: [String]
     let addresses: [String]
     let version: String?
+    let hasConnectors: Bool
     var connectors: [String: ValueJSON] = [:]
     /// Names of connectors with data, in their order.
     var order: [String] = []
@@ -128,6 +129,7 @@ struct ShowClient: InfoMode {
       aliases = metadata.aliases.map(\.text).sorted()
       addresses = metadata.addresses.sorted()
       version = metadata.version
+      hasConnectors = !metadata.connectors.isEmpty
       for name in metadata.connectors {
         guard let data = metadata[connector: name], let value = ConnectorValue.value(data) else { continue }
         connectors[name] = ValueJSON(value: value)
@@ -159,7 +161,7 @@ struct ShowClient: InfoMode {
         index == 0 ? "Groups:" : "", "\(Self.padded(group.name, 30)) \(group.category.map { "Category: \($0)" } ?? "")")
     }
     for (index, bundle) in client.bundles.enumerated() { line(index == 0 ? "Bundles:" : "", bundle) }
-    guard !client.order.isEmpty else { return }
+    guard client.hasConnectors else { return }
     let rule = String(repeating: "=", count: 80)
     context.print("Connector data")
     context.print(rule)

@@ -30,7 +30,7 @@ struct Probes: InfoMode {
         context.printText("\(rule)\n \(name)\n\(rule)\n\n\(probe.text ?? "")\n\n")
       }
     } else {
-      context.printText(PrettyXML.text(probes))
+      context.print(PrettyXML.text(probes))
     }
     return 0
   }
@@ -65,7 +65,7 @@ struct Automatch: InfoMode {
       return 0
     }
     guard let found else { throw InfoProblem("No such file of Properties: \(file)") }
-    if common.json { try context.printJSON(ElementJSON(found)) } else { context.printText(PrettyXML.text(found)) }
+    if common.json { try context.printJSON(ElementJSON(found)) } else { context.print(PrettyXML.text(found)) }
     return 0
   }
 }

@@ -26,7 +26,7 @@ import Testing
       #expect(other.hasPrefix("<Path name=\"/etc/other\"") && other.contains(">hello\n</Path>"))
       for name in ["entries", "entries.xml"] {
         let text = try await info.out("buildbundle \(name) two.example.com")
-        #expect(text == "<Bundle>\n  <Path name=\"/etc/motd\"/>\n  <Package name=\"ssh\"/>\n</Bundle>\n", "\(name)")
+        #expect(text == "<Bundle>\n  <Path name=\"/etc/motd\"/>\n  <Package name=\"ssh\"/>\n</Bundle>\n\n", "\(name)")
       }
       for line in ["buildfile /nosuch one.example.com", "buildbundle nosuch one.example.com"] {
         await #expect(throws: InfoProblem.self) { try await info.run(line) }

@@ -74,7 +74,7 @@ import Testing
 
   @Test func propertiesAreMatched() async throws {
     try await InfoFixture.with { info async throws in
-      let matched = "<Properties automatch=\"true\">\n  <B>2</B>\n</Properties>\n"
+      let matched = "<Properties automatch=\"true\">\n  <B>2</B>\n</Properties>\n\n"
       #expect(try await info.out("automatch auto.xml one.example.com") == matched)
       #expect(try await info.out("automatch site.xml one.example.com") == "Automatch not enabled on site.xml\n")
       #expect(try await info.out("automatch -f site.xml one.example.com").contains("<A>1</A>"))
