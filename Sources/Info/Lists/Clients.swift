@@ -70,7 +70,7 @@ struct Query: InfoMode {
         if group != nil {
           metadata.groups.isSuperset(of: wanted)
         } else if profile != nil {
-          metadata.profile.map { wanted.contains($0) } ?? false
+          metadata.profile.map { NameSet(wanted).contains($0) } ?? false
         } else {
           wanted.allSatisfy { metadata.bundles.contains(Name($0)) }
         }
