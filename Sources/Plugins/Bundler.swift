@@ -87,6 +87,9 @@ public final class BundlerPlugin: Plugin, NamedStructures, StructureValidator {
     return found
   }
 
+  /// The files of all bundles, by path.
+  package var bundleFiles: [BundleFile] { files.children }
+
   private func indexBundles() {
     var found: NameTable<BundleFile> = [:]
     for file in files.children {

@@ -76,6 +76,28 @@ final class GroupPatternsFile: XMLFileBacked {
   }
 }
 
+/// What is wrong with single patterns, for tools.
+package enum GroupPatternProblem {
+  /// Why a `NamePattern` cannot be used; nil if it can.
+  package static func ofPattern(_ text: String?) -> String? {
+    problem { () throws(GroupPatternError) in try .init(pattern: text) }
+  }
+
+  /// Why a `NameRange` cannot be used; nil if it can.
+  package static func ofRange(_ text: String?) -> String? {
+    problem { () throws(GroupPatternError) in try .init(range: text) }
+  }
+
+  private static func problem(_ make: () throws(GroupPatternError) -> GroupPattern.Test) -> String? {
+    do throws(GroupPatternError) {
+      _ = try make()
+      return nil
+    } catch {
+      return error.description
+    }
+  }
+}
+
 /// Why a pattern cannot be used.
 struct GroupPatternError: Error, CustomStringConvertible {
   let description: String

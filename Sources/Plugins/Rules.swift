@@ -37,6 +37,9 @@ public final class RulesPlugin: Plugin, Generator, SourceTelling {
 
   public var entryTags: [String] { rules.entryTags }
 
+  /// The files of all rules, by path.
+  package var files: [StructFile] { rules.files }
+
   public func entryNames(tag: String) -> [String] { rules.entryNames(tag: tag) }
 
   public func handlesEntry(_ entry: Element, _ metadata: ClientMetadata) async -> Bool {

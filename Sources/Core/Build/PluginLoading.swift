@@ -137,6 +137,12 @@ extension ServerCore {
     }
   }
 
+  /// A plugin that was loaded, by its type; nil if it was not.
+  package func loaded<Kind: Plugin>(_ type: Kind.Type) -> Kind? { plugins[type.name] as? Kind }
+
+  /// Whether a plugin of this name was loaded.
+  package func isLoaded(_ name: String) -> Bool { plugins[name] != nil }
+
   private func logKinds() {
     let experimental = plugins.values.filter { Swift.type(of: $0).isExperimental }.map(\.name)
     let deprecated = plugins.values.filter { Swift.type(of: $0).isDeprecated }.map(\.name)

@@ -127,6 +127,9 @@ public final class PriorityDirectory {
   /// True if a file is a template: `prepare` must run before a client's entries are looked up.
   public private(set) var hasTemplates = false
 
+  /// The files of the folder, by path.
+  package var files: [StructFile] { directory.children }
+
   /// Rebuilds the indexes of changed files.
   private func update() {
     var known: [String: Source] = [:]

@@ -16,7 +16,7 @@ public final class CfgEntrySet: EntryFolder {
   /// The folder.
   let path: String
   unowned let plugin: CfgPlugin
-  private var files: NameTable<CfgFile> = [:]
+  private(set) var files: NameTable<CfgFile> = [:]
   /// The most specific one first.
   private(set) var generators: [CfgGenerator] = []
   /// Asked for generators; nil where they are for few hosts.

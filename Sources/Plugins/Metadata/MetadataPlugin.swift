@@ -75,6 +75,12 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     return methods
   }
 
+  /// The group of clients without a profile.
+  package var defaultGroup: String? { rules.defaultGroup }
+
+  /// Whether the clients that are known are in the database.
+  package var keepsClientsInDatabase: Bool { database != nil }
+
   // MARK: The files
 
   /// Reads again what changed on disk. Returns false where a file cannot be used as it is now.

@@ -27,6 +27,8 @@ public final class ProbesPlugin: Plugin, Probing, Connector, Caching, Replicated
   private static let limitBytes = 16 << 20
 
   private var programs = ProbeSet()
+  /// The names of the programs' files, sorted.
+  package var programNames: [String] { programs.programs.sorted().map(\.key) }
   private(set) lazy var store = ProbeStore(
     layout: core.settings[Self.settings.layout], pluginFolder: folder, isReadOnly: core.isChild, loop: core.loop,
     logger: logger)
