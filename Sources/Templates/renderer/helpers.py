@@ -54,6 +54,7 @@ class HelperModule(object):
             return False
         defaults = list(getattr(module, '__default__', []))
         exported = []
+        self._note(module, defaults, log)
         for symbol in list(module.__export__) + defaults:
             if symbol in exported:
                 continue
@@ -78,6 +79,19 @@ class HelperModule(object):
             if hasattr(self, symbol):
                 self.defaults.append(symbol)
         return True
+
+    def _note(self, module, defaults, log):
+        """Logs for bcfg2-lint what is allowed, but probably a mistake."""
+        if not isinstance(module.__export__, list):
+            log('info', 'TemplateHelper: %s: __export__ is not a list' % self.name, is_broken=False)
+            return
+        for symbol in module.__export__:
+            if str(symbol).startswith('_'):
+                log('info', 'TemplateHelper: %s: exported symbol %s begins with an underscore' % (self.name, symbol),
+                    is_broken=False)
+            if symbol in defaults:
+                log('info', 'TemplateHelper: %s: %s is listed in both __default__ and __export__'
+                    % (self.name, symbol), is_broken=False)
 
 
 class Helpers(object):
