@@ -18,6 +18,7 @@ final class CfgPrivateKeyCreator: CfgCreator {
     try await file.prepare(metadata, by: plugin.core.xmlTemplateRenderer)
     let specification = try file.xmlMatch(metadata)
     let specificity = try createdSpecificity(metadata)
+    try AtomicFile.requireWritable(createdPath(specificity))
     let pair = try await makePair(specification, metadata)
     // The comment of the public key says where it is from.
     let publicPath = try createdPath(in: RepositoryPath.folder(of: path) + ".pub", specificity)

@@ -45,6 +45,7 @@ final class HostKeyMaker {
     do {
       let privatePath = try plugin.path(of: name, for: metadata.hostname)
       let publicPath = try plugin.path(of: "\(name).pub", for: metadata.hostname)
+      try AtomicFile.requireWritable(publicPath)
       let folder = try TemporaryFolder()
       if let known = plugin.sets[name]?.best(metadata) {
         let file = try publicFile(try await publicKey(of: known, metadata, folder), publicPath)
