@@ -27,6 +27,7 @@ enum BcfgServer {
         exit(try TemplateTool.run(options, file: file, client: client))
       }
       if options.checksTemplates { exit(try TemplateCheck.run(options)) }
+      if options.checksRepository { exit(try RepositoryCheck.run(options)) }
       exit(try ServerProcess(options).run())
     } catch {
       fail("bcfg2-server: \(error)\n", status: 1)

@@ -28,6 +28,8 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   public var renderFile: String?
   /// `--check-templates`: renders all templates in place of serving.
   public var checksTemplates = false
+  /// `--check`: reads the repository and builds every configuration in place of serving.
+  public var checksRepository = false
   /// `--client`: the client that templates are rendered for.
   public var renderClient: String?
   /// Values that win over the file's.
@@ -74,7 +76,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
   }
 
   enum Action {
-    case configuration, pidFile, help, version, render, checkTemplates, client
+    case configuration, pidFile, help, version, render, checkTemplates, checkRepository, client
     /// Sets an option of the file to the argument.
     case set(String, String)
     /// A flag: sets an option of the file to this text.
@@ -131,8 +133,11 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
       short: nil, long: "check-templates", argument: nil, action: .checkTemplates,
       help: "Render all templates for one client of each profile, print what fails; do not serve"),
     .init(
+      short: nil, long: "check", argument: nil, action: .checkRepository,
+      help: "Read the repository, or the one of an argument, and build every client; print what is wrong; do not serve"),
+    .init(
       short: nil, long: "client", argument: "NAME", action: .client,
-      help: "The client that --render renders for, or the only one of --check-templates"),
+      help: "The client that --render renders for, or the only one of --check-templates and --check"),
     .init(short: "h", long: "help", argument: nil, action: .help, help: "Print this and exit"),
     .init(short: nil, long: "version", argument: nil, action: .version, help: "Print the version and exit"),
   ]
@@ -148,7 +153,7 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
     switch scan(arguments) {
     case .failure(let problem):
       return .usage("\(program): \(problem.reason)\nTry '\(program) --help' for more information.\n")
-    case .success(let found):
+    case .success(let (found, operands)):
       for (number, argument) in found {
         let option = options[number]
         let typed = option.short.map { "-\($0)" } ?? "--\(option.long)"
@@ -159,20 +164,29 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
         case .pidFile: result.pidFile = argument
         case .render: result.renderFile = argument
         case .checkTemplates: result.checksTemplates = true
+        case .checkRepository: result.checksRepository = true
         case .client: result.renderClient = argument
         case .set(let section, let name): result.set(section, name, to: argument ?? "", typed: typed)
         case .flag(let section, let name, let text): result.set(section, name, to: text, typed: typed)
         }
       }
-      if let problem = result.problem {
+      if let repository = operands.first, result.checksRepository {
+        result.set("server", "repository", to: repository, typed: "--check")
+      }
+      if let problem = result.problem(operands) {
         return .usage("\(program): \(problem)\nTry '\(program) --help' for more information.\n")
       }
       return .run(result)
     }
   }
 
-  /// What is wrong with options that do not go together; nil: nothing.
-  private var problem: String? {
+  /// What is wrong with options and operands that do not go together; nil: nothing.
+  private func problem(_ operands: [String]) -> String? {
+    if let word = operands.dropFirst(checksRepository ? 1 : 0).first { return "unexpected argument '\(word)'" }
+    if checksRepository {
+      return renderFile == nil && !checksTemplates
+        ? nil : "--check excludes --render and --check-templates"
+    }
     if checksTemplates { return renderFile == nil ? nil : "--render and --check-templates exclude each other" }
     return (renderFile == nil) == (renderClient == nil) ? nil : "--render and --client need each other"
   }
@@ -192,8 +206,9 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
 
   private struct Problem: Error { let reason: String }
 
-  /// Runs getopt_long over the arguments: numbers in `options` with their arguments, in the order typed.
-  @MainActor private static func scan(_ arguments: [String]) -> Result<[(Int, String?)], Problem> {
+  /// Runs getopt_long over the arguments: numbers in `options` with their arguments, in the order typed, and operands.
+  @MainActor private static func scan(_ arguments: [String]) -> Result<([(Int, String?)], operands: [String]), Problem>
+  {
     var words = arguments.isEmpty ? ["bcfg2-server"] : arguments
     if let index = words.firstIndex(where: { $0.utf8.contains(0) }) { words[index] = "" }
     var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
@@ -225,11 +240,9 @@ public nonisolated struct CommandLineOptions: Sendable, Hashable {
       }
       found.append((number, clinux_getopt_argument().map { String(cString: $0) }))
     }
-    let rest = Int(clinux_getopt_index())
-    if rest < words.count, let word = pointers[rest] {
-      return .failure(Problem(reason: "unexpected argument '\(String(cString: word))'"))
-    }
-    return .success(found)
+    // getopt_long has moved operands behind the options.
+    let operands = pointers[Int(clinux_getopt_index())...].compactMap { $0.map { String(cString: $0) } }
+    return .success((found, operands))
   }
 
   /// Values of long options, above every character.

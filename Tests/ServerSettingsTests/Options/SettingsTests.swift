@@ -16,6 +16,18 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
   return options
 }
 
+@Test func aRepositoryIsTheArgumentOfCheckAlone() throws {
+  let checked = try typed("--check", "/srv/new", "-C", "b.conf")
+  #expect(checked.checksRepository && checked.values.map(\.value.text) == ["/srv/new"])
+  #expect(try typed("--check", "--client", "a").renderClient == "a")
+  for wrong in [["/srv/new"], ["--check", "a", "b"], ["--check", "--check-templates"], ["--check", "--render", "f"]] {
+    guard case .usage = CommandLineOptions.parse(["bcfg2-server"] + wrong, version: "0") else {
+      Issue.record("\(wrong)")
+      continue
+    }
+  }
+}
+
 @Test nonisolated func defaultsOfAnEmptyFileAreTheBuiltInOnes() throws {
   let read = try settings("")
   let built = Settings()

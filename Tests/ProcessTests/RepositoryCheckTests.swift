@@ -1,0 +1,88 @@
+import EventLoop
+import Support
+import Testing
+
+/// `bcfg2-server --check`.
+struct RepositoryCheckTests {
+  private let folder = TemporaryDirectory()
+
+  init() {
+    folder.write(
+      """
+      [server]
+      repository = \(folder.file("none"))
+      plugins = Bundler,Cfg,Metadata,Rules
+      [communication]
+      password = x
+
+      """, to: "bcfg2.conf")
+    folder.write(
+      """
+      <Groups>
+        <Group name='basic' profile='true'><Bundle name='b'/></Group>
+        <Group name='other' profile='true'><Bundle name='b'/></Group>
+      </Groups>
+      """, to: "repo/Metadata/groups.xml")
+    folder.write(
+      """
+      <Clients>
+        <Client name='one.example.com' profile='basic'/><Client name='two.example.com' profile='basic'/>
+        <Client name='three.example.com' profile='other'/>
+      </Clients>
+      """, to: "repo/Metadata/clients.xml")
+    folder.write("<Bundle><Path name='/etc/motd'/></Bundle>", to: "repo/Bundler/b.xml")
+    folder.write("hello\n", to: "repo/Cfg/etc/motd/motd")
+  }
+
+  private func check(
+    _ arguments: [String] = []
+  ) async throws -> (status: ChildProcess.ExitStatus, lines: [String], error: String) {
+    try await LoopDriver.withLoop { loop in
+      let result = try await ChildProcess.run(
+        [Project.server, "-C", folder.file("bcfg2.conf"), "--check", folder.file("repo")] + arguments, input: [],
+        timeout: .seconds(60), outputLimitBytes: 1 << 20, on: loop)
+      return (
+        result.status, String(decoding: result.standardOutput, as: UTF8.self).split(separator: "\n").map(String.init),
+        String(decoding: result.standardError, as: UTF8.self)
+      )
+    }
+  }
+
+  @Test func goodRepositoriesPass() async throws {
+    let result = try await check()
+    #expect(result.status == .exited(0) && result.error.isEmpty, "\(result)")
+    #expect(
+      result.lines == [
+        "3 clients, 3 entries: 0 entries fail, 0 clients are concerned; 0 errors, 0 warnings"
+      ])
+    let one = try await check(["--client", "two.example.com"])
+    #expect(one.lines.first?.hasPrefix("1 clients, 1 entries: ") == true, "\(one)")
+    let nobody = try await check(["--client", "nobody"])
+    #expect(nobody.status == .exited(1) && nobody.error.contains("there is no client nobody"), "\(nobody)")
+  }
+
+  @Test func messagesAreToldOnceForAllClients() async throws {
+    folder.write(
+      "<Bundle><Path name='/etc/none'/><Group name='other'><Path name='/etc/more'/></Group></Bundle>",
+      to: "repo/Bundler/b.xml")
+    folder.write("<Rules priority='1'>", to: "repo/Rules/r.xml")
+    let result = try await check()
+    #expect(result.status == .exited(1), "\(result)")
+    #expect(result.lines.contains { $0.hasPrefix("error: ") && $0.contains("repo/Rules/r.xml:1: ") })
+    #expect(result.lines.contains { $0.contains("Path:/etc/none") && $0.hasSuffix(" and 2 more)") }, "\(result)")
+    #expect(result.lines.contains { $0.contains("Path:/etc/more") && $0.hasSuffix("(for three.example.com)") })
+    #expect(
+      result.lines.last?.hasPrefix("3 clients, 4 entries: 4 entries fail, 3 clients are concerned; ") == true,
+      "\(result)")
+  }
+
+  @Test func keysAreNotMade() async throws {
+    folder.write("<PrivateKey/>", to: "repo/Cfg/etc/key/privkey.xml")
+    folder.write("<PublicKey/>", to: "repo/Cfg/etc/key.pub/pubkey.xml")
+    folder.write("<Bundle><Path name='/etc/key'/></Bundle>", to: "repo/Bundler/b.xml")
+    let result = try await check()
+    #expect(result.status == .exited(0), "\(result)")
+    #expect(result.lines.last?.hasSuffix("; 3 entries need keys that the server will make") == true, "\(result)")
+    #expect(folder.names(in: "repo/Cfg/etc/key") == ["privkey.xml"])
+  }
+}
