@@ -73,6 +73,7 @@ let package = Package(
     .executable(name: "bcfg2-reports", targets: ["bcfg2-reports"]),
     .executable(name: "bcfg2-admin", targets: ["bcfg2-admin"]),
     .executable(name: "bcfg2-info", targets: ["bcfg2-info"]),
+    .executable(name: "bcfg2-lint", targets: ["bcfg2-lint"]),
     .executable(name: "bcfg2-web", targets: ["bcfg2-web"]),
   ],
   traits: [
@@ -287,6 +288,24 @@ let package = Package(
       swiftSettings: strict,
       linkerSettings: staticTool),
     .target(
+      name: "Lint",
+      dependencies: [
+        "CLibXML2", "EventLoop", "XMLRPC", "Formats", "Repository", "ServerSettings", "Templates", "Core", "Plugins",
+        "Server",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
+    .executableTarget(
+      name: "bcfg2-lint",
+      dependencies: [
+        "EventLoop", "LoopDatabases", "ServerSettings", "Server", "Commands", "Lint",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
+      linkerSettings: staticTool),
+    .target(
       name: "ReportWeb",
       dependencies: [
         "COpenSSL", "Databases", "ReportRecords", "ReportStore",
@@ -367,6 +386,10 @@ let package = Package(
       dependencies: ["Identity", "Support"],
       swiftSettings: onLoop),
     .testTarget(
+      name: "LintTests",
+      dependencies: ["Formats", "Repository", "ServerSettings", "Lint", "Support", "CoreSupport"],
+      swiftSettings: onLoop),
+    .testTarget(
       name: "NetworkingTests",
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings", "Networking", "Support",
@@ -400,7 +423,7 @@ let package = Package(
       dependencies: [
         "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Server",
         "Databases", "ReportRecords", "ReportStore", "Support", "CoreSupport", "bcfg2-server", "bcfg2-packages",
-        "bcfg2-report-collector", "bcfg2-reports", "bcfg2-admin", "bcfg2-info",
+        "bcfg2-report-collector", "bcfg2-reports", "bcfg2-admin", "bcfg2-info", "bcfg2-lint",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),

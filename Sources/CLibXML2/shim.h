@@ -8,6 +8,7 @@
 #include <libxml/xinclude.h>
 #include <libxml/xmlerror.h>
 #include <libxml/xmlsave.h>
+#include <libxml/xmlschemas.h>
 #include <libxml/xpath.h>
 
 static inline void clibxml2_free(void *memory) { xmlFree(memory); }

@@ -1,0 +1,23 @@
+/// Gathers findings and counts them.
+public final class LintReport {
+  public private(set) var findings: [Finding] = []
+  /// Called with each finding, as soon as it is there.
+  public var onFinding: ((Finding) -> Void)?
+  /// Severities by the names of errors.
+  private let severities: [String: Severity]
+  /// The check that runs.
+  var plugin = ""
+
+  public init(severities: [String: Severity]) { self.severities = severities }
+
+  public var errorCount: Int { findings.count { $0.severity == .error } }
+  public var warningCount: Int { findings.count { $0.severity == .warning } }
+
+  /// Adds a finding with the severity that its name has.
+  func add(_ name: String, _ message: String, at place: Finding.Place? = nil, parts: [Finding.Part] = []) {
+    let finding = Finding(
+      name: name, plugin: plugin, severity: severities[name] ?? .error, message: message, place: place, parts: parts)
+    findings.append(finding)
+    onFinding?(finding)
+  }
+}

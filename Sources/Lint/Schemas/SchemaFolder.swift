@@ -1,0 +1,36 @@
+import Glibc
+import Repository
+
+/// The folder of the XML schemas.
+public struct SchemaFolder: Sendable {
+  public let path: String
+
+  /// Where packages install them.
+  public static let installed = "/usr/share/bcfg2/schemas"
+
+  /// A folder that was named.
+  public init(path: String) { self.path = path }
+
+  /// The folder `schemas` or `share/bcfg2/schemas` beside the executable or in one of the folders above it, so that a build
+  /// in its source finds those of the source; else the installed one.
+  public static func standard() -> SchemaFolder {
+    var folder = RepositoryPath.folder(of: executable)
+    for _ in 0..<parents where !folder.isEmpty {
+      for candidate in ["\(folder)/schemas", "\(folder)/share/bcfg2/schemas"]
+      where access(candidate + "/common.xsd", R_OK) == 0 {
+        return SchemaFolder(path: candidate)
+      }
+      folder = RepositoryPath.folder(of: folder)
+    }
+    return SchemaFolder(path: installed)
+  }
+
+  /// `.build/TRIPLE/debug/bcfg2-lint` has three folders above it in the source.
+  private static let parents = 4
+
+  private static var executable: String {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : ""
+  }
+}

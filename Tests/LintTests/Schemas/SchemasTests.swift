@@ -1,0 +1,108 @@
+import EventLoop
+import Repository
+import Support
+import Testing
+
+@testable import Lint
+
+/// The files of `schemas/`.
+struct SchemasTests {
+  private static let folder = "\(Project.root)/schemas"
+
+  private func problems(_ schema: String, _ text: String) throws -> [String] {
+    let document = try #require(SourceDocument(Array(text.utf8), path: "test.xml"))
+    return try XMLSchema(path: "\(Self.folder)/\(schema).xsd").problems(in: document).map { "\($0.line)" }
+  }
+
+  @Test func allPatternsHaveOne() throws {
+    let names = Set(ValidateCheck.patterns.map(\.value))
+    #expect(ValidateCheck.patterns.count == 26)
+    for name in names { _ = try XMLSchema(path: "\(Self.folder)/\(name).xsd") }
+    let files = Set(
+      RepositoryPath.glob(Self.folder + "/*.xsd").map { RepositoryPath.name(of: $0).dropLast(4) }.map(String.init))
+    #expect(files == names.union(["common", "entries"]))
+  }
+
+  /// Documents that the server takes and that say nothing wrong; all roots of the files that the patterns name.
+  @Test(arguments: [
+    (
+      "metadata",
+      "<Groups><Group name='a' profile='TRUE'><Bundle name='b'/><Client name='c'/></Group><Groups/></Groups>"
+    ),
+    (
+      "clients",
+      "<Clients><Client name='a' profile='b' auth='cert+password'><Alias name='x' address='1'/></Client></Clients>"
+    ),
+    ("info", "<FileInfo><Path name='/a' negate='true'><Info mode='0644'><ACL perms='rx'/></Info></Path></FileInfo>"),
+    (
+      "privkey",
+      "<PrivateKey perhost='true'><Params bits='2048' type='rsa'/><Passphrase encrypted='n'>x</Passphrase></PrivateKey>"
+    ),
+    ("pubkey", "<PublicKey/>"),
+    (
+      "authorizedkeys",
+      "<AuthorizedKeys><Group name='g'><Allow from='/a' host='h'><Option name='o' value='v'/></Allow></Group><Allow>ssh-rsa AAAA</Allow></AuthorizedKeys>"
+    ),
+    ("sslca-cert", "<CertInfo><subjectAltName>a</subjectAltName><Cert key='/k' days='3' c='US'/></CertInfo>"),
+    ("sslca-key", "<KeyInfo><Group name='g'><Key type='rsa' bits='4096'/></Group></KeyInfo>"),
+    (
+      "bundle",
+      "<Bundle xmlns:py='http://genshi.edgewall.org/'><RequiredBundle name='a' inherit_modification='true'/><py:for each='x in y'><Service name='${x}' restart='${x}'/></py:for><BoundPath name='/a' type='file' owner='root'>text<ACL type='access' scope='user' user='a' perms='rw'/></BoundPath><Bundle><Package group='g'/></Bundle></Bundle>"
+    ),
+    (
+      "pkglist",
+      "<PackageList priority='0' type='rpm' uri='http://x'><Package name='a'><Instance arch='x86_64' version='1'><Ignore name='/a'/></Instance></Package><Group name='g'><Package name='a' simplefile='x'/></Group></PackageList>"
+    ),
+    (
+      "rules",
+      "<Rules priority='-1'><Client name='c' negate='false'><POSIXUser name='u'><MemberOf>g</MemberOf></POSIXUser></Client><Path name='/a' type='augeas'><Set path='p' value='v'/></Path></Rules>"
+    ),
+    ("defaults", "<Defaults><Service name='.*' type='systemd'/></Defaults>"),
+    (
+      "deps",
+      "<Dependencies priority='0'><Group name='g'><Package name='a'><Package name='b'/><Service name='s'/></Package></Group></Dependencies>"
+    ),
+    ("decisions", "<Decisions><Group name='g'><Decision type='Path' name='*'/></Group></Decisions>"),
+    (
+      "packages",
+      "<Sources><Group name='g'><Source type='apt' url='http://x/' version='v' debsrc='true'><Component>main</Component><Arch>amd64</Arch><Blacklist>a</Blacklist><Options trusted='yes'/></Source></Group></Sources>"
+    ),
+    (
+      "grouppatterns",
+      "<GroupPatterns><GroupPattern><NameRange>a[[1-3]]</NameRange><Group>g</Group></GroupPattern></GroupPatterns>"
+    ),
+    ("awstags", "<AWSTags><Tag name='^a$' value='b'><Group>g</Group></Tag></AWSTags>"),
+    ("nagiosgen", "<NagiosGen><Group name='g'><Option name='use'>x</Option></Group></NagiosGen>"),
+    ("fileprobes", "<FileProbes><Client name='c'><FileProbe name='/etc/x' update='true'/></Client></FileProbes>"),
+    ("grouplogic", "<GroupLogic><Group name='a'><Group name='b' category='c'/></Group></GroupLogic>"),
+    (
+      "report-configuration",
+      "<Reports><Report name='r'><Delivery mechanism='mail'><Destination address='a'/></Delivery><Machine name='.*'/></Report></Reports>"
+    ),
+  ])
+  func goodDocumentsFit(_ schema: String, _ text: String) throws {
+    #expect(try problems(schema, text) == [])
+    // None fits another root element.
+    #expect(try problems(schema, "<Nonsense/>") == ["1"])
+  }
+
+  @Test(arguments: [
+    ("bundle", "<Bundle>\n<Nonsense/></Bundle>"), ("bundle", "<Bundle>\n<Group><Path name='/a'/></Group></Bundle>"),
+    ("bundle", "<Bundle>\n<Action name='a' timing='never'/></Bundle>"),
+    ("rules", "<Rules>\n<BoundPath name='/a'/></Rules>"),
+    ("metadata", "<Groups>\n<Group name='a' profile='yes'/></Groups>"),
+    ("clients", "<Clients>\n<Client profile='a'/></Clients>"),
+    ("clients", "<Clients>\n<Client name='a' location='here'/></Clients>"),
+    ("info", "<FileInfo>\n<Info ownr='root'/></FileInfo>"),
+    ("packages", "<Sources>\n<Source><Comp>main</Comp></Source></Sources>"),
+    ("decisions", "<Decisions>\n<Decision type='Path'/></Decisions>"),
+  ])
+  func mistakesDoNot(_ schema: String, _ text: String) throws {
+    #expect(try problems(schema, text) == ["2"])
+  }
+
+  @Test func linesBeyondSixteenBitsAreKept() throws {
+    let text = "<Bundle>" + String(repeating: "\n", count: 70_000) + "<Nonsense/></Bundle>"
+    #expect(try problems("bundle", text) == ["70001"])
+  }
+}
