@@ -14,6 +14,12 @@ public nonisolated struct EncryptionOptions: OptionGroup {
   public let strictness = Option(
     "encryption", "decrypt", .choice(["strict", "lax"]), default: "strict", .only1_3,
     help: "lax: data that cannot be decrypted is a warning, not an error")
+  public let format = Option(
+    "encryption", "write_format", .choice(["openssl", "aead"]), default: "openssl", .ours,
+    help: "How data is encrypted: aead is AES-256-GCM, which Bcfg2's servers cannot read; both are read")
+  public let salt = Option(
+    "encryption", "aead_salt", .text, .ours,
+    help: "A text of the site's own, such as its domain, for one key a passphrase; else each run has its own salt")
   public let passphrases = Option("encryption", "*", .secret, help: "A passphrase, under its name")
 }
 
@@ -24,6 +30,7 @@ extension Encryption {
     self.init(
       passphrases: settings.named(options.passphrases),
       algorithm: settings[options.algorithm].asciiLowercased.replacing("-", with: "_"),
-      isLax: settings[options.isLax] || settings[options.strictness] == "lax")
+      isLax: settings[options.isLax] || settings[options.strictness] == "lax",
+      format: settings[options.format] == "aead" ? .sealed : .salted, salt: settings[options.salt])
   }
 }

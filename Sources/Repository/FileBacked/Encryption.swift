@@ -1,4 +1,3 @@
-import CLinux
 import COpenSSL
 import XMLRPC
 
@@ -6,7 +5,7 @@ import XMLRPC
 ///
 /// The format is Base64 of `Salted__`, eight bytes of salt and the ciphertext, as `openssl enc` wrote it until 1.1: key
 /// and initialization vector are MD5 digests of passphrase and salt. Source: Bcfg2/bcfg2:
-/// src/lib/Bcfg2/Server/Encryption.py.
+/// src/lib/Bcfg2/Server/Encryption.py. The other format is that of `SealedData`; both are read.
 public nonisolated struct Encryption: Sendable, Equatable {
   /// Passphrases by name.
   public let passphrases: [String: String]
@@ -14,25 +13,71 @@ public nonisolated struct Encryption: Sendable, Equatable {
   public let cipher: String
   /// Logs failed decryption as a debug message instead of an error.
   public let isLax: Bool
+  /// How `encrypt` writes.
+  public let format: Format
+  /// The salt of sealed data that `encrypt` makes; nil: each has its own.
+  public let salt: [UInt8]?
+
+  /// A form of encrypted data.
+  public enum Format: Sendable {
+    case salted
+    /// `SealedData`.
+    case sealed
+  }
 
   private static let mark = Array("Salted__".utf8)
   private static let saltBytes = 8
 
   /// - Parameter algorithm: in any usual spelling: `AES-256-CBC`, `aes_256_cbc`.
-  public init(passphrases: [String: String], algorithm: String = "aes_256_cbc", isLax: Bool = false) {
+  /// - Parameter salt: a text of which the salt of sealed data is made.
+  public init(
+    passphrases: [String: String], algorithm: String = "aes_256_cbc", isLax: Bool = false, format: Format = .salted,
+    salt: String? = nil
+  ) {
     self.passphrases = passphrases
+    self.format = format
+    self.salt = salt.map { Self.saltBytes(of: $0) }
     self.cipher = String(algorithm.lowercased().map { $0 == "_" ? "-" : $0 })
     self.isLax = isLax
   }
 
-  /// Whether bytes look encrypted: Base64 of something that begins with `Salted__`.
+  /// The same, with other passphrases, or another form.
+  public func with(passphrases: [String: String], format: Format) -> Encryption {
+    Encryption(self, passphrases: passphrases, format: format, salt: salt)
+  }
+
+  /// The same, with one salt for all sealed data: one key has to be made of a passphrase.
+  public func withOneSalt() throws(EncryptionError) -> Encryption {
+    let salt = if let salt { salt } else { try SealedData.random(SealedData.saltBytes) }
+    return Encryption(self, passphrases: passphrases, format: format, salt: salt)
+  }
+
+  private init(_ other: Encryption, passphrases: [String: String], format: Format, salt: [UInt8]?) {
+    self.passphrases = passphrases
+    cipher = other.cipher
+    isLax = other.isLax
+    self.format = format
+    self.salt = salt
+  }
+
+  /// The salt that a text stands for: it need not be secret, and differs from site to site.
+  private static func saltBytes(of text: String) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+    let input = Array(text.utf8)
+    SHA256(input, input.count, &digest)
+    return Array(digest[..<SealedData.saltBytes])
+  }
+
+  /// Whether bytes look encrypted: sealed data, or Base64 of something that begins with `Salted__`.
   public static func isEncrypted(_ data: [UInt8]) -> Bool {
+    if SealedData.isSealed(data) { return true }
     // The mark spans the first eleven digits, with blanks allowed between them.
-    Base64.decode(Array(data.prefix(64).filter { $0 > 0x20 }.prefix(12)))?.starts(with: mark) ?? false
+    return Base64.decode(Array(data.prefix(64).filter { $0 > 0x20 }.prefix(12)))?.starts(with: mark) ?? false
   }
 
   /// Decrypts with one passphrase.
   public func decrypt(_ data: [UInt8], with passphrase: String) throws(EncryptionError) -> [UInt8] {
+    if SealedData.isSealed(data) { return try SealedData.open(data, with: passphrase) }
     guard let raw = Base64.decode(data), raw.count >= Self.mark.count + Self.saltBytes else {
       throw EncryptionError("Failed to decrypt: not Base64 of salted data")
     }
@@ -58,6 +103,7 @@ public nonisolated struct Encryption: Sendable, Equatable {
   /// Decrypts with any passphrase that fits, tried in the order of their names.
   ///
   /// One wrong passphrase in 256 seems to fit, because only the padding can be checked: a result that is UTF-8 wins.
+  /// Sealed data has one that fits.
   public func decryptWithAny(_ data: [UInt8]) throws(EncryptionError) -> [UInt8] {
     var first: [UInt8]?
     for (_, passphrase) in passphrases.sorted(by: { $0.key < $1.key }) {
@@ -67,28 +113,26 @@ public nonisolated struct Encryption: Sendable, Equatable {
       } catch {
         continue
       }
-      if String(validating: plain, as: UTF8.self) != nil { return plain }
+      if SealedData.isSealed(data) || String(validating: plain, as: UTF8.self) != nil { return plain }
       if first == nil { first = plain }
     }
     guard let first else { throw EncryptionError("Failed to decrypt") }
     return first
   }
 
-  /// Encrypts data into one line of Base64 with a line feed.
-  /// - Parameter salt: eight bytes; random ones if nil.
+  /// Encrypts data into one line with a line feed, in the form of `format`.
+  /// - Parameter salt: eight bytes, for the salted form; random ones if nil.
   public func encrypt(
     _ plain: [UInt8], with passphrase: String, salt: [UInt8]? = nil
   ) throws(EncryptionError) -> [UInt8] {
-    let salt = if let salt { salt } else { try Self.randomSalt() }
+    if format == .sealed {
+      let salt = if let salt = self.salt { salt } else { try SealedData.random(SealedData.saltBytes) }
+      return try SealedData.seal(plain, with: passphrase, salt: salt)
+    }
+    let salt = if let salt { salt } else { try SealedData.random(Self.saltBytes) }
     precondition(salt.count == Self.saltBytes, "the format has room for eight bytes of salt")
     let raw = try apply(encrypting: true, plain, passphrase, salt)
     return Base64.encode(Self.mark + salt + raw) + [UInt8(ascii: "\n")]
-  }
-
-  private static func randomSalt() throws(EncryptionError) -> [UInt8] {
-    var salt = [UInt8](repeating: 0, count: saltBytes)
-    guard clinux_getrandom(&salt, saltBytes) == saltBytes else { throw EncryptionError("no random bytes for a salt") }
-    return salt
   }
 
   private func apply(

@@ -78,3 +78,43 @@ private let known = "U2FsdGVkX18BAgMEBQYHCE0MuB8/11vsc0Hk+YvzAXM=\n"
     #expect(file.match(clientMetadata(groups: ["g"])).first?.text == text, "\(root) \(name) \(isLax)")
   }
 }
+
+/// Made by Python's hashlib.scrypt and OpenSSL's AES-256-GCM: N 1024, r 8, p 1, the salt 00 to 0f, the nonce `d` to `o`.
+private let sealed =
+  "bcfg2-aead:1:AAECAwQFBgcICQoLDA0ODwpkZWZnaGlqa2xtbm+xfq3RXvapWnG7CdMF+pNmGUBhxZXy0w==\n"
+
+@Test func sealedDataIsDecryptedWhateverIsWritten() throws {
+  let data = Array(sealed.utf8)
+  #expect(Encryption.isEncrypted(data) && Encryption.isEncrypted(Array("\n  ".utf8) + data))
+  for format in [Encryption.Format.salted, .sealed] {
+    let encryption = Encryption(passphrases: ["a": "wrong", "b": "sesame"], format: format)
+    #expect(try encryption.decrypt(data, with: "sesame") == Array("secret\n".utf8))
+    #expect(try encryption.decryptWithAny(data) == Array("secret\n".utf8))
+    #expect(try encryption.decrypt(Array(known.utf8), with: "sesame") == Array("secret\n".utf8))
+  }
+}
+
+@Test func sealedDataThatWereChangedAreRefused() throws {
+  let encryption = Encryption(passphrases: ["a": "sesame"])
+  for index in sealed.utf8.indices {
+    var data = Array(sealed.utf8)
+    let offset = sealed.utf8.distance(from: sealed.utf8.startIndex, to: index)
+    // The two digits before the padding have bits that mean nothing; blanks at the end do not count.
+    guard offset < data.count - 4 else { continue }
+    data[offset] = data[offset] == UInt8(ascii: "B") ? UInt8(ascii: "C") : UInt8(ascii: "B")
+    #expect(throws: EncryptionError.self) { _ = try encryption.decrypt(data, named: "a") }
+  }
+  #expect(throws: EncryptionError.self) { _ = try encryption.decrypt(Array(sealed.utf8.dropLast(20)), named: "a") }
+  #expect(throws: EncryptionError.self) { _ = try encryption.decrypt(Array("bcfg2-aead:1:".utf8), named: "a") }
+}
+
+@Test func sealedDataOfASiteShareASaltAndNoNonce() throws {
+  let encryption = Encryption(passphrases: ["a": "sesame"], format: .sealed, salt: "example.com")
+  let first = try encryption.encrypt(Array("x".utf8), with: "sesame")
+  let second = try encryption.encrypt(Array("x".utf8), with: "sesame")
+  // 13 characters of mark, then 16 bytes of salt in 21 whole digits.
+  #expect(first.prefix(34) == second.prefix(34) && first != second)
+  let own = Encryption(passphrases: ["a": "sesame"], format: .sealed)
+  #expect(try own.encrypt([1], with: "sesame").prefix(34) != own.encrypt([1], with: "sesame").prefix(34))
+  #expect(try own.decrypt(second, named: "a") == Array("x".utf8))
+}
