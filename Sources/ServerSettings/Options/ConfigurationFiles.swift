@@ -5,7 +5,7 @@ import Glibc
 public nonisolated struct ConfigurationFiles: Sendable {
   /// Texts by absolute path.
   public private(set) var texts: [String: [UInt8]]
-  private let isSnapshot: Bool
+  let isSnapshot: Bool
 
   /// Files of the disk.
   public init() {

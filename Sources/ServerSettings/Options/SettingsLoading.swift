@@ -8,7 +8,8 @@ nonisolated extension Settings {
   ///   - commandLine: what was typed; it also names the file.
   ///   - registry: all options to read, those of plugins among them.
   ///   - files: texts to use in place of those on disk; nil: everything is read.
-  ///   - environment: looks an environment variable up. Only the file's path comes from there, as in Bcfg2.
+  ///   - environment: looks an environment variable up. The file's path comes from there, as in
+  ///     Bcfg2, and the folder of systemd's credentials.
   /// - Throws: the first error, with its place. Without a readable file there is no start, as with 1.3.4.
   public static func load(
     _ commandLine: CommandLineOptions, registry: SettingRegistry,
@@ -20,6 +21,9 @@ nonisolated extension Settings {
     let parsed = try INIFile(bytes: files.contents(path: file), path: file)
     var settings = try Settings(parsed, commandLine: commandLine, registry: registry, files: files)
     settings.configurationFile = file
+    if let folder = environment("CREDENTIALS_DIRECTORY"), !folder.isEmpty {
+      try settings.readCredentials(of: Paths.absolute(folder), commandLine: commandLine)
+    }
     if let warning = settings.missingPassword(in: parsed) { settings.warnings.append(warning) }
     return settings
   }
