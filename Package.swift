@@ -74,6 +74,7 @@ let package = Package(
     .executable(name: "bcfg2-admin", targets: ["bcfg2-admin"]),
     .executable(name: "bcfg2-info", targets: ["bcfg2-info"]),
     .executable(name: "bcfg2-lint", targets: ["bcfg2-lint"]),
+    .executable(name: "bcfg2-crypt", targets: ["bcfg2-crypt"]),
     .executable(name: "bcfg2-web", targets: ["bcfg2-web"]),
   ],
   traits: [
@@ -306,6 +307,19 @@ let package = Package(
       swiftSettings: strict,
       linkerSettings: staticTool),
     .target(
+      name: "Crypt",
+      dependencies: ["CLibXML2", "EventLoop", "Repository"],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "bcfg2-crypt",
+      dependencies: [
+        "EventLoop", "Repository", "ServerSettings", "Core", "Crypt", "Commands",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
+      linkerSettings: staticTool),
+    .target(
       name: "ReportWeb",
       dependencies: [
         "COpenSSL", "Databases", "ReportRecords", "ReportStore",
@@ -370,6 +384,8 @@ let package = Package(
       name: "FormatsTests",
       dependencies: ["EventLoop", "XMLRPC", "Formats", "Support"],
       swiftSettings: onLoop),
+    .testTarget(
+      name: "CryptTests", dependencies: ["EventLoop", "Repository", "Crypt", "Support"], swiftSettings: strict),
     .testTarget(name: "DatabasesTests", dependencies: ["Databases", "Support"], swiftSettings: strict),
     .testTarget(
       name: "ReportStoreTests", dependencies: ["Databases", "ReportRecords", "ReportStore", "Support"],

@@ -11,11 +11,12 @@ public enum CommandSettings {
   /// Reads bcfg2.conf as the server does. Run by root, the process becomes the server's user, so that the server can change what
   /// the command makes.
   ///
+  /// - Parameter keepsUser: root stays root.
   /// - Throws: `SettingsError`; `SystemError` if privileges cannot be dropped.
-  public static func load(_ options: CommandLineOptions, program: String) throws -> Settings {
+  public static func load(_ options: CommandLineOptions, program: String, keepsUser: Bool = false) throws -> Settings {
     let settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
     options.hideSecrets()
-    if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
+    if geteuid() == 0, !keepsUser { try Privileges.drop(user: settings.user, group: settings.group) }
     let level = LogSetup.level(settings)
     Log.router.configure([(ConsoleLog(), level)], standard: level)
     LoggingSystem.bootstrap { Log.router.handler(label: $0) }
@@ -32,28 +33,33 @@ public nonisolated enum Output {
   /// Writes text to standard output, all of it. A reader that ended ends the process by SIGPIPE.
   public static func write(_ text: String) { write(text, to: STDOUT_FILENO) }
 
+  /// Writes bytes to standard output, all of them.
+  public static func write(_ bytes: [UInt8]) { bytes.withUnsafeBytes { write($0, to: STDOUT_FILENO) } }
+
   private static func write(_ text: String, to descriptor: Int32) {
     var text = text
-    text.withUTF8 { bytes in
-      var rest = UnsafeRawBufferPointer(bytes)
-      while !rest.isEmpty {
-        let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-        if count < 0 {
-          if errno == EINTR { continue }
-          // A full disk behind standard output: what was asked for was not given.
-          if descriptor == STDOUT_FILENO {
-            if errno == EPIPE {
-              // Also where a core has SIGPIPE ignored.
-              signal(SIGPIPE, SIG_DFL)
-              raise(SIGPIPE)
-            }
-            printError("standard output: \(String(cString: strerror(errno)))")
-            _exit(1)
+    text.withUTF8 { write(UnsafeRawBufferPointer($0), to: descriptor) }
+  }
+
+  private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) {
+    var rest = bytes
+    while !rest.isEmpty {
+      let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+      if count < 0 {
+        if errno == EINTR { continue }
+        // A full disk behind standard output: what was asked for was not given.
+        if descriptor == STDOUT_FILENO {
+          if errno == EPIPE {
+            // Also where a core has SIGPIPE ignored.
+            signal(SIGPIPE, SIG_DFL)
+            raise(SIGPIPE)
           }
-          return
+          printError("standard output: \(String(cString: strerror(errno)))")
+          _exit(1)
         }
-        rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        return
       }
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
     }
   }
 

@@ -1,0 +1,160 @@
+import EventLoop
+import Glibc
+import Repository
+
+/// A file that is encrypted or decrypted.
+public struct CryptFile {
+  public let path: String
+  /// What was told about it, in order.
+  public private(set) var notices: [CryptNotice] = []
+
+  /// The largest file.
+  private static let limitBytes = 256 << 20
+
+  private let request: CryptRequest
+  private let source: [UInt8]
+  private let version: FileVersion
+  private let isProperties: Bool
+
+  /// What comes of a file.
+  public struct Result {
+    public let bytes: [UInt8]
+    public let isEncrypted: Bool
+    /// Where it belongs.
+    public let path: String
+  }
+
+  /// Reads a file.
+  public init(_ path: String, _ request: CryptRequest) throws(CryptProblem) {
+    self.path = path
+    self.request = request
+    guard access(path, F_OK) == 0 else { throw CryptProblem("\(path) does not exist, skipping") }
+    do throws(SystemError) {
+      (source, version) = try AtomicFile.readVersion(path, limitBytes: Self.limitBytes)
+    } catch {
+      throw CryptProblem("Error reading \(path), skipping: \(error)")
+    }
+    isProperties =
+      switch request.kind {
+      case .cfg: false
+      case .properties: true
+      case .byContents: path.hasSuffix(".xml") && PropertiesDocument.isProperties(source, path)
+      }
+  }
+
+  /// Encrypts or decrypts.
+  public mutating func run() throws(CryptProblem) -> Result {
+    if isProperties {
+      if request.removesSource {
+        notices.append(.detail("Cannot use --remove with Properties file \(path), ignoring for this file"))
+      }
+    } else {
+      if request.xpath != nil {
+        notices.append(.error("Specifying --xpath with --cfg is nonsensical, ignoring --xpath"))
+      }
+      if request.confirm != nil {
+        notices.append(.error("Cannot use interactive mode with --cfg, ignoring --interactive"))
+      }
+    }
+    switch request.mode {
+    case .encrypt: return try attempt("encrypt") { file throws(CryptProblem) in try file.encrypted() }
+    case .decrypt: return try attempt("decrypt") { file throws(CryptProblem) in try file.decrypted() }
+    case .either:
+      notices.append(.detail("Neither --encrypt nor --decrypt specified, determining mode"))
+      // Without any passphrase neither works.
+      _ = try request.wholePassphrase()
+      let before = notices
+      do throws(CryptProblem) {
+        return try decrypted()
+      } catch {
+        notices = before + [.detail("Failed to decrypt \(path), trying encryption")]
+        return try attempt("encrypt") { file throws(CryptProblem) in try file.encrypted() }
+      }
+    }
+  }
+
+  private mutating func attempt(
+    _ verb: String, _ body: (inout CryptFile) throws(CryptProblem) -> Result
+  ) throws(CryptProblem) -> Result {
+    // A problem with the passphrase is told as it is.
+    let passphrase = try request.wholePassphrase()
+    if verb == "encrypt", !isProperties, passphrase == nil { throw request.ambiguous }
+    do throws(CryptProblem) {
+      return try body(&self)
+    } catch {
+      throw CryptProblem("Failed to \(verb) \(path), skipping: \(error)")
+    }
+  }
+
+  private mutating func encrypted() throws(CryptProblem) -> Result {
+    let passphrase = try request.wholePassphrase()
+    if isProperties {
+      let document = try PropertiesDocument(source, path)
+      notices += try document.encrypt(request, passphrase)
+      return Result(bytes: try document.bytes(), isEncrypted: true, path: path)
+    }
+    guard let passphrase else { throw request.ambiguous }
+    guard !Encryption.isEncrypted(source) else { throw CryptProblem("Data is already encrypted") }
+    notices.append(.detail("Using passphrase \(passphrase.name)"))
+    do throws(EncryptionError) {
+      let bytes = try request.encryption.encrypt(source, with: passphrase.text)
+      return Result(bytes: bytes, isEncrypted: true, path: path + ".crypt")
+    } catch {
+      throw CryptProblem(error.description)
+    }
+  }
+
+  private mutating func decrypted() throws(CryptProblem) -> Result {
+    let passphrase = try request.wholePassphrase()
+    if isProperties {
+      let document = try PropertiesDocument(source, path)
+      notices += try document.decrypt(request, passphrase)
+      return Result(bytes: try document.bytes(), isEncrypted: false, path: path)
+    }
+    let target = path.hasSuffix(".crypt") ? String(path.dropLast(6)) : path
+    do throws(EncryptionError) {
+      let bytes =
+        if let passphrase {
+          try request.encryption.decrypt(source, with: passphrase.text)
+        } else {
+          try request.encryption.decryptWithAny(source)
+        }
+      return Result(bytes: bytes, isEncrypted: false, path: target)
+    } catch {
+      throw CryptProblem(
+        "Could not decrypt \(path) with \(passphrase == nil ? "any passphrase" : "the specified passphrase")")
+    }
+  }
+
+  /// Writes the result to its file, whole, and deletes the source where that was asked for.
+  ///
+  /// A new file gets the mode of the source, and its owner where this process may set it.
+  public mutating func write(_ result: Result) throws(CryptProblem) {
+    do {
+      if result.path == path {
+        try AtomicFile.write(FileWrite(result.bytes, to: path, replacing: version, mode: .secret))
+      } else {
+        let there = try AtomicFile.version(of: result.path, limitBytes: Self.limitBytes)
+        try AtomicFile.write(FileWrite(result.bytes, to: result.path, replacing: there, mode: .secret))
+        if there == .missing { try takeStatus(to: result.path) }
+      }
+    } catch {
+      throw CryptProblem("Error writing data from \(path) to \(result.path): \(error)")
+    }
+    notices.append(.detail("Wrote data to \(result.path)"))
+    guard request.removesSource, result.isEncrypted, result.path != path else { return }
+    if unlink(path) != 0 { throw CryptProblem("Error removing \(path): \(String(cString: strerror(errno)))") }
+  }
+
+  private func takeStatus(to target: String) throws(SystemError) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw SystemError(call: "stat", errno: errno, detail: path) }
+    // Only root may give files away; others keep the file as theirs.
+    if geteuid() == 0, chown(target, status.st_uid, status.st_gid) != 0 {
+      throw SystemError(call: "chown", errno: errno, detail: target)
+    }
+    guard chmod(target, status.st_mode & 0o777) == 0 else {
+      throw SystemError(call: "chmod", errno: errno, detail: target)
+    }
+  }
+}

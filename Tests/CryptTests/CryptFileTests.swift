@@ -1,0 +1,174 @@
+import EventLoop
+import Glibc
+import Repository
+import Support
+import Testing
+
+@testable import Crypt
+
+private let passphrases = ["one": "first secret", "two": "an other"]
+
+private func request(
+  _ mode: CryptRequest.Mode, _ words: [String: String] = passphrases, format: Encryption.Format = .salted
+) -> CryptRequest {
+  var request = CryptRequest(
+    encryption: Encryption(passphrases: words, format: format), configurationFile: "/etc/bcfg2.conf")
+  request.mode = mode
+  return request
+}
+
+/// Runs the request with a file and returns the file's path in which the result is.
+@discardableResult
+private func run(_ path: String, _ request: CryptRequest) throws -> (path: String, notices: [CryptNotice]) {
+  var file = try CryptFile(path, request)
+  let result = try file.run()
+  try file.write(result)
+  return (result.path, file.notices)
+}
+
+private func problem(_ path: String, _ request: CryptRequest) -> String? {
+  do {
+    try run(path, request)
+    return nil
+  } catch {
+    return "\(error)"
+  }
+}
+
+private func mode(_ path: String) -> UInt32 {
+  var status = stat()
+  return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
+}
+
+@Suite struct CryptFileTests {
+  private let folder = TemporaryDirectory()
+
+  @Test(arguments: [Encryption.Format.salted, .sealed])
+  func wholeFilesComeBackWithTheirMode(_ format: Encryption.Format) throws {
+    let plain: [UInt8] = [0, 1, 0xFF, 0x0A]
+    let path = folder.write(plain, to: "key", mode: 0o640)
+    var encrypts = request(.encrypt, format: format)
+    encrypts.passphrase = "two"
+    encrypts.removesSource = true
+    #expect(try run(path, encrypts).path == path + ".crypt")
+    #expect(access(path, F_OK) != 0 && mode(path + ".crypt") == 0o640)
+    #expect(try folder.text("key.crypt").hasPrefix("bcfg2-aead:1:") == (format == .sealed))
+    // Any form is decrypted, whatever is written; no passphrase is chosen.
+    #expect(try run(path + ".crypt", request(.either)).path == path)
+    #expect(try AtomicFile.readFile(path, limitBytes: 100) == plain && mode(path) == 0o640)
+    #expect(access(path + ".crypt", F_OK) == 0)
+  }
+
+  @Test func filesWithoutAWayAreSkippedAndStay() throws {
+    let path = folder.write("text\n", to: "f")
+    let conf = "/etc/bcfg2.conf"
+    var named = request(.encrypt)
+    named.passphrase = "nosuch"
+    #expect(problem(path, named) == "Could not find passphrase nosuch in \(conf)")
+    #expect(
+      problem(path, request(.encrypt))
+        == "Multiple passphrases found in \(conf), specify one on the command line with -p")
+    #expect(problem(path, request(.either, [:])) == "No passphrases available in \(conf)")
+    #expect(problem(folder.file("no"), request(.encrypt)) == "\(folder.file("no")) does not exist, skipping")
+    #expect(
+      problem(path, request(.decrypt))
+        == "Failed to decrypt \(path), skipping: Could not decrypt \(path) with any passphrase")
+    let one = ["one": "first secret"]
+    let crypted = try run(path, request(.encrypt, one)).path
+    #expect(
+      problem(crypted, request(.encrypt, one))
+        == "Failed to encrypt \(crypted), skipping: Data is already encrypted")
+    #expect(
+      problem(crypted, request(.decrypt, ["one": "wrong"]))
+        == "Failed to decrypt \(crypted), skipping: Could not decrypt \(crypted) with the specified passphrase")
+    #expect(folder.names() == ["f", "f.crypt"])
+  }
+
+  private let properties = """
+    <?xml version="1.0" encoding="UTF-8"?>
+    <!-- Passwords. -->
+    <Properties>
+      <A encrypted="one">plain a</A>
+      <Group name="web"><B encrypted="two">b &lt;ü&gt;</B></Group>
+      <C>never</C><D encrypted="one"/>
+    </Properties>
+
+    """
+
+  @Test(arguments: [Encryption.Format.salted, .sealed])
+  func elementsComeBackAndAllElseStays(_ format: Encryption.Format) throws {
+    let path = folder.write(properties, to: "p.xml", mode: 0o600)
+    try run(path, request(.encrypt, format: format))
+    let crypted = try folder.text("p.xml")
+    #expect(!crypted.contains("plain a") && crypted.contains("<C>never</C><D encrypted=\"one\"/>"))
+    #expect(crypted.hasPrefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- Passwords. -->\n<Properties>\n  <A "))
+    try run(path, request(.either))
+    #expect(try folder.text("p.xml") == properties && mode(path) == 0o600)
+  }
+
+  @Test func elementsAreChosen() throws {
+    let path = folder.write("<Properties>\n <A key='1'>a</A>\n <B>b</B> </Properties>\n", to: "x.xml")
+    var encrypts = request(.encrypt)
+    encrypts.passphrase = "one"
+    encrypts.xpath = "//*[@key]"
+    try run(path, encrypts)
+    #expect(try folder.text("x.xml").contains("<B>b</B> </Properties>"))
+    #expect(try folder.text("x.xml").contains("<A key=\"1\" encrypted=\"one\">U2FsdGVkX1"))
+    encrypts.xpath = "//Nothing"
+    #expect(try run(path, encrypts).notices == [.warning("XPath expression //Nothing matched no elements")])
+    encrypts.xpath = "//["
+    #expect(problem(path, encrypts)?.hasSuffix("//[ is not an XPath expression") == true)
+    encrypts.xpath = "count(//A)"
+    #expect(problem(path, encrypts)?.hasSuffix("count(//A) selects no elements") == true)
+    encrypts.xpath = "//*"
+    encrypts.confirm = { $0 == "<B>b</B>" }
+    try run(path, encrypts)
+    #expect(try folder.text("x.xml").contains("<B encrypted=\"one\">"))
+  }
+
+  @Test func whatIsEncryptedIsNotEncryptedAgain() throws {
+    let path = folder.write("<Properties><A encrypted='one'>a</A></Properties>\n", to: "p.xml")
+    try run(path, request(.encrypt))
+    let once = try folder.text("p.xml")
+    #expect(
+      problem(path, request(.encrypt))
+        == "Failed to encrypt \(path), skipping: Element is already encrypted: "
+        + "<A encrypted=\"one\">...</A> (line 1)")
+    folder.write(once.replacing("</Properties>", with: "<B encrypted='two'>b</B></Properties>"), to: "p.xml")
+    try run(path, request(.encrypt))
+    let both = try folder.text("p.xml")
+    #expect(both.contains(once.dropLast("</Properties>\n".count).dropFirst("<Properties>".count)))
+    #expect(!both.contains(">b<"))
+  }
+
+  @Test func elementsOfUnknownPassphrasesStay() throws {
+    let path = folder.write("<Properties><A encrypted='gone'>a</A><B encrypted='one'>b</B></Properties>\n", to: "p.xml")
+    #expect(problem(path, request(.encrypt))?.contains("Multiple passphrases found") == true)
+    // The only passphrase is taken for it, with a warning, as in Bcfg2.
+    let one = ["one": "first secret"]
+    #expect(try run(path, request(.encrypt, one)).notices.count == 1)
+    #expect(try folder.text("p.xml").contains("<A encrypted=\"one\">"))
+    #expect(
+      problem(path, request(.decrypt, ["one": "wrong"]))
+        == "Failed to decrypt \(path), skipping: Failed to decrypt any data in \(path)")
+  }
+
+  @Test func kindsAreToldByContentsAndCanBeForced() throws {
+    let one = ["one": "first secret"]
+    let other = folder.write("<Rules><A>a</A></Rules>\n", to: "r.xml")
+    #expect(try run(other, request(.encrypt, one)).path == other + ".crypt")
+    var forced = request(.encrypt, one)
+    forced.kind = .properties
+    #expect(try run(other, forced).path == other)
+    #expect(try folder.text("r.xml").contains("<A encrypted=\"one\">"))
+    let broken = folder.write("<Properties><A>", to: "b.xml")
+    #expect(try run(broken, request(.encrypt, one)).path == broken + ".crypt")
+    #expect(problem(broken, forced)?.contains("b.xml:1: ") == true)
+    let properties = folder.write("<Properties><A>a</A></Properties>", to: "p.xml")
+    forced.kind = .cfg
+    forced.xpath = "//A"
+    let forcedRun = try run(properties, forced)
+    #expect(forcedRun.path == properties + ".crypt")
+    #expect(forcedRun.notices.first == .error("Specifying --xpath with --cfg is nonsensical, ignoring --xpath"))
+  }
+}
