@@ -23,7 +23,7 @@ private func run(_ path: String, _ request: CryptRequest) throws -> (path: Strin
   var file = try CryptFile(path, request)
   let result = try file.run()
   try file.write(result)
-  return (result.path, file.notices)
+  return (result.path, file.notices.filter { if case .detail = $0 { false } else { true } })
 }
 
 private func problem(_ path: String, _ request: CryptRequest) -> String? {
@@ -45,7 +45,8 @@ private func mode(_ path: String) -> UInt32 {
 
   @Test(arguments: [Encryption.Format.salted, .sealed])
   func wholeFilesComeBackWithTheirMode(_ format: Encryption.Format) throws {
-    let plain: [UInt8] = [0, 1, 0xFF, 0x0A]
+    // A wrong passphrase that seems to fit gives no UTF-8.
+    let plain = Array("a\u{0}\u{1} ü and some more bytes\n".utf8)
     let path = folder.write(plain, to: "key", mode: 0o640)
     var encrypts = request(.encrypt, format: format)
     encrypts.passphrase = "two"
