@@ -11,10 +11,14 @@ public enum CommandSettings {
   /// Reads bcfg2.conf as the server does. Run by root, the process becomes the server's user, so that the server can change what
   /// the command makes.
   ///
-  /// - Parameter keepsUser: root stays root.
+  /// - Parameters:
+  ///   - groups: further options that the command reads.
+  ///   - keepsUser: whether root stays root: for commands that change no file of the server.
   /// - Throws: `SettingsError`; `SystemError` if privileges cannot be dropped.
-  public static func load(_ options: CommandLineOptions, program: String, keepsUser: Bool = false) throws -> Settings {
-    let settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
+  public static func load(
+    _ options: CommandLineOptions, program: String, adding groups: [any OptionGroup] = [], keepsUser: Bool = false
+  ) throws -> Settings {
+    let settings = try Settings.load(options, registry: PluginRegistry.standard.settings.adding(groups))
     options.hideSecrets()
     if geteuid() == 0, !keepsUser { try Privileges.drop(user: settings.user, group: settings.group) }
     let level = LogSetup.level(settings)

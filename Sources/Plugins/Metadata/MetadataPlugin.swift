@@ -188,6 +188,15 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     record(of: client).map { $0.profiles.first ?? nil } ?? rules.defaultGroup
   }
 
+  /// groups.xml, for commands that show it.
+  package var groupsPath: String { groupsFile.path }
+
+  /// The profiles that are recorded for a client, for commands that show them; the default where none is recorded.
+  package func recordedProfiles(of client: ClientName) -> [String] {
+    guard let record = record(of: client) else { return rules.defaultGroup.map { [$0] } ?? [] }
+    return record.profiles.compactMap { $0 }
+  }
+
   public var knownGroups: NameSet { MetadataQuery(metadata: self).allGroups() }
 
   public func updateClientList() async { refreshClients() }
@@ -324,6 +333,25 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
       throw refusal("Metadata does not support updating clients with use_database enabled")
     }
     try await writer.commit(.update(name: canonicalName(client), attributes))
+  }
+
+  /// Adds a client. It is on disk, or in the database, when this returns.
+  ///
+  /// - Parameter attributes: of its element in clients.xml. The database keeps none.
+  /// - Returns: whether it was added: one that is known already stays as it is.
+  /// - Throws: as `updateClient`; `DatabaseError`.
+  package func addClient(_ client: ClientName, _ attributes: Attributes) async throws -> Bool {
+    try requireRead()
+    let name = canonicalName(client)
+    guard !isKnown(name) else { return false }
+    if let database {
+      try requireRoom(for: name, besides: database.clients.count)
+      try await database.add(name)
+    } else {
+      try requireRoom(for: name, besides: clients.count)
+      try await writer.commit(.add(name: client, attributes))
+    }
+    return true
   }
 
   /// Removes a client from clients.xml. It is gone from disk when this returns.

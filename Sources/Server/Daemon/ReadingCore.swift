@@ -51,33 +51,11 @@ package final class ReadingCore: ServerCore {
   ) async throws -> Result {
     if geteuid() == 0 { try Privileges.drop(user: settings.user, group: settings.group) }
     TemporaryFolder.removeLeftovers(of: settings[TemplateOptions.standard.user])
-    let driver = followsEdits ? "inotify" : "pseudo"
-    guard let monitor = FileMonitorFactory.make(driver, ignoring: settings.ignoredFiles, on: loop) else {
-      throw CoreInitError("Failed to instantiate fam driver \(driver)")
+    return try await CommandCore.with(settings, on: loop, followsEdits: followsEdits) {
+      ReadingCore(settings: settings, loop: loop, fileMonitor: $0, resolver: $1, registry: .standard)
+    } body: { core in
+      try await body(core)
     }
-    let resolver = HostResolver(on: loop)
-    let core = ReadingCore(
-      settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
-    core.opensDatabases()
-    let signals = try Signals([SIGINT, SIGTERM], on: loop) { event in
-      core.shutdown()
-      TemporaryFolder.removeAll()
-      exit(128 + event.signal)
-    }
-    defer {
-      core.shutdown()
-      resolver.shutdown()
-      signals.close()
-    }
-    core.templates.checks.gather()
-    core.templates.dropsWrites = true
-    core.templates.rendersOnce = true
-    // An administrator who is not root sees the template's output under his own user.
-    core.templates.keepsUser = geteuid() != 0
-    try core.loadPlugins()
-    core.blockForFileEvents(handlesEvents: true)
-    await core.beginDatabase()
-    return try await body(core)
   }
 
   /// Returns a client that the server knows.
