@@ -264,10 +264,18 @@ let package = Package(
       ],
       swiftSettings: strict,
       linkerSettings: staticTool),
+    .target(
+      name: "Administration",
+      dependencies: [
+        "CCurl", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core", "Plugins",
+      ],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
     .executableTarget(
       name: "bcfg2-admin",
       dependencies: [
-        "EventLoop", "ServerSettings", "Databases", "ReportStore", "Commands",
+        "EventLoop", "LoopDatabases", "XMLRPC", "Identity", "Repository", "ServerSettings", "Databases", "ReportStore",
+        "Core", "Plugins", "Server", "Commands", "Administration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -367,6 +375,13 @@ let package = Package(
       name: "ExecutorProbe",
       dependencies: ["EventLoop", "Databases", "LoopDatabases", .product(name: "Logging", package: "swift-log")],
       path: "Tests/ExecutorProbe", swiftSettings: onLoop),
+    .testTarget(
+      name: "AdministrationTests",
+      dependencies: [
+        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core", "Plugins",
+        "Administration", "Support", "CoreSupport",
+      ],
+      swiftSettings: onLoop),
     .testTarget(
       name: "CoreTests",
       dependencies: [

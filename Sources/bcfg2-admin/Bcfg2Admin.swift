@@ -1,6 +1,7 @@
 import ArgumentParser
 import Commands
 import Glibc
+import LoopDatabases
 import ServerSettings
 
 /// `bcfg2-admin`: what administrators do on the server. One file a mode.
@@ -10,6 +11,7 @@ enum Bcfg2Admin {
   nonisolated static let program = "bcfg2-admin"
 
   static func main() {
+    DatabaseHelper.runIfAsked()
     do {
       exit(try run(Array(CommandLine.arguments.dropFirst())))
     } catch let problem as AdminProblem {
@@ -22,22 +24,15 @@ enum Bcfg2Admin {
     }
   }
 
-  /// Modes of the bcfg2-admin of 1.3.4 and 1.4 that have nothing to do with reports.
-  private nonisolated static let modesOfBcfg2: Set = [
-    "backup", "client", "compare", "expirecache", "init", "minestruct", "perf", "pull", "snapshots", "viz", "xcmd",
-  ]
-
   private static func run(_ words: [String]) throws -> Int32 {
     let line: ModeCommandLine
     switch CommandParsing.line(words, of: program, Arguments.self) {
     case .ended(let status): return status
     case .parsed(let read): line = read
     }
-    if let mode = line.rest.first, modesOfBcfg2.contains(mode) {
-      Output.printError(
-        "\(program): \(mode) is a mode of Bcfg2's own bcfg2-admin, which works with this server, too; this one looks after the database"
-      )
-      return CommandParsing.usage
+    if line.rest == ["help"] {
+      Output.print(Arguments.modes)
+      return 0
     }
     let mode: any AdminMode
     switch CommandParsing.parse(Arguments.self, line.rest, as: (any AdminMode).self) {
@@ -65,11 +60,24 @@ struct Arguments: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: Bcfg2Admin.program, abstract: "Administer a Bcfg2 server.",
     usage: "bcfg2-admin [-C <path>] [-Q <path>] [-W <path>] [-E <encoding>] [-d] [-v] <mode>",
-    discussion:
-      "The modes `reports init` and so on are those of Bcfg2 1.3. Modes that are not here, such as client and xcmd, are those of Bcfg2's own bcfg2-admin.",
+    discussion: "The modes `reports init` and so on are those of Bcfg2 1.3.",
     subcommands: [
-      InitReports.self, UpdateReports.self, SyncDB.self, PurgeReports.self, ScrubReports.self, ReportsStats.self,
+      BackupMode.self, ClientMode.self, CompareMode.self, XCmd.self, Perf.self, ExpireCache.self, MineStruct.self,
+      Pull.self, Viz.self, InitReports.self, UpdateReports.self, SyncDB.self, PurgeReports.self, ScrubReports.self,
+      ReportsStats.self,
       ReportsSQLAll.self, DBShell.self, ValidateDB.self, OldReports.self, Shell.self, MakeMigrations.self,
       SchemaMigration.self,
     ])
+
+  /// What `help` prints: a line for each mode, as 1.4 has them.
+  static var modes: [String] {
+    let modes = configuration.subcommands.filter { $0.configuration.shouldDisplay }.map { mode in
+      let usage = usageString(for: mode).split(separator: " ").drop { $0 != mode._commandName }
+        .filter { $0 != "<command>" || mode == XCmd.self }
+      var abstract = mode.configuration.abstract
+      if abstract.hasSuffix(".") { abstract.removeLast() }
+      return "\(usage.joined(separator: " ")) - \(abstract)"
+    }
+    return (modes + ["help [<mode>] - List modes and usage, or get help on a mode"]).sorted()
+  }
 }

@@ -1,0 +1,68 @@
+public import EventLoop
+public import Glibc
+
+/// `bcfg2-admin backup`: the repository in one compressed archive, by tar.
+public struct Backup {
+  /// The most that tar may say.
+  private static let outputLimitBytes = 1 << 20
+  /// Longer than any repository takes, so that a hanging file system does not keep the command for ever.
+  private static let timeout: Duration = .seconds(24 * 3600)
+
+  public struct Problem: Error, CustomStringConvertible {
+    public let description: String
+  }
+
+  public let repository: String
+  /// The archive's name: the local time.
+  public let name: String
+
+  public init(of repository: String, at time: time_t = time(nil)) {
+    self.repository = repository
+    var (time, parts) = (time, tm())
+    localtime_r(&time, &parts)
+    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    let date = "\(parts.tm_year + 1900)\(two(parts.tm_mon + 1))\(two(parts.tm_mday))"
+    name = "\(date)\(two(parts.tm_hour))\(two(parts.tm_min))\(two(parts.tm_sec)).tar.gz"
+  }
+
+  /// Makes the archive: under a name of its own until it is complete, for its user only.
+  ///
+  /// - Returns: what tar says of files that changed meanwhile; empty if there was none.
+  /// - Throws: `Problem`; nothing is left then.
+  public func run(on loop: Reactor) async throws(Problem) -> String {
+    let path = "\(repository)/\(name)"
+    guard !fileExists(path) else { throw Problem(description: "\(path) exists already") }
+    let temporary = "\(repository)/.\(name).part"
+    umask(0o077)
+    let split = repository.lastIndex(of: "/") ?? repository.startIndex
+    let parent = String(repository[..<split])
+    let base = String(repository[split...].drop { $0 == "/" })
+    loop.childQueue.timeLimit = Self.timeout
+    let digits = String(repeating: "[0-9]", count: 14)
+    let command = [
+      "tar", "--create", "--gzip", "--file", temporary, "--directory", parent.isEmpty ? "/" : parent, "--anchored",
+      "--wildcards", "--exclude", "\(Self.escaped(base))/\(digits).tar.gz", "--exclude",
+      "\(Self.escaped(base))/.\(digits).tar.gz.part", "--", base,
+    ]
+    do {
+      let result = try await ChildProcess.run(
+        command, input: [], timeout: Self.timeout, outputLimitBytes: Self.outputLimitBytes, on: loop)
+      let said = String(decoding: result.standardError, as: UTF8.self)
+      // Status 1: files changed while they were read, and the archive has what was read of them.
+      guard result.status.code == 0 || result.status.code == 1 else {
+        throw Problem(description: "tar failed (\(result.status)): \(said)")
+      }
+      try AtomicFile.move(temporary, to: path)
+      return said
+    } catch {
+      unlink(temporary)
+      if let problem = error as? Problem { throw problem }
+      throw Problem(description: "\(error)")
+    }
+  }
+
+  /// A name as a pattern that fits only it.
+  private static func escaped(_ name: String) -> String {
+    String(name.flatMap { "*?[]\\".contains($0) ? ["\\", $0] : [$0] })
+  }
+}
