@@ -40,7 +40,7 @@ struct ProxyArguments: ParsableArguments {
       (server, "components", "bcfg2", "-S"), (password, "communication", "password", "-x"),
       (user, "communication", "user", "-u"), (key, "communication", "key", "--ssl-key"),
       (certificate, "communication", "certificate", "--ssl-cert"), (authority, "communication", "ca", "--ca"),
-      (timeout, "communication", "timeout", "-t"), (names, "communication", "serverCommonNames", "--ssl-cns"),
+      (timeout, "communication", "timeout", "-t"), (names, "communication", "servercommonnames", "--ssl-cns"),
     ] {
       if let value { options.set(section, name, to: value, typed: typed) }
     }

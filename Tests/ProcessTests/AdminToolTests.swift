@@ -91,7 +91,7 @@ import Testing
     (["reports", "nosuch"], 1, "Unknown command: nosuch\n"),
     (["reports", "purge", "--days", "-1"], 1, "Invalid number of days: -1\n"),
     (["reports", "purge", "--dyas", "1"], 1, "Unknown option of reports purge: --dyas\n"), (["nosuch"], 2, ""),
-    (["xcmd", "Reporting.Ping"], 2, ""),
+    (["xcmd"], 2, ""),
     ([], 2, ""),
   ])
   func purgesThatAreNotMeant(_ arguments: [String], _ status: Int32, _ text: String) async throws {

@@ -4,7 +4,7 @@ import XMLRPC
 
 @Suite struct PythonTextTests {
   /// Values, and what Python 3 prints.
-  private static let values: [(Value, String)] = [
+  private nonisolated static let values: [(Value, String)] = [
     (.nil, "None"), (.bool(true), "True"), (.int(-5), "-5"), (.double(0.5), "0.5"), (.double(3), "3.0"),
     (.double(1e16), "1e+16"), (.string("it's\n"), "it's\n"), (.array(["a", "it's", "\"'"]), #"['a', "it's", '"\'']"#),
     (.array(["ü\u{0}\u{a0}\t\\"]), #"['ü\x00\xa0\t\\']"#), (["a": 1, "b": .array([.nil])], "{'a': 1, 'b': [None]}"),
