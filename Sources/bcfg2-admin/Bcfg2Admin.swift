@@ -62,7 +62,8 @@ struct Arguments: ParsableCommand {
     usage: "bcfg2-admin [-C <path>] [-Q <path>] [-W <path>] [-E <encoding>] [-d] [-v] <mode>",
     discussion: "The modes `reports init` and so on are those of Bcfg2 1.3.",
     subcommands: [
-      BackupMode.self, ClientMode.self, CompareMode.self, XCmd.self, Perf.self, ExpireCache.self, MineStruct.self,
+      BackupMode.self, ClientMode.self, CompareMode.self, InitMode.self, Migrate.self, XCmd.self, Perf.self,
+      ExpireCache.self, MineStruct.self,
       Pull.self, Viz.self, InitReports.self, UpdateReports.self, SyncDB.self, PurgeReports.self, ScrubReports.self,
       ReportsStats.self,
       ReportsSQLAll.self, DBShell.self, ValidateDB.self, OldReports.self, Shell.self, MakeMigrations.self,

@@ -30,10 +30,10 @@ package nonisolated enum Accounts {
 }
 
 /// Makes the paths that options contain absolute.
-nonisolated enum Paths {
+package nonisolated enum Paths {
   /// `~` and `~user` expanded, relative paths taken from the working directory, `.`, `..` and double slashes resolved
   /// by text alone: Python's `abspath(expanduser(path))`.
-  static func absolute(_ path: String) -> String {
+  package static func absolute(_ path: String) -> String {
     var path = expandingHome(path)
     if !path.hasPrefix("/"), let folder = getcwd(nil, 0) {
       path = String(cString: folder) + "/" + path

@@ -1,0 +1,109 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+/// `bcfg2-admin init` and `migrate`.
+@Suite(.serialized) struct AdminInitTests {
+  private typealias Outcome = (status: ChildProcess.ExitStatus, out: String, error: String)
+
+  private let folder = TemporaryDirectory()
+
+  private func admin(_ arguments: [String], input: String = "") async throws -> Outcome {
+    let path = String(Project.server.dropLast("bcfg2-server".count)) + "bcfg2-admin"
+    return try await LoopDriver.withLoop { loop in
+      let result = try await ChildProcess.run(
+        [path] + arguments, input: Array(input.utf8), timeout: .seconds(120), outputLimitBytes: 1 << 20, on: loop)
+      return (
+        result.status, String(decoding: result.standardOutput, as: UTF8.self),
+        String(decoding: result.standardError, as: UTF8.self)
+      )
+    }
+  }
+
+  private var batch: [String] {
+    [
+      "-C", folder.file("bcfg2.conf"), "init", "--batch", "--hostname", "bcfg2.example.com", "-Q", folder.file("repo"),
+      "--ssl-key", folder.file("tls/key.pem"), "--ssl-cert", folder.file("tls/crt.pem"), "--plugins",
+      "Bundler,Cfg,Metadata,Rules",
+    ]
+  }
+
+  private func text(_ name: String) throws -> String {
+    String(decoding: try RegularFile.read(folder.file(name), limitBytes: 1 << 20), as: UTF8.self)
+  }
+
+  private func mode(_ name: String) -> UInt32 {
+    var status = stat()
+    return stat(folder.file(name), &status) == 0 ? status.st_mode & 0o777 : 0
+  }
+
+  @Test func anInstallationIsMadeWithoutQuestionsAndServes() async throws {
+    let made = try await admin(batch)
+    #expect(
+      made.status == .exited(0) && made.out == "Repository created successfuly in \(folder.file("repo"))\n", "\(made)")
+    let configuration = try text("bcfg2.conf")
+    #expect(configuration.contains("\nplugins = Bundler,Cfg,Metadata,Rules\n"))
+    #expect(configuration.contains("\nbcfg2 = https://bcfg2.example.com:6789\n"))
+    #expect(mode("bcfg2.conf") == 0o600 && mode("tls/key.pem") == 0o600 && mode("tls/crt.pem") == 0o644)
+    #expect(try text("repo/Metadata/clients.xml").contains("name=\"bcfg2.example.com\""))
+    #expect(try text("tls/crt.pem").hasPrefix("-----BEGIN CERTIFICATE-----"))
+    let list = try await admin(["-C", folder.file("bcfg2.conf"), "client", "list"])
+    #expect(list.out == "bcfg2.example.com\n", "\(list)")
+    let migration = try await admin(["-C", folder.file("bcfg2.conf"), "migrate", "-q"])
+    #expect(migration.status == .exited(0) && migration.out.isEmpty, "\(migration)")
+    try await LoopDriver.withLoop { loop in
+      let check = try await ChildProcess.run(
+        [
+          "/usr/bin/openssl", "x509", "-in", folder.file("tls/crt.pem"), "-noout", "-subject", "-ext", "subjectAltName",
+        ],
+        timeout: .seconds(60), outputLimitBytes: 1 << 16, on: loop)
+      let said = String(decoding: check.standardOutput, as: UTF8.self)
+      #expect(said.contains("CN = bcfg2.example.com") && said.contains("DNS:bcfg2.example.com"), "\(said)")
+    }
+  }
+
+  @Test func whatIsThereStays() async throws {
+    #expect(try await admin(batch).status == .exited(0))
+    let (configuration, key) = (try text("bcfg2.conf"), try text("tls/key.pem"))
+    folder.write("<Clients><!-- mine --></Clients>", to: "repo/Metadata/clients.xml")
+    let again = try await admin(batch)
+    #expect(again.status == .exited(0) && again.out.contains("Leaving \(folder.file("bcfg2.conf")) unchanged"))
+    #expect(try text("bcfg2.conf") == configuration && text("tls/key.pem") == key)
+    let forced = try await admin(batch + ["--force"])
+    #expect(forced.status == .exited(0), "\(forced)")
+    #expect(try text("bcfg2.conf") != configuration && text("tls/key.pem") != key)
+    #expect(try text("repo/Metadata/clients.xml") == "<Clients><!-- mine --></Clients>")
+  }
+
+  @Test func questionsHaveDefaults() async throws {
+    // Host, server, repository, password, country, state, locality.
+    let made = try await admin(
+      [
+        "-C", folder.file("bcfg2.conf"), "init", "--ssl-key", folder.file("k.pem"), "--ssl-cert", folder.file("c.pem"),
+      ], input: "www.example.org\n\n\(folder.file("site"))\nsesame\nDE\n\n\n")
+    #expect(made.status == .exited(0), "\(made)")
+    #expect(made.out.contains("Server location [https://www.example.org:6789]: "), "\(made)")
+    #expect(made.out.contains("State or Province Name (full name) for certificate [Illinois]: "))
+    #expect(try text("bcfg2.conf").contains("\npassword = sesame\n"))
+    #expect(try text("site/Metadata/groups.xml").contains("name='basic'"))
+  }
+
+  @Test(arguments: [
+    (["--hostname", "a b"], "a b is not the name of a host"), (["--country", "Germany"], "The country is a code"),
+    (["--plugins", "Metadata,Nosuch"], "Unknown plugins: Nosuch"),
+    (["--password-file", "/nonexistent"], "/nonexistent"),
+    (["--locality", "a\nb"], "The locality is empty"),
+  ])
+  func wrongAnswersMakeNothing(_ arguments: [String], _ problem: String) async throws {
+    let result = try await admin(batch + arguments)
+    #expect(result.status == .exited(1) && result.out.hasPrefix(problem), "\(result)")
+    #expect(folder.names().isEmpty)
+  }
+
+  @Test func withoutAnswersNothingIsMade() async throws {
+    let result = try await admin(["-C", folder.file("bcfg2.conf"), "init"])
+    #expect(result.status == .exited(1) && result.out.contains("--batch asks nothing"), "\(result)")
+    #expect(folder.names().isEmpty)
+  }
+}
