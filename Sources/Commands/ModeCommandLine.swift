@@ -58,7 +58,9 @@ public nonisolated struct ModeCommandLine: Sendable {
     Known(nil, "ssl-cert", "path", "Certificate to show to the server.", .set("communication", "certificate")),
     Known(nil, "ca", "path", "Certificates that the server's is checked against.", .set("communication", "ca")),
     Known(nil, "ca-cert", "path", "The same.", .set("communication", "ca")),
-    Known(nil, "ssl-cns", "names", "Names that the server's certificate may have.", .set("communication", "servercommonnames")),
+    Known(
+      nil, "ssl-cns", "names", "Names that the server's certificate may have.",
+      .set("communication", "servercommonnames")),
     Known("t", "timeout", "seconds", "How long to wait for the server.", .set("communication", "timeout")),
     Known("h", "help", nil, "Show this.", .help),
     Known(nil, "version", nil, "Show the version.", .version),
