@@ -99,7 +99,7 @@ import Testing
     site.folder.write(try site.folder.text("bcfg2.conf") + "reporting_nmae = x\n", to: "bcfg2.conf")
     let result = try await site.run("bcfg2-reports", ["clients"])
     #expect(result.status == .exited(0))
-    #expect(result.error.contains("\(path):9: ") && result.error.contains("reporting_nmae"), "\(result)")
+    #expect(result.error.contains("\(path):8: ") && result.error.contains("reporting_nmae"), "\(result)")
     #expect(unlink(site.folder.file("reports.sqlite")) == 0)
     let away = try await site.run("bcfg2-reports", ["clients"])
     #expect(away.error.contains("initreports (\(path), line 7)"), "\(away)")

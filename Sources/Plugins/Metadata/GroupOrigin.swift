@@ -66,9 +66,6 @@ extension MetadataPlugin {
 
   /// Where groups.xml declares a group; 0 where it does not.
   package func line(ofGroup group: String) -> Int32 { rules.lines[group] ?? 0 }
-
-  /// The path of groups.xml.
-  package var groupsPath: String { groupsFile.path }
 }
 
 extension GroupRules.Condition {
