@@ -54,11 +54,6 @@ struct PackageSources: InfoMode {
 
   @ArgumentParser.OptionGroup var common: InfoArguments
 
-  private struct Sources: Encodable {
-    let host: String
-    let text: String
-  }
-
   func run(_ context: InfoContext) async throws -> Int32 {
     guard let plugin = context.core.plugins(of: PackagesPlugin.self).first else {
       throw InfoProblem("Packages plugin not enabled")
@@ -69,10 +64,12 @@ struct PackageSources: InfoMode {
     } catch {
       throw InfoProblem("Unable to build metadata for \(host): \(error)")
     }
-    guard let text = plugin.generatedSources(of: metadata) else {
-      throw InfoProblem("\(host) has no package sources, or sources of several types")
+    let repositories = plugin.repositories(of: metadata)
+    if common.json {
+      try context.printJSON(repositories)
+    } else {
+      context.print(repositories.flatMap(\.lines).joined(separator: "\n"))
     }
-    if common.json { try context.printJSON(Sources(host: host, text: text)) } else { context.print(text) }
     return 0
   }
 }

@@ -33,13 +33,7 @@ package final class ClientSources {
 
   /// The attribute `type` of packages.
   package var packageType: String {
-    switch members.first?.source.kind {
-    case .apt: "deb"
-    case .yum: "yum"
-    case .pac: "pacman"
-    case .pkgng: "pkgng"
-    case nil: "unknown"
-    }
+    members.first?.source.kind.packageType ?? "unknown"
   }
 
   /// The sources with their indexes, for a resolver.

@@ -212,8 +212,15 @@ package final class PackagesPlugin: Plugin, AddedStructures, Generator, Connecto
 
   package func additionalData(_ metadata: ClientMetadata) -> (any ConnectorData)? { sources(of: metadata).data }
 
-  /// The text of apt's list or of yum's repositories for a client; nil if its sources have none.
-  package func generatedSources(of metadata: ClientMetadata) -> String? { sources(of: metadata).data.generatedText }
+  /// The repositories of a client's sources, as `bcfg2-info packagesources` lists them.
+  package func repositories(of metadata: ClientMetadata) -> [ListedRepository] {
+    sources(of: metadata).members.flatMap { member in
+      member.source.parts.filter { member.arches.contains($0.arch) }.map { part in
+        ListedRepository(
+          name: GeneratedSources.repositoryName(member.source, member.groups, part), source: member.source, part: part)
+      }
+    }
+  }
 
   // MARK: Structures
 
