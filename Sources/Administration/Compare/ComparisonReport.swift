@@ -38,22 +38,26 @@ public struct ComparisonReport {
     }
   }
 
+  /// As in Bcfg2 the colour of the first line ends behind the last one.
   private static func lines(_ finding: ConfigurationComparison.Finding, _ isColored: Bool) -> [String] {
-    func colored(_ text: String, _ color: String) -> String { isColored ? "\u{1b}[\(color)m\(text)\u{1b}[0m" : text }
-    let first =
+    let (word, color) =
       switch finding.kind {
-      case .removed: colored("Removed: \(finding.text)", "91")
-      case .added: colored("Added: \(finding.text)", "92")
-      case .changed: colored("Changed: \(finding.text)", "93")
+      case .removed: ("Removed", "91")
+      case .added: ("Added", "92")
+      case .changed: ("Changed", "93")
       }
-    return [first]
-      + finding.lines.map { line in
-        switch line.utf8.first {
-        case UInt8(ascii: "+"): "  " + colored(line, "92")
-        case UInt8(ascii: "-"): "  " + colored(line, "91")
-        default: "  " + line
-        }
+    var lines = ["\(word): \(finding.text)"]
+    guard isColored else { return lines + finding.lines.map { "  " + $0 } }
+    lines[0] = "\u{1b}[\(color)m" + lines[0]
+    lines += finding.lines.map { line in
+      switch line.utf8.first {
+      case UInt8(ascii: "+"): "  \u{1b}[92m\(line)\u{1b}[0m"
+      case UInt8(ascii: "-"): "  \u{1b}[91m\(line)\u{1b}[0m"
+      default: "  " + line
       }
+    }
+    lines[lines.count - 1] += "\u{1b}[0m"
+    return lines
   }
 }
 

@@ -63,6 +63,7 @@ public struct Migration {
         settings.configurationFile, .differs,
         "this looks like a site of 1.3 (\(sign)\(more)): set [server] compatibility = 1.3, or these are not used")
     }
+    guard settings.plugins.contains("Probes") else { return }
     add(
       settings.configurationFile, .note,
       "probe data of clients goes to Probes/probed.d; start and stop this server before going back to Bcfg2's")
