@@ -79,7 +79,7 @@ struct Pull: AdminMode {
     commandName: "pull",
     abstract: "Retrieves entries from clients and integrates the information into the repository.",
     discussion: """
-      Takes the client's version of an entry from its last report, and stores it in the most specific variant that fits: by the \
+      Takes the client's version of an entry from its last report, and stores it in the variant that the client has now: by the \
       plugins Cfg and SSHbase. Nothing is committed to version control.
       """)
 
