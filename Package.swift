@@ -75,6 +75,7 @@ let package = Package(
     .executable(name: "bcfg2-info", targets: ["bcfg2-info"]),
     .executable(name: "bcfg2-lint", targets: ["bcfg2-lint"]),
     .executable(name: "bcfg2-crypt", targets: ["bcfg2-crypt"]),
+    .executable(name: "bcfg2-test", targets: ["bcfg2-test"]),
     .executable(name: "bcfg2-web", targets: ["bcfg2-web"]),
   ],
   traits: [
@@ -328,6 +329,21 @@ let package = Package(
       swiftSettings: strict,
       linkerSettings: staticTool),
     .target(
+      name: "ClientChecks",
+      dependencies: ["Repository"],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "bcfg2-test",
+      dependencies: [
+        "EventLoop", "XMLRPC", "LoopDatabases", "Formats", "Identity", "Repository", "ServerSettings", "Core", "Server",
+        "ClientChecks", "Commands",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict,
+      linkerSettings: staticTool),
+    .target(
       name: "ReportWeb",
       dependencies: [
         "COpenSSL", "Databases", "ReportRecords", "ReportStore",
@@ -399,6 +415,7 @@ let package = Package(
       name: "FormatsTests",
       dependencies: ["EventLoop", "XMLRPC", "Formats", "Support"],
       swiftSettings: onLoop),
+    .testTarget(name: "ClientChecksTests", dependencies: ["Repository", "ClientChecks"], swiftSettings: onLoop),
     .testTarget(
       name: "CryptTests", dependencies: ["EventLoop", "Repository", "Crypt", "Support"], swiftSettings: strict),
     .testTarget(name: "DatabasesTests", dependencies: ["Databases", "Support"], swiftSettings: strict),
@@ -454,7 +471,8 @@ let package = Package(
       dependencies: [
         "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Server",
         "Databases", "ReportRecords", "ReportStore", "Support", "CoreSupport", "bcfg2-server", "bcfg2-packages",
-        "bcfg2-report-collector", "bcfg2-reports", "bcfg2-admin", "bcfg2-info", "bcfg2-lint",
+        "bcfg2-report-collector", "bcfg2-reports", "bcfg2-admin", "bcfg2-info", "bcfg2-lint", "bcfg2-crypt",
+        "bcfg2-test",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),

@@ -1,0 +1,102 @@
+import ClientChecks
+import Commands
+import Core
+import EventLoop
+import Glibc
+import Identity
+import Repository
+import Server
+import ServerSettings
+import XMLRPC
+
+/// All clients, or a part of them, one after the other.
+@MainActor
+struct TestRun {
+  let arguments: Arguments
+  let options: TestOptions
+  let settings: Settings
+  let log: GatheredLog
+
+  /// - Returns: the exit status.
+  func run(on loop: Reactor) async throws -> Int32 {
+    if let part = arguments.part.flatMap({ Part($0) }) {
+      try Output.printJSON(try await test(part, on: loop) { _ in })
+      return 0
+    }
+    let start = ContinuousClock.now
+    let text = NoseText(isVerbose: options.isVerbose)
+    func show(_ result: ClientResult) {
+      if !arguments.json { Output.writeError(text.progress(result)) }
+    }
+    let count = options.children + 1
+    var workers: [Worker] = []
+    for place in 1..<count {
+      workers.append(
+        try Worker(arguments.arguments(for: Part(place: place, count: count), settings), on: loop))
+    }
+    var results = try await test(Part(place: 0, count: count), on: loop, show)
+    for worker in workers {
+      for result in try await worker.results() {
+        show(result)
+        results.append(result)
+      }
+    }
+    results.sort { $0.client < $1.client }
+    if let path = options.xunit { try write(JUnitXML.document(results), to: path) }
+    if arguments.json {
+      try Output.printJSON(results)
+    } else {
+      Output.printError(text.summary(results, seconds: start.duration(to: .now).seconds))
+    }
+    return results.allSatisfy { $0.outcome == .ok } ? 0 : 1
+  }
+
+  private func write(_ text: String, to path: String) throws {
+    let there = try AtomicFile.version(of: path, limitBytes: 256 << 20)
+    try AtomicFile.write(FileWrite(Array(text.utf8), to: path, replacing: there, mode: .ordinary))
+  }
+
+  private func test(
+    _ part: Part, on loop: Reactor, _ show: (ClientResult) -> Void
+  ) async throws -> [ClientResult] {
+    try await ReadingCore.with(settings, on: loop) { core in
+      // What loading the repository said is of no client.
+      for record in log.take() where part.place == 0 { Output.printError(record.message) }
+      var names = arguments.clients
+      if names.isEmpty { names = await core.metadata.listClients().map(\.text).sorted() }
+      var results: [ClientResult] = []
+      for name in part.of(names) {
+        let result = await test(name, core)
+        show(result)
+        results.append(result)
+      }
+      return results
+    }
+  }
+
+  private func test(_ name: String, _ core: ServerCore) async -> ClientResult {
+    let start = ContinuousClock.now
+    let check = ConfigurationCheck(ignoring: options.ignored) { Self.isRefusedWrite($0) }
+    func result(_ outcome: ClientResult.Outcome, _ text: String = "") -> ClientResult {
+      ClientResult(client: name, outcome: outcome, text: text, seconds: start.duration(to: .now).seconds)
+    }
+    do {
+      let client = try ReadingCore.client(name, core)
+      let document = try await core.buildConfiguration(client)
+      let messages = log.take().map(\.message).filter { !Self.isRefusedWrite($0) }
+      let bundles = document.tag == "Configuration" ? try await core.buildMetadata(client).bundles.map(\.text) : []
+      let problem = check.problem(document, client: name, bundles: bundles, log: messages)
+      return problem.map { result(.failure, $0) } ?? result(.ok)
+    } catch {
+      let lines = log.take().map(\.message) + ["\(error)"]
+      return result(.error, lines.joined(separator: "\n"))
+    }
+  }
+
+  /// Whether something failed because this process writes nothing, such as a key that a server would make.
+  private static func isRefusedWrite(_ message: String) -> Bool { message.contains(String(cString: strerror(EROFS))) }
+}
+
+extension Duration {
+  fileprivate var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
