@@ -19,6 +19,7 @@ public nonisolated enum CommandParsing {
   public static func line(
     _ words: [String], of program: String, _ root: any ParsableCommand.Type
   ) -> Outcome<ModeCommandLine> {
+    if let status = tellDeclarations(root, words) { return .ended(status) }
     let line: ModeCommandLine
     do {
       line = try ModeCommandLine(words)
@@ -39,6 +40,27 @@ public nonisolated enum CommandParsing {
       return .ended(usage)
     }
     return .parsed(line)
+  }
+
+  /// Whether a command line asks for that of which manual pages or completion scripts are made.
+  public static func asksForDeclarations(_ words: [String]) -> Bool {
+    words.first == "--experimental-dump-help" || words.first == "--generate-completion-script"
+  }
+
+  /// Prints that, if a command line asks for it.
+  ///
+  /// - Returns: the exit status; nil for another command line.
+  public static func tellDeclarations(_ root: any ParsableCommand.Type, _ words: [String]) -> Int32? {
+    guard asksForDeclarations(words) else { return nil }
+    do {
+      var parsed = try root.parseAsRoot(words)
+      try parsed.run()
+      return 0
+    } catch {
+      let isGood = root.exitCode(for: error) == .success
+      if isGood { Output.print(root.fullMessage(for: error)) } else { Output.printError(root.fullMessage(for: error)) }
+      return isGood ? 0 : usage
+    }
   }
 
   /// Reads a command line whose modes, or which itself, is a `Command`.

@@ -13,7 +13,8 @@ enum Bcfg2Reports {
   static func main() {
     let words = Array(CommandLine.arguments.dropFirst())
     do {
-      exit(CommandStyle.isOld(words) ? try runOld(words) : try runMode(words))
+      let isOld = CommandStyle.isOld(words) && !CommandParsing.asksForDeclarations(words)
+      exit(isOld ? try runOld(words) : try runMode(words))
     } catch let problem as UsageProblem {
       Output.printError("\(program): \(problem.text)")
       exit(Exit.usage)
