@@ -136,8 +136,10 @@ package final class PackagesPlugin: Plugin, AddedStructures, Generator, Connecto
 
   package func waitForData(of client: ClientName) async {
     let deadline = core.loop.now + core.settings[PackagesOptions.standard.firstFetchWait]
-    while fetcher.isRunning {
+    while true {
+      // Also behind the end of the program, whose last files may not have been seen yet.
       core.fileMonitor.processPending()
+      guard fetcher.isRunning else { return }
       let lacking = missing.filter { !fetcher.failed.contains($0.indexFileName) }
       guard !lacking.isEmpty else { return }
       let names = Set(lacking.map(\.indexFileName))
