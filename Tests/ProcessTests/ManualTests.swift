@@ -26,6 +26,7 @@ import Testing
     let pages = folder.names(in: "man/man8").map { "man/man8/\($0)" } + ["man/man5/bcfg2.conf.5"]
     #expect(pages.contains("man/man8/bcfg2-server.8") && pages.contains("man/man8/bcfg2-admin.8"))
     #expect(try folder.text("man/man8/bcfg2-admin.8").contains(".SS purgereports\n"))
+    #expect(try folder.text("man/man8/bcfg2-info.8").contains(".SS why\n"))
     #expect(try folder.text("man/man8/bcfg2-crypt.8").contains("\\fB\\-\\-aead\\fR\n"))
     #expect(try folder.text("man/man5/bcfg2.conf.5").contains("\\fBwrite_format\\fR"))
     for page in pages {

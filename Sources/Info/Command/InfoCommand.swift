@@ -15,6 +15,7 @@ public enum InfoCommand {
   /// - Parameter words: the command line without the program's name.
   /// - Returns: the exit status.
   public static func run(_ words: [String]) -> Int32 {
+    if let status = CommandParsing.tellDeclarations(Arguments.self, words) { return status }
     let line: ModeCommandLine
     do {
       line = try ModeCommandLine(words, flags: [("p", "profile")])
