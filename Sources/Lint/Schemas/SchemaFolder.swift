@@ -25,8 +25,9 @@ public struct SchemaFolder: Sendable {
     return SchemaFolder(path: installed)
   }
 
-  /// `.build/TRIPLE/debug/bcfg2-lint` has three folders above it in the source.
-  private static let parents = 4
+  /// Folders that are looked at: `.build/TRIPLE/debug/bcfg2-lint` is in the fourth folder of the source, one of a separate build folder
+  /// deeper.
+  private static let parents = 6
 
   private static var executable: String {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
