@@ -62,6 +62,8 @@ public nonisolated struct ModeCommandLine: Sendable {
       nil, "ssl-cns", "names", "Names that the server's certificate may have.",
       .set("communication", "servercommonnames")),
     Known("t", "timeout", "seconds", "How long to wait for the server.", .set("communication", "timeout")),
+    Known(nil, "no-fam-blocking", nil, "Accepted; all is read before a mode runs.", .own("no-fam-blocking")),
+    Known(nil, "cfg-validation", nil, "Accepted; files are not validated by the server.", .own("cfg-validation")),
     Known("h", "help", nil, "Show this.", .help),
     Known(nil, "version", nil, "Show the version.", .version),
   ]

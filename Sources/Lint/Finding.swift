@@ -2,9 +2,18 @@
 public nonisolated enum Severity: String, Sendable, Hashable {
   case error, warning, silent
 
-  /// - Parameter text: as Bcfg2 reads it: what contains `warn` is a warning, what contains `err` an error, the rest is silent.
-  public init(text: String) {
-    self = text.contains("warn") ? .warning : text.contains("err") ? .error : .silent
+  /// - Parameter text: as Bcfg2 reads it: what contains `warn` is a warning, what contains `err` an error, and `silent` or `debug` is
+  ///   silent. Nil for anything else, which Bcfg2 takes for silent: a word that is misspelt would hide findings.
+  public init?(text: String) {
+    if text.contains("warn") {
+      self = .warning
+    } else if text.contains("err") {
+      self = .error
+    } else if ["silent", "debug", "none"].contains(text) {
+      self = .silent
+    } else {
+      return nil
+    }
   }
 
   /// The name of its handler, as `--list-errors` prints it.

@@ -26,10 +26,18 @@ public nonisolated struct LintConfiguration: Sendable {
   }
 
   /// `[errors]`: severities by name.
+  ///
+  /// - Throws: `SettingsError` for a value that is none.
   public func severities() throws(SettingsError) -> [String: Severity] {
     var found: [String: Severity] = [:]
     for name in file.section("errors")?.order ?? [] {
-      if let text = try file.value("errors", name) { found[name] = Severity(text: text) }
+      guard let text = try file.value("errors", name) else { continue }
+      guard let severity = Severity(text: text) else {
+        throw .wrongValue(
+          origin: file.entry("errors", name)?.origin ?? .file(path: "bcfg2-lint.conf", line: 0),
+          section: "errors", option: name, value: text, allowed: "error, warning or silent")
+      }
+      found[name] = severity
     }
     return found
   }

@@ -34,6 +34,10 @@ enum Bcfg2Admin {
       Output.print(Arguments.modes)
       return 0
     }
+    if line.rest.count == 2, line.rest[0] == "help", !Arguments.names.contains(line.rest[1]) {
+      Output.printError("No such command: \(line.rest[1])")
+      return Exit.failed
+    }
     let mode: any AdminMode
     switch CommandParsing.parse(Arguments.self, line.rest, as: (any AdminMode).self) {
     case .ended(let status): return status
@@ -69,6 +73,9 @@ struct Arguments: ParsableCommand {
       ReportsSQLAll.self, DBShell.self, ValidateDB.self, OldReports.self, Shell.self, MakeMigrations.self,
       SchemaMigration.self,
     ])
+
+  /// The names of the modes.
+  static var names: Set<String> { Set(configuration.subcommands.map { mode in mode._commandName }) }
 
   /// What `help` prints: a line for each mode, as 1.4 has them.
   static var modes: [String] {

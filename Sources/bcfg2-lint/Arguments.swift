@@ -51,6 +51,14 @@ struct Arguments: ParsableCommand {
 
   @ArgumentParser.Option(name: [.customShort("o"), .customLong("logfile")], help: .hidden)
   var logFile: String?
+  @ArgumentParser.Option(name: [.customShort("W"), .customLong("web-config")], help: .hidden)
+  var webConfiguration: String?
+  @ArgumentParser.Option(name: [.customShort("x"), .customLong("password")], help: .hidden)
+  var password: String?
+  @Flag(name: .customLong("no-fam-blocking"), help: .hidden)
+  var skipsBlocking = false
+  @Flag(name: .customLong("cfg-validation"), help: .hidden)
+  var validatesFiles = false
 
   @Flag(
     name: [.customShort("v"), .customLong("verbose")], help: "Print the number of findings even if there are none.")

@@ -99,12 +99,13 @@ struct LintCommand {
 
   private func finish(_ report: LintReport, _ format: OutputFormat, isCutShort: Bool) {
     let output = MachineOutput(report.findings, folder: Self.workingFolder)
+    let note = "Serverless plugins encountered errors, skipping server plugins"
+    if isCutShort { if format == .text { Output.print(note) } else { Output.printError(note) } }
     switch format {
     case .json: Output.print(output.json)
     case .sarif: Output.print(output.sarif(version: ServerVersion.text))
     case .github: Output.print(output.annotations)
     case .text:
-      if isCutShort { Output.print("Serverless plugins encountered errors, skipping server plugins") }
       if report.errorCount + report.warningCount > 0 || arguments.isVerbose || settings.verbose {
         Output.print("\(report.errorCount) errors")
         Output.print("\(report.warningCount) warnings")

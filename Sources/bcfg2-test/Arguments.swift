@@ -23,7 +23,7 @@ struct Arguments: ParsableCommand {
   var ignore: String?
 
   @ArgumentParser.Option(
-    name: [.customLong("nose-options")],
+    name: [.customLong("nose-options")], parsing: .unconditional,
     help: ArgumentHelp("Of nose's options: -v, --with-xunit, --xunit-file.", valueName: "options"))
   var noseOptions: String?
 
@@ -38,6 +38,14 @@ struct Arguments: ParsableCommand {
 
   @ArgumentParser.Flag(name: .shortAndLong, help: "Show what the server would log for debugging, too.")
   var debug = false
+
+  // Options of Bcfg2's that have no effect here.
+  @ArgumentParser.Option(name: [.customShort("o"), .customLong("logfile")], help: .hidden)
+  var logFile: String?
+  @ArgumentParser.Flag(name: .customLong("no-fam-blocking"), help: .hidden)
+  var skipsBlocking = false
+  @ArgumentParser.Flag(name: .customLong("cfg-validation"), help: .hidden)
+  var validatesFiles = false
 
   /// The part of the clients that this process is for, such as 2/3.
   @ArgumentParser.Option(help: .hidden)

@@ -42,12 +42,13 @@ struct TestRun {
       }
     }
     results.sort { $0.client < $1.client }
-    if let path = options.xunit { try write(JUnitXML.document(results), to: path) }
     if arguments.json {
       try Output.printJSON(results)
     } else {
       Output.printError(text.summary(results, seconds: start.duration(to: .now).seconds))
     }
+    // A file that cannot be written hides no result.
+    if let path = options.xunit { try write(JUnitXML.document(results), to: path) }
     return results.allSatisfy { $0.outcome == .ok } ? 0 : 1
   }
 

@@ -61,4 +61,9 @@ struct LintConfigurationTests {
     let severities = LintPlugin.severities([.bundler], ["unused-bundle": .error, "unknown": .silent])
     #expect(severities["unused-bundle"] == .error && severities["bundle-not-found"] == .error)
   }
+
+  @Test func aMisspeltSeverityIsRefused() throws {
+    let file = try configuration("[errors]\nno-infoxml = eror\n")
+    #expect(throws: SettingsError.self) { try file.severities() }
+  }
 }

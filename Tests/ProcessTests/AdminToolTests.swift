@@ -88,7 +88,7 @@ import Testing
     ),
     (["purgereports", "--expired", "--state", "dirty"], 2, ""), (["purgereports", "--state", "bad"], 2, ""),
     (["reports", "purge"], 1, "Reports.prune: Refusing to prune all data\n"),
-    (["reports", "nosuch"], 1, "Unknown command: nosuch\n"),
+    (["reports", "nosuch"], 1, "Unknown command: nosuch\n"), (["help", "nosuch"], 1, ""),
     (["reports", "purge", "--days", "-1"], 1, "Invalid number of days: -1\n"),
     (["reports", "purge", "--dyas", "1"], 1, "Unknown option of reports purge: --dyas\n"), (["nosuch"], 2, ""),
     (["xcmd"], 2, ""),
