@@ -14,6 +14,8 @@ public struct CryptFile {
   private let request: CryptRequest
   private let source: [UInt8]
   private let version: FileVersion
+  /// The owner and mode of the source.
+  private let mode: FileWrite.Mode
   private let isProperties: Bool
 
   /// What comes of a file.
@@ -30,7 +32,7 @@ public struct CryptFile {
     self.request = request
     guard access(path, F_OK) == 0 else { throw CryptProblem("\(path) does not exist, skipping") }
     do throws(SystemError) {
-      (source, version) = try AtomicFile.readVersion(path, limitBytes: Self.limitBytes)
+      (source, version, mode) = try AtomicFile.readSource(path, limitBytes: Self.limitBytes)
     } catch {
       throw CryptProblem("Error reading \(path), skipping: \(error)")
     }
@@ -128,33 +130,33 @@ public struct CryptFile {
 
   /// Writes the result to its file, whole, and deletes the source where that was asked for.
   ///
-  /// A new file gets the mode of the source, and its owner where this process may set it.
+  /// A new file gets the mode of the source, and its owner where this process may set it. A symbolic link is neither
+  /// followed nor replaced: who may write to the folder would choose what is overwritten.
   public mutating func write(_ result: Result) throws(CryptProblem) {
+    let isInPlace = result.path == path
+    try requireOwnFile(result.path, isInPlace: isInPlace)
     do {
-      if result.path == path {
-        try AtomicFile.write(FileWrite(result.bytes, to: path, replacing: version, mode: .secret))
-      } else {
-        let there = try AtomicFile.version(of: result.path, limitBytes: Self.limitBytes)
-        try AtomicFile.write(FileWrite(result.bytes, to: result.path, replacing: there, mode: .secret))
-        if there == .missing { try takeStatus(to: result.path) }
-      }
+      let there = try isInPlace ? version : AtomicFile.version(of: result.path, limitBytes: Self.limitBytes)
+      try AtomicFile.write(
+        FileWrite(result.bytes, to: result.path, replacing: there, mode: mode, followsLinks: false))
     } catch {
       throw CryptProblem("Error writing data from \(path) to \(result.path): \(error)")
     }
     notices.append(.detail("Wrote data to \(result.path)"))
-    guard request.removesSource, result.isEncrypted, result.path != path else { return }
+    guard request.removesSource, result.isEncrypted, !isInPlace else { return }
     if unlink(path) != 0 { throw CryptProblem("Error removing \(path): \(String(cString: strerror(errno)))") }
   }
 
-  private func takeStatus(to target: String) throws(SystemError) {
-    var status = stat()
-    guard stat(path, &status) == 0 else { throw SystemError(call: "stat", errno: errno, detail: path) }
-    // Only root may give files away; others keep the file as theirs.
-    if geteuid() == 0, chown(target, status.st_uid, status.st_gid) != 0 {
-      throw SystemError(call: "chown", errno: errno, detail: target)
+  /// Refuses a target that is a link, or the source by another name.
+  private func requireOwnFile(_ target: String, isInPlace: Bool) throws(CryptProblem) {
+    var found = stat()
+    guard lstat(target, &found) == 0 else { return }
+    if found.st_mode & S_IFMT == S_IFLNK {
+      throw CryptProblem("\(target) is a symbolic link, skipping \(path): name the file that it leads to")
     }
-    guard chmod(target, status.st_mode & 0o777) == 0 else {
-      throw SystemError(call: "chmod", errno: errno, detail: target)
+    var source = stat()
+    if !isInPlace, stat(path, &source) == 0, source.st_dev == found.st_dev, source.st_ino == found.st_ino {
+      throw CryptProblem("\(target) is the same file as \(path), skipping")
     }
   }
 }

@@ -172,4 +172,35 @@ private func mode(_ path: String) -> UInt32 {
     #expect(forcedRun.path == properties + ".crypt")
     #expect(forcedRun.notices.first == .error("Specifying --xpath with --cfg is nonsensical, ignoring --xpath"))
   }
+
+  @Test func linksAreNotWrittenThrough() throws {
+    let one = ["one": "first secret"]
+    let path = folder.write("text\n", to: "s")
+    var encrypts = request(.encrypt, one)
+    encrypts.removesSource = true
+    #expect(symlink("s", path + ".crypt") == 0)
+    #expect(
+      problem(path, encrypts)
+        == "\(path).crypt is a symbolic link, skipping \(path): name the file that it leads to")
+    #expect(try folder.text("s") == "text\n")
+    #expect(unlink(path + ".crypt") == 0 && symlink("nosuch", path + ".crypt") == 0)
+    #expect(problem(path, encrypts)?.contains("is a symbolic link") == true && access(folder.file("nosuch"), F_OK) != 0)
+    #expect(unlink(path + ".crypt") == 0 && link(path, path + ".crypt") == 0)
+    #expect(problem(path, encrypts) == "\(path).crypt is the same file as \(path), skipping")
+    #expect(try folder.text("s") == "text\n")
+    // Nor in place.
+    let properties = folder.write("<Properties><A>a</A></Properties>", to: "p.xml")
+    #expect(symlink("p.xml", folder.file("l.xml")) == 0)
+    #expect(problem(folder.file("l.xml"), encrypts)?.contains("l.xml is a symbolic link") == true)
+    #expect(try AtomicFile.readFile(properties, limitBytes: 100) == Array("<Properties><A>a</A></Properties>".utf8))
+  }
+
+  @Test func aWriteThatFollowsNoLinkRefusesOne() throws {
+    let path = folder.write("text\n", to: "s")
+    #expect(symlink("s", folder.file("l")) == 0)
+    let (_, version, mode) = try AtomicFile.readSource(path, limitBytes: 100)
+    let write = FileWrite([1], to: folder.file("l"), replacing: version, mode: mode, followsLinks: false)
+    #expect(throws: FileWriteError.self) { try AtomicFile.write(write) }
+    #expect(try folder.text("s") == "text\n")
+  }
 }

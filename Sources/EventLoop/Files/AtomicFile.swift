@@ -10,7 +10,7 @@ public nonisolated enum AtomicFile {
   /// Replaces or creates files durably: temporary file in the same folder, fsync, a check that the file has not changed,
   /// rename, fsync of the folder.
   ///
-  /// A symbolic link is followed and stays. The new file gets the mode of the old one, and its owner and group where this
+  /// A symbolic link is followed and stays, unless the file's `followsLinks` refuses it. The new file gets the mode of the old one, and its owner and group where this
   /// process may set them. Blocks for as long as the disk takes: for starts, ends, and programs that do nothing else. The
   /// server writes by `Reactor.fileWriter` while it answers clients.
   ///
@@ -143,11 +143,23 @@ public nonisolated enum AtomicFile {
   public static func readVersion(
     _ path: String, limitBytes: Int
   ) throws(SystemError) -> (bytes: [UInt8], version: FileVersion) {
+    let (bytes, version, _) = try readSource(path, limitBytes: limitBytes)
+    return (bytes, version)
+  }
+
+  /// As `readVersion`, with the owner and mode that the read file has, for a file that is made of it.
+  public static func readSource(
+    _ path: String, limitBytes: Int
+  ) throws(SystemError) -> (bytes: [UInt8], version: FileVersion, mode: FileWrite.Mode) {
     let file = try RegularFile.open(path)
-    let status = FileVersion.Status(try RegularFile.status(of: file, path))
+    let found = try RegularFile.status(of: file, path)
+    let status = FileVersion.Status(found)
     let isSettled = status.isSettled
     let bytes = try RegularFile.read(file, path, limitBytes: limitBytes)
-    return (bytes, FileVersion(status: status, digest: FileDigest(bytes), isToldByStatus: isSettled))
+    return (
+      bytes, FileVersion(status: status, digest: FileDigest(bytes), isToldByStatus: isSettled),
+      .copied(user: found.st_uid, group: found.st_gid, permissions: found.st_mode & 0o777)
+    )
   }
 
   /// What a path holds, for a write that does not depend on the old contents; `.missing` where there is nothing.

@@ -26,6 +26,9 @@ public nonisolated struct FileWrite: Sendable {
     case secret
     /// 0666 less the umask, as other programs create files.
     case ordinary
+    /// That of another file, with its owner and group where this process may set them. The new file has them before it
+    /// has its name: nobody can put another file there in between.
+    case copied(user: UInt32, group: UInt32, permissions: UInt32)
   }
 
   public let contents: Contents
@@ -33,15 +36,20 @@ public nonisolated struct FileWrite: Sendable {
   /// What the path held when the contents were made.
   public let replacing: FileVersion
   public let mode: Mode
+  /// Whether a path that is a symbolic link is followed; otherwise it is refused with ELOOP.
+  public let followsLinks: Bool
 
   /// - Parameters:
-  ///   - path: a symbolic link is followed and stays.
+  ///   - path: a symbolic link is followed and stays, unless `followsLinks` says otherwise.
   ///   - version: what was read there; `.missing` for a file that is to be created.
-  public init(_ bytes: [UInt8], to path: String, replacing version: FileVersion, mode: Mode) {
+  public init(
+    _ bytes: [UInt8], to path: String, replacing version: FileVersion, mode: Mode, followsLinks: Bool = true
+  ) {
     contents = .bytes(bytes)
     self.path = path
     replacing = version
     self.mode = mode
+    self.followsLinks = followsLinks
   }
 
   /// A file that is changed in parts.
@@ -52,6 +60,7 @@ public nonisolated struct FileWrite: Sendable {
     self.path = path
     replacing = version
     mode = .ordinary
+    followsLinks = true
   }
 }
 

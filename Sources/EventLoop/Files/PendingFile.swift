@@ -23,7 +23,7 @@ final nonisolated class PendingFile {
   private let replacing: FileVersion
   /// What is replaced; nil for a new file.
   private let old: stat?
-  private let isSecret: Bool
+  private let mode: FileWrite.Mode
   private var contents: NewContents
   /// The time of its last change, where that is one of our own: `stampOwnTime`.
   private var ownTime: Int64?
@@ -35,9 +35,12 @@ final nonisolated class PendingFile {
   /// - Throws: `.changed` where a file that is to be changed in parts is another one by now.
   init(_ file: FileWrite) throws(FileWriteError) {
     do throws(SystemError) {
-      target = try Self.target(of: file.path)
+      target = file.followsLinks ? try Self.target(of: file.path) : file.path
       var old = stat()
       let exists = lstat(target, &old) == 0
+      if exists && old.st_mode & S_IFMT == S_IFLNK {
+        throw SystemError(call: "rename", errno: ELOOP, detail: target, explanation: "it is a symbolic link")
+      }
       if exists && clinux_s_isreg(old.st_mode) == 0 {
         throw SystemError(call: "rename", errno: clinux_s_isdir(old.st_mode) != 0 ? EISDIR : EINVAL, detail: target)
       }
@@ -46,12 +49,12 @@ final nonisolated class PendingFile {
       throw .system(error)
     }
     replacing = file.replacing
-    isSecret = file.mode == .secret
+    mode = file.mode
     switch file.contents {
     case .bytes(let bytes): contents = .whole(bytes, written: 0)
     case .changes(let changes): contents = .changed(try ChangedCopy(of: target, being: file.replacing, changes))
     }
-    let isOpen = old == nil && !isSecret
+    let isOpen = old == nil && mode == .ordinary
     do throws(SystemError) {
       // Last: what is made here is removed by `deinit`.
       temporary = try TemporaryFile(in: Self.split(target).folder, mode: isOpen ? 0o666 : 0o600)
@@ -100,10 +103,15 @@ final nonisolated class PendingFile {
   private func setAttributes() throws(SystemError) {
     let raw = descriptor
     if let old {
-      try Self.copyAttributes(of: old, to: raw, target)
-    } else if isSecret {
+      try Self.setAttributes(raw, old.st_uid, old.st_gid, old.st_mode & 0o7777, target)
+    } else {
+      switch mode {
+      case .ordinary: break
       // The umask may have taken more away.
-      try check("fchmod", target) { fchmod(raw, 0o600) }
+      case .secret: try check("fchmod", target) { fchmod(raw, 0o600) }
+      case .copied(let user, let group, let permissions):
+        try Self.setAttributes(raw, user, group, permissions & 0o777, target)
+      }
     }
     if case .changed = contents { try stampOwnTime() }
   }
@@ -126,13 +134,15 @@ final nonisolated class PendingFile {
 
   /// Sets owner, group and mode of another file. Owner first: chown clears the set-ID bits. Only root can give files away,
   /// so that EPERM leaves this process's own owner or group.
-  private static func copyAttributes(of old: stat, to descriptor: Int32, _ path: String) throws(SystemError) {
-    for (user, group) in [(old.st_uid, uid_t.max), (uid_t.max, old.st_gid)] {
+  private static func setAttributes(
+    _ descriptor: Int32, _ user: uid_t, _ group: gid_t, _ permissions: mode_t, _ path: String
+  ) throws(SystemError) {
+    for (user, group) in [(user, uid_t.max), (gid_t.max, group)] {
       let result = fchown(descriptor, user, group)
       let code = errno
       if result == -1 && code != EPERM { throw SystemError(call: "fchown", errno: code, detail: path) }
     }
-    try check("fchmod", path) { fchmod(descriptor, old.st_mode & 0o7777) }
+    try check("fchmod", path) { fchmod(descriptor, permissions) }
   }
 
   private static func target(of path: String) throws(SystemError) -> String {
