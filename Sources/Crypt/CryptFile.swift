@@ -36,12 +36,12 @@ public struct CryptFile {
     } catch {
       throw CryptProblem("Error reading \(path), skipping: \(error)")
     }
-    isProperties =
-      switch request.kind {
-      case .cfg: false
-      case .properties: true
-      case .byContents: path.hasSuffix(".xml") && PropertiesDocument.isProperties(source, path)
-      }
+    switch request.kind {
+    case .cfg: isProperties = false
+    case .properties: isProperties = true
+    case .byContents where path.hasSuffix(".xml"): isProperties = try PropertiesDocument.isProperties(source, path)
+    case .byContents: isProperties = false
+    }
   }
 
   /// Encrypts or decrypts.

@@ -16,9 +16,16 @@ final class PropertiesDocument {
 
   deinit { xmlFreeDoc(document) }
 
-  /// Whether a file is XML with the root `Properties`.
-  static func isProperties(_ bytes: [UInt8], _ path: String) -> Bool {
-    guard let document = try? parse(bytes, path) else { return false }
+  /// Whether a file has the root `Properties`.
+  ///
+  /// - Throws: for what is no XML: it may be one of Properties with a mistake.
+  static func isProperties(_ bytes: [UInt8], _ path: String) throws(CryptProblem) -> Bool {
+    let document: xmlDocPtr
+    do throws(CryptProblem) {
+      document = try parse(bytes, path)
+    } catch {
+      throw CryptProblem("\(error), skipping: use --cfg to take the file for a whole one")
+    }
     defer { xmlFreeDoc(document) }
     return Self.name(xmlDocGetRootElement(document)) == "Properties"
   }

@@ -163,7 +163,11 @@ private func mode(_ path: String) -> UInt32 {
     #expect(try run(other, forced).path == other)
     #expect(try folder.text("r.xml").contains("<A encrypted=\"one\">"))
     let broken = folder.write("<Properties><A>", to: "b.xml")
-    #expect(try run(broken, request(.encrypt, one)).path == broken + ".crypt")
+    #expect(problem(broken, request(.encrypt, one))?.hasSuffix("use --cfg to take the file for a whole one") == true)
+    #expect(access(broken + ".crypt", F_OK) != 0)
+    var whole = request(.encrypt, one)
+    whole.kind = .cfg
+    #expect(try run(broken, whole).path == broken + ".crypt")
     #expect(problem(broken, forced)?.contains("b.xml:1: ") == true)
     let properties = folder.write("<Properties><A>a</A></Properties>", to: "p.xml")
     forced.kind = .cfg
