@@ -33,20 +33,27 @@ public struct Backup {
     let path = "\(repository)/\(name)"
     guard !fileExists(path) else { throw Problem(description: "\(path) exists already") }
     let temporary = "\(repository)/.\(name).part"
-    umask(0o077)
     let split = repository.lastIndex(of: "/") ?? repository.startIndex
     let parent = String(repository[..<split])
     let base = String(repository[split...].drop { $0 == "/" })
     loop.childQueue.timeLimit = Self.timeout
     let digits = String(repeating: "[0-9]", count: 14)
     let command = [
-      "tar", "--create", "--gzip", "--file", temporary, "--directory", parent.isEmpty ? "/" : parent, "--anchored",
+      "tar", "--create", "--gzip", "--file", "-", "--directory", parent.isEmpty ? "/" : parent, "--anchored",
       "--wildcards", "--exclude", "\(Self.escaped(base))/\(digits).tar.gz", "--exclude",
       "\(Self.escaped(base))/.\(digits).tar.gz.part", "--", base,
     ]
+    let file: FileDescriptor
+    do throws(SystemError) {
+      // New: the name can be guessed, and somebody may have put a link there.
+      file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+    } catch {
+      throw Problem(description: "\(error)")
+    }
     do {
       let result = try await ChildProcess.run(
-        command, input: [], timeout: Self.timeout, outputLimitBytes: Self.outputLimitBytes, on: loop)
+        command, input: [], timeout: Self.timeout, output: file.rawValue, outputLimitBytes: Self.outputLimitBytes,
+        on: loop)
       let said = String(decoding: result.standardError, as: UTF8.self)
       // Status 1: files changed while they were read, and the archive has what was read of them.
       guard result.status.code == 0 || result.status.code == 1 else {

@@ -47,13 +47,15 @@ extension ChildProcess {
   ///     openssl's `-passin fd:3`: neither on its command line nor in its environment, and in no file of a folder.
   ///   - hasOwnSession: whether the child has no terminal to ask on.
   ///   - timeout: from its start; nil, or longer than the queue's `timeLimit`: that.
+  ///   - output: an open descriptor that the child writes its standard output to; nil: it is in the result.
   ///   - outputLimitBytes: how much of each output is kept; a child that writes more is killed.
   ///   - urgency: whether a request waits for it.
   /// - Throws: ``RunError``. An exit status other than 0 is none: it is in the result.
   public static func run(
     _ arguments: [String], input: [UInt8] = [], environment: [String: String]? = nil,
     workingDirectory: String? = nil, secrets: [Int32: [UInt8]] = [:], hasOwnSession: Bool = false,
-    timeout: Duration? = nil, outputLimitBytes: Int, urgency: ChildQueue.Urgency = .awaited, on loop: Reactor
+    timeout: Duration? = nil, output: Int32? = nil, outputLimitBytes: Int, urgency: ChildQueue.Urgency = .awaited,
+    on loop: Reactor
   ) async throws(RunError) -> Output {
     precondition(!arguments.isEmpty, "a child has a program")
     let hasPlace: Bool
@@ -69,7 +71,7 @@ extension ChildProcess {
     var configuration = Configuration(arguments)
     configuration.environment = environment
     configuration.workingDirectory = workingDirectory
-    configuration.standardOutput = .pipe
+    configuration.standardOutput = output.map { .descriptor($0) } ?? .pipe
     configuration.standardError = .pipe
     configuration.hasOwnSession = hasOwnSession
     let run: ChildRun
@@ -145,6 +147,7 @@ private final class ChildRun {
     self.loop = loop
     self.limitBytes = limitBytes
     program = configuration.arguments[0]
+    let hasOwnOutput = if case .descriptor = configuration.standardOutput { true } else { false }
     let child = try ChildProcess(
       configuration, on: loop, onExit: { _ in },
       onEnd: { [self] in
@@ -158,7 +161,7 @@ private final class ChildRun {
       })
     self.child = child
     do throws(SystemError) {
-      for number: Int32 in 1...2 { outputs.append(try watch(child.detachPipe(number))) }
+      for number: Int32 in hasOwnOutput ? 2...2 : 1...2 { outputs.append(try watch(child.detachPipe(number))) }
     } catch {
       isAbandoned = true
       child.killGroup(SIGKILL)
@@ -231,7 +234,8 @@ private final class ChildRun {
     guard hasEnded, let child, continuation != nil, outputs.allSatisfy(\.isClosed) else { return }
     timer?.cancel()
     let output = ChildProcess.Output(
-      status: child.reap(), standardOutput: outputs[0].bytes, standardError: outputs[1].bytes)
+      status: child.reap(), standardOutput: outputs.count > 1 ? outputs[0].bytes : [],
+      standardError: outputs[outputs.count - 1].bytes)
     // Breaks the reference cycle of child and timer, their closures, and this.
     self.child = nil
     timer = nil

@@ -1,0 +1,37 @@
+import EventLoop
+import Glibc
+import Support
+import Testing
+
+@testable import Administration
+
+@Suite struct BackupTests {
+  private let folder = TemporaryDirectory()
+
+  @Test func archiveIsWholeAndItsUsersOwn() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let file = folder.write("text\n", to: "repo/Cfg/a")
+      let repository = String(file.dropLast("/Cfg/a".count))
+      let backup = Backup(of: repository)
+      #expect(try await backup.run(on: loop) == "")
+      var status = stat()
+      #expect(stat("\(repository)/\(backup.name)", &status) == 0 && status.st_mode & 0o777 == 0o600)
+      let list = try await ChildProcess.run(
+        ["tar", "--list", "--file", "\(repository)/\(backup.name)"], outputLimitBytes: 65536, on: loop)
+      #expect(String(decoding: list.standardOutput, as: UTF8.self) == "repo/\nrepo/Cfg/\nrepo/Cfg/a\n")
+      #expect(access("\(repository)/.\(backup.name).part", F_OK) != 0)
+    }
+  }
+
+  @Test func linkOfTheGuessedNameIsNotFollowed() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let other = folder.write("precious\n", to: "other")
+      let repository = String(folder.write("text\n", to: "repo/a").dropLast("/a".count))
+      let backup = Backup(of: repository)
+      #expect(symlink(other, "\(repository)/.\(backup.name).part") == 0)
+      await #expect(throws: Backup.Problem.self) { try await backup.run(on: loop) }
+      #expect(try folder.text("other") == "precious\n")
+      #expect(access("\(repository)/\(backup.name)", F_OK) != 0)
+    }
+  }
+}
