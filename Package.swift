@@ -268,7 +268,8 @@ let package = Package(
     .target(
       name: "Administration",
       dependencies: [
-        "CCurl", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core", "Plugins",
+        "CCurl", "COpenSSL", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core",
+        "Plugins",
       ],
       exclude: ["README.md"],
       swiftSettings: onLoop),

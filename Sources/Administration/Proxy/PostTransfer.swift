@@ -108,16 +108,9 @@ final class PostTransfer {
   fileprivate nonisolated func commonName() -> String? {
     var fields = ccurl_certificate_fields(handle, 0)
     while let field = fields {
-      // Subject:C = US, O = Example, CN = bcfg2.example.com
+      // The certificate itself. The text of its subject does not tell names from what is written inside of one.
       let text = String(cString: field.pointee.data)
-      if text.hasPrefix("Subject:") {
-        let parts = text.dropFirst("Subject:".count).split(separator: ",").map { part in
-          part.split(separator: "=", maxSplits: 1).map { $0.drop { $0 == " " } }
-        }
-        for part in parts where part.count == 2 && part[0].prefix(while: { $0 != " " }) == "CN" {
-          return String(part[1])
-        }
-      }
+      if text.hasPrefix("Cert:") { return CertificateName.common(ofPEM: Array(text.dropFirst("Cert:".count).utf8)) }
       fields = field.pointee.next
     }
     return nil
