@@ -107,7 +107,7 @@ public final class CfgPlugin: GroupSpool<CfgEntrySet>, PullTarget, @MainActor Te
   // MARK: PullTarget
 
   public func acceptChoices(_ entry: Element, _ metadata: ClientMetadata) throws -> [String] {
-    try requireEntrySet(entry).acceptChoices(metadata)
+    try requireEntrySet(entry).acceptChoices(entry, metadata)
   }
 
   public func acceptPullData(specificTo path: String, _ entry: Element) async throws {

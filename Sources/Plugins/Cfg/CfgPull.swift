@@ -11,11 +11,18 @@ import XMLRPC
 /// Taking a client's own version of a file into the repository (`bcfg2-admin pull`).
 extension CfgEntrySet {
   /// The file that the client gets now, and one for the client alone.
-  func acceptChoices(_ metadata: ClientMetadata) throws -> [String] {
+  ///
+  /// - Throws: also where contents are to be stored and those of now are encrypted: they would be there in plain text.
+  func acceptChoices(_ entry: Element, _ metadata: ClientMetadata) throws -> [String] {
     guard let best = generator(for: metadata) else {
       let message = "No base file found for \(name)"
       plugin.logger.error("\(message)")
       throw PluginExecutionError(message)
+    }
+    if entry.text != nil, isEncrypted(best) {
+      let error = Self.encrypted(best.path)
+      plugin.logger.error("\(error)")
+      throw error
     }
     let host = Specificity.host(Name(metadata.hostname.text))
     let choices = best.specificity == host ? [host] : [best.specificity, host]
@@ -37,6 +44,7 @@ extension CfgEntrySet {
   }
 
   private func writeContents(_ entry: Element, _ text: String, _ file: String) async throws {
+    if fileExists("\(file).crypt") { throw Self.encrypted("\(file).crypt") }
     for kind in ["genshi", "cheetah", "jinja2"] where fileExists("\(file).\(kind)") {
       throw PluginExecutionError("Cfg: Unable to pull data for \(kind) types")
     }
@@ -56,6 +64,18 @@ extension CfgEntrySet {
     try await plugin.core.loop.fileWriter.overwrite(
       file, with: bytes, mode: FileWrite.Mode(ofClient: entry["mode"]), limitBytes: plugin.limitBytes)
     plugin.debugLog("Wrote file \(file)")
+  }
+
+  private func isEncrypted(_ file: CfgGenerator) -> Bool {
+    let base = RepositoryPath.name(of: path)
+    switch CfgFileName(RepositoryPath.name(of: file.path), base: base, handlers: plugin.rules.handlers) {
+    case .encrypted, .template(_, _, isEncrypted: true): return true
+    default: return false
+    }
+  }
+
+  private static func encrypted(_ path: String) -> PluginExecutionError {
+    PluginExecutionError("Cfg: \(path) is encrypted: the client's version is not stored beside it in plain text")
   }
 
   private func writeInfo(_ entry: Element) async throws {

@@ -274,3 +274,18 @@ import XMLRPC
     }
   }
 }
+
+@Test func pulledVersionOfAnEncryptedFileIsNotStored() async throws {
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
+    let fixture = try RepositoryFixture(cfg: ["a/a.crypt": "U2FsdGVkX18="], on: loop)
+    let entry = Element("Path", ["name": "/a"])
+    #expect(try fixture.cfg.acceptChoices(entry, clientMetadata()).count == 2)
+    entry.text = "pulled\n"
+    #expect(throws: PluginExecutionError.self) { try fixture.cfg.acceptChoices(entry, clientMetadata()) }
+    let file = fixture.repository.file("Cfg/a/a")
+    await #expect(throws: PluginExecutionError.self) {
+      try await fixture.cfg.acceptPullData(specificTo: file, entry)
+    }
+    #expect(!fileExists(file))
+  }
+}
