@@ -77,7 +77,7 @@ public nonisolated struct Encryption: Sendable, Equatable {
 
   /// Decrypts with one passphrase.
   public func decrypt(_ data: [UInt8], with passphrase: String) throws(EncryptionError) -> [UInt8] {
-    if SealedData.isSealed(data) { return try SealedData.open(data, with: passphrase) }
+    if SealedData.hasMark(data) { return try SealedData.open(data, with: passphrase) }
     guard let raw = Base64.decode(data), raw.count >= Self.mark.count + Self.saltBytes else {
       throw EncryptionError("Failed to decrypt: not Base64 of salted data")
     }
@@ -103,8 +103,13 @@ public nonisolated struct Encryption: Sendable, Equatable {
   /// Decrypts with any passphrase that fits, tried in the order of their names.
   ///
   /// One wrong passphrase in 256 seems to fit, because only the padding can be checked: a result that is UTF-8 wins.
-  /// Sealed data has one that fits.
+  /// Sealed data has one that fits; it is not tried where its key costs more than those that `encrypt` makes.
   public func decryptWithAny(_ data: [UInt8]) throws(EncryptionError) -> [UInt8] {
+    let isSealed = SealedData.hasMark(data)
+    if let cost = SealedData.cost(of: data), cost > SealedData.standardCost, passphrases.count > 1 {
+      throw EncryptionError(
+        "Failed to decrypt: scrypt's cost \(cost) is more than \(SealedData.standardCost): name the passphrase")
+    }
     var first: [UInt8]?
     for (_, passphrase) in passphrases.sorted(by: { $0.key < $1.key }) {
       let plain: [UInt8]
@@ -113,7 +118,7 @@ public nonisolated struct Encryption: Sendable, Equatable {
       } catch {
         continue
       }
-      if SealedData.isSealed(data) || String(validating: plain, as: UTF8.self) != nil { return plain }
+      if isSealed || String(validating: plain, as: UTF8.self) != nil { return plain }
       if first == nil { first = plain }
     }
     guard let first else { throw EncryptionError("Failed to decrypt") }

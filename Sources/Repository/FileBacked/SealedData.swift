@@ -13,7 +13,8 @@ package nonisolated enum SealedData {
   package static let saltBytes = 16
   /// 32 MB of memory and some 60 ms for a key.
   package static let standardCost: UInt8 = 15
-  /// Costs that are read. The largest takes 128 MB.
+  /// Costs that are read. The largest takes 128 MB. More than `standardCost` only with a passphrase that was named: a
+  /// file says its cost before anybody knows whose it is.
   package static let costs: ClosedRange<UInt8> = 10...17
 
   private static let nonceBytes = 12
@@ -22,9 +23,35 @@ package nonisolated enum SealedData {
   private static let headBytes = saltBytes + 1 + nonceBytes
   private static let blockSize: UInt64 = 8
 
-  /// Whether bytes begin as sealed data do, after blanks.
-  package static func isSealed(_ data: [UInt8]) -> Bool {
+  /// Whether bytes begin as sealed data do, after blanks: they may be damaged, or a text about sealed data.
+  package static func hasMark(_ data: [UInt8]) -> Bool {
     data.drop { $0 <= 0x20 }.starts(with: mark.utf8)
+  }
+
+  /// Whether bytes have the whole form of sealed data.
+  package static func isSealed(_ data: [UInt8]) -> Bool { parts(data) != nil }
+
+  /// The cost that sealed data ask for; nil for what is none.
+  package static func cost(of data: [UInt8]) -> UInt8? { parts(data)?[saltBytes] }
+
+  /// What stands behind the mark: salt, cost, nonce, ciphertext and tag.
+  private static func parts(_ data: [UInt8]) -> [UInt8]? {
+    guard hasMark(data) else { return nil }
+    let digits = data.drop { $0 <= 0x20 }.dropFirst(mark.utf8.count)
+    guard digits.allSatisfy({ $0 <= 0x20 || isDigit($0) }), let raw = Base64.decode(Array(digits)),
+      raw.count >= headBytes + tagBytes
+    else { return nil }
+    return raw
+  }
+
+  /// Of Base64, with its padding.
+  private static func isDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="):
+      true
+    default: false
+    }
   }
 
   /// Encrypts data into one line with a line feed.
@@ -45,8 +72,7 @@ package nonisolated enum SealedData {
   ///
   /// - Throws: also for data that were changed after they were encrypted.
   package static func open(_ data: [UInt8], with passphrase: String) throws(EncryptionError) -> [UInt8] {
-    let digits = data.drop { $0 <= 0x20 }.dropFirst(mark.utf8.count)
-    guard isSealed(data), let raw = Base64.decode(Array(digits)), raw.count >= headBytes + tagBytes else {
+    guard let raw = parts(data) else {
       throw EncryptionError("Failed to decrypt: not Base64 of sealed data")
     }
     let cost = raw[saltBytes]

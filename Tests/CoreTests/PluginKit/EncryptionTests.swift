@@ -118,3 +118,20 @@ private let sealed =
   #expect(try own.encrypt([1], with: "sesame").prefix(34) != own.encrypt([1], with: "sesame").prefix(34))
   #expect(try own.decrypt(second, named: "a") == Array("x".utf8))
 }
+
+@Test func textThatOnlyBeginsAsSealedDataIsNotEncrypted() throws {
+  let whole = sealed.dropFirst("bcfg2-aead:1:".count)
+  for text in ["bcfg2-aead:1:", "bcfg2-aead:1: is the mark", "bcfg2-aead:1:AAEC", sealed + "and more!", "x" + whole] {
+    #expect(!Encryption.isEncrypted(Array(text.utf8)), "\(text)")
+  }
+  #expect(Encryption.isEncrypted(Array(sealed.utf8)))
+}
+
+@Test func dearKeysAreMadeOnlyOfANamedPassphrase() throws {
+  let salt = [UInt8](repeating: 1, count: SealedData.saltBytes)
+  let dear = try SealedData.seal([1], with: "sesame", salt: salt, cost: SealedData.standardCost + 1)
+  let encryption = Encryption(passphrases: ["a": "sesame", "b": "wrong"])
+  #expect(try encryption.decrypt(dear, named: "a") == [1])
+  #expect(try Encryption(passphrases: ["a": "sesame"]).decryptWithAny(dear) == [1])
+  #expect(throws: EncryptionError.self) { _ = try encryption.decryptWithAny(dear) }
+}
