@@ -58,7 +58,7 @@ extension ServerProxy {
     do throws(ProxyError) {
       return try call(method, parameters)
     } catch {
-      throw AdminProblem("Proxy Error: \(error)")
+      throw AdminProblem("Proxy Error: \(VisibleText.escaped("\(error)"))")
     }
   }
 }
@@ -80,7 +80,7 @@ struct XCmd: AdminMode {
     if json {
       try Output.printJSON(JSONText(value))
     } else if value != .nil {
-      Output.print(PythonText.printed(value))
+      Output.print(VisibleText.escaped(PythonText.printed(value), keepsLines: true))
     }
     return 0
   }
@@ -105,7 +105,7 @@ struct Perf: AdminMode {
     guard let lines = PerformanceTable.lines(statistics) else {
       throw AdminProblem("Proxy Error: the answer of get_statistics is not a table of times")
     }
-    Output.print(lines)
+    Output.print(lines.map { VisibleText.escaped($0) })
     return 0
   }
 }

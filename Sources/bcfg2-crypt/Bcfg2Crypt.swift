@@ -88,7 +88,7 @@ struct CryptRun {
   }
 
   private nonisolated static func asks(_ element: String) -> Bool {
-    Output.print(element)
+    Output.print(VisibleText.escaped(element, keepsLines: true))
     Output.write("Encrypt this element? [y/N] ")
     return readLine()?.lowercased().hasPrefix("y") ?? false
   }
@@ -116,7 +116,7 @@ struct CryptRun {
 
   private func show(_ result: CryptFile.Result, of path: String) {
     let isOneOfMany = arguments.files.count > 1
-    if isOneOfMany { Output.print("----- \(path) -----") }
+    if isOneOfMany { Output.print("----- \(VisibleText.escaped(path)) -----") }
     Output.write(result.bytes + [UInt8(ascii: "\n")])
     if isOneOfMany { Output.print("") }
   }
@@ -129,5 +129,5 @@ struct CryptRun {
     }
   }
 
-  private static func say(_ text: String) { Output.printError("\(Bcfg2Crypt.program): \(text)") }
+  private static func say(_ text: String) { Output.printError("\(Bcfg2Crypt.program): \(VisibleText.escaped(text))") }
 }

@@ -119,7 +119,7 @@ public nonisolated struct LogRecord: Sendable {
     var cut = (line: start, text: 0)
     var position = 0
     for scalar in text.unicodeScalars {
-      append(scalar, to: &line)
+      VisibleText.append(scalar, to: &line)
       if line.count - start > messageBytes {
         line.removeSubrange(cut.line...)
         line += " [\(text.utf8.count - cut.text) more bytes are left out]".utf8
@@ -128,26 +128,6 @@ public nonisolated struct LogRecord: Sendable {
       position += UTF8.width(scalar)
       if line.count - start <= messageBytes - noteBytes { cut = (line.count, position) }
     }
-  }
-
-  private static func append(_ scalar: Unicode.Scalar, to line: inout [UInt8]) {
-    switch scalar.value {
-    case 0x0A: line += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
-    case 0x09, 0x20..<0x7F: line.append(UInt8(scalar.value))
-    case 0..<0x80:
-      line += [UInt8(ascii: "\\"), UInt8(ascii: "x")]
-      line += [hexadecimal(UInt8(scalar.value >> 4)), hexadecimal(UInt8(scalar.value & 15))]
-    default:
-      if scalar.isInvisible {
-        line += "\\u{\(String(scalar.value, radix: 16))}".utf8
-      } else {
-        line += Array(UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
-      }
-    }
-  }
-
-  private static func hexadecimal(_ digit: UInt8) -> UInt8 {
-    digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
   }
 }
 
