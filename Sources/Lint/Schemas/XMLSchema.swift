@@ -17,23 +17,26 @@ nonisolated struct SchemaProblem: Error, Hashable, CustomStringConvertible {
 /// An XML schema, by libxml2.
 nonisolated final class XMLSchema {
   private let schema: xmlSchemaPtr
+  private let files: SchemaFiles
 
-  /// Reads a schema with all that it includes.
+  /// Reads a schema with all that it includes from its folder.
   ///
   /// - Throws: the first problem of it.
   init(path: String) throws(SchemaProblem) {
-    guard let parser = xmlSchemaNewParserCtxt(path) else {
+    guard let files = SchemaFiles(schema: path) else { throw SchemaProblem(line: 0, message: "not a file", code: 0) }
+    guard let parser = xmlSchemaNewParserCtxt(files.path) else {
       throw SchemaProblem(line: 0, message: "no memory for a schema", code: 0)
     }
     defer { xmlSchemaFreeParserCtxt(parser) }
     let problems = GatheredProblems()
     xmlSchemaSetParserStructuredErrors(
       parser, { GatheredProblems.add($0, $1) }, Unmanaged.passUnretained(problems).toOpaque())
-    let schema = withExtendedLifetime(problems) { xmlSchemaParse(parser) }
+    let schema = withExtendedLifetime(problems) { files.alone { xmlSchemaParse(parser) } }
     guard let schema else {
       throw problems.found.first ?? SchemaProblem(line: 0, message: "not a schema", code: 0)
     }
     self.schema = schema
+    self.files = files
   }
 
   deinit { xmlSchemaFree(schema) }
@@ -47,7 +50,7 @@ nonisolated final class XMLSchema {
     let problems = GatheredProblems()
     xmlSchemaSetValidStructuredErrors(
       context, { GatheredProblems.add($0, $1) }, Unmanaged.passUnretained(problems).toOpaque())
-    let result = withExtendedLifetime(problems) { xmlSchemaValidateDoc(context, document.pointer) }
+    let result = withExtendedLifetime(problems) { files.alone { xmlSchemaValidateDoc(context, document.pointer) } }
     if result != 0, problems.found.isEmpty {
       return [SchemaProblem(line: 0, message: "does not fit the schema", code: result)]
     }
@@ -88,8 +91,10 @@ nonisolated final class SourceDocument {
       XML_PARSE_NONET.rawValue | XML_PARSE_NOENT.rawValue | XML_PARSE_NOERROR.rawValue | XML_PARSE_NOWARNING.rawValue
         | XML_PARSE_BIG_LINES.rawValue | XML_PARSE_NOCDATA.rawValue)
     let document = bytes.withUnsafeBytes { buffer in
-      xmlReadMemory(
-        buffer.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(clamping: buffer.count), path, nil, options)
+      SchemaFiles.reading(nil) {
+        xmlReadMemory(
+          buffer.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(clamping: buffer.count), path, nil, options)
+      }
     }
     guard let document else { return nil }
     pointer = document

@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import Repository
 import Support
 import Testing
@@ -104,5 +105,34 @@ struct SchemasTests {
   @Test func linesBeyondSixteenBitsAreKept() throws {
     let text = "<Bundle>" + String(repeating: "\n", count: 70_000) + "<Nonsense/></Bundle>"
     #expect(try problems("bundle", text) == ["70001"])
+  }
+
+  private static func schema(_ head: String = "", _ body: String) -> String {
+    """
+    \(head)<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">\(body)</xs:schema>
+    """
+  }
+
+  /// A schema of a repository reads what is in its folder, and nothing else.
+  @Test func aSchemaNamesOnlyFilesOfItsFolder() throws {
+    let folder = TemporaryDirectory()
+    let part = Self.schema("", #"<xs:element name="A" type="xs:string"/>"#)
+    folder.write(part, to: "Properties/parts/a b.xsd")
+    folder.write(part, to: "outside.xsd")
+    symlink(folder.file("outside.xsd"), folder.file("Properties/link.xsd"))
+    func includes(_ location: String) -> XMLSchema? {
+      folder.write(Self.schema("", #"<xs:include schemaLocation="\#(location)"/>"#), to: "Properties/x.xsd")
+      return try? XMLSchema(path: folder.file("Properties/x.xsd"))
+    }
+    #expect(includes("parts/a%20b.xsd") != nil)
+    for location in ["../outside.xsd", folder.file("outside.xsd"), "file://\(folder.file("outside.xsd"))", "link.xsd"] {
+      #expect(includes(location) == nil, "\(location)")
+    }
+    // An entity of a file outside would make this a schema with an element A.
+    folder.write(#"<xs:element xmlns:xs="http://www.w3.org/2001/XMLSchema" name="A" type="xs:string"/>"#, to: "entity")
+    folder.write(
+      Self.schema("<!DOCTYPE x [<!ENTITY e SYSTEM '\(folder.file("entity"))'>]>", "&e;"), to: "Properties/e.xsd")
+    let document = try #require(SourceDocument(Array("<A/>".utf8), path: "a.xml"))
+    #expect((try? XMLSchema(path: folder.file("Properties/e.xsd")))?.problems(in: document).isEmpty != true)
   }
 }
