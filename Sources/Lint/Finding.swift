@@ -51,10 +51,13 @@ public nonisolated struct Finding: Sendable, Hashable {
   /// The check that found it.
   public let plugin: String
   public let severity: Severity
-  /// The text, of one or more lines.
-  public let message: String
+  /// The text, a line each. A line feed in one is of a name.
+  public let lines: [String]
   /// Where it is; nil where no file can be named.
   public let place: Place?
   /// The single things; empty where the finding is one.
   public let parts: [Part]
+
+  /// The text, of one or more lines.
+  public var message: String { lines.joined(separator: "\n") }
 }

@@ -14,9 +14,14 @@ public final class LintReport {
   public var warningCount: Int { findings.count { $0.severity == .warning } }
 
   /// Adds a finding with the severity that its name has.
-  func add(_ name: String, _ message: String, at place: Finding.Place? = nil, parts: [Finding.Part] = []) {
+  ///
+  /// - Parameter more: lines after the first.
+  func add(
+    _ name: String, _ message: String, more: [String] = [], at place: Finding.Place? = nil, parts: [Finding.Part] = []
+  ) {
     let finding = Finding(
-      name: name, plugin: plugin, severity: severities[name] ?? .error, message: message, place: place, parts: parts)
+      name: name, plugin: plugin, severity: severities[name] ?? .error, lines: [message] + more, place: place,
+      parts: parts)
     findings.append(finding)
     onFinding?(finding)
   }

@@ -87,10 +87,16 @@ public enum InfoCommand {
   /// Says why a mode failed: on standard output as Bcfg2 does, where nobody reads JSON from it.
   static func tell(_ error: any Error, json: Bool) {
     if let problem = error as? InfoProblem, !json {
-      Output.print(problem.description)
+      Output.print(visible(problem.description))
     } else {
-      Output.printError("\(program): \(Output.failure(error))")
+      Output.printError("\(program): \(visible("\(Output.failure(error))"))")
     }
+  }
+
+  /// Lines of a message, each as a terminal may have it.
+  private static func visible(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { LogRecord.visible(String($0)) }
+      .joined(separator: "\n")
   }
 }
 

@@ -1,3 +1,5 @@
+import ServerSettings
+
 /// Clients by what changes for them.
 struct ChangeGroups {
   /// Clients with the same changes.
@@ -60,19 +62,22 @@ struct ChangeText {
     case .removed: return [red("  - \(change.entry)\(place)")]
     case .changed, .failed: break
     }
-    var lines = ["  \(change.kind == .failed ? "!" : "~") \(change.entry)\(place)"]
+    var lines = [plain("  \(change.kind == .failed ? "!" : "~") \(change.entry)\(place)")]
     for (name, values) in change.attributes.sorted(by: { $0.key < $1.key }) {
-      lines.append("      \(name): \(values.before ?? "none") -> \(values.after ?? "none")")
+      lines.append(plain("      \(name): \(values.before ?? "none") -> \(values.after ?? "none")"))
     }
     let shown = lineLimit.map { change.lines.prefix($0) } ?? change.lines[...]
     lines += shown.map { "      " + ($0.hasPrefix("-") ? red($0) : green($0)) }
     if shown.count < change.lines.count { lines.append("      ... \(change.lines.count - shown.count) more lines") }
-    if let note = change.note { lines.append("      \(note)") }
+    if let note = change.note { lines.append(plain("      \(note)")) }
     return lines
   }
 
   private func bold(_ text: String) -> String { styled(text, 1) }
   private func red(_ text: String) -> String { styled(text, 31) }
   private func green(_ text: String) -> String { styled(text, 32) }
-  private func styled(_ text: String, _ style: Int) -> String { isColoured ? "\u{1B}[\(style)m\(text)\u{1B}[0m" : text }
+  private func plain(_ text: String) -> String { LogRecord.visible(text) }
+  private func styled(_ text: String, _ style: Int) -> String {
+    isColoured ? "\u{1B}[\(style)m\(plain(text))\u{1B}[0m" : plain(text)
+  }
 }

@@ -1,3 +1,5 @@
+import ServerSettings
+
 /// Rows as Bcfg2 prints them: columns as wide as their widest cell and one more, a bar between them, a rule of `=` below the
 /// first row.
 struct TextTable {
@@ -5,7 +7,7 @@ struct TextTable {
 
   init(_ header: [String]) { rows = [header] }
 
-  mutating func add(_ row: [String]) { rows.append(row) }
+  mutating func add(_ row: [String]) { rows.append(row.map(LogRecord.visible)) }
 
   /// All lines, the last with its end.
   var text: String {

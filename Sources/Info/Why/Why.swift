@@ -1,4 +1,5 @@
 import ArgumentParser
+import ServerSettings
 
 /// `bcfg2-info why`.
 struct Why: InfoMode {
@@ -51,7 +52,7 @@ enum HistoryText {
     }
     for source in history.sources { lines.append(line(source)) }
     lines.append("result: \(attributes(history.attributes))")
-    return lines.joined(separator: "\n") + "\n"
+    return lines.map { LogRecord.visible($0) + "\n" }.joined()
   }
 
   private static func lines(_ origin: EntryHistory.Origin) -> [String] {

@@ -19,7 +19,8 @@ extension LintPlugin {
         } catch {
           context.report.add(
             "pattern-fails-to-initialize",
-            "'\(attribute)' regex could not be compiled: \(error)\n    \(tag["name"] ?? "None")",
+            "'\(attribute)' regex could not be compiled: \(error)",
+            more: ["    \(tag["name"] ?? "None")"],
             at: .init(path, line: Int(tag.line)))
         }
       }

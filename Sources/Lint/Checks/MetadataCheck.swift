@@ -26,15 +26,15 @@ extension LintPlugin {
     _ root: Element, _ path: String, _ metadata: MetadataPlugin, _ context: LintContext
   ) {
     let clients = root.all(tagged: "Client")
-    func add(_ name: String, _ message: String, _ client: Element) {
-      context.report.add(name, message, at: .init(path, line: Int(client.line)))
+    func add(_ name: String, _ message: String, _ more: [Element], _ client: Element) {
+      context.report.add(name, message, more: more.map { $0.rendered() }, at: .init(path, line: Int(client.line)))
     }
     for client in clients {
       if let location = client["location"], !location.isEmpty {
         add(
           "deprecated-clients-options",
-          "The location='\(location)' option is deprecated.  Please use floating='\(location == "floating")' instead:\n"
-            + client.rendered(), client)
+          "The location='\(location)' option is deprecated.  Please use floating='\(location == "floating")' instead:",
+          [client], client)
       }
     }
     for client in clients {
@@ -44,13 +44,13 @@ extension LintPlugin {
         if !group.isProfile {
           add(
             "non-profile-set-as-profile",
-            "\(group.name) is set as profile for \(name), but \(group.name) is not a profile group:\n\(client.rendered())",
-            client)
+            "\(group.name) is set as profile for \(name), but \(group.name) is not a profile group:",
+            [client], client)
         }
       } else if profile != nil || !metadata.keepsClientsInDatabase {
         add(
           "nonexistent-profile-group",
-          "\(name) has nonexistent profile group \(profile ?? "None"):\n\(client.rendered())", client)
+          "\(name) has nonexistent profile group \(profile ?? "None"):", [client], client)
       }
     }
     var byName: [String: [Element]] = [:]
@@ -58,7 +58,7 @@ extension LintPlugin {
     for (name, twins) in byName.sorted(by: { Name.isOrdered($0.key, before: $1.key) }) where twins.count > 1 {
       add(
         "duplicate-client",
-        "Client \(name) is defined multiple times:\n\(twins.map { $0.rendered() }.joined(separator: "\n"))", twins[1])
+        "Client \(name) is defined multiple times:", twins, twins[1])
     }
   }
 }
@@ -97,19 +97,20 @@ private struct GroupsFileCheck {
     for outer in root.all(tagged: "Client") {
       for client in outer.descendants(tagged: "Client") {
         add(
-          "nested-client-tags", "Client \(client.name ?? "None") nested within Client tag: \(client.rendered())", client
+          "nested-client-tags", "Client \(client.name ?? "None") nested within Client tag: \(client.rendered())", [],
+          client
         )
       }
     }
     checkDuplicates()
     let defaults = declared.filter { $0.isTrue("default") }
     if defaults.count > 1 {
-      add("multiple-default-groups", "Multiple default groups defined:\n\(lines(defaults))", defaults[1])
+      add("multiple-default-groups", "Multiple default groups defined:", defaults, defaults[1])
     }
     if let name = metadata.defaultGroup, metadata.groups[name]?.isProfile != true,
       let group = root.all(tagged: "Group").first(where: { $0.name == name })
     {
-      add("default-is-not-profile", "Default group is not a profile group:\n\(group.rendered())", group)
+      add("default-is-not-profile", "Default group is not a profile group:", [group], group)
     }
   }
 
@@ -131,14 +132,12 @@ private struct GroupsFileCheck {
     }
     for name in order {
       let groups = duplicates[name] ?? []
-      add("duplicate-group", "Group \(name) is defined multiple times:\n\(lines(groups))", groups[0])
+      add("duplicate-group", "Group \(name) is defined multiple times:", groups, groups[0])
     }
   }
 
-  private func lines(_ elements: [Element]) -> String { elements.map { $0.rendered() }.joined(separator: "\n") }
-
-  private func add(_ name: String, _ message: String, _ element: Element) {
-    context.report.add(name, message, at: .init(path, line: Int(element.line)))
+  private func add(_ name: String, _ message: String, _ more: [Element], _ element: Element) {
+    context.report.add(name, message, more: more.map { $0.rendered() }, at: .init(path, line: Int(element.line)))
   }
 }
 

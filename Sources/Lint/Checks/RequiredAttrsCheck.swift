@@ -30,8 +30,8 @@ private struct RequiredAttrsCheck {
 
   init(_ context: LintContext) { self.context = context }
 
-  private func add(_ name: String, _ message: String, _ element: Element, _ path: String) {
-    context.report.add(name, message, at: .init(path, line: Int(element.line)))
+  private func add(_ name: String, _ message: String, more: [String] = [], _ element: Element, _ path: String) {
+    context.report.add(name, message, more: more, at: .init(path, line: Int(element.line)))
   }
 
   // MARK: Packages
@@ -68,11 +68,11 @@ private struct RequiredAttrsCheck {
       } else if element.tag == "Path", element.name == nil, element["glob"] == nil {
         add(
           "required-attrs-missing",
-          "Path tags require either a 'name' or 'glob' attribute: \n\(element.rendered())", element, path)
+          "Path tags require either a 'name' or 'glob' attribute: ", more: [element.rendered()], element, path)
       } else if element.tag == "Package", element.name == nil, element["group"] == nil {
         add(
           "required-attrs-missing",
-          "Package tags require either a 'name' or 'group' attribute: \n\(element.rendered())", element, path)
+          "Package tags require either a 'name' or 'group' attribute: ", more: [element.rendered()], element, path)
       }
     }
   }
@@ -98,13 +98,13 @@ private struct RequiredAttrsCheck {
         add(
           "required-attrs-missing",
           "The following required attribute(s) are missing for \(tag) \(name) in \(path): "
-            + "\(missing.joined(separator: ", "))\n\(entry.rendered())", entry, path)
+            + missing.joined(separator: ", "), more: [entry.rendered()], entry, path)
       }
       for (attribute, format) in required.attributes {
         guard let format, let value = entry[attribute], !format(value) else { continue }
         add(
           "required-attr-format",
-          "The \(attribute) attribute of \(tag) \(name) in \(path) is malformed\n\(entry.rendered())", entry, path)
+          "The \(attribute) attribute of \(tag) \(name) in \(path) is malformed", more: [entry.rendered()], entry, path)
       }
     }
   }

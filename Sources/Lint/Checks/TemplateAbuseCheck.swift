@@ -23,16 +23,18 @@ extension LintPlugin {
     if let ending = extensions.first(where: { folder.path.hasSuffix($0) }) {
       context.report.add(
         "templated-script",
-        "Templated script found: \(file.path)\nFile has a known script extension: \(ending)\n"
-          + "Template a config file for the script instead", at: place)
+        "Templated script found: \(file.path)",
+        more: ["File has a known script extension: \(ending)", "Template a config file for the script instead"],
+        at: place)
       return
     }
     if let data = file.data, data.starts(with: "#!".utf8) {
       let line = String(decoding: data.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
       context.report.add(
         "templated-script",
-        "Templated script found: \(file.path)\nFile starts with a shebang: \(line)\n"
-          + "Template a config file for the script instead", at: .init(file.path, line: 1))
+        "Templated script found: \(file.path)",
+        more: ["File starts with a shebang: \(line)", "Template a config file for the script instead"],
+        at: .init(file.path, line: 1))
       return
     }
     let modes = folder.files.first { $0.kind == .infoXML }?.root?.all(tagged: "Info").map {
@@ -42,6 +44,7 @@ extension LintPlugin {
     guard modes?.contains(where: { (Int($0, radix: 8) ?? 0) & 0o100 != 0 }) == true else { return }
     context.report.add(
       "templated-executable",
-      "Templated executable found: \(file.path)\nTemplate a config file for the executable instead", at: place)
+      "Templated executable found: \(file.path)",
+      more: ["Template a config file for the executable instead"], at: place)
   }
 }

@@ -91,7 +91,7 @@ final class ValidateCheck {
     if error.cause != nil {
       context.report.add("xml-failed-to-read", "Failed to open file \(error.path): \(error.message)", at: place)
     } else {
-      context.report.add("xml-failed-to-parse", "\(error.path) fails to parse:\n\(error)", at: place)
+      context.report.add("xml-failed-to-parse", "\(error.path) fails to parse:", more: ["\(error)"], at: place)
     }
     return nil
   }
@@ -105,7 +105,7 @@ final class ValidateCheck {
     let parts = problems.map { Finding.Part(place: .init(path, line: $0.line), message: $0.message) }
     let lines = parts.map { "\($0.place.path):\($0.place.line): \($0.message)" }
     context.report.add(
-      "xml-failed-to-verify", "\(path) fails to verify:\n\(lines.joined(separator: "\n"))",
+      "xml-failed-to-verify", "\(path) fails to verify:", more: lines,
       at: .init(path, line: first.line), parts: parts)
   }
 

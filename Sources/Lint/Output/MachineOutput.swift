@@ -1,3 +1,5 @@
+import ServerSettings
+
 /// Findings for programs.
 public nonisolated struct MachineOutput: Sendable {
   private let findings: [Finding]
@@ -95,12 +97,12 @@ public nonisolated struct MachineOutput: Sendable {
     singles.map { single in
       var properties: [String] = []
       if let place = single.place {
-        properties.append("file=" + Self.escaped(relative(place.path), isProperty: true))
+        properties.append("file=" + Self.escaped(LogRecord.visible(relative(place.path)), isProperty: true))
         if place.line > 0 { properties.append("line=\(place.line)") }
       }
       properties.append("title=" + Self.escaped(single.finding.name, isProperty: true))
       return "::\(single.finding.severity.rawValue) \(properties.joined(separator: ","))::"
-        + Self.escaped(single.message, isProperty: false)
+        + Self.escaped(single.lines.map(LogRecord.visible).joined(separator: "\n"), isProperty: false)
     }
   }
 
@@ -116,15 +118,16 @@ public nonisolated struct MachineOutput: Sendable {
   private struct Single {
     let finding: Finding
     let place: Finding.Place?
-    let message: String
+    let lines: [String]
+    var message: String { lines.joined(separator: "\n") }
   }
 
   /// The parts of findings that have some, else the findings.
   private var singles: [Single] {
     findings.flatMap { finding in
       finding.parts.isEmpty
-        ? [Single(finding: finding, place: finding.place, message: finding.message)]
-        : finding.parts.map { Single(finding: finding, place: $0.place, message: $0.message) }
+        ? [Single(finding: finding, place: finding.place, lines: finding.lines)]
+        : finding.parts.map { Single(finding: finding, place: $0.place, lines: [$0.message]) }
     }
   }
 

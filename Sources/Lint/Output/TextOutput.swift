@@ -1,4 +1,5 @@
 import Glibc
+import ServerSettings
 
 /// Findings as Bcfg2 prints them.
 public nonisolated struct TextOutput: Sendable {
@@ -18,9 +19,7 @@ public nonisolated struct TextOutput: Sendable {
   /// The lines of a finding.
   public func lines(_ finding: Finding) -> [String] {
     var lines: [String] = []
-    for paragraph in finding.message.split(separator: "\n", omittingEmptySubsequences: false) {
-      lines += wrapped(paragraph, isFirst: lines.isEmpty)
-    }
+    for line in finding.lines { lines += wrapped(LogRecord.visible(line)[...], isFirst: lines.isEmpty) }
     let prefix =
       switch finding.severity {
       case .error: "ERROR: "

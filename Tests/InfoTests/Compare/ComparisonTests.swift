@@ -50,6 +50,23 @@ import Testing
       .first?.lines == ["-<Instance version=\"1\"/>", "+<Instance version=\"2\"/>"])
   }
 
+  /// Names and texts of a repository neither control a terminal nor make lines of their own.
+  @Test func controlCharactersAreShown() throws {
+    var groups = ChangeGroups()
+    var change = ConfigurationChange(kind: .changed, entry: "Path:/a\u{1B}[2J\n/b", bundle: "b")
+    change.attributes["owner"] = .init(before: "x\ny", after: nil)
+    change.lines = ["+c\r"]
+    groups.add(["h"], [change])
+    #expect(
+      ChangeText(isColoured: false, lineLimit: nil).text(groups)
+        == "h:\n  ~ Path:/a\\x1b[2J\\n/b in b\n      owner: x\\ny -> none\n      +c\\x0d\n\n1 of 1 clients change\n")
+    var table = TextTable(["Name"])
+    table.add(["a\u{1B}\n"])
+    #expect(table.text.split(separator: "\n").last == " a\\x1b\\n  ")
+    let history = EntryHistory(host: "h", type: "Path", name: "/a\u{1B}\nb")
+    #expect(HistoryText.text(history).hasPrefix("Path:/a\\x1b\\nb of h\n"))
+  }
+
   /// The places of the two repositories are none of the changes.
   @Test func pathsInFailuresAreThoseOfTheRepository() throws {
     #expect(

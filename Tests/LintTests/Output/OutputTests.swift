@@ -6,22 +6,23 @@ import Testing
 struct OutputTests {
   private let findings = [
     Finding(
-      name: "xml-failed-to-verify", plugin: "Validate", severity: .error, message: "/s/repo/a b.xml fails:\none\ntwo",
+      name: "xml-failed-to-verify", plugin: "Validate", severity: .error,
+      lines: ["/s/repo/a b.xml fails:", "one", "two"],
       place: .init("/s/repo/a b.xml", line: 2),
       parts: [
         .init(place: .init("/s/repo/a b.xml", line: 2), message: "one"),
         .init(place: .init("/s/repo/a b.xml", line: 3), message: "two, \"50%\""),
       ]),
     Finding(
-      name: "unused-bundle", plugin: "Bundler", severity: .warning, message: "Bundle a", place: .init("/t/a.xml"),
+      name: "unused-bundle", plugin: "Bundler", severity: .warning, lines: ["Bundle a"], place: .init("/t/a.xml"),
       parts: []),
-    Finding(name: "server-warning", plugin: "Server", severity: .warning, message: "text", place: nil, parts: []),
-    Finding(name: "no-infoxml", plugin: "InfoXML", severity: .silent, message: "silent", place: nil, parts: []),
+    Finding(name: "server-warning", plugin: "Server", severity: .warning, lines: ["text"], place: nil, parts: []),
+    Finding(name: "no-infoxml", plugin: "InfoXML", severity: .silent, lines: ["silent"], place: nil, parts: []),
   ]
 
   @Test func linesAreBrokenAtTheTerminalsWidth() {
     let finding = Finding(
-      name: "n", plugin: "P", severity: .warning, message: "one two three four five\nsix", place: nil, parts: [])
+      name: "n", plugin: "P", severity: .warning, lines: ["one two three four five", "six"], place: nil, parts: [])
     #expect(TextOutput(width: nil).lines(finding) == ["WARNING: one two three four five", "six"])
     #expect(TextOutput(width: 24).lines(finding) == ["WARNING: one two three four", "  five", "six"])
     #expect(TextOutput(width: nil).lines(findings[3]) == ["silent"])
@@ -51,6 +52,18 @@ struct OutputTests {
         "::error file=repo/a b.xml,line=2,title=xml-failed-to-verify::one",
         "::error file=repo/a b.xml,line=3,title=xml-failed-to-verify::two, \"50%25\"",
         "::warning file=/t/a.xml,title=unused-bundle::Bundle a", "::warning title=server-warning::text",
+      ])
+  }
+
+  /// Names of files and elements come from whoever may commit.
+  @Test func namesNeitherControlATerminalNorMakeLines() {
+    let finding = Finding(
+      name: "n", plugin: "P", severity: .error, lines: ["a\u{1B}[2J\nERROR: b", "c"], place: .init("/s/d\u{1B}\n"),
+      parts: [])
+    #expect(TextOutput(width: nil).lines(finding) == ["ERROR: a\\x1b[2J\\nERROR: b", "c"])
+    #expect(
+      MachineOutput([finding], folder: "/s").annotations == [
+        "::error file=d\\x1b\\n,title=n::a\\x1b[2J\\nERROR: b%0Ac"
       ])
   }
 }
