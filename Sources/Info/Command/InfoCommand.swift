@@ -95,7 +95,7 @@ public enum InfoCommand {
 
   /// Lines of a message, each as a terminal may have it.
   private static func visible(_ text: String) -> String {
-    text.split(separator: "\n", omittingEmptySubsequences: false).map { LogRecord.visible(String($0)) }
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { VisibleText.escaped(String($0)) }
       .joined(separator: "\n")
   }
 }

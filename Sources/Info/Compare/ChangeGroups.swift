@@ -76,7 +76,7 @@ struct ChangeText {
   private func bold(_ text: String) -> String { styled(text, 1) }
   private func red(_ text: String) -> String { styled(text, 31) }
   private func green(_ text: String) -> String { styled(text, 32) }
-  private func plain(_ text: String) -> String { LogRecord.visible(text) }
+  private func plain(_ text: String) -> String { VisibleText.escaped(text) }
   private func styled(_ text: String, _ style: Int) -> String {
     isColoured ? "\u{1B}[\(style)m\(plain(text))\u{1B}[0m" : plain(text)
   }

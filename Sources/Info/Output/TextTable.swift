@@ -7,7 +7,7 @@ struct TextTable {
 
   init(_ header: [String]) { rows = [header] }
 
-  mutating func add(_ row: [String]) { rows.append(row.map(LogRecord.visible)) }
+  mutating func add(_ row: [String]) { rows.append(row.map { VisibleText.escaped($0) }) }
 
   /// All lines, the last with its end.
   var text: String {

@@ -52,7 +52,7 @@ enum HistoryText {
     }
     for source in history.sources { lines.append(line(source)) }
     lines.append("result: \(attributes(history.attributes))")
-    return lines.map { LogRecord.visible($0) + "\n" }.joined()
+    return lines.map { VisibleText.escaped($0) + "\n" }.joined()
   }
 
   private static func lines(_ origin: EntryHistory.Origin) -> [String] {

@@ -97,12 +97,12 @@ public nonisolated struct MachineOutput: Sendable {
     singles.map { single in
       var properties: [String] = []
       if let place = single.place {
-        properties.append("file=" + Self.escaped(LogRecord.visible(relative(place.path)), isProperty: true))
+        properties.append("file=" + Self.escaped(VisibleText.escaped(relative(place.path)), isProperty: true))
         if place.line > 0 { properties.append("line=\(place.line)") }
       }
       properties.append("title=" + Self.escaped(single.finding.name, isProperty: true))
       return "::\(single.finding.severity.rawValue) \(properties.joined(separator: ","))::"
-        + Self.escaped(single.lines.map(LogRecord.visible).joined(separator: "\n"), isProperty: false)
+        + Self.escaped(single.lines.map { VisibleText.escaped($0) }.joined(separator: "\n"), isProperty: false)
     }
   }
 

@@ -19,7 +19,7 @@ public nonisolated struct TextOutput: Sendable {
   /// The lines of a finding.
   public func lines(_ finding: Finding) -> [String] {
     var lines: [String] = []
-    for line in finding.lines { lines += wrapped(LogRecord.visible(line)[...], isFirst: lines.isEmpty) }
+    for line in finding.lines { lines += wrapped(VisibleText.escaped(line)[...], isFirst: lines.isEmpty) }
     let prefix =
       switch finding.severity {
       case .error: "ERROR: "

@@ -103,13 +103,6 @@ public nonisolated struct LogRecord: Sendable {
     return text
   }
 
-  /// Text of any length for one line of a terminal, with the same characters made visible.
-  package static func visible(_ text: String) -> String {
-    var line: [UInt8] = []
-    for scalar in text.unicodeScalars { append(scalar, to: &line) }
-    return String(decoding: line, as: UTF8.self)
-  }
-
   /// Appends text as one line of bounded length, and makes invisible characters visible: text from outside must neither
   /// control a terminal, nor look like a line of its own, nor fill the log by itself. Every destination uses it. Applied
   /// a second time, it changes nothing.
