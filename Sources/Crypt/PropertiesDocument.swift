@@ -1,8 +1,8 @@
 import CLibXML2
 import Repository
 
-/// A file of Properties whose elements are encrypted and decrypted. All else stays as it is: comments, blanks between
-/// elements, the declaration.
+/// A file of Properties whose elements are encrypted and decrypted. Comments, blanks between elements and the declaration stay.
+/// libxml2 writes the tags: quotes of attributes, CDATA and line ends are its own.
 final class PropertiesDocument {
   private let document: xmlDocPtr
   private let path: String
