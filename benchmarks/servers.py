@@ -1,6 +1,5 @@
 """Configures, starts, watches and ends the measured servers. All listen on loopback only."""
 import os
-import random
 import re
 import shutil
 import signal
@@ -14,21 +13,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "sites"))
 import generate  # noqa: E402
 
+sys.path.insert(0, os.path.join(HERE, os.pardir, "Tests", "Python"))
+from loopback import free_port  # noqa: E402
+
 TICK = os.sysconf("SC_CLK_TCK")
-
-
-def free_port():
-    """A port below those that the kernel gives to connections, which could take it before the server does."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
-        limit = int(f.read().split()[0])
-    while True:
-        port = random.randrange(limit // 2, limit)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def descendants(pid):
