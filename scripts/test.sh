@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up, builds and runs all tests. --strict, as in CI: also fails if a test is skipped for lack of Python 2.7, and runs
-# them once more under address sanitizer, including the server that they start.
+# them once more under address sanitizer, including the server that they start, beside everything else.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,46 +11,64 @@ if [ "${1:-}" = --strict ]; then
   export BCFG2_REQUIRE_CLIENT
 fi
 
-# Runs the tests, and lists the failed ones at the end, where they are easy to find.
+# Runs the tests with their output in a file, and lists the failed ones at the end, where they are easy to find.
 run_tests() {
-  rm -f .build/failed
-  { swift test --no-parallel "$@" 2>&1 || touch .build/failed; } | tee .build/tests.log
-  [ -e .build/failed ] || return 0
-  rm .build/failed
+  log=$1
+  shift
+  swift test --no-parallel "$@" > "$log" 2>&1 && failed=no || failed=yes
+  cat "$log"
+  [ $failed = yes ] || return 0
   echo "failed:"
-  grep -aE '✘|↳|Fatal error|signal code' .build/tests.log || tail -n 40 .build/tests.log
-  exit 1
+  grep -aE '✘|↳|Fatal error|signal code' "$log" || tail -n 40 "$log"
+  return 1
+}
+
+# What runs the built programs.
+try_programs() {
+  scripts/footprint.sh
+  # Tests run debug builds. The compiler's optimizer has changed what these programs do before.
+  python3 Tests/Conformance/conform.py check --server .build/release/bcfg2-server --jobs 4 'packages-*'
+  python3 Tests/FaultInjection/run.py
+  python3 Tests/FaultInjection/durability.py
+  python3 Tests/FaultInjection/reporting.py
+  # Exit status 3: haproxy or PostgreSQL is missing.
+  python3 Tests/Scale/servers.py || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
+  scripts/fuzz.sh 3
+  python3 Tests/Web/server.py --build .build/release
+  python3 Tests/Web/browser.py --build .build/release
+}
+
+# Tests of crashing processes run without the sanitizer, which handles the signals here. Leak detection needs ptrace, which
+# containers often lack; other tests check leaks of descriptors and memory.
+run_sanitized() {
+  ASAN_OPTIONS=detect_leaks=0
+  export ASAN_OPTIONS
+  run_tests .build/sanitized.log --sanitize=address --disable-default-traits --scratch-path .build/asan --skip-build \
+    --skip gatheredLinesSurviveACrash --skip aCrashIsOneLineOfTheLogAndTakesNoTime
 }
 
 swift format lint --strict --recursive --parallel Sources Tests Package.swift
 swift build -c release
-scripts/footprint.sh
-# Other tests run debug builds. The compiler's optimizer has changed what these programs do before.
-python3 Tests/Conformance/conform.py check --server .build/release/bcfg2-server --jobs 6 'packages-*'
-python3 Tests/FaultInjection/run.py
-python3 Tests/FaultInjection/durability.py
-python3 Tests/FaultInjection/reporting.py
-# Exit status 3: haproxy or PostgreSQL is missing.
-python3 Tests/Scale/servers.py || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
-scripts/fuzz.sh 3
-python3 Tests/Web/server.py --build .build/release
-python3 Tests/Web/browser.py --build .build/release
-
-# One test at a time: all share the main queue, so parallel tests are no faster, and on a busy machine they delay each other
-# beyond the time limits of the programs that some of them run.
+sanitized=
 if [ "${1:-}" = --strict ]; then
-  sanitized=.build/asan
-  mkdir -p $sanitized
+  mkdir -p .build/asan
   # The linker prints 160 lines about symbols of the sanitizer, which matter only if the build fails.
-  swift build --build-tests --sanitize=address --disable-default-traits --scratch-path $sanitized > $sanitized/log 2>&1 || {
-    cat $sanitized/log
+  swift build --build-tests --sanitize=address --disable-default-traits --scratch-path .build/asan > .build/asan/log 2>&1 || {
+    cat .build/asan/log
     exit 1
   }
-  # Tests of crashing processes run below without the sanitizer, which handles the signals here.
-  # Leak detection needs ptrace, which containers often lack; other tests check leaks of descriptors and memory.
-  ASAN_OPTIONS=detect_leaks=0
-  export ASAN_OPTIONS
-  run_tests --sanitize=address --disable-default-traits --scratch-path $sanitized --skip-build \
-    --skip gatheredLinesSurviveACrash --skip aCrashIsOneLineOfTheLogAndTakesNoTime
+  # One test at a time: all share the main queue, so parallel tests are no faster. The sanitized ones take as long as
+  # everything else together, on a processor of their own.
+  run_sanitized > .build/sanitized.out 2>&1 &
+  sanitized=$!
+  trap '[ -z "$sanitized" ] || kill $sanitized 2>/dev/null || true' EXIT
 fi
-run_tests
+try_programs
+run_tests .build/tests.log
+if [ -n "$sanitized" ]; then
+  wait $sanitized && failed=no || failed=yes
+  sanitized=
+  echo "== under address sanitizer"
+  cat .build/sanitized.out
+  [ $failed = no ]
+fi
