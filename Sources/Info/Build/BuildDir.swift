@@ -7,8 +7,9 @@ struct BuildDir: InfoMode {
   static let configuration = CommandConfiguration(
     commandName: "builddir", abstract: "Build config for hostname, writing separate files to directory.",
     discussion: """
-      Files, folders, links and devices are written; entries of other types are left out. Owner and group are set only by root, \
-      and nothing outside of the directory is changed.
+      Files, folders and links are written; entries of other types are left out. Owner and group are set only by root, and \
+      nothing outside of the directory is changed. Setuid and setgid bits are not set and devices are not made, unless \
+      --privileged is there: the directory may be one that others can reach. A new directory is for its owner alone.
 
       Exit status: 0, or 1 if the configuration could not be built or something could not be written.
       """)
@@ -19,6 +20,9 @@ struct BuildDir: InfoMode {
 
   @Argument(help: "It is made if it is not there.")
   var directory: String
+
+  @Flag(help: "Set setuid and setgid bits, and make devices.")
+  var privileged = false
 
   @ArgumentParser.OptionGroup var common: InfoArguments
 
@@ -42,13 +46,13 @@ struct BuildDir: InfoMode {
       if isFailure { isGood = false }
       if let problem, !common.json { context.print("\(problem)") }
     }
-    let installer = EntryInstaller(directory)
+    let installer = EntryInstaller(directory, keepsPrivileges: privileged)
     // Links come last: nothing is written through them.
     for type in EntryInstaller.types {
       for entry in entries where entry["failure"] == nil && entry["type"] == type {
         do {
-          try installer.install(entry)
-          tell(entry, nil)
+          let rest = try installer.install(entry)
+          tell(entry, rest.map { "Path:\(entry.name ?? "None") \($0)" })
         } catch {
           tell(entry, "Failed to install entry Path:\(entry.name ?? "None"): \(error)", isFailure: true)
         }

@@ -17,11 +17,17 @@ struct EntryInstaller {
   }
 
   private let folder: String
+  /// Whether what gives power to who may reach the folder is made, too: setuid and setgid bits, block and character devices.
+  private let keepsPrivileges: Bool
 
-  init(_ folder: String) { self.folder = folder }
+  init(_ folder: String, keepsPrivileges: Bool) {
+    self.folder = folder
+    self.keepsPrivileges = keepsPrivileges
+  }
 
+  /// - Returns: what was left out; nil if the whole entry was written.
   /// - Throws: `Problem`.
-  func install(_ entry: Element) throws {
+  func install(_ entry: Element) throws -> String? {
     guard let name = entry.name, name.hasPrefix("/") else { throw Problem("it has no absolute name") }
     let path = try makeParents(of: RepositoryPath.normalised(name))
     switch entry["type"] {
@@ -31,18 +37,20 @@ struct EntryInstaller {
         guard kind(of: path) == S_IFDIR else { throw Problem("\(path) is there and no folder") }
       }
     case "file": try write(entry.contentBytes, to: path)
-    case "device": try makeDevice(entry, path)
+    case "device":
+      if !keepsPrivileges, entry["dev_type"] != "fifo" { return "left out: --privileged makes devices" }
+      try makeDevice(entry, path)
     case "hardlink":
       guard let target = entry["to"] else { throw Problem("it has no target") }
       try replace(path) { link(try makeParents(of: RepositoryPath.normalised(target)), path) == 0 }
-      return
+      return nil
     case "symlink":
       guard let target = entry["to"] else { throw Problem("it has no target") }
       try replace(path) { symlink(target, path) == 0 }
-      return
+      return nil
     default: throw Problem("its type is none that is written")
     }
-    try setAttributes(entry, path)
+    return try setAttributes(entry, path)
   }
 
   /// Makes the folders above a path, and returns where it is below the folder.
@@ -66,8 +74,12 @@ struct EntryInstaller {
   }
 
   private func write(_ bytes: [UInt8], to path: String) throws {
-    if let kind = kind(of: path), kind != S_IFREG { throw Problem("\(path) is there and no file") }
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    if let kind = kind(of: path) {
+      guard kind == S_IFREG else { throw Problem("\(path) is there and no file") }
+      // The old file may have another name elsewhere, and its mode may let others read the new contents.
+      guard unlink(path) == 0 else { throw Problem.of("unlink") }
+    }
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw Problem.of("open") }
     defer { close(descriptor) }
     var rest = bytes[...]
@@ -98,14 +110,17 @@ struct EntryInstaller {
     guard try make() else { throw Problem.of(path) }
   }
 
-  private func setAttributes(_ entry: Element, _ path: String) throws {
+  /// - Returns: what was left out.
+  private func setAttributes(_ entry: Element, _ path: String) throws -> String? {
     if geteuid() == 0 {
       let owner = entry["owner"].flatMap { name in getpwnam(name).map { $0.pointee.pw_uid } ?? uid_t(name) }
       let group = entry["group"].flatMap { name in getgrnam(name).map { $0.pointee.gr_gid } ?? gid_t(name) }
       guard lchown(path, owner ?? uid_t.max, group ?? gid_t.max) == 0 else { throw Problem.of("chown") }
     }
-    guard let text = entry["mode"] else { return }
+    guard let text = entry["mode"] else { return nil }
     guard let mode = mode_t(text, radix: 8), mode <= 0o7777 else { throw Problem("mode \(text) is no file mode") }
-    guard chmod(path, mode) == 0 else { throw Problem.of("chmod") }
+    let given = keepsPrivileges ? mode : mode & 0o1777
+    guard chmod(path, given) == 0 else { throw Problem.of("chmod") }
+    return given == mode ? nil : "written without its setuid and setgid bits, which --privileged keeps"
   }
 }

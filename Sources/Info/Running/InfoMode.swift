@@ -121,16 +121,17 @@ final class OutputFiles {
   /// Says who this process becomes when it is root's; nil: it stays what it is.
   var settings: Settings?
 
-  /// Opens a file, which is emptied.
+  /// Opens a file, which is emptied. A new one is for its user alone, because configurations hold secrets.
   ///
   /// - Throws: `InfoProblem`.
   func open(_ path: String) throws {
-    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw Self.problem(path) }
     opened[path] = descriptor
   }
 
-  /// Makes a folder, if it is not there, for the user that this process becomes.
+  /// Makes a folder, if it is not there, for the user that this process becomes, and for nobody else: configurations hold
+  /// secrets.
   ///
   /// - Throws: `InfoProblem`.
   func makeFolder(_ path: String) throws {
@@ -141,7 +142,7 @@ final class OutputFiles {
     }
     let parent = path.split(separator: "/").dropLast().joined(separator: "/")
     if !parent.isEmpty { try makeFolder((path.hasPrefix("/") ? "/" : "") + parent) }
-    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+    guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
       throw InfoProblem("Could not create \(path): \(String(cString: strerror(errno)))")
     }
     if let settings, geteuid() == 0 { _ = chown(path, settings.user, settings.group) }

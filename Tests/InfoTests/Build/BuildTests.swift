@@ -1,4 +1,5 @@
 import CoreSupport
+import Glibc
 import Support
 import Testing
 
@@ -55,6 +56,54 @@ import Testing
       // Written once more, over what is there.
       #expect(try await info.run("builddir two.example.com '\(folder)'").status == 0)
       #expect(try info.folder.text("root/etc/motd") == "hello\n")
+    }
+  }
+
+  private func mode(_ path: String) -> mode_t? {
+    var status = stat()
+    return lstat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
+  }
+
+  @Test func powerIsGivenOnlyWhereItIsAskedFor() async throws {
+    var files = InfoFixture.files
+    // The test's own user and group: it may be root's, whose files keep the bits.
+    let (user, group) = (getuid(), getgid())
+    files["Bundler/entries.xml"] = """
+      <Bundle>
+        <BoundPath name="/s" type="directory" owner="\(user)" group="\(group)" mode="3755"/>
+        <BoundPath name="/s/su" type="file" owner="\(user)" group="\(group)" mode="6755">text</BoundPath>
+        <BoundPath name="/s/disk" type="device" dev_type="block" major="8" minor="0" owner="\(user)" group="\(group)" mode="0660"/>
+        <BoundPath name="/s/pipe" type="device" dev_type="fifo" owner="\(user)" group="\(group)" mode="0600"/>
+      </Bundle>
+      """
+    try await InfoFixture.with(files: files) { info async throws in
+      let folder = info.folder.file("above/root")
+      // What another name of the old file leads to is not written to.
+      let other = info.folder.write("precious\n", to: "other")
+      #expect(mkdir(info.folder.file("again"), 0o755) == 0 && mkdir(info.folder.file("again/s"), 0o755) == 0)
+      #expect(link(other, info.folder.file("again/s/su")) == 0)
+      let plain = try await info.run("builddir one.example.com '\(folder)'")
+      #expect(plain.status == 0, "\(plain)")
+      #expect(mode(folder) == 0o700 && mode(info.folder.file("above")) == 0o700)
+      #expect(mode("\(folder)/s") == 0o1755 && mode("\(folder)/s/su") == 0o755)
+      #expect(mode("\(folder)/s/disk") == nil && mode("\(folder)/s/pipe") == 0o600)
+      #expect(plain.out.contains("Path:/s/su written without its setuid and setgid bits, which --privileged keeps\n"))
+      #expect(plain.out.contains("Path:/s/disk left out: --privileged makes devices\n"))
+      let asked = try await info.run("builddir --privileged one.example.com '\(info.folder.file("again"))'")
+      #expect(mode(info.folder.file("again/s/su")) == 0o6755 && mode(info.folder.file("again/s")) == 0o3755)
+      // Only root makes devices.
+      let isRoot = mode(info.folder.file("again/s/disk")) != nil
+      #expect(isRoot || asked.out.contains("Failed to install entry Path:/s/disk: "), "\(asked)")
+      #expect(try info.folder.text("other") == "precious\n" && mode(info.folder.file("again")) == 0o755)
+    }
+  }
+
+  @Test func configurationsAreTheirOwnersAlone() async throws {
+    try await InfoFixture.with { info async throws in
+      #expect(try await info.run("buildall '\(info.folder.file("all"))'").status == 0)
+      #expect(mode(info.folder.file("all")) == 0o700 && mode(info.folder.file("all/one.example.com.xml")) == 0o600)
+      #expect(try await info.run("build one.example.com '\(info.folder.file("one"))'").status == 0)
+      #expect(mode(info.folder.file("one")) == 0o600)
     }
   }
 
