@@ -76,6 +76,33 @@ import Testing
     #expect(try text("repo/Metadata/clients.xml") == "<Clients><!-- mine --></Clients>")
   }
 
+  /// Links that somebody has put where files will be: nothing is written through them, and openssl's do not exist by then.
+  @Test(arguments: ["repo/Metadata/groups.xml", "repo/Metadata/clients.xml", "bcfg2.conf"])
+  func linksThatLeadToNothingAreRefused(_ name: String) async throws {
+    folder.write("", to: "\(name).marker")
+    #expect(symlink(folder.file("planted"), folder.file(name)) == 0)
+    let result = try await admin(batch)
+    #expect(result.status == .exited(1) && result.out.contains("\(name): it is a symbolic link"), "\(result)")
+    #expect(access(folder.file("planted"), F_OK) != 0)
+  }
+
+  @Test func keysAreNotWrittenThroughLinks() async throws {
+    folder.write("precious\n", to: "precious")
+    folder.write("", to: "tls/marker")
+    for name in ["tls/key.pem.new", "tls/crt.pem.new", "tls/key.pem"] {
+      #expect(symlink(folder.file("precious"), folder.file(name)) == 0)
+    }
+    let result = try await admin(batch + ["--force"])
+    #expect(result.status == .exited(0), "\(result)")
+    #expect(try text("precious") == "precious\n" && text("tls/key.pem").hasPrefix("-----BEGIN PRIVATE KEY-----"))
+    var status = stat()
+    #expect(
+      lstat(folder.file("tls/key.pem"), &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        && mode("tls/key.pem") == 0o600)
+    // Nothing else is left.
+    #expect(folder.names(in: "tls") == ["crt.pem", "crt.pem.new", "key.pem", "key.pem.new", "marker"])
+  }
+
   @Test func questionsHaveDefaults() async throws {
     // Host, server, repository, password, country, state, locality.
     let made = try await admin(

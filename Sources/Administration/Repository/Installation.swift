@@ -125,7 +125,9 @@ public struct Installation {
         if fileExists(path) {
           kept.append(path)
         } else {
-          try AtomicFile.write(FileWrite(Array(text.utf8), to: path, replacing: .missing, mode: mode))
+          // Also a link that leads to nothing is refused: it would choose where the file is made.
+          try AtomicFile.write(
+            FileWrite(Array(text.utf8), to: path, replacing: .missing, mode: mode, followsLinks: false))
         }
       }
       return kept
@@ -134,15 +136,22 @@ public struct Installation {
     }
   }
 
-  /// Writes bcfg2.conf, mode 0600.
+  /// Writes bcfg2.conf, mode 0600. A symbolic link is refused.
   public func writeConfiguration() throws(Problem) {
     do {
       try makeFolders(Self.folder(of: configurationFile))
-      let version = try AtomicFile.version(of: configurationFile, limitBytes: 1 << 24)
+      var version = FileVersion.missing
+      if fileExists(configurationFile) {
+        // The new file gets the mode of the old one.
+        let old = try FileDescriptor.open(configurationFile, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+        guard fchmod(old.rawValue, 0o600) == 0 else {
+          throw SystemError(call: "fchmod", errno: errno, detail: configurationFile)
+        }
+        version = try AtomicFile.version(of: configurationFile, limitBytes: 1 << 24)
+      }
       try AtomicFile.write(
-        FileWrite(Array(configuration.utf8), to: configurationFile, replacing: version, mode: .secret))
-      // The mode of an old file stays otherwise.
-      guard chmod(configurationFile, 0o600) == 0 else { throw SystemError(call: "chmod", errno: errno) }
+        FileWrite(
+          Array(configuration.utf8), to: configurationFile, replacing: version, mode: .secret, followsLinks: false))
     } catch {
       throw Problem(description: "Error trying to write configuration file '\(configurationFile)': \(error)")
     }
@@ -152,15 +161,20 @@ public struct Installation {
   public func makeKey(on loop: Reactor) async throws(Problem) {
     func escaped(_ text: String) -> String { text.replacing("\\", with: "\\\\").replacing("/", with: "\\/") }
     let isAddress = hostname.contains(":") || hostname.utf8.allSatisfy { $0.isDigit || $0 == UInt8(ascii: ".") }
-    let (newKey, newCertificate) = ("\(key).new", "\(certificate).new")
+    // openssl writes to what it finds: in folders that nobody else can have filled.
+    var folders: [String] = []
     defer {
-      unlink(newKey)
-      unlink(newCertificate)
+      for folder in folders {
+        unlink("\(folder)/new")
+        rmdir(folder)
+      }
     }
     umask(0o077)
     do {
       try makeFolders(Self.folder(of: key))
       try makeFolders(Self.folder(of: certificate))
+      for path in [key, certificate] { folders.append(try Self.ownFolder(beside: path)) }
+      let (newKey, newCertificate) = ("\(folders[0])/new", "\(folders[1])/new")
       let result = try await ChildProcess.run(
         [
           "openssl", "req", "-batch", "-x509", "-nodes", "-newkey", "rsa:2048", "-sha256", "-days", "1000", "-subj",
@@ -178,6 +192,13 @@ public struct Installation {
       if let problem = error as? Problem { throw problem }
       throw Problem(description: "Error generating key: \(error)")
     }
+  }
+
+  /// Makes a folder for this user alone, in which a file is made that is then renamed to a path.
+  private static func ownFolder(beside path: String) throws(SystemError) -> String {
+    var name = Array("\(folder(of: path))/.bcfg2-init.XXXXXX".utf8CString)
+    guard mkdtemp(&name) != nil else { throw SystemError(call: "mkdtemp", errno: errno, detail: folder(of: path)) }
+    return String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   private static func folder(of path: String) -> String {
