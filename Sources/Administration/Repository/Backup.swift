@@ -30,6 +30,12 @@ public struct Backup {
   /// - Returns: what tar says of files that changed meanwhile; empty if there was none.
   /// - Throws: `Problem`; nothing is left then.
   public func run(on loop: Reactor) async throws(Problem) -> String {
+    // The archive of a name that is a link would hold the link alone.
+    guard let real = realpath(repository, nil) else {
+      throw Problem(description: "\(repository): \(String(cString: strerror(errno)))")
+    }
+    defer { free(real) }
+    let repository = String(cString: real)
     let path = "\(repository)/\(name)"
     guard !fileExists(path) else { throw Problem(description: "\(path) exists already") }
     let temporary = "\(repository)/.\(name).part"

@@ -23,6 +23,22 @@ import Testing
     }
   }
 
+  /// A repository by the name of a link, or with a slash behind it, is archived as any other, and without earlier archives.
+  @Test(arguments: ["link", "repo/", "repo/../link/."]) func otherNamesOfARepositoryAreTheSame(_ name: String)
+    async throws
+  {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      folder.write("text\n", to: "repo/a")
+      folder.write("old", to: "repo/20200101000000.tar.gz")
+      #expect(symlink("repo", folder.file("link")) == 0)
+      let backup = Backup(of: folder.file(name))
+      #expect(try await backup.run(on: loop) == "")
+      let list = try await ChildProcess.run(
+        ["tar", "--list", "--file", folder.file("repo/\(backup.name)")], outputLimitBytes: 65536, on: loop)
+      #expect(String(decoding: list.standardOutput, as: UTF8.self) == "repo/\nrepo/a\n")
+    }
+  }
+
   @Test func linkOfTheGuessedNameIsNotFollowed() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let other = folder.write("precious\n", to: "other")
