@@ -44,18 +44,18 @@ public enum RepositoryXML {
       throw XMLFileError(path: path, line: 0, message: "no memory for a parser")
     }
     defer { xmlFreeParserCtxt(context) }
-    let previous = xmlGetExternalEntityLoader()
-    refusedExternalEntity = false
-    xmlSetExternalEntityLoader(refuseExternalEntity)
-    let document = bytes.withUnsafeBytes { buffer in
-      xmlCtxtReadMemory(
-        context, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(clamping: buffer.count), path, nil,
-        options)
+    let document = withoutExternalEntities {
+      bytes.withUnsafeBytes { buffer in
+        xmlCtxtReadMemory(
+          context, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(clamping: buffer.count), path, nil,
+          options)
+      }
     }
-    xmlSetExternalEntityLoader(previous)
     defer { if let document { xmlFreeDoc(document) } }
-    if refusedExternalEntity {
-      throw XMLFileError(path: path, line: 1, message: "external entities are not loaded")
+    // Not valid: it refers to an entity that only a DTD which is not read can declare.
+    if refusedExternalEntity || context.pointee.wellFormed != 0 && context.pointee.valid == 0 {
+      throw unknownReference(in: bytes, path: path)
+        ?? XMLFileError(path: path, line: 1, message: "external entities are not loaded")
     }
     // libxml2 returns a tree despite an undeclared prefix; lxml rejects it.
     guard let document, let root = xmlDocGetRootElement(document), context.pointee.nsWellFormed != 0 else {
@@ -73,6 +73,15 @@ public enum RepositoryXML {
       declaration = namespace.pointee.next
     }
     return RepositoryDocument(root: element, namespaces: namespaces)
+  }
+
+  /// Parses with every external entity refused.
+  nonisolated static func withoutExternalEntities(_ parse: () -> xmlDocPtr?) -> xmlDocPtr? {
+    let previous = xmlGetExternalEntityLoader()
+    refusedExternalEntity = false
+    xmlSetExternalEntityLoader(refuseExternalEntity)
+    defer { xmlSetExternalEntityLoader(previous) }
+    return parse()
   }
 
   private static let options = Int32(

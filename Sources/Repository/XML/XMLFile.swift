@@ -1,7 +1,7 @@
 public import EventLoop
 
 /// The error of an unusable repository file, with file and line.
-public struct XMLFileError: Error, CustomStringConvertible {
+public nonisolated struct XMLFileError: Error, CustomStringConvertible {
   /// Path of the file.
   public let path: String
   /// 1 for the first line; 0 without a line.

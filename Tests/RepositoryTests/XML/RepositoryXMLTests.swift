@@ -144,3 +144,36 @@ private let xi = "xmlns:xi=\"http://www.w3.org/2001/XInclude\""
   element["e\u{301}"] = "two scalars"
   #expect(element["\u{e9}"] == "one scalar" && element.attributes.count == 2)
 }
+
+/// libxml2 leaves out a reference to an entity that nothing it reads declares: a value would lack a part.
+@Test(arguments: [
+  (
+    "<!DOCTYPE P SYSTEM 'p.dtd'>\n<P>\n<A>a&e;b</A></P>",
+    "f.xml:3: element A refers to the entity e, which is not in this file"
+  ),
+  (
+    "<!DOCTYPE P SYSTEM 'p.dtd'>\n<P>\n<A><B x='&e;'/></A></P>",
+    "f.xml:3: element B refers to the entity e, which is not in this file"
+  ),
+  (
+    "<!DOCTYPE P [<!ENTITY e SYSTEM 'file:///etc/hostname'>]>\n<P><A>a&e;b</A></P>",
+    "f.xml:2: element A refers to the entity e, which is not in this file"
+  ),
+  ("<!DOCTYPE P [<!ENTITY i 'x'> %p; <!ENTITY % p SYSTEM 'p.ent'> %p;]>\n<P><A>&i;&e;</A></P>", "f.xml"),
+])
+func referencesWithoutAnEntityAreErrors(_ text: String, _ problem: String) {
+  do {
+    let root = try RepositoryXML.parse(Array(text.utf8), path: "f.xml").root
+    Issue.record("\(root.tag) was read")
+  } catch {
+    #expect("\(error)".hasPrefix(problem), "\(error)")
+  }
+}
+
+@Test(arguments: [
+  "<!DOCTYPE P SYSTEM 'p.dtd'>", "<!DOCTYPE P [<!ENTITY e 'x'>]>", "<!DOCTYPE P PUBLIC 'a' 'http://127.0.0.1:1/b'>",
+])
+func declarationsAloneAreNone(_ declaration: String) throws {
+  let root = try RepositoryXML.parse(Array("\(declaration)<P><A>&lt;&#65;</A></P>".utf8), path: "f.xml").root
+  #expect(root.children[0].text == "<A")
+}
