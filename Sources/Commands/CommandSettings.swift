@@ -14,9 +14,11 @@ public enum CommandSettings {
   /// - Parameters:
   ///   - groups: further options that the command reads.
   ///   - keepsUser: whether root stays root: for commands that change no file of the server.
+  ///   - tellsWarnings: whether to say what the server would warn of in bcfg2.conf.
   /// - Throws: `SettingsError`; `SystemError` if privileges cannot be dropped.
   public static func load(
-    _ options: CommandLineOptions, program: String, adding groups: [any OptionGroup] = [], keepsUser: Bool = false
+    _ options: CommandLineOptions, program: String, adding groups: [any OptionGroup] = [], keepsUser: Bool = false,
+    tellsWarnings: Bool = true
   ) throws -> Settings {
     let settings = try Settings.load(options, registry: PluginRegistry.standard.settings.adding(groups))
     options.hideSecrets()
@@ -24,7 +26,7 @@ public enum CommandSettings {
     let level = LogSetup.level(settings)
     Log.router.configure([(ConsoleLog(), level)], standard: level)
     LoggingSystem.bootstrap { Log.router.handler(label: $0) }
-    for warning in settings.warnings { Logger(label: program).warning("\(warning)") }
+    for warning in settings.warnings where tellsWarnings { Logger(label: program).warning("\(warning)") }
     return settings
   }
 

@@ -144,6 +144,17 @@ public struct CryptFile {
     }
     notices.append(.detail("Wrote data to \(result.path)"))
     guard request.removesSource, result.isEncrypted, !isInPlace else { return }
+    // What somebody has saved meanwhile is not in the encrypted file.
+    let isUnchanged: Bool
+    do throws(SystemError) {
+      isUnchanged = try version.isPresent(at: path)
+    } catch {
+      throw CryptProblem("Error removing \(path): \(error)")
+    }
+    guard isUnchanged else {
+      throw CryptProblem(
+        "\(path) was changed while it was encrypted, and stays: \(result.path) has what it was before")
+    }
     if unlink(path) != 0 { throw CryptProblem("Error removing \(path): \(String(cString: strerror(errno)))") }
   }
 

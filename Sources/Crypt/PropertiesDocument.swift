@@ -1,4 +1,5 @@
 import CLibXML2
+import Glibc
 import Repository
 
 /// A file of Properties whose elements are encrypted and decrypted. Comments, blanks between elements and the declaration stay.
@@ -43,7 +44,14 @@ final class PropertiesDocument {
         context, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(bytes.count), path, nil,
         Int32(options))
     }
-    if let document { return document }
+    if let document {
+      // Without a DTD there are no entities.
+      if document.pointee.intSubset != nil, let problem = RepositoryXML.unknownReference(in: bytes, path: path) {
+        xmlFreeDoc(document)
+        throw CryptProblem("\(problem)")
+      }
+      return document
+    }
     guard let error = xmlCtxtGetLastError(context), let message = error.pointee.message else {
       throw CryptProblem("\(path) is not XML")
     }
@@ -156,13 +164,30 @@ extension PropertiesDocument {
     return found.filter { element in !text(element).utf8.allSatisfy { $0 <= 0x20 } }
   }
 
+  /// The most steps of an expression, as libxml2 counts them: some seconds.
+  private static let stepLimit: UInt = 50_000_000
+
+  /// After this time the process gets SIGALRM.
+  private static let timeLimitSeconds: UInt32 = 60
+
   private func select(_ xpath: String) throws(CryptProblem) -> [xmlNodePtr] {
     guard let context = xmlXPathNewContext(document) else { throw CryptProblem("no memory for XPath") }
     defer { xmlXPathFreeContext(context) }
     // Without it the library prints what is wrong.
     context.pointee.error = { _, _ in }
-    guard let result = xmlXPathEvalExpression(xpath, context) else {
-      throw CryptProblem("\(xpath) is not an XPath expression")
+    context.pointee.opLimit = Self.stepLimit
+    // One step may still read the whole document.
+    alarm(Self.timeLimitSeconds)
+    let evaluated = xmlXPathEvalExpression(xpath, context)
+    alarm(0)
+    guard let result = evaluated else {
+      switch context.pointee.lastError.code {
+      case Int32(XML_XPATH_EXPRESSION_OK.rawValue + XPATH_OP_LIMIT_EXCEEDED.rawValue):
+        throw CryptProblem("\(xpath) takes more than \(Self.stepLimit) steps in this file")
+      case Int32(XML_XPATH_EXPRESSION_OK.rawValue + XPATH_RECURSION_LIMIT_EXCEEDED.rawValue):
+        throw CryptProblem("\(xpath) is nested too deeply")
+      default: throw CryptProblem("\(xpath) is not an XPath expression")
+      }
     }
     defer { xmlXPathFreeObject(result) }
     guard result.pointee.type == XPATH_NODESET else { throw CryptProblem("\(xpath) selects no elements") }

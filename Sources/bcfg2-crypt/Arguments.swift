@@ -25,7 +25,7 @@ struct Arguments: ParsableCommand {
   var stdout = false
 
   @ArgumentParser.Option(
-    name: [.customShort("p"), .customLong("passphrase")],
+    name: [.customShort("p", allowingJoined: true), .customLong("passphrase")],
     help: ArgumentHelp("Name of the passphrase.", valueName: "name"))
   var passphrase: String?
 
@@ -60,6 +60,11 @@ struct Arguments: ParsableCommand {
 
   @ArgumentParser.Flag(name: .shortAndLong, help: "Say more than that.")
   var debug = false
+
+  @ArgumentParser.Option(
+    name: [.customShort("o", allowingJoined: true), .customLong("logfile")],
+    help: ArgumentHelp("Accepted; messages go to standard error.", valueName: "path"))
+  var logFile: String?
 
   @ArgumentParser.Argument(help: ArgumentHelp("Files to encrypt or decrypt.", valueName: "file"))
   var files: [String]

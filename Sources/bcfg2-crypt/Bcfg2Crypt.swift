@@ -19,6 +19,12 @@ enum Bcfg2Crypt {
     {
     case .ended(let status): exit(status)
     case .parsed(let arguments):
+      // From the evaluation of an XPath expression.
+      signal(SIGALRM) { _ in
+        let text: StaticString = "bcfg2-crypt: the XPath expression takes too long in this file\n"
+        _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+        _exit(1)
+      }
       do {
         exit(try CryptRun(arguments).run())
       } catch {
@@ -38,7 +44,10 @@ struct CryptRun {
   init(_ arguments: Arguments) throws {
     var arguments = arguments
     // The files may be of a checkout that the server's user may not read.
-    let settings = try CommandSettings.load(arguments.options, program: Bcfg2Crypt.program, keepsUser: true)
+    let settings = try CommandSettings.load(
+      arguments.options, program: Bcfg2Crypt.program, keepsUser: true,
+      // Where the repository is edited, bcfg2.conf may have passphrases alone.
+      tellsWarnings: arguments.verbose || arguments.debug)
     if arguments.decrypt {
       if arguments.remove {
         Self.say("--remove cannot be used with --decrypt, ignoring --remove")

@@ -107,6 +107,57 @@ private func mode(_ path: String) -> UInt32 {
     #expect(try folder.text("p.xml") == properties && mode(path) == 0o600)
   }
 
+  /// An edit that is saved between reading and removing is not lost.
+  @Test func aFileThatChangedMeanwhileIsNotRemoved() throws {
+    let path = folder.write("old\n", to: "f")
+    var encrypts = request(.encrypt)
+    encrypts.passphrase = "one"
+    encrypts.removesSource = true
+    var file = try CryptFile(path, encrypts)
+    let result = try file.run()
+    folder.write("new\n", to: "f")
+    do {
+      try file.write(result)
+      Issue.record("it was removed")
+    } catch {
+      #expect(
+        "\(error)" == "\(path) was changed while it was encrypted, and stays: \(path).crypt has what it was before")
+    }
+    #expect(try folder.text("f") == "new\n")
+    try run(path + ".crypt", request(.decrypt))
+    #expect(try folder.text("f") == "old\n")
+  }
+
+  /// The text of an entity that is not read would be missing in what is encrypted.
+  @Test(arguments: [
+    "<!DOCTYPE Properties SYSTEM \"p.dtd\">", "<!DOCTYPE Properties [<!ENTITY e SYSTEM \"file:///etc/hostname\">]>",
+  ])
+  func referencesThatAreNotReadAreRefused(_ declaration: String) throws {
+    let text = "\(declaration)\n<Properties>\n <A encrypted='one'>a&e;b</A>\n</Properties>\n"
+    let path = folder.write(text, to: "e.xml")
+    let problem = problem(path, request(.encrypt))
+    #expect(
+      problem?.contains("\(path):3: element A refers to the entity e, which is not in this file") == true,
+      "\(problem ?? "")")
+    #expect(try folder.text("e.xml") == text)
+    let inner = folder.write(
+      "<!DOCTYPE Properties [<!ENTITY e 'in'>]>\n<Properties><A encrypted='one'>a&e;b</A></Properties>\n", to: "i.xml")
+    try run(inner, request(.encrypt))
+    try run(inner, request(.decrypt))
+    #expect(try folder.text("i.xml").contains("<A encrypted=\"one\">ainb</A>"))
+  }
+
+  @Test func expressionsAreBounded() throws {
+    let path = folder.write(
+      "<Properties>\(String(repeating: "<A>a</A>", count: 2000))</Properties>\n", to: "many.xml")
+    var encrypts = request(.encrypt)
+    encrypts.passphrase = "one"
+    encrypts.xpath = "//A[preceding::*[preceding::*[following::*]]]"
+    #expect(problem(path, encrypts)?.hasSuffix(" takes more than 50000000 steps in this file") == true)
+    encrypts.xpath = String(repeating: "(", count: 20000) + "//A" + String(repeating: ")", count: 20000)
+    #expect(problem(path, encrypts)?.hasSuffix(" is nested too deeply") == true)
+  }
+
   @Test func elementsAreChosen() throws {
     let path = folder.write("<Properties>\n <A key='1'>a</A>\n <B>b</B> </Properties>\n", to: "x.xml")
     var encrypts = request(.encrypt)

@@ -61,7 +61,7 @@ public nonisolated struct FileVersion: Hashable, Sendable {
   /// Contents are compared where the status does not tell.
   ///
   /// - Throws: `SystemError` where that cannot be told.
-  func isPresent(at path: String) throws(SystemError) -> Bool {
+  public func isPresent(at path: String) throws(SystemError) -> Bool {
     do throws(SystemError) {
       let file = try RegularFile.open(path)
       let present = try RegularFile.status(of: file, path)
