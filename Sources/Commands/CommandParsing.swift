@@ -32,7 +32,7 @@ public nonisolated enum CommandParsing {
       return .ended(0)
     }
     if line.asksForHelp {
-      Output.print(root.helpMessage() + "\n\n" + ModeCommandLine.help)
+      Output.print(root.helpMessage() + "\n\n" + ModeCommandLine.help(of: program))
       return .ended(0)
     }
     guard !line.rest.isEmpty else {
@@ -76,22 +76,42 @@ public nonisolated enum CommandParsing {
     } catch {
       let text = root.fullMessage(for: error)
       guard root.exitCode(for: error) == .success else {
-        Output.printError(text)
+        Output.printError(withoutSecrets(text, words))
         return .ended(usage)
       }
       Output.print(text)
       return .ended(0)
     }
   }
+
+  /// A message about a wrong command line, which may quote a word of it, without the password that was typed: terminals and
+  /// logs of jobs keep messages.
+  static func withoutSecrets(_ text: String, _ words: [String]) -> String {
+    var secrets: [Substring] = []
+    for (index, word) in words.enumerated() {
+      if word == "-x" || word == "--password" {
+        if index + 1 < words.count { secrets.append(words[index + 1][...]) }
+      } else if word.hasPrefix("--password=") {
+        secrets.append(word.dropFirst("--password=".count))
+      } else if word.hasPrefix("-x") {
+        secrets.append(word.dropFirst(2))
+      }
+    }
+    var lines = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    // The usage below has no word of the command line.
+    for secret in secrets where !secret.isEmpty { lines[0] = lines[0].replacing(secret, with: "...") }
+    return lines.joined(separator: "\n")
+  }
 }
 
 /// Options that all modes of a command have, as 1.4's: the others stand before the mode.
 public nonisolated struct ConfigurationArguments: ParsableArguments {
-  @ArgumentParser.Option(name: [.customShort("C"), .customLong("config")], help: "Configuration file.")
+  @ArgumentParser.Option(
+    name: [.customShort("C", allowingJoined: true), .customLong("config")], help: "Configuration file.")
   public var configuration: String?
 
   @ArgumentParser.Option(
-    name: [.customShort("E"), .customLong("encoding")],
+    name: [.customShort("E", allowingJoined: true), .customLong("encoding")],
     help: ArgumentHelp("Encoding of config files.", visibility: .hidden))
   public var encoding: String?
 

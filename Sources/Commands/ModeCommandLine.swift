@@ -32,9 +32,14 @@ public nonisolated struct ModeCommandLine: Sendable {
     let value: String?
     let help: String
     let action: Action
+    /// The only command that has a use for it; the others accept it. Nil: all have.
+    let user: String?
 
-    init(_ short: Character?, _ long: String, _ value: String?, _ help: String, _ action: Action) {
+    init(
+      _ short: Character?, _ long: String, _ value: String?, _ help: String, _ action: Action, of user: String? = nil
+    ) {
       (self.short, self.long, self.value, self.help, self.action) = (short, long, value, help, action)
+      self.user = user
     }
 
     /// As it is typed.
@@ -51,27 +56,40 @@ public nonisolated struct ModeCommandLine: Sendable {
     Known("d", "debug", nil, "Say all on standard error.", .flag("logging", "debug")),
     Known("v", "verbose", nil, "Say more on standard error.", .flag("logging", "verbose")),
     Known("o", "logfile", "path", "Accepted; messages go to standard error.", .set("logging", "path")),
-    Known("x", "password", "password", "Password of the server.", .set("communication", "password")),
-    Known("S", "server", "url", "Server to ask, instead of that of [components].", .set("components", "bcfg2")),
-    Known("u", "user", "name", "Name to ask as.", .set("communication", "user")),
-    Known(nil, "ssl-key", "path", "Key of the certificate.", .set("communication", "key")),
-    Known(nil, "ssl-cert", "path", "Certificate to show to the server.", .set("communication", "certificate")),
-    Known(nil, "ca", "path", "Certificates that the server's is checked against.", .set("communication", "ca")),
-    Known(nil, "ca-cert", "path", "The same.", .set("communication", "ca")),
+    Known("x", "password", "password", "Password of the server.", .set("communication", "password"), of: "bcfg2-admin"),
+    Known(
+      "S", "server", "url", "Server to ask, instead of that of [components].", .set("components", "bcfg2"),
+      of: "bcfg2-admin"),
+    Known("u", "user", "name", "Name to ask as.", .set("communication", "user"), of: "bcfg2-admin"),
+    Known(nil, "ssl-key", "path", "Key of the certificate.", .set("communication", "key"), of: "bcfg2-admin"),
+    Known(
+      nil, "ssl-cert", "path", "Certificate to show to the server.", .set("communication", "certificate"),
+      of: "bcfg2-admin"),
+    Known(
+      nil, "ca", "path", "Certificates that the server's is checked against.", .set("communication", "ca"),
+      of: "bcfg2-admin"),
+    Known(nil, "ca-cert", "path", "The same.", .set("communication", "ca"), of: "bcfg2-admin"),
     Known(
       nil, "ssl-cns", "names", "Names that the server's certificate may have.",
-      .set("communication", "servercommonnames")),
-    Known("t", "timeout", "seconds", "How long to wait for the server.", .set("communication", "timeout")),
-    Known(nil, "no-fam-blocking", nil, "Accepted; all is read before a mode runs.", .own("no-fam-blocking")),
-    Known(nil, "cfg-validation", nil, "Accepted; files are not validated by the server.", .own("cfg-validation")),
+      .set("communication", "servercommonnames"), of: "bcfg2-admin"),
+    Known(
+      "t", "timeout", "seconds", "How long to wait for the server.", .set("communication", "timeout"), of: "bcfg2-admin"
+    ),
+    Known(
+      nil, "no-fam-blocking", nil, "Accepted; all is read before a mode runs.", .own("no-fam-blocking"),
+      of: "bcfg2-info"),
+    Known(
+      nil, "cfg-validation", nil, "Accepted; files are not validated by the server.", .own("cfg-validation"),
+      of: "bcfg2-info"),
     Known("h", "help", nil, "Show this.", .help),
     Known(nil, "version", nil, "Show the version.", .version),
   ]
 
-  /// The options before the mode, as `--help` explains them: a heading, and a line each.
-  public static var help: String {
-    let width = (shared.map(\.typed.count).max() ?? 0) + 2
-    let lines = shared.map { option in
+  /// The options before the mode that a command has a use for, as its `--help` explains them: a heading, and a line each.
+  public static func help(of program: String) -> String {
+    let options = shared.filter { $0.user == nil || $0.user == program }
+    let width = (options.map(\.typed.count).max() ?? 0) + 2
+    let lines = options.map { option in
       "  " + option.typed + String(repeating: " ", count: width - option.typed.count) + option.help
     }
     return "OPTIONS BEFORE THE SUBCOMMAND:\n" + lines.joined(separator: "\n")

@@ -9,10 +9,16 @@ import ServerSettings
 /// A mode.
 protocol AdminMode: ParsableCommand {
   var common: ConfigurationArguments { get }
+  /// Whether standard output is for a program: then it has nothing but JSON, and why the mode ends is on standard error.
+  var json: Bool { get }
 
   /// - Returns: the exit status.
   /// - Throws: `AdminProblem` for what is to be told to the administrator alone.
   @MainActor func run(_ context: AdminContext) throws -> Int32
+}
+
+extension AdminMode {
+  var json: Bool { false }
 }
 
 /// What a mode works with.

@@ -14,10 +14,6 @@ enum Bcfg2Admin {
     DatabaseHelper.runIfAsked()
     do {
       exit(try run(Array(CommandLine.arguments.dropFirst())))
-    } catch let problem as AdminProblem {
-      // Bcfg2 says on standard output why it ends.
-      Output.print(problem.text)
-      exit(Exit.failed)
     } catch {
       Output.printError("\(program): \(Output.failure(error))")
       exit(Exit.failed)
@@ -43,7 +39,13 @@ enum Bcfg2Admin {
     case .ended(let status): return status
     case .parsed(let read): mode = read
     }
-    return try mode.run(AdminContext(options: mode.common.adding(to: line.options)))
+    do {
+      return try mode.run(AdminContext(options: mode.common.adding(to: line.options)))
+    } catch let problem as AdminProblem {
+      // Bcfg2 says on standard output why it ends.
+      if mode.json { Output.printError("\(program): \(problem.text)") } else { Output.print(problem.text) }
+      return Exit.failed
+    }
   }
 }
 

@@ -14,9 +14,11 @@ import XMLRPC
 struct ClientMode: AdminMode {
   static let configuration = CommandConfiguration(
     commandName: "client", abstract: "Create, modify, delete, or list client entries.",
-    usage: "bcfg2-admin client add|update|up|del|delete|remove|rm|list [<hostname>] [<key>=<value> ...] [--json]",
+    usage:
+      "bcfg2-admin client add|update|up|del|delete|remove|rm|list [<hostname>] [<key>=<value> ...] [--force] [--json]",
     discussion: """
-      Keys: \(ClientMode.attributes.joined(separator: ", ")). An empty value of update removes nothing: it sets an empty value.
+      Keys: \(ClientMode.attributes.joined(separator: ", ")). An empty value of update removes nothing: it sets an empty value. A \
+      profile has to be a profile group of groups.xml, unless --force is there.
 
       clients.xml is changed as a running server changes it: comments and layout stay, and the server sees the change. With \
       [metadata] use_database the names are in the database, which keeps no attributes.
@@ -40,6 +42,7 @@ struct ClientMode: AdminMode {
   }
 
   @Argument(help: "What to do, the client's name, and attributes.") var words: [String] = []
+  @Flag(help: "Take a profile that groups.xml does not have.") var force = false
   @Flag(help: "Print the list as JSON, with what is known of the clients.") var json = false
   @ArgumentParser.OptionGroup var common: ConfigurationArguments
 
@@ -53,14 +56,20 @@ struct ClientMode: AdminMode {
     if action != .list, host == nil { throw AdminProblem("<hostname> is required in \(word) mode") }
     if action == .delete, !attributes.isEmpty { throw AdminProblem("\(word) takes no attributes") }
     let settings = try context.settings()
+    // What the server's code says of a failure, this mode says, too.
+    let said = GatheredLog()
+    let level = LogSetup.level(settings)
+    Log.router.configure([(said, level)], standard: level)
+    let console = ConsoleLog()
     return try context.onLoop { loop in
+      defer { for record in said.take() { console.write(record) } }
       if action == .list {
         return try await ReadingCore.with(context.reading(settings, plugins: ["Metadata"]), on: loop) { core in
           try await list(core)
         }
       }
       return try await ChangingCore.with(settings, plugins: ["Metadata"], on: loop) { core in
-        try await change(action, host ?? "", attributes, core)
+        try await change(action, host ?? "", attributes, core, said)
       }
     }
   }
@@ -107,12 +116,15 @@ struct ClientMode: AdminMode {
   // MARK: Changes
 
   @MainActor private func change(
-    _ action: Action, _ host: String, _ attributes: Attributes, _ core: ServerCore
+    _ action: Action, _ host: String, _ attributes: Attributes, _ core: ServerCore, _ said: GatheredLog
   ) async throws -> Int32 {
     let (verb, metadata) = (["add": "adding", "update": "updating"][action.rawValue] ?? "deleting", core.metadata)
     guard let metadata = metadata as? MetadataPlugin else { throw AdminProblem("The plugin Metadata is not loaded") }
     do {
       if let profile = attributes["profile"], metadata.groups[profile]?.isProfile != true {
+        guard force else {
+          throw AdminProblem("\(profile) is not a profile group of groups.xml; --force takes it all the same")
+        }
         Output.printError("\(profile) is not a profile group of groups.xml")
       }
       switch action {
@@ -129,7 +141,10 @@ struct ClientMode: AdminMode {
       case .list: break
       }
     } catch {
-      throw AdminProblem("Error \(verb) client \(host): \(error)")
+      let reason = (error as? AdminProblem)?.text ?? "\(error)"
+      let others = said.take().filter { $0.message != reason }
+      for record in others { said.write(record) }
+      throw AdminProblem("Error \(verb) client \(host): \(reason)")
     }
     return 0
   }

@@ -6,14 +6,17 @@ import XMLRPC
 
 /// Options of modes that call a running server: the names of 1.3 and 1.4, behind the mode as well as before it.
 struct ProxyArguments: ParsableArguments {
-  @ArgumentParser.Option(name: [.customShort("S"), .customLong("server")], help: "Server location.")
+  @ArgumentParser.Option(
+    name: [.customShort("S", allowingJoined: true), .customLong("server")], help: "Server location.")
   var server: String?
 
-  @ArgumentParser.Option(name: [.customShort("x"), .customLong("password")], help: "Communication password.")
+  @ArgumentParser.Option(
+    name: [.customShort("x", allowingJoined: true), .customLong("password")], help: "Communication password.")
   var password: String?
 
   @ArgumentParser.Option(
-    name: [.customShort("u"), .customLong("user")], help: "The user to provide for authentication.")
+    name: [.customShort("u", allowingJoined: true), .customLong("user")],
+    help: "The user to provide for authentication.")
   var user: String?
 
   @ArgumentParser.Option(name: .customLong("ssl-key"), help: "Path to SSL key.")
@@ -26,7 +29,8 @@ struct ProxyArguments: ParsableArguments {
     name: [.customLong("ca"), .customLong("ca-cert")], help: "Path to the certificate of the authority.")
   var authority: String?
 
-  @ArgumentParser.Option(name: [.customShort("t"), .customLong("timeout")], help: "Seconds to wait for the answer.")
+  @ArgumentParser.Option(
+    name: [.customShort("t", allowingJoined: true), .customLong("timeout")], help: "Seconds to wait for the answer.")
   var timeout: String?
 
   @ArgumentParser.Option(

@@ -39,6 +39,18 @@ struct Viz: AdminMode {
   @Flag(help: "Have graphviz draw an SVG image.") var svg = false
   @ArgumentParser.OptionGroup var common: ConfigurationArguments
 
+  func validate() throws {
+    if svg, let suffix, suffix != "svg" {
+      throw ArgumentParser.ValidationError("--svg and -o \(file ?? "") name two formats")
+    }
+  }
+
+  /// The suffix of the file's name; nil without one.
+  private var suffix: String? {
+    guard let name = file?.split(separator: "/").last, let dot = name.lastIndex(of: ".") else { return nil }
+    return String(name[name.index(after: dot)...])
+  }
+
   /// Plugins that say nothing of groups and bundles of a client.
   private static let needless: Set<String> = [
     "Cfg", "Pkgmgr", "Packages", "Rules", "Decisions", "Deps", "Git", "Svn", "Fossil", "Bzr", "Bundler",
@@ -74,9 +86,6 @@ struct Viz: AdminMode {
 
   /// Writes the text, or the picture that dot makes of it.
   @MainActor private func write(_ text: String, on loop: Reactor) async throws {
-    let suffix = file?.split(separator: "/").last.flatMap { name in
-      name.lastIndex(of: ".").map { String(name[name.index(after: $0)...]) }
-    }
     let format = svg ? "svg" : file == nil ? "dot" : suffix ?? "dot"
     guard format != "dot", format != "gv" else { return try deliver(Array(text.utf8)) }
     let command = ["dot", "-T", format]

@@ -17,10 +17,12 @@ struct Arguments: ParsableCommand {
       """,
     version: "\(Bcfg2Lint.program) \(ServerVersion.text)")
 
-  @ArgumentParser.Option(name: [.customShort("C"), .customLong("config")], help: "Configuration file.")
+  @ArgumentParser.Option(
+    name: [.customShort("C", allowingJoined: true), .customLong("config")], help: "Configuration file.")
   var configuration: String?
 
-  @ArgumentParser.Option(name: [.customShort("Q"), .customLong("repository")], help: "Bcfg2 repository.")
+  @ArgumentParser.Option(
+    name: [.customShort("Q", allowingJoined: true), .customLong("repository")], help: "Bcfg2 repository.")
   var repository: String?
 
   @ArgumentParser.Option(name: .customLong("lint-config"), help: "Configuration file of bcfg2-lint.")
@@ -46,14 +48,15 @@ struct Arguments: ParsableCommand {
   var printsJSON = false
 
   @ArgumentParser.Option(
-    name: [.customShort("E"), .customLong("encoding")], help: "Encoding of the repository's files.")
+    name: [.customShort("E", allowingJoined: true), .customLong("encoding")],
+    help: "Encoding of the repository's files.")
   var encoding: String?
 
-  @ArgumentParser.Option(name: [.customShort("o"), .customLong("logfile")], help: .hidden)
+  @ArgumentParser.Option(name: [.customShort("o", allowingJoined: true), .customLong("logfile")], help: .hidden)
   var logFile: String?
-  @ArgumentParser.Option(name: [.customShort("W"), .customLong("web-config")], help: .hidden)
+  @ArgumentParser.Option(name: [.customShort("W", allowingJoined: true), .customLong("web-config")], help: .hidden)
   var webConfiguration: String?
-  @ArgumentParser.Option(name: [.customShort("x"), .customLong("password")], help: .hidden)
+  @ArgumentParser.Option(name: [.customShort("x", allowingJoined: true), .customLong("password")], help: .hidden)
   var password: String?
   @Flag(name: .customLong("no-fam-blocking"), help: .hidden)
   var skipsBlocking = false

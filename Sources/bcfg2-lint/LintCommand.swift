@@ -58,15 +58,15 @@ struct LintCommand {
   /// - Returns: the exit status.
   func run() throws -> Int32 {
     let severities = LintPlugin.severities(plugins, try configuration.severities())
+    let format = arguments.printsJSON ? .json : arguments.format
     if arguments.listsErrors {
-      list(severities)
+      if format == .json { Output.print(MachineOutput.json(severities)) } else { list(severities) }
       return 0
     }
     guard !plugins.isEmpty else {
       Output.printError("No lint plugins loaded!")
       return Exit.failed
     }
-    let format = arguments.printsJSON ? .json : arguments.format
     let report = LintReport(severities: severities)
     if format == .text { report.onFinding = printer() }
     let schemas =

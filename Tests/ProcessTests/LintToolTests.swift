@@ -93,6 +93,12 @@ struct LintToolTests {
     #expect(warned.out.contains("\"name\": \"unused-bundle\"") && warned.out.contains("\"warnings\": 1"))
     let clean = try await site.run(["-v", "--stdin"], input: "Bundler/a.xml\n")
     #expect(clean.status == .exited(0) && clean.out == "0 errors\n0 warnings\n", "\(clean)")
+    let names = try await site.run(["Bundler", "--list-errors", "--json"])
+    #expect(names.status == .exited(0) && names.error.isEmpty, "\(names)")
+    let listed = try JSONValue(json: names.out)
+    #expect("\(listed)".contains("unused-bundle") && names.out.contains("\"severity\": \"warning\""), "\(names)")
+    let secret = try await site.run(["-xCMDPASS", "--nonsense"])
+    #expect(secret.status == .exited(2) && !secret.error.contains("CMDPASS"), "\(secret)")
     #expect(try await site.run(["Nonsense"]).status == .exited(1))
     #expect(try await site.run(["--nonsense"]).status == .exited(2))
   }

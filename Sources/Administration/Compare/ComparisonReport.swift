@@ -75,6 +75,9 @@ public struct ComparedFiles {
   }
 
   public init(_ old: String, _ new: String) throws(Problem) {
+    for path in [old, new] where access(path, F_OK) != 0 {
+      throw Problem(description: "Failed to read \(path): \(String(cString: strerror(errno)))")
+    }
     areFolders = isFolder(old) && isFolder(new)
     guard !areFolders else {
       let (before, after) = (Set(try Self.names(old)), Set(try Self.names(new)))
@@ -84,7 +87,7 @@ public struct ComparedFiles {
       return
     }
     guard !isFolder(old), !isFolder(new) else {
-      throw Problem(description: "Cannot diff a file and a directory")
+      throw Problem(description: "Cannot diff a file and a directory: \(isFolder(old) ? old : new) is a directory")
     }
     let names = [old, new].map { String($0.split(separator: "/").last ?? "") }
     pairs = [(old, new, names[0] == names[1] ? Self.host(names[0]) : nil)]

@@ -16,6 +16,14 @@ public nonisolated struct MachineOutput: Sendable {
 
   // MARK: JSON
 
+  /// The names of errors and how they are handled, in the order of the names.
+  public static func json(_ severities: [String: Severity]) -> String {
+    let items = severities.sorted { $0.key < $1.key }.map { name, severity in
+      JSONText.object(["name": .string(name), "severity": .string(severity.rawValue)])
+    }
+    return JSONText.object(["errors": .array(items)]).text()
+  }
+
   /// One object: findings in the order in which they were found, and their number.
   public var json: String {
     let items = findings.map { finding in
