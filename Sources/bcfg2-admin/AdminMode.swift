@@ -34,7 +34,7 @@ struct AdminContext {
   /// - Throws: what the body throws.
   func onLoop(_ body: @escaping (Reactor) async throws -> Int32) throws -> Int32 {
     var failure: (any Error)?
-    let status = try Reactor.runAsMain { loop in
+    let status = try Reactor.runAsCommand { loop in
       do {
         return try await body(loop)
       } catch {

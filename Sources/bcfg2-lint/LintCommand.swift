@@ -75,7 +75,7 @@ struct LintCommand {
     let context = LintContext(
       settings: settings, configuration: configuration, schemas: schemas, report: report, messages: messages,
       files: arguments.readsFiles ? Self.lines() : nil)
-    return try Reactor.runAsMain { [plugins] loop in
+    return try Reactor.runAsCommand { [plugins] loop in
       var run = LintRun(plugins, context)
       do {
         try await run.run(on: loop)

@@ -30,7 +30,7 @@ struct CompareCommand: ParsableCommand, ToolCommand {
   @MainActor func runTool() throws -> Int32 {
     let settings = try ReadingCore.settings(common.options)
     Log.router.configure([(ConsoleLog(), .warning)], standard: .warning)
-    return try Reactor.runAsMain { loop in
+    return try Reactor.runAsCommand { loop in
       do {
         return try await ReadingCore.with(settings, on: loop) { try await compare($0) }
       } catch {

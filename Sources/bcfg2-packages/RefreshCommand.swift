@@ -49,7 +49,7 @@ struct RefreshCommand: ParsableCommand, ToolCommand {
   @MainActor private static func run(
     _ plan: Refresh.Plan, _ cache: PackageCache, _ display: any RefreshDisplay
   ) throws -> Int32 {
-    try Reactor.runAsMain { _ in
+    try Reactor.runAsCommand { _ in
       let refresh = Refresh(plan, cache: cache) { event in
         switch event {
         case .log(let level, let text): display.log(level, text)

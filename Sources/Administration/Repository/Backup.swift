@@ -56,6 +56,8 @@ public struct Backup {
     } catch {
       throw Problem(description: "\(error)")
     }
+    let duty = EndingDuty { unlink(temporary) }
+    defer { withExtendedLifetime(duty) {} }
     do {
       let result = try await ChildProcess.run(
         command, input: [], timeout: Self.timeout, output: file.rawValue, outputLimitBytes: Self.outputLimitBytes,

@@ -162,19 +162,18 @@ public struct Installation {
     func escaped(_ text: String) -> String { text.replacing("\\", with: "\\\\").replacing("/", with: "\\/") }
     let isAddress = hostname.contains(":") || hostname.utf8.allSatisfy { $0.isDigit || $0 == UInt8(ascii: ".") }
     // openssl writes to what it finds: in folders that nobody else can have filled.
-    var folders: [String] = []
+    let made = NewFolders()
+    let duty = EndingDuty { made.remove() }
     defer {
-      for folder in folders {
-        unlink("\(folder)/new")
-        rmdir(folder)
-      }
+      made.remove()
+      withExtendedLifetime(duty) {}
     }
     umask(0o077)
     do {
       try makeFolders(Self.folder(of: key))
       try makeFolders(Self.folder(of: certificate))
-      for path in [key, certificate] { folders.append(try Self.ownFolder(beside: path)) }
-      let (newKey, newCertificate) = ("\(folders[0])/new", "\(folders[1])/new")
+      for path in [key, certificate] { made.paths.append(try Self.ownFolder(beside: path)) }
+      let (newKey, newCertificate) = ("\(made.paths[0])/new", "\(made.paths[1])/new")
       let result = try await ChildProcess.run(
         [
           "openssl", "req", "-batch", "-x509", "-nodes", "-newkey", "rsa:2048", "-sha256", "-days", "1000", "-subj",
@@ -207,6 +206,19 @@ public struct Installation {
   }
 
   private func makeFolders(_ path: String) throws { try EventLoop.makeFolders(path) }
+}
+
+/// Folders with one file each, `new`.
+@MainActor private final class NewFolders {
+  var paths: [String] = []
+
+  func remove() {
+    for folder in paths {
+      unlink("\(folder)/new")
+      rmdir(folder)
+    }
+    paths = []
+  }
 }
 
 nonisolated extension UInt8 {

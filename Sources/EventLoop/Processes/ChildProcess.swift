@@ -72,6 +72,9 @@ import Glibc
   /// How it ended; nil while it runs.
   public private(set) var status: ExitStatus?
 
+  /// Children that were not reaped, by their numbers.
+  private static var running: [Int32: ChildProcess] = [:]
+
   private let hasOwnGroup: Bool
   private let loop: Reactor
   private var pipes: [Int32: Int32]
@@ -116,6 +119,7 @@ import Glibc
       for descriptor in pipes.values { FileDescriptor.close(descriptor) }
       throw error
     }
+    Self.running[processID] = self
   }
 
   isolated deinit {
@@ -142,6 +146,40 @@ import Glibc
     if status == nil { _ = Glibc.kill(hasOwnGroup ? -processID : processID, signal) }
   }
 
+  /// Ends all children of this process, with their descendants, and waits for that: for a process that ends. Nobody is told
+  /// how they ended.
+  ///
+  /// - Parameters:
+  ///   - patience: how long they get after SIGTERM.
+  ///   - killPatience: how long they are waited for after SIGKILL.
+  static func endAll(patience: Duration, killPatience: Duration) {
+    for child in running.values { child.killGroup(SIGTERM) }
+    waitForAll(atMost: patience)
+    // A child that has ended keeps its number until it is reaped, and its group may have others in it.
+    for child in running.values { child.killGroup(SIGKILL) }
+    waitForAll(atMost: killPatience)
+    for child in running.values { _ = waitpid(child.processID, nil, WNOHANG) }
+    running = [:]
+  }
+
+  private static func waitForAll(atMost limit: Duration) {
+    let deadline = MonotonicTime.now() + limit
+    var waiting: Set<Int32> = Set(running.keys)
+    while !waiting.isEmpty {
+      let (seconds, attoseconds) = (deadline - MonotonicTime.now()).components
+      let milliseconds = max(0, seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+      let numbers = Array(waiting)
+      var polled = numbers.map { number in
+        pollfd(fd: running[number]?.exitDescriptorNumber ?? -1, events: Int16(POLLIN), revents: 0)
+      }
+      let count = poll(&polled, nfds_t(polled.count), Int32(milliseconds))
+      if count == 0 || (count < 0 && errno != EINTR) { return }
+      for (place, state) in polled.enumerated() where state.fd < 0 || state.revents != 0 {
+        waiting.remove(numbers[place])
+      }
+    }
+  }
+
   /// Waits until the child has ended; returns how.
   public func waitForExit() async -> ExitStatus {
     if let status { return status }
@@ -151,9 +189,12 @@ import Glibc
   /// Stops watching the child, because the loop ends before it. One that has ended, or was just killed, is reaped.
   private func abandon() {
     unwatch()
+    Self.running[processID] = nil
     var raw: Int32 = 0
     _ = waitpid(processID, &raw, WNOHANG)
   }
+
+  private var exitDescriptorNumber: Int32 { watcher?.descriptor ?? -1 }
 
   private func unwatch() {
     watcher?.cancel()
@@ -177,6 +218,7 @@ import Glibc
     let status =
       clinux_wifexited(raw) != 0 ? ExitStatus.exited(clinux_wexitstatus(raw)) : .signaled(clinux_wtermsig(raw))
     self.status = status
+    Self.running[processID] = nil
     onExit(status)
     let waiting = waiters
     waiters = []

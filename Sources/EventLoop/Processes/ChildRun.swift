@@ -211,6 +211,7 @@ private final class ChildRun {
   private func abandon() {
     timer?.cancel()
     timer = nil
+    if hasEnded { child?.reap() }
     child = nil
     closeOutputs()
     continuation?.resume(returning: .failure(.cancelled(program: program)))

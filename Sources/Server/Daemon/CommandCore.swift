@@ -23,15 +23,11 @@ package enum CommandCore {
     let resolver = HostResolver(on: loop)
     let core = make(monitor, resolver)
     core.opensDatabases()
-    let signals = try Signals([SIGINT, SIGTERM], on: loop) { event in
-      core.shutdown()
-      TemporaryFolder.removeAll()
-      exit(128 + event.signal)
-    }
+    let duty = EndingDuty { core.shutdown() }
     defer {
       core.shutdown()
       resolver.shutdown()
-      signals.close()
+      withExtendedLifetime(duty) {}
     }
     core.templates.checks.gather()
     core.templates.dropsWrites = true

@@ -60,7 +60,7 @@ public enum RepositoryCheck {
     let settings = try ReadingCore.settings(options)
     let log = GatheredLog()
     Log.router.configure([(log, .warning)], standard: .warning)
-    return try Reactor.runAsMain { loop in
+    return try Reactor.runAsCommand { loop in
       var messages = Messages()
       do {
         return try await ReadingCore.with(settings, on: loop) { core in

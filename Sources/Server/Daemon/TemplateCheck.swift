@@ -51,7 +51,7 @@ public enum TemplateCheck {
     let findings = Findings()
     FileBacked.onProblem = { findings.cannotRead($0, $1) }
     defer { FileBacked.onProblem = nil }
-    return try Reactor.runAsMain { loop in
+    return try Reactor.runAsCommand { loop in
       do {
         return try await ReadingCore.with(settings, on: loop) { core in
           try await check(core, findings, only: options.renderClient)

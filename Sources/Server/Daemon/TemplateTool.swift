@@ -42,7 +42,7 @@ public enum TemplateTool {
     } else {
       Log.router.configure([(ConsoleLog(), level)], standard: level)
     }
-    return try Reactor.runAsMain { loop in
+    return try Reactor.runAsCommand { loop in
       do {
         return try await ReadingCore.with(settings, on: loop) { try await render(path, client, $0) }
       } catch {
