@@ -58,13 +58,15 @@ struct Viz: AdminMode {
   private static let pictureLimitBytes = 256 << 20
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
+    // Before this process becomes the server's user.
+    let output = try openOutput()
     let settings = try context.settings()
     let plugins = client == nil ? ["Metadata"] : settings.plugins.filter { !Self.needless.contains($0) }
     return try context.onLoop { loop in
       let text = try await ReadingCore.with(context.reading(settings, plugins: plugins), on: loop) { core in
         try await graph(core).text
       }
-      try await write(text, on: loop)
+      try await write(text, to: output, on: loop)
       return 0
     }
   }
@@ -85,9 +87,9 @@ struct Viz: AdminMode {
   }
 
   /// Writes the text, or the picture that dot makes of it.
-  @MainActor private func write(_ text: String, on loop: Reactor) async throws {
+  @MainActor private func write(_ text: String, to target: CommandFile?, on loop: Reactor) async throws {
     let format = svg ? "svg" : file == nil ? "dot" : suffix ?? "dot"
-    guard format != "dot", format != "gv" else { return try deliver(Array(text.utf8)) }
+    guard format != "dot", format != "gv" else { return try deliver(Array(text.utf8), to: target) }
     let command = ["dot", "-T", format]
     do {
       let output = try await ChildProcess.run(
@@ -95,23 +97,30 @@ struct Viz: AdminMode {
       guard output.status.isSuccess else {
         throw AdminProblem("Error running \(command): \(String(decoding: output.standardError, as: UTF8.self))")
       }
-      try deliver(output.standardOutput)
+      try deliver(output.standardOutput, to: target)
     } catch let error as ChildProcess.RunError {
       throw AdminProblem(
         "Error running \(command): \(error). Install graphviz, or write the text to a file whose name ends with .dot")
     }
   }
 
-  private func deliver(_ bytes: [UInt8]) throws {
-    guard let file else {
+  @MainActor private func openOutput() throws -> CommandFile? {
+    do {
+      return try file.map { try CommandFile($0) }
+    } catch {
+      throw AdminProblem("\(error)")
+    }
+  }
+
+  @MainActor private func deliver(_ bytes: [UInt8], to target: CommandFile?) throws {
+    guard let target else {
       Output.write(bytes)
       return
     }
     do {
-      let version = try AtomicFile.version(of: file, limitBytes: Self.pictureLimitBytes)
-      try AtomicFile.write(FileWrite(bytes, to: file, replacing: version, mode: .ordinary))
+      try target.write(bytes)
     } catch {
-      throw AdminProblem("\(file): \(error)")
+      throw AdminProblem("\(file ?? ""): \(error)")
     }
   }
 }
