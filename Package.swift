@@ -416,6 +416,9 @@ let package = Package(
       name: "FormatsTests",
       dependencies: ["EventLoop", "XMLRPC", "Formats", "Support"],
       swiftSettings: onLoop),
+    .testTarget(
+      name: "CommandsTests", dependencies: ["EventLoop", "ServerSettings", "Commands", "Support"], swiftSettings: onLoop
+    ),
     .testTarget(name: "ClientChecksTests", dependencies: ["Repository", "ClientChecks"], swiftSettings: onLoop),
     .testTarget(
       name: "CryptTests", dependencies: ["EventLoop", "Repository", "Crypt", "Support"], swiftSettings: strict),

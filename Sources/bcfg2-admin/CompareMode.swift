@@ -66,7 +66,7 @@ struct CompareMode: AdminMode {
     if json {
       try Output.printJSON(report.differences)
     } else if !isList {
-      let isColored = color || isatty(STDOUT_FILENO) == 1 && (getenv("NO_COLOR").map { $0.pointee == 0 } ?? true)
+      let isColored = color || Output.mayHaveColours()
       Output.print(report.lines(namesHosts: files.pairs.count > 1, isColored: isColored))
     }
   }

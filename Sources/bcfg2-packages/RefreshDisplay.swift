@@ -1,3 +1,4 @@
+import Commands
 import EventLoop
 import Glibc
 import Logging
@@ -101,7 +102,7 @@ final class ScreenLines: RefreshDisplay {
   init() {
     let terminal = getenv("TERM").map { String(cString: $0) } ?? "dumb"
     isTerminal = isatty(STDOUT_FILENO) != 0 && terminal != "dumb"
-    hasColours = isTerminal && (getenv("NO_COLOR").map { $0[0] == 0 } ?? true)
+    hasColours = isTerminal && Output.mayHaveColours()
   }
 
   func begin(_ refresh: Refresh) {

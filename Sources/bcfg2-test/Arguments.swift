@@ -55,14 +55,16 @@ struct Arguments: ParsableCommand {
   var clients: [String] = []
 
   /// Most processes.
-  static let childLimit = 64
+  static let childLimit = Workers.limit
 
   func validate() throws {
     if let children, !(0...Self.childLimit).contains(children) {
       throw ArgumentParser.ValidationError("--children is 0 to \(Self.childLimit)")
     }
-    if let part, Part(part) == nil { throw ArgumentParser.ValidationError("--part is like 1/2") }
+    if let part, WorkPart(part) == nil { throw ArgumentParser.ValidationError("--part is like 1/2") }
   }
+
+  var workerPart: WorkPart? { part.flatMap { WorkPart($0) } }
 
   /// What they say of bcfg2.conf.
   var options: CommandLineOptions {
@@ -72,37 +74,11 @@ struct Arguments: ParsableCommand {
   }
 
   /// The command line of a process for a part of the clients.
-  func arguments(for part: Part, _ settings: Settings) -> [String] {
+  func arguments(for part: WorkPart, _ settings: Settings) -> [String] {
     var words = ["-C", settings.configurationFile, "-Q", settings.repository, "--part", part.text]
     if let encoding = common.encoding { words += ["-E", encoding] }
     if let ignore { words.append("--ignore=\(ignore)") }
     if debug { words.append("-d") }
     return words + ["--"] + clients
-  }
-}
-
-/// The part of the clients that one process is for.
-struct Part {
-  let place: Int
-  let count: Int
-
-  init(place: Int, count: Int) {
-    self.place = place
-    self.count = count
-  }
-
-  /// Reads `2/4`.
-  init?(_ text: String) {
-    let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-    guard numbers.count == 2, let place = numbers[0], let count = numbers[1], count > 0, (1...count).contains(place)
-    else { return nil }
-    self.init(place: place - 1, count: count)
-  }
-
-  var text: String { "\(place + 1)/\(count)" }
-
-  /// Every so many-th: clients of one kind are spread over all.
-  func of<Item>(_ items: [Item]) -> [Item] {
-    items.indices.filter { $0 % count == place }.map { items[$0] }
   }
 }

@@ -21,6 +21,7 @@ enum Bcfg2Test {
     {
     case .ended(let status): exit(status)
     case .parsed(let arguments):
+      if arguments.workerPart != nil { Workers.becomeWorker() }
       do {
         exit(try run(arguments))
       } catch {
@@ -36,12 +37,14 @@ enum Bcfg2Test {
     for word in options.unknown where arguments.part == nil {
       Output.printError("\(program): \(word): an option of nose that nothing is done for")
     }
+    let xunit = arguments.workerPart == nil ? try options.xunit.map { try CommandFile($0) } : nil
     let log = GatheredLog()
     let level = arguments.debug ? Logger.Level.debug : .warning
     Log.router.configure([(log, level)], standard: level)
-    return try Reactor.runAsMain { loop in
+    return try Reactor.runAsCommand { loop in
       do {
-        return try await TestRun(arguments: arguments, options: options, settings: settings, log: log).run(on: loop)
+        let run = TestRun(arguments: arguments, options: options, settings: settings, log: log, xunit: xunit)
+        return try await run.run(on: loop)
       } catch {
         for record in log.take() { Output.printError(record.message) }
         Output.printError("\(program): \(error)")

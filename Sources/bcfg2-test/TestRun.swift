@@ -2,6 +2,7 @@ import ClientChecks
 import Commands
 import Core
 import EventLoop
+import FoundationEssentials
 import Glibc
 import Identity
 import Repository
@@ -16,11 +17,13 @@ struct TestRun {
   let options: TestOptions
   let settings: Settings
   let log: GatheredLog
+  /// Where JUnit's XML goes.
+  let xunit: CommandFile?
 
   /// - Returns: the exit status.
   func run(on loop: Reactor) async throws -> Int32 {
-    if let part = arguments.part.flatMap({ Part($0) }) {
-      try Output.printJSON(try await test(part, on: loop) { _ in })
+    if let part = arguments.workerPart {
+      _ = try await test(part, on: loop) { Output.print(WorkerLine.result(try Output.json($0, isPretty: false)).text) }
       return 0
     }
     let start = ContinuousClock.now
@@ -28,19 +31,19 @@ struct TestRun {
     func show(_ result: ClientResult) {
       if !arguments.json { Output.writeError(text.progress(result)) }
     }
-    let count = options.children + 1
-    var workers: [Worker] = []
-    for place in 1..<count {
-      workers.append(
-        try Worker(arguments.arguments(for: Part(place: place, count: count), settings), on: loop))
+    let parts = WorkPart.all(options.children + 1)
+    var others: [ClientResult] = []
+    let workers = try Workers(Array(parts.dropFirst()), on: loop) {
+      arguments.arguments(for: $0, settings)
+    } onLine: {
+      guard case .result(let text) = $0 else { return }
+      let result = try JSONDecoder().decode(ClientResult.self, from: Data(text.utf8))
+      show(result)
+      others.append(result)
     }
-    var results = try await test(Part(place: 0, count: count), on: loop, show)
-    for worker in workers {
-      for result in try await worker.results() {
-        show(result)
-        results.append(result)
-      }
-    }
+    var results = try await test(parts[0], on: loop, show)
+    guard try await workers.waitForEnd().allSatisfy({ $0 == 0 }) else { throw Problem() }
+    results += others
     results.sort { $0.client < $1.client }
     if arguments.json {
       try Output.printJSON(results)
@@ -48,17 +51,17 @@ struct TestRun {
       Output.printError(text.summary(results, seconds: start.duration(to: .now).seconds))
     }
     // A file that cannot be written hides no result.
-    if let path = options.xunit { try write(JUnitXML.document(results), to: path) }
+    try xunit?.write(Array(JUnitXML.document(results).utf8))
     return results.allSatisfy { $0.outcome == .ok } ? 0 : 1
   }
 
-  private func write(_ text: String, to path: String) throws {
-    let there = try AtomicFile.version(of: path, limitBytes: 256 << 20)
-    try AtomicFile.write(FileWrite(Array(text.utf8), to: path, replacing: there, mode: .ordinary))
+  /// A process for a part of the clients has failed; it said why.
+  private struct Problem: Error, CustomStringConvertible {
+    var description: String { "a process for a part of the clients has failed" }
   }
 
   private func test(
-    _ part: Part, on loop: Reactor, _ show: (ClientResult) -> Void
+    _ part: WorkPart, on loop: Reactor, _ show: (ClientResult) throws -> Void
   ) async throws -> [ClientResult] {
     try await ReadingCore.with(settings, on: loop) { core in
       // What loading the repository said is of no client.
@@ -68,8 +71,10 @@ struct TestRun {
       var results: [ClientResult] = []
       for name in part.of(names) {
         let result = await test(name, core)
-        show(result)
+        try show(result)
         results.append(result)
+        // The other processes are heard meanwhile.
+        await Task.yield()
       }
       return results
     }

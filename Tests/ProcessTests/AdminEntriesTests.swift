@@ -5,43 +5,27 @@ import Testing
 
 /// `bcfg2-admin`'s modes for entries that clients have, with the database of a Python server, and its graph of groups.
 @Suite(.serialized) struct AdminEntriesTests {
-  private let folder = TemporaryDirectory()
+  private let site: CommandSite
+  private var folder: TemporaryDirectory { site.folder }
 
   init() throws {
+    let clients = ["two", "three"].map { "<Client name=\"\($0).example.com\" profile=\"basic\"/>" }.joined()
+    site = CommandSite(
+      plugins: "Cfg,Metadata,Reporting",
+      [
+        "Metadata/groups.xml": """
+        <Groups><Group name="basic" profile="true" public="true" default="true"><Bundle name="b"/></Group></Groups>
+        """,
+        "Metadata/clients.xml": "<Clients>\(clients)</Clients>", "Cfg/o/f2/f2": "old\n",
+      ], configuration: "[database]\nname = REPORTS")
     let original = "\(Project.root)/Tests/Conformance/cases/reporting-old-reports/repo/etc/old.sqlite"
     folder.write(try RegularFile.read(original, limitBytes: 1 << 24), to: "reports.sqlite")
-    folder.write(
-      "<Groups><Group name=\"basic\" profile=\"true\" public=\"true\" default=\"true\"><Bundle name=\"b\"/></Group></Groups>",
-      to: "repo/Metadata/groups.xml")
-    let clients = ["two", "three"].map { "<Client name=\"\($0).example.com\" profile=\"basic\"/>" }.joined()
-    folder.write("<Clients>\(clients)</Clients>", to: "repo/Metadata/clients.xml")
-    folder.write("old\n", to: "repo/Cfg/o/f2/f2")
-    folder.write(
-      """
-      [server]
-      repository = \(folder.file("repo"))
-      plugins = Cfg,Metadata,Reporting
-      [communication]
-      password = x
-      [database]
-      name = \(folder.file("reports.sqlite"))
-
-      """, to: "bcfg2.conf")
+    let conf = try folder.text("bcfg2.conf").replacing("REPORTS", with: folder.file("reports.sqlite"))
+    folder.write(conf, to: "bcfg2.conf")
   }
 
-  private func admin(
-    _ arguments: [String], input: String = ""
-  ) async throws -> (status: ChildProcess.ExitStatus, out: String, error: String) {
-    let path = String(Project.server.dropLast("bcfg2-server".count)) + "bcfg2-admin"
-    return try await LoopDriver.withLoop { loop in
-      let result = try await ChildProcess.run(
-        [path, "-C", folder.file("bcfg2.conf")] + arguments, input: Array(input.utf8), timeout: .seconds(60),
-        outputLimitBytes: 1 << 20, on: loop)
-      return (
-        result.status, String(decoding: result.standardOutput, as: UTF8.self),
-        String(decoding: result.standardError, as: UTF8.self)
-      )
-    }
+  private func admin(_ arguments: [String], input: String = "") async throws -> CommandSite.Outcome {
+    try await site.run("bcfg2-admin", arguments, input: input)
   }
 
   private func contents(_ name: String) throws -> String {

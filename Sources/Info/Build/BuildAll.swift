@@ -26,34 +26,38 @@ struct BuildAll: InfoMode {
   private static let fewClients = 8
 
   func validate() throws {
-    if let part, Part(part) == nil { throw ArgumentParser.ValidationError("--part is like 1/2") }
+    if let part, WorkPart(part) == nil { throw ArgumentParser.ValidationError("--part is like 1/2") }
   }
 
   func prepare(_ files: OutputFiles) throws { try files.makeFolder(directory) }
+
+  var workerPart: WorkPart? { part.flatMap { WorkPart($0) } }
 
   func distribute(_ start: InfoStart) async throws -> Int32? {
     let count = Workers.processors
     let isFew = !hosts.isEmpty && hosts.count < Self.fewClients && !Selection.hasWildcard(hosts)
     guard part == nil, count > 1, !isFew else { return nil }
-    let progress = Progress("clients")
-    let isGood = try await Workers.run(count: count, on: start.loop) { part in
-      Workers.arguments(start.options, start.settings) + [Self._commandName, "--part", part.text]
+    let progress = Progress("Building")
+    let workers = try Workers(WorkPart.all(count), on: start.loop) { part in
+      WorkerArguments.beforeMode(start.options, start.settings) + [Self._commandName, "--part", part.text]
         + (common.json ? ["--json"] : []) + ["--", directory] + hosts
     } onLine: { line in
-      switch WorkerLine(line) {
+      switch line {
       case .total(let count): progress.expect(count)
       case .done: progress.finishOne()
-      case .result, nil: break
+      case .result, .problem: break
       }
     }
-    return isGood ? 0 : InfoStatus.failed
+    let statuses = try await workers.waitForEnd()
+    progress.end()
+    return statuses.allSatisfy { $0 == 0 } ? 0 : InfoStatus.failed
   }
 
   func run(_ context: InfoContext) async throws -> Int32 {
     if context.isInteractive { try prepare(context.files) }
     var isGood = true
-    var clients = await context.clients(hosts)
-    if let part = part.flatMap({ Part($0) }) {
+    var clients = try await context.clients(hosts)
+    if let part = workerPart {
       clients = part.of(clients)
       context.print(WorkerLine.total(clients.count).text)
     }
@@ -100,7 +104,7 @@ struct BuildAllFile: InfoMode {
   func run(_ context: InfoContext) async throws -> Int32 {
     if context.isInteractive { try prepare(context.files) }
     var isGood = true
-    for host in await context.clients(hosts) {
+    for host in try await context.clients(hosts) {
       do {
         let entry = try await PathEntry.bound(path, altsrc: altsrc, host, context)
         let text = common.json ? try ElementJSON(entry).document : PrettyXML.line(entry)

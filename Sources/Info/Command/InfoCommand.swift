@@ -40,11 +40,11 @@ public enum InfoCommand {
       return InfoStatus.failed
     case .mode(let mode):
       let options = mode.common.configuration.adding(to: line.options)
+      if mode.workerPart != nil { Workers.becomeWorker() }
       do {
         return try start(mode, options, tellsTimes: line.flags.contains("profile"))
       } catch {
-        tell(error, json: mode.common.json)
-        return InfoStatus.failed
+        return fail(error, mode)
       }
     }
   }
@@ -69,25 +69,36 @@ public enum InfoCommand {
     let files = OutputFiles()
     files.settings = settings
     try mode.prepare(files)
-    return try Reactor.runAsMain { loop in
+    return try Reactor.runAsCommand { loop in
       do {
         let start = InfoStart(settings: settings, options: options, loop: loop)
         if let status = try await mode.distribute(start) { return status }
         return try await ReadingCore.with(settings, on: loop, followsEdits: mode is Shell) { core in
-          if tellsTimes { Output.write(ExecutionTable.text(core.statistics)) }
+          if tellsTimes {
+            let table = ExecutionTable.text(core.statistics)
+            if mode.common.json { Output.writeError(table) } else { Output.write(table) }
+          }
           return try await mode.run(InfoContext(core: core, files: files, options: options))
         }
       } catch {
-        tell(error, json: mode.common.json)
-        return InfoStatus.failed
+        return fail(error, mode)
       }
     }
   }
 
+  private static func fail(_ error: any Error, _ mode: any InfoMode) -> Int32 {
+    if mode.workerPart != nil {
+      Output.print(WorkerLine.problem("\(Output.failure(error))").text)
+    } else {
+      tell(error, json: mode.common.json)
+    }
+    return InfoStatus.failed
+  }
+
   /// Says why a mode failed: on standard output as Bcfg2 does, where nobody reads JSON from it.
   static func tell(_ error: any Error, json: Bool) {
-    if let problem = error as? InfoProblem, !json {
-      Output.print(visible(problem.description))
+    if error is InfoProblem || error is Workers.Problem, !json {
+      Output.print(visible("\(error)"))
     } else {
       Output.printError("\(program): \(visible("\(Output.failure(error))"))")
     }

@@ -22,6 +22,7 @@ final class LineEditor: LineSource {
 
   private let loop: Reactor
   private let completer: Completer
+  private let history: ShellHistory?
   private let install: Install
   private let readCharacter: Call
   private let remove: Call
@@ -34,11 +35,12 @@ final class LineEditor: LineSource {
   /// Candidates for the word that is completed; the library asks for them one by one.
   private var candidates: ArraySlice<String> = []
   private var lastLine = ""
+  private var duty: EndingDuty?
 
   private static let libraries = ["libedit.so.2", "libedit.so.0", "libreadline.so.8", "libreadline.so.7"]
 
   /// nil where there is no such library.
-  init?(on loop: Reactor, completer: Completer) {
+  init?(on loop: Reactor, completer: Completer, history: ShellHistory?) {
     guard let library = Self.libraries.lazy.compactMap({ dlopen($0, RTLD_NOW | RTLD_LOCAL) }).first else { return nil }
     func function<F>(_ name: String, as type: F.Type) -> F? {
       dlsym(library, name).map { unsafeBitCast($0, to: type) }
@@ -58,6 +60,7 @@ final class LineEditor: LineSource {
     }
     self.loop = loop
     self.completer = completer
+    self.history = history
     self.install = install
     self.readCharacter = readCharacter
     self.remove = remove
@@ -71,8 +74,11 @@ final class LineEditor: LineSource {
       MainActor.assumeIsolated { UInt(bitPattern: LineEditor.current?.complete(text, Int(start))) }.pointer
     }
     // The terminal is as it was, whatever ends the process.
+    duty = EndingDuty { LineEditor.current?.leave() }
     atexit { MainActor.assumeIsolated { LineEditor.current?.leave() } }
     Self.current = self
+    for line in history?.lines ?? [] { _ = addHistory(line) }
+    lastLine = history?.lines.last ?? ""
   }
 
   func next(prompt: String) async -> String? {
@@ -98,6 +104,7 @@ final class LineEditor: LineSource {
     if let line, !line.allSatisfy(\.isWhitespace), line != lastLine {
       lastLine = line
       _ = addHistory(line)
+      history?.add(line)
     }
     if line == nil { Output.write("\n") }
     waiting.take()?.resume(returning: line)

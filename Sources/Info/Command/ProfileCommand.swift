@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import Core
 import EventLoop
 import Repository
@@ -25,16 +26,40 @@ struct ProfileCommand: InfoMode {
     switch ModeParsing.parse(command, isInteractive: context.isInteractive) {
     case .mode(let mode):
       let start = MonotonicTime.now()
+      if common.json || mode.common.json {
+        let output = Captured()
+        let status = try await mode.run(context.printing { output.text += $0 })
+        try tell(output.text, (MonotonicTime.now() - start).inSeconds, isJSON: mode.common.json, context)
+        return status
+      }
       let status = try await mode.run(context)
       let time = Decimals.text((MonotonicTime.now() - start).inSeconds, 6)
       context.printText(ExecutionTable.text(context.core.statistics))
       context.print("\(type(of: mode)._commandName): \(time) seconds")
       return status
     case .done(let text, let isError):
-      context.print(text)
+      if isError { context.printError(text) } else { context.print(text) }
       return isError ? InfoStatus.usage : 0
     case .failed(let text): throw InfoProblem(text)
     }
+  }
+
+  /// What a mode printed.
+  @MainActor private final class Captured {
+    var text = ""
+  }
+
+  /// Prints one object: what the mode printed, as JSON or as a text, and the times.
+  @MainActor private func tell(_ output: String, _ seconds: Double, isJSON: Bool, _ context: InfoContext) throws {
+    let text = isJSON ? (output.isEmpty ? "null" : output.trimmedEnd) : try Output.json(output)
+    context.print(
+      """
+      {
+        "output" : \(text),
+        "seconds" : \(try Output.json(seconds)),
+        "times" : \(try Output.json(ExecutionTable.rows(context.core.statistics)))
+      }
+      """)
   }
 }
 
@@ -76,7 +101,7 @@ struct ProfileTemplates: InfoMode {
     var times: [String: [Double]] = [:]
     var failures: [String: Int] = [:]
     let globs = (clients ?? "").split(separator: ",").map(String.init)
-    for host in await context.clients(globs) {
+    for host in try await context.clients(globs) {
       let metadata = try await context.metadata(host)
       let core = context.core
       for entry in try await core.getStructures(metadata).flatMap({ $0.children(tagged: "Path") }) {

@@ -3,6 +3,7 @@ import Commands
 import Core
 import Glibc
 import Repository
+import Server
 
 /// `bcfg2-info` without a mode, or `bcfg2-info shell`.
 struct Shell: InfoMode {
@@ -14,16 +15,27 @@ struct Shell: InfoMode {
 
   private static let prompt = "bcfg2-info> "
 
+  func prepare(_ files: OutputFiles) throws {
+    guard isatty(STDIN_FILENO) == 1, let path = ShellHistory.standardPath else { return }
+    do {
+      files.history = try ShellHistory(path)
+    } catch {
+      Output.printError("\(InfoCommand.program): lines are not kept: \(error)")
+    }
+  }
+
   func run(_ context: InfoContext) async throws -> Int32 {
     let loop = context.core.loop
-    if isatty(STDIN_FILENO) == 1, let editor = LineEditor(on: loop, completer: Completer(context.core)) {
+    if isatty(STDIN_FILENO) == 1,
+      let editor = LineEditor(on: loop, completer: Completer(context.core), history: context.files.history)
+    {
       return await run(context, editor)
     }
     return await run(context, PlainLines(STDIN_FILENO, on: loop) { context.printText($0) })
   }
 
   @MainActor func run(_ context: InfoContext, _ source: any LineSource) async -> Int32 {
-    let inner = InfoContext(core: context.core, options: context.options, isInteractive: true) { context.printText($0) }
+    let inner = context.printing(to: { context.printText($0) }, isInteractive: true)
     inner.print("Welcome to bcfg2-info\nType \"help\" for more information")
     while let line = await source.next(prompt: Self.prompt) {
       do {
@@ -44,7 +56,11 @@ struct Shell: InfoMode {
       if mode is Quit { return false }
       // What was edited since the last line counts.
       context.core.fileMonitor.processPending()
-      _ = try await mode.run(context)
+      do {
+        _ = try await mode.run(context)
+      } catch {
+        InfoCommand.tell(error, json: mode.common.json)
+      }
     case .done(let text, _), .failed(let text): context.print(text)
     }
     return true
@@ -93,7 +109,7 @@ struct ExpireCache: InfoMode {
       context.core.expireMetadataCache()
       return 0
     }
-    for host in await context.clients(hosts) { context.core.expireMetadataCache(try context.client(host)) }
+    for host in try await context.clients(hosts) { context.core.expireMetadataCache(try context.client(host)) }
     return 0
   }
 }
@@ -119,7 +135,11 @@ struct Version: InfoMode {
   @ArgumentParser.OptionGroup var common: InfoArguments
 
   func run(_ context: InfoContext) async throws -> Int32 {
-    context.print(CommandSettings.version(of: InfoCommand.program))
+    if common.json {
+      try context.printJSON(["version": ServerVersion.text])
+    } else {
+      context.print(CommandSettings.version(of: InfoCommand.program))
+    }
     return 0
   }
 }

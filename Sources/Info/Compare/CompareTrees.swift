@@ -1,6 +1,7 @@
 import ArgumentParser
 import Commands
 import Core
+import Repository
 import Server
 import ServerSettings
 
@@ -14,34 +15,73 @@ struct CompareTrees: InfoMode {
   @ArgumentParser.Option(help: .hidden) var part: String
   @ArgumentParser.Option(help: .hidden) var old: String
   @ArgumentParser.Option(help: .hidden) var new: String
+  @ArgumentParser.Option(name: .customLong("old-name"), help: .hidden) var oldName: String
+  @ArgumentParser.Option(name: .customLong("new-name"), help: .hidden) var newName: String
+  /// Hosts that are names of revisions, too.
+  @ArgumentParser.Option(name: .customLong("revision"), help: .hidden) var revisions: [String] = []
   @Argument(help: .hidden) var hosts: [String] = []
   @ArgumentParser.OptionGroup var common: InfoArguments
 
+  var workerPart: WorkPart? { WorkPart(part) }
+
   func validate() throws {
-    guard Part(part) != nil else { throw ArgumentParser.ValidationError("--part is like 1/2") }
+    guard WorkPart(part) != nil else { throw ArgumentParser.ValidationError("--part is like 1/2") }
   }
 
   /// The repository that the process begins with.
   func adapt(_ options: inout CommandLineOptions) { options.set("server", "repository", to: old, typed: "-Q") }
 
-  func run(_ context: InfoContext) async throws -> Int32 {
-    var options = context.options
+  /// Both cores are made here, so that what is wrong with their files is known from the start.
+  func distribute(_ start: InfoStart) async throws -> Int32? {
+    var options = start.options
     options.set("server", "repository", to: new, typed: "-Q")
-    let repository = context.options.typed("server", "repository") ?? new
     let settings = try ReadingCore.furtherSettings(options)
-    return try await ReadingCore.with(settings, on: context.core.loop) { other in
-      let comparison = TreeComparison(old: context.core, new: other, names: [old: repository, new: repository])
-      let clients = Part(part)?.of(await comparison.clients(hosts)) ?? []
-      context.print(WorkerLine.total(clients.count).text)
-      var groups = ChangeGroups()
-      for client in clients {
-        groups.add([client], try await comparison.changes(client))
-        context.print(WorkerLine.done.text)
+    let repository = start.options.typed("server", "repository") ?? new
+    var broken: Set<BrokenFile> = []
+    func report(_ path: String, _ problem: String) {
+      let isOld = path.hasPrefix(old + "/")
+      let file = BrokenFile(path, problem, in: isOld ? old : new, revision: isOld ? oldName : newName)
+      broken.insert(file)
+    }
+    FileBacked.onProblem = report
+    defer { FileBacked.onProblem = nil }
+    var loading = oldName
+    do {
+      try await ReadingCore.with(start.settings, on: start.loop) { before in
+        loading = newName
+        try await ReadingCore.with(settings, on: start.loop) { after in
+          loading = ""
+          for core in [before, after] { core.templates.onFailed = report }
+          try await compare(TreeComparison(old: before, new: after, names: [old: repository, new: repository]))
+        }
       }
-      for group in groups.everything {
-        context.print(WorkerLine.result(try Output.json(group, isPretty: false)[...]).text)
+    } catch  where !loading.isEmpty {
+      let text = ConfigurationComparison.renamed("\(error)", [old: repository, new: repository])
+      throw InfoProblem("\(loading == DiffItem.worktree ? "The working copy" : loading): \(text)")
+    }
+    for file in broken { Output.print(WorkerLine.result(try Output.json(DiffItem.broken(file), isPretty: false)).text) }
+    return 0
+  }
+
+  @MainActor private func compare(_ comparison: TreeComparison) async throws {
+    let all = try await comparison.clients(hosts)
+    for host in all where !comparison.knows(host) {
+      if revisions.contains(host) { throw InfoProblem("\(host) is no client, but a revision") }
+    }
+    let clients = WorkPart(part)?.of(all) ?? []
+    Output.print(WorkerLine.total(clients.count).text)
+    var groups = ChangeGroups()
+    for client in clients {
+      if !comparison.knows(client) {
+        Output.printError("\(InfoCommand.program): \(VisibleText.escaped(InfoContext.unknown(client)))")
       }
-      return 0
+      groups.add([client], try await comparison.changes(client))
+      Output.print(WorkerLine.done.text)
+    }
+    for group in groups.everything {
+      Output.print(WorkerLine.result(try Output.json(DiffItem.group(group), isPretty: false)).text)
     }
   }
+
+  func run(_ context: InfoContext) async throws -> Int32 { preconditionFailure("distribute does the work") }
 }

@@ -19,6 +19,9 @@ struct Diff: InfoMode {
       Builds the configurations of clients at both revisions of the git working copy that the repository is in, and groups the \
       clients for which the same changes. Nothing in the working copy is changed. What servers write in the repository \
       (probed.xml, indexes of package sources, keys) is that of now for both, unless it was committed.
+
+      Exit status: 0; 1 if it cannot be compared, or with --exit-code if something changes; 3 if files cannot be read or templates \
+      fail at one of the revisions: what they bring to clients is not compared.
       """)
   static let completions: [Completion] = [.none, .none, .client]
 
@@ -39,6 +42,8 @@ struct Diff: InfoMode {
 
   /// Lines of one entry that are shown without --full.
   private static let lineLimit = 20
+  /// The exit status if a file of a revision is broken.
+  private static let brokenStatus: Int32 = 3
 
   func validate() throws {
     guard worktree || words.count >= 2 else {
@@ -59,54 +64,57 @@ struct Diff: InfoMode {
   @MainActor private func compare(
     _ settings: Settings, _ options: CommandLineOptions, _ loop: Reactor, write: (String) -> Void
   ) async throws -> Int32 {
-    let groups = try await changes(settings, options, loop)
+    let (groups, broken) = try await changes(settings, options, loop)
     if common.json {
-      write(try Output.json(groups.groups) + "\n")
+      let items = broken.map(DiffItem.broken) + groups.groups.map(DiffItem.group)
+      write(try Output.json(items) + "\n")
     } else {
-      let isColoured = isatty(STDOUT_FILENO) == 1 && (getenv("NO_COLOR").map { $0[0] == 0 } ?? true)
-      write(ChangeText(isColoured: isColoured, lineLimit: full ? nil : Self.lineLimit).text(groups))
+      write(ChangeText(isColoured: Output.mayHaveColours(), lineLimit: full ? nil : Self.lineLimit).text(groups))
     }
+    for file in broken { Output.printError("\(InfoCommand.program): \(VisibleText.escaped(file.text))") }
+    if !broken.isEmpty { return Self.brokenStatus }
     return tellsByStatus && !groups.groups.isEmpty ? InfoStatus.failed : 0
   }
 
   /// The temporary folder is gone when this returns.
   @MainActor private func changes(
     _ settings: Settings, _ options: CommandLineOptions, _ loop: Reactor
-  ) async throws -> ChangeGroups {
+  ) async throws -> (ChangeGroups, [BrokenFile]) {
     let folder = try TemporaryFolder()
     defer { withExtendedLifetime(folder) {} }
-    let signals = try Signals([SIGINT, SIGTERM], on: loop) { event in
-      TemporaryFolder.removeAll()
-      Glibc.exit(128 + event.signal)
-    }
     let tree = try await RevisionTree(of: settings.repository, on: loop)
     let old = try await tree.write(worktree ? "HEAD" : words[0], to: "\(folder.path)/old")
     let new = worktree ? settings.repository : try await tree.write(words[1], to: "\(folder.path)/new")
-    signals.close()
     let hosts = Array(worktree ? words[...] : words.dropFirst(2))
+    // Told from unknown clients by the workers, which know the clients.
+    var revisions: [String] = []
+    for host in Set(hosts).sorted() where !Selection.hasWildcard([host]) {
+      if try await tree.hasRevision(host) { revisions += ["--revision", host] }
+    }
+    let names = ["--old-name", worktree ? "HEAD" : words[0], "--new-name", worktree ? DiffItem.worktree : words[1]]
     var groups = ChangeGroups()
-    let progress = Progress("clients")
-    var problem: (any Error)?
-    let isGood = try await Workers.run(count: Workers.processors, on: loop) { part in
-      Workers.arguments(options, settings) + [
-        CompareTrees._commandName, "--part", part.text, "--old", old, "--new", new, "--",
-      ] + hosts
+    var broken: Set<BrokenFile> = []
+    let progress = Progress("Comparing")
+    let workers = try Workers(WorkPart.all(Workers.processors), on: loop) { part in
+      WorkerArguments.beforeMode(options, settings) + [
+        CompareTrees._commandName, "--part", part.text, "--old", old, "--new", new,
+      ] + names + revisions + ["--"] + hosts
     } onLine: { line in
-      switch WorkerLine(line) {
+      switch line {
       case .total(let count): progress.expect(count)
       case .done: progress.finishOne()
       case .result(let text):
-        do {
-          let group = try JSONDecoder().decode(ChangeGroups.Group.self, from: Data(text.utf8))
-          groups.add(group.hosts, group.changes)
-        } catch {
-          problem = error
+        switch try JSONDecoder().decode(DiffItem.self, from: Data(text.utf8)) {
+        case .group(let group): groups.add(group.hosts, group.changes)
+        case .broken(let file): broken.insert(file)
         }
-      case nil: problem = InfoProblem("a process for a part of the clients answered what makes no sense")
+      case .problem: break
       }
     }
-    if let problem { throw problem }
-    guard isGood else { throw InfoProblem("the configurations could not be compared") }
-    return groups
+    guard try await workers.waitForEnd().allSatisfy({ $0 == 0 }) else {
+      throw InfoProblem("the configurations could not be compared")
+    }
+    progress.end()
+    return (groups, broken.sorted { ($0.revision, $0.file, $0.text) < ($1.revision, $1.file, $1.text) })
   }
 }

@@ -25,9 +25,7 @@ struct RevisionTree {
   /// - Returns: the repository's path there.
   /// - Throws: `InfoProblem` for a revision that is none.
   func write(_ revision: String, to folder: String) async throws -> String {
-    let commit = try await git.run(
-      ["rev-parse", "--verify", "--quiet", "--end-of-options", "\(revision)^{commit}"], emptyStatus: 1
-    ).trimmedEnd
+    let commit = try await commit(revision)
     guard !commit.isEmpty else { throw InfoProblem("\(revision) is no revision of \(repository)") }
     let index = ["GIT_INDEX_FILE": "\(folder).index"]
     _ = try await git.run(["read-tree", commit], in: git.top, index)
@@ -40,6 +38,16 @@ struct RevisionTree {
     guard fileExists(path) else { throw InfoProblem("\(revision) has no files") }
     try await linkData(to: path)
     return path
+  }
+
+  /// Whether a text names a commit.
+  func hasRevision(_ text: String) async throws -> Bool { try await !commit(text).isEmpty }
+
+  /// The commit that a text names; empty for none.
+  private func commit(_ revision: String) async throws -> String {
+    try await git.run(
+      ["rev-parse", "--verify", "--quiet", "--end-of-options", "\(revision)^{commit}"], emptyStatus: 1
+    ).trimmedEnd
   }
 
   private func linkData(to tree: String) async throws {

@@ -11,9 +11,17 @@ struct TreeComparison {
   let names: [String: String]
 
   /// Clients of both repositories, sorted.
-  func clients(_ globs: [String]) async -> [String] {
-    let all = await Set(old.metadata.listClients().map(\.text)).union(new.metadata.listClients().map(\.text)).sorted()
-    return Selection.names(globs, among: all)
+  ///
+  /// - Throws: `InfoProblem` for a glob that matches none.
+  func clients(_ globs: [String]) async throws -> [String] {
+    let all = await Set(old.metadata.listClients().map(\.text)).union(new.metadata.listClients().map(\.text))
+    return try Selection.names(globs, among: Array(all), kind: "client")
+  }
+
+  /// Whether one of them knows a client.
+  func knows(_ host: String) -> Bool {
+    guard let client = try? ClientName(recorded: host) else { return false }
+    return old.metadata.knowsClient(client) || new.metadata.knowsClient(client)
   }
 
   /// - Throws: `ClientNameError` for a text that is no name of a client.

@@ -21,7 +21,7 @@ struct Clients: InfoMode {
 
   func run(_ context: InfoContext) async throws -> Int32 {
     var rows: [Row] = []
-    for host in await context.clients(hosts) {
+    for host in try await context.clients(hosts) {
       let profile = try await context.core.metadata.initialMetadata(try context.client(host)).profile
       rows.append(Row(client: host, profile: profile))
     }
@@ -57,8 +57,11 @@ struct Query: InfoMode {
   @ArgumentParser.OptionGroup var common: InfoArguments
 
   func validate() throws {
-    let count = [group, profile, bundle].count { $0 != nil }
-    if count != 1 { throw ArgumentParser.ValidationError("one of -g, -p and -b is needed") }
+    let given = [("-g", group), ("-p", profile), ("-b", bundle)].filter { $0.1 != nil }.map(\.0)
+    if given.isEmpty { throw ArgumentParser.ValidationError("one of -g, -p and -b is needed") }
+    if given.count > 1 {
+      throw ArgumentParser.ValidationError("\(given.joined(separator: " and ")) cannot be used together")
+    }
   }
 
   func run(_ context: InfoContext) async throws -> Int32 {
@@ -140,12 +143,13 @@ struct ShowClient: InfoMode {
 
   func run(_ context: InfoContext) async throws -> Int32 {
     var clients: [Client] = []
-    for host in await context.clients(hosts) {
+    for host in try await context.clients(hosts) {
       do {
         let client = Client(try await context.metadata(host))
         if common.json { clients.append(client) } else { try show(client, context) }
       } catch {
-        context.print("Could not build metadata for \(host): \(error)")
+        let problem = "Could not build metadata for \(host): \(error)"
+        if common.json { context.printError(problem) } else { context.print(problem) }
       }
     }
     if common.json { try context.printJSON(clients) }

@@ -61,6 +61,7 @@ struct Automatch: InfoMode {
     do {
       found = try await plugin.matched(file, try await context.metadata(host), isForced: force)
     } catch let error as PropertiesPlugin.NotMatched {
+      if common.json { throw InfoProblem("\(error)") }
       context.print("\(error)")
       return 0
     }

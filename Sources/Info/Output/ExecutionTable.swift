@@ -12,6 +12,22 @@ enum ExecutionTable {
     }
     return table.text
   }
+
+  /// Seconds.
+  struct Row: Encodable {
+    let name: String
+    let min: Double
+    let max: Double
+    let mean: Double
+    let count: Int
+  }
+
+  /// The same for JSON.
+  @MainActor static func rows(_ statistics: ExecutionStatistics) -> [Row] {
+    statistics.entries.sorted { $0.key < $1.key }.map { name, entry in
+      Row(name: name, min: entry.minimum, max: entry.maximum, mean: entry.mean, count: Int(entry.count))
+    }
+  }
 }
 
 /// Numbers with a fixed number of decimals.

@@ -14,7 +14,9 @@ protocol InfoMode: ParsableCommand {
   static var place: ModePlace { get }
   /// What the shell completes, for each argument; the last counts for all that follow.
   static var completions: [Completion] { get }
-  /// Whether errors of the repository are not told: another process of the same work does.
+  /// The part of the work that this process is for; nil: it is no worker.
+  var workerPart: WorkPart? { get }
+  /// Whether errors of the repository are not told in the log: they are told otherwise.
   static var isQuiet: Bool { get }
 
   /// Opens what the mode writes, before a process of root becomes that of the server's user.
@@ -34,6 +36,7 @@ extension InfoMode {
   static var place: ModePlace { .everywhere }
   static var completions: [Completion] { [] }
   static var isQuiet: Bool { false }
+  var workerPart: WorkPart? { nil }
   func prepare(_ files: OutputFiles) throws {}
   func adapt(_ options: inout CommandLineOptions) {}
   func distribute(_ start: InfoStart) async throws -> Int32? { nil }
@@ -77,20 +80,32 @@ struct InfoProblem: Error, CustomStringConvertible {
 final class InfoContext {
   let core: ServerCore
   let files: OutputFiles
+  /// Unknown clients that were told of.
+  private var strangers: Set<String> = []
   let isInteractive: Bool
   /// The options before the mode, for processes that do a part of the work.
   let options: CommandLineOptions
   private let write: @MainActor (String) -> Void
+  private let writeError: @MainActor (String) -> Void
 
   init(
     core: ServerCore, files: OutputFiles = OutputFiles(), options: CommandLineOptions = CommandLineOptions(),
-    isInteractive: Bool = false, write: @escaping @MainActor (String) -> Void = { Output.write($0) }
+    isInteractive: Bool = false, write: @escaping @MainActor (String) -> Void = { Output.write($0) },
+    writeError: @escaping @MainActor (String) -> Void = { Output.writeError($0) }
   ) {
     self.core = core
     self.files = files
     self.options = options
     self.isInteractive = isInteractive
     self.write = write
+    self.writeError = writeError
+  }
+
+  /// The same context with another place for what is printed.
+  func printing(to write: @escaping @MainActor (String) -> Void, isInteractive: Bool? = nil) -> InfoContext {
+    InfoContext(
+      core: core, files: files, options: options, isInteractive: isInteractive ?? self.isInteractive, write: write,
+      writeError: writeError)
   }
 
   /// Prints text as it is.
@@ -98,17 +113,27 @@ final class InfoContext {
 
   func print(_ line: String) { write(line + "\n") }
 
+  /// Prints a line on standard error.
+  func printError(_ line: String) { writeError("\(InfoCommand.program): \(VisibleText.escaped(line))\n") }
+
   func printJSON(_ value: some Encodable) throws { write(try Output.json(value) + "\n") }
 
-  /// A client by its name. One that is not known yet is shown as the server would add it.
+  /// A client by its name. One that is not known yet is shown as the server would add it, and told of once.
   ///
   /// - Throws: `InfoProblem` for what is no name of a client.
   func client(_ name: String) throws -> ClientName {
+    let client: ClientName
     do {
-      return try ClientName(recorded: name)
+      client = try ClientName(recorded: name)
     } catch {
       throw InfoProblem("\(name) is no name of a client: \(error)")
     }
+    if !core.metadata.knowsClient(client), strangers.insert(name).inserted { printError(Self.unknown(name)) }
+    return client
+  }
+
+  static func unknown(_ name: String) -> String {
+    "there is no client \(name): it is shown as the server would add it"
   }
 
   func metadata(_ name: String) async throws -> ClientMetadata { try await core.buildMetadata(try client(name)) }
@@ -118,6 +143,8 @@ final class InfoContext {
 @MainActor
 final class OutputFiles {
   private var opened: [String: Int32] = [:]
+  /// Lines of earlier shells.
+  var history: ShellHistory?
   /// Says who this process becomes when it is root's; nil: it stays what it is.
   var settings: Settings?
 

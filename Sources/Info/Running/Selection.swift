@@ -11,30 +11,47 @@ enum Selection {
     globs.contains { $0.utf8.contains(where: wildcards.contains) }
   }
 
-  /// - Parameter globs: none, or `*`, for all candidates. Without a wildcard in any they are names, of candidates or not.
-  static func names(_ globs: [String], among candidates: [String]) -> [String] {
-    if globs.isEmpty || globs.contains("*") { return candidates }
-    guard hasWildcard(globs) else { return globs }
-    let globs = globs.map { Glob($0) }
-    return candidates.filter { name in globs.contains { $0.matches(name) } }
+  /// Sorted by their bytes. Those that several globs choose come once; without any glob all that were named.
+  ///
+  /// - Parameters:
+  ///   - globs: none, or `*`, for all candidates. Without a wildcard it is a name, of a candidate or not.
+  ///   - kind: what the candidates are, for the message.
+  /// - Throws: `InfoProblem` for a glob that matches nothing.
+  static func names(_ globs: [String], among candidates: [String], kind: String) throws -> [String] {
+    var chosen: [String] = []
+    if globs.isEmpty { chosen = candidates }
+    for glob in globs {
+      guard hasWildcard([glob]) else {
+        chosen.append(glob)
+        continue
+      }
+      let pattern = Glob(glob)
+      let found = candidates.filter { pattern.matches($0) }
+      guard !found.isEmpty || glob == "*" else { throw InfoProblem("No \(kind) matches \(glob)") }
+      chosen += found
+    }
+    chosen.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    guard hasWildcard(globs) else { return chosen }
+    var names: [String] = []
+    for name in chosen where names.last.map({ !Name.areSame($0, name) }) ?? true { names.append(name) }
+    return names
   }
 }
 
 extension InfoContext {
   /// Names of clients, sorted.
-  func clients(_ globs: [String]) async -> [String] {
-    Selection.names(globs, among: await core.metadata.listClients().map(\.text)).sorted {
-      $0.utf8.lexicographicallyPrecedes($1.utf8)
-    }
+  ///
+  /// - Throws: `InfoProblem` for a glob that matches none.
+  func clients(_ globs: [String]) async throws -> [String] {
+    try Selection.names(globs, among: await core.metadata.listClients().map(\.text), kind: "client")
   }
 
   /// The groups of these names, sorted.
   ///
-  /// - Throws: `InfoProblem` where there is no such group.
+  /// - Throws: `InfoProblem` where there is no such group, or none that a glob matches.
   func groups(_ globs: [String]) throws -> [MetadataGroup] {
     let groups = core.metadata.groups
-    let names = Selection.names(globs, among: groups.keys.sorted())
-    return try names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.map { name in
+    return try Selection.names(globs, among: Array(groups.keys), kind: "group").map { name in
       guard let group = groups[name] else { throw InfoProblem("No such group: \(name)") }
       return group
     }

@@ -18,12 +18,17 @@ import Testing
     #expect(Decimals.text(value, places) == text)
   }
 
-  @Test func globsChooseNames() {
-    let names = ["a1", "a2", "b1"]
-    #expect(Selection.names([], among: names) == names)
-    #expect(Selection.names(["*", "x"], among: names) == names)
-    #expect(Selection.names(["x", "a1"], among: names) == ["x", "a1"])
-    #expect(Selection.names(["a?", "[b]1", "a1"], among: names) == names)
-    #expect(Selection.names(["c*"], among: names) == [])
+  @Test(arguments: [
+    ([], ["a1", "a2", "b1"]), (["*"], ["a1", "a2", "b1"]), (["x", "a1"], ["a1", "x"]),
+    (["a?", "[b]1", "a1", "x"], ["a1", "a2", "b1", "x"]),
+  ])
+  func globsChooseNames(_ globs: [String], _ chosen: [String]) throws {
+    #expect(try Selection.names(globs, among: ["a1", "a2", "b1"], kind: "client") == chosen)
+  }
+
+  @Test func globsThatChooseNothingAreProblems() throws {
+    let error = #expect(throws: InfoProblem.self) { try Selection.names(["a1", "c*"], among: ["a1"], kind: "client") }
+    #expect(error?.description == "No client matches c*")
+    #expect(try Selection.names(["*"], among: [], kind: "client").isEmpty)
   }
 }
