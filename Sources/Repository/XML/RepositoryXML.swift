@@ -52,10 +52,18 @@ public enum RepositoryXML {
       }
     }
     defer { if let document { xmlFreeDoc(document) } }
-    // Not valid: it refers to an entity that only a DTD which is not read can declare.
-    if refusedExternalEntity || context.pointee.wellFormed != 0 && context.pointee.valid == 0 {
+    if refusedExternalEntity {
       throw unknownReference(in: bytes, path: path)
         ?? XMLFileError(path: path, line: 1, message: "external entities are not loaded")
+    }
+    // Not valid: it may refer to an entity that only a DTD which is not read can declare.
+    if context.pointee.wellFormed != 0, context.pointee.valid == 0 {
+      if let problem = unknownReference(in: bytes, path: path) { throw problem }
+      if context.pointee.lastError.code == Int32(XML_WAR_UNDECLARED_ENTITY.rawValue) {
+        throw XMLFileError(
+          path: path, line: Int(context.pointee.lastError.line),
+          message: "it refers to an entity that is not in this file")
+      }
     }
     // libxml2 returns a tree despite an undeclared prefix; lxml rejects it.
     guard let document, let root = xmlDocGetRootElement(document), context.pointee.nsWellFormed != 0 else {
