@@ -11,7 +11,7 @@ import Testing
   }
 
   private func progress(_ terminal: Terminal, isShown: Bool = true) -> Progress {
-    Progress("Building", isShown: isShown, clock: { terminal.now }) { terminal.text += $0 }
+    Progress("Building", isShown: isShown, clock: { terminal.now }, write: { terminal.text += $0 })
   }
 
   @Test func longWorkHasALineThatGoesAway() {
