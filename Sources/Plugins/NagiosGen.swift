@@ -10,7 +10,7 @@ import XMLRPC
 /// Nagios configuration: each client's host definition, and on the Nagios server all of them together.
 ///
 /// Source of the behaviour: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/NagiosGen.py.
-final class NagiosGenPlugin: Plugin, Generator {
+final class NagiosGenPlugin: Plugin, Generator, SourceTelling {
   override class var name: String { "NagiosGen" }
 
   private static let hostPath = "/etc/nagiosgen.status"
@@ -37,6 +37,26 @@ final class NagiosGenPlugin: Plugin, Generator {
   }
 
   func entryNames(tag: String) -> [String] { tag == "Path" ? [serverPath, Self.hostPath] : [] }
+
+  func sources(of entry: Element, _ metadata: ClientMetadata) async throws -> [BindingSource] {
+    guard entry.tag == "Path" else { return [] }
+    if entry.name == serverPath {
+      return ["host", "group"].flatMap { RepositoryPath.glob("\(folder)/*-\($0).cfg") }.map {
+        BindingSource(kind: "part", path: $0, scope: "all clients", outcome: .used)
+      }
+    }
+    guard entry.name == Self.hostPath else { return [] }
+    try await config.prepare(metadata, by: core.xmlTemplateRenderer)
+    // Of two options of one name the last one counts.
+    let options = config.match(metadata).filter { $0.tag == "Option" }
+    return options.enumerated().map { place, option in
+      let isLast = !options[(place + 1)...].contains { Name.areSame($0.name ?? "", option.name ?? "") }
+      return BindingSource(
+        kind: "option", path: config.path, line: option.line, scope: "this client",
+        attributes: [option.name ?? "None": option.text ?? "None"],
+        outcome: isLast ? .used : .lost("a later option has the same name"))
+    }
+  }
 
   private func bindHost(_ entry: Element, _ metadata: ClientMetadata) async throws {
     // Depends on name service, and on files that are not watched.

@@ -59,6 +59,15 @@ package final class PriorityTables<Value> {
     sources.count { $0.table.value(tag: tag, name: name, metadata) != nil }
   }
 
+  /// The values of all files that have one, the highest priority first.
+  package func candidates(
+    tag: String, name: String?, _ metadata: ClientMetadata
+  ) -> [(path: String, priority: Int, value: Value)] {
+    sources.compactMap { source in
+      source.table.value(tag: tag, name: name, metadata).map { (source.file.path, source.file.priority, $0) }
+    }.sorted { ($1.1, $0.0) < ($0.1, $1.0) }
+  }
+
   /// The value of the file with the highest priority; nil if no file has one.
   ///
   /// - Throws: `TiedPriorities` if several files of that priority have one.

@@ -32,7 +32,7 @@ extension CfgEntrySet {
 
 extension Specificity {
   /// Whom files are for, as text.
-  fileprivate var scope: String {
+  var scope: String {
     switch self {
     case .all: "all clients"
     case .host(let name): "Client \(name)"

@@ -9,6 +9,9 @@ struct PackageBinding {
   var attributes = Attributes()
   var text: String?
   var children: [Element] = []
+  /// Where it stands in its file, and whom it is for.
+  var line: Int32 = 0
+  var conditions: [CompiledStructure.Condition] = []
 }
 
 /// Compiles one `<PackageList>`: attributes go down from lists and groups to packages, file names become names,
@@ -35,7 +38,8 @@ struct PackageList {
         addPackage(child, own, conditions)
       } else {
         let text = child.text.flatMap { $0.isEmpty ? nil : $0 }
-        let binding = PackageBinding(attributes: own, text: text, children: child.children)
+        let binding = PackageBinding(
+          attributes: own, text: text, children: child.children, line: child.line, conditions: conditions)
         table.add(binding, tag: child.tag, name: child.name, conditions: conditions)
       }
     }
@@ -71,7 +75,8 @@ struct PackageList {
         if parts == nil { report(element, "Failed to match pkg \(file)") }
         // As in 1.3.4 the listed name is bound too, with nothing but its children: the client asks its own tools for the rest.
         if let listed, listed != parts?["name"], PkgmgrPlugin.split(listed) == nil {
-          let binding = PackageBinding(children: element.children)
+          let binding = PackageBinding(
+            children: element.children, line: element.line, conditions: conditions)
           table.add(binding, tag: "Package", name: listed, conditions: conditions)
         }
         guard let parts else { return }
@@ -88,7 +93,8 @@ struct PackageList {
       return
     }
     for (name, value) in attributes { split[name] = value }
-    let binding = PackageBinding(attributes: split, text: nil, children: element.children)
+    let binding = PackageBinding(
+      attributes: split, text: nil, children: element.children, line: element.line, conditions: conditions)
     table.add(binding, tag: "Package", name: name, conditions: conditions)
   }
 

@@ -8,7 +8,7 @@ import Repository
 /// An entry may ask for some architectures of a package by `name:arch,arch`.
 ///
 /// Source of the behaviour: 1.3.4's Server/Plugins/Pkgmgr.py. 1.4's binds nothing, because of an error in its lookup.
-final class PkgmgrPlugin: Plugin, Generator {
+final class PkgmgrPlugin: Plugin, Generator, SourceTelling {
   override class var name: String { "Pkgmgr" }
 
   private let lists: PriorityTables<PackageBinding>
@@ -53,6 +53,26 @@ final class PkgmgrPlugin: Plugin, Generator {
   }
 
   func handleEntry(_ entry: Element, _ metadata: ClientMetadata) throws { try bind(entry, metadata) }
+
+  func sources(of entry: Element, _ metadata: ClientMetadata) -> [BindingSource] {
+    guard let name = entry.name else { return [] }
+    let found = lists.candidates(tag: entry.tag, name: Self.split(name)?.name ?? name, metadata)
+    return found.enumerated().map { place, candidate in
+      let isTied = found.count(where: { $0.priority == found[0].priority }) > 1
+      let outcome: BindingSource.Outcome =
+        if candidate.priority < found[0].priority {
+          .lost("its priority is lower")
+        } else if isTied {
+          .lost("another list has the same priority")
+        } else {
+          .used
+        }
+      return BindingSource(
+        kind: "list", path: candidate.path, line: candidate.value.line,
+        scope: "priority \(candidate.priority), \(candidate.value.conditions.text)",
+        attributes: Dictionary(candidate.value.attributes.map { ($0.name, $0.value) }) { $1 }, outcome: outcome)
+    }
+  }
 
   private func bind(_ entry: Element, _ metadata: ClientMetadata) throws {
     let name = entry.name ?? "None"

@@ -50,7 +50,7 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
 
   // MARK: Generator
 
-  private func set(tag: String, name: String) -> HostKeySet? {
+  func set(tag: String, name: String) -> HostKeySet? {
     guard tag == "Path", name.hasPrefix(Self.entryFolder) else { return nil }
     return sets[String(name.dropFirst(Self.entryFolder.utf8.count))]
   }

@@ -49,6 +49,63 @@ import Testing
     }
   }
 
+  private func with(
+    _ plugin: String, _ more: [String: String], bundle: String, _ body: @escaping (InfoFixture) async throws -> Void
+  ) async throws {
+    var files = InfoFixture.files
+    files["Bundler/entries.xml"] = "<Bundle>\(bundle)</Bundle>"
+    try await InfoFixture.with(
+      files: files.merging(more) { $1 }, settings: RepositoryFixture.settings(plugin), body)
+  }
+
+  @Test func listsOfPkgmgr() async throws {
+    let files = [
+      "Pkgmgr/a.xml": #"<PackageList priority="1" type="deb"><Package name="ssh" version="1"/></PackageList>"#,
+      "Pkgmgr/b.xml": """
+      <PackageList priority="5" type="deb">
+        <Group name="web"><Package name="ssh" version="2"/></Group>
+      </PackageList>
+      """,
+    ]
+    try await with("Pkgmgr", files, bundle: #"<Package name="ssh"/>"#) { info async throws in
+      let text = try await why(info, "one.example.com Package:ssh")
+      #expect(text.contains("bound by Pkgmgr\n  list: REPO/Pkgmgr/b.xml:2, for priority 5, Group web: "), "\(text)")
+      #expect(text.contains("    lost: list: REPO/Pkgmgr/a.xml:1, for priority 1, all clients: "), "\(text)")
+      #expect(text.contains(" (its priority is lower)\n"), "\(text)")
+      #expect(try await !why(info, "two.example.com Package:ssh").contains("b.xml"))
+    }
+  }
+
+  @Test func keysOfSSHbase() async throws {
+    let files = [
+      "SSHbase/ssh_host_rsa_key.H_one.example.com": "secret\n", "SSHbase/ssh_host_rsa_key.G10_web": "all\n",
+      "SSHbase/info.xml": #"<FileInfo><Info mode="0640"/></FileInfo>"#,
+    ]
+    try await with("SSHbase", files, bundle: #"<Path name="/etc/ssh/ssh_host_rsa_key"/>"#) { info async throws in
+      let text = try await why(info, "one.example.com Path:/etc/ssh/ssh_host_rsa_key")
+      let key = "REPO/SSHbase/ssh_host_rsa_key"
+      #expect(text.contains("  contents: \(key).H_one.example.com, for Client one.example.com\n"), "\(text)")
+      #expect(text.contains("    lost: contents: \(key).G10_web, for Group web, priority 10 ("), "\(text)")
+      #expect(text.contains("  attributes: REPO/SSHbase/info.xml:1, for all clients: mode=0640\n"), "\(text)")
+    }
+  }
+
+  @Test func optionsOfNagiosGen() async throws {
+    let files = [
+      "NagiosGen/config.xml": """
+      <NagiosGen>
+        <Option name="use">first</Option>
+        <Group name="web"><Option name="use">second</Option></Group>
+      </NagiosGen>
+      """
+    ]
+    try await with("NagiosGen", files, bundle: #"<Path name="/etc/nagiosgen.status"/>"#) { info async throws in
+      let text = try await why(info, "one.example.com Path:/etc/nagiosgen.status")
+      #expect(text.contains("  option: REPO/NagiosGen/config.xml:3, for this client: use=second\n"), "\(text)")
+      #expect(text.contains("    lost: option: REPO/NagiosGen/config.xml:2, for this client: use=first ("), "\(text)")
+    }
+  }
+
   @Test func boundEntriesAndGroupsOfGroups() async throws {
     var files = InfoFixture.files
     files["Metadata/groups.xml"] = """
