@@ -417,7 +417,11 @@ let package = Package(
       dependencies: ["EventLoop", "XMLRPC", "Formats", "Support"],
       swiftSettings: onLoop),
     .testTarget(
-      name: "CommandsTests", dependencies: ["EventLoop", "ServerSettings", "Commands", "Support"], swiftSettings: onLoop
+      name: "CommandsTests",
+      dependencies: [
+        "EventLoop", "ServerSettings", "Commands", "Support",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: onLoop
     ),
     .testTarget(name: "ClientChecksTests", dependencies: ["Repository", "ClientChecks"], swiftSettings: onLoop),
     .testTarget(

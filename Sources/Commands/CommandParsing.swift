@@ -47,11 +47,16 @@ public nonisolated enum CommandParsing {
     words.first == "--experimental-dump-help" || words.first == "--generate-completion-script"
   }
 
-  /// Prints that, if a command line asks for it.
+  private static func declared<Root: ParsableCommand>(_ root: Root.Type) -> any ParsableCommand.Type {
+    DeclaredCommand<Root>.self
+  }
+
+  /// Prints that, if a command line asks for it; completion scripts with the options before the mode.
   ///
   /// - Returns: the exit status; nil for another command line.
   public static func tellDeclarations(_ root: any ParsableCommand.Type, _ words: [String]) -> Int32? {
     guard asksForDeclarations(words) else { return nil }
+    let root = words.first == "--generate-completion-script" ? declared(root) : root
     do {
       var parsed = try root.parseAsRoot(words)
       try parsed.run()
