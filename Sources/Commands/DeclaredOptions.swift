@@ -46,5 +46,7 @@ public nonisolated struct DeclaredOptions: ParsableArguments {
 public nonisolated struct DeclaredCommand<Root: ParsableCommand>: ParsableCommand {
   public static var configuration: CommandConfiguration { Root.configuration }
 
-  @ArgumentParser.OptionGroup var options: DeclaredOptions
+  @ArgumentParser.OptionGroup public var options: DeclaredOptions
+
+  public init() {}
 }

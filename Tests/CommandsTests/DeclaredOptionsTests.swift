@@ -18,8 +18,8 @@ import Testing
   ) {
     let script = DeclaredCommand<Root>.completionScript(for: shell)
     #expect(script.contains("mode"))
-    let help = ModeCommandLine.help.split(separator: "\n").dropFirst()
-    #expect(help.count > 15)
+    let help = ["bcfg2-admin", "bcfg2-info"].flatMap { ModeCommandLine.help(of: $0).split(separator: "\n").dropFirst() }
+    #expect(help.count > 20)
     for line in help {
       guard let name = line.firstMatch(of: /--([a-z-]+)/)?.1 else { continue }
       #expect(

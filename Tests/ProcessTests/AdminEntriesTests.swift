@@ -79,7 +79,7 @@ import Testing
     #expect(try await admin(["viz", "-c", "nobody.example.com"]).status == .exited(1))
   }
 
-  static let isGraphvizThere = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").contains {
+  nonisolated static let isGraphvizThere = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").contains {
     access("\($0)/dot", X_OK) == 0
   }
 

@@ -1,3 +1,4 @@
+import EventLoop
 import Glibc
 import Support
 import Testing

@@ -7,7 +7,7 @@ import Testing
 ///
 /// The programs that they start are scripts here, which write the numbers of their processes to a FIFO and stay.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct CommandSignalTests {
-  private static let signals = [SIGINT, SIGTERM, SIGHUP]
+  private nonisolated static let signals = [SIGINT, SIGTERM, SIGHUP]
 
   /// A script in a program's place, for the command lines with a word.
   private func hang(_ program: String, at word: String, _ site: CommandSite, before: String = "") throws {
