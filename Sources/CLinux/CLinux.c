@@ -104,6 +104,12 @@ int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const
     error = posix_spawn_file_actions_adddup2(&actions, descriptors[i].source, descriptors[i].target);
     if (descriptors[i].target >= next) next = descriptors[i].target + 1;
   }
+  // Nothing else is passed on, also not what lies between the targets and lacks FD_CLOEXEC.
+  for (int descriptor = 3; error == 0 && descriptor < next; descriptor++) {
+    size_t i = 0;
+    while (i < count && descriptors[i].target != descriptor) i++;
+    if (i == count) error = posix_spawn_file_actions_addclose(&actions, descriptor);
+  }
   if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions, next);
   if (error == 0 && working_directory != NULL)
     error = posix_spawn_file_actions_addchdir_np(&actions, working_directory);

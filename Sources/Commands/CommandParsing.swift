@@ -102,9 +102,12 @@ public nonisolated enum CommandParsing {
         secrets.append(word.dropFirst(2))
       }
     }
-    var lines = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    // The usage below has no word of the command line.
-    for secret in secrets where !secret.isEmpty { lines[0] = lines[0].replacing(secret, with: "...") }
+    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    // The usage at the end has no word of the command line.
+    let end = lines.firstIndex { $0.hasPrefix("Usage:") } ?? lines.count
+    for index in lines.indices where index < end {
+      for secret in secrets where !secret.isEmpty { lines[index] = lines[index].replacing(secret, with: "...") }
+    }
     return lines.joined(separator: "\n")
   }
 }

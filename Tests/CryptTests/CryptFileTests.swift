@@ -137,7 +137,7 @@ private func mode(_ path: String) -> UInt32 {
     let path = folder.write(text, to: "e.xml")
     let problem = problem(path, request(.encrypt))
     #expect(
-      problem?.contains("\(path):3: element A refers to the entity e, which is not in this file") == true,
+      problem?.contains("\(path):3: in or below element A: the entity e is not in this file") == true,
       "\(problem ?? "")")
     #expect(try folder.text("e.xml") == text)
     let inner = folder.write(

@@ -26,11 +26,12 @@ nonisolated extension RepositoryXML {
     defer { xmlFreeDoc(document) }
     var next = xmlDocGetRootElement(document)
     while let node = next {
+      // libxml2 notes a reference in an attribute at the element around that of the attribute.
       if node.pointee.type == XML_ELEMENT_NODE, let entity = unknownReference(of: node) {
         let element = node.pointee.name.map { String(decodingCString: $0, as: UTF8.self) } ?? ""
         return XMLFileError(
           path: path, line: xmlGetLineNo(node),
-          message: "element \(element) refers to the entity \(entity), which is not in this file")
+          message: "in or below element \(element): the entity \(entity) is not in this file")
       }
       next = following(node)
     }

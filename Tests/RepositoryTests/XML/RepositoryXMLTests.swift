@@ -149,15 +149,15 @@ private let xi = "xmlns:xi=\"http://www.w3.org/2001/XInclude\""
 @Test(arguments: [
   (
     "<!DOCTYPE P SYSTEM 'p.dtd'>\n<P>\n<A>a&e;b</A></P>",
-    "f.xml:3: element A refers to the entity e, which is not in this file"
+    "f.xml:3: in or below element A: the entity e is not in this file"
   ),
   (
     "<!DOCTYPE P SYSTEM 'p.dtd'>\n<P>\n<A><B x='&e;'/></A></P>",
-    "f.xml:3: element B refers to the entity e, which is not in this file"
+    "f.xml:3: in or below element A: the entity e is not in this file"
   ),
   (
     "<!DOCTYPE P [<!ENTITY e SYSTEM 'file:///etc/hostname'>]>\n<P><A>a&e;b</A></P>",
-    "f.xml:2: element A refers to the entity e, which is not in this file"
+    "f.xml:2: in or below element A: the entity e is not in this file"
   ),
   ("<!DOCTYPE P [<!ENTITY i 'x'> %p; <!ENTITY % p SYSTEM 'p.ent'> %p;]>\n<P><A>&i;&e;</A></P>", "f.xml"),
 ])
