@@ -97,12 +97,15 @@ final class Connection {
     case (.handshaking, .ready): return beginHandshakeTurn()
     case (.handshaking, .handshakeTurn): return .shakeHands
     case (.handshaking, .deadline): return expire(.handshakeSeconds, "no complete TLS handshake")
-    case (.handshaking, .drain), (.handshaking, .abandon): return .close
+    case (.handshaking, .drain): return table.finishesNew ? .wait : .close
+    case (.handshaking, .abandon): return .close
     case (.handshaking, .resumed), (.handshaking, .authenticated), (.handshaking, .answered): refuse(event)
 
     case (.readingRequest(let reader), .ready), (.readingRequest(let reader), .resumed): return .readHead(reader)
     case (.readingRequest(let reader), .deadline): return expireRequest(reader)
-    case (.readingRequest(let reader), .drain): return isIdle(reader) ? .linger : .wait
+    case (.readingRequest(let reader), .drain):
+      let isWelcome = table.finishesNew && !isAuthenticated
+      return isIdle(reader) && !isWelcome ? .linger : .wait
     case (.readingRequest, .abandon): return .close
     case (.readingRequest, .authenticated), (.readingRequest, .answered): refuse(event)
 

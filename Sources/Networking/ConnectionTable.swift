@@ -54,6 +54,11 @@ import XMLRPC
   private var lastDropReport: MonotonicTime?
   private var cachedDate: (second: time_t, text: String) = (-1, "")
   private var drainTimer: Timer?
+  /// While draining: connections that were accepted get the answer to their first request.
+  private(set) var finishesNew = false
+  /// How long they may take to send it: a handshake and a request over a slow line.
+  static let newConnectionGrace: Duration = .seconds(5)
+  private var graceTimer: Timer?
   private var drainCompletion: (() -> Void)?
 
   /// Connections of one address.
@@ -89,6 +94,7 @@ import XMLRPC
 
   isolated deinit {
     drainTimer?.cancel()
+    graceTimer?.cancel()
     scratch.deallocate()
     stage.deallocate()
   }
@@ -124,9 +130,16 @@ import XMLRPC
 
   /// Stops taking requests: idle connections end, what is being answered is finished within the limit
   /// `drain_timeout`, and `completion` is called once when nothing is left. The caller has closed its listener.
-  public func drain(_ completion: @escaping () -> Void) {
+  ///
+  /// - Parameter finishesNew: connections without a request get some time to send one: where another process goes on with the
+  ///   listening socket, nobody is to notice the change.
+  public func drain(finishesNew: Bool = false, _ completion: @escaping () -> Void) {
     precondition(!isDraining, "drained twice")
     isDraining = true
+    if finishesNew {
+      self.finishesNew = true
+      graceTimer = loop.schedule(after: Self.newConnectionGrace) { [weak self] in self?.endGrace() }
+    }
     drainCompletion = completion
     for connection in Array(connections.values) { connection.handle(.drain) }
     if connections.isEmpty {
@@ -136,6 +149,11 @@ import XMLRPC
     drainTimer = loop.schedule(after: limits.duration(.drainSeconds)) { [weak self] in self?.abandonRest() }
   }
 
+  private func endGrace() {
+    finishesNew = false
+    for connection in Array(connections.values) { connection.handle(.drain) }
+  }
+
   private func abandonRest() {
     reportLimit(.drainSeconds, at: nil, "\(connections.count) connections are given up")
     for connection in Array(connections.values) { connection.handle(.abandon) }
@@ -143,6 +161,7 @@ import XMLRPC
 
   private func finishDrain() {
     drainTimer?.cancel()
+    graceTimer?.cancel()
     guard let completion = drainCompletion else { return }
     drainCompletion = nil
     // Not within the last connection's turn.

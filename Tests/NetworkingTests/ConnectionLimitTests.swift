@@ -199,6 +199,32 @@ import XMLRPC
     #expect(fixture.loop.shutDown().isEmpty)
   }
 
+  @Test func aSuccessorsDrainAnswersWhoHasConnected() async throws {
+    let silent = try #require(fixture.connect(isSilent: true))
+    let shaking = try #require(fixture.connect { $0.handshakeScript = [.wantRead] })
+    let new = try #require(fixture.connect())
+    let answered = try fixture.ask()
+    #expect(answered.status == 200)
+    answered.input.append(.closed)
+    var isDone = false
+    fixture.table.drain(finishesNew: true) { isDone = true }
+    fixture.run(answered)
+    #expect(fixture.isOpen(silent) && fixture.isOpen(shaking) && fixture.isOpen(new) && !fixture.isOpen(answered))
+    for peer in [shaking, new] {
+      fixture.run(peer)
+      fixture.send(ConnectionFixture.request, to: peer, turns: 2)
+      #expect(peer.status == 200 && peer.receivedText.contains("Connection: close"))
+      peer.input.append(.closed)
+      fixture.run(peer)
+      #expect(!fixture.isOpen(peer))
+    }
+    // Who says nothing does not keep the server for long.
+    fixture.wait(.seconds(4))
+    #expect(fixture.isOpen(silent) && !isDone)
+    fixture.wait(.seconds(2))
+    #expect(!fixture.isOpen(silent) && isDone)
+  }
+
   @Test func drainHasItsTime() async throws {
     fixture.handler.waits = true
     let peer = try fixture.ask()
