@@ -2,10 +2,13 @@ import Formats
 import Glibc
 
 /// Secrets that systemd hands over: the file `bcfg2.SECTION.OPTION` of the folder that `CREDENTIALS_DIRECTORY` names has the value
-/// of a secret option, such as `bcfg2.communication.password`, or `bcfg2.encryption.NAME` for a passphrase.
+/// of a secret option, such as `bcfg2.communication.password`, or `bcfg2.encryption.NAME` for a passphrase; for an option that names
+/// a file of keys, it is that file.
 nonisolated extension Settings {
   private static let credentialMark = "bcfg2."
   private static let credentialLimit = 1000
+  /// Options of `[communication]` that name files with keys and certificates.
+  private static let fileOptions: Set<String> = ["key", "certificate", "ca"]
 
   /// Reads the credentials. They decide before the configuration file, the command line before them.
   ///
@@ -19,12 +22,19 @@ nonisolated extension Settings {
       ).map(String.init)
       let origin = SettingOrigin.file(path: path, line: 1)
       let option = parts.count == 2 ? parts[1].asciiLowercased : ""
-      guard !option.isEmpty, let definition = registry.definition(parts[0], option), definition.kind == .secret else {
+      let isFile = parts[0] == "communication" && Self.fileOptions.contains(option)
+      guard !option.isEmpty, let definition = registry.definition(parts[0], option),
+        definition.kind == .secret || isFile
+      else {
         warnings.append(SettingsWarning(origin: origin, text: "there is no secret option of this name, ignored"))
         continue
       }
       let place = SettingDefinition.Place(section: parts[0], option: option)
       guard commandLine.values[place] == nil else { continue }
+      if isFile {
+        table[place] = Setting(value: .text(path), origin: origin)
+        continue
+      }
       var bytes = try files.contents(path: path)
       if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
       guard let text = String(validating: bytes, as: UTF8.self) else {

@@ -45,6 +45,18 @@ import Testing
     #expect(child.password == "of systemd" && child.named(Self.options.words).count == 2)
   }
 
+  @Test func keysAndCertificatesAreTheFilesThemselves() throws {
+    for option in ["key", "certificate", "ca"] { folder.write("PEM", to: "credentials/bcfg2.communication.\(option)") }
+    let settings = try load()
+    let place = folder.file("credentials")
+    #expect(settings.key == "\(place)/bcfg2.communication.key")
+    #expect(settings.certificate == "\(place)/bcfg2.communication.certificate")
+    #expect(settings.certificateAuthority == "\(place)/bcfg2.communication.ca" && settings.warnings.isEmpty)
+    var typed = CommandLineOptions()
+    typed.set("communication", "key", to: "/typed", typed: "--ssl-key")
+    #expect(try load(typed).key == "/typed")
+  }
+
   @Test func whatIsNoSecretIsIgnoredWithAWarning() throws {
     for name in ["bcfg2.secrets.format", "bcfg2.server.repository", "bcfg2.nothing", "bcfg2.secrets."] {
       folder.write("x", to: "credentials/\(name)")
