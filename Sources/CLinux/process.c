@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -80,6 +81,42 @@ int clinux_connect_log_udp(unsigned short port) {
 
 ssize_t clinux_send_log(int descriptor, const void *bytes, size_t count) {
   return send(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+int clinux_datagram_socket(void) { return socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+
+ssize_t clinux_send_datagram(int descriptor, const char *path, const void *bytes, size_t count) {
+  struct sockaddr_un address;
+  size_t length = strlen(path);
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  if (length >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path, path, length);
+  size_t size = offsetof(struct sockaddr_un, sun_path) + length + 1;
+  if (path[0] == '@') {
+    address.sun_path[0] = 0;
+    size -= 1; /* every byte counts in an abstract name */
+  }
+  return sendto(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address,
+                (socklen_t)size);
+}
+
+int clinux_listener_problem(int descriptor) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return 1;
+  if (!S_ISSOCK(status.st_mode)) return 2;
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &value, &length) != 0) return 2;
+  if (value != AF_INET && value != AF_INET6) return 5;
+  length = sizeof value;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &value, &length) != 0 || value != SOCK_STREAM) return 3;
+  length = sizeof value;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) != 0 || value != 1) return 4;
+  return 0;
 }
 
 int clinux_descriptor_kind(int descriptor) {

@@ -13,13 +13,14 @@ import ServerSettings
 enum Bcfg2ReportCollector {
   static func main() {
     signal(SIGPIPE, SIG_IGN)
+    let service = ServiceEnvironment.take()
     switch CommandParsing.parse(
       Arguments.self, Array(CommandLine.arguments.dropFirst()), as: Arguments.self)
     {
     case .ended(let status): exit(status)
     case .parsed(let arguments):
       do {
-        exit(try CollectorProcess(arguments).run())
+        exit(try CollectorProcess(arguments, NotifySocket(service.notifySocket)).run())
       } catch {
         Output.printError("bcfg2-report-collector: \(error)")
         exit(1)

@@ -23,8 +23,11 @@ final class CollectorProcess {
   private var collector: Collector?
   private var isStopping = false
   private var input: Watcher?
+  private let manager: NotifySocket
 
-  init(_ arguments: Arguments) throws {
+  /// - Parameter manager: the service manager.
+  init(_ arguments: Arguments, _ manager: NotifySocket) throws {
+    self.manager = manager
     var settings = try Settings.load(arguments.options, registry: PluginRegistry.standard.settings)
     isOnce = arguments.once
     isOfServer = arguments.ofServer
@@ -71,6 +74,7 @@ final class CollectorProcess {
 
   private func failed(_ error: any Error, _ report: StartReport?, _ pidFile: PidFile?) -> Int32 {
     logger.error("\(error)")
+    manager.send(["STOPPING=1", NotifySocket.status("\(error)")])
     // The command that started it ends with the report, and an init script then looks at the file.
     pidFile?.remove()
     report?.failed("bcfg2-report-collector: \(error)")
@@ -89,7 +93,7 @@ final class CollectorProcess {
     }
     try Daemonize.makeFolder(ofPidFile: path, user: settings.user, group: settings.group)
     if let holder = PidFile.holder(of: path) { throw PidFileError.held(path: path, by: holder) }
-    let report = try Daemonize.detach(umask: settings.umask)
+    let report = try Daemonize.detach(umask: settings.umask, notifying: manager)
     do {
       let file = try PidFile.acquire(path, user: settings.user, group: settings.group)
       try LogSetup.bootstrap(settings, program: "bcfg2-report-collector")
@@ -113,6 +117,7 @@ final class CollectorProcess {
     guard let lock = try await lock(loop) else { return 0 }
     defer { withExtendedLifetime(lock) {} }
     report?.ready()
+    manager.send(["READY=1", "MAINPID=\(getpid())", NotifySocket.status("Storing reports of \(spool)")])
     let collector = Collector(configuration, isOnce: isOnce, on: loop, logger: logger)
     self.collector = collector
     if isStopping { return 0 }
@@ -137,6 +142,7 @@ final class CollectorProcess {
     if isStopping { return }
     logger.info("Shutting down: \(reason)")
     isStopping = true
+    manager.send(["STOPPING=1", NotifySocket.status("Storing what was begun")])
     collector?.stop()
   }
 

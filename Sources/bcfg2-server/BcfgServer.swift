@@ -13,6 +13,7 @@ enum BcfgServer {
     SyncHelper.runIfAsked()
     DatabaseHelper.runIfAsked()
     ChildServer.runIfAsked()
+    let service = ServiceEnvironment.take()
     let options: CommandLineOptions
     switch CommandLineOptions.parse(CommandLine.arguments, version: ServerVersion.text) {
     case .run(let parsed): options = parsed
@@ -28,7 +29,7 @@ enum BcfgServer {
       }
       if options.checksTemplates { exit(try TemplateCheck.run(options)) }
       if options.checksRepository { exit(try RepositoryCheck.run(options)) }
-      exit(try ServerProcess(options).run())
+      exit(try ServerProcess(options, service: service).run())
     } catch {
       fail("bcfg2-server: \(error)\n", status: 1)
     }

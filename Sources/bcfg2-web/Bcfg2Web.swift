@@ -62,12 +62,16 @@
       }
       // A connection that ends while it is written to is an error of that connection.
       signal(SIGPIPE, SIG_IGN)
+      let manager = NotifySocket(ServiceEnvironment.take().notifySocket)
       let notice = logger
       let address = settings.address.contains(":") ? "[\(settings.address)]" : settings.address
       do {
         try await WebServer(settings, logger: logger).run { port in
-          notice.notice("serves http://\(address):\(port)\(settings.prefix)/")
+          let place = "http://\(address):\(port)\(settings.prefix)/"
+          notice.notice("serves \(place)")
+          manager.send(["READY=1", NotifySocket.status("Serving \(place)")])
         }
+        manager.send(["STOPPING=1"])
       } catch {
         logger.error("\(address):\(settings.port): \(error)")
         throw ExitCode(1)

@@ -37,6 +37,16 @@ int clinux_connect_log_udp(unsigned short port);
 /// send(2) that neither blocks nor raises SIGPIPE.
 ssize_t clinux_send_log(int descriptor, const void *bytes, size_t count);
 
+/// sendto(2) of a datagram to the Unix socket at `path`, or in the abstract namespace where that begins with `@`; it neither blocks
+/// nor raises SIGPIPE.
+ssize_t clinux_send_datagram(int descriptor, const char *path, const void *bytes, size_t count);
+/// A Unix datagram socket without an address, close-on-exec; -1 and errno on failure.
+int clinux_datagram_socket(void);
+
+/// What keeps a descriptor from being used as a listening TCP socket: 0 nothing, 1 it is not open, 2 no socket, 3 no stream, 4 it
+/// does not listen, 5 another family than IPv4 and IPv6.
+int clinux_listener_problem(int descriptor);
+
 /// The kind of a descriptor: 0 unknown or a file, 1 a pipe or a terminal, 2 a socket.
 int clinux_descriptor_kind(int descriptor);
 

@@ -123,6 +123,7 @@ extension ServerCore {
   /// Creates one plugin, has it read its folder, and keeps it under its name. A plugin that cannot work is logged and left out.
   public func initPlugin(_ type: Plugin.Type) {
     logger.debug("Loading plugin \(type.name)")
+    onLoading?(type.name)
     pluginBlacklist[type.name] = type.conflicts.filter { plugins[$0] != nil }
     do {
       let plugin = type.init(try PluginContext(type, self))

@@ -90,6 +90,8 @@ open class ServerCore: FileEventHandler {
   private var otherXMLTemplateRenderer: (any XMLTemplateRenderer)?
   /// Reads bcfg2.conf and the command line again. Set by the process; without it settings never change.
   public var readSettings: (() throws -> Settings)?
+  /// Called before a plugin is loaded, with its name.
+  package final var onLoading: ((_ plugin: String) -> Void)?
   /// Called with the old and the new settings, for state of the process such as its log.
   public var onSettingsChanged: ((Settings, Settings) -> Void)?
   /// Groups that connectors defined, with the connector's name.

@@ -43,6 +43,10 @@ public final class DeferredMonitor: FileMonitor {
     get { base.repository }
     set { base.repository = newValue }
   }
+  public var onProgress: (() -> Void)? {
+    get { base.onProgress }
+    set { base.onProgress = newValue }
+  }
   public var troubles: [RepositoryTrouble] { base.troubles }
   public func couldNotRead(_ path: String, _ error: SystemError) { base.couldNotRead(path, error) }
   public var isHeld: Bool {

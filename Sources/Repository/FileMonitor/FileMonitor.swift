@@ -94,6 +94,8 @@ public protocol FileMonitor: AnyObject {
   /// Called by a handler that could not read a file (EMFILE, EIO, EACCES ...): a changed event follows once it is
   /// readable.
   func couldNotRead(_ path: String, _ error: SystemError)
+  /// Called for each event of a file that is delivered: a sign of progress in work that may be long.
+  var onProgress: (() -> Void)? { get set }
   /// Defers delivery while true, so that an answer can be made from one state of the repository.
   var isHeld: Bool { get set }
   /// Stops delivery for good.
@@ -115,5 +117,9 @@ extension FileMonitor {
     set {}
   }
   public var troubles: [RepositoryTrouble] { [] }
+  public var onProgress: (() -> Void)? {
+    get { nil }
+    set {}
+  }
   public func couldNotRead(_ path: String, _ error: SystemError) {}
 }

@@ -117,6 +117,7 @@ open class TreeMonitor: FileMonitor {
 
   /// Called with true before changes are delivered, and with false after.
   public final var onDelivery: ((_ begins: Bool) -> Void)?
+  public final var onProgress: (() -> Void)?
 
   public func listWatches() -> [String] { context.watches.all.filter(\.isMonitored).map(\.path).sorted() }
 
@@ -172,6 +173,7 @@ open class TreeMonitor: FileMonitor {
       for event in events where tree.root.isAttached {
         context.debugLog("Dispatching event \(event.action) \(event.path) to obj \(tree.handler.handlerName)")
         tree.handler.handleEvent(event)
+        onProgress?()
         count += 1
       }
     }

@@ -23,6 +23,12 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   private var isStopping = false
   private var isServing = false
   private var isReloading = false
+  /// Listening sockets that the process inherited.
+  package var passedSockets = PassedSockets()
+  /// Whether another server goes on with the listening sockets.
+  private var hasPassedSockets = false
+  /// Names that socket units give to those for clients: by FileDescriptorName=, and without it.
+  private static let socketNames = ["bcfg2", "bcfg2-server.socket"]
   private var expiry: ExpiryWatch?
   /// Whether the process dropped privileges after `open`: root could perhaps read files that it now cannot.
   public var hasDroppedPrivileges = false
@@ -40,7 +46,14 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
     connections = ConnectionTable(on: loop, handler: self, limits: limits, context: tls)
     connections.refusals = refusals
-    for address in try listenAddresses() { try listen(address) }
+    let passed = try passedSockets.take(Self.socketNames, includesUnnamed: true)
+    if passed.isEmpty {
+      for address in try listenAddresses() { try listen(address) }
+    } else {
+      hasPassedSockets = true
+      for descriptor in passed { try listen(on: FileDescriptor(owning: descriptor)) }
+      logger.info("\(passed.count) listening sockets of the service manager are used, not [components] bcfg2")
+    }
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
 
@@ -52,6 +65,9 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     logger.info("serving bcfg2-server at https://\(settings.location.host):\(settings.location.port)")
     logger.info("serve_forever() [start]")
   }
+
+  /// Waits for the processes that this core starts to serve with. The builtin core has none.
+  public func processesStarted() async {}
 
   /// Stops accepting, finishes the answers in progress (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.
@@ -69,7 +85,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       return
     }
     isStopping = true
-    connections.drain { [self] in
+    connections.drain(finishesNew: hasPassedSockets) { [self] in
       shutdown()
       completion()
     }
@@ -200,14 +216,9 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   }
 
   private func listen(_ address: SocketAddress) throws(SystemError) {
-    let listener: Listener
+    let socket: FileDescriptor
     do throws(SystemError) {
-      // Accepting costs little compared with a handshake, of which few run per iteration. The large budget keeps
-      // connections from waiting uncounted in the kernel's queue.
-      listener = try Listener(on: loop, address: address, budget: Self.acceptBudget) {
-        [unowned self] descriptor, peer in
-        connections.admit(descriptor, from: peer)
-      }
+      socket = try Listener.bind(to: address)
     } catch {
       if error.errno == EADDRINUSE {
         throw SystemError(
@@ -220,6 +231,16 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       logger.info("Not listening on \(address): \(error)")
       return
     }
+    try listen(on: socket)
+  }
+
+  private func listen(on socket: consuming FileDescriptor) throws(SystemError) {
+    // Accepting costs little compared with a handshake, of which few run per iteration. The large budget keeps connections
+    // from waiting uncounted in the kernel's queue.
+    let listener = try Listener(on: loop, socket: socket, budget: Self.acceptBudget) {
+      [unowned self] descriptor, peer in
+      connections.admit(descriptor, from: peer)
+    }
     listener.pause()
     listener.onExhausted = { [unowned self] error in
       connections.recordExhaustion()
@@ -229,6 +250,6 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
     }
     listeners.append(listener)
-    sockets.append(address)
+    sockets.append(listener.address)
   }
 }

@@ -3,6 +3,7 @@ import Core
 import EventLoop
 import Glibc
 import Logging
+import OrderedCollections
 import Plugins
 import Repository
 public import ServerSettings
@@ -21,18 +22,25 @@ public final class ServerProcess {
   private var pidFile: PidFile?
   private var report: StartReport?
   private var signals: Signals?
+  private let service: ServiceEnvironment
+  private let notifySocket: NotifySocket
+  private var manager: ServiceManager?
   private var core: (any CoreImplementation)?
   private var status: Int32 = 0
   /// Resumed when the core has stopped.
   private var ending: CheckedContinuation<Void, Never>?
   private var isEnded = false
+  private var isStopping = false
   /// Until then `logger` uses swift-log's own output.
   private var hasLog = false
   /// Messages from before the log was set up.
   private var earlyMessages: [(level: Logger.Level, message: Logger.Message)] = []
 
+  /// - Parameter service: what a service manager said to this process.
   /// - Throws: `SettingsError` naming file, line and option.
-  public init(_ options: CommandLineOptions) throws {
+  public init(_ options: CommandLineOptions, service: ServiceEnvironment = ServiceEnvironment()) throws {
+    self.service = service
+    notifySocket = NotifySocket(service.notifySocket)
     settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
     self.options = options
     // The daemon has another working folder.
@@ -85,7 +93,7 @@ public final class ServerProcess {
       logger.error("Failed to daemonize bcfg2-server: \(error)")
       throw error
     }
-    report = try Daemonize.detach(umask: mode_t(settings.umask))
+    report = try Daemonize.detach(umask: mode_t(settings.umask), notifying: notifySocket)
     do {
       let file = try PidFile.acquire(path, user: settings.user, group: settings.group)
       // A stopped server leaves an empty file in a folder from which it may not remove it.
@@ -107,6 +115,7 @@ public final class ServerProcess {
 
   private func startFailed(_ error: any Error) {
     status = 1
+    notifySocket.send(["STOPPING=1", NotifySocket.status("Server startup failed: \(error)")])
     if hasLog {
       logger.error("Server startup failed: \(error)")
     } else if report == nil {
@@ -137,7 +146,16 @@ public final class ServerProcess {
     }
     Log.gather(on: loop)
     defer { Log.endGathering(on: loop) }
+    let manager = ServiceManager(notifySocket, watchdog: service.watchdog, on: loop, logger: logger)
+    self.manager = manager
+    defer { manager.stopTimers() }
+    for problem in service.problems { logger.warning("\(problem)") }
     let core = makeCore(loop, first, resolver)
+    core.passedSockets = PassedSockets(service.passed)
+    if manager.isActive {
+      core.onLoading = { [unowned manager] in manager.loads("Loading \($0)") }
+      first.onProgress = { [unowned manager] in manager.readsFile() }
+    }
     core.opensDatabases()
     core.readSettings = { [options] in
       let fresh = try Settings.load(options, registry: PluginRegistry.standard.settings)
@@ -150,6 +168,7 @@ public final class ServerProcess {
     signals = try Signals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], on: loop) { [self] in handle($0.signal) }
     do {
       try core.open()
+      core.passedSockets.closeRest(logger)
       try Privileges.drop(user: settings.user, group: settings.group)
     } catch {
       core.hasFailed = true
@@ -169,7 +188,14 @@ public final class ServerProcess {
     let starting = Task {
       do {
         try await core.run()
-        if !isEnded { report?.ready() }
+        if manager.isActive, !isEnded {
+          manager.loads("Starting processes")
+          await core.processesStarted()
+        }
+        if !isEnded {
+          await tellReady(core)
+          report?.ready()
+        }
         // Startup code is not used again.
         Self.releaseMemory()
         loop.whenQuiet(for: Self.quietTime) { Self.releaseMemory() }
@@ -190,6 +216,14 @@ public final class ServerProcess {
   private static func releaseMemory() {
     _ = clinux_release_code_pages()
     _ = clinux_malloc_trim(0)
+  }
+
+  /// Tells the service manager that clients are served.
+  private func tellReady(_ core: BuiltinCore) async {
+    guard let manager, manager.isActive else { return }
+    let clients = await core.metadata.listClients().count
+    guard !isEnded, !isStopping else { return }
+    manager.ready("Serving \(clients) clients with \(core.plugins.count) plugins")
   }
 
   private func end() {
@@ -227,7 +261,9 @@ public final class ServerProcess {
   private func handle(_ signal: Int32) {
     guard let core else { return }
     if signal == SIGHUP {
+      manager?.reloading("Reading configuration, certificates and repository again")
       core.reload()
+      if let core = core as? BuiltinCore { Task { await tellReady(core) } }
       return
     }
     if signal == SIGUSR1 {
@@ -235,6 +271,8 @@ public final class ServerProcess {
       return
     }
     logger.info("Got signal \(signal), stopping")
+    isStopping = true
+    manager?.stopping("Finishing the answers in progress")
     core.stop { [self] in end() }
   }
 }

@@ -26,6 +26,7 @@ final class ChildPool {
   private var waiters: Deque<Waiter> = []
   /// Requests that wait for a child.
   var waiterCount: Int { waiters.count }
+  private var startWaiters: [CheckedContinuation<Void, Never>] = []
   private var lastChosen = -1
   private var isStopping = false
   private var onStopped: (() -> Void)?
@@ -77,6 +78,12 @@ final class ChildPool {
     }
   }
 
+  /// Waits until every child is ready, or has ended once: what keeps one from starting is in the log, and others build.
+  func started() async {
+    guard slots.contains(where: \.isStarting), !isStopping else { return }
+    await withCheckedContinuation { startWaiters.append($0) }
+  }
+
   /// Stops the children: closes their socket pairs, and kills them after `limit`. A second call kills them now.
   func stop(limit: Duration, _ completion: @escaping () -> Void) {
     if isStopping {
@@ -106,6 +113,11 @@ final class ChildPool {
 
   private func changed() {
     pump()
+    if !startWaiters.isEmpty, isStopping || !slots.contains(where: \.isStarting) {
+      let waiters = startWaiters
+      startWaiters = []
+      for waiter in waiters { waiter.resume() }
+    }
     guard isStopping, let completion = onStopped, !slots.contains(where: \.isRunning) else { return }
     onStopped = nil
     shutdownTimer?.cancel()

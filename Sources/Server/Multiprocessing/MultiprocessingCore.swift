@@ -65,6 +65,8 @@ public final class MultiprocessingCore: BuiltinCore {
     logger.debug("Started \(pool.children.count) children")
   }
 
+  public override func processesStarted() async { await pool.started() }
+
   /// Stops the builtin core, then the children.
   public override func stop(_ completion: @escaping () -> Void) {
     super.stop { [self] in stopChildren(completion) }

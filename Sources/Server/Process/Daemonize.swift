@@ -11,8 +11,12 @@ public nonisolated enum Daemonize {
   /// Call it while there is one thread and no event loop: epoll descriptors and locks do not survive it. It returns in
   /// the daemon only; the calling process waits for `StartReport` and exits.
   ///
-  /// - Parameter umask: for files that the daemon creates.
-  public static func detach(umask mask: UInt32) throws(SystemError) -> StartReport {
+  /// - Parameters:
+  ///   - umask: for files that the daemon creates.
+  ///   - manager: the calling process tells it of the daemon, if it knows the calling process alone.
+  public static func detach(
+    umask mask: UInt32, notifying manager: NotifySocket = NotifySocket(nil)
+  ) throws(SystemError) -> StartReport {
     var ends: [Int32] = [-1, -1]
     guard pipe(&ends) == 0 else { throw SystemError(call: "pipe", errno: errno) }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -24,7 +28,7 @@ public nonisolated enum Daemonize {
     }
     if child > 0 {
       close(ends[1])
-      StartReport.relay(from: ends[0], child: child)
+      StartReport.relay(from: ends[0], child: child, to: manager)
     }
     close(ends[0])
     let report = StartReport(descriptor: ends[1])
@@ -111,7 +115,7 @@ public nonisolated final class StartReport {
   deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Reports that the server listens: the starting command exits with status 0.
-  public func ready() { send([0]) }
+  public func ready() { send([0] + Array("\(getpid())".utf8)) }
 
   /// Reports that the server cannot start: the starting command prints `reason` on standard error and exits with status
   /// 1. The daemon still has to end itself.
@@ -139,7 +143,7 @@ public nonisolated final class StartReport {
   }
 
   /// In the process that stays in the foreground: waits for the report, prints a failure, exits.
-  fileprivate static func relay(from descriptor: Int32, child: pid_t) -> Never {
+  fileprivate static func relay(from descriptor: Int32, child: pid_t, to manager: NotifySocket) -> Never {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 512)
     while bytes.count <= limitBytes {
@@ -152,7 +156,11 @@ public nonisolated final class StartReport {
     }
     // The child is the intermediate process, which ended long before the daemon reported.
     while waitpid(child, nil, 0) < 0, errno == EINTR {}
-    if bytes.first == 0 { _exit(0) }
+    if bytes.first == 0 {
+      // A manager with NotifyAccess=main takes no message of the daemon before this one.
+      manager.send(["MAINPID=\(String(decoding: bytes.dropFirst(), as: UTF8.self))", "READY=1"])
+      _exit(0)
+    }
     let reason =
       bytes.isEmpty
       ? "The server ended before it was ready" : String(decoding: bytes.dropFirst(), as: UTF8.self)

@@ -1,0 +1,60 @@
+import Testing
+
+@testable import Server
+
+/// What a service manager says by variables, and what a process says to it.
+struct ServiceEnvironmentTests {
+  @Test func variablesForThisProcessCount() {
+    let environment = ServiceEnvironment(
+      [
+        "NOTIFY_SOCKET": "@bcfg2", "WATCHDOG_USEC": "2500000", "WATCHDOG_PID": "42", "LISTEN_PID": "42",
+        "LISTEN_FDS": "3", "LISTEN_FDNAMES": "bcfg2::unknown",
+      ], process: 42)
+    #expect(environment.notifySocket == "@bcfg2" && environment.watchdog == .microseconds(2_500_000))
+    #expect(
+      environment.passed == [
+        .init(descriptor: 3, name: "bcfg2"), .init(descriptor: 4, name: nil), .init(descriptor: 5, name: nil),
+      ])
+    #expect(environment.problems.isEmpty)
+  }
+
+  @Test func variablesForAnotherProcessDoNot() {
+    let environment = ServiceEnvironment(
+      ["WATCHDOG_USEC": "1000", "WATCHDOG_PID": "41", "LISTEN_PID": "41", "LISTEN_FDS": "1"], process: 42)
+    #expect(environment.watchdog == nil && environment.passed.isEmpty && environment.problems.isEmpty)
+    // Without LISTEN_PID nothing says for whom descriptors are.
+    #expect(ServiceEnvironment(["LISTEN_FDS": "1"], process: 42).passed.isEmpty)
+    #expect(ServiceEnvironment(["WATCHDOG_USEC": "5"], process: 42).watchdog == .microseconds(5))
+  }
+
+  @Test(arguments: [
+    ["NOTIFY_SOCKET": "relative"], ["NOTIFY_SOCKET": "vsock:2:1"],
+    ["NOTIFY_SOCKET": "/" + String(repeating: "x", count: 107)], ["WATCHDOG_USEC": "0"], ["WATCHDOG_USEC": "-1"],
+    ["WATCHDOG_USEC": "soon"], ["LISTEN_PID": "42", "LISTEN_FDS": "-1"], ["LISTEN_PID": "42", "LISTEN_FDS": "65"],
+    ["LISTEN_PID": "42", "LISTEN_FDS": "x"],
+  ])
+  func whatCannotBeUnderstoodIsAProblem(_ variables: [String: String]) {
+    let environment = ServiceEnvironment(variables, process: 42)
+    #expect(environment.problems.count == 1)
+    #expect(environment.notifySocket == nil && environment.watchdog == nil && environment.passed.isEmpty)
+  }
+
+  @Test func fewerNamesThanDescriptors() {
+    let environment = ServiceEnvironment(
+      ["LISTEN_PID": "42", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "metrics"], process: 42)
+    #expect(environment.passed == [.init(descriptor: 3, name: "metrics"), .init(descriptor: 4, name: nil)])
+  }
+
+  @Test func aStatusIsOneLineOfBoundedLength() {
+    #expect(NotifySocket.status("a\nREADY=1\u{7F}b") == "STATUS=a READY=1 b")
+    #expect(NotifySocket.status(String(repeating: "x", count: 10_000)).utf8.count == 7 + 512)
+  }
+
+  @Test func nobodyIsTold() {
+    let socket = NotifySocket(nil)
+    #expect(!socket.isActive && socket.send(["READY=1"]))
+    // A manager that has gone does not stop the process.
+    let gone = NotifySocket("/nonexistent/notify")
+    #expect(gone.isActive && !gone.send(["READY=1"]))
+  }
+}
