@@ -34,6 +34,7 @@ try_programs() {
   # Exit status 3: haproxy or PostgreSQL is missing.
   python3 Tests/Scale/servers.py || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
   scripts/fuzz.sh 3
+  python3 Tests/Systemd/run.py --build .build/release
   python3 Tests/Web/server.py --build .build/release
   python3 Tests/Web/browser.py --build .build/release
 }

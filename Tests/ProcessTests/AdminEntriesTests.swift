@@ -79,9 +79,10 @@ import Testing
     #expect(try await admin(["viz", "-c", "nobody.example.com"]).status == .exited(1))
   }
 
-  nonisolated static let isGraphvizThere = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").contains {
-    access("\($0)/dot", X_OK) == 0
-  }
+  nonisolated static let isGraphvizThere = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":")
+    .contains {
+      access("\($0)/dot", X_OK) == 0
+    }
 
   @Test(.enabled(if: isGraphvizThere), arguments: [("svg", "<?xml "), ("png", "\u{89}PNG"), ("pdf", "%PDF-")])
   func picturesAreDrawn(_ format: String, _ start: String) async throws {

@@ -99,7 +99,9 @@ import Testing
   @Test func initLeavesNoPartOfAKey() async throws {
     let site = CommandSite()
     let (key, certificate) = (site.folder.file("tls/key"), site.folder.file("tls/crt"))
-    try hang("openssl", at: "req", site, before: "for folder in \(site.folder.file("tls"))/.[!.]*; do echo > $folder/new; done;")
+    try hang(
+      "openssl", at: "req", site,
+      before: "for folder in \(site.folder.file("tls"))/.[!.]*; do echo > $folder/new; done;")
     let command = [
       CommandSite.path("bcfg2-admin"), "-C", site.folder.file("other.conf"), "init", "--batch", "--hostname", "h", "-Q",
       site.folder.file("other"), "--ssl-key", key, "--ssl-cert", certificate,
