@@ -15,6 +15,15 @@ struct SchemasTests {
     return try XMLSchema(path: "\(Self.folder)/\(schema).xsd").problems(in: document).map { "\($0.line)" }
   }
 
+  /// Packages install below /usr, administrators below /usr/local.
+  @Test(arguments: ["usr", "usr/local"]) func installedOnesAreFound(_ prefix: String) {
+    let root = TemporaryDirectory()
+    let schemas = "\(root.path)/\(prefix)/share/bcfg2-swift/schemas"
+    #expect(SchemaFolder.standard(beside: "\(root.path)/\(prefix)/sbin/bcfg2-lint").path != schemas)
+    root.write("", to: "\(prefix)/share/bcfg2-swift/schemas/common.xsd")
+    #expect(SchemaFolder.standard(beside: "\(root.path)/\(prefix)/sbin/bcfg2-lint").path == schemas)
+  }
+
   @Test func allPatternsHaveOne() throws {
     let names = Set(ValidateCheck.patterns.map(\.value))
     #expect(ValidateCheck.patterns.count == 26)
