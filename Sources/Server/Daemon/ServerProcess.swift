@@ -8,11 +8,6 @@ import Plugins
 import Repository
 public import ServerSettings
 
-/// The version of this server.
-public nonisolated enum ServerVersion {
-  public static let text = "0.1.0"
-}
-
 /// Runs the server's process: settings, background, privileges, loop, core, signals, end.
 public final class ServerProcess {
   private let settings: Settings
