@@ -49,7 +49,7 @@ run_sanitized() {
 }
 
 swift format lint --strict --recursive --parallel Sources Tests Package.swift
-swift build -c release
+scripts/release-build.sh
 sanitized=
 if [ "${1:-}" = --strict ]; then
   mkdir -p .build/asan
