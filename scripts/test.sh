@@ -33,6 +33,8 @@ try_programs() {
   python3 Tests/FaultInjection/reporting.py
   # Exit status 3: haproxy or PostgreSQL is missing.
   python3 Tests/Scale/servers.py || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
+  # Exit status 3: not root, or no mirror of Debian.
+  scripts/test-packages.sh .build/release || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
   scripts/fuzz.sh 3
   python3 Tests/Systemd/run.py --build .build/release
   python3 Tests/Web/server.py --build .build/release
