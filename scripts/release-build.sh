@@ -7,6 +7,9 @@ set -eu
 cd "$(dirname "$0")/.."
 here=$(pwd -P)
 there=/usr/src/bcfg2-swift
+# Code that macros make has a path below the folder for temporary files.
+temporary=${TMPDIR:-/tmp}
+if [ "${temporary%/}" != /tmp ]; then set -- -Xswiftc -debug-prefix-map -Xswiftc "${temporary%/}=/tmp" "$@"; fi
 
 # Without breadcrumbs, debug information does not name the compiler's cache of modules, whose names depend on the folder.
 exec swift build -c release \
