@@ -52,13 +52,13 @@ out=.build/release-$version
 if [ "$dry" = yes ]; then
   echo "would run the tests: $([ "$tested" = yes ] && echo no, --tested || echo scripts/test.sh --strict)"
   echo "would set the version $version in Sources/Server/Daemon/ServerVersion.swift and date CHANGELOG.md $day"
-  echo "would build with the packages of packaging/Package.resolved, and make $out"
+  echo "would build with the packages of packaging/dependencies.resolved, and make $out"
   echo "would tag v$version, and go on as $next"
   exit 0
 fi
 
 # The packages of sources that were tested together: the same for everybody who builds this version.
-cp packaging/Package.resolved Package.resolved
+cp packaging/dependencies.resolved Package.resolved
 if [ "$tested" = no ]; then scripts/test.sh --strict; fi
 
 set_version() { sed -i "s/static let text = \".*\"/static let text = \"$1\"/" Sources/Server/Daemon/ServerVersion.swift; }
@@ -71,8 +71,8 @@ trap undo EXIT
 
 scripts/release-build.sh
 packaging/linked.py pins .build/release >.build/pins
-packaging/linked.py pins packaging/Package.resolved | cmp -s .build/pins - ||
-  fail "the build has other packages of sources than packaging/Package.resolved"
+packaging/linked.py pins packaging/dependencies.resolved | cmp -s .build/pins - ||
+  fail "the build has other packages of sources than packaging/dependencies.resolved"
 rm -rf "$out"
 scripts/package.sh --rpm --build .build/release --into "$out"
 git archive --format=tar --prefix="bcfg2-swift-$version/" HEAD | gzip -9n >"$out/bcfg2-swift-$version.tar.gz"
