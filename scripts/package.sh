@@ -44,7 +44,7 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 # A tilde sorts before the release itself.
 package=$(echo "$version" | sed 's/-/~/')
-case $version in *-*) package=$package+$(TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S).g$(git rev-parse --short=8 HEAD) ;; esac
+case $version in *-dev) package=$package+$(TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S).g$(git rev-parse --short=8 HEAD) ;; esac
 if [ -n "$(git status --porcelain)" ]; then
   [ "$twice" = no ] || { echo "package: --twice needs a tree without changes" >&2; exit 1; }
   case $package in *+*) package=$package.dirty ;; *) package=$package+dirty ;; esac
