@@ -11,7 +11,7 @@ crash. In the end the database has to have of each client what was acknowledged,
 
 Exit status 0 if all that holds, 1 if not, 3 if a program that it needs is missing.
 """
-import argparse, glob, os, pwd, re, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time
+import argparse, glob, http.client, os, pwd, re, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "Conformance"))
@@ -174,7 +174,7 @@ class Client(threading.Thread):
         """The answer; None where there is none, or a fault."""
         try:
             answer = self.call(method, *parameters)
-        except (OSError, conform.http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException) as error:
             answer = {"lost": type(error).__name__}
         if "value" in answer or "xml" in answer:
             self.answers += 1
