@@ -281,7 +281,7 @@ static void connected(struct faulty *peer) {
   SSL_set_bio(peer->ssl, peer->in, peer->out);
   SSL_set_connect_state(peer->ssl);
   struct call *call = &options.calls[options.call_count - 1];
-  peer->request = make_request(next_client()->anywhere, call, peer->mode == IDLE || peer->mode == RESET_IDLE);
+  peer->request = make_request(next_client()->anywhere, call, peer->mode == IDLE || peer->mode == RESET_IDLE, 0);
   answer_begin(&peer->answer);
   SSL_do_handshake(peer->ssl);
   if (peer->mode == DRIP_HANDSHAKE) {

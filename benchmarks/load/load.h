@@ -65,7 +65,7 @@ struct options {
   unsigned connections;      // well-behaved peers at a time; 0 where only faults run
   unsigned sources;          // how many source addresses 127.2.x.y are used where the login is not the address
   uint64_t requests;         // 0: until `duration` is over
-  uint64_t duration, timeout, drip_interval, dwell, pause;
+  uint64_t duration, interval, timeout, drip_interval, dwell, pause;  // interval: of reports, 0: one at the end
   double rate;               // requests per second offered, 0: as fast as answers come
   unsigned fault_sources;    // how many source addresses 127.3.x.y the faulty peers use
   bool fault_repeat, announce;
@@ -99,12 +99,12 @@ void load_expectations(void);
 void save_expectations(void);
 struct client *next_client(void);
 void add_calls(const char *names);
-// Writes the request of one call into a buffer that the caller frees.
+// Writes the request of one call into a buffer that the caller frees. @RUN-NR@ in the body becomes the run's number.
 struct request {
   char *bytes;
   size_t length, head_length;
 };
-struct request make_request(const char *authorization, const struct call *, bool keep_alive);
+struct request make_request(const char *authorization, const struct call *, bool keep_alive, uint64_t run);
 
 // --- answer.c: one HTTP answer, fed as it comes
 struct answer {
@@ -147,7 +147,10 @@ struct totals {
 extern struct totals totals;
 void note_error(uint64_t *counter, const char *format, ...) __attribute__((format(printf, 2, 3)));
 uint64_t error_count(void);
+uint64_t all_errors(void);  // those of earlier intervals, too
 void report(FILE *);
+// Reports what came since the last report, and begins anew.
+void report_interval(FILE *);
 
 // --- peer.c
 void peers_begin(void);

@@ -119,7 +119,7 @@ int main(int argc, char **argv) {
   set_up_tls();
 
   totals.began = now();
-  uint64_t end = totals.began + options.duration, last_tick = 0;
+  uint64_t end = totals.began + options.duration, last_tick = 0, last_report = totals.began;
   bool stopping = false;
   peers_begin();
   faults_begin();
@@ -132,6 +132,10 @@ int main(int argc, char **argv) {
       faults_tick(time);
     }
     peers_start_due(time);
+    if (options.interval && time - last_report >= options.interval) {
+      last_report += options.interval;
+      report_interval(stdout);
+    }
     if (!stopping && (interrupted || (options.duration && time >= end))) {
       stopping = true;
       peers_stop();
@@ -153,5 +157,5 @@ int main(int argc, char **argv) {
   faults_end();
   if (options.save_expect_file) save_expectations();
   report(stdout);
-  return error_count() ? 1 : 0;
+  return all_errors() ? 1 : 0;
 }

@@ -24,12 +24,14 @@ static const char usage[] =
     "  --rotate             with --keep-alive: another client for each run of calls (not with --login address)\n"
     "  --sources N          N source addresses 127.2.x.y where the login is not the address (1: no binding)\n"
     "  --probe-data FILE  --stats FILE  --client-version TEXT  --profile NAME  --decision MODE\n"
+    "                       @RUN-NR@ in one of the two files becomes the number of the run, in eight digits\n"
     "\n"
     "how\n"
     "  --connections N      at a time (1); 0: faults only\n"
     "  --keep-alive         one connection for many requests; else a new connection for each\n"
     "  --seconds S          start requests for S seconds   --requests R   start R requests (of calls: R runs)\n"
     "  --rate R             R runs a second, latency counted from the time that a run was due\n"
+    "  --interval S         a report each S seconds of what came since the last one, and one of the rest at the end\n"
     "  --timeout S          a request has failed after S seconds (30)\n"
     "  --tls 1.2|1.3        this version only   --ciphers LIST   --groups LIST\n"
     "  --resume             resume TLS sessions (off)   --ca FILE   verify the server\n"
@@ -50,7 +52,7 @@ static const char usage[] =
 
 enum option_code {
   CALL = 256, GET, CLIENTS, CLIENT_LIMIT, CLIENT_OFFSET, LOGIN, PASSWORD, ROTATE, SOURCES, PROBE_DATA, STATS, VERSION,
-  PROFILE, DECISION, CONNECTIONS, KEEP_ALIVE, SECONDS, REQUESTS, RATE, TIMEOUT, TLS, CIPHERS, GROUPS, RESUME, CA,
+  PROFILE, DECISION, CONNECTIONS, KEEP_ALIVE, SECONDS, REQUESTS, RATE, INTERVAL, TIMEOUT, TLS, CIPHERS, GROUPS, RESUME, CA,
   CERTIFICATE, KEY, HASH, LENGTHS_VARY, SAVE_EXPECT, EXPECT, SAVE_ANSWER, FAULT, DRIP, DWELL, PAUSE, ONCE,
   FAULT_SOURCES, ANNOUNCE, HELP,
 };
@@ -61,7 +63,8 @@ static const struct option names[] = {
     {"rotate", 0, 0, ROTATE}, {"sources", 1, 0, SOURCES}, {"probe-data", 1, 0, PROBE_DATA}, {"stats", 1, 0, STATS},
     {"client-version", 1, 0, VERSION}, {"profile", 1, 0, PROFILE}, {"decision", 1, 0, DECISION},
     {"connections", 1, 0, CONNECTIONS}, {"keep-alive", 0, 0, KEEP_ALIVE}, {"seconds", 1, 0, SECONDS},
-    {"requests", 1, 0, REQUESTS}, {"rate", 1, 0, RATE}, {"timeout", 1, 0, TIMEOUT}, {"tls", 1, 0, TLS},
+    {"requests", 1, 0, REQUESTS}, {"rate", 1, 0, RATE}, {"interval", 1, 0, INTERVAL},
+    {"timeout", 1, 0, TIMEOUT}, {"tls", 1, 0, TLS},
     {"ciphers", 1, 0, CIPHERS}, {"groups", 1, 0, GROUPS}, {"resume", 0, 0, RESUME}, {"ca", 1, 0, CA},
     {"certificate", 1, 0, CERTIFICATE}, {"key", 1, 0, KEY}, {"hash", 0, 0, HASH},
     {"lengths-vary", 0, 0, LENGTHS_VARY}, {"save-expect", 1, 0, SAVE_EXPECT}, {"expect", 1, 0, EXPECT},
@@ -135,6 +138,7 @@ void read_options(int argc, char **argv) {
       case SECONDS: options.duration = (uint64_t)(number(optarg, name) * (double)SECOND); break;
       case REQUESTS: options.requests = whole(optarg, name); break;
       case RATE: options.rate = number(optarg, name); break;
+      case INTERVAL: options.interval = (uint64_t)(number(optarg, name) * (double)SECOND); break;
       case TIMEOUT: options.timeout = (uint64_t)(number(optarg, name) * (double)SECOND); break;
       case TLS:
         options.tls_version = !strcmp(optarg, "1.2") ? TLS1_2_VERSION : !strcmp(optarg, "1.3") ? TLS1_3_VERSION : -1;

@@ -21,6 +21,7 @@ struct peer {
   struct request request;
   size_t sent;
   unsigned call;            // index of the call under way
+  uint64_t run;             // which of all runs this is
   uint64_t run_began, call_began, connect_began;
   int refused;              // errno of a connect that failed at once, else 0
   bool reused;              // this connection has answered before
@@ -113,7 +114,8 @@ static void begin_connect(struct peer *peer) {
 static void begin_call(struct peer *peer) {
   free(peer->request.bytes);
   bool last = peer->call + 1 == options.call_count;
-  peer->request = make_request(peer->client->authorization, &options.calls[peer->call], options.keep_alive || !last);
+  peer->request = make_request(peer->client->authorization, &options.calls[peer->call], options.keep_alive || !last,
+                               peer->run);
   peer->sent = 0;
   answer_begin(&peer->answer);
   peer->call_began = now();
@@ -133,6 +135,7 @@ static void begin_call(struct peer *peer) {
 static void begin_run(struct peer *peer, uint64_t began) {
   if (!peer->client || !peer->ssl || options.rotate_clients) peer->client = next_client();
   peer->run_began = began;
+  peer->run = started;
   peer->call = 0;
   begin_call(peer);
 }

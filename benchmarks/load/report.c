@@ -17,9 +17,22 @@ void note_error(uint64_t *counter, const char *format, ...) {
   ++*counter;
 }
 
+static uint64_t earlier_errors;
+
 uint64_t error_count(void) {
   return totals.connect_errors + totals.tls_errors + totals.resets + totals.early_closes + totals.timeouts +
          totals.bad_http + totals.bad_status + totals.bad_length + totals.bad_hash + totals.faults;
+}
+
+uint64_t all_errors(void) { return earlier_errors + error_count(); }
+
+void report_interval(FILE *file) {
+  totals.ended = now();
+  report(file);
+  fflush(file);
+  earlier_errors += error_count();
+  uint64_t ended = totals.ended;
+  totals = (struct totals){.began = ended};
 }
 
 static void quoted(FILE *file, const char *text) {

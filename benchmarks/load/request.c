@@ -69,7 +69,16 @@ void add_calls(const char *names) {
   free(copy);
 }
 
-struct request make_request(const char *authorization, const struct call *call, bool keep_alive) {
+// Writes the number of a run over each mark, which is as long: the length of the body stays.
+static void number_run(char *body, size_t length, uint64_t run) {
+  static const char mark[] = "@RUN-NR@";
+  char digits[32];
+  snprintf(digits, sizeof digits, "%08llu", (unsigned long long)(run % 100000000));
+  for (char *at = body; (at = memmem(at, length - (size_t)(at - body), mark, sizeof mark - 1)); at += sizeof mark - 1)
+    memcpy(at, digits, sizeof mark - 1);
+}
+
+struct request make_request(const char *authorization, const struct call *call, bool keep_alive, uint64_t run) {
   struct request request;
   char *head;
   const char *connection = keep_alive ? "keep-alive" : "close";
@@ -88,6 +97,9 @@ struct request make_request(const char *authorization, const struct call *call, 
   request.length = request.head_length + call->body_length;
   request.bytes = realloc(head, request.length + 1);
   if (!request.bytes) die("no memory");
-  if (call->body_length) memcpy(request.bytes + request.head_length, call->body, call->body_length);
+  if (call->body_length) {
+    memcpy(request.bytes + request.head_length, call->body, call->body_length);
+    number_run(request.bytes + request.head_length, call->body_length, run);
+  }
   return request;
 }
