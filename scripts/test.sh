@@ -26,6 +26,8 @@ run_tests() {
 # What runs the built programs.
 try_programs() {
   scripts/footprint.sh
+  python3 -m unittest discover -s Tests/Conformance
+  python3 -m unittest discover -s benchmarks
   # Tests run debug builds. The compiler's optimizer has changed what these programs do before.
   python3 Tests/Conformance/conform.py check --server .build/release/bcfg2-server --jobs 4 'packages-*'
   python3 Tests/FaultInjection/run.py
