@@ -148,7 +148,8 @@ class Disturber:
             self.add_and_remove: 15, self.break_and_repair: 20, self.edit_settings: 20, self.whole_run: 5,
             self.unlisted_address: 10, self.reload: 20, self.rotate: 30, self.change_certificate: 30,
             self.kill_sync_helper: kills / 4, self.kill_resolver: kills / 4, self.kill_renderers: kills / 2,
-            self.kill_collector: kills}
+            # It is started again after a second if it ran for a minute, otherwise each time twice as late.
+            self.kill_collector: max(kills, 90)}
         if options.core == "multiprocessing":
             self.schedule[self.kill_child] = kills
 

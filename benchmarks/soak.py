@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,9 @@ import trend
 
 # The share of the time at whose end caches are full and every kind of event has happened.
 WARM_SHARE = 0.25
+
+# Descriptors of the server for a child, the pidfd included; of others there are two.
+CHILD_DESCRIPTORS = {"collector": 4, "renderer": 3}
 
 
 class Load:
@@ -79,7 +83,7 @@ class Samples:
         for role, pids in disturb.roles(self.server).items():
             for pid in pids:
                 try:
-                    row["processes"].append(dict(memory(pid), role=role, pid=pid,
+                    row["processes"].append(dict(memory(pid), role=role, pid=pid, parent=parent(pid),
                                                  descriptors=descriptors(pid, connections)))
                 except (FileNotFoundError, ProcessLookupError):
                     pass  # It has ended meanwhile.
@@ -111,6 +115,11 @@ def memory(pid):
     return result
 
 
+def parent(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return int(f.read().rpartition(")")[2].split()[1])
+
+
 def descriptors(pid, connections):
     folder, count = "/proc/%d/fd" % pid, 0
     for name in os.listdir(folder):
@@ -124,14 +133,17 @@ def descriptors(pid, connections):
 # --- The run
 
 def at_rest(server, samples):
-    """Descriptors of the server when nothing happens, without those to its children, of which one may be there or not."""
+    """Descriptors of the server when nothing happens, without those to its children, of which one may be there or not.
+
+    A child may begin or end while they are counted: the median of half a minute is that of the moments between.
+    """
     counts = []
     for _ in range(60):
         time.sleep(0.5)
         processes = samples.take()["processes"]
-        children = sum(3 if p["role"] == "renderer" else 2 for p in processes if p["role"] != "server")
-        counts.append(next(p["descriptors"] for p in processes if p["role"] == "server") - children)
-    return min(counts)
+        children = [CHILD_DESCRIPTORS.get(p["role"], 2) for p in processes if p["parent"] == server.process.pid]
+        counts.append(next(p["descriptors"] for p in processes if p["role"] == "server") - sum(children))
+    return statistics.median_low(counts)
 
 
 def stored_reports(server):

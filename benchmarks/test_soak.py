@@ -118,6 +118,7 @@ class LogTests(unittest.TestCase):
 class ProcessTests(unittest.TestCase):
     def test_memory_and_descriptors_of_a_process(self):
         self.assertEqual(set(soak.memory(os.getpid())), {"rss", "anonymous", "pss"})
+        self.assertEqual(soak.parent(os.getpid()), os.getppid())
         before = soak.descriptors(os.getpid(), set())
         with open("/dev/null"):
             self.assertEqual(soak.descriptors(os.getpid(), set()), before + 1)
