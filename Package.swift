@@ -28,7 +28,8 @@ let fuzzTargets: [Target] =
     .executableTarget(
       name: "ServerFuzz",
       dependencies: [
-        "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core", "PackageSources",
+        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
+        "PackageSources",
         "PackageFormats", "ReportRecords", "Plugins", "Server",
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
@@ -116,7 +117,7 @@ let package = Package(
         .product(name: "DequeModule", package: "swift-collections"),
       ],
       exclude: ["README.md"],
-      swiftSettings: onLoop),
+      swiftSettings: onLoop + fuzzed),
     .target(name: "XMLRPC", exclude: ["README.md"], swiftSettings: strict + fuzzed),
     .target(
       name: "Formats",

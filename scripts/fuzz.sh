@@ -7,7 +7,7 @@
 # .build/fuzz/crashes: add it to the corpus and to a test.
 set -eu
 
-all="http-request xmlrpc basic-auth repository-xml probe-data probe-output configuration json regex yaml renderer-frames \
+all="http-request xmlrpc basic-auth forwarded-header proxy-header repository-xml probe-data probe-output configuration json regex yaml renderer-frames \
 debian-packages mirror-release yum-primary yum-comps yum-modules pacman-database freebsd-catalogue decompressor report-segment pickle"
 seconds=${1:?usage: scripts/fuzz.sh SECONDS [$(echo $all | tr ' ' '|')]...}
 shift
@@ -46,6 +46,7 @@ for target in ${*:-$all}; do
   http-request) build_small $target HTTPRequestFuzz ;;
   xmlrpc) build_small $target XMLRPCFuzz ;;
   basic-auth) build_small $target BasicAuthFuzz ;;
+  forwarded-header) build_small $target ForwardedHeaderFuzz ;;
   *)
     case " $all " in
     *" $target "*) build_server ;;
@@ -54,7 +55,7 @@ for target in ${*:-$all}; do
     ;;
   esac
   case $target in
-  http-request | xmlrpc | basic-auth) set -- "$out/$target" ;;
+  http-request | xmlrpc | basic-auth | forwarded-header) set -- "$out/$target" ;;
   *) set -- "$out/package/release/ServerFuzz" $target ;;
   esac
   mkdir -p "$out/corpus-$target"

@@ -41,6 +41,19 @@ private func contents(_ path: String) throws -> [UInt8] {
   }
 }
 
+@Test func corpusOfForwardedHeadersIsReadWithinBounds() throws {
+  let files = try corpus("forwarded-header")
+  #expect(!files.isEmpty)
+  for (name, bytes) in files {
+    let value = String(decoding: bytes, as: UTF8.self)
+    for header in ForwardedHeader.allCases {
+      let hops = header.hops(in: [value])
+      #expect(hops.map { $0.count <= ForwardedHeader.limitHops } ?? true, "\(name)")
+      #expect(header.hops(in: [value, value]) == hops.map { $0 + $0 }, "\(name)")
+    }
+  }
+}
+
 @Test func corpusOfCallsIsReadTheSameAfterWriting() throws {
   let files = try corpus("xmlrpc")
   #expect(!files.isEmpty)

@@ -23,6 +23,7 @@ nonisolated private func fuzzOne(_ start: UnsafePointer<UInt8>?, _ count: Int) -
 enum ServerFuzz {
   static func main() {
     switch CommandLine.arguments.dropFirst().first {
+    case "proxy-header": target = fuzzProxyHeader
     case "renderer-frames": target = fuzzRendererFrames
     case "repository-xml": target = fuzzRepositoryXML
     case "probe-data": target = fuzzProbeData
