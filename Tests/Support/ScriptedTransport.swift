@@ -33,6 +33,9 @@ public final class ScriptedTransport: Transport {
   public var verifyResult = 0
   public var applicationProtocol: String? = "http/1.1"
   public var protocolText = "scripted"
+  /// What comes below TLS, one piece each read; then `.wantRead`.
+  public var inputInClear: [Input] = []
+  public var peerCertificateFault: String?
   private var unsent: [UInt8] = []
 
   public init(descriptor: CInt) { self.descriptor = descriptor }
@@ -48,8 +51,21 @@ public final class ScriptedTransport: Transport {
     return handshakeScript.isEmpty ? .done : handshakeScript.removeFirst()
   }
 
+  public func readInClear(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
+    take(from: &inputInClear, into: buffer)
+  }
+
+  public func peekInClear(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
+    var left = inputInClear
+    return take(from: &left, into: buffer)
+  }
+
   public func read(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
     reads += 1
+    return take(from: &input, into: buffer)
+  }
+
+  private func take(from input: inout [Input], into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
     guard let next = input.first else { return .wantRead }
     switch next {
     case .bytes(let bytes):

@@ -11,6 +11,19 @@ public final class TestIdentity {
     self.key = key
   }
 
+  /// Reads PEM files.
+  public init(certificate path: String, key keyPath: String) {
+    let certificateFile = BIO_new_file(path, "r")
+    let keyFile = BIO_new_file(keyPath, "r")
+    guard let certificate = PEM_read_bio_X509(certificateFile, nil, nil, nil),
+      let key = PEM_read_bio_PrivateKey(keyFile, nil, nil, nil)
+    else { preconditionFailure("\(path) and \(keyPath) are no certificate and key") }
+    BIO_free(certificateFile)
+    BIO_free(keyFile)
+    self.certificate = certificate
+    self.key = key
+  }
+
   isolated deinit {
     X509_free(certificate)
     EVP_PKEY_free(key)

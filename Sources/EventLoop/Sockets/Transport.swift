@@ -74,6 +74,12 @@ public protocol Transport: AnyObject {
   /// Advances the handshake. `.done` once both sides may send; a transport without one says so at once.
   func handshake() -> StepOutcome
 
+  /// Reads bytes below TLS, before the handshake: what a proxy sends first. No more than `buffer` holds, one byte at least.
+  func readInClear(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome
+
+  /// As `readInClear`, but leaves the bytes to be read again.
+  func peekInClear(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome
+
   /// Reads what is there into `buffer`, which holds one byte at least.
   func read(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome
 
@@ -116,6 +122,10 @@ public protocol Transport: AnyObject {
   /// The last common name of the subject of the peer's certificate, if it sent one that was accepted.
   var peerCommonName: String? { get }
 
+  /// Why the peer's certificate, accepted at the handshake, would no longer be: a list that was read since then revokes
+  /// it, or its authority is no longer trusted. nil where it stands, or where there is none.
+  var peerCertificateFault: String? { get }
+
   /// X509_V_OK (0) when the peer's certificate was verified or it sent none; otherwise OpenSSL's number.
   var verifyResult: Int { get }
 
@@ -130,4 +140,5 @@ extension Transport {
   public func writeLast(_ bytes: UnsafeRawBufferPointer) -> TransferOutcome { write(bytes) }
   public func recordReadiness() {}
   public func allowInput(upTo limitBytes: Int) {}
+  public var peerCertificateFault: String? { nil }
 }

@@ -1,30 +1,40 @@
-/// When a certificate is valid, and the warning where it is not, or not for long.
+/// When a certificate, or what is said of certificates, is valid, and the warning where it is not, or not for long.
 nonisolated public struct CertificateValidity: Equatable, Sendable {
   /// Its state on a day.
   public enum State: Equatable, Sendable {
     case valid
-    /// It ends within `noticeDays`; whole days that are left.
+    /// It ends within its time of notice; whole days that are left.
     case ending(days: Int)
     case ended
     case notBegun
   }
 
-  /// Days before its end from which a certificate is warned of.
+  /// What the file holds.
+  public enum Kind: Equatable, Sendable {
+    case certificate
+    /// It is one that client certificates are checked with.
+    case authority
+    /// Which certificates an authority has revoked.
+    case revocationList
+    /// The stapled response of an OCSP responder.
+    case statusResponse
+  }
+
+  /// Days before its end from which a certificate is warned of. What is made anew more often: its last quarter at most.
   public static let noticeDays = 30
 
   /// The file that holds it.
   public var path: String
-  /// Whether it is one that client certificates are checked with.
-  public var isAuthority: Bool
-  /// Its subject's last common name.
+  public var kind: Kind
+  /// The last common name of its subject, or of the issuer of a list.
   public var name: String?
   /// Seconds since 1970.
   public var begins: Int64
   public var ends: Int64
 
-  public init(path: String, isAuthority: Bool, name: String?, begins: Int64, ends: Int64) {
+  public init(path: String, kind: Kind, name: String?, begins: Int64, ends: Int64) {
     self.path = path
-    self.isAuthority = isAuthority
+    self.kind = kind
     self.name = name
     self.begins = begins
     self.ends = ends
@@ -34,20 +44,49 @@ nonisolated public struct CertificateValidity: Equatable, Sendable {
   public func state(at now: Int64) -> State {
     if now > ends { return .ended }
     if now < begins { return .notBegun }
-    let days = (ends - now) / 86400
-    return days < Self.noticeDays ? .ending(days: Int(days)) : .valid
+    let left = ends - now
+    return left < noticeSeconds ? .ending(days: Int(left / 86400)) : .valid
+  }
+
+  private var noticeSeconds: Int64 {
+    let longest = Int64(Self.noticeDays) * 86400
+    switch kind {
+    case .certificate, .authority: return longest
+    case .revocationList, .statusResponse:
+      // A list without an end has the last moment that there is.
+      let (life, overflow) = ends.subtractingReportingOverflow(begins)
+      return overflow ? longest : min(longest, life / 4)
+    }
+  }
+
+  /// What follows from its end, where it is not for clients to decide.
+  private var consequence: String {
+    switch kind {
+    case .certificate, .authority: ""
+    case .revocationList: ": certificates of its authority are refused"
+    case .statusResponse: ": it is not sent"
+    }
+  }
+
+  private var noun: String {
+    switch kind {
+    case .certificate: "certificate"
+    case .authority: "CA"
+    case .revocationList: "revocation list"
+    case .statusResponse: "OCSP response"
+    }
   }
 
   /// One sentence without a final period; nil where all is well.
   public func sentence(at now: Int64) -> String? {
-    let subject = "\(isAuthority ? "CA" : "certificate") \(path)\(name.map { " (CN \($0))" } ?? "")"
+    let subject = "\(noun) \(path)\(name.map { " (CN \($0))" } ?? "")"
     switch state(at: now) {
     case .valid: return nil
     case .ending(let days):
       let left = days == 0 ? "in less than a day" : days == 1 ? "in 1 day" : "in \(days) days"
       return "\(subject) expires \(left), on \(Self.day(ends))"
-    case .ended: return "\(subject) has expired on \(Self.day(ends))"
-    case .notBegun: return "\(subject) is not valid before \(Self.day(begins))"
+    case .ended: return "\(subject) has expired on \(Self.day(ends))\(consequence)"
+    case .notBegun: return "\(subject) is not valid before \(Self.day(begins))\(consequence)"
     }
   }
 

@@ -1,11 +1,11 @@
 import COpenSSL
 import Glibc
 
-/// A key, certificate or authority file in memory: read once, without waiting, and never by OpenSSL itself, which would
+/// A file of a key, certificates, authorities or revocation lists in memory: read once, without waiting, and never by OpenSSL itself, which would
 /// wait for a FIFO.
 nonisolated final class PEMFile {
   enum Kind {
-    case key, certificate, authority
+    case key, certificate, authority, revocationList
   }
 
   /// Far above any such file: all authorities that a system trusts have some 200 KiB.
@@ -27,6 +27,7 @@ nonisolated final class PEMFile {
       case .key: throw .keyUnreadable(path: path)
       case .certificate: throw .certificateUnreadable(path: path)
       case .authority: throw .authorityUnreadable(path: path)
+      case .revocationList: throw .revocationListUnreadable(path: path)
       }
     }
   }
@@ -57,9 +58,11 @@ nonisolated final class PEMFile {
       reason = "the file is empty"
     } else if !text.contains("-----BEGIN ") {
       reason = "it is not in PEM form"
+    } else if kind == .revocationList, !text.contains("-----BEGIN X509 CRL-----") {
+      reason = "it holds no revocation list"
     } else if kind == .key, !holdsKey {
       reason = "it holds no private key"
-    } else if kind != .key, !holdsCertificate {
+    } else if kind == .certificate || kind == .authority, !holdsCertificate {
       reason = holdsKey ? "it holds a private key and no certificate" : "it holds no certificate"
     } else if kind == .key, text.contains("ENCRYPTED") {
       reason = "the key has a passphrase, which nobody is there to type; store it without one (openssl pkey)"
@@ -74,6 +77,7 @@ nonisolated final class PEMFile {
     case .key: .badKey(path: path, reason: reason)
     case .certificate: .badCertificate(path: path, reason: reason)
     case .authority: .badAuthority(path: path, reason: reason)
+    case .revocationList: .badRevocationList(path: path, reason: reason)
     }
   }
 
@@ -85,13 +89,54 @@ nonisolated final class PEMFile {
         defer { X509_free(certificate) }
         found.append(
           CertificateValidity(
-            path: path, isAuthority: kind == .authority, name: lastCommonName(of: certificate),
+            path: path, kind: kind == .authority ? .authority : .certificate,
+            name: lastCommonName(of: X509_get_subject_name(certificate)),
             begins: Int64(copenssl_seconds(X509_get0_notBefore(certificate))),
             ends: Int64(copenssl_seconds(X509_get0_notAfter(certificate)))))
       }
       ERR_clear_error()
       return found
     }
+  }
+
+  /// When each revocation list of the file is valid.
+  var listValidities: [CertificateValidity] {
+    withBIO { bio in
+      var found: [CertificateValidity] = []
+      while let list = PEM_read_bio_X509_CRL(bio, nil, refusePassphrase, nil) {
+        defer { X509_CRL_free(list) }
+        found.append(
+          CertificateValidity(
+            path: path, kind: .revocationList, name: lastCommonName(of: X509_CRL_get_issuer(list)),
+            begins: Int64(copenssl_seconds(X509_CRL_get0_lastUpdate(list))),
+            ends: X509_CRL_get0_nextUpdate(list).map { Int64(copenssl_seconds($0)) } ?? .max))
+      }
+      ERR_clear_error()
+      return found
+    }
+  }
+
+  /// Authorities of this file for which none of some files has a revocation list: their certificates cannot be checked.
+  func authorities(withoutListIn files: [PEMFile]) -> [String] {
+    var lists: [OpaquePointer] = []
+    for file in files {
+      file.withBIO { bio in
+        while let list = PEM_read_bio_X509_CRL(bio, nil, refusePassphrase, nil) { lists.append(list) }
+      }
+    }
+    defer { for list in lists { X509_CRL_free(list) } }
+    let names = withBIO { bio in
+      var names: [String] = []
+      while let certificate = PEM_read_bio_X509(bio, nil, refusePassphrase, nil) {
+        defer { X509_free(certificate) }
+        let subject = X509_get_subject_name(certificate)
+        if lists.contains(where: { X509_NAME_cmp(X509_CRL_get_issuer($0), subject) == 0 }) { continue }
+        names.append(lastCommonName(of: subject) ?? "without a common name")
+      }
+      return names
+    }
+    ERR_clear_error()
+    return names
   }
 }
 

@@ -168,6 +168,26 @@ nonisolated final class TLSSocket {
     return sent
   }
 
+  /// recv(2) for bytes that are not OpenSSL's, with `flags` such as MSG_PEEK.
+  func receiveInClear(into buffer: UnsafeMutableRawBufferPointer, flags: CInt = 0) -> TransferOutcome {
+    while true {
+      let count = recv(descriptor, buffer.baseAddress, buffer.count, flags)
+      if count > 0 { return .bytes(count) }
+      if count == 0 {
+        sawEndOfInput = true
+        return .closed
+      }
+      let code = errno
+      switch code {
+      case EINTR: continue
+      case EAGAIN, EWOULDBLOCK: return .wantRead
+      default:
+        recordFailure(code)
+        return .failed(.system(code))
+      }
+    }
+  }
+
   /// Reads and drops up to `limitBytes` and at most the loop-wide buffer's size; nothing is decrypted.
   func discard(upTo limitBytes: Int) -> TransferOutcome {
     if isDrained { return .wantRead }

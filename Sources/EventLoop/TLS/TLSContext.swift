@@ -22,11 +22,21 @@ import Glibc
     public var key: String
     /// PEM with the authorities that sign client certificates. Without it no client certificate is asked for.
     public var authority: String?
+    /// PEM with revocation lists of these authorities. Without it no certificate of a client is asked whether it is
+    /// revoked. With it each authority of a client's chain needs a list here, or in `authority`.
+    public var revocationLists: String?
+    /// DER, what an OCSP responder says of the server's certificate: sent to clients that ask.
+    public var statusResponse: String?
 
-    public init(certificate: String, key: String, authority: String? = nil) {
+    public init(
+      certificate: String, key: String, authority: String? = nil, revocationLists: String? = nil,
+      statusResponse: String? = nil
+    ) {
       self.certificate = certificate
       self.key = key
       self.authority = authority
+      self.revocationLists = revocationLists
+      self.statusResponse = statusResponse
     }
   }
 
@@ -34,10 +44,14 @@ import Glibc
   public private(set) var floor: ProtocolFloor
   private let protocols: ApplicationProtocols
   private var givesTickets: Bool
-  /// When the certificates that are in use are valid: the server's own, its chain, the authorities.
-  public private(set) var validities: [CertificateValidity]
+  /// When what is in use is valid: the server's own certificate, its chain, the authorities, their lists, the response.
+  public var validities: [CertificateValidity] { current.validities }
+  /// What is wrong with the files although they are in use, each in one sentence.
+  public var faults: [String] { current.faults }
   let output = TLSOutput()
-  private var context: OpaquePointer
+  /// Counts how often the files were read.
+  private(set) var generation = 0
+  private var current: ServerContext
 
   /// Reads the files.
   ///
@@ -54,10 +68,8 @@ import Glibc
     self.floor = floor
     self.givesTickets = givesTickets
     protocols = ApplicationProtocols(applicationProtocols)
-    (context, validities) = try makeServerContext(files, floor, protocols, givesTickets)
+    current = try makeServerContext(files, floor, protocols, givesTickets, earlier: nil, unchanged: [])
   }
-
-  isolated deinit { SSL_CTX_free(context) }
 
   /// Reads the files again. On an error the old ones stay in use.
   public func reload() throws(TLSContextError) {
@@ -65,18 +77,31 @@ import Glibc
   }
 
   /// Switches to other files and rules. On an error the old ones stay in use, all of them.
-  public func reload(files: Files, floor: ProtocolFloor, givesTickets: Bool) throws(TLSContextError) {
-    let fresh = try makeServerContext(files, floor, protocols, givesTickets)
-    SSL_CTX_free(context)
-    (context, validities) = fresh
+  ///
+  /// - Parameter unchanged: paths of files that are as they were when they were read. One that cannot be read any more, as
+  ///   privileges were given up, goes on in use as it was read.
+  public func reload(
+    files: Files, floor: ProtocolFloor, givesTickets: Bool, unchanged: Set<String> = []
+  ) throws(TLSContextError) {
+    current = try makeServerContext(
+      files, floor, protocols, givesTickets, earlier: current, unchanged: unchanged)
     (self.files, self.floor, self.givesTickets) = (files, floor, givesTickets)
+    generation += 1
   }
 
   /// Whether clients are asked for a certificate.
   public var requestsClientCertificate: Bool { files.authority != nil }
 
   /// A server connection's state in OpenSSL, nil without memory. The caller frees it.
-  func makeSession() -> OpaquePointer? { SSL_new(context) }
+  func makeSession() -> OpaquePointer? { SSL_new(current.context) }
+
+  /// Why the certificate that a client has sent would be refused by now.
+  func clientCertificateFault(of session: OpaquePointer) -> String? {
+    guard requestsClientCertificate else { return nil }
+    let result = copenssl_verify_client_again(current.context, session)
+    ERR_clear_error()
+    return result == X509_V_OK ? nil : String(cString: X509_verify_cert_error_string(CLong(result)))
+  }
 }
 
 /// Why a context cannot be made from its files.
@@ -84,17 +109,19 @@ nonisolated public enum TLSContextError: Error, Equatable, Sendable, CustomStrin
   case keyUnreadable(path: String)
   case certificateUnreadable(path: String)
   case authorityUnreadable(path: String)
+  case revocationListUnreadable(path: String)
   case badKey(path: String, reason: String)
   case badCertificate(path: String, reason: String)
   case badAuthority(path: String, reason: String)
+  case badRevocationList(path: String, reason: String)
   case keyDoesNotMatch(key: String, certificate: String)
   case openSSL(reason: String)
 
   /// Whether a file is missing, or this process may not read it.
   public var isUnreadable: Bool {
     switch self {
-    case .keyUnreadable, .certificateUnreadable, .authorityUnreadable: true
-    case .badKey, .badCertificate, .badAuthority, .keyDoesNotMatch, .openSSL: false
+    case .keyUnreadable, .certificateUnreadable, .authorityUnreadable, .revocationListUnreadable: true
+    case .badKey, .badCertificate, .badAuthority, .badRevocationList, .keyDoesNotMatch, .openSSL: false
     }
   }
 
@@ -104,9 +131,11 @@ nonisolated public enum TLSContextError: Error, Equatable, Sendable, CustomStrin
     case .keyUnreadable(let path): "Keyfile \(path) does not exist or is not readable"
     case .certificateUnreadable(let path): "Certfile \(path) does not exist or is not readable"
     case .authorityUnreadable(let path): "CA \(path) does not exist or is not readable"
+    case .revocationListUnreadable(let path): "Revocation list \(path) does not exist or is not readable"
     case .badKey(let path, let reason): "key \(path) cannot be used: \(reason)"
     case .badCertificate(let path, let reason): "certificate \(path) cannot be used: \(reason)"
     case .badAuthority(let path, let reason): "CA \(path) cannot be used: \(reason)"
+    case .badRevocationList(let path, let reason): "revocation list \(path) cannot be used: \(reason)"
     case .keyDoesNotMatch(let key, let certificate): "key \(key) does not match certificate \(certificate)"
     case .openSSL(let reason): "TLS cannot be set up: \(reason)"
     }
@@ -141,13 +170,54 @@ nonisolated private let sessionContext: [UInt8] = Array("TLSContext".utf8)
 /// TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 allows at security level 0 only.
 nonisolated private let cipherStringOfTLS10 = "DEFAULT:!aNULL:!eNULL:!EXPORT:@SECLEVEL=0"
 
+/// OpenSSL's context, and what was found out about its files.
+nonisolated private final class ServerContext {
+  let context: OpaquePointer
+  let validities: [CertificateValidity]
+  let faults: [String]
+  let response: StatusResponse?
+  /// What it was made from.
+  let files: [PEMFile]
+
+  init(
+    _ context: OpaquePointer, from files: [PEMFile], validities: [CertificateValidity], faults: [String],
+    response: StatusResponse?
+  ) {
+    self.context = context
+    self.files = files
+    self.validities = validities
+    self.faults = faults
+    self.response = response
+  }
+
+  deinit { SSL_CTX_free(context) }
+}
+
+/// - Parameters:
+///   - earlier: what was in use until now, for what can no longer be read or used.
+///   - unchanged: paths of files of which `earlier` has the contents.
 nonisolated private func makeServerContext(
-  _ files: TLSContext.Files, _ floor: TLSContext.ProtocolFloor, _ protocols: ApplicationProtocols, _ givesTickets: Bool
-) throws(TLSContextError) -> (OpaquePointer, [CertificateValidity]) {
-  let key = try PEMFile(files.key, kind: .key)
-  let certificate = try PEMFile(files.certificate, kind: .certificate)
-  let authority: PEMFile?
-  if let path = files.authority { authority = try PEMFile(path, kind: .authority) } else { authority = nil }
+  _ files: TLSContext.Files, _ floor: TLSContext.ProtocolFloor, _ protocols: ApplicationProtocols, _ givesTickets: Bool,
+  earlier: ServerContext?, unchanged: Set<String>
+) throws(TLSContextError) -> ServerContext {
+  func read(_ path: String, _ kind: PEMFile.Kind) throws(TLSContextError) -> PEMFile {
+    do {
+      return try PEMFile(path, kind: kind)
+    } catch {
+      guard error.isUnreadable, unchanged.contains(path),
+        let known = earlier?.files.first(where: { $0.path == path && $0.kind == kind })
+      else { throw error }
+      return known
+    }
+  }
+  let key = try read(files.key, .key)
+  let certificate = try read(files.certificate, .certificate)
+  var authority: PEMFile?
+  var lists: PEMFile?
+  if let path = files.authority {
+    authority = try read(path, .authority)
+    if let path = files.revocationLists { lists = try read(path, .revocationList) }
+  }
   ERR_clear_error()
   guard let context = SSL_CTX_new(TLS_server_method()) else { throw .openSSL(reason: drainOpenSSLErrors().text) }
   do {
@@ -155,12 +225,35 @@ nonisolated private func makeServerContext(
     try loadCertificate(context, certificate)
     try loadKey(context, key, files)
     if let authority { try requestClientCertificates(context, authority) }
+    if let lists { try checkRevocation(context, lists) }
     try fixChain(context, files)
   } catch {
     SSL_CTX_free(context)
     throw error
   }
-  return (context, certificate.validities + (authority?.validities ?? []))
+  var validities = certificate.validities + (authority?.validities ?? []) + (lists?.listValidities ?? [])
+  var faults: [String] = []
+  if let authority, let lists {
+    faults += authority.authorities(withoutListIn: [lists, authority]).map {
+      "revocation list \(lists.path) has no list of CA \($0): its certificates are refused"
+    }
+  }
+  var response: StatusResponse?
+  if let path = files.statusResponse {
+    do throws(StatusResponseFault) {
+      response = try StatusResponse(path: path, of: context)
+    } catch {
+      // The certificate may have changed with it.
+      response = try? earlier?.response?.checked(with: context)
+      faults.append("\(error); \(response == nil ? "none is sent" : "the last one is still sent")")
+    }
+    if let response {
+      response.send(with: context)
+      validities.append(response.validity)
+    }
+  }
+  let read = [key, certificate] + [authority, lists].compactMap(\.self)
+  return ServerContext(context, from: read, validities: validities, faults: faults, response: response)
 }
 
 nonisolated private func configure(
@@ -239,6 +332,17 @@ nonisolated private func requestClientCertificates(_ context: OpaquePointer, _ a
   guard authority.withBIO({ copenssl_trust(context, $0) }) > 0 else { throw authority.error(drainOpenSSLErrors()) }
   ERR_clear_error()
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+}
+
+/// A client's certificate is refused if a list has it, and if a list is missing or has expired for an authority of its
+/// chain: whoever can keep new lists from the server could otherwise use a revoked certificate.
+nonisolated private func checkRevocation(_ context: OpaquePointer, _ lists: PEMFile) throws(TLSContextError) {
+  ERR_clear_error()
+  guard lists.withBIO({ copenssl_add_revocation_lists(context, $0) }) > 0, copenssl_check_revocation(context) == 1
+  else {
+    throw lists.error(drainOpenSSLErrors())
+  }
+  ERR_clear_error()
 }
 
 // Called by OpenSSL, hence isolated to nobody.

@@ -16,6 +16,8 @@ import Glibc
   /// Set by a fatal outcome: OpenSSL must not be asked for anything more (SSL_get_error(3)).
   private var failure: TransportFailure?
   private var hasHalfClosed = false
+  /// The state of the context that the peer's certificate was checked with last.
+  private var checkedGeneration = 0
   /// Bytes received when the handshake was complete.
   private var handshakeBytes: Int?
   /// Bytes of data that were read.
@@ -54,7 +56,20 @@ import Glibc
     SSL_set_bio(fresh, bio, bio)
     SSL_set_accept_state(fresh)
     session = fresh
+    checkedGeneration = context.generation
     return fresh
+  }
+
+  // MARK: - Before TLS
+
+  public func readInClear(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
+    precondition(session == nil, "the bytes are OpenSSL's")
+    return socket.receiveInClear(into: buffer)
+  }
+
+  public func peekInClear(into buffer: UnsafeMutableRawBufferPointer) -> TransferOutcome {
+    precondition(session == nil, "the bytes are OpenSSL's")
+    return socket.receiveInClear(into: buffer, flags: CInt(MSG_PEEK))
   }
 
   // MARK: - Steps
@@ -182,6 +197,13 @@ import Glibc
 
   public var verifyResult: Int { session.map { SSL_get_verify_result($0) } ?? Int(X509_V_OK) }
 
+  public var peerCertificateFault: String? {
+    guard let session, checkedGeneration != context.generation else { return nil }
+    if let fault = context.clientCertificateFault(of: session) { return fault }
+    checkedGeneration = context.generation
+    return nil
+  }
+
   public var protocolText: String {
     guard let session else { return "" }
     let version = String(cString: SSL_get_version(session))
@@ -202,7 +224,7 @@ import Glibc
     guard let session, let certificate = SSL_get1_peer_certificate(session) else { return nil }
     defer { X509_free(certificate) }
     guard SSL_get_verify_result(session) == CLong(X509_V_OK) else { return nil }
-    return lastCommonName(of: certificate)
+    return lastCommonName(of: X509_get_subject_name(certificate))
   }
 
   // MARK: - One call into OpenSSL
@@ -245,12 +267,12 @@ import Glibc
   }
 }
 
-/// The last common name of a certificate's subject.
+/// The last common name of a certificate's subject, or of whoever has such a name.
 ///
 /// Python's `dict(rdn[0] for rdn in cert["subject"])` keeps, of several common names, the last, and looks only at the
 /// first attribute of each relative distinguished name.
-nonisolated func lastCommonName(of certificate: OpaquePointer) -> String? {
-  guard let subject = X509_get_subject_name(certificate) else { return nil }
+nonisolated func lastCommonName(of subject: OpaquePointer?) -> String? {
+  guard let subject else { return nil }
   var found: String?
   var lastSet: CInt = -1
   for index in 0..<X509_NAME_entry_count(subject) {

@@ -399,7 +399,7 @@ extension Transport {
       let pair = TLSPair(context)
       guard pair.handshake() == .done, let served = SSL_get1_peer_certificate(pair.client.session) else { return nil }
       defer { X509_free(served) }
-      return lastCommonName(of: served)
+      return lastCommonName(of: X509_get_subject_name(served))
     }
     let early = TLSPair(context)
     early.client.handshake()
@@ -486,7 +486,7 @@ extension Transport {
     trusting.authority = one.certificate
     try context.reload(files: trusting, floor: .tls12, givesTickets: true)
     #expect(
-      context.validities.map(\.name) == ["two", "one"] && context.validities.map(\.isAuthority) == [false, true])
+      context.validities.map(\.name) == ["two", "one"] && context.validities.map(\.kind) == [.certificate, .authority])
     #expect(context.requestsClientCertificate && context.files == trusting)
     trusting.key = one.key
     #expect(throws: TLSContextError.self) { try context.reload(files: trusting, floor: .tls12, givesTickets: true) }
@@ -500,13 +500,13 @@ extension Transport {
     #expect(abs(validity.ends - now - 86400) < 120 && abs(now - 3600 - validity.begins) < 120)
     #expect(validity.state(at: validity.ends - 100) == .ending(days: 0) && validity.state(at: now) != .valid)
     // 2026-12-24 12:00:00 UTC.
-    var long = CertificateValidity(path: "/x", isAuthority: false, name: "one", begins: 0, ends: 1_798_113_600)
+    var long = CertificateValidity(path: "/x", kind: .certificate, name: "one", begins: 0, ends: 1_798_113_600)
     func sentence(_ days: Int64) -> String? { long.sentence(at: long.ends - days * 86400) }
     #expect(sentence(30) == nil)
     #expect(sentence(29) == "certificate /x (CN one) expires in 29 days, on 2026-12-24")
     #expect(sentence(1) == "certificate /x (CN one) expires in 1 day, on 2026-12-24")
     #expect(sentence(0) == "certificate /x (CN one) expires in less than a day, on 2026-12-24")
-    long.isAuthority = true
+    long.kind = .authority
     long.name = nil
     #expect(sentence(-1) == "CA /x has expired on 2026-12-24")
     long.begins = long.ends - 86400
