@@ -223,6 +223,7 @@ enum ConfigurationTable {
     case .days: "days, with d, w, y"
     case .commaList: "list, commas"
     case .wordList: "list, blanks"
+    case .networks: "addresses, commas"
     case .choice(let values), .choiceInAnyCase(let values): values.map { "`\($0)`" }.joined(separator: ", ")
     case .user: "user"
     case .group: "group"

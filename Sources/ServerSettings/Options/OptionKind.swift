@@ -1,3 +1,4 @@
+public import EventLoop
 public import Formats
 
 /// What an option may say, and the Swift type of what it says: `.boolean` is an `OptionKind<Bool>`.
@@ -135,6 +136,17 @@ nonisolated extension OptionKind<[String]> {
       $0.list
     } write: {
       .list($0)
+    }
+  }
+}
+
+nonisolated extension OptionKind<[NetworkPrefix]> {
+  /// Addresses and networks in CIDR notation between commas.
+  public static var networks: Self {
+    Self(.networks) {
+      $0.list?.compactMap(NetworkPrefix.init)
+    } write: {
+      .list($0.map(\.description))
     }
   }
 }

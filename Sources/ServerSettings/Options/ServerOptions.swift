@@ -1,3 +1,5 @@
+public import XMLRPC
+
 /// What the server core and its network side read, in the order of the manual page. `settings.listensOnAll` is the value of
 /// `listensOnAll` here: an option needs no more than its line.
 ///
@@ -42,6 +44,15 @@ public nonisolated struct ServerOptions: OptionGroup {
   public let givesSessionTickets = Option(
     "server", "session_tickets", .boolean, default: "true", .ours,
     help: "Give TLS 1.3 clients a ticket to resume their session with; Bcfg2's own clients use none")
+  public let trustedProxies = Option(
+    "server", "trusted_proxies", .networks, .ours,
+    help: "Addresses and networks of proxies that say for which client they connect")
+  public let readsProxyHeader = Option(
+    "server", "proxy_protocol", .boolean, default: "false", .ours,
+    help: "Expect the PROXY protocol, version 2, from trusted_proxies, and take the client's address from it")
+  public let forwardedHeader = Option(
+    "server", "forwarded", .choice(ForwardedSetting.self), default: "no", .ours,
+    help: "Take a client's address from this header of a request that comes from trusted_proxies: yes is Forwarded")
   public let umask = Option(
     "server", "umask", .octal(0...0o777), default: "0077", help: "Mask for the modes of created files")
   public let user = Option(
@@ -59,12 +70,20 @@ public nonisolated struct ServerOptions: OptionGroup {
   // [communication]
 
   public let password = Option("communication", "password", .secret, help: "Password that clients authenticate with")
+  public let acceptsPasswords = Option(
+    "communication", "passwords", .boolean, default: "true", .ours,
+    help: "Accept passwords; without them the certificate of a client is all that counts")
   public let certificate = Option(
     "communication", "certificate", .path, default: "/etc/pki/tls/certs/bcfg2.crt", help: "The server's certificate")
   public let key = Option(
     "communication", "key", .path, default: "/etc/pki/tls/private/bcfg2.key", help: "The server's private key")
   public let certificateAuthority = Option(
     "communication", "ca", .path, help: "Certificate authority of client certificates")
+  public let revocationLists = Option(
+    "communication", "crl", .path, .ours, help: "Revocation lists of the authorities in ca")
+  public let statusResponse = Option(
+    "communication", "ocsp_response", .path, .ours,
+    help: "An OCSP responder's word on the server's certificate, sent to clients that ask")
   public let transportProtocol = Option(
     "communication", "protocol", .choice(["xmlrpc/ssl", "xmlrpc/tlsv1"]), default: "xmlrpc/tlsv1",
     defaultOf13: "xmlrpc/ssl", help: "Transport of XML-RPC")
@@ -127,6 +146,21 @@ public nonisolated enum Compatibility: String, Sendable, CaseIterable {
 /// `[caching] client_metadata`: how long client metadata is kept. `on` is `cautious`.
 public nonisolated enum MetadataCacheMode: String, Sendable {
   case off, initial, cautious, aggressive
+}
+
+/// `[server] forwarded`: the header in which a proxy names the client.
+public nonisolated enum ForwardedSetting: String, Sendable, CaseIterable {
+  case no, yes
+  case listOfAddresses = "x-forwarded-for"
+
+  /// The header; nil if none counts.
+  public var header: ForwardedHeader? {
+    switch self {
+    case .no: nil
+    case .yes: .standard
+    case .listOfAddresses: .listOfAddresses
+    }
+  }
 }
 
 /// Which child of the multiprocessing core builds the next configuration.

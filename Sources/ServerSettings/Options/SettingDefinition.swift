@@ -30,6 +30,8 @@ public nonisolated enum SettingKind: Sendable, Hashable {
   case commaList
   /// Texts between white space, such as `[probes] allowed_groups`.
   case wordList
+  /// Addresses and networks in CIDR notation between commas.
+  case networks
   /// One of these texts, exactly.
   case choice([String])
   /// One of these texts in any case; the value is the listed spelling.

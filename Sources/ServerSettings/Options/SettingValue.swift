@@ -1,3 +1,4 @@
+import EventLoop
 public import Formats
 import Glibc
 
@@ -11,7 +12,7 @@ public nonisolated enum SettingValue: Sendable, Hashable {
   case integer(Int)
   /// `seconds` and `timeout`; a timeout of 0 or less is nil.
   case duration(Duration?)
-  /// `commaList` and `wordList`.
+  /// `commaList`, `wordList` and `networks`.
   case list([String])
   /// `dictionary`.
   case dictionary([String: PythonLiteral])
@@ -105,6 +106,7 @@ nonisolated extension SettingKind {
     case .days: "days, weeks or years, such as 90d, 12w or 1y"
     case .commaList: "a list between commas"
     case .wordList: "a list between spaces"
+    case .networks: "addresses and networks between commas, such as 127.0.0.1, 10.0.0.0/8, 2001:db8::/32"
     case .choice(let values): values.joined(separator: ", ")
     case .choiceInAnyCase(let values): values.joined(separator: ", ")
     case .user: "the name or number of a user of this system"
@@ -145,6 +147,9 @@ nonisolated extension SettingKind {
     case .days: return Self.days(text).map { .integer($0) }
     case .commaList: return .list(text.commaSeparated)
     case .wordList: return .list(text.words)
+    case .networks:
+      let items = text.commaSeparated
+      return items.allSatisfy { NetworkPrefix($0) != nil } ? .list(items) : nil
     case .choice(let values): return values.contains(text) ? .text(text) : nil
     case .choiceInAnyCase(let values):
       let folded = text.asciiLowercased

@@ -25,6 +25,7 @@ nonisolated extension Settings {
       try settings.readCredentials(of: Paths.absolute(folder), commandLine: commandLine)
     }
     if let warning = settings.missingPassword(in: parsed) { settings.warnings.append(warning) }
+    settings.warnings += settings.idleOptions()
     return settings
   }
 
@@ -169,9 +170,36 @@ nonisolated extension Settings {
     return "; it belongs to \(others.map { "[\($0)]" }.joined(separator: " or "))"
   }
 
+  /// Options that do nothing, because another one that they need is not set.
+  private func idleOptions() -> [SettingsWarning] {
+    let options = ServerOptions.standard
+    func warning<Value>(_ option: Option<Value>, _ text: String) -> SettingsWarning {
+      SettingsWarning(origin: origin(of: option), text: "[\(option.place.section)] \(option.place.option) \(text)")
+    }
+    var found: [SettingsWarning] = []
+    if self.certificateAuthority == nil {
+      if !self.acceptsPasswords {
+        found.append(warning(options.acceptsPasswords, "= no without ca: no client has a certificate that counts"))
+      }
+      if self.revocationLists != nil {
+        found.append(warning(options.revocationLists, "has no effect without ca: no client is asked for a certificate"))
+      }
+    }
+    if (self.trustedProxies ?? []).isEmpty {
+      if self.readsProxyHeader {
+        found.append(warning(options.readsProxyHeader, "has no effect without trusted_proxies"))
+      }
+      if self.forwardedHeader != .no {
+        found.append(warning(options.forwardedHeader, "has no effect without trusted_proxies"))
+      }
+    }
+    return found
+  }
+
   /// A warning that clients have no common password, and what follows from that; nil if they have one.
   private func missingPassword(in file: INIFile) -> SettingsWarning? {
-    guard self.password?.isEmpty ?? true, self.authentication == "cert+password" || self.authentication == "bootstrap"
+    guard self.acceptsPasswords, self.password?.isEmpty ?? true,
+      self.authentication == "cert+password" || self.authentication == "bootstrap"
     else {
       return nil
     }
