@@ -402,6 +402,8 @@ public struct RequestSettings {
   public let password: String?
   /// `[communication] authentication`: of clients for which clients.xml says nothing else.
   public let authentication: String
+  /// `[communication] passwords`: without them the certificate of a client is all that counts.
+  public let acceptsPasswords: Bool
   /// Whether certificates of clients are verified: `[communication] ca`.
   public let verifiesCertificates: Bool
   /// `[caching] client_metadata`.
@@ -410,6 +412,7 @@ public struct RequestSettings {
   init(_ settings: Settings) {
     password = settings.password
     authentication = settings.authentication
+    acceptsPasswords = settings.acceptsPasswords
     verifiesCertificates = settings.certificateAuthority != nil
     clientMetadataCache = settings.clientMetadataCache
   }

@@ -89,9 +89,12 @@ public protocol Metadata: Plugin {
   /// - Throws: `MetadataConsistencyError` if no client has the address.
   func resolveClient(_ address: ClientAddress) async throws -> ClientName
   /// Returns the client that sent a request, if it may connect; logs the reason otherwise.
-  /// - Parameter certificate: subject's common name of the verified client certificate; nil if there is none or no CA.
+  /// - Parameters:
+  ///   - certificate: subject's common name of the verified client certificate; nil if there is none or no CA. Then there
+  ///     are a user and a password.
+  ///   - user: nil, as the password, where the client gives none, or where none count (`[communication] passwords`).
   /// - Returns: `.now` if nothing has to be waited for.
-  func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress)
+  func authenticateConnection(certificate: String?, user: String?, password: String?, address: ClientAddress)
     -> Answer<AuthenticationDecision>
   /// The profile that is recorded for a client, without making its metadata; nil if there is none.
   func recordedProfile(of client: ClientName) -> String?

@@ -1,5 +1,6 @@
 // Authenticates clients. Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins/Metadata.py, AuthenticateConnection of 1.4. Unlike
-// there, what clients.xml demands of a client (its own password, a certificate) holds for each of its names.
+// there, what clients.xml demands of a client (its own password, a certificate) holds for each of its names, and a
+// certificate needs no Authorization header beside it.
 
 import Core
 public import EventLoop
@@ -15,7 +16,7 @@ extension MetadataPlugin {
   }
 
   public func authenticateConnection(
-    certificate: String?, user: String, password: String, address: ClientAddress
+    certificate: String?, user: String?, password: String?, address: ClientAddress
   ) -> Answer<AuthenticationDecision> {
     if let certificate {
       guard !certificate.isEmpty else {
@@ -30,6 +31,10 @@ extension MetadataPlugin {
         let isValid = await isNamed(client, address)
         return decide(.certificate, client, user: user, password, address, hasValidAddress: isValid) ?? .refused
       }
+    }
+    guard let user, let password else {
+      refused(address, "Client \(address.ip) gives neither a certificate nor a user")
+      return .now(.refused)
     }
     if Self.isRoot(user) {
       if let client = clients.onlyClient(at: address.ip)?.name {
@@ -72,7 +77,8 @@ extension MetadataPlugin {
   /// - Parameter hasValidAddress: what name service says of a certificate's address; nil before it was asked.
   /// - Returns: nil if name service has to be asked first, for a certificate only.
   private func decide(
-    _ identification: Identification, _ client: ClientName, user: String, _ password: String, _ address: ClientAddress,
+    _ identification: Identification, _ client: ClientName, user: String?, _ password: String?,
+    _ address: ClientAddress,
     hasValidAddress: Bool? = nil
   ) -> AuthenticationDecision? {
     debugLog("Authenticating client \(client)")
@@ -87,21 +93,25 @@ extension MetadataPlugin {
       refused(address, "Client \(client) does not provide a cert, but only cert auth is allowed")
       return .refused
     }
-    let caller = Caller(record?.name ?? client, at: address, gaveName: !Self.isRoot(user))
+    let name = record?.name ?? client
     switch identification {
     case .certificate:
       guard let isValid = hasValidAddress ?? isKnownAddress(client, address) else { return nil }
       guard isValid else { return .refused }
-      if mode != "cert+password" {
+      if mode != "cert+password" || !core.requestSettings.acceptsPasswords {
         logger.debug("Client \(client) certificate validates")
-        return .admitted(Caller(caller.client, at: address))
+        return .admitted(Caller(name, at: address))
       }
     case .address: guard isKnownAddress(client, address) != false else { return .refused }
     case .name: break
     }
+    guard let user, let password else {
+      refused(address, "Client \(client) provides a cert and no password, but cert+password is demanded")
+      return .refused
+    }
     guard isAllowed(password, for: record, address) else { return .refused }
     logger.debug("Client \(client) authenticated successfully")
-    return .admitted(caller)
+    return .admitted(Caller(name, at: address, gaveName: !Self.isRoot(user)))
   }
 
   /// True if the user name is the one of clients that do not identify themselves.

@@ -17,8 +17,9 @@ public protocol CoreImplementation: ServerCore {
   ///
   /// - Parameters:
   ///   - certificate: common name of the subject of the verified client certificate; nil without one.
-  ///   - address: the peer's address, never one from a header.
-  func authenticate(certificate: String?, user: String, password: String, address: ClientAddress)
+  ///   - user: of the Authorization header; nil, as the password, without that header.
+  ///   - address: the peer's address, or the client's that a trusted proxy names (`[server] trusted_proxies`).
+  func authenticate(certificate: String?, user: String?, password: String?, address: ClientAddress)
     -> Answer<AuthenticationDecision>
   /// Executes a call of an authenticated client: ACLs, then the core's methods with the address before the parameters,
   /// or plugin RMI without it. Returns faults as outcomes and throws nothing.

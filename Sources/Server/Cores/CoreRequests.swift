@@ -15,8 +15,9 @@ extension NetworkCore: RequestHandler {
   private struct Claim {
     let address: ClientAddress
     let certificate: String?
-    let user: String
-    let password: String
+    /// Both are nil without an Authorization header.
+    let user: String?
+    let password: String?
   }
 
   public func bytesCame() { hasPolledEdits = false }
@@ -48,8 +49,7 @@ extension NetworkCore: RequestHandler {
   private func claim(_ head: HTTPRequestHead, _ peer: PeerIdentity) -> Claim? {
     let address = peer.clientAddress
     guard let header = head.authorization else {
-      refusals.write(.error, of: address.ip, to: logger, "No authentication data presented by \(address.ip)")
-      return nil
+      return Claim(address: address, certificate: peer.certificateCommonName, user: nil, password: nil)
     }
     guard let credentials = BasicAuth.parse(header) else {
       refusals.write(

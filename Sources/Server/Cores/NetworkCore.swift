@@ -18,11 +18,14 @@ open class NetworkCore: ServerCore {
 
   /// Decides whether a client may connect, through the Metadata plugin, which logs refusals.
   ///
-  /// - Parameter certificate: subject's common name of the verified client certificate. Ignored without
-  ///   `[communication] ca`: nothing verified it then.
+  /// - Parameters:
+  ///   - certificate: subject's common name of the verified client certificate. Ignored without `[communication] ca`:
+  ///     nothing verified it then.
+  ///   - user: of the Authorization header; nil, as the password, without one. Ignored with `[communication] passwords =
+  ///     no`.
   /// - Returns: `.now` for most clients, for which clients.xml suffices; `.later` if name service has to be asked.
   public func authenticate(
-    certificate: String?, user: String, password: String, address: ClientAddress
+    certificate: String?, user: String?, password: String?, address: ClientAddress
   ) -> Answer<AuthenticationDecision> {
     fileMonitor.processPending()
     return decide(certificate: certificate, user: user, password: password, address: address)
@@ -30,13 +33,20 @@ open class NetworkCore: ServerCore {
 
   /// As `authenticate`, after the file monitor was polled.
   final func decide(
-    certificate: String?, user: String, password: String, address: ClientAddress
+    certificate: String?, user: String?, password: String?, address: ClientAddress
   ) -> Answer<AuthenticationDecision> {
     guard let metadata else {
       logger.error("Metadata not loaded yet")
       return .now(.refused)
     }
     let certificate = requestSettings.verifiesCertificates ? certificate : nil
+    let acceptsPasswords = requestSettings.acceptsPasswords
+    if let missing = missingEvidence(hasCertificate: certificate != nil, hasUser: user != nil) {
+      refusals.write(.error, of: address.ip, to: logger, "No authentication data presented by \(address.ip)\(missing)")
+      return .now(.refused)
+    }
+    let user = acceptsPasswords ? user : nil
+    let password = acceptsPasswords ? password : nil
     guard fileMonitor.isHeld else {
       return metadata.authenticateConnection(
         certificate: certificate, user: user, password: password, address: address)
@@ -48,6 +58,18 @@ open class NetworkCore: ServerCore {
         certificate: certificate, user: user, password: password, address: address
       ).value
     }
+  }
+
+  /// What a client lacks that has nothing to be authenticated by; nil where it has something.
+  private func missingEvidence(hasCertificate: Bool, hasUser: Bool) -> String? {
+    if hasCertificate { return nil }
+    if !requestSettings.acceptsPasswords {
+      let why =
+        requestSettings.verifiesCertificates ? "it has no client certificate" : "[communication] ca is not set"
+      return ": \(why), and [communication] passwords = no"
+    }
+    if hasUser { return nil }
+    return requestSettings.verifiesCertificates ? ": neither an Authorization header nor a client certificate" : ""
   }
 
   /// Limits of clients' requests.

@@ -43,11 +43,11 @@ class FakeMetadataPlugin: Plugin, Metadata {
     return client
   }
 
-  func authenticateConnection(certificate: String?, user: String, password: String, address: ClientAddress)
+  func authenticateConnection(certificate: String?, user: String?, password: String?, address: ClientAddress)
     -> Answer<AuthenticationDecision>
   {
     .later { [self] in
-      calls.append("authenticateConnection \(address.ip) \(certificate ?? "-") \(user) \(password)")
+      calls.append("authenticateConnection \(address.ip) \(certificate ?? "-") \(user ?? "-") \(password ?? "-")")
       if address.ip == "10.0.0.1" { await gates["authenticateConnection"]?.wait() }
       guard isAdmitted, let client = clients[address.ip] else { return .refused }
       return .admitted(Caller(client, at: address))

@@ -15,10 +15,13 @@ import XMLRPC
 private nonisolated struct Attempt: CustomTestStringConvertible {
   let name: String
   var certificate: String?
-  var user = "root"
-  var password = "foobat"
+  /// nil, as the password, without an Authorization header.
+  var user: String? = "root"
+  var password: String? = "foobat"
   var ip = "127.0.0.1"
   var mode = "cert+password"
+  /// `[communication] passwords`.
+  var passwords = true
   /// The authenticated client; nil if refused.
   let client: ClientName?
 
@@ -86,7 +89,51 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     Attempt(name: "certificate, the letters in two scalars", certificate: "cafe\u{301}", client: nil),
     Attempt(name: "name service has a path", ip: "127.0.0.88", client: nil),
     Attempt(name: "default cert, client says both", user: "both", mode: "cert", client: "both"),
+    alone("auth=cert", certificate: "cert", ip: "127.0.0.4", client: "cert"),
+    alone("auth=cert, wrong address", certificate: "cert", client: nil),
+    alone("auth=cert, another letter case", certificate: "CERT", ip: "127.0.0.4", client: nil),
+    alone("floating, anywhere", certificate: "float", ip: "127.0.0.77", client: "float"),
+    alone("bootstrap", certificate: "boot", ip: "127.0.0.6", client: "boot"),
+    alone("cert+password by default", certificate: "one", client: nil),
+    alone("cert+password of clients.xml", certificate: "both", mode: "cert", client: nil),
+    alone("cert by default", certificate: "one", mode: "cert", client: "one"),
+    alone("cert by default, from another client's address", certificate: "two", mode: "cert", client: nil),
+    alone("cert by default, name service", certificate: "named", ip: "127.0.0.8", mode: "cert", client: "named"),
+    alone(
+      "cert by default, name service says otherwise", certificate: "one", ip: "127.0.0.8", mode: "cert", client: nil),
+    alone("secure, cert by default", certificate: "safe", ip: "127.0.0.5", mode: "cert", client: nil),
+    alone("this machine's name, from elsewhere", certificate: "localhost", ip: "192.0.2.7", mode: "cert", client: nil),
+    alone("certificate without a name", certificate: "", mode: "cert", client: nil),
+    alone("certificate with a path", certificate: "../one", mode: "cert", client: nil),
+    alone("neither certificate nor header", certificate: nil, client: nil),
+    Attempt(name: "no passwords, a right one", passwords: false, client: nil),
+    Attempt(name: "no passwords, own one", user: "safe", password: "safest", passwords: false, client: nil),
+    Attempt(name: "no passwords, bootstrap", user: "boot", passwords: false, client: nil),
+    Attempt(name: "no passwords, certificate", certificate: "one", passwords: false, client: "one"),
+    Attempt(
+      name: "no passwords, certificate, a wrong one", certificate: "one", password: "x", passwords: false, client: "one"
+    ),
+    Attempt(
+      name: "no passwords, certificate, another's user", certificate: "one", user: "safe", password: "safest",
+      passwords: false, client: "one"),
+    Attempt(name: "no passwords, certificate, wrong address", certificate: "cert", passwords: false, client: nil),
+    alone("no passwords", certificate: "one", passwords: false, client: "one"),
+    alone("no passwords, from another client's address", certificate: "both", passwords: false, client: nil),
+    alone(
+      "no passwords, cert+password, floating", certificate: "float", ip: "127.0.0.77", passwords: false, client: "float"
+    ),
+    alone("no passwords, nothing", certificate: nil, passwords: false, client: nil),
   ]
+}
+
+private nonisolated func alone(
+  _ name: String, certificate: String?, ip: String = "127.0.0.1", mode: String = "cert+password",
+  passwords: Bool = true,
+  client: ClientName?
+) -> Attempt {
+  Attempt(
+    name: "without a header, \(name)", certificate: certificate, user: nil, password: nil, ip: ip, mode: mode,
+    passwords: passwords, client: client)
 }
 
 @Suite struct MetadataAuthenticationTests {
@@ -120,11 +167,14 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
   fileprivate func onlyTheRightOnesComeIn(_ attempt: Attempt) async throws {
     var settings = RepositoryFixture.settings
     settings.authentication = attempt.mode
-    try await RepositoryFixture.run(files: Self.files, names: Self.names, settings: settings) {
-      (fixture: RepositoryFixture) async throws in
-      let plugin = try fixture.plugin(MetadataPlugin.self)
+    settings.acceptsPasswords = attempt.passwords
+    settings.certificateAuthority = "ca.crt"
+    try await RepositoryFixture.run(
+      files: Self.files, names: Self.names, settings: settings,
+      core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:)
+    ) { fixture async throws in
       let address = ClientAddress(ip: attempt.ip, port: 4711)
-      let decision = await plugin.authenticateConnection(
+      let decision = await fixture.network.authenticate(
         certificate: attempt.certificate, user: attempt.user, password: attempt.password, address: address
       ).value
       #expect(decision.caller?.client == attempt.client)
@@ -132,8 +182,47 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
     }
   }
 
-  /// A certificate does not replace the Authorization header, whatever the header holds: as in both versions of Bcfg2.
-  @Test func aCertificateWithoutAHeaderIsRefused() async throws {
+  /// The log says what a client lacks.
+  @Test func theLogSaysWhatAClientLacks() async throws {
+    for (passwords, authority, certificate, user, line) in [
+      (
+        true, "ca.crt", nil, nil,
+        "No authentication data presented by 127.0.0.1: neither an Authorization header nor a client certificate"
+      ),
+      (true, nil, nil, nil, "No authentication data presented by 127.0.0.1"),
+      (true, nil, "one", nil, "No authentication data presented by 127.0.0.1"),
+      (
+        true, "ca.crt", "one", nil,
+        "Client one provides a cert and no password, but cert+password is demanded"
+      ),
+      (
+        false, "ca.crt", nil, "root",
+        "No authentication data presented by 127.0.0.1: it has no client certificate, and [communication] passwords = no"
+      ),
+      (
+        false, nil, "one", "root",
+        "No authentication data presented by 127.0.0.1: [communication] ca is not set, and [communication] passwords = no"
+      ),
+      (true, "ca.crt", nil, "cert", "Client cert does not provide a cert, but only cert auth is allowed"),
+    ] as [(Bool, String?, String?, String?, String)] {
+      var settings = RepositoryFixture.settings
+      settings.acceptsPasswords = passwords
+      settings.certificateAuthority = authority
+      try await RepositoryFixture.run(
+        files: Self.files, settings: settings, core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:)
+      ) { fixture async throws in
+        let decision = await fixture.network.authenticate(
+          certificate: certificate, user: user, password: user.map { _ in "foobat" },
+          address: ClientAddress(ip: "127.0.0.1", port: 1)
+        ).value
+        #expect(decision == .refused)
+        #expect(fixture.log.lines.contains { $0 == "error \(line)" }, "\(line): \(fixture.log.lines)")
+      }
+    }
+  }
+
+  /// A header that cannot be read is refused, also with a certificate that needs none.
+  @Test func aCertificateNeedsNoHeaderAndSavesNoBadOne() async throws {
     var settings = RepositoryFixture.settings
     settings.certificateAuthority = "ca.crt"
     try await RepositoryFixture.run(
@@ -142,7 +231,7 @@ private nonisolated struct Attempt: CustomTestStringConvertible {
       let core = fixture.network
       let peer = PeerIdentity(address: .ipv4(0x7f00_0001, port: 1), certificateCommonName: "float")
       for (headers, isAdmitted) in [
-        ([], false), ([HTTPField("Authorization", "Bearer x")], false),
+        ([], true), ([HTTPField("Authorization", "Bearer x")], false),
         ([HTTPField("Authorization", "Basic Og==")], true),
       ] as [([HTTPField], Bool)] {
         let head = HTTPRequestHead(method: "POST", target: "/RPC2", headers: headers)
