@@ -15,10 +15,17 @@ final class Connection {
   /// Table and connection retain each other until the connection is closed.
   let table: ConnectionTable
   /// The bound that this connection is over: its request is answered with 503, whatever it is.
-  let exceededLimit: NetworkLimit?
-  var state = ConnectionState.handshaking(Handshake())
-  /// Who is at the other end; without a caller, which each request has for itself.
+  var exceededLimit: NetworkLimit?
+  var state: ConnectionState
+  /// Who is at the other end, or for whom the proxy there connects; without a caller, which each request has for itself.
+  /// Limits count the connection as its.
+  var owner: PeerIdentity
+  /// Who asks in the current request: the owner, but for requests that a proxy forwards.
   var peer: PeerIdentity
+  /// A proxy looks whether the server is well.
+  var isHealthCheck = false
+  /// Whether the first bytes have been looked at, which nothing but TLS may be.
+  var isChecked: Bool
   var registration: ConnectionRegistration
   var clock = ConnectionClock()
   /// A request of this connection was admitted.
@@ -35,10 +42,15 @@ final class Connection {
     descriptor: consuming FileDescriptor, transport: any Transport, address: SocketAddress, table: ConnectionTable,
     exceededLimit: NetworkLimit?
   ) {
+    let proxies = table.proxies
+    state =
+      proxies.expectsProxyHeader(of: address) ? .readingProxyHeader(ProxyHeaderParser()) : .handshaking(Handshake())
+    isChecked = !proxies.readsProxyHeader || proxies.expectsProxyHeader(of: address)
     self.transport = transport
     self.table = table
     self.exceededLimit = exceededLimit
-    peer = PeerIdentity(address: address)
+    owner = PeerIdentity(address: address)
+    peer = owner
     registration = ConnectionRegistration(descriptor)
   }
 
@@ -68,7 +80,8 @@ final class Connection {
     }
     switch state {
     case .authenticating, .dispatching: updateInterestLater()
-    case .handshaking, .readingRequest, .queued, .delayed, .readingBody, .writingResponse, .lingering, .closed:
+    case .readingProxyHeader, .handshaking, .readingRequest, .queued, .delayed, .readingBody, .writingResponse,
+      .lingering, .closed:
       updateInterest()
     }
     clock.set()
@@ -78,6 +91,7 @@ final class Connection {
     switch step {
     case .wait: .wait
     case .event(let event): self.step(after: event)
+    case .readProxyHeader(let parser): readProxyHeader(parser)
     case .shakeHands: shakeHands()
     case .readHead(let reader): readHead(reader, &share)
     case .begin(let exchange): begin(exchange)
@@ -94,7 +108,13 @@ final class Connection {
 
   private func step(after event: ConnectionEvent) -> ConnectionStep {
     switch (state, event) {
-    case (.handshaking, .ready): return beginHandshakeTurn()
+    case (.readingProxyHeader(let parser), .ready): return .readProxyHeader(parser)
+    case (.readingProxyHeader, .deadline): return expire(.handshakeSeconds, "no complete PROXY header")
+    case (.readingProxyHeader, .drain), (.readingProxyHeader, .abandon): return .close
+    case (.readingProxyHeader, .resumed), (.readingProxyHeader, .authenticated), (.readingProxyHeader, .answered):
+      refuse(event)
+
+    case (.handshaking, .ready): return isChecked ? beginHandshakeTurn() : refuseForeignHeader()
     case (.handshaking, .handshakeTurn): return .shakeHands
     case (.handshaking, .deadline): return expire(.handshakeSeconds, "no complete TLS handshake")
     case (.handshaking, .drain): return table.finishesNew ? .wait : .close
@@ -185,7 +205,7 @@ final class Connection {
     case .handshaking(let handshake):
       interest = handshake.isWaiting && !table.handshakes.areFewWaiting ? [] : registration.wanted
     case .readingRequest, .readingBody, .writingResponse: interest = registration.wanted
-    case .lingering: interest = .read
+    case .readingProxyHeader, .lingering: interest = .read
     case .queued, .authenticating, .delayed, .dispatching, .closed: interest = []
     }
     if transport.hasUnsentOutput { interest.insert(.write) }

@@ -135,7 +135,9 @@ extension Connection {
   func peerClosed() -> ConnectionStep {
     switch state {
     case .readingRequest(let reader) where isIdle(reader): table.logger.debug("\(address): closed by the peer")
-    case .handshaking, .readingRequest, .queued, .authenticating, .delayed, .readingBody, .dispatching,
+    case .handshaking where isHealthCheck: return endHealthCheck()
+    case .readingProxyHeader, .handshaking, .readingRequest, .queued, .authenticating, .delayed, .readingBody,
+      .dispatching,
       .writingResponse:
       table.counters.peersGone += 1
       table.logger.info("\(address): closed by the peer while \(state.name)")
@@ -182,7 +184,9 @@ extension Connection {
       table.requestsInProgress -= 1
       table.hold(0, of: exchange.reader)
     case .delayed: table.endDelay(of: self)
-    case .handshaking, .readingRequest, .queued, .authenticating, .writingResponse, .lingering, .closed: break
+    case .readingProxyHeader, .handshaking, .readingRequest, .queued, .authenticating, .writingResponse, .lingering,
+      .closed:
+      break
     }
   }
 
@@ -191,7 +195,9 @@ extension Connection {
     leaveState()
     switch state {
     case .authenticating(let exchange), .dispatching(let exchange): exchange.task?.cancel()
-    case .handshaking, .readingRequest, .queued, .delayed, .readingBody, .writingResponse, .lingering, .closed: break
+    case .readingProxyHeader, .handshaking, .readingRequest, .queued, .delayed, .readingBody, .writingResponse,
+      .lingering, .closed:
+      break
     }
     state = .closed
     clock.end()

@@ -1,10 +1,13 @@
+import EventLoop
 import XMLRPC
 
 /// Where a connection is, with the data that belongs to that place only.
 ///
-/// `handshaking → readingRequest → authenticating → readingBody → dispatching → writingResponse`, then back to
+/// `readingProxyHeader` with a proxy, `handshaking → readingRequest → authenticating → readingBody → dispatching → writingResponse`, then back to
 /// `readingRequest` or on to `lingering → closed`. A refusal goes to `writingResponse` from wherever it is found.
 nonisolated enum ConnectionState {
+  /// A trusted proxy is telling for whom it connects; TLS begins afterwards.
+  case readingProxyHeader(ProxyHeaderParser)
   case handshaking(Handshake)
   /// Between requests, or inside the headers of one.
   case readingRequest(RequestReader)
@@ -25,6 +28,7 @@ nonisolated enum ConnectionState {
   /// The place without its data, for messages.
   var name: String {
     switch self {
+    case .readingProxyHeader: "readingProxyHeader"
     case .handshaking: "handshaking"
     case .readingRequest: "readingRequest"
     case .queued: "queued"
@@ -86,6 +90,7 @@ nonisolated enum ConnectionStep {
   case wait
   /// An event that happened within a turn: the handler answered at once.
   case event(ConnectionEvent)
+  case readProxyHeader(ProxyHeaderParser)
   case shakeHands
   case readHead(RequestReader)
   /// The headers are complete: check them now, or queue the check.

@@ -26,6 +26,8 @@ import XMLRPC
     }
   }
   public let handler: any RequestHandler
+  /// Which proxies are believed. May change while there are connections: what a proxy has said by then stays.
+  public var proxies = ProxyRules()
   public var logger = Logger(label: "Connection")
   /// Counts since start.
   public internal(set) var counters = NetworkCounters()
@@ -110,9 +112,7 @@ import XMLRPC
     counters.accepted += 1
     let exceeded = exceededLimit(by: address)
     if let exceeded, refused >= limits[.refusedConnections] {
-      counters.dropped += 1
-      counters.reached[exceeded, default: 0] += 1
-      reportDrop(exceeded, address)
+      drop(exceeded, address)
       return
     }
     if isDraining { return }
@@ -225,9 +225,9 @@ import XMLRPC
 
   /// How long the check of a connection's password waits for its turn.
   func authenticationDelay(of connection: Connection) -> Duration {
-    if throttle.count == 0 || connection.isAuthenticated || connection.peer.certificateCommonName != nil {
-      return .zero
-    }
+    let isKnown = connection.isAuthenticated || connection.peer.certificateCommonName != nil
+    // That a proxy's other client is known says nothing of this one.
+    if throttle.count == 0 || isKnown && !connection.isForwarded { return .zero }
     let delay = throttle.turn(of: shareKey(connection.address), now: loop.now)
     if delay > .zero { counters.delayedChecks += 1 }
     return delay
@@ -266,7 +266,7 @@ import XMLRPC
   func recordAuthentication(of connection: Connection) {
     guard connection.exceededLimit == nil else { return }
     unauthenticated -= 1
-    byAddress[shareKey(connection.address)]?.unauthenticated -= 1
+    byAddress[shareKey(connection.owner.address)]?.unauthenticated -= 1
   }
 
   func remove(_ connection: Connection) {
@@ -274,13 +274,8 @@ import XMLRPC
     if connection.exceededLimit != nil {
       refused -= 1
     } else {
-      let key = shareKey(connection.address)
       if !connection.isAuthenticated { unauthenticated -= 1 }
-      if var share = byAddress[key] {
-        share.connections -= 1
-        if !connection.isAuthenticated { share.unauthenticated -= 1 }
-        byAddress[key] = share.connections == 0 ? nil : share
-      }
+      removeShare(of: connection)
     }
     trimAfterBurst()
     if connections.isEmpty, isDraining { finishDrain() }
@@ -296,13 +291,57 @@ import XMLRPC
       return
     }
     unauthenticated += 1
-    byAddress[shareKey(connection.address), default: Share()].connections += 1
-    byAddress[shareKey(connection.address), default: Share()].unauthenticated += 1
+    addShare(of: connection)
+  }
+
+  /// Counts an unauthenticated connection with its address.
+  private func addShare(of connection: Connection) {
+    byAddress[shareKey(connection.owner.address), default: Share()].connections += 1
+    byAddress[shareKey(connection.owner.address), default: Share()].unauthenticated += 1
+  }
+
+  private func removeShare(of connection: Connection) {
+    let key = shareKey(connection.owner.address)
+    guard var share = byAddress[key] else { return }
+    share.connections -= 1
+    if !connection.isAuthenticated { share.unauthenticated -= 1 }
+    byAddress[key] = share.connections == 0 ? nil : share
+  }
+
+  /// Makes a proxy's connection that of its client, with the bounds of the client's address. Like a connection that is
+  /// over a bound when it comes, it is refused with its first request, or at once: then false, and it has to be closed.
+  func move(_ connection: Connection, to address: SocketAddress) -> Bool {
+    if connection.exceededLimit == nil { removeShare(of: connection) }
+    connection.owner = PeerIdentity(address: address)
+    connection.peer = connection.owner
+    guard connection.exceededLimit == nil else { return true }
+    guard let exceeded = exceededLimit(byClientAt: address, besides: unauthenticated - 1) else {
+      addShare(of: connection)
+      return true
+    }
+    let isRefusable = refused < limits[.refusedConnections]
+    connection.exceededLimit = exceeded
+    unauthenticated -= 1
+    refused += 1
+    if isRefusable { return true }
+    drop(exceeded, address)
+    return false
   }
 
   private func exceededLimit(by address: SocketAddress) -> NetworkLimit? {
     if connections.count - refused >= limits[.connections] { return .connections }
-    if unauthenticated >= unauthenticatedPlaces(for: address) { return .unauthenticatedConnections }
+    // Whose connection it is a proxy has yet to tell.
+    if proxies.expectsProxyHeader(of: address) {
+      return unauthenticated >= extendedPlaces ? .unauthenticatedConnections : nil
+    }
+    return exceededLimit(byClientAt: address, besides: unauthenticated)
+  }
+
+  /// The bound that one more connection of an address exceeds.
+  ///
+  /// - Parameter others: the connections whose peer has not authenticated.
+  private func exceededLimit(byClientAt address: SocketAddress, besides others: Int) -> NetworkLimit? {
+    if others >= unauthenticatedPlaces(for: address) { return .unauthenticatedConnections }
     // A proxy or tunnel on this machine speaks for many.
     if address.isLoopback { return nil }
     let share = byAddress[shareKey(address)] ?? Share()
@@ -314,8 +353,12 @@ import XMLRPC
   /// Places for connections whose peer has not authenticated. An address that was answered before has a quarter more,
   /// which silent strangers cannot occupy.
   private func unauthenticatedPlaces(for address: SocketAddress) -> Int {
+    overload.isKnown(shareKey(address)) ? extendedPlaces : limits[.unauthenticatedConnections]
+  }
+
+  private var extendedPlaces: Int {
     let places = limits[.unauthenticatedConnections]
-    return overload.isKnown(shareKey(address)) ? places + (places + 3) / 4 : places
+    return places + (places + 3) / 4
   }
 
   /// The unit that limits by address count: an IPv4 address, or the /64 of an IPv6 address, all of which one host may use.
@@ -327,7 +370,9 @@ import XMLRPC
     }
   }
 
-  private func reportDrop(_ limit: NetworkLimit, _ address: SocketAddress) {
+  private func drop(_ limit: NetworkLimit, _ address: SocketAddress) {
+    counters.dropped += 1
+    counters.reached[limit, default: 0] += 1
     if let last = lastDropReport, loop.now - last < ConnectionTable.droppedReportInterval { return }
     lastDropReport = loop.now
     logger.notice(

@@ -30,8 +30,9 @@ extension Connection {
       return fail(failure)
     case .done:
       table.counters.handshakes += 1
-      peer.certificateCommonName = transport.peerCommonName
-      peer.protocolText = transport.protocolText
+      owner.certificateCommonName = transport.peerCommonName
+      owner.protocolText = transport.protocolText
+      peer = owner
       let reader = RequestReader(limits: table.limits.http, limitBytes: ConnectionTable.scratchBytes)
       state = .readingRequest(reader)
       registration.wanted = .read
@@ -114,6 +115,7 @@ extension Connection {
   /// The headers are complete: the peer is authenticated before the body is read, at once or when it is its turn.
   func begin(_ exchange: Exchange) -> ConnectionStep {
     table.counters.requests += 1
+    if let end = identifyAsker(exchange) { return end }
     let delay = table.authenticationDelay(of: self)
     guard delay > .zero else { return .authenticate(exchange) }
     state = .queued(exchange)
@@ -210,6 +212,7 @@ extension Connection {
   func awaitRequest(_ reader: RequestReader) -> ConnectionStep {
     if table.isDraining { return .linger }
     state = .readingRequest(reader)
+    peer = owner
     registration.wanted = .read
     arm(.keepAliveSeconds)
     // Bytes that came with the last request raise no readiness; others have their turn first.

@@ -6,6 +6,8 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
   public var handshakes = 0
   /// Handshakes that failed inside TLS: other protocols, refused certificates, no common cipher.
   public var failedHandshakes = 0
+  /// Connections that began with no header of the PROXY protocol, or with one that is not accepted.
+  public var refusedProxyHeaders = 0
   /// Plain HTTP requests on the TLS port.
   public var plainHTTP = 0
   /// Requests whose headers were complete.
@@ -45,7 +47,7 @@ public nonisolated struct NetworkCounters: Sendable, Equatable {
       ("failed authentications", failedAuthentications), ("delayed refusals", delayedRefusals),
       ("delayed password checks", delayedChecks),
       ("peers gone", peersGone), ("dropped", dropped), ("out of descriptors", exhausted), ("bytes read", bytesRead),
-      ("bytes written", bytesWritten),
+      ("bytes written", bytesWritten), ("refused PROXY headers", refusedProxyHeaders),
     ]
     let limits = NetworkLimit.allCases.compactMap { limit in reached[limit].map { (limit.option, $0) } }
     let statuses = refused.keys.sorted().map { (String($0), refused[$0] ?? 0) }
