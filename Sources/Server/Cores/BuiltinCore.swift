@@ -16,7 +16,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
 
   /// The live connections; set by `open`.
   public private(set) var connections: ConnectionTable!
-  private var tls: TLSContext!
+  private var certificates: ServerCertificates?
   private var listeners: [Listener] = []
   private var sockets: [SocketAddress] = []
   private var lastExhaustedReport: MonotonicTime?
@@ -29,22 +29,22 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   private var hasPassedSockets = false
   /// Names that socket units give to those for clients: by FileDescriptorName=, and without it.
   private static let socketNames = ["bcfg2", "bcfg2-server.socket"]
-  private var expiry: ExpiryWatch?
   /// Whether the process dropped privileges after `open`: root could perhaps read files that it now cannot.
-  public var hasDroppedPrivileges = false
+  public var hasDroppedPrivileges = false {
+    didSet { certificates?.hasDroppedPrivileges = hasDroppedPrivileges }
+  }
 
   /// Binds the addresses of `[components] bcfg2` (every address with `[server] listen_all`) and reads key, certificate
   /// and CA. Needs the privileges that the server may drop afterwards.
   ///
   /// - Throws: `TLSContextError`, `SystemError`; `CoreInitError` if no address could be bound.
   public func open() throws {
-    tls = try Self.makeTLS(settings)
-    fileStamps = Self.stamps(of: Self.tlsRules(settings).files)
-    warnOfOldProtocols()
-    expiry = ExpiryWatch(on: loop, logger: logger) { [unowned self] in tls.validities }
+    let certificates = try ServerCertificates(settings, on: loop, logger: logger)
+    self.certificates = certificates
     var limits = NetworkLimits(settings)
     if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
-    connections = ConnectionTable(on: loop, handler: self, limits: limits, context: tls)
+    connections = ConnectionTable(on: loop, handler: self, limits: limits, context: certificates.context)
+    connections.proxies = ProxyRules(settings)
     connections.refusals = refusals
     let passed = try passedSockets.take(Self.socketNames, includesUnnamed: true)
     if passed.isEmpty {
@@ -72,7 +72,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// Stops accepting, finishes the answers in progress (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.
   public func stop(_ completion: @escaping () -> Void) {
-    expiry?.cancel()
+    certificates?.cancel()
     if !listeners.isEmpty {
       if isServing { logger.info("serve_forever() [stop]") }
       for listener in listeners { listener.close() }
@@ -100,66 +100,19 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     isReloading = true
     reloadSettings()
     isReloading = false
-    reloadCertificates()
+    certificates?.reload(settings)
     fileMonitor.rescan()
   }
 
   /// Applies settings that may change while the server runs; `Settings.fixed` lists those that may not.
   public override func settingsChanged(_ settings: Settings) {
-    let old = self.settings
     super.settingsChanged(settings)
     guard let connections else { return }
-    if !isReloading, Self.tlsRules(old) != Self.tlsRules(settings) { reloadCertificates() }
+    if !isReloading, let certificates, certificates.differs(from: settings) { certificates.reload(settings) }
+    connections.proxies = ProxyRules(settings)
     var limits = NetworkLimits(settings)
     if let warning = DescriptorLimit.provide(for: &limits) { logger.warning("\(warning)") }
     if limits != connections.limits { connections.limits = limits }
-  }
-
-  /// Reads key, certificate and CA again; keeps all three if one is bad.
-  private func reloadCertificates() {
-    let rules = Self.tlsRules(settings)
-    do {
-      try tls.reload(files: rules.files, floor: rules.floor, givesTickets: rules.givesTickets)
-    } catch {
-      if hasDroppedPrivileges, error.isUnreadable, fileStamps == Self.stamps(of: rules.files) {
-        logger.info("The certificates stay as they are: their files have not changed")
-        return
-      }
-      let why = hasDroppedPrivileges && error.isUnreadable ? "; privileges were given up at the start: restart" : ""
-      logger.error("The certificates stay as they are: \(error)\(why)")
-      return
-    }
-    fileStamps = Self.stamps(of: rules.files)
-    warnOfOldProtocols()
-    expiry?.report()
-  }
-
-  /// The state of a file as stat(2) shows it, without reading it.
-  private struct FileStamp: Equatable {
-    let inode: ino_t
-    let bytes: off_t
-    let seconds: time_t
-    let nanoseconds: Int
-  }
-
-  /// The state of key, certificate and CA when they were read.
-  private var fileStamps: [FileStamp?] = []
-
-  private static func stamps(of files: TLSContext.Files) -> [FileStamp?] {
-    [files.certificate, files.key, files.authority].map { path in
-      var status = stat()
-      guard let path, stat(path, &status) == 0 else { return nil }
-      return FileStamp(
-        inode: status.st_ino, bytes: status.st_size, seconds: status.st_mtim.tv_sec,
-        nanoseconds: status.st_mtim.tv_nsec)
-    }
-  }
-
-  private func warnOfOldProtocols() {
-    guard tls.floor == .tls10 else { return }
-    logger.warning(
-      "protocol = xmlrpc/tlsv1 allows TLS 1.0 and 1.1 and weak ciphers; set protocol = xmlrpc/ssl for TLS 1.2 and later"
-    )
   }
 
   public override var httpLimits: HTTPLimits { connections?.limits.http ?? NetworkLimits(settings).http }
@@ -175,26 +128,6 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
 
   /// Connections accepted per iteration.
   private static let acceptBudget = 128
-
-  private struct TLSRules: Equatable {
-    let files: TLSContext.Files
-    let floor: TLSContext.ProtocolFloor
-    let givesTickets: Bool
-  }
-
-  private static func tlsRules(_ settings: Settings) -> TLSRules {
-    TLSRules(
-      files: TLSContext.Files(
-        certificate: settings.certificate, key: settings.key, authority: settings.certificateAuthority),
-      floor: settings.transportProtocol == "xmlrpc/ssl" ? .tls12 : .tls10,
-      givesTickets: settings.givesSessionTickets)
-  }
-
-  private static func makeTLS(_ settings: Settings) throws(TLSContextError) -> TLSContext {
-    let rules = tlsRules(settings)
-    return try TLSContext(
-      files: rules.files, floor: rules.floor, applicationProtocols: ["http/1.1"], givesTickets: rules.givesTickets)
-  }
 
   private func listenAddresses() throws -> [SocketAddress] {
     let port = settings.location.port

@@ -11,8 +11,8 @@ struct ExpiryWatchTests {
     let day: Int64 = 86400
     var now: Int64 = 0
     let validities = [
-      CertificateValidity(path: "/crt", isAuthority: false, name: "server", begins: 0, ends: 31 * day),
-      CertificateValidity(path: "/ca", isAuthority: true, name: nil, begins: 0, ends: 1000 * day),
+      CertificateValidity(path: "/crt", kind: .certificate, name: "server", begins: 0, ends: 31 * day),
+      CertificateValidity(path: "/ca", kind: .authority, name: nil, begins: 0, ends: 1000 * day),
     ]
     let watch = ExpiryWatch(on: loop, logger: log.logger, clock: { now }, validities: { validities })
     #expect(log.take() == [])
@@ -34,8 +34,37 @@ struct ExpiryWatchTests {
     #expect(log.take().last == "warning certificate /crt (CN server) expires in less than a day, on 1970-02-01")
     pass(1)
     #expect(log.take() == ["error certificate /crt (CN server) has expired on 1970-02-01"])
+    watch.reportChanges()
+    #expect(log.take() == [])
     watch.cancel()
     pass(2)
     #expect(log.take() == [])
+  }
+
+  /// What lives for hours does not wait for the next day.
+  @Test func anotherStateIsToldOfWithinMinutes() {
+    let (loop, _) = FakePoller.makeLoop()
+    let log = LogRecorder()
+    let hour: Int64 = 3600
+    var now: Int64 = 0
+    var validities = [
+      CertificateValidity(path: "/ocsp", kind: .statusResponse, name: nil, begins: 0, ends: 12 * hour)
+    ]
+    let watch = ExpiryWatch(on: loop, logger: log.logger, clock: { now }, validities: { validities })
+    var told: [String] = []
+    for minute in 1...(13 * 60) {
+      now = Int64(minute) * 60
+      watch.reportChanges()
+      told += log.take()
+    }
+    #expect(
+      told == [
+        "warning OCSP response /ocsp expires in less than a day, on 1970-01-01",
+        "error OCSP response /ocsp has expired on 1970-01-01: it is not sent",
+      ])
+    validities[0].ends = 24 * hour
+    watch.reportChanges()
+    #expect(log.take() == [])
+    watch.cancel()
   }
 }
