@@ -34,7 +34,9 @@ try_programs() {
   python3 Tests/FaultInjection/durability.py
   python3 Tests/FaultInjection/reporting.py
   # Exit status 3: haproxy or PostgreSQL is missing.
-  python3 Tests/Scale/servers.py || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
+  for script in servers proxies; do
+    python3 Tests/Scale/$script.py || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
+  done
   # Exit status 3: not root, or no mirror of Debian.
   scripts/test-packages.sh .build/release || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
   scripts/fuzz.sh 3

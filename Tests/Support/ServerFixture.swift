@@ -142,4 +142,6 @@ public final class ServerFixture {
 /// Why a fixture could not be had.
 public struct FixtureError: Error, CustomStringConvertible {
   public let description: String
+
+  public init(description: String) { self.description = description }
 }

@@ -58,14 +58,21 @@ extension TestClient {
 
   /// Makes a call as a Bcfg2 client does.
   ///
-  /// - Parameter parameters: XML, `<param>...</param>` each.
+  /// - Parameters:
+  ///   - parameters: XML, `<param>...</param>` each.
+  ///   - user: nil for no Authorization header.
+  ///   - headers: further lines, each with its end.
   public func call(
-    _ method: String, _ parameters: String = "", user: String = "root", password: String = "secret", on loop: Reactor
+    _ method: String, _ parameters: String = "", user: String? = "root", password: String = "secret",
+    headers: String = "", on loop: Reactor
   ) async throws -> TestResponse? {
     let body = "<methodCall><methodName>\(method)</methodName><params>\(parameters)</params></methodCall>"
-    let credentials = String(decoding: Base64.encode(Array("\(user):\(password)".utf8)), as: UTF8.self)
+    let authorization = user.map { user in
+      let credentials = Base64.encode(Array("\(user):\(password)".utf8))
+      return "Authorization: Basic \(String(decoding: credentials, as: UTF8.self))\r\n"
+    }
     let head =
-      "POST /RPC2 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic \(credentials)\r\nContent-Type: text/xml\r\n"
+      "POST /RPC2 HTTP/1.1\r\nHost: 127.0.0.1\r\n\(authorization ?? "")\(headers)Content-Type: text/xml\r\n"
       + "Content-Length: \(body.utf8.count)\r\n\r\n"
     return try await exchange(Array((head + body).utf8), on: loop)
   }
