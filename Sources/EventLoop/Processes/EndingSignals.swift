@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Ends a process by SIGINT, SIGTERM or SIGHUP as if nothing handled them, but leaves no children and no temporary folders: for
