@@ -48,7 +48,7 @@ import Testing
       #expect(try await client(after: own, method: "get_statistics", server) == 200)
       // Nobody has this address.
       #expect(try await client(after: ProxyHeaderBytes.make(client: (198, 51, 100, 8), port: 1), server) == 401)
-      #expect(server.logText.contains("198.51.100.8"))
+      #expect(try await server.waitForLog("198.51.100.8"))
       #expect(try await client(server) == nil)
       #expect(try await server.waitForLog("connection refused: the first bytes are no PROXY header"))
       #expect(await server.stop() == .exited(0))
