@@ -17,6 +17,12 @@ public import Logging
   /// takes 50 to 100 µs.
   public static let timersPerIteration = 16
 
+  /// Bounds of ``busyTimes``: a kept answer takes some 0.1 ms, a large configuration up to some seconds.
+  private static let busyBounds: [Duration] = [
+    .microseconds(100), .microseconds(500), .milliseconds(1), .milliseconds(5), .milliseconds(10), .milliseconds(50),
+    .milliseconds(100), .milliseconds(500), .seconds(1), .seconds(5), .seconds(10),
+  ]
+
   /// Where the loop reports leaked watchers; labelled `EventLoop`.
   public var logger = Logger(label: "EventLoop")
 
@@ -44,6 +50,10 @@ public import Logging
   private var stopRequested = false
   /// The task executor that this loop drains, in a program begun by ``runAsMain(_:)``.
   var jobs: LoopJobs?
+  /// How long iterations were busy, from the end of one wait to the beginning of the next: what all others waited at most.
+  public private(set) var busyTimes = DurationHistogram(bounds: Reactor.busyBounds)
+  /// When the last wait ended; nil before the first.
+  private var busySince: MonotonicTime?
   /// Writes files without waiting for the disk.
   public private(set) lazy var fileWriter = FileWriter(on: self)
 
@@ -171,8 +181,18 @@ public import Logging
     isInIteration = true
     defer { isInIteration = false }
     beforeWait?()
-    poller.wait(atMost: waitLimit(limit), into: &events)
+    let readsClock = !hasWork && timers.wakeTime != nil
+    let wait = waitLimit(limit)
+    if wait != .zero {
+      // Only a loop without timers, which waits for ever, reads the clock for this alone.
+      if !readsClock { refreshNow() }
+      endBusyTime()
+    }
+    poller.wait(atMost: wait, into: &events)
     refreshNow()
+    // The end of a wait of no time is that of the iteration before it.
+    if wait == .zero { endBusyTime() }
+    busySince = now
     hadWork = false
     for event in events { dispatch(event) }
     if hadWork, let quiet { quiet.timer.rearm(after: quiet.delay) }
@@ -203,6 +223,12 @@ public import Logging
     quiet = nil
     beforeWait?()
     return leaked
+  }
+
+  private func endBusyTime() {
+    guard let busySince else { return }
+    self.busySince = nil
+    busyTimes.add(nanoseconds: now.nanoseconds - busySince.nanoseconds)
   }
 
   private var hasWork: Bool {
