@@ -211,10 +211,15 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: onLoop),
     .target(
+      name: "Monitoring",
+      dependencies: ["EventLoop", "XMLRPC", .product(name: "Logging", package: "swift-log")],
+      exclude: ["README.md"],
+      swiftSettings: onLoop),
+    .target(
       name: "Server",
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Databases",
-        "LoopDatabases", "Templates", "Core", "Plugins", "Networking",
+        "LoopDatabases", "Templates", "Core", "Plugins", "Networking", "Monitoring",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
@@ -447,6 +452,12 @@ let package = Package(
       dependencies: ["Formats", "Repository", "ServerSettings", "Lint", "Support", "CoreSupport"],
       swiftSettings: onLoop),
     .testTarget(
+      name: "MonitoringTests",
+      dependencies: [
+        "EventLoop", "XMLRPC", "Monitoring", "Support", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: onLoop),
+    .testTarget(
       name: "NetworkingTests",
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings", "Networking", "Support",
@@ -511,7 +522,7 @@ let package = Package(
       name: "ServerTests",
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core", "Plugins",
-        "Networking", "Server", "Support", "CoreSupport",
+        "Networking", "Monitoring", "Server", "Support", "CoreSupport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
