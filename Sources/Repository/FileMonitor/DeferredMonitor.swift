@@ -119,6 +119,7 @@ public final class DeferredMonitor: FileMonitor {
   public func listEventHandlers() -> [(path: String, handler: String)] {
     base.listEventHandlers() + waiting.map { ($0.path, $0.handler.handlerName) }
   }
+  public var counts: FileMonitorCounts { base.counts }
   public func listWatches() -> [String] { base.listWatches() }
   public func listPaths() -> [String] { base.listPaths() + waiting.map(\.path) }
 }

@@ -106,8 +106,22 @@ public protocol FileMonitor: AnyObject {
   func listEventHandlers() -> [(path: String, handler: String)]
   /// Watched folders, for the RMI `Inotify.list_watches`.
   func listWatches() -> [String]
+  /// Numbers for metrics.
+  var counts: FileMonitorCounts { get }
   /// Monitored paths, for the RMI `Inotify.list_paths`.
   func listPaths() -> [String]
+}
+
+/// What a file monitor has.
+public struct FileMonitorCounts: Sendable, Equatable {
+  /// Watches of the kernel.
+  public var watches = 0
+  /// Files whose state is known, each once for each handler.
+  public var files = 0
+  /// Folders and files that are not watched, and so compared at each request.
+  public var unwatched = 0
+
+  public init() {}
 }
 
 /// Default implementations, for a monitor that does not tell missing from deleted.
@@ -121,5 +135,6 @@ extension FileMonitor {
     get { nil }
     set {}
   }
+  public var counts: FileMonitorCounts { FileMonitorCounts() }
   public func couldNotRead(_ path: String, _ error: SystemError) {}
 }

@@ -6,6 +6,8 @@ final class FileNode {
     case absent
     case file(FileState)
     case folder(Folder)
+
+    var isFile: Bool { if case .file = self { true } else { false } }
   }
 
   /// Additional state of a folder.
@@ -27,7 +29,9 @@ final class FileNode {
   let name: [UInt8]
   let path: String
   let relativePath: String
-  var content = Content.absent
+  var content = Content.absent {
+    didSet { tree.context.fileCount += (content.isFile ? 1 : 0) - (oldValue.isFile ? 1 : 0) }
+  }
   /// The resolved path, for the monitored path itself and for symbolic links.
   var trail: PathTrail?
   /// Why the content differs from the file system; nil if it does not.

@@ -12,6 +12,8 @@ final class TreeContext {
   var repository: String?
   /// Nodes without complete kernel events: checked before each request.
   var unwatched: [ObjectIdentifier: FileNode] = [:]
+  /// Nodes that are files.
+  var fileCount = 0
   private var loggedWarnings: Set<String> = []
 
   init(watches: WatchTable, ignored: IgnoreList, logger: Logger) {

@@ -121,6 +121,14 @@ open class TreeMonitor: FileMonitor {
 
   public func listWatches() -> [String] { context.watches.all.filter(\.isMonitored).map(\.path).sorted() }
 
+  public var counts: FileMonitorCounts {
+    var counts = FileMonitorCounts()
+    counts.watches = context.watches.count
+    counts.files = context.fileCount
+    counts.unwatched = context.unwatched.count
+    return counts
+  }
+
   public func listPaths() -> [String] { trees.map(\.path) }
 
   /// Requests a fresh scan at the end of this, or the next, update.

@@ -77,6 +77,8 @@ final class WatchTable {
 
   subscript(number: Int32) -> Watch? { watches[number] }
 
+  var count: Int { watches.count }
+
   var all: [Watch] { Array(watches.values) }
 
   /// Watches a folder; returns nil if that fails, and the folder must be polled instead.
