@@ -25,6 +25,12 @@ nonisolated enum ConnectionState {
   case lingering(remainingBytes: Int)
   case closed
 
+  /// All names but that of the end, in which a connection is in no table.
+  static let names = [
+    "handshaking", "readingRequest", "queued", "authenticating", "delayed", "readingBody", "dispatching",
+    "writingResponse", "lingering",
+  ]
+
   /// The place without its data, for messages.
   var name: String {
     switch self {

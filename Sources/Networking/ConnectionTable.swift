@@ -107,6 +107,13 @@ import XMLRPC
   /// Those of them whose peer has not authenticated.
   public var unauthenticatedCount: Int { unauthenticated }
 
+  /// Connections by the name of their state; every name is there.
+  public var stateCounts: [String: Int] {
+    var counts = Dictionary(uniqueKeysWithValues: ConnectionState.names.map { ($0, 0) })
+    for connection in connections.values { counts[connection.state.name, default: 0] += 1 }
+    return counts
+  }
+
   /// Admits a connection that a listener has accepted; its descriptor is nonblocking.
   public func admit(_ descriptor: consuming FileDescriptor, from address: SocketAddress) {
     counters.accepted += 1
