@@ -23,6 +23,8 @@ public final class RendererPool {
   public private(set) var startCount = 0
   /// Batches that were asked for so far.
   public private(set) var batchCount = 0
+  /// Batches that wait for a process.
+  public var waitingCount: Int { waiting.count + waitingApart.count }
   /// Processes that are there.
   public var count: Int { processes.count + (apart == nil ? 0 : 1) }
   /// Numbers of the processes that are there.

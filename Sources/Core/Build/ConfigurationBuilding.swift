@@ -44,6 +44,7 @@ extension ServerCore {
     guard let metadata = built.metadata else { return (built.document, nil) }
     await clientRunHook(.end, metadata)
     sortXML(built.document)
+    configurationBuilds += 1
     recordGeneration(client, MonotonicTime.now() - start)
     return (built.document, built.isCacheable ? metadata : nil)
   }

@@ -58,6 +58,7 @@ extension ServerCore {
     let made = try await withConsistentRepository { try await composeOnce(client, &hasStarted) }
     guard let metadata = made.metadata else { return made }
     await clientRunHook(.end, metadata)
+    configurationBuilds += 1
     recordGeneration(client, MonotonicTime.now() - start)
     return made
   }

@@ -37,6 +37,10 @@ open class ServerCore: FileEventHandler {
   public final let refusals: RefusalLog
   /// Execution times, as `bcfg2-admin perf` prints them.
   public final let statistics = ExecutionStatistics()
+  /// Calls by method and outcome, for metrics.
+  package final let requests = RequestCounts()
+  /// Number of configurations that were built.
+  package final var configurationBuilds = 0
   /// Loaded plugins by name, in the order of `[server] plugins`.
   public final package(set) var plugins: OrderedDictionary<String, Plugin> = [:] {
     didSet {

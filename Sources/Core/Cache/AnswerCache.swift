@@ -77,9 +77,11 @@ package final class AnswerCache {
   /// The most bytes to hold; 0 caches nothing.
   package var limitBytes: Int { didSet { shrink() } }
   /// Bytes held for answers alone.
-  private(set) var heldBytes = 0
-  /// Number of answers served from the cache.
-  private(set) var hits = 0
+  package private(set) var heldBytes = 0
+  /// Number of configurations and of probes served from the cache.
+  package private(set) var configurationHits = 0
+  package private(set) var probesHits = 0
+  var hits: Int { configurationHits + probesHits }
   private var answers: [AnswerKey: Answer] = [:]
   private var newest: Answer?
   private var oldest: Answer?
@@ -109,7 +111,7 @@ package final class AnswerCache {
 
   init(limitBytes: Int) { self.limitBytes = limitBytes }
 
-  var count: Int { answers.count }
+  package var count: Int { answers.count }
   /// Number of different structures in all answers.
   var structureCount: Int { structures.count }
   /// Number of parts that can be used again.
@@ -313,7 +315,10 @@ package final class AnswerCache {
 
   /// Returns the document of an answer and marks it most recently used.
   package func serve(_ answer: Answer) -> ByteSegments {
-    hits += 1
+    switch answer.key {
+    case .configuration: configurationHits += 1
+    case .probes: probesHits += 1
+    }
     uses += 1
     answer.usedAt = uses
     if newest !== answer {

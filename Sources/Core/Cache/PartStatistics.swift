@@ -3,7 +3,7 @@ import XMLRPC
 // How much of the answers is made, and how much is used again.
 extension ServerCore {
   /// Counts by kind: metadata of clients, parts of answers, whole answers.
-  private var partCounts: [(kind: String, counts: AnswerCache.Counts)] {
+  package var partCounts: [(kind: String, counts: AnswerCache.Counts)] {
     var all: [(kind: String, counts: AnswerCache.Counts)] = [
       ("metadata", AnswerCache.Counts(made: metadataBuilds, used: metadataUses, dropped: 0))
     ]

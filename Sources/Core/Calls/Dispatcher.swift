@@ -22,6 +22,26 @@ extension ServerCore {
   ///
   /// - Parameter caller: the caller that `authenticate` admitted with this request.
   public func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
+    let start = MonotonicTime.now()
+    let outcome = await outcome(of: call, from: caller)
+    let counted: RequestCounts.Outcome =
+      switch outcome {
+      case .value: .ok
+      case .fault: .fault
+      case .denied: .refused
+      }
+    requests.record(call.method, counted, isOfPlugin: isRemoteMethod(call.method), MonotonicTime.now() - start)
+    return outcome
+  }
+
+  /// Whether a name is one of a plugin or of the file monitor, by its first part.
+  private func isRemoteMethod(_ method: String) -> Bool {
+    guard let dot = method.utf8.firstIndex(of: UInt8(ascii: ".")) else { return false }
+    let owner = String(method[..<dot])
+    return owner == fileMonitor.name || plugins[owner] != nil
+  }
+
+  private func outcome(of call: MethodCall, from caller: Caller) async -> CallOutcome {
     do throws(Fault) {
       if Self.callsOfClients.contains(call.method) { try await checkDatabase(caller.client) }
     } catch {
@@ -54,6 +74,7 @@ extension ServerCore {
     let duration = MonotonicTime.now() - start
     if isConfiguration { recordGeneration(caller.client, duration) }
     statistics.add(call.method, duration)
+    requests.recordKept(isConfiguration ? RequestCounts.getConfig : RequestCounts.getProbes, duration)
     return answerCache.serveResponse(cached)
   }
 

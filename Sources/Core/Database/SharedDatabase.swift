@@ -27,6 +27,13 @@ public final class SharedDatabase {
   /// Whether the log says that it is away.
   private var isReportedAway = false
 
+  /// Number of statements' transactions that failed, each attempt counted.
+  package private(set) var failures = 0
+  /// Clients whose checks and writes wait for the database.
+  package var waitingCount: Int { checks.count + writes.count }
+  /// Whether it is open, and the last statements did not find it away.
+  package var isAvailable: Bool { isReady && !isReportedAway }
+
   /// Tells this server's notifications from those of others.
   let name = String(UInt64.random(in: .min ... .max), radix: 36)
 
@@ -72,6 +79,7 @@ public final class SharedDatabase {
         reportWorking()
         return results
       } catch {
+        failures += 1
         guard error.isTemporary, !isClosed, core.loop.now + pause < deadline else {
           if error.isTemporary { report(error) }
           throw error

@@ -80,7 +80,11 @@ public final class TemplateRenderer {
 
   private(set) var settings: RendererSettings
   /// Templates that were rendered without an error.
-  private var renderedCount = 0
+  package private(set) var renderedCount = 0
+  /// Renderer processes that failed.
+  package private(set) var failedProcessCount = 0
+  /// Renderer processes that earlier pools started.
+  private var retiredStarts = 0
   private var current: RendererPool?
   private var retired: [RendererPool] = []
   private var loggedOnce: NameSet = []
@@ -105,7 +109,8 @@ public final class TemplateRenderer {
     if keepsUser { settings.user = nil }
     let pool = RendererPool(settings, on: core.loop)
     pool.suspects.tellsPause = !rendersOnce
-    pool.onFailure = { [logger] process, template, reason in
+    pool.onFailure = { [weak self, logger] process, template, reason in
+      if process != 0 { self?.failedProcessCount += 1 }
       let place = (process == 0 ? "" : "renderer \(process): ") + (template.map { "\($0): " } ?? "")
       logger.error("\(place)\(reason)")
     }
@@ -117,6 +122,15 @@ public final class TemplateRenderer {
   public var processIDs: [Int32] { current?.processIDs ?? [] }
   /// Results that are kept, and how many times one was used.
   public var cacheCount: (results: Int, used: Int) { (kept.count, kept.used) }
+
+  /// Bytes of the results that are kept, and their bound.
+  package var cacheBytes: (held: Int, limit: Int) { (kept.heldBytes, kept.limitBytes) }
+  /// Processes that were started so far, and those that are there.
+  package var processCounts: (started: Int, running: Int) {
+    (retiredStarts + (current?.startCount ?? 0), (retired + [current].compactMap { $0 }).reduce(0) { $0 + $1.count })
+  }
+  /// Batches of templates that wait for a process.
+  package var waitingCount: Int { current?.waitingCount ?? 0 }
 
   /// Forgets all results, so that templates are rendered again.
   package func forgetResults() { kept.removeAll() }
@@ -137,6 +151,7 @@ public final class TemplateRenderer {
     settings = new
     defer { if hasOtherPython { checks.pythonChanged() } }
     if let current {
+      retiredStarts += current.startCount
       // It finishes what it renders.
       current.retire { [weak self, unowned current] in self?.retired.removeAll { $0 === current } }
       if current.count > 0 { retired.append(current) }

@@ -55,6 +55,9 @@ public final class ReportingPlugin: Plugin, Statistics, Threaded, PullSource {
       folder: "\(folder)/\(SpoolSegment.folder)", limits: limits, on: core.loop, logger: logger)
   }
 
+  /// What waits in the spool, for metrics; nil in a process that has none.
+  package var spoolCounts: SpoolCounts? { spool?.counts }
+
   private var limits: SpoolWriter.Limits {
     var limits = SpoolWriter.Limits()
     limits.spoolBytes = core.settings[Self.reporting.spoolLimitBytes]

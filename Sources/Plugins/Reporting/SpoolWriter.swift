@@ -3,6 +3,16 @@ import Glibc
 import Logging
 import ReportRecords
 
+/// What waits in the spool for the collector.
+package struct SpoolCounts: Equatable, Sendable {
+  package var files = 0
+  package var bytes = 0
+  /// When the oldest segment was begun, since 1970; nil: there is none.
+  package var oldestMicroseconds: Int64?
+  /// Records that were dropped, since the start.
+  package var dropped = 0
+}
+
 /// Appends records to the spool. All records of one turn of the loop, and those that come while the disk is waited for, are written
 /// and synchronized together.
 ///
@@ -22,6 +32,8 @@ final class SpoolWriter {
     static let waitingSegments = 16
     /// Names of a new segment that may be taken already.
     static let names = 100
+    /// Segments that are counted for metrics, at most: each costs a system call.
+    static let countedSegments = 4096
     /// Bytes of records that may wait to be written.
     static let waitingBytes = 128 << 20
   }
@@ -278,6 +290,23 @@ final class SpoolWriter {
     guard hasComplained else { return }
     hasComplained = false
     logger.notice("Reporting: Statistics are kept again")
+  }
+
+  // MARK: Metrics
+
+  /// What is in the folder now. Of a folder with more segments than anybody should have, the first are looked at.
+  var counts: SpoolCounts {
+    var counts = SpoolCounts()
+    counts.dropped = dropped
+    for name in Self.names(in: folder).prefix(Limits.countedSegments) {
+      guard let parsed = SpoolSegment.Name(name) else { continue }
+      var status = stat()
+      guard lstat("\(folder)/\(name)", &status) == 0 else { continue }
+      counts.files += 1
+      counts.bytes += Int(status.st_size)
+      counts.oldestMicroseconds = min(counts.oldestMicroseconds ?? .max, parsed.microseconds)
+    }
+    return counts
   }
 
   // MARK: Segments
