@@ -12,7 +12,7 @@ public nonisolated struct SettingRegistry: Sendable {
   /// its plugins.
   public static let server = SettingRegistry(
     ServerOptions.standard.definitions + NetworkLimits.settingDefinitions + DatabaseOptions.standard.definitions
-      + ReportingOptions.standard.definitions, foreign: foreignSettings)
+      + ReportingOptions.standard.definitions + MetricsOptions.standard.definitions, foreign: foreignSettings)
 
   /// A registry of these definitions.
   ///
