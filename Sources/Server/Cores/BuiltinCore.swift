@@ -2,6 +2,7 @@ import Core
 import EventLoop
 import Glibc
 import Logging
+package import Monitoring
 public import Networking
 import Repository
 public import ServerSettings
@@ -29,6 +30,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   private var hasPassedSockets = false
   /// Names that socket units give to those for clients: by FileDescriptorName=, and without it.
   private static let socketNames = ["bcfg2", "bcfg2-server.socket"]
+  private var monitoring: MonitoringPages?
   /// Whether the process dropped privileges after `open`: root could perhaps read files that it now cannot.
   public var hasDroppedPrivileges = false {
     didSet { certificates?.hasDroppedPrivileges = hasDroppedPrivileges }
@@ -54,6 +56,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       for descriptor in passed { try listen(on: FileDescriptor(owning: descriptor)) }
       logger.info("\(passed.count) listening sockets of the service manager are used, not [components] bcfg2")
     }
+    openMonitoring()
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
 
@@ -69,6 +72,41 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// Waits for the processes that this core starts to serve with. The builtin core has none.
   public func processesStarted() async {}
 
+  // MARK: Monitoring
+
+  private func openMonitoring() {
+    let pages = MonitoringPages(on: loop, logger: logger, refusals: refusals) { [unowned self] in
+      await metricSamples()
+    } obstacles: { [unowned self] in
+      obstaclesToService()
+    } isAlive: { [unowned self] in
+      !isShutDown
+    }
+    monitoring = pages
+    pages.follow(settings)
+  }
+
+  /// Where monitors are answered; nil: nowhere.
+  final var monitoringAddress: SocketAddress? { monitoring?.address }
+
+  /// All figures of this server for /metrics.
+  package func metricSamples() async -> MetricSamples {
+    var samples = MetricSamples()
+    addShared(to: &samples)
+    await addOwn(to: &samples)
+    addNetwork(to: &samples)
+    return samples
+  }
+
+  /// Why clients are not answered, or not as they should be, for /readyz; empty: they are.
+  package func obstaclesToService() -> [String] {
+    if isStopping || isShutDown { return ["the server stops"] }
+    return (isServing ? [] : ["the repository is being read"]) + obstacles
+  }
+
+  /// When the certificates that are in use are valid.
+  final var certificateValidities: [CertificateValidity] { certificates?.validities ?? [] }
+
   /// Stops accepting, finishes the answers in progress (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.
   public func stop(_ completion: @escaping () -> Void) {
@@ -80,12 +118,15 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       if isServing { logger.info("server_close()") }
     }
     guard !isStopping, connections != nil else {
+      monitoring?.close()
       shutdown()
       completion()
       return
     }
     isStopping = true
     connections.drain(finishesNew: hasPassedSockets) { [self] in
+      // Until here monitors see that it stops.
+      monitoring?.close()
       shutdown()
       completion()
     }
@@ -107,6 +148,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// Applies settings that may change while the server runs; `Settings.fixed` lists those that may not.
   public override func settingsChanged(_ settings: Settings) {
     super.settingsChanged(settings)
+    monitoring?.follow(settings)
     guard let connections else { return }
     if !isReloading, let certificates, certificates.differs(from: settings) { certificates.reload(settings) }
     connections.proxies = ProxyRules(settings)

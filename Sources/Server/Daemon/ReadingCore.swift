@@ -31,6 +31,7 @@ package final class ReadingCore: ServerCore {
     var settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
     // Check as for root, which starts the server.
     try settings.requireRenderers(startedAs: 0)
+    _ = try settings.monitoringPlace()
     settings.logPath = nil
     settings.logsToSyslog = false
     settings.pidFile = nil

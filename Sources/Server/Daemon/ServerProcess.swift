@@ -46,6 +46,7 @@ public final class ServerProcess {
         "server", "backend", value: settings.backend, allowed: "builtin, multiprocessing, best; CherryPy is Python's")
     }
     try settings.requireRenderers()
+    _ = try settings.monitoringPlace()
   }
 
   /// Runs until a signal ends the server. Returns the exit status.
@@ -155,6 +156,7 @@ public final class ServerProcess {
     core.readSettings = { [options] in
       let fresh = try Settings.load(options, registry: PluginRegistry.standard.settings)
       try fresh.requireRenderers()
+      _ = try fresh.monitoringPlace()
       return fresh
     }
     core.onSettingsChanged = { [unowned self, unowned core] in applySettings($1, replacing: $0, core) }

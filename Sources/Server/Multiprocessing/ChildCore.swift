@@ -59,6 +59,7 @@ final class ChildCore: ServerCore {
       return .nil
     },
     "get_statistics": { core, _ in try await core.getStatistics() },
+    "metrics": { core, _ in SampleCoding.encode(core.childSamples()) },
     "set_debug": { core, parameters in .bool(core.setDebug(parameters.first?.bool ?? false)) },
     "set_core_debug": { core, parameters in .bool(core.setCoreDebug(parameters.first?.bool ?? false)) },
     "set_fam_debug": { core, parameters in

@@ -4,6 +4,7 @@ import EventLoop
 import Glibc
 public import Identity
 import Logging
+package import Monitoring
 import OrderedCollections
 import Repository
 public import ServerSettings
@@ -33,6 +34,7 @@ public final class MultiprocessingCore: BuiltinCore {
   var launcher = ChildLauncher()
 
   private(set) lazy var pool = ChildPool(selection: settings.childSelection, loop: loop, logger: logger)
+  private lazy var figures = ChildFigures(pool, on: loop, logger: logger)
   private lazy var cache = DispatchingCache(queue: pool.queue)
   private let created = MonotonicTime.now()
   /// Configurations built here because no child could.
@@ -206,6 +208,26 @@ public final class MultiprocessingCore: BuiltinCore {
   }
 
   // MARK: Statistics
+
+  package override func metricSamples() async -> MetricSamples {
+    var samples = await super.metricSamples()
+    let (sums, unheard) = await figures.collect()
+    samples.add(sums)
+    samples.add(ServerMetrics.children, ["running"], childProcesses.count)
+    samples.add(ServerMetrics.children, ["ready"], readyChildren)
+    samples.add(ServerMetrics.childRestarts, restarts)
+    samples.add(ServerMetrics.childHangs, pool.children.reduce(0) { $0 + $1.hangs })
+    samples.add(ServerMetrics.childQueue, pool.waiterCount)
+    samples.add(ServerMetrics.ownBuilds, ownBuilds)
+    samples.add(ServerMetrics.childrenSilent, unheard)
+    return samples
+  }
+
+  package override func obstaclesToService() -> [String] {
+    let others = super.obstaclesToService()
+    guard others.isEmpty, readyChildren == 0 else { return others }
+    return ["no child process is ready"]
+  }
 
   /// Execution times of all processes: children's under `Child-N:`, the parent's unchanged, and sums under `Total:`.
   public override func getStatistics() async throws -> Value {
