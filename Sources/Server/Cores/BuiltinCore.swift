@@ -105,7 +105,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   }
 
   /// When the certificates that are in use are valid.
-  final var certificateValidities: [CertificateValidity] { certificates?.validities ?? [] }
+  final var certificateValidities: [CertificateValidity] { certificates?.context.validities ?? [] }
 
   /// Stops accepting, finishes the answers in progress (bounded by `[server] drain_timeout`), shuts the core down and
   /// calls `completion`. A second call ends at once.
