@@ -23,6 +23,8 @@ package final class RequestCounts {
   /// Unknown methods, and the introspection of XML-RPC.
   private static let others = "other"
   private static let places = Dictionary(uniqueKeysWithValues: methods.enumerated().map { ($1, $0) })
+  /// `allCases` is a new array each time.
+  private static let outcomeCount = Outcome.allCases.count
   static let getConfig = places["GetConfig"] ?? 0
   static let getProbes = places["GetProbes"] ?? 0
 
@@ -37,7 +39,7 @@ package final class RequestCounts {
   /// Counts a call that was answered from the cache.
   ///
   /// - Parameter method: `getConfig` or `getProbes`.
-  func recordKept(_ method: Int, _ duration: Duration) { times[method * Outcome.allCases.count].add(duration) }
+  func recordKept(_ method: Int, _ duration: Duration) { times[method * Self.outcomeCount].add(duration) }
 
   /// Counts a call.
   ///
@@ -50,13 +52,13 @@ package final class RequestCounts {
       case .fault: 1
       case .refused: 2
       }
-    times[method * Outcome.allCases.count + place].add(duration)
+    times[method * Self.outcomeCount + place].add(duration)
   }
 
   /// Durations by method and outcome; those of the core's own methods also where there were none.
   package var all: [(method: String, outcome: Outcome, times: DurationHistogram)] {
     Self.methods.enumerated().flatMap { place, method in
-      Outcome.allCases.enumerated().map { (method, $1, times[place * Outcome.allCases.count + $0]) }
+      Outcome.allCases.enumerated().map { (method, $1, times[place * Self.outcomeCount + $0]) }
     }
   }
 }
