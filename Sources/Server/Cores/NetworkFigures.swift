@@ -8,7 +8,7 @@ extension BuiltinCore {
   func addNetwork(to samples: inout MetricSamples) {
     for validity in certificateValidities {
       // Of several the one that ends first.
-      let label = [validity.isAuthority ? "authority" : "server"]
+      let label = [Self.label(of: validity.kind)]
       let ends = Double(validity.ends)
       if case .number(let other) = samples.families[ServerMetrics.certificates]?[label] {
         samples.add(ServerMetrics.certificates, label, min(ends, other) - other)
@@ -33,5 +33,14 @@ extension BuiltinCore {
     samples.add(ServerMetrics.received, counters.bytesRead)
     samples.add(ServerMetrics.sent, counters.bytesWritten)
     samples.add(ServerMetrics.exhausted, counters.exhausted)
+  }
+
+  private static func label(of kind: CertificateValidity.Kind) -> String {
+    switch kind {
+    case .certificate: "server"
+    case .authority: "authority"
+    case .revocationList: "revocation_list"
+    case .statusResponse: "status_response"
+    }
   }
 }

@@ -18,7 +18,8 @@ package nonisolated enum ServerMetrics {
   static let clients = Metric("bcfg2_clients_known", .gauge, "Clients that the Metadata plugin knows")
   static let certificates = Metric(
     "bcfg2_certificate_expiry_timestamp_seconds", .gauge, labels: ["certificate"],
-    "When the first certificate expires, of the server's own file and of its CA, in seconds since 1970")
+    "When the first of the server's certificates, its CA's, the revocation lists and the OCSP response expires, in seconds since 1970"
+  )
 
   // MARK: Requests
 
