@@ -72,7 +72,7 @@ public nonisolated struct ProxyHeaderParser: Sendable {
   /// and of a request over HTTP are not.
   public static func isBeginning(_ bytes: UnsafeRawBufferPointer) -> Bool {
     if bytes.isEmpty { return false }
-    return bytes.elementsEqual(signature.prefix(bytes.count))
+    return bytes.prefix(signature.count).elementsEqual(signature.prefix(bytes.count))
       || bytes.count >= firstVersion.count && bytes.starts(with: firstVersion)
   }
 

@@ -122,6 +122,9 @@ struct ProxyHeaderTests {
     ] {
       #expect(Array(text.utf8).withUnsafeBytes { ProxyHeaderParser.isBeginning($0) } == isBeginning, "\(text)")
     }
+    for (name, bytes, _) in ProxyHeaderBytes.recorded {
+      #expect(bytes.withUnsafeBytes { ProxyHeaderParser.isBeginning($0) }, "\(name)")
+    }
     for count in 1...12 {
       #expect(ProxyHeaderBytes.signature.prefix(count).withUnsafeBytes { ProxyHeaderParser.isBeginning($0) })
     }

@@ -1,17 +1,21 @@
 import EventLoop
+import Support
 import Testing
 
 @testable import ServerSettings
 
 /// Options of certificates and proxies.
 struct CertificateSettingsTests {
+  private let folder = TemporaryDirectory()
+
   private func settings(_ text: String) throws -> Settings {
-    try Settings(
-      INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), commandLine: CommandLineOptions(), registry: .server)
+    var options = CommandLineOptions()
+    options.configurationFile = folder.write(text, to: "bcfg2.conf")
+    return try Settings.load(options, registry: .server) { _ in nil }
   }
 
   @Test func theyAreOffUnlessTheyAreSet() throws {
-    let read = try settings("")
+    let read = try settings("[communication]\npassword = x\n")
     #expect(read.acceptsPasswords && read.revocationLists == nil && read.statusResponse == nil)
     #expect(!read.readsProxyHeader && read.trustedProxies == nil && read.forwardedHeader == .no)
     #expect(read.warnings.isEmpty)
@@ -19,7 +23,8 @@ struct CertificateSettingsTests {
 
   @Test func proxiesAreAddressesAndNetworks() throws {
     let text =
-      "[server]\nproxy_protocol = yes\nforwarded = x-forwarded-for\ntrusted_proxies = 127.0.0.1, 10.0.0.0/8,::1\n"
+      "[communication]\npassword = x\n[server]\nproxy_protocol = yes\nforwarded = x-forwarded-for\n"
+      + "trusted_proxies = 127.0.0.1, 10.0.0.0/8,::1\n"
     let read = try settings(text)
     #expect(read.trustedProxies?.map(\.description) == ["127.0.0.1", "10.0.0.0/8", "::1"] && read.readsProxyHeader)
     #expect(read.forwardedHeader == .listOfAddresses && read.warnings.isEmpty)

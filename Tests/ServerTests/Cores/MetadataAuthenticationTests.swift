@@ -209,7 +209,8 @@ private nonisolated func alone(
       settings.acceptsPasswords = passwords
       settings.certificateAuthority = authority
       try await RepositoryFixture.run(
-        files: Self.files, settings: settings, core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:)
+        files: Self.files, settings: settings, recordsPlugins: true,
+        core: NetworkCore.init(settings:loop:fileMonitor:resolver:registry:)
       ) { fixture async throws in
         let decision = await fixture.network.authenticate(
           certificate: certificate, user: user, password: user.map { _ in "foobat" },

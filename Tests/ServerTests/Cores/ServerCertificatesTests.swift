@@ -1,5 +1,6 @@
 import EventLoop
 import Glibc
+import Logging
 import ServerSettings
 import Support
 import Testing
@@ -10,7 +11,7 @@ import Testing
 struct ServerCertificatesTests {
   @Test func listsAndResponseAreReadAgainOnceTheyHaveChanged() throws {
     let (loop, kernel) = FakePoller.makeLoop()
-    let log = LogRecorder()
+    let log = LogRecorder(level: .notice)
     let certificates = TestCertificates()
     let authority = certificates.makeIdentity(["root"], isAuthority: true)
     let server = certificates.makeIdentity(["server"], signedBy: authority)
