@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -129,9 +130,90 @@ int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const
   return error;
 }
 
+static void become_bound(int report, pid_t parent, const char *path, char *const argv[], char *const environment[],
+                         const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
+                         int own_group) {
+  sigset_t none;
+  struct sigaction standard = {.sa_handler = SIG_DFL};
+  for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  int next = 3, failed = 0;
+  for (size_t i = 0; i < count && !failed; i++) {
+    failed = dup2(descriptors[i].source, descriptors[i].target) < 0;
+    if (descriptors[i].target >= next) next = descriptors[i].target + 1;
+  }
+  if (!failed && own_group == 2) failed = setsid() < 0;
+  if (!failed && own_group == 1) failed = setpgid(0, 0) != 0;
+  failed = failed || prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0, 0, 0) != 0;
+  // The parent may have ended before.
+  if (getppid() != parent) _exit(127);
+  failed = failed || (working_directory != NULL && chdir(working_directory) != 0);
+  if (!failed) {
+    // Nothing else is passed on, also not what lies between the targets and lacks FD_CLOEXEC.
+    for (int descriptor = 3; descriptor < report; descriptor++) {
+      size_t i = 0;
+      while (i < count && descriptors[i].target != descriptor) i++;
+      if (i == count) close(descriptor);
+    }
+    closefrom(report + 1);
+    execvpe(path, argv, environment);
+  }
+  int code = errno;
+  ssize_t written = write(report, &code, sizeof code);
+  (void)written; // nobody is left to report to
+  _exit(127);
+}
+
+int clinux_spawn_bound(int32_t *pid, const char *path, char *const argv[], char *const environment[],
+                       const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
+                       int own_group) {
+  int ends[2], code = 0;
+  if (pipe2(ends, O_CLOEXEC) != 0) return errno;
+  int highest = 2;
+  for (size_t i = 0; i < count; i++) {
+    if (descriptors[i].target > highest) highest = descriptors[i].target;
+    if (descriptors[i].source > highest) highest = descriptors[i].source;
+  }
+  // Above every descriptor of the child.
+  int report = fcntl(ends[1], F_DUPFD_CLOEXEC, highest + 1);
+  if (report < 0) code = errno;
+  close(ends[1]);
+  pid_t parent = getpid(), child = -1;
+  sigset_t all, old;
+  sigfillset(&all);
+  if (report >= 0) {
+    // No handler of this process runs in the child.
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    child = fork();
+    if (child == 0)
+      become_bound(report, parent, path, argv, environment, working_directory, descriptors, count, own_group);
+    if (child < 0) code = errno;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    close(report);
+  }
+  if (child > 0) {
+    ssize_t received;
+    do received = read(ends[0], &code, sizeof code);
+    while (received < 0 && errno == EINTR);
+    // The end of the pipe: the program has begun. Another end of the child is its exit status.
+    if (received != (ssize_t)sizeof code) code = 0;
+    if (code != 0)
+      while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+      }
+    *pid = child;
+  }
+  close(ends[0]);
+  return code;
+}
+
 char **clinux_environ(void) { return environ; }
 
 int clinux_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0); }
+int clinux_parent_death_signal(void) {
+  int number = 0;
+  return prctl(PR_GET_PDEATHSIG, &number, 0, 0, 0) == 0 ? number : 0;
+}
 int clinux_set_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 int clinux_set_dumpable(int flag) { return prctl(PR_SET_DUMPABLE, (unsigned long)flag, 0, 0, 0); }
 

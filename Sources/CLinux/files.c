@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+const int CLINUX_O_PATH = O_PATH;
+
 int clinux_rename_new(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
 }

@@ -108,6 +108,10 @@ typedef struct clinux_spawn_descriptor {
 int clinux_spawn(int32_t *pid, const char *path, char *const argv[], char *const environment[],
                  const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
                  int own_group);
+/// The same by fork(2) and execvp(3): the child gets SIGKILL when the calling thread ends. For small processes.
+int clinux_spawn_bound(int32_t *pid, const char *path, char *const argv[], char *const environment[],
+                       const char *working_directory, const clinux_spawn_descriptor *descriptors, size_t count,
+                       int own_group);
 /// The process's environ.
 char **clinux_environ(void);
 
@@ -117,6 +121,8 @@ void clinux_hide_argument(const char *secret);
 
 /// prctl(PR_SET_PDEATHSIG, signal): the signal this process gets when its parent dies.
 int clinux_set_parent_death_signal(int signal);
+/// prctl(PR_GET_PDEATHSIG): the signal, 0 for none.
+int clinux_parent_death_signal(void);
 /// prctl(PR_SET_NAME, name): at most 15 bytes are kept.
 int clinux_set_name(const char *name);
 /// prctl(PR_SET_DUMPABLE, flag).
@@ -124,6 +130,7 @@ int clinux_set_dumpable(int flag);
 
 // Files, random bytes, memory
 
+extern const int CLINUX_O_PATH;
 int clinux_s_isreg(uint32_t mode);
 int clinux_s_isdir(uint32_t mode);
 int clinux_s_issock(uint32_t mode);

@@ -72,6 +72,9 @@ import Glibc
   /// How it ended; nil while it runs.
   public private(set) var status: ExitStatus?
 
+  /// Whether the kernel ends children when this process ends, however it does: set before any is started.
+  static var endWithParent = false
+
   /// Children that were not reaped, by their numbers.
   private static var running: [Int32: ChildProcess] = [:]
 
@@ -291,7 +294,8 @@ extension ChildProcess {
         throw SystemError(call: step.map { String(cString: $0) } ?? "fork", errno: code, detail: program)
       }
     } else {
-      let code = clinux_spawn(
+      let spawn = endWithParent ? clinux_spawn_bound : clinux_spawn
+      let code = spawn(
         &processID, arguments.pointers[0], arguments.pointers, environment?.pointers ?? clinux_environ(),
         configuration.workingDirectory, list, list.count, leads)
       withExtendedLifetime((arguments, environment)) {}

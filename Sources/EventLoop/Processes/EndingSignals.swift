@@ -70,9 +70,11 @@ import Glibc
 }
 
 extension Reactor {
-  /// Runs a command on one loop, which leaves nothing behind when a signal ends it. Otherwise as ``runAsMain(_:)``.
+  /// Runs a command on one loop, which leaves nothing behind when a signal ends it, and no children even when it is killed.
+  /// Otherwise as ``runAsMain(_:)``.
   public static func runAsCommand(_ body: @escaping (Reactor) async -> Int32) throws(SystemError) -> Int32 {
     var failure: SystemError?
+    ChildProcess.endWithParent = true
     let status = try runAsMain { loop in
       do throws(SystemError) {
         let signals = try EndingSignals(on: loop)
