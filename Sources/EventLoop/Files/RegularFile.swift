@@ -1,6 +1,11 @@
 import CLinux
 import Glibc
 
+extension FileDescriptor {
+  /// O_PATH: the descriptor stands for a file that is not opened.
+  public static let opensNothing: Int32 = CLINUX_O_PATH
+}
+
 /// Files that an administrator names, or that lie in a folder: read where they are regular files and refused where not.
 ///
 /// A FIFO would be waited for, a device may do things when it is opened, and a socket cannot be opened at all. So

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Repository
+import ServerSettings
 
 /// `bcfg2-info builddir`.
 struct BuildDir: InfoMode {
@@ -44,20 +45,29 @@ struct BuildDir: InfoMode {
     func tell(_ entry: Element, _ problem: String?, isFailure: Bool = false) {
       results.append(Written(name: entry.name ?? "None", type: entry["type"] ?? "None", problem: problem))
       if isFailure { isGood = false }
-      if let problem, !common.json { context.print("\(problem)") }
+      if let problem, !common.json { context.print(VisibleText.escaped(problem)) }
     }
-    let installer = EntryInstaller(directory, keepsPrivileges: privileged)
+    func tell(_ entry: Element, _ result: Result<String?, any Error>) {
+      let name = "Path:\(entry.name ?? "None")"
+      switch result {
+      case .success(let rest): tell(entry, rest.map { "\(name) \($0)" })
+      case .failure(let error): tell(entry, "Failed to install entry \(name): \(error)", isFailure: true)
+      }
+    }
+    let installer = try EntryInstaller(directory, keepsPrivileges: privileged)
+    var folders: [Element] = []
     // Links come last: nothing is written through them.
     for type in EntryInstaller.types {
       for entry in entries where entry["failure"] == nil && entry["type"] == type {
         do {
           let rest = try installer.install(entry)
-          tell(entry, rest.map { "Path:\(entry.name ?? "None") \($0)" })
+          if type == "directory" { folders.append(entry) } else { tell(entry, .success(rest)) }
         } catch {
-          tell(entry, "Failed to install entry Path:\(entry.name ?? "None"): \(error)", isFailure: true)
+          tell(entry, .failure(error))
         }
       }
     }
+    for (entry, result) in installer.finish(folders) { tell(entry, result) }
     for entry in entries {
       if let failure = entry["failure"] {
         tell(entry, "Skipping entry Path:\(entry.name ?? "None") with bind failure: \(failure)")

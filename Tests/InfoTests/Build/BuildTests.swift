@@ -98,6 +98,32 @@ import Testing
     }
   }
 
+  /// Folders that are no entries are this user's alone, and one that may not be written to is filled before.
+  @Test func foldersGetTheirModesLast() async throws {
+    var files = InfoFixture.files
+    let (user, group) = (getuid(), getgid())
+    files["Bundler/entries.xml"] = """
+      <Bundle>
+        <BoundPath name="/a/b" type="directory" owner="\(user)" group="\(group)" mode="0555"/>
+        <BoundPath name="/a/b/c" type="directory" owner="\(user)" group="\(group)" mode="0500"/>
+        <BoundPath name="/a/b/c/d" type="file" owner="\(user)" group="\(group)" mode="0644">text</BoundPath>
+        <BoundPath name="/a/b/c/e" type="hardlink" to="/a/b/c/d"/>
+        <BoundPath name="/a/x" type="directory" owner="\(user)" group="\(group)" mode="bad"/>
+      </Bundle>
+      """
+    try await InfoFixture.with(files: files) { info async throws in
+      let folder = info.folder.file("root")
+      let mask = umask(0)
+      defer { umask(mask) }
+      let result = try await info.run("builddir one.example.com '\(folder)'")
+      #expect(result.status == 1 && result.out.contains("mode bad is no file mode"), "\(result)")
+      #expect(mode("\(folder)/a") == 0o700 && mode("\(folder)/a/b") == 0o555 && mode("\(folder)/a/b/c") == 0o500)
+      #expect(try info.folder.text("root/a/b/c/e") == "text")
+      chmod("\(folder)/a/b", 0o700)
+      chmod("\(folder)/a/b/c", 0o700)
+    }
+  }
+
   @Test func configurationsAreTheirOwnersAlone() async throws {
     try await InfoFixture.with { info async throws in
       #expect(try await info.run("buildall '\(info.folder.file("all"))'").status == 0)
