@@ -3,6 +3,9 @@ import Glibc
 import ServerSettings
 
 /// git, for reading a working copy that others may have written: nothing that its configuration names is run.
+///
+/// Its configuration is read only by commands that run no program of it (rev-parse, ls-files), for it may say something else each
+/// time that it is read. Files are written by `write`, with a configuration of its own.
 @MainActor
 struct GitReader {
   private static let outputLimitBytes = 64 << 20
@@ -13,8 +16,8 @@ struct GitReader {
   /// The top folder of the working copy.
   let top: String
   private let gitFolder: String
-  /// `-c` and settings that take the programs of filters away.
-  private var filters: [String] = []
+  /// Where objects are.
+  private let commonFolder: String
 
   /// - Throws: `InfoProblem` if the repository is in no working copy of git, or in that of another user.
   init(of repository: String, on loop: Reactor) async throws {
@@ -25,10 +28,13 @@ struct GitReader {
     self.loop = loop
     self.top = top
     gitFolder = try Self.gitFolder(marker)
-    for folder in [top, marker, gitFolder, try Self.commonFolder(of: gitFolder)] { try Self.checkOwner(of: folder) }
-    let names = try await run(
-      ["config", "-z", "--name-only", "--get-regexp", #"^filter\."#], emptyStatus: 1)
-    filters = try Self.withoutPrograms(names)
+    commonFolder = try Self.commonFolder(of: gitFolder)
+    for folder in [top, marker, gitFolder, commonFolder, "\(commonFolder)/objects"] { try Self.checkOwner(of: folder) }
+    for name in ["config", "config.worktree", "objects/info/alternates"] {
+      for file in Set(["\(gitFolder)/\(name)", "\(commonFolder)/\(name)"]).sorted() where fileExists(file) {
+        try Self.checkOwner(of: file, isFile: true)
+      }
+    }
   }
 
   // MARK: The working copy
@@ -83,9 +89,10 @@ struct GitReader {
   }
 
   /// What git does depends on files that the owner writes, so another user than root must not own them.
-  private static func checkOwner(of path: String) throws {
+  private static func checkOwner(of path: String, isFile: Bool = false) throws {
     var status = stat()
     guard stat(path, &status) == 0 else { throw problem(path) }
+    if isFile { try RegularFile.require(mode: status.st_mode, path) }
     guard status.st_uid != geteuid(), status.st_uid != 0 else { return }
     let (owner, me) = (Accounts.names(of: status.st_uid, 0).user, Accounts.names(of: geteuid(), 0).user)
     throw InfoProblem("\(path) belongs to \(owner), and git would run as \(me): run it as \(owner)")
@@ -93,42 +100,60 @@ struct GitReader {
 
   // MARK: Running git
 
-  /// - Parameter names: keys of the configuration, each with a zero byte behind it.
-  static func withoutPrograms(_ names: String) throws -> [String] {
-    var found: Set<Substring> = []
-    for key in names.split(separator: "\0") {
-      guard let dot = key.lastIndex(of: "."), key[..<dot].contains(".") else { continue }
-      found.insert(key[..<dot])
-    }
-    return try found.sorted().flatMap { name in
-      // -c ends the name at the first one.
-      guard !name.contains("="), !name.contains("\n") else {
-        throw InfoProblem("the configuration of git has a filter whose name cannot be overridden: \(name)")
-      }
-      return ["smudge=", "clean=", "process=", "required=false"].flatMap { ["-c", "\(name).\($0)"] }
-    }
-  }
-
   /// The output of git.
   ///
-  /// - Parameters:
-  ///   - folder: where it runs; nil: in the repository.
-  ///   - emptyStatus: an exit status that says that there is nothing.
+  /// - Parameter emptyStatus: an exit status that says that there is nothing.
   /// - Throws: `InfoProblem` with what it says.
-  func run(
-    _ arguments: [String], in folder: String? = nil, _ more: [String: String] = [:], emptyStatus: Int32? = nil
+  func run(_ arguments: [String], emptyStatus: Int32? = nil) async throws -> String {
+    try await run(
+      arguments, in: repository, ["GIT_DIR": gitFolder, "GIT_WORK_TREE": top], emptyStatus: emptyStatus)
+  }
+
+  /// Writes the files of a commit below a folder that is not there yet.
+  ///
+  /// - Parameter commit: its whole number.
+  func write(_ commit: String, to folder: String) async throws {
+    let own = "\(folder).git"
+    let isSHA256 = commit.utf8.count == 64
+    let configuration =
+      isSHA256
+      ? "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectFormat = sha256\n"
+      : "[core]\nrepositoryformatversion = 0\n"
+    for path in ["", "/objects", "/objects/info", "/refs", "/files"] {
+      guard mkdir(own + path, 0o700) == 0 else { throw Self.problem(own + path) }
+    }
+    for (name, text) in [
+      ("config", configuration), ("HEAD", "ref: refs/heads/none\n"),
+      // A line in quotes may have anything in it.
+      ("objects/info/alternates", Self.quoted("\(commonFolder)/objects") + "\n"),
+    ] {
+      try AtomicFile.writeTemporary(Array(text.utf8), to: "\(own)/\(name)")
+    }
+    let environment = [
+      "GIT_DIR": own, "GIT_WORK_TREE": "\(own)/files", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
+      "GIT_ATTR_NOSYSTEM": "1",
+      // Older versions of git read it there, whatever GIT_CONFIG_GLOBAL says.
+      "HOME": own, "XDG_CONFIG_HOME": own,
+    ]
+    _ = try await run(["read-tree", commit], in: "\(own)/files", environment)
+    _ = try await run(
+      ["checkout-index", "--all", "--force", "--prefix=\(folder)/"], in: "\(own)/files", environment)
+  }
+
+  private static func quoted(_ path: String) -> String {
+    "\"" + path.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n") + "\""
+  }
+
+  private func run(
+    _ arguments: [String], in folder: String, _ more: [String: String], emptyStatus: Int32? = nil
   ) async throws -> String {
-    let command =
-      ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"] + filters
-      + ["-C", folder ?? repository]
+    let command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", folder]
     var environment: [String: String] = [:]
     for name in ["PATH", "HOME", "LANG", "TMPDIR"] {
       if let value = getenv(name) { environment[name] = String(cString: value) }
     }
+    // GIT_DIR is a folder whose owner was checked, or our own: git itself takes none of root's from another user.
     environment.merge(more) { $1 }
-    // The folders whose owners were checked, and no others: git itself takes none of root's from another user.
-    environment["GIT_DIR"] = gitFolder
-    environment["GIT_WORK_TREE"] = top
     // Objects that are missing are not fetched; older versions of git know only the second.
     environment["GIT_NO_LAZY_FETCH"] = "1"
     environment["GIT_ALLOW_PROTOCOL"] = "none"

@@ -27,9 +27,7 @@ struct RevisionTree {
   func write(_ revision: String, to folder: String) async throws -> String {
     let commit = try await commit(revision)
     guard !commit.isEmpty else { throw InfoProblem("\(revision) is no revision of \(repository)") }
-    let index = ["GIT_INDEX_FILE": "\(folder).index"]
-    _ = try await git.run(["read-tree", commit], in: git.top, index)
-    _ = try await git.run(["checkout-index", "--all", "--force", "--prefix=\(folder)/"], in: git.top, index)
+    try await git.write(commit, to: folder)
     var path = folder
     for step in prefix.split(separator: "/") {
       path += "/\(step)"

@@ -43,6 +43,28 @@ import Testing
     }
   }
 
+  /// It may say something else each time that it is read.
+  @Test(arguments: ["sha1", "sha256"]) func filesAreWrittenWithoutTheConfiguration(format: String) async throws {
+    folder.write("text\n", to: "repo/file")
+    try await LoopDriver.withLoop { loop in
+      try await git(["init", "-q", "--object-format=\(format)"], loop)
+      try await commit(loop)
+      try await git(["config", "core.autocrlf", "true"], loop)
+      let tree = try await RevisionTree(of: folder.file("repo"), on: loop)
+      _ = try await tree.write("HEAD", to: folder.file("old"))
+      #expect(try folder.text("old/file") == "text\n")
+    }
+  }
+
+  @Test func aConfigurationThatIsNoFileIsRefused() async throws {
+    folder.write("text\n", to: "repo/file")
+    try await LoopDriver.withLoop { loop in
+      try await commit(loop)
+      #expect(mkfifo(folder.file("repo/.git/config.worktree"), 0o600) == 0)
+      await #expect(throws: (any Error).self) { _ = try await RevisionTree(of: folder.file("repo"), on: loop) }
+    }
+  }
+
   @Test func committedLinksLeadNowhere() async throws {
     folder.write("x", to: "outside/file")
     folder.write("Data/\nPlain/\n", to: "repo/.gitignore")
