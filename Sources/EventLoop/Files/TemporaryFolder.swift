@@ -9,8 +9,10 @@ import Glibc
   private static let suffixCount = 6
   /// Attempts to make a folder that can be locked; after the last one its error is thrown.
   private static let attempts = 5
-  /// Folders within each other that are removed, at most.
-  private static let depthLimit = 100
+  /// Times that a folder is read again while it is emptied: each takes one of the folders within each other away.
+  private static let passLimit = 1 << 20
+  /// What folders are called that are moved to be removed; a number follows.
+  private static let movedPrefix = "bcfg2-moved-"
   /// Existing folders of this process.
   private static var paths: Set<String> = []
 
@@ -91,7 +93,10 @@ import Glibc
     }
   }
 
-  private static var base: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
+  private static var base: String {
+    guard let folder = getenv("TMPDIR").map({ String(cString: $0) }), !folder.isEmpty else { return "/tmp" }
+    return folder
+  }
 
   /// A descriptor that holds the folder's lock; nil where another process has it, or the folder is gone.
   private static func lockFolder(_ path: String) -> FileDescriptor? {
@@ -103,26 +108,79 @@ import Glibc
     return descriptor
   }
 
-  /// Children leave plain files and folders of them; what cannot be removed stays for the system to clean.
+  /// What cannot be removed stays for the system to clean.
   private static func remove(_ path: String) {
-    removeContents(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), depth: 0)
+    removeContents(path)
     rmdir(path)
   }
 
-  /// By descriptors: a link that a child puts in a folder's place leads nowhere.
-  private static func removeContents(_ raw: Int32, depth: Int) {
-    guard raw >= 0 else { return }
-    guard depth < depthLimit, let stream = fdopendir(raw) else {
-      close(raw)
-      return
+  /// Empties a folder, whatever names and however many folders within each other a child has left there, with few descriptors:
+  /// folders within a folder are moved to the top before it is removed. By descriptors: a link that a child puts in a folder's
+  /// place leads nowhere.
+  private static func removeContents(_ path: String) {
+    guard let top = Listing(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) else { return }
+    var moved = 0
+    for _ in 0..<passLimit {
+      var isEmptier = false
+      top.forEach { name in
+        if unlinkat(top.raw, name, 0) == 0 {
+          isEmptier = true
+          return
+        }
+        if let folder = Listing(openFolder(name, in: top.raw)) {
+          folder.forEach { inner in
+            if unlinkat(folder.raw, inner, 0) == 0 { return }
+            // Only its owner may move a folder that nobody may write to.
+            if renameat(folder.raw, inner, top.raw, "\(movedPrefix)\(moved)") != 0, errno == EACCES {
+              fchmodat(folder.raw, inner, 0o700, AT_SYMLINK_NOFOLLOW)
+              renameat(folder.raw, inner, top.raw, "\(movedPrefix)\(moved)")
+            }
+            moved += 1
+          }
+        }
+        if unlinkat(top.raw, name, AT_REMOVEDIR) == 0 { isEmptier = true }
+      }
+      if !isEmptier { return }
     }
-    while let entry = readdir(stream) {
-      let name = name(of: entry)
-      if name == "." || name == ".." || unlinkat(raw, name, 0) == 0 { continue }
-      removeContents(openat(raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), depth: depth + 1)
-      unlinkat(raw, name, AT_REMOVEDIR)
+  }
+
+  /// Opens a folder, which its owner may have closed to himself.
+  private static func openFolder(_ name: UnsafePointer<CChar>, in folder: Int32) -> Int32 {
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    let raw = openat(folder, name, flags)
+    guard raw < 0, errno == EACCES, fchmodat(folder, name, 0o700, AT_SYMLINK_NOFOLLOW) == 0 else { return raw }
+    return openat(folder, name, flags)
+  }
+
+  /// The names in an open folder, as bytes: they need not be text.
+  private final class Listing {
+    let raw: Int32
+    private let stream: OpaquePointer
+
+    /// - Parameter raw: closed with this.
+    init?(_ raw: Int32) {
+      guard raw >= 0 else { return nil }
+      guard let stream = fdopendir(raw) else {
+        close(raw)
+        return nil
+      }
+      self.raw = raw
+      self.stream = stream
+      // Its owner may have forbidden itself to write to it.
+      fchmod(raw, 0o700)
     }
-    closedir(stream)
+
+    isolated deinit { closedir(stream) }
+
+    /// - Parameter body: called with each name from the start on, but for `.` and `..`.
+    func forEach(_ body: (UnsafePointer<CChar>) -> Void) {
+      rewinddir(stream)
+      while let entry = readdir(stream) {
+        guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return }
+        let name = (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: CChar.self)
+        if strcmp(name, ".") != 0, strcmp(name, "..") != 0 { body(name) }
+      }
+    }
   }
 
   private static func name(of entry: UnsafeMutablePointer<dirent>) -> String {

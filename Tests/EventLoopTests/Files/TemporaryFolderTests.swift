@@ -39,6 +39,28 @@ import Testing
     #expect(access(held, F_OK) != 0)
   }
 
+  @Test func anyNameAndAnyDepthIsRemoved() throws {
+    let left = try make()
+    var place = open(left, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    // No text, and folders that lead deeper than there are descriptors.
+    let name: [CChar] = [CChar(bitPattern: 0xFF), 0x61, 0]
+    for _ in 0..<3000 {
+      try #require(mkdirat(place, name, 0o700) == 0)
+      close(openat(place, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
+      let next = openat(place, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      try #require(next >= 0)
+      close(place)
+      place = next
+    }
+    close(place)
+    mkdir("\(left)/closed", 0o700)
+    mkdir("\(left)/closed/in", 0o700)
+    chmod("\(left)/closed/in", 0)
+    chmod("\(left)/closed", 0)
+    TemporaryFolder.removeLeftovers()
+    #expect(access(left, F_OK) != 0)
+  }
+
   @Test func aFolderThatCannotBeLockedIsAnError() throws {
     // No descriptor is left for the lock.
     var limit = rlimit()
