@@ -38,6 +38,15 @@ import Testing
     return stat(folder.file(name), &status) == 0 ? status.st_mode & 0o777 : 0
   }
 
+  @Test func foldersThatAreLinksAreRefused() async throws {
+    folder.write("", to: "outside/kept")
+    folder.write("", to: "repo/kept")
+    #expect(symlink(folder.file("outside"), folder.file("repo/Metadata")) == 0)
+    let made = try await admin(batch)
+    #expect(made.status == .exited(1) && (made.out + made.error).contains("it is a symbolic link"), "\(made)")
+    #expect(folder.names(in: "outside") == ["kept"])
+  }
+
   @Test func anInstallationIsMadeWithoutQuestionsAndServes() async throws {
     let made = try await admin(batch)
     #expect(

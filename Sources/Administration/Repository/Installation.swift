@@ -111,11 +111,14 @@ public struct Installation {
 
   /// Makes the folders of the repository, and groups.xml and clients.xml where they are missing.
   ///
+  /// A symbolic link in the place of a folder is refused: it would choose where files are made.
+  ///
   /// - Returns: the files that were there and stay as they are.
   public func makeRepository() throws(Problem) -> [String] {
     let folders = plugins.compactMap { PluginRegistry.standard.type(named: $0) }.filter { $0.createsFolder }
     do {
-      for folder in ["etc", "Metadata"] + folders.map({ $0.name }) { try makeFolders("\(repository)/\(folder)") }
+      try makeFolders(repository)
+      for folder in ["etc", "Metadata"] + folders.map({ $0.name }) { try Self.makeFolder("\(repository)/\(folder)") }
       let clients = "<Clients>\n  <Client profile=\"basic\" name=\"\(hostname)\"/>\n</Clients>\n"
       var kept: [String] = []
       for (name, text, mode) in [
@@ -203,6 +206,18 @@ public struct Installation {
   private static func folder(of path: String) -> String {
     let end = path.lastIndex(of: "/") ?? path.startIndex
     return end == path.startIndex ? "/" : String(path[..<end])
+  }
+
+  /// Makes a folder, unless it is there.
+  private static func makeFolder(_ path: String) throws(Problem) {
+    if mkdir(path, 0o777) == 0 { return }
+    var code = errno
+    var status = stat()
+    if code == EEXIST, lstat(path, &status) == 0 {
+      if status.st_mode & S_IFMT == S_IFDIR { return }
+      if status.st_mode & S_IFMT == S_IFLNK { code = ELOOP }
+    }
+    throw Problem(description: "\(path): \(code == ELOOP ? "it is a symbolic link" : String(cString: strerror(code)))")
   }
 
   private func makeFolders(_ path: String) throws { try EventLoop.makeFolders(path) }
