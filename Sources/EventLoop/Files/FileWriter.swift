@@ -136,17 +136,20 @@ public final class FileWriter {
   ///
   /// - Parameters:
   ///   - limitBytes: of what the path holds.
+  ///   - followsLinks: whether a path that is a symbolic link is followed; otherwise it is refused with ELOOP.
   ///   - replaced: as of `write`.
   /// - Throws: as `write`; `.changed` where it changes again and again.
   public func overwrite(
-    _ path: String, with bytes: [UInt8], mode: FileWrite.Mode, limitBytes: Int, replaced: @escaping () -> Void = {}
+    _ path: String, with bytes: [UInt8], mode: FileWrite.Mode, limitBytes: Int, followsLinks: Bool = true,
+    replaced: @escaping () -> Void = {}
   ) async throws(FileWriteError) {
     for attempt in 1... {
       let version = try FileWriteError.wrap { () throws(SystemError) in
         try AtomicFile.version(of: path, limitBytes: limitBytes)
       }
       do throws(FileWriteError) {
-        return try await write(FileWrite(bytes, to: path, replacing: version, mode: mode)) { _ in replaced() }
+        let file = FileWrite(bytes, to: path, replacing: version, mode: mode, followsLinks: followsLinks)
+        return try await write(file) { _ in replaced() }
       } catch {
         guard case .changed = error, attempt < Self.attemptLimit else { throw error }
       }

@@ -61,8 +61,8 @@ extension CfgEntrySet {
         throw PluginExecutionError("Cfg: Cannot encode content of \(file) as \(plugin.core.settings.encoding)")
       }
     }
-    try await plugin.core.loop.fileWriter.overwrite(
-      file, with: bytes, mode: FileWrite.Mode(ofClient: entry["mode"]), limitBytes: plugin.limitBytes)
+    try await plugin.core.storePulled(
+      bytes, to: file, mode: FileWrite.Mode(ofClient: entry["mode"]), limitBytes: plugin.limitBytes)
     plugin.debugLog("Wrote file \(file)")
   }
 
@@ -93,8 +93,8 @@ extension CfgEntrySet {
     var text = "<FileInfo>\n  <Info"
     for (name, value) in info.attributes { text += " \(name)=\"\(Self.escaped(value))\"" }
     text += "/>\n</FileInfo>\n"
-    try await plugin.core.loop.fileWriter.overwrite(
-      "\(path)/info.xml", with: Array(text.utf8), mode: .ordinary, limitBytes: plugin.limitBytes)
+    try await plugin.core.storePulled(
+      Array(text.utf8), to: "\(path)/info.xml", mode: .ordinary, limitBytes: plugin.limitBytes)
     plugin.debugLog("Wrote file \(path)/info.xml")
   }
 

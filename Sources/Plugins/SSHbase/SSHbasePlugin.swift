@@ -147,8 +147,8 @@ final class SSHbasePlugin: Plugin, Connector, Generator, PullTarget, Caching {
       throw PluginExecutionError(
         "Failed to pull \(entry.name ?? "None"). This file does not currently exist on the client")
     }
-    try await core.loop.fileWriter.overwrite(
-      path, with: Array(text.utf8), mode: .secret, limitBytes: Self.staticLimitBytes)
+    try await core.storePulled(
+      Array(text.utf8), to: path, mode: .secret, limitBytes: Self.staticLimitBytes)
     core.fileMonitor.processPending()
   }
 }

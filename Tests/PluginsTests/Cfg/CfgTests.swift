@@ -275,6 +275,30 @@ import XMLRPC
   }
 }
 
+@Test func pulledVersionIsNotWrittenThroughLinks() async throws {
+  try await LoopDriver.withLoop { (loop: Reactor) async throws in
+    let outside = TemporaryDirectory()
+    outside.write("precious", to: "file")
+    let fixture = try RepositoryFixture(cfg: ["a/a": "plain", "b/b": "plain"], on: loop)
+    let entry = Element("Path", ["name": "/a"])
+    let choices = try fixture.cfg.acceptChoices(entry, clientMetadata())
+    entry.text = "pulled"
+    #expect(symlink(outside.file("file"), choices[1]) == 0)
+    await #expect(throws: FileWriteError.self) {
+      try await fixture.cfg.acceptPullData(specificTo: choices[1], entry)
+    }
+    // The folder itself.
+    let other = Element("Path", ["name": "/b"])
+    let folder = fixture.repository.file("Cfg/b")
+    #expect(rename(folder, outside.file("b")) == 0 && symlink(outside.file("b"), folder) == 0)
+    other.text = "pulled"
+    await #expect(throws: PluginExecutionError.self) {
+      try await fixture.cfg.acceptPullData(specificTo: "\(folder)/b", other)
+    }
+    #expect(try outside.text("file") == "precious" && outside.text("b/b") == "plain")
+  }
+}
+
 @Test func pulledVersionOfAnEncryptedFileIsNotStored() async throws {
   try await LoopDriver.withLoop { (loop: Reactor) async throws in
     let fixture = try RepositoryFixture(cfg: ["a/a.crypt": "U2FsdGVkX18="], on: loop)
