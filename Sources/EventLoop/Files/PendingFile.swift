@@ -103,7 +103,8 @@ final nonisolated class PendingFile {
   private func setAttributes() throws(SystemError) {
     let raw = descriptor
     if let old {
-      try Self.setAttributes(raw, old.st_uid, old.st_gid, old.st_mode & 0o7777, target)
+      // New contents do not get the power that set-ID bits gave to the old ones.
+      try Self.setAttributes(raw, old.st_uid, old.st_gid, old.st_mode & 0o777, target)
     } else {
       switch mode {
       case .ordinary: break

@@ -15,6 +15,14 @@ struct AtomicFileTests {
     try AtomicFile.write(FileWrite(Array(text.utf8), to: path, replacing: version, mode: mode))
   }
 
+  @Test func newContentsGetNoSetIDBits() throws {
+    let folder = TemporaryDirectory()
+    let path = folder.write("old", to: "file")
+    #expect(chmod(path, 0o6755) == 0)
+    try write("new", to: path)
+    #expect(status(path).st_mode & 0o7777 == 0o755)
+  }
+
   @Test(arguments: [0o600, 0o640, 0o755, 0o444] as [mode_t])
   func aReplacedFileKeepsItsMode(mode: mode_t) throws {
     let folder = TemporaryDirectory()
