@@ -8,6 +8,9 @@ public struct Backup {
   /// Longer than any repository takes, so that a hanging file system does not keep the command for ever.
   private static let timeout: Duration = .seconds(24 * 3600)
 
+  /// Seconds for which an archive that is not complete is left alone.
+  private static let leftoverAge = 60
+
   public struct Problem: Error, CustomStringConvertible {
     public let description: String
   }
@@ -26,6 +29,8 @@ public struct Backup {
   }
 
   /// Makes the archive: under a name of its own until it is complete, for its user only.
+  ///
+  /// What backups have left that were killed is removed.
   ///
   /// - Returns: what tar says of files that changed meanwhile; empty if there was none.
   /// - Throws: `Problem`; nothing is left then.
@@ -56,6 +61,13 @@ public struct Backup {
     } catch {
       throw Problem(description: "\(error)")
     }
+    // Held as long as the archive is being written: no other backup takes it for a leftover.
+    guard flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 else {
+      let problem = Problem(description: "\(temporary): \(String(cString: strerror(errno)))")
+      unlink(temporary)
+      throw problem
+    }
+    Self.removeLeftovers(in: repository)
     let duty = EndingDuty { unlink(temporary) }
     defer { withExtendedLifetime(duty) {} }
     do {
@@ -74,6 +86,34 @@ public struct Backup {
       if let problem = error as? Problem { throw problem }
       throw Problem(description: "\(error)")
     }
+  }
+
+  /// Removes archives that are not complete, and that no backup is writing.
+  private static func removeLeftovers(in repository: String) {
+    guard let folder = opendir(repository) else { return }
+    defer { closedir(folder) }
+    while let entry = readdir(folder) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      guard isUnfinished(name) else { continue }
+      let path = "\(repository)/\(String(decoding: name, as: UTF8.self))"
+      // Without waiting; also not a link.
+      let raw = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+      guard raw >= 0 else { continue }
+      defer { close(raw) }
+      var status = stat()
+      guard fstat(raw, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+        status.st_mtim.tv_sec < time(nil) - leftoverAge,
+        flock(raw, LOCK_EX | LOCK_NB) == 0
+      else { continue }
+      unlink(path)
+    }
+  }
+
+  /// Whether a name is like `.20200101000000.tar.gz.part`.
+  private static func isUnfinished(_ name: [UInt8]) -> Bool {
+    guard name.first == UInt8(ascii: "."), name.count == 1 + 14 + ".tar.gz.part".utf8.count else { return false }
+    return name[1...14].allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      && name[15...].elementsEqual(".tar.gz.part".utf8)
   }
 
   /// A name as a pattern that fits only it.

@@ -39,6 +39,24 @@ import Testing
     }
   }
 
+  @Test func whatAKilledBackupHasLeftIsRemoved() async throws {
+    try await LoopDriver.withLoop { (loop: Reactor) async throws in
+      let repository = String(folder.write("text\n", to: "repo/a").dropLast("/a".count))
+      var old = [timespec(tv_sec: 1_000_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000_000, tv_nsec: 0)]
+      for name in [".20200101000000.tar.gz.part", ".20200101000001.tar.gz.part", "kept.part", ".2020.tar.gz.part"] {
+        folder.write("half", to: "repo/\(name)")
+        #expect(utimensat(AT_FDCWD, "\(repository)/\(name)", &old, 0) == 0)
+      }
+      let held = try FileDescriptor.open("\(repository)/.20200101000001.tar.gz.part", O_RDONLY)
+      #expect(flock(held.rawValue, LOCK_EX) == 0)
+      let backup = Backup(of: repository)
+      _ = try await backup.run(on: loop)
+      let left = [".20200101000001.tar.gz.part", ".2020.tar.gz.part", backup.name, "a", "kept.part"]
+      #expect(folder.names(in: "repo").sorted() == left.sorted())
+      withExtendedLifetime(held) {}
+    }
+  }
+
   @Test func linkOfTheGuessedNameIsNotFollowed() async throws {
     try await LoopDriver.withLoop { (loop: Reactor) async throws in
       let other = folder.write("precious\n", to: "other")
