@@ -39,8 +39,25 @@ public nonisolated enum SettingsError: Error, Sendable, Hashable, CustomStringCo
     case .interpolation(let origin, let section, let option, let reason):
       "\(origin): [\(section)] \(option): \(reason)"
     case .wrongValue(let origin, let section, let option, let value, let allowed):
-      "\(origin): [\(section)] \(option): wrong value '\(value)'; allowed: \(allowed)"
+      "\(origin): [\(section)] \(option): wrong value '\(HiddenUser.hiding(value))'; allowed: \(allowed)"
     }
+  }
+}
+
+/// Texts without the name and the password that a URL has.
+nonisolated enum HiddenUser {
+  /// The text with `...` in the place of what is between `//` and the last `@` before the next slash.
+  static func hiding(_ text: String) -> String {
+    var (shown, rest) = ("", text[...])
+    while let start = rest.firstRange(of: "//") {
+      shown += rest[..<start.upperBound]
+      rest = rest[start.upperBound...]
+      let authority = rest.prefix { !"/?# \t\n".contains($0) }
+      guard let at = authority.lastIndex(of: "@") else { continue }
+      shown += "...@"
+      rest = rest[rest.index(after: at)...]
+    }
+    return shown + rest
   }
 }
 

@@ -16,6 +16,13 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
   return options
 }
 
+@Test func messagesHideUsersOfURLs() {
+  let error = SettingsError.wrongValue(
+    origin: .commandLine("-S"), section: "components", option: "bcfg2", value: "https://u:SEC@RET@h:1/a@b //x:y@z",
+    allowed: "x")
+  #expect(error.description.contains("'https://...@h:1/a@b //...@z'"), "\(error)")
+}
+
 @Test func aRepositoryIsTheArgumentOfCheckAlone() throws {
   let checked = try typed("--check", "/srv/new", "-C", "b.conf")
   #expect(checked.checksRepository && checked.values.map(\.value.text) == ["/srv/new"])
