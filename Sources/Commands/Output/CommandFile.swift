@@ -4,7 +4,8 @@ import Glibc
 /// A file that a command writes when its work is done.
 ///
 /// A process of root opens it at once, since it becomes the server's user, who may not write there. Any other replaces it in one
-/// step when it is written.
+/// step when it is written. It has to be a regular file: a FIFO would be waited for, and a link may be somebody else's, who
+/// would choose what is overwritten. Only `/dev/stdout`, `/dev/stderr` and `/dev/null` are written to as they are.
 public final class CommandFile {
   /// Most bytes of the file that is there.
   private static let limitBytes = 256 << 20
@@ -16,10 +17,31 @@ public final class CommandFile {
   /// - Throws: `SystemError` if it cannot be opened.
   public init(_ path: String) throws(SystemError) {
     self.path = path
-    guard geteuid() == 0 else { return }
-    isNew = access(path, F_OK) != 0 && errno == ENOENT
-    descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
-    if descriptor < 0 { throw SystemError(call: "open", errno: errno, detail: path) }
+    if let standard = ["/dev/stdout": STDOUT_FILENO, "/dev/stderr": STDERR_FILENO][path] {
+      descriptor = fcntl(standard, F_DUPFD_CLOEXEC, 3)
+      if descriptor < 0 { throw SystemError(call: "open", errno: errno, detail: path) }
+    } else if path == "/dev/null" {
+      descriptor = try FileDescriptor.open(path, O_WRONLY).take()
+    } else if geteuid() == 0 {
+      try openFile()
+    }
+  }
+
+  private func openFile() throws(SystemError) {
+    do throws(SystemError) {
+      // Neither waits for a reader of a FIFO nor takes a terminal.
+      let file = try FileDescriptor.open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+      var status = stat()
+      guard fstat(file.rawValue, &status) == 0 else { throw SystemError(call: "fstat", errno: errno, detail: path) }
+      try RegularFile.require(mode: status.st_mode, path)
+      descriptor = file.take()
+    } catch {
+      // A FIFO that nobody reads.
+      if error.errno == ENXIO { try RegularFile.require(mode: S_IFIFO, path) }
+      guard error.errno == ENOENT else { throw error }
+      descriptor = try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o666).take()
+      isNew = true
+    }
   }
 
   isolated deinit {
@@ -35,7 +57,7 @@ public final class CommandFile {
   public func write(_ bytes: [UInt8]) throws {
     guard descriptor >= 0 else {
       let there = try AtomicFile.version(of: path, limitBytes: Self.limitBytes)
-      try AtomicFile.write(FileWrite(bytes, to: path, replacing: there, mode: .ordinary))
+      try AtomicFile.write(FileWrite(bytes, to: path, replacing: there, mode: .ordinary, followsLinks: false))
       return
     }
     var status = stat()
