@@ -22,13 +22,19 @@ final class ShellHistory {
     return "\(home)/.bcfg2-info_history"
   }
 
-  /// - Throws: `SystemError`, `FileWriteError` if the file cannot be read and written; ELOOP for a link.
+  /// - Throws: `SystemError`, `FileWriteError` if the file cannot be read and written; ELOOP for a link, EMLINK for a file that
+  ///   has another name, too, EINVAL for what is none.
   init(_ path: String) throws {
-    let raw = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    let raw = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
     if raw < 0 { throw SystemError(call: "open", errno: errno, detail: path) }
     let opened = FileDescriptor(owning: raw)
+    var status = stat()
+    guard fstat(raw, &status) == 0 else { throw SystemError(call: "fstat", errno: errno, detail: path) }
+    try RegularFile.require(mode: status.st_mode, path)
+    // Otherwise it would be another file that gets this mode, and these lines.
+    guard status.st_nlink == 1 else { throw SystemError(call: "open", errno: EMLINK, detail: path) }
     if fchmod(raw, 0o600) != 0 { throw SystemError(call: "fchmod", errno: errno, detail: path) }
-    let bytes = try AtomicFile.readFile(path, limitBytes: Self.limitBytes)
+    let bytes = try RegularFile.read(opened, path, limitBytes: Self.limitBytes)
     let all = bytes.split(separator: UInt8(ascii: "\n")).filter { $0.count <= Self.lineLimitBytes }
     let kept = all.suffix(Self.lineLimit)
     lines = kept.map { String(decoding: $0, as: UTF8.self) }

@@ -31,6 +31,14 @@ import Testing
     #expect(throws: SystemError.self) { try ShellHistory(folder.file("link")) }
   }
 
+  @Test func onlyAFileOfItsOwnIsUsed() throws {
+    let other = folder.write("other\n", to: "other", mode: 0o644)
+    #expect(link(other, path) == 0 && mkfifo(folder.file("fifo"), 0o644) == 0)
+    for name in ["history", "fifo"] { #expect(throws: SystemError.self) { try ShellHistory(folder.file(name)) } }
+    var status = stat()
+    #expect(stat(other, &status) == 0 && status.st_mode & 0o777 == 0o644)
+  }
+
   @Test func theOldestLinesGo() throws {
     folder.write((1...1500).map { "line \($0)\n" }.joined(), to: "history")
     let history = try ShellHistory(path)
