@@ -29,7 +29,7 @@ struct TestRun {
     let start = ContinuousClock.now
     let text = NoseText(isVerbose: options.isVerbose)
     func show(_ result: ClientResult) {
-      if !arguments.json { Output.writeError(text.progress(result)) }
+      if !arguments.json { Output.writeError(Self.visible(text.progress(result))) }
     }
     let parts = WorkPart.all(options.children + 1)
     var others: [ClientResult] = []
@@ -48,12 +48,15 @@ struct TestRun {
     if arguments.json {
       try Output.printJSON(results)
     } else {
-      Output.printError(text.summary(results, seconds: start.duration(to: .now).seconds))
+      Output.printError(Self.visible(text.summary(results, seconds: start.duration(to: .now).seconds)))
     }
     // A file that cannot be written hides no result.
     try xunit?.write(Array(JUnitXML.document(results).utf8))
     return results.allSatisfy { $0.outcome == .ok } ? 0 : 1
   }
+
+  /// Names and texts of the repository do not control a terminal.
+  private static func visible(_ text: String) -> String { VisibleText.escaped(text, keepsLines: true) }
 
   /// A process for a part of the clients has failed; it said why.
   private struct Problem: Error, CustomStringConvertible {
@@ -65,7 +68,7 @@ struct TestRun {
   ) async throws -> [ClientResult] {
     try await ReadingCore.with(settings, on: loop) { core in
       // What loading the repository said is of no client.
-      for record in log.take() where part.place == 0 { Output.printError(record.message) }
+      for record in log.take() where part.place == 0 { Output.printError(Self.visible(record.message)) }
       var names = arguments.clients
       if names.isEmpty { names = await core.metadata.listClients().map(\.text).sorted() }
       var results: [ClientResult] = []

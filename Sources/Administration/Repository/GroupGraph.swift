@@ -2,6 +2,7 @@ public import Core
 import EventLoop
 import Identity
 public import Repository
+import ServerSettings
 import XMLRPC
 
 /// groups.xml as a graph in the language of graphviz, as `bcfg2-admin viz` draws it.
@@ -142,11 +143,11 @@ public struct GroupGraph {
 
   /// A text between quotes.
   private func quoted(_ text: String) -> String {
-    "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    "\"" + VisibleText.escaped(text).replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
   }
 
   /// A text in the label of a record, where some letters have a meaning.
   private static func recordText(_ text: String) -> String {
-    String(text.flatMap { "{}|<>\" \\".contains($0) ? ["\\", $0] : [$0] })
+    String(VisibleText.escaped(text).flatMap { "{}|<>\" \\".contains($0) ? ["\\", $0] : [$0] })
   }
 }

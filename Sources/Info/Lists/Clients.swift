@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Identity
+import ServerSettings
 import XMLRPC
 
 /// `bcfg2-info clients`.
@@ -149,7 +150,7 @@ struct ShowClient: InfoMode {
         if common.json { clients.append(client) } else { try show(client, context) }
       } catch {
         let problem = "Could not build metadata for \(host): \(error)"
-        if common.json { context.printError(problem) } else { context.print(problem) }
+        if common.json { context.printError(problem) } else { context.print(VisibleText.escaped(problem)) }
       }
     }
     if common.json { try context.printJSON(clients) }
@@ -157,7 +158,9 @@ struct ShowClient: InfoMode {
   }
 
   @MainActor private func show(_ client: Client, _ context: InfoContext) throws {
-    func line(_ name: String, _ value: String) { context.print("\(Self.padded(name, 10))  \(value)") }
+    func line(_ name: String, _ value: String, keepsLines: Bool = false) {
+      context.print(VisibleText.escaped("\(Self.padded(name, 10))  \(value)", keepsLines: keepsLines))
+    }
     line("Hostname:", client.hostname)
     line("Profile:", client.profile ?? "None")
     for (index, group) in client.groups.enumerated() {
@@ -171,7 +174,7 @@ struct ShowClient: InfoMode {
     context.print(rule)
     for name in client.order {
       guard let value = client.connectors[name] else { continue }
-      line("\(name):", try value.text)
+      line("\(name):", try value.text, keepsLines: true)
       context.print(rule)
     }
   }

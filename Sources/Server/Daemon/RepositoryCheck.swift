@@ -75,7 +75,7 @@ public enum RepositoryCheck {
         }
       } catch {
         messages.add(log.take(), for: nil)
-        for line in messages.lines { print(line) }
+        for line in messages.lines { print(VisibleText.escaped(line, keepsLines: true)) }
         ReadingCore.printError("bcfg2-server: \(error)")
         return 1
       }
@@ -138,7 +138,7 @@ public enum RepositoryCheck {
 
   /// - Returns: the exit status.
   private static func report(_ messages: Messages, _ totals: Totals) -> Int32 {
-    for line in messages.lines { print(line) }
+    for line in messages.lines { print(VisibleText.escaped(line, keepsLines: true)) }
     let errors = messages.all.count { $0.isError }
     var line =
       "\(totals.clients) clients, \(totals.entries) entries: \(totals.failedEntries) entries fail, "

@@ -81,9 +81,9 @@ public enum TemplateCheck {
     }
     core.templates.onFailed = { findings.fail($0, $1, for: nil) }
     let loaded = await core.templates.checks.load(except: findings.rendered.union(findings.failed))
-    for line in findings.lines { print(line) }
+    for line in findings.lines { print(VisibleText.escaped(line, keepsLines: true)) }
     for path in loaded where !findings.failed.contains(path) {
-      print("\(path): rendered for none of these clients, only loaded")
+      print(VisibleText.escaped("\(path): rendered for none of these clients, only loaded"))
     }
     let count = findings.rendered.union(findings.failed).union(loaded).count
     print(
