@@ -19,7 +19,7 @@ public nonisolated struct MonitoringPlace: Sendable, Equatable {
   /// What to bind.
   public let address: SocketAddress
   /// Who may ask besides this machine.
-  public let networks: [AddressNetwork]
+  public let networks: [NetworkPrefix]
 
   /// Whether a peer may ask. The mode of a UNIX socket says who may connect to it.
   public func allows(_ peer: SocketAddress) -> Bool {
@@ -51,9 +51,9 @@ nonisolated extension Settings {
   ///   while no network is allowed to ask.
   public func monitoringPlace() throws(SettingsError) -> MonitoringPlace? {
     let options = MetricsOptions.standard
-    var networks: [AddressNetwork] = []
+    var networks: [NetworkPrefix] = []
     for text in self[options.allow] {
-      guard let network = AddressNetwork(text) else {
+      guard let network = NetworkPrefix(text) else {
         throw wrongValue(
           options.allow, value: text,
           allowed: "addresses and networks between commas, such as 192.0.2.0/24, 2001:db8::/32")
