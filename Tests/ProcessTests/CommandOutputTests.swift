@@ -23,4 +23,18 @@ import Testing
     let wrong = try await site.run(program, arguments + [site.folder.file("out/nosuch/file.dot")])
     #expect(wrong.status != .exited(0) && (wrong.out + wrong.error).contains("nosuch/file.dot"), "\(wrong)")
   }
+
+  /// The server's user builds the configurations, and root reads bcfg2.conf.
+  @Test func rootAloneNeedReadTheConfiguration() async throws {
+    let site = CommandSite()
+    let conf = try site.folder.text("bcfg2.conf")
+    site.folder.write(conf.replacing("[server]\n", with: "[server]\nuser = nobody\n"), to: "bcfg2.conf")
+    chmod(site.folder.file("bcfg2.conf"), 0o600)
+    chmod(site.folder.path, 0o755)
+    try await site.commitAll()
+    site.folder.write("new\n", to: "repo/Cfg/etc/motd/motd")
+    let changed = try await site.run("bcfg2-info", ["diff", "--worktree"])
+    #expect(changed.status == .exited(0) && changed.out.contains("2 of 2 clients change"), "\(changed)")
+    #expect(changed.error.isEmpty, "\(changed)")
+  }
 }

@@ -30,11 +30,12 @@ public final class Workers {
   ///
   /// - Parameters:
   ///   - program: another program than this one, for tests.
+  ///   - texts: what each worker can read, by the number of its descriptor (3 or more).
   ///   - arguments: those of the worker for a part: `--part 1/2` and the like.
   ///   - onLine: called with each line that a worker prints, but for problems. What it throws ends the work.
   /// - Throws: `SystemError` if they cannot be started.
   public init(
-    _ parts: [WorkPart], program: [String] = ["/proc/self/exe"], on loop: Reactor,
+    _ parts: [WorkPart], program: [String] = ["/proc/self/exe"], texts: [Int32: [UInt8]] = [:], on loop: Reactor,
     arguments: (_ part: WorkPart) -> [String],
     onLine: @escaping (WorkerLine) throws -> Void
   ) throws(SystemError) {
@@ -45,6 +46,13 @@ public final class Workers {
         configuration.standardOutput = .pipe
         // What stops and continues this process from a terminal does so with its workers.
         configuration.hasOwnGroup = false
+        var files: [Int32] = []
+        defer { for file in files { close(file) } }
+        for (number, text) in texts {
+          let file = try ChildProcess.anonymousFile(text).take()
+          files.append(file)
+          configuration.descriptors[number] = file
+        }
         let child = try ChildProcess(configuration, on: loop) { [weak self] status in self?.ended(status) }
         children.append(child)
         readers.append(

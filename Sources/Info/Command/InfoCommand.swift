@@ -54,9 +54,11 @@ public enum InfoCommand {
   ) throws -> Int32 {
     var adapted = options
     mode.adapt(&adapted)
-    let settings = try ReadingCore.settings(adapted)
+    let settings = try ReadingCore.settings(adapted, files: mode.configurationFiles())
     options.hideSecrets()
-    let isQuiet = type(of: mode).isQuiet && LogSetup.level(settings) == .warning
+    // Of several processes one says what the repository's files say.
+    let isQuiet =
+      (type(of: mode).isQuiet || mode.workerPart.map { $0.place > 0 } ?? false) && LogSetup.level(settings) == .warning
     let level = isQuiet ? .critical : LogSetup.level(settings)
     Log.router.configure([(ConsoleLog(), level)], standard: level)
     switch mode {

@@ -17,6 +17,8 @@ struct CompareTrees: InfoMode {
   @ArgumentParser.Option(help: .hidden) var new: String
   @ArgumentParser.Option(name: .customLong("old-name"), help: .hidden) var oldName: String
   @ArgumentParser.Option(name: .customLong("new-name"), help: .hidden) var newName: String
+  /// The descriptor of the configuration files' texts.
+  @ArgumentParser.Option(name: .customLong("settings"), help: .hidden) var settingsDescriptor: Int32
   /// Hosts that are names of revisions, too.
   @ArgumentParser.Option(name: .customLong("revision"), help: .hidden) var revisions: [String] = []
   @Argument(help: .hidden) var hosts: [String] = []
@@ -28,6 +30,8 @@ struct CompareTrees: InfoMode {
     guard WorkPart(part) != nil else { throw ArgumentParser.ValidationError("--part is like 1/2") }
   }
 
+  func configurationFiles() throws -> ConfigurationFiles? { try SettingsTexts.read(settingsDescriptor) }
+
   /// The repository that the process begins with.
   func adapt(_ options: inout CommandLineOptions) { options.set("server", "repository", to: old, typed: "-Q") }
 
@@ -35,7 +39,7 @@ struct CompareTrees: InfoMode {
   func distribute(_ start: InfoStart) async throws -> Int32? {
     var options = start.options
     options.set("server", "repository", to: new, typed: "-Q")
-    let settings = try ReadingCore.furtherSettings(options)
+    let settings = try ReadingCore.furtherSettings(options, files: start.settings.files)
     let repository = start.options.typed("server", "repository") ?? new
     var broken: Set<BrokenFile> = []
     func report(_ path: String, _ problem: String) {

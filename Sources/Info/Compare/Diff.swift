@@ -95,9 +95,12 @@ struct Diff: InfoMode {
     var groups = ChangeGroups()
     var broken: Set<BrokenFile> = []
     let progress = Progress("Comparing")
-    let workers = try Workers(WorkPart.all(Workers.processors), on: loop) { part in
+    // The workers belong to the server's user, who need not be able to read bcfg2.conf.
+    let texts = [SettingsTexts.descriptor: try SettingsTexts.bytes(of: settings)]
+    let workers = try Workers(WorkPart.all(Workers.processors), texts: texts, on: loop) { part in
       WorkerArguments.beforeMode(options, settings) + [
-        CompareTrees._commandName, "--part", part.text, "--old", old, "--new", new,
+        CompareTrees._commandName, "--settings", "\(SettingsTexts.descriptor)", "--part", part.text, "--old", old,
+        "--new", new,
       ] + names + revisions + ["--"] + hosts
     } onLine: { line in
       switch line {

@@ -21,6 +21,8 @@ protocol InfoMode: ParsableCommand {
 
   /// Opens what the mode writes, before a process of root becomes that of the server's user.
   @MainActor func prepare(_ files: OutputFiles) throws
+  /// The configuration files that another process gave to this one; nil: it reads those of the disk.
+  func configurationFiles() throws -> ConfigurationFiles?
   /// Changes the options that the core of this process has.
   func adapt(_ options: inout CommandLineOptions)
   /// Has the work done by other processes, before a core is made here.
@@ -38,6 +40,7 @@ extension InfoMode {
   static var isQuiet: Bool { false }
   var workerPart: WorkPart? { nil }
   func prepare(_ files: OutputFiles) throws {}
+  func configurationFiles() throws -> ConfigurationFiles? { nil }
   func adapt(_ options: inout CommandLineOptions) {}
   func distribute(_ start: InfoStart) async throws -> Int32? { nil }
 }

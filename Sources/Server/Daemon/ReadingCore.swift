@@ -16,10 +16,11 @@ package final class ReadingCore: ServerCore {
 
   /// The settings of a process that only reads, with a log on standard error.
   ///
+  /// - Parameter files: what another process has read of the disk; nil: this one reads it.
   /// - Throws: `SettingsError`, also for renderer settings that would stop a server from starting; `SystemError` if the
   ///   log cannot be opened.
-  package static func settings(_ options: CommandLineOptions) throws -> Settings {
-    let settings = try furtherSettings(options)
+  package static func settings(_ options: CommandLineOptions, files: ConfigurationFiles? = nil) throws -> Settings {
+    let settings = try furtherSettings(options, files: files)
     try LogSetup.bootstrap(settings)
     return settings
   }
@@ -27,8 +28,10 @@ package final class ReadingCore: ServerCore {
   /// The settings of a second core in the same process.
   ///
   /// - Throws: as `settings`, but for the log, which stays as it is.
-  package static func furtherSettings(_ options: CommandLineOptions) throws -> Settings {
-    var settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
+  package static func furtherSettings(_ options: CommandLineOptions, files: ConfigurationFiles? = nil) throws
+    -> Settings
+  {
+    var settings = try Settings.load(options, registry: PluginRegistry.standard.settings, files: files)
     // Check as for root, which starts the server.
     try settings.requireRenderers(startedAs: 0)
     _ = try settings.monitoringPlace()
