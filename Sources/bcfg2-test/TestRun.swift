@@ -41,7 +41,13 @@ struct TestRun {
       show(result)
       others.append(result)
     }
-    var results = try await test(parts[0], on: loop, show)
+    var results: [ClientResult] = []
+    do {
+      results = try await test(parts[0], on: loop, show)
+    } catch {
+      _ = try? await workers.waitForEnd()
+      throw error
+    }
     guard try await workers.waitForEnd().allSatisfy({ $0 == 0 }) else { throw Problem() }
     results += others
     results.sort { $0.client < $1.client }
@@ -58,6 +64,34 @@ struct TestRun {
   /// Names and texts of the repository do not control a terminal.
   private static func visible(_ text: String) -> String { VisibleText.escaped(text, keepsLines: true) }
 
+  /// A client that was named is none.
+  private struct UnknownClient: Error, CustomStringConvertible {
+    let description: String
+  }
+
+  /// The clients that the command line names, each once; all of the metadata without any.
+  ///
+  /// - Throws: `UnknownClient` for a name that the metadata does not have, and for a glob that matches none: a mistyped name
+  ///   would pass as the new client that it could be.
+  private func names(_ core: ServerCore) async throws -> [String] {
+    let all = await core.metadata.listClients().map(\.text).sorted()
+    guard !arguments.clients.isEmpty else { return all }
+    var names: [String] = []
+    for word in arguments.clients {
+      let isGlob = word.utf8.contains(where: Set("*?[]".utf8).contains)
+      let pattern = Glob(word)
+      let found = isGlob ? all.filter { pattern.matches($0) } : [word]
+      guard !found.isEmpty else { throw UnknownClient(description: "no client matches \(word)") }
+      for name in found where !names.contains(where: { Name.areSame($0, name) }) {
+        guard let client = try? ClientName(recorded: name), core.metadata.knowsClient(client) else {
+          throw UnknownClient(description: "there is no client \(name)")
+        }
+        names.append(name)
+      }
+    }
+    return names
+  }
+
   /// A process for a part of the clients has failed; it said why.
   private struct Problem: Error, CustomStringConvertible {
     var description: String { "a process for a part of the clients has failed" }
@@ -69,8 +103,14 @@ struct TestRun {
     try await ReadingCore.with(settings, on: loop) { core in
       // What loading the repository said is of no client.
       for record in log.take() where part.place == 0 { Output.printError(Self.visible(record.message)) }
-      var names = arguments.clients
-      if names.isEmpty { names = await core.metadata.listClients().map(\.text).sorted() }
+      let names: [String]
+      do {
+        names = try await self.names(core)
+      } catch {
+        // The process that has the others says so.
+        if part.place > 0 { return [] }
+        throw error
+      }
       var results: [ClientResult] = []
       for name in part.of(names) {
         let result = await test(name, core)
@@ -90,7 +130,6 @@ struct TestRun {
       ClientResult(client: name, outcome: outcome, text: text, seconds: start.duration(to: .now).seconds)
     }
     do {
-      // One that nobody knows yet is built as a new client; nothing is recorded.
       let client = try ClientName(recorded: name)
       let document = try await core.buildConfiguration(client)
       let messages = log.take().map(\.message).filter { !Self.isRefusedWrite($0) }
