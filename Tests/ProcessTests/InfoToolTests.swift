@@ -103,6 +103,61 @@ import Testing
     #expect(json.error.contains("b.xml:3 in the working copy: "), "\(json)")
   }
 
+  @Test func includesThatAreMissingAtARevisionAreNamed() async throws {
+    let bundle = """
+      <Bundle xmlns:xi="http://www.w3.org/2001/XInclude">
+      <xi:include href="inc.x"/>
+      </Bundle>
+      """
+    let files = ["Bundler/b.xml": bundle, "Bundler/inc.x": #"<Group name="base"><Path name="/etc/motd"/></Group>"#]
+    let site = CommandSite(CommandSite.twoClients.merging(files) { $1 })
+    try await site.commitAll()
+    unlink(site.folder.file("repo/Bundler/inc.x"))
+    let result = try await site.run("bcfg2-info", ["diff", "--worktree"])
+    #expect(result.status == .exited(3) && result.out.contains("  - Path:/etc/motd in b\n"), "\(result)")
+    #expect(
+      result.error == "bcfg2-info: Bundler/b.xml:2 in the working copy: inc.x does not exist, skipping\n", "\(result)")
+  }
+
+  /// A glob where one client is meant, and what a server would refuse.
+  @Test func textsThatAreNoNamesAreRefused() async throws {
+    let site = CommandSite()
+    try await site.commitAll()
+    for line in [
+      ["build", "two*"], ["showclient", ".x."], ["builddir", "two*", site.folder.file("out")],
+      ["diff", "--worktree", ".x."],
+    ] {
+      let result = try await site.run("bcfg2-info", line)
+      #expect(result.status == .exited(1) && result.out.contains(" is no name of a client: "), "\(line) \(result)")
+    }
+  }
+
+  @Test func brokenGroupsAreTold() async throws {
+    let site = CommandSite(CommandSite.twoClients.merging(["Metadata/groups.xml": "<Groups>\n<Group"]) { $1 })
+    for mode in ["groups", "bundles"] {
+      let result = try await site.run("bcfg2-info", [mode])
+      #expect(result.status == .exited(1) && result.out.contains("Metadata/groups.xml:2: "), "\(result)")
+    }
+    let shown = try await site.run("bcfg2-info", ["showclient"])
+    #expect(shown.status == .exited(1) && shown.out.contains("Could not build metadata for one"), "\(shown)")
+  }
+
+  /// What 1.4 takes before a mode, it takes behind it.
+  @Test func optionsMayStandBehindTheMode() async throws {
+    let site = CommandSite()
+    let other = CommandSite(["Metadata/clients.xml": "<Clients/>", "Metadata/groups.xml": "<Groups/>"])
+    let shared = ["-Q", site.folder.file("repo"), "-v", "--no-fam-blocking", "-o", "/dev/null"]
+    let result = try await other.run("bcfg2-info", ["query", "-gbase"] + shared)
+    #expect(result.status == .exited(0) && result.out == "one.example.com\ntwo.example.com\n", "\(result)")
+    site.folder.write("", to: "web.conf")
+    for mode in [["backup", "-d"], ["viz", "-d"], ["client", "list"], ["minestruct", "one.example.com", "--help"]] {
+      let result = try await other.run(
+        "bcfg2-admin", mode + ["-Q", site.folder.file("repo"), "-W", site.folder.file("web.conf")])
+      #expect(result.status == .exited(0), "\(mode) \(result)")
+    }
+    #expect(site.folder.names(in: "repo").contains { $0.hasSuffix(".tgz") || $0.contains(".tar") })
+  }
+
   @Test func clientsThatNobodyKnowsAreToldOf() async throws {
     let site = CommandSite()
     let unknown = try await site.run("bcfg2-info", ["clients", "one.example.com", "nosuch"])

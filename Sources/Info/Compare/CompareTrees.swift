@@ -48,7 +48,8 @@ struct CompareTrees: InfoMode {
       broken.insert(file)
     }
     FileBacked.onProblem = report
-    defer { FileBacked.onProblem = nil }
+    FileBacked.onMissingInclude = report
+    defer { (FileBacked.onProblem, FileBacked.onMissingInclude) = (nil, nil) }
     var loading = oldName
     do {
       try await ReadingCore.with(start.settings, on: start.loop) { before in

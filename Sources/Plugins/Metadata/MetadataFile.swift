@@ -92,7 +92,10 @@ final class MetadataFile {
       versions = parsed
       mustParse = false
       watch(document)
-      for problem in document.problems { plugin.logger.error("\(problem)") }
+      for problem in document.problems {
+        FileBacked.onMissingInclude?(path, "\(problem)")
+        plugin.logger.error("\(problem)")
+      }
       switch check(document.document) {
       case .success(let parsed):
         isBroken = false

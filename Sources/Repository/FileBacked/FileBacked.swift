@@ -19,6 +19,8 @@ open class FileBacked: FileEventHandler {
   public var onChange: (() -> Void)?
   /// Called with every problem of a file that was read: for tools that check a whole repository.
   package static var onProblem: ((_ path: String, _ problem: String) -> Void)?
+  /// Called with a file, and with what it includes that is not there.
+  package static var onMissingInclude: ((_ path: String, _ problem: String) -> Void)?
   private var isStale = false
   /// The problem of the contents read last; nil if they were accepted.
   public private(set) var lastProblem: String?

@@ -131,7 +131,10 @@ open class XMLFileBacked: FileBacked {
 
   private func reportIncludes(_ problems: [XMLFileError]) {
     let lines = problems.map(\.description)
-    for line in lines where !lastIncludeProblems.contains(line) { logger.error("\(line)") }
+    for line in lines where !lastIncludeProblems.contains(line) {
+      Self.onMissingInclude?(path, line)
+      logger.error("\(line)")
+    }
     lastIncludeProblems = lines
   }
 }
