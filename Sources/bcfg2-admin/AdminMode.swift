@@ -8,7 +8,8 @@ import ServerSettings
 
 /// A mode.
 protocol AdminMode: ParsableCommand {
-  var common: ConfigurationArguments { get }
+  associatedtype Common: ModeArguments
+  var common: Common { get }
   /// Whether standard output is for a program: then it has nothing but JSON, and why the mode ends is on standard error.
   var json: Bool { get }
 

@@ -12,7 +12,7 @@ struct BackupMode: AdminMode {
       in it. The server may run meanwhile.
       """)
 
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     // As the caller: root may read what the server's user need not.

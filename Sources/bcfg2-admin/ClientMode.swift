@@ -44,7 +44,7 @@ struct ClientMode: AdminMode {
   @Argument(help: "What to do, the client's name, and attributes.") var words: [String] = []
   @Flag(help: "Take a profile that groups.xml does not have.") var force = false
   @Flag(help: "Print the list as JSON, with what is known of the clients.") var json = false
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     // Status 1 for a wrong command line: 1.3's, whose mode works.

@@ -2,6 +2,7 @@ import Administration
 import ArgumentParser
 import Commands
 import Glibc
+import ServerSettings
 
 /// `bcfg2-admin compare`.
 struct CompareMode: AdminMode {
@@ -30,7 +31,7 @@ struct CompareMode: AdminMode {
   @Flag(help: "Print JSON.") var json = false
   @Argument(help: ArgumentHelp("The old configuration.", valueName: "file-or-dir")) var path1: String
   @Argument(help: ArgumentHelp("The new configuration.", valueName: "file-or-dir")) var path2: String
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: CompareShared
 
   func validate() throws {
     if let diffLines, diffLines < 0 { throw ValidationError("--diff-lines: not a number of lines: \(diffLines)") }
@@ -69,5 +70,15 @@ struct CompareMode: AdminMode {
       let isColored = color || Output.mayHaveColours()
       Output.print(report.lines(namesHosts: files.pairs.count > 1, isColored: isColored))
     }
+  }
+}
+
+/// The options before the mode, behind it: `-d` is the mode's own.
+struct CompareShared: ModeArguments {
+  @ArgumentParser.OptionGroup var repository: RepositoryArguments
+  @ArgumentParser.OptionGroup var log: LogFileArguments
+
+  func adding(to options: CommandLineOptions) -> CommandLineOptions {
+    log.adding(to: repository.adding(to: options))
   }
 }

@@ -13,7 +13,7 @@ struct DBShell: AdminMode {
   @Flag(help: "The database of reports, where bcfg2.conf names another one for them.")
   var reporting = false
 
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     let settings = try context.settings()

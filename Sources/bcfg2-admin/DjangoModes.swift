@@ -16,19 +16,19 @@ extension DjangoMode {
 struct Shell: DjangoMode {
   static let configuration = CommandConfiguration(
     commandName: "shell", abstract: "Django's; there is none here.", shouldDisplay: false)
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 }
 
 /// `bcfg2-admin makemigrations`.
 struct MakeMigrations: DjangoMode {
   static let configuration = CommandConfiguration(
     commandName: "makemigrations", abstract: "Django's; there is none here.", shouldDisplay: false)
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 }
 
 /// `bcfg2-admin schemamigration`.
 struct SchemaMigration: DjangoMode {
   static let configuration = CommandConfiguration(
     commandName: "schemamigration", abstract: "Django's; there is none here.", shouldDisplay: false)
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 }

@@ -23,7 +23,7 @@ struct InitReports: TableMakingMode {
   static let configuration = CommandConfiguration(
     commandName: "initreports", abstract: "Initialize the Reporting database.", discussion: TableMaking.discussion)
   static let subject = "Initreports"
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 }
 
 /// `bcfg2-admin updatereports`.
@@ -32,7 +32,7 @@ struct UpdateReports: TableMakingMode {
     commandName: "updatereports", abstract: "Apply updates to the reporting database.",
     discussion: TableMaking.discussion)
   static let subject = "Updatereports"
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 }
 
 /// `bcfg2-admin syncdb`.
@@ -41,7 +41,7 @@ struct SyncDB: TableMakingMode {
     commandName: "syncdb", abstract: "Make the tables of plugins that keep data in the database.",
     discussion: TableMaking.discussion)
   static let subject = "Database update"
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 }
 
 /// Makes the tables of the server and of reports in both databases, as Django's migrations do.

@@ -16,7 +16,7 @@ struct Migrate: AdminMode {
 
   @Flag(help: "Print JSON.") var json = false
   @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Only what is lost.") var quiet = false
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     var migration = Migration()

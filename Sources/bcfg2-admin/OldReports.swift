@@ -27,7 +27,7 @@ struct OldReports: AdminMode {
         validate             Check that the tables are what they should be
     """
 
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @Argument(parsing: .captureForPassthrough, help: "A command and its options.")
   var words: [String] = []

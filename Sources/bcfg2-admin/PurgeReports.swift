@@ -26,7 +26,7 @@ struct PurgeReports: AdminMode {
   @ArgumentParser.Option(help: "Purge entries in state.")
   var state: State?
 
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   func validate() throws {
     if expired, state != nil { throw ValidationError("--state: not allowed with --expired") }

@@ -25,7 +25,7 @@ struct MineStruct: AdminMode {
 
   @Flag(help: "Print JSON.") var json = false
   @Argument(help: "The client.") var hostname: String
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   private struct Entry: Encodable {
     let type: String
@@ -94,7 +94,7 @@ struct Pull: AdminMode {
   @Argument(help: "The client.") var hostname: String?
   @Argument(help: "The entry's type, such as Path.") var entrytype: String?
   @Argument(help: "The entry's name.") var entryname: String?
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     if stdin, interactive { throw AdminProblem("--stdin and --interactive both need standard input") }

@@ -9,7 +9,7 @@ struct ReportsSQLAll: AdminMode {
   static let configuration = CommandConfiguration(
     commandName: "reportssqlall", abstract: "Print the statements that make the tables of reports.")
 
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     Self.show(try context.settings().reportingDatabase.engine)

@@ -7,7 +7,7 @@ struct ReportsStats: AdminMode {
   static let configuration = CommandConfiguration(
     commandName: "reportsstats", abstract: "Print Reporting database statistics.")
 
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     Self.show(try context.reports().counts())

@@ -10,7 +10,7 @@ struct ScrubReports: AdminMode {
   @Flag(help: "Also what Bcfg2 leaves: entries of SELinux, users and groups, and permissions.")
   var all = false
 
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     try Purging.scrub(try context.reports(), isThorough: all)

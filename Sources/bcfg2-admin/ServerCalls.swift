@@ -77,7 +77,7 @@ struct XCmd: AdminMode {
   @Argument(help: "Its arguments, as texts.") var arguments: [String] = []
   @Flag(help: "Print the value as JSON.") var json = false
   @ArgumentParser.OptionGroup var proxy: ProxyArguments
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     let value = try proxy.proxy(context).value(command, arguments.map { .string($0) })
@@ -98,7 +98,7 @@ struct Perf: AdminMode {
 
   @Flag(help: "Print JSON.") var json = false
   @ArgumentParser.OptionGroup var proxy: ProxyArguments
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     let statistics = try proxy.proxy(context).value("get_statistics")
@@ -122,7 +122,7 @@ struct ExpireCache: AdminMode {
 
   @Argument(help: "Expire cache for the given host(s).") var hostname: [String] = []
   @ArgumentParser.OptionGroup var proxy: ProxyArguments
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     let hosts: Value = hostname.isEmpty ? .nil : .array(hostname.map { .string($0) })

@@ -10,7 +10,7 @@ struct ValidateDB: AdminMode {
     commandName: "validatedb", abstract: "Check that the tables are what they should be.",
     discussion: "Changes nothing. Exit status: 0 if they are, 1 if updatereports has something to do.")
 
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: SharedArguments
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
     try Self.check(try context.settings())

@@ -37,7 +37,7 @@ struct Viz: AdminMode {
   var file: String?
 
   @Flag(help: "Have graphviz draw an SVG image.") var svg = false
-  @ArgumentParser.OptionGroup var common: ConfigurationArguments
+  @ArgumentParser.OptionGroup var common: VizShared
 
   func validate() throws {
     if svg, let suffix, suffix != "svg" {
@@ -122,5 +122,15 @@ struct Viz: AdminMode {
     } catch {
       throw AdminProblem("\(file ?? ""): \(error)")
     }
+  }
+}
+
+/// The options before the mode, behind it: `-o` is the mode's own.
+struct VizShared: ModeArguments {
+  @ArgumentParser.OptionGroup var repository: RepositoryArguments
+  @ArgumentParser.OptionGroup var debug: DebugArguments
+
+  func adding(to options: CommandLineOptions) -> CommandLineOptions {
+    debug.adding(to: repository.adding(to: options))
   }
 }

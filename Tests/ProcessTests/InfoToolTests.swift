@@ -58,6 +58,15 @@ import Testing
     #expect(try await site.run("bcfg2-info", ["buildall", site.folder.file("none"), "nosuch"]).status == .exited(1))
   }
 
+  @Test func whatGoesWrongForManyIsSaidOnce() async throws {
+    let site = CommandSite(
+      CommandSite.twoClients.merging(["Bundler/b.xml": #"<Bundle><Path name="/x"/></Bundle>"#]) { $1 })
+    let result = try await site.run("bcfg2-info", ["buildall", site.folder.file("all")])
+    #expect(
+      result.error == "Failed to bind entry Path:/x: No matching generator: Path:/x (for one.example.com and 1 more)\n",
+      "\(result)")
+  }
+
   /// Two commits and the files as they are now, with data that no commit has.
   @Test func revisionsAreCompared() async throws {
     let site = CommandSite()

@@ -65,7 +65,7 @@ enum ModePlace { case everywhere, shell, commandLine }
 
 /// Options that all modes have.
 struct InfoArguments: ParsableArguments {
-  @ArgumentParser.OptionGroup var configuration: ConfigurationArguments
+  @ArgumentParser.OptionGroup var configuration: SharedArguments
 
   @Flag(help: "Print JSON.")
   var json = false
