@@ -24,9 +24,14 @@ struct TreeComparison {
     return old.metadata.knowsClient(client) || new.metadata.knowsClient(client)
   }
 
-  /// - Throws: `ClientNameError` for a text that is no name of a client.
+  /// - Throws: `InfoProblem` for a text that is no name of a client.
   func changes(_ host: String) async throws -> [ConfigurationChange] {
-    let client = try ClientName(recorded: host)
+    let client: ClientName
+    do {
+      client = try knows(host) ? ClientName(recorded: host) : ClientName(host)
+    } catch {
+      throw InfoProblem("\(host) is no name of a client: \(error)")
+    }
     let isKnown = [old, new].map { $0.metadata.knowsClient(client) }
     if isKnown[0] != isKnown[1] {
       return [ConfigurationChange(kind: isKnown[0] ? .removed : .added, entry: "Client", bundle: nil)]

@@ -125,14 +125,16 @@ final class InfoContext {
   ///
   /// - Throws: `InfoProblem` for what is no name of a client.
   func client(_ name: String) throws -> ClientName {
-    let client: ClientName
     do {
-      client = try ClientName(recorded: name)
+      let client = try ClientName(recorded: name)
+      if core.metadata.knowsClient(client) { return client }
+      // The server adds no others.
+      let stranger = try ClientName(name)
+      if strangers.insert(name).inserted { printError(Self.unknown(name)) }
+      return stranger
     } catch {
       throw InfoProblem("\(name) is no name of a client: \(error)")
     }
-    if !core.metadata.knowsClient(client), strangers.insert(name).inserted { printError(Self.unknown(name)) }
-    return client
   }
 
   static func unknown(_ name: String) -> String {
