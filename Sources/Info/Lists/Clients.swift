@@ -144,17 +144,19 @@ struct ShowClient: InfoMode {
 
   func run(_ context: InfoContext) async throws -> Int32 {
     var clients: [Client] = []
+    var isGood = true
     for host in try await context.clients(hosts) {
       do {
         let client = Client(try await context.metadata(host))
         if common.json { clients.append(client) } else { try show(client, context) }
       } catch {
+        isGood = false
         let problem = "Could not build metadata for \(host): \(error)"
         if common.json { context.printError(problem) } else { context.print(VisibleText.escaped(problem)) }
       }
     }
     if common.json { try context.printJSON(clients) }
-    return 0
+    return isGood ? 0 : InfoStatus.failed
   }
 
   @MainActor private func show(_ client: Client, _ context: InfoContext) throws {

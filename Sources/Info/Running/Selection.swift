@@ -1,5 +1,6 @@
 import Core
 import Identity
+import Plugins
 import Repository
 import XMLRPC
 
@@ -48,8 +49,9 @@ extension InfoContext {
 
   /// The groups of these names, sorted.
   ///
-  /// - Throws: `InfoProblem` where there is no such group, or none that a glob matches.
+  /// - Throws: `InfoProblem` where there is no such group, or none that a glob matches, or where groups.xml cannot be read.
   func groups(_ globs: [String]) throws -> [MetadataGroup] {
+    if let problem = (core.metadata as? MetadataPlugin)?.readingProblem { throw InfoProblem(problem) }
     let groups = core.metadata.groups
     return try Selection.names(globs, among: Array(groups.keys), kind: "group").map { name in
       guard let group = groups[name] else { throw InfoProblem("No such group: \(name)") }

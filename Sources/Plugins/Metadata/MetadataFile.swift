@@ -32,6 +32,8 @@ final class MetadataFile {
   /// The file and those it includes, as they were read last, good or not, or written by us; a missing one has none.
   private var versions: [String: FileVersion] = [:]
   private var isBroken = false
+  /// Why the version on disk cannot be used; nil where it can.
+  private(set) var problem: String?
   /// What the root element is to be called, and what it is called in the version in use.
   private let rootTag: String
   private var lastRootTag: String?
@@ -99,12 +101,14 @@ final class MetadataFile {
       switch check(document.document) {
       case .success(let parsed):
         isBroken = false
+        problem = nil
         isRead = true
         lastRootTag = parsed.root.tag
         goodIncludes = Set(document.includedFiles)
         return .changed(parsed.root)
       case .failure(let error):
         isBroken = true
+        problem = "\(error)"
         plugin.logger.error("Failed to parse \(RepositoryPath.name(of: path)): \(error)")
         FileBacked.onProblem?(path, "\(error)")
         if let cause = error.cause { plugin.core.fileMonitor.couldNotRead(error.path, cause) }

@@ -158,6 +158,12 @@ public final class MetadataPlugin: Plugin, Metadata, ClientRunHooks, Caching {
     core.expireMetadataCache(key)
   }
 
+  /// Why groups.xml or clients.xml could never be read, for commands; nil where both were.
+  package var readingProblem: String? {
+    let files = readsClientsFile ? [groupsFile, clientsFile] : [groupsFile]
+    return files.first { !$0.isRead }.map { $0.problem ?? "\($0.path) has not been read yet" }
+  }
+
   private func requireRead() throws {
     guard groupsFile.isRead, clientsFile.isRead || !readsClientsFile else {
       throw MetadataRuntimeError("Metadata has not been read yet")
