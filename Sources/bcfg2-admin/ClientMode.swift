@@ -133,8 +133,17 @@ struct ClientMode: AdminMode {
         if metadata.usesDatabase, !attributes.isEmpty {
           Output.printError("The database keeps no attributes: they belong in a Client element of clients.xml")
         }
-        if try await !metadata.addClient(name, attributes) {
+        var stored = attributes
+        // Without one, the client would have no groups, and an empty configuration.
+        if !metadata.usesDatabase, stored["profile"] == nil, let standard = metadata.defaultGroup {
+          stored["profile"] = standard
+        }
+        if try await !metadata.addClient(name, stored) {
           Output.printError("\(name) is known already, nothing was changed")
+        } else if !metadata.usesDatabase, attributes["profile"] == nil {
+          Output.printError(
+            stored["profile"].map { "\(name) has the default profile \($0)" }
+              ?? "\(name) has no profile, and gets an empty configuration: groups.xml has no default profile")
         }
       case .update: try await metadata.updateClient(try ClientName(recorded: host), attributes)
       case .delete: try await metadata.removeClient(try ClientName(recorded: host))

@@ -89,7 +89,9 @@ import Testing
   @Test func clientsAreListed() async throws {
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(on: loop)
-      #expect(try await admin(["client", "add", "new.example.com"], server).status == .exited(0))
+      let new = try await admin(["client", "add", "new.example.com"], server)
+      #expect(new.status == .exited(0), "\(new)")
+      #expect(new.error == "new.example.com has the default profile basic\n", "\(new)")
       let list = try await admin(["client", "list"], server)
       #expect(list.out.split(separator: "\n").contains("new.example.com"), "\(list)")
       let again = try await admin(["client", "add", "NEW.example.com", "profile=basic"], server)
