@@ -50,8 +50,13 @@ extension ServerCore {
 
   /// Returns the entry of the first source that knows it.
   private func currentEntry(_ client: ClientName, tag: String, name: String) async throws -> Element {
+    let sources = plugins(of: (any PullSource).self)
+    guard !sources.isEmpty else {
+      throw PluginExecutionError(
+        "Unable to build entry: [server] plugins lacks Reporting, which has what clients have reported")
+    }
     var failure = "Unable to build entry"
-    for source in plugins(of: (any PullSource).self) {
+    for source in sources {
       do {
         return try await source.getCurrentEntry(client, tag: tag, name: name)
       } catch let error as PluginExecutionError {
