@@ -120,6 +120,9 @@ final class PropertiesDocument {
   ) throws(CryptProblem) -> Passphrase {
     if let name = attribute(element, "encrypted"), !name.isEmpty {
       if let named = request.named(name) { return named }
+      guard whole != nil else {
+        throw CryptProblem("There is no passphrase \(name) in \(request.configurationFile): \(summary(element))")
+      }
       notices.append(
         .warning(
           "Passphrase \(name) not found in \(request.configurationFile), using passphrase given on command line"))
