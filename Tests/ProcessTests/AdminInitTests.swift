@@ -54,6 +54,7 @@ import Testing
     let configuration = try text("bcfg2.conf")
     #expect(configuration.contains("\nplugins = Bundler,Cfg,Metadata,Rules\n"))
     #expect(configuration.contains("\nbcfg2 = https://bcfg2.example.com:6789\n"))
+    #expect(configuration.contains("\nprotocol = xmlrpc/ssl\n"))
     #expect(mode("bcfg2.conf") == 0o600 && mode("tls/key.pem") == 0o600 && mode("tls/crt.pem") == 0o644)
     #expect(try text("repo/Metadata/clients.xml").contains("name=\"bcfg2.example.com\""))
     #expect(try text("tls/crt.pem").hasPrefix("-----BEGIN CERTIFICATE-----"))
@@ -70,6 +71,14 @@ import Testing
       let said = String(decoding: check.standardOutput, as: UTF8.self)
       #expect(said.contains("CN = bcfg2.example.com") && said.contains("DNS:bcfg2.example.com"), "\(said)")
     }
+  }
+
+  @Test(arguments: ["http://bcfg2.example.com:6789", "bcfg2.example.com", "https://"])
+  func serversAreLocations(_ server: String) async throws {
+    let refused = try await admin(batch + ["--server", server])
+    #expect(
+      refused.status == .exited(1) && refused.out == "The server is https://HOST:PORT, not \(server)\n", "\(refused)")
+    #expect(folder.names(in: "repo").isEmpty)
   }
 
   @Test func whatIsThereStays() async throws {

@@ -2,6 +2,7 @@ import Core
 public import EventLoop
 import Glibc
 import Plugins
+import ServerSettings
 
 /// A new installation: a repository, bcfg2.conf, a key and a certificate, as `bcfg2-admin init` makes them.
 public struct Installation {
@@ -73,6 +74,8 @@ public struct Installation {
     transport = LocalFilesystem
 
     [communication]
+    # TLS 1.2 and later
+    protocol = xmlrpc/ssl
     password = \(password.replacing("%", with: "%%"))
     certificate = \(certificate)
     key = \(key)
@@ -103,6 +106,9 @@ public struct Installation {
     }
     guard hostname.utf8.allSatisfy({ $0.isNameByte }) else {
       throw Problem(description: "\(hostname) is not the name of a host")
+    }
+    guard server.hasPrefix("https://"), ServerLocation(server) != nil else {
+      throw Problem(description: "The server is https://HOST:PORT, not \(server)")
     }
     guard country.utf8.count == 2 else {
       throw Problem(description: "The country is a code of two letters, not \(country)")
