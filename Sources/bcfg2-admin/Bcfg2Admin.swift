@@ -14,6 +14,9 @@ enum Bcfg2Admin {
     DatabaseHelper.runIfAsked()
     do {
       exit(try run(Array(CommandLine.arguments.dropFirst())))
+    } catch let error as SettingsError where error.isOfCommandLine {
+      Output.printError("\(program): \(error)")
+      exit(CommandParsing.usage)
     } catch {
       Output.printError("\(program): \(Output.failure(error))")
       exit(Exit.failed)
@@ -33,6 +36,10 @@ enum Bcfg2Admin {
     if line.rest.count == 2, line.rest[0] == "help", !Arguments.names.contains(line.rest[1]) {
       Output.printError("No such command: \(line.rest[1])")
       return Exit.failed
+    }
+    if let name = line.rest.first, !name.hasPrefix("-"), name != "help", !Arguments.names.contains(name) {
+      Output.printError("\(program): unknown mode \(VisibleText.escaped(name))")
+      return CommandParsing.usage
     }
     let mode: any AdminMode
     switch CommandParsing.parse(Arguments.self, line.rest, as: (any AdminMode).self) {
@@ -77,7 +84,9 @@ struct Arguments: ParsableCommand {
     ])
 
   /// The names of the modes.
-  static var names: Set<String> { Set(configuration.subcommands.map { mode in mode._commandName }) }
+  static var names: Set<String> {
+    Set(configuration.subcommands.flatMap { mode in [mode._commandName] + mode.configuration.aliases })
+  }
 
   /// What `help` prints: a line for each mode, as 1.4 has them.
   static var modes: [String] {

@@ -30,6 +30,11 @@ public nonisolated enum SettingsError: Error, Sendable, Hashable, CustomStringCo
   /// A value outside of what the option allows.
   case wrongValue(origin: SettingOrigin, section: String, option: String, value: String, allowed: String)
 
+  /// Whether a value that was typed is the wrong one.
+  public var isOfCommandLine: Bool {
+    if case .wrongValue(.commandLine, _, _, _, _) = self { true } else { false }
+  }
+
   public var description: String {
     switch self {
     case .unreadable(let path, let reason):
