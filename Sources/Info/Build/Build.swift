@@ -42,6 +42,7 @@ struct BuildFile: InfoMode {
   static let configuration = CommandConfiguration(
     commandName: "buildfile", abstract: "Build config file for hostname.")
   static let completions: [Completion] = [.path, .client, .none]
+  static let optionCompletions: [String: Completion] = ["-f": .file, "--outfile": .file, "--altsrc": .path]
 
   @ArgumentParser.Option(
     name: [.customShort("f"), .long], help: ArgumentHelp("Standard output without it.", valueName: "path"))

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Core
 import Identity
 import Plugins
@@ -26,11 +27,21 @@ final class Completer {
     }
     if name == "help" { return matching(word, Arguments.names(isInteractive: true)) }
     guard let mode = Arguments.mode(name) else { return [] }
+    if let last = words.dropFirst().last, let kind = mode.optionCompletions[last] {
+      return kind == .file ? nil : matching(word, names(of: kind))
+    }
+    if word.hasPrefix("-") { return matching(word, Self.options(of: mode)) }
     let position = words.dropFirst().count { !$0.hasPrefix("-") }
     let kinds = mode.completions
     guard let kind = position < kinds.count ? kinds[position] : kinds.last else { return [] }
     guard kind != .file else { return nil }
     return matching(word, names(of: kind))
+  }
+
+  /// The long options of a mode, sorted.
+  private static func options(of mode: any InfoMode.Type) -> [String] {
+    let words = Arguments.usageString(for: mode).split { $0.isWhitespace || "[]|".contains($0) }
+    return Set(words.filter { $0.hasPrefix("--") }.map(String.init) + ["--help", "--json"]).sorted()
   }
 
   private func matching(_ word: String, _ names: [String]) -> [String] { names.filter { $0.hasPrefix(word) } }
@@ -39,6 +50,7 @@ final class Completer {
     switch kind {
     case .client: clients
     case .group: core.metadata.groups.keys.sorted()
+    case .profile: core.metadata.groups.values.filter(\.isProfile).map(\.name).sorted()
     case .bundle: core.plugins(of: BundlerPlugin.self).first?.bundleNames ?? []
     case .path: entries { $0 == "Path" }.map(\.name)
     case .type: NameSet(core.interfaces.generators.flatMap(\.entryTags)).sorted()

@@ -42,17 +42,23 @@ struct Query: InfoMode {
   static let configuration = CommandConfiguration(
     commandName: "query", abstract: "Query clients.",
     discussion: "With -g and -b: the clients that have all of them. With -p: those that have one.")
+  static let optionCompletions: [String: Completion] = [
+    "-g": .group, "--group": .group, "-b": .bundle, "--bundle": .bundle, "-p": .profile, "--profile": .profile,
+  ]
 
   @ArgumentParser.Option(
-    name: [.customShort("g"), .long], help: ArgumentHelp("Groups between commas.", valueName: "group"))
+    name: [.customShort("g", allowingJoined: true), .long],
+    help: ArgumentHelp("Groups between commas.", valueName: "group"))
   var group: String?
 
   @ArgumentParser.Option(
-    name: [.customShort("p"), .long], help: ArgumentHelp("Profiles between commas.", valueName: "profile"))
+    name: [.customShort("p", allowingJoined: true), .long],
+    help: ArgumentHelp("Profiles between commas.", valueName: "profile"))
   var profile: String?
 
   @ArgumentParser.Option(
-    name: [.customShort("b"), .long], help: ArgumentHelp("Bundles between commas.", valueName: "bundle"))
+    name: [.customShort("b", allowingJoined: true), .long],
+    help: ArgumentHelp("Bundles between commas.", valueName: "bundle"))
   var bundle: String?
 
   @ArgumentParser.OptionGroup var common: InfoArguments

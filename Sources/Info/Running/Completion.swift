@@ -1,4 +1,4 @@
 /// What an argument of a mode may be.
 enum Completion {
-  case client, group, bundle, path, type, entry, propertyFile, file, mode, none
+  case client, group, profile, bundle, path, type, entry, propertyFile, file, mode, none
 }

@@ -14,6 +14,8 @@ protocol InfoMode: ParsableCommand {
   static var place: ModePlace { get }
   /// What the shell completes, for each argument; the last counts for all that follow.
   static var completions: [Completion] { get }
+  /// The same for the values of options, by the options as they are typed.
+  static var optionCompletions: [String: Completion] { get }
   /// The part of the work that this process is for; nil: it is no worker.
   var workerPart: WorkPart? { get }
   /// Whether errors of the repository are not told in the log: they are told otherwise.
@@ -37,6 +39,7 @@ protocol InfoMode: ParsableCommand {
 extension InfoMode {
   static var place: ModePlace { .everywhere }
   static var completions: [Completion] { [] }
+  static var optionCompletions: [String: Completion] { [:] }
   static var isQuiet: Bool { false }
   var workerPart: WorkPart? { nil }
   func prepare(_ files: OutputFiles) throws {}

@@ -85,6 +85,11 @@ import Testing
       #expect(completer.candidates(before: "groups ", word: "") == ["base", "other", "web"])
       #expect(completer.candidates(before: "mappings ", word: "Pa") == ["Package", "Path"])
       #expect(completer.candidates(before: "nosuch ", word: "") == [])
+      #expect(completer.candidates(before: "query -g ", word: "") == ["base", "other", "web"])
+      #expect(completer.candidates(before: "query -b ", word: "e") == ["entries"])
+      #expect(completer.candidates(before: "query --profile ", word: "") == ["base", "other"])
+      #expect(completer.candidates(before: "diff ", word: "--w") == ["--worktree"])
+      #expect(completer.candidates(before: "buildfile -f ", word: "x") == nil)
     }
   }
 }
