@@ -38,7 +38,9 @@ struct ProfileCommand: InfoMode {
       context.print("\(type(of: mode)._commandName): \(time) seconds")
       return status
     case .done(let text, let isError):
-      if isError { context.printError(text) } else { context.print(text) }
+      let prefix = "\(InfoCommand.program): "
+      let said = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
+      if isError { context.printError(said) } else { context.print(text) }
       return isError ? InfoStatus.usage : 0
     case .failed(let text): throw InfoProblem(text)
     }
