@@ -72,9 +72,13 @@ struct LintCommand {
     let schemas =
       try (arguments.schemaFolder ?? configuration.schemaFolder()).map { SchemaFolder(path: $0) }
       ?? SchemaFolder.standard()
+    let files = arguments.readsFiles ? Self.lines() : nil
+    for name in files ?? [] where !fileExists(name) && !fileExists("\(settings.repository)/\(name)") {
+      Output.printError("\(Bcfg2Lint.program): \(VisibleText.escaped(name)) does not exist")
+    }
     let context = LintContext(
       settings: settings, configuration: configuration, schemas: schemas, report: report, messages: messages,
-      files: arguments.readsFiles ? Self.lines() : nil)
+      files: files)
     return try Reactor.runAsCommand { [plugins] loop in
       var run = LintRun(plugins, context)
       do {
