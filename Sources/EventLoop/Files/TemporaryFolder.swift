@@ -122,13 +122,13 @@ import Glibc
     var moved = 0
     for _ in 0..<passLimit {
       var isEmptier = false
-      top.forEach { name in
+      top.visit { name in
         if unlinkat(top.raw, name, 0) == 0 {
           isEmptier = true
           return
         }
         if let folder = Listing(openFolder(name, in: top.raw)) {
-          folder.forEach { inner in
+          folder.visit { inner in
             if unlinkat(folder.raw, inner, 0) == 0 { return }
             // Only its owner may move a folder that nobody may write to.
             if renameat(folder.raw, inner, top.raw, "\(movedPrefix)\(moved)") != 0, errno == EACCES {
@@ -173,7 +173,7 @@ import Glibc
     isolated deinit { closedir(stream) }
 
     /// - Parameter body: called with each name from the start on, but for `.` and `..`.
-    func forEach(_ body: (UnsafePointer<CChar>) -> Void) {
+    func visit(_ body: (UnsafePointer<CChar>) -> Void) {
       rewinddir(stream)
       while let entry = readdir(stream) {
         guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return }
