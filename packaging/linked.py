@@ -4,7 +4,7 @@
   packaging/linked.py copyright BUILD          debian/copyright (DEP-5): this software, and what is linked into the programs
   packaging/linked.py notice BUILD             the notices of those parts, whole, as their licences demand
   packaging/linked.py sbom BUILD SBIN VERSION  a bill of materials: SPDX 2.3 as JSON, of the stripped programs in SBIN
-  packaging/linked.py pins BUILD|FILE          name, version and commit of each package of sources, of a build or a Package.resolved
+  packaging/linked.py pins BUILD|FILE          name and version of each package of sources, of a build or a Package.resolved
 
 BUILD is the folder of the programs, such as .build/release. The linker's lists of files there say which modules are in the
 programs, the checkouts say whose they are. A part whose licence this does not know is an error. SOURCE_DATE_EPOCH dates the bill.
@@ -111,7 +111,8 @@ def pins(place):
                 for pin in json.loads(read(scratch + "/workspace-state.json"))["object"]["dependencies"]]
     else:
         rows = [(pin["identity"], pin["state"]) for pin in json.loads(read(place))["pins"]]
-    return "".join("%s %s %s\n" % (name, state.get("version", "-"), state["revision"]) for name, state in sorted(rows))
+    # Not the commits: mirrors of these packages may have others for the same version.
+    return "".join("%s %s\n" % (name, state.get("version", "-")) for name, state in sorted(rows))
 
 
 def indented(text):

@@ -51,28 +51,26 @@ day=$(date -u +%Y-%m-%d)
 out=.build/release-$version
 if [ "$dry" = yes ]; then
   echo "would run the tests: $([ "$tested" = yes ] && echo no, --tested || echo scripts/test.sh --strict)"
-  echo "would set the version $version in Sources/Server/Daemon/ServerVersion.swift and date CHANGELOG.md $day"
-  echo "would build with the packages of packaging/dependencies.resolved, and make $out"
+  echo "would set the version $version in Sources/Server/Process/ServerVersion.swift and date CHANGELOG.md $day"
+  echo "would build with the versions of packaging/dependencies.txt, and make $out"
   echo "would tag v$version, and go on as $next"
   exit 0
 fi
 
-# The packages of sources that were tested together: the same for everybody who builds this version.
-cp packaging/dependencies.resolved Package.resolved
 if [ "$tested" = no ]; then scripts/test.sh --strict; fi
 
-set_version() { sed -i "s/static let text = \".*\"/static let text = \"$1\"/" Sources/Server/Daemon/ServerVersion.swift; }
+set_version() { sed -i "s/static let text = \".*\"/static let text = \"$1\"/" Sources/Server/Process/ServerVersion.swift; }
 before=$(git rev-parse HEAD)
 undo() { echo "release: failed; nothing is tagged; 'git reset --hard $before' takes the commit back" >&2; }
 set_version "$version"
 sed -i "s/^## Unreleased\$/## Unreleased\n\n## $version - $day/" CHANGELOG.md
-git commit -q -m "release: $version" Sources/Server/Daemon/ServerVersion.swift CHANGELOG.md
+git commit -q -m "release: $version" Sources/Server/Process/ServerVersion.swift CHANGELOG.md
 trap undo EXIT
 
 scripts/release-build.sh
 packaging/linked.py pins .build/release >.build/pins
-packaging/linked.py pins packaging/dependencies.resolved | cmp -s .build/pins - ||
-  fail "the build has other packages of sources than packaging/dependencies.resolved"
+cmp -s .build/pins packaging/dependencies.txt ||
+  fail "the build has other versions of packages of sources than packaging/dependencies.txt"
 rm -rf "$out"
 scripts/package.sh --rpm --build .build/release --into "$out"
 git archive --format=tar --prefix="bcfg2-swift-$version/" HEAD | gzip -9n >"$out/bcfg2-swift-$version.tar.gz"
@@ -82,5 +80,5 @@ git tag -a "v$version" -m "bcfg2-swift $version"
 trap - EXIT
 
 set_version "$next"
-git commit -q -m "release: go on as $next" Sources/Server/Daemon/ServerVersion.swift
+git commit -q -m "release: go on as $next" Sources/Server/Process/ServerVersion.swift
 echo "$out has the release; push it with: git push origin HEAD v$version"

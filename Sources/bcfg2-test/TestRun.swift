@@ -64,16 +64,17 @@ struct TestRun {
   /// Names and texts of the repository do not control a terminal.
   private static func visible(_ text: String) -> String { VisibleText.escaped(text, keepsLines: true) }
 
-  /// A client that was named is none.
+  /// A glob that no client matches.
   private struct UnknownClient: Error, CustomStringConvertible {
     let description: String
   }
 
   /// The clients that the command line names, each once; all of the metadata without any.
   ///
-  /// - Throws: `UnknownClient` for a name that the metadata does not have, and for a glob that matches none: a mistyped name
-  ///   would pass as the new client that it could be.
-  private func names(_ core: ServerCore) async throws -> [String] {
+  /// A name that the metadata does not have is told, and built as the new client that it could be, as in 1.4.
+  ///
+  /// - Throws: `UnknownClient` for a glob that matches none.
+  private func names(_ core: ServerCore, tellingUnknown: Bool) async throws -> [String] {
     let all = await core.metadata.listClients().map(\.text).sorted()
     guard !arguments.clients.isEmpty else { return all }
     var names: [String] = []
@@ -83,8 +84,10 @@ struct TestRun {
       let found = isGlob ? all.filter { pattern.matches($0) } : [word]
       guard !found.isEmpty else { throw UnknownClient(description: "no client matches \(word)") }
       for name in found where !names.contains(where: { Name.areSame($0, name) }) {
-        guard let client = try? ClientName(recorded: name), core.metadata.knowsClient(client) else {
-          throw UnknownClient(description: "there is no client \(name)")
+        let isKnown = (try? ClientName(recorded: name)).map { core.metadata.knowsClient($0) } ?? false
+        if !isKnown, tellingUnknown {
+          let shown = Self.visible(name)
+          Output.printError("\(Bcfg2Test.program): there is no client \(shown): it is built as the server would add it")
         }
         names.append(name)
       }
@@ -105,7 +108,7 @@ struct TestRun {
       for record in log.take() where part.place == 0 { Output.printError(Self.visible(record.message)) }
       let names: [String]
       do {
-        names = try await self.names(core)
+        names = try await self.names(core, tellingUnknown: part.place == 0)
       } catch {
         // The process that has the others says so.
         if part.place > 0 { return [] }

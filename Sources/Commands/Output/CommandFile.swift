@@ -6,7 +6,7 @@ import Glibc
 /// A process of root opens it at once, since it becomes the server's user, who may not write there. Any other replaces it in one
 /// step when it is written. It has to be a regular file: a FIFO would be waited for, and a link may be somebody else's, who
 /// would choose what is overwritten. Only `/dev/stdout`, `/dev/stderr` and `/dev/null` are written to as they are.
-public final class CommandFile {
+@MainActor public final class CommandFile {
   /// Most bytes of the file that is there.
   private static let limitBytes = 256 << 20
 

@@ -2,7 +2,7 @@ public import EventLoop
 public import Glibc
 
 /// A line on standard error that says how far long work is: on a terminal only, and not for work that is done at once.
-public final class Progress {
+@MainActor public final class Progress {
   private static let interval: Duration = .milliseconds(200)
 
   private let title: String
