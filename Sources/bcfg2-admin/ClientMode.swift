@@ -41,7 +41,10 @@ struct ClientMode: AdminMode {
     }
   }
 
-  @Argument(help: "What to do, the client's name, and attributes.") var words: [String] = []
+  @Argument(
+    help: "What to do, the client's name, and attributes.",
+    completion: .list(["add", "update", "remove", "list", "profile=", "uuid=", "password=", "address=", "auth="]))
+  var words: [String] = []
   @Flag(help: "Take a profile that groups.xml does not have.") var force = false
   @Flag(help: "Print the list as JSON, with what is known of the clients.") var json = false
   @ArgumentParser.OptionGroup var common: SharedArguments

@@ -29,7 +29,9 @@ struct OldReports: AdminMode {
 
   @ArgumentParser.OptionGroup var common: SharedArguments
 
-  @Argument(parsing: .captureForPassthrough, help: "A command and its options.")
+  @Argument(
+    parsing: .captureForPassthrough, help: "A command and its options.",
+    completion: .list(["init", "update", "syncdb", "purge", "scrub", "stats", "sqlall", "dbshell", "validate"]))
   var words: [String] = []
 
   @MainActor func run(_ context: AdminContext) throws -> Int32 {
