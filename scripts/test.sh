@@ -23,6 +23,14 @@ run_tests() {
   return 1
 }
 
+# Runs what needs programs that not every machine has: it says so by exit status 3, which counts as success but in CI.
+if_possible() {
+  "$@" && return 0
+  status=$?
+  if [ $status -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; then return 0; fi
+  return $status
+}
+
 # What runs the built programs.
 try_programs() {
   scripts/footprint.sh
@@ -33,12 +41,11 @@ try_programs() {
   python3 Tests/FaultInjection/run.py
   python3 Tests/FaultInjection/durability.py
   python3 Tests/FaultInjection/reporting.py
-  # Exit status 3: haproxy or PostgreSQL is missing.
-  for script in servers proxies; do
-    python3 Tests/Scale/$script.py || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
-  done
-  # Exit status 3: not root, or no mirror of Debian.
-  scripts/test-packages.sh .build/release || { [ $? -eq 3 ] && [ -z "${BCFG2_REQUIRE_CLIENT:-}" ]; }
+  # haproxy, PostgreSQL
+  if_possible python3 Tests/Scale/servers.py
+  if_possible python3 Tests/Scale/proxies.py
+  # root, a mirror of Debian
+  if_possible scripts/test-packages.sh .build/release
   scripts/fuzz.sh 3
   python3 Tests/Systemd/run.py --build .build/release
   python3 Tests/Web/server.py --build .build/release
