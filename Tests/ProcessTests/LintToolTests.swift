@@ -6,37 +6,20 @@ import Testing
 /// `bcfg2-lint` with the server's core. What it finds in each of its checks, the cases `tools-lint-*` play.
 struct LintToolTests {
   private struct Site {
-    let folder = TemporaryDirectory()
+    private let site: CommandSite
+    var folder: TemporaryDirectory { site.folder }
 
     init(plugins: String = "Bundler,Cfg,Metadata,Rules,TemplateHelper", _ files: KeyValuePairs<String, String>) {
-      folder.write("<Groups><Group name='basic' profile='true'/></Groups>", to: "repo/Metadata/groups.xml")
+      let metadata = [
+        "Metadata/groups.xml": "<Groups><Group name='basic' profile='true'/></Groups>",
+        "Metadata/clients.xml": "<Clients/>",
+      ]
+      site = CommandSite(plugins: plugins, metadata.merging(files.map { ($0.key, $0.value) }) { $1 })
       folder.write("", to: "lint.conf")
-      folder.write("<Clients/>", to: "repo/Metadata/clients.xml")
-      for (name, text) in files { folder.write(text, to: "repo/\(name)") }
-      folder.write(
-        """
-        [server]
-        repository = \(folder.file("repo"))
-        plugins = \(plugins)
-        [communication]
-        password = x
-
-        """, to: "bcfg2.conf")
     }
 
-    func run(
-      _ arguments: [String] = [], input: String = ""
-    ) async throws -> (status: ChildProcess.ExitStatus, out: String, error: String) {
-      let path = String(Project.server.dropLast("bcfg2-server".count)) + "bcfg2-lint"
-      return try await LoopDriver.withLoop { loop in
-        let result = try await ChildProcess.run(
-          [path, "-C", folder.file("bcfg2.conf"), "--lint-config", folder.file("lint.conf")] + arguments,
-          input: Array(input.utf8), timeout: .seconds(60), outputLimitBytes: 1 << 20, on: loop)
-        return (
-          result.status, String(decoding: result.standardOutput, as: UTF8.self),
-          String(decoding: result.standardError, as: UTF8.self)
-        )
-      }
+    func run(_ arguments: [String] = [], input: String = "") async throws -> CommandSite.Outcome {
+      try await site.run("bcfg2-lint", ["--lint-config", folder.file("lint.conf")] + arguments, input: input)
     }
   }
 
