@@ -1,4 +1,5 @@
 import CLibXML2
+import Repository
 
 /// A problem of a schema, or of a document that does not fit one.
 nonisolated struct SchemaProblem: Error, Hashable, CustomStringConvertible {
@@ -111,7 +112,7 @@ nonisolated final class SourceDocument {
       if current.pointee.type == XML_COMMENT_NODE, let content = current.pointee.content {
         found.append(String(cString: content))
       }
-      node = Self.next(current)
+      node = RepositoryXML.following(current)
     }
     return found
   }
@@ -124,17 +125,5 @@ nonisolated final class SourceDocument {
       declaration = namespace.pointee.next
     }
     return false
-  }
-
-  /// The next node in the order of the document.
-  private static func next(_ node: xmlNodePtr) -> xmlNodePtr? {
-    if node.pointee.type == XML_ELEMENT_NODE, let child = node.pointee.children { return child }
-    var current: xmlNodePtr? = node
-    while let here = current {
-      if let next = here.pointee.next { return next }
-      current = here.pointee.parent
-      if current?.pointee.type != XML_ELEMENT_NODE { return nil }
-    }
-    return nil
   }
 }

@@ -1,4 +1,4 @@
-import CLibXML2
+package import CLibXML2
 
 /// References of a document to entities that are not there: `&name;` of an external entity, or of one that only a DTD that
 /// is not read could declare.
@@ -64,7 +64,7 @@ nonisolated extension RepositoryXML {
   }
 
   /// The node after another in the document, without contents of entities.
-  private static func following(_ node: xmlNodePtr) -> xmlNodePtr? {
+  package static func following(_ node: xmlNodePtr) -> xmlNodePtr? {
     if node.pointee.type == XML_ELEMENT_NODE, let child = node.pointee.children { return child }
     var current: xmlNodePtr? = node
     while let here = current {
