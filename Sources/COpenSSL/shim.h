@@ -67,34 +67,27 @@ static inline int copenssl_use_chain(SSL_CTX *context, BIO *pem) {
   return 1;
 }
 
-/* Trusts the certificates and revocation lists of PEM text, as SSL_CTX_load_verify_file does with a file. Returns the
-   number of both, or -1 with OpenSSL's errors. */
-static inline int copenssl_trust(SSL_CTX *context, BIO *pem) {
+static inline int copenssl_add_to_store(SSL_CTX *context, BIO *pem, int certificates) {
   STACK_OF(X509_INFO) *found = PEM_X509_INFO_read_bio(pem, NULL, NULL, (void *)"");
   if (found == NULL) return -1;
   X509_STORE *store = SSL_CTX_get_cert_store(context);
   int count = 0;
   for (int i = 0; count >= 0 && i < sk_X509_INFO_num(found); i++) {
     X509_INFO *info = sk_X509_INFO_value(found, i);
-    if (info->x509 != NULL) count = X509_STORE_add_cert(store, info->x509) == 1 ? count + 1 : -1;
+    if (certificates && info->x509 != NULL) count = X509_STORE_add_cert(store, info->x509) == 1 ? count + 1 : -1;
     if (count >= 0 && info->crl != NULL) count = X509_STORE_add_crl(store, info->crl) == 1 ? count + 1 : -1;
   }
   sk_X509_INFO_pop_free(found, X509_INFO_free);
   return count;
 }
 
+/* Trusts the certificates and revocation lists of PEM text, as SSL_CTX_load_verify_file does with a file. Returns the
+   number of both, or -1 with OpenSSL's errors. */
+static inline int copenssl_trust(SSL_CTX *context, BIO *pem) { return copenssl_add_to_store(context, pem, 1); }
+
 /* Adds the revocation lists of PEM text. Returns their number, or -1 with OpenSSL's errors. */
 static inline int copenssl_add_revocation_lists(SSL_CTX *context, BIO *pem) {
-  STACK_OF(X509_INFO) *found = PEM_X509_INFO_read_bio(pem, NULL, NULL, (void *)"");
-  if (found == NULL) return -1;
-  X509_STORE *store = SSL_CTX_get_cert_store(context);
-  int count = 0;
-  for (int i = 0; count >= 0 && i < sk_X509_INFO_num(found); i++) {
-    X509_INFO *info = sk_X509_INFO_value(found, i);
-    if (info->crl != NULL) count = X509_STORE_add_crl(store, info->crl) == 1 ? count + 1 : -1;
-  }
-  sk_X509_INFO_pop_free(found, X509_INFO_free);
-  return count;
+  return copenssl_add_to_store(context, pem, 0);
 }
 
 /* Demands of each certificate of a client's chain that a list of its issuer does not revoke it. It is for clients alone:

@@ -191,27 +191,10 @@ nonisolated final class TLSSocket {
   /// Reads and drops up to `limitBytes` and at most the loop-wide buffer's size; nothing is decrypted.
   func discard(upTo limitBytes: Int) -> TransferOutcome {
     if isDrained { return .wantRead }
-    let scratch = output.scratch
-    while true {
-      let wanted = min(limitBytes, scratch.count)
-      let count = recv(descriptor, scratch.baseAddress, wanted, 0)
-      if count > 0 {
-        isDrained = hasReadiness && count < wanted
-        return .bytes(count)
-      }
-      if count == 0 {
-        sawEndOfInput = true
-        return .closed
-      }
-      let code = errno
-      switch code {
-      case EINTR: continue
-      case EAGAIN, EWOULDBLOCK: return .wantRead
-      default:
-        recordFailure(code)
-        return .failed(.system(code))
-      }
-    }
+    let place = UnsafeMutableRawBufferPointer(rebasing: output.scratch[..<min(limitBytes, output.scratch.count)])
+    let outcome = receiveInClear(into: place)
+    if case .bytes(let count) = outcome { isDrained = hasReadiness && count < place.count }
+    return outcome
   }
 
   private func recordFailure(_ code: CInt) {
