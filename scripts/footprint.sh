@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 server=.build/release/bcfg2-server
-limit_kb=18432
+limit_kb=19456
 rest_limit_kb=16384
 
 folder=$(mktemp -d)
