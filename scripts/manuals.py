@@ -179,10 +179,6 @@ def main():
         if not os.access(program, os.X_OK):
             print("%s is not there" % program, file=sys.stderr)
             continue
-        if name != SERVER and subprocess.run([program, "--experimental-dump-help"], stdout=subprocess.DEVNULL,
-                                             stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL).returncode != 0:
-            print("%s does not tell its declarations" % program, file=sys.stderr)
-            continue
         page = server_page(program) if name == SERVER else command_page(program, name)
         write(os.path.join(folder, "man/man8", name + ".8"), "\n".join(page) + "\n")
         if name == SERVER:

@@ -10,7 +10,11 @@ public nonisolated protocol ModeArguments: ParsableArguments {
 extension ConfigurationArguments: ModeArguments {}
 
 /// The options before a mode, behind it, as 1.4 takes them there.
+///
+/// Debug builds of the library check each group five times, and so 5^n times at depth n: groups stand side by side, not in each
+/// other.
 public nonisolated struct SharedArguments: ModeArguments {
+  @ArgumentParser.OptionGroup public var configuration: ConfigurationArguments
   @ArgumentParser.OptionGroup public var repository: RepositoryArguments
   @ArgumentParser.OptionGroup public var debug: DebugArguments
   @ArgumentParser.OptionGroup public var log: LogFileArguments
@@ -18,14 +22,12 @@ public nonisolated struct SharedArguments: ModeArguments {
   public init() {}
 
   public func adding(to options: CommandLineOptions) -> CommandLineOptions {
-    log.adding(to: debug.adding(to: repository.adding(to: options)))
+    log.adding(to: debug.adding(to: repository.adding(to: configuration.adding(to: options))))
   }
 }
 
-/// Those of them that no mode has another option for.
+/// Those of them that no mode has another option for, beside `ConfigurationArguments`.
 public nonisolated struct RepositoryArguments: ModeArguments {
-  @ArgumentParser.OptionGroup public var configuration: ConfigurationArguments
-
   @ArgumentParser.Option(
     name: [.customShort("Q", allowingJoined: true), .customLong("repository")], help: .hidden)
   public var repository: String?
@@ -46,7 +48,7 @@ public nonisolated struct RepositoryArguments: ModeArguments {
   public init() {}
 
   public func adding(to options: CommandLineOptions) -> CommandLineOptions {
-    var options = configuration.adding(to: options)
+    var options = options
     if let repository { options.set("server", "repository", to: repository, typed: "-Q") }
     if let webConfiguration { options.set("reporting", "config", to: webConfiguration, typed: "-W") }
     if verbose { options.set("logging", "verbose", to: "true", typed: "-v") }

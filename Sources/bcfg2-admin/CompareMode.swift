@@ -75,10 +75,11 @@ struct CompareMode: AdminMode {
 
 /// The options before the mode, behind it: `-d` is the mode's own.
 struct CompareShared: ModeArguments {
+  @ArgumentParser.OptionGroup var configuration: ConfigurationArguments
   @ArgumentParser.OptionGroup var repository: RepositoryArguments
   @ArgumentParser.OptionGroup var log: LogFileArguments
 
   func adding(to options: CommandLineOptions) -> CommandLineOptions {
-    log.adding(to: repository.adding(to: options))
+    log.adding(to: repository.adding(to: configuration.adding(to: options)))
   }
 }

@@ -127,10 +127,11 @@ struct Viz: AdminMode {
 
 /// The options before the mode, behind it: `-o` is the mode's own.
 struct VizShared: ModeArguments {
+  @ArgumentParser.OptionGroup var configuration: ConfigurationArguments
   @ArgumentParser.OptionGroup var repository: RepositoryArguments
   @ArgumentParser.OptionGroup var debug: DebugArguments
 
   func adding(to options: CommandLineOptions) -> CommandLineOptions {
-    debug.adding(to: repository.adding(to: options))
+    debug.adding(to: repository.adding(to: configuration.adding(to: options)))
   }
 }

@@ -39,7 +39,7 @@ public enum InfoCommand {
       Output.print(text)
       return InfoStatus.failed
     case .mode(let mode):
-      let options = mode.common.configuration.adding(to: line.options)
+      let options = mode.common.adding(to: line.options)
       if mode.workerPart != nil { Workers.becomeWorker() }
       do {
         return try start(mode, options, tellsTimes: line.flags.contains("profile"))

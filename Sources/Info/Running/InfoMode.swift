@@ -66,12 +66,19 @@ enum InfoStatus {
 /// Where a mode can be used.
 enum ModePlace { case everywhere, shell, commandLine }
 
-/// Options that all modes have.
-struct InfoArguments: ParsableArguments {
-  @ArgumentParser.OptionGroup var configuration: SharedArguments
+/// Options that all modes have: those of `SharedArguments`, side by side for the same reason, and `--json`.
+struct InfoArguments: ModeArguments {
+  @ArgumentParser.OptionGroup var configuration: ConfigurationArguments
+  @ArgumentParser.OptionGroup var repository: RepositoryArguments
+  @ArgumentParser.OptionGroup var debug: DebugArguments
+  @ArgumentParser.OptionGroup var log: LogFileArguments
 
   @Flag(help: "Print JSON.")
   var json = false
+
+  func adding(to options: CommandLineOptions) -> CommandLineOptions {
+    log.adding(to: debug.adding(to: repository.adding(to: configuration.adding(to: options))))
+  }
 }
 
 /// The reason for a status of 1, as Bcfg2 says it on standard output.
