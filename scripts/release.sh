@@ -4,7 +4,7 @@
 #   scripts/release.sh VERSION [--dry-run] [--tested]
 #
 #   --dry-run   checks everything, prints what would be done, and changes nothing
-#   --tested    the tests were run for this commit already, by CI; else scripts/test.sh --strict runs first
+#   --tested    the tests were run for this commit already; else scripts/test.sh --release runs first
 #
 # Sets the version, dates CHANGELOG.md, commits, makes packages, a source archive, a bill of materials and SHA256SUMS in
 # .build/release-VERSION, tags the commit as vVERSION, and commits the version of further development. Pushes nothing.
@@ -50,14 +50,14 @@ esac
 day=$(date -u +%Y-%m-%d)
 out=.build/release-$version
 if [ "$dry" = yes ]; then
-  echo "would run the tests: $([ "$tested" = yes ] && echo no, --tested || echo scripts/test.sh --strict)"
+  echo "would run the tests: $([ "$tested" = yes ] && echo no, --tested || echo scripts/test.sh --release)"
   echo "would set the version $version in Sources/Server/Process/ServerVersion.swift and date CHANGELOG.md $day"
   echo "would build with the versions of packaging/dependencies.txt, and make $out"
   echo "would tag v$version, and go on as $next"
   exit 0
 fi
 
-if [ "$tested" = no ]; then scripts/test.sh --strict; fi
+if [ "$tested" = no ]; then scripts/test.sh --release; fi
 
 set_version() { sed -i "s/static let text = \".*\"/static let text = \"$1\"/" Sources/Server/Process/ServerVersion.swift; }
 before=$(git rev-parse HEAD)

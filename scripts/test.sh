@@ -1,12 +1,32 @@
 #!/bin/sh
-# Sets up, builds and runs all tests. --strict, as in CI: also fails if a test is skipped for lack of Python 2.7, and runs
-# them once more under address sanitizer, including the server that they start, beside everything else.
+# Sets up, builds and runs all tests, and says how long each stage takes.
+#
+#   --strict   as in CI: also fails if a test is skipped for lack of Python 2.7, and runs the tests under address sanitizer,
+#              including the servers that they start, beside everything else. Without the sanitizer run then only those that
+#              start servers, and those that cannot run under it
+#   --release  before a release: all of that, all tests without the sanitizer, too, a look at each target of fuzzing, and three
+#              minutes of a site's life with each core
 set -eu
 cd "$(dirname "$0")/.."
+case ${1:-} in
+'') strict=no release=no ;;
+--strict) strict=yes release=no ;;
+--release) strict=yes release=yes ;;
+*) echo "usage: scripts/test.sh [--strict | --release]" >&2; exit 2 ;;
+esac
 
-scripts/setup.sh --test
+# Runs a stage, and says how long it took.
+stage() {
+  name=$1
+  shift
+  began=$(date +%s)
+  "$@"
+  echo "== $name: $(($(date +%s) - began)) s"
+}
 
-if [ "${1:-}" = --strict ]; then
+stage setup scripts/setup.sh --test
+
+if [ $strict = yes ]; then
   BCFG2_REQUIRE_CLIENT=1
   export BCFG2_REQUIRE_CLIENT
 fi
@@ -33,23 +53,29 @@ if_possible() {
 
 # What runs the built programs.
 try_programs() {
-  scripts/footprint.sh
-  python3 -m unittest discover -s Tests/Conformance
-  python3 -m unittest discover -s benchmarks
+  stage footprint scripts/footprint.sh
+  stage "tests of the runners" python3 -m unittest discover -s Tests/Conformance
+  stage "tests of the benchmarks" python3 -m unittest discover -s benchmarks
   # Tests run debug builds. The compiler's optimizer has changed what these programs do before.
-  python3 Tests/Conformance/conform.py check --server .build/release/bcfg2-server --jobs 4 'packages-*'
-  python3 Tests/FaultInjection/run.py
-  python3 Tests/FaultInjection/durability.py
-  python3 Tests/FaultInjection/reporting.py
+  stage "cases of packages" python3 Tests/Conformance/conform.py check --server .build/release/bcfg2-server --jobs 4 'packages-*'
+  stage faults python3 Tests/FaultInjection/run.py
+  stage durability python3 Tests/FaultInjection/durability.py
+  stage "durability of reports" python3 Tests/FaultInjection/reporting.py
   # haproxy, PostgreSQL
-  if_possible python3 Tests/Scale/servers.py
-  if_possible python3 Tests/Scale/proxies.py
+  stage "two servers" if_possible python3 Tests/Scale/servers.py
+  stage proxies if_possible python3 Tests/Scale/proxies.py
   # root, a mirror of Debian
-  if_possible scripts/test-packages.sh .build/release
-  scripts/fuzz.sh 3
-  python3 Tests/Systemd/run.py --build .build/release
-  python3 Tests/Web/server.py --build .build/release
-  python3 Tests/Web/browser.py --build .build/release
+  stage packages if_possible scripts/test-packages.sh .build/release
+  stage "service manager" python3 Tests/Systemd/run.py --build .build/release
+  stage "report pages" python3 Tests/Web/server.py --build .build/release
+  stage "report pages in a browser" python3 Tests/Web/browser.py --build .build/release
+  if [ $release = yes ]; then
+    stage fuzzing scripts/fuzz.sh 3
+    make -C benchmarks/load
+    stage "a site's life" python3 benchmarks/soak.py --minutes 3 --check --server .build/release/bcfg2-server
+    stage "a site's life, multiprocessing" python3 benchmarks/soak.py --minutes 3 --check --core multiprocessing \
+      --server .build/release/bcfg2-server
+  fi
 }
 
 # Tests of crashing processes run without the sanitizer, which handles the signals here. Leak detection needs ptrace, which
@@ -61,24 +87,32 @@ run_sanitized() {
     --skip gatheredLinesSurviveACrash --skip aCrashIsOneLineOfTheLogAndTakesNoTime
 }
 
-swift format lint --strict --recursive --parallel Sources Tests Package.swift
-scripts/release-build.sh
+stage format swift format lint --strict --recursive --parallel Sources Tests Package.swift
+stage "release build" scripts/release-build.sh
 sanitized=
-if [ "${1:-}" = --strict ]; then
+if [ $strict = yes ]; then
   mkdir -p .build/asan
   # The linker prints 160 lines about symbols of the sanitizer, which matter only if the build fails.
-  swift build --build-tests --sanitize=address --disable-default-traits --scratch-path .build/asan > .build/asan/log 2>&1 || {
-    cat .build/asan/log
-    exit 1
+  build_sanitized() {
+    swift build --build-tests --sanitize=address --disable-default-traits --scratch-path .build/asan > .build/asan/log 2>&1 || {
+      cat .build/asan/log
+      exit 1
+    }
   }
+  stage "sanitized build" build_sanitized
   # One test at a time: all share the main queue, so parallel tests are no faster. The sanitized ones take as long as
   # everything else together, on a processor of their own.
-  run_sanitized > .build/sanitized.out 2>&1 &
+  stage "sanitized tests" run_sanitized > .build/sanitized.out 2>&1 &
   sanitized=$!
   trap '[ -z "$sanitized" ] || kill $sanitized 2>/dev/null || true' EXIT
 fi
 try_programs
-run_tests .build/tests.log
+# Those that the sanitized tests have run: all but those of processes, and of the report pages, which it is built without.
+if [ $strict = yes ] && [ $release = no ]; then
+  stage tests run_tests .build/tests.log --filter '^(ProcessTests|ReportWebTests)\.' --filter gatheredLinesSurviveACrash
+else
+  stage tests run_tests .build/tests.log
+fi
 if [ -n "$sanitized" ]; then
   wait $sanitized && failed=no || failed=yes
   sanitized=
