@@ -279,4 +279,5 @@ def main():
 
 
 if __name__ == "__main__":
+    servers.unwind_at_signals()
     main()

@@ -300,4 +300,5 @@ def main():
 
 
 if __name__ == "__main__":
+    servers.unwind_at_signals()
     sys.exit(main())

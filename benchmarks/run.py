@@ -319,4 +319,5 @@ def main():
 
 
 if __name__ == "__main__":
+    servers.unwind_at_signals()
     main()

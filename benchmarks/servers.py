@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(HERE, "sites"))
 import generate  # noqa: E402
 
 sys.path.insert(0, os.path.join(HERE, os.pardir, "Tests", "Python"))
+from ending import unwind_at_signals  # noqa: E402, F401
 from loopback import free_port  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")

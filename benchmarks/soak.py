@@ -154,7 +154,7 @@ def stored_reports(server):
 
 def soak(options, folder):
     server = disturb.Site(folder, options, os.path.join(folder, "pki"))
-    faults, said, load = [], run.machine(), None
+    faults, said, load, samples = [], run.machine(), None, None
     server.start()
     try:
         server.wait_for_port()
@@ -194,6 +194,8 @@ def soak(options, folder):
     finally:
         if load and load.process.poll() is None:
             load.process.terminate()
+        if samples:
+            samples.ended.set()
         server.stop()
     warm = began + WARM_SHARE * 60 * options.minutes
     rows = [row for row in samples.rows if row["at"] > warm]
@@ -343,4 +345,5 @@ def main():
 
 
 if __name__ == "__main__":
+    servers.unwind_at_signals()
     sys.exit(main())

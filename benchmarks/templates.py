@@ -357,4 +357,5 @@ def report(figures, options):
 
 
 if __name__ == "__main__":
+    servers.unwind_at_signals()
     sys.exit(main())

@@ -22,7 +22,7 @@ import xml.etree.ElementTree as ElementTree
 import xmlrpc.client
 
 import run
-from run import loopback
+from run import ending, loopback
 
 KILL = 0xFFFF
 CLIENTS = 12
@@ -325,4 +325,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     sys.exit(main())

@@ -23,7 +23,7 @@ import xmlrpc.client
 
 import durability
 import run
-from run import loopback
+from run import ending, loopback
 
 KILL = 0xFFFF
 SEGMENTS, EACH = 40, 25
@@ -306,4 +306,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     sys.exit(main())

@@ -24,6 +24,7 @@ import xml.etree.ElementTree as ElementTree
 import xmlrpc.client
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "Python"))
+import ending  # noqa: E402
 import loopback  # noqa: E402  (what the folders of tests share)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -321,4 +322,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     sys.exit(main())

@@ -10,7 +10,7 @@ and the time that one client waits: the median of the rounds.
 import argparse, base64, http.client, os, shutil, ssl, statistics, sys, tempfile, time, xmlrpc.client
 
 import servers
-from servers import conform
+from servers import conform, ending
 
 
 
@@ -129,4 +129,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     sys.exit(main())

@@ -17,6 +17,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "Conformance"))
 sys.path.insert(0, HERE)
 import conform  # noqa: E402
+
+sys.path.insert(0, os.path.join(HERE, "..", "Python"))
+import ending  # noqa: E402
 from servers import Missing, program  # noqa: E402
 
 CLIENTS = {"127.0.0.2": "two.example.com", "127.0.0.3": "three.example.com"}
@@ -190,4 +193,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     main()

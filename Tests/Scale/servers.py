@@ -17,6 +17,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "Conformance"))
 import conform  # noqa: E402
 
+sys.path.insert(0, os.path.join(HERE, "..", "Python"))
+import ending  # noqa: E402
+
 BITS = 16
 
 
@@ -313,4 +316,5 @@ def judge(clients, database, seconds):
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     main()

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "Python"))
+import ending  # noqa: E402, F401
 import loopback  # noqa: E402
 
 PATIENCE = 60

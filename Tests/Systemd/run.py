@@ -17,7 +17,7 @@ import threading
 import time
 
 import sandbox
-from manager import PATIENCE, Manager, Site, listening_socket, loopback, temporary_folder
+from manager import PATIENCE, Manager, Site, ending, listening_socket, loopback, temporary_folder
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 UNITS = ROOT / "packaging/systemd"
@@ -434,4 +434,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     main()

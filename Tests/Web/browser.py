@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import devtools  # noqa: E402
-from webserver import ROOT, Failures, Site  # noqa: E402
+from webserver import ROOT, Failures, Site, ending  # noqa: E402
 
 
 def pages(browser, site):
@@ -156,4 +156,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     sys.exit(main())

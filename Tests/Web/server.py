@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from webserver import ROOT, Failures, Site  # noqa: E402
+from webserver import ROOT, Failures, Site, ending  # noqa: E402
 
 # Of `openssl passwd -6 -salt saltsalt secret`.
 HASH = "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1"
@@ -201,4 +201,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     sys.exit(main())
