@@ -2,10 +2,12 @@
 #include "clinux_process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -85,23 +87,60 @@ ssize_t clinux_send_log(int descriptor, const void *bytes, size_t count) {
 
 int clinux_datagram_socket(void) { return socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
 
-ssize_t clinux_send_datagram(int descriptor, const char *path, const void *bytes, size_t count) {
-  struct sockaddr_un address;
+/* The address of a path or an abstract name, which begins with @; 0 and errno where it is too long. */
+static socklen_t unix_address(struct sockaddr_un *address, const char *path) {
   size_t length = strlen(path);
-  memset(&address, 0, sizeof address);
-  address.sun_family = AF_UNIX;
-  if (length >= sizeof address.sun_path) {
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  if (length >= sizeof address->sun_path) {
     errno = ENAMETOOLONG;
-    return -1;
+    return 0;
   }
-  memcpy(address.sun_path, path, length);
+  memcpy(address->sun_path, path, length);
   size_t size = offsetof(struct sockaddr_un, sun_path) + length + 1;
   if (path[0] == '@') {
-    address.sun_path[0] = 0;
+    address->sun_path[0] = 0;
     size -= 1; /* every byte counts in an abstract name */
   }
-  return sendto(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address,
-                (socklen_t)size);
+  return (socklen_t)size;
+}
+
+ssize_t clinux_send_datagram(int descriptor, const char *path, const void *bytes, size_t count) {
+  struct sockaddr_un address;
+  socklen_t size = unix_address(&address, path);
+  if (size == 0) return -1;
+  return sendto(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address, size);
+}
+
+int clinux_send_sealed(int descriptor, const char *path, const void *bytes, size_t count) {
+  struct sockaddr_un address;
+  socklen_t size = unix_address(&address, path);
+  if (size == 0) return -1;
+  int file = memfd_create("log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (file < 0) return -1;
+  int result = -1;
+  if (write(file, bytes, count) == (ssize_t)count &&
+      fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0) {
+    union {
+      char bytes[CMSG_SPACE(sizeof(int))];
+      struct cmsghdr aligned;
+    } control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message = {.msg_name = &address,
+                             .msg_namelen = size,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &file, sizeof file);
+    result = sendmsg(descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -1;
+  }
+  int code = errno;
+  close(file);
+  errno = code;
+  return result;
 }
 
 int clinux_listener_problem(int descriptor) {

@@ -22,6 +22,8 @@ final class Connection {
   var owner: PeerIdentity
   /// Who asks in the current request: the owner, but for requests that a proxy forwards.
   var peer: PeerIdentity
+  /// What the log says of the request: set anew with each.
+  var label: RequestLabel
   /// A proxy looks whether the server is well.
   var isHealthCheck = false
   /// Whether the first bytes have been looked at, which nothing but TLS may be.
@@ -51,6 +53,7 @@ final class Connection {
     self.exceededLimit = exceededLimit
     owner = PeerIdentity(address: address)
     peer = owner
+    label = RequestLabel(address: owner.clientAddress.ip)
     registration = ConnectionRegistration(descriptor)
   }
 
@@ -70,6 +73,8 @@ final class Connection {
 
   /// Carries out the steps that follow from an event, then adapts what is waited for.
   func handle(_ event: ConnectionEvent) {
+    let outer = RequestScope.enter(label)
+    defer { RequestScope.leave(to: outer) }
     /// Bytes that this event may read from the transport.
     var share = table.limits[.readTurnBytes]
     transport.allowInput(upTo: share)
@@ -249,6 +254,12 @@ final class Connection {
   }
 
   func arm(_ limit: NetworkLimit, for delay: Duration) { clock.arm(limit, until: loop.now + delay) }
+
+  /// Changes what the log says of the request.
+  func relabel(_ label: RequestLabel) {
+    self.label = label
+    RequestScope.enter(label)
+  }
 
   /// How far the handshake is; nil after it.
   var handshake: Handshake? {

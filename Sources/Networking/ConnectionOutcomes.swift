@@ -13,6 +13,8 @@ extension Connection {
     var exchange = exchange
     exchange.caller = caller
     exchange.task = nil
+    label.client = caller.client.text
+    RequestScope.enter(label)
     table.counters.authenticated += 1
     if !isAuthenticated {
       isAuthenticated = true

@@ -115,7 +115,10 @@ extension Connection {
   /// The headers are complete: the peer is authenticated before the body is read, at once or when it is its turn.
   func begin(_ exchange: Exchange) -> ConnectionStep {
     table.counters.requests += 1
+    relabel(RequestLabel(number: RequestScope.nextNumber(), address: peer.clientAddress.ip))
     if let end = identifyAsker(exchange) { return end }
+    // A proxy may have named another one.
+    relabel(RequestLabel(number: label.number, address: peer.clientAddress.ip))
     let delay = table.authenticationDelay(of: self)
     guard delay > .zero else { return .authenticate(exchange) }
     state = .queued(exchange)
@@ -134,7 +137,9 @@ extension Connection {
     case .now(let outcome): return .event(.authenticated(outcome))
     case .later(let outcome):
       guard case .authenticating(var exchange) = state else { return .wait }
-      exchange.task = Task { self.handle(.authenticated(await outcome())) }
+      exchange.task = Task { [label] in
+        self.handle(.authenticated(await RequestScope.labelled(label, outcome)))
+      }
       state = .authenticating(exchange)
       return .wait
     }
@@ -153,7 +158,9 @@ extension Connection {
     case .now(let response): return .event(.answered(response))
     case .later(let response):
       guard case .dispatching(var exchange) = state else { return .wait }
-      exchange.task = Task { self.handle(.answered(await response())) }
+      exchange.task = Task { [label] in
+        self.handle(.answered(await RequestScope.labelled(label, response)))
+      }
       state = .dispatching(exchange)
       return .wait
     }
@@ -213,6 +220,7 @@ extension Connection {
     if table.isDraining { return .linger }
     state = .readingRequest(reader)
     peer = owner
+    relabel(RequestLabel(address: owner.clientAddress.ip))
     registration.wanted = .read
     arm(.keepAliveSeconds)
     // Bytes that came with the last request raise no readiness; others have their turn first.

@@ -31,11 +31,15 @@ struct RefreshCommand: ParsableCommand, ToolCommand {
   var wait = 600
 
   @MainActor func runTool() throws -> Int32 {
-    let display: any RefreshDisplay = if report { ReportLines() } else if quiet { ErrorLines() } else { ScreenLines() }
+    var display: any RefreshDisplay = if report { ReportLines() } else if quiet { ErrorLines() } else { ScreenLines() }
     LoggingSystem.bootstrap { DisplayLog(label: $0) }
     // The server has read the same files, and has said what is wrong with them.
     if !report { DisplayLog.display = display }
     let settings = try ToolSettings(common)
+    if !report, settings.settings.logFormat == .json, isatty(STDOUT_FILENO) == 0 {
+      display = JSONLines(isQuiet: quiet)
+      DisplayLog.display = display
+    }
     if !report { for warning in settings.settings.warnings { display.log(.warning, "\(warning)") } }
     let sources = PackagesSwitches(settings.settings).readsMetadata ? try settings.sources() : []
     var plan = Refresh.Plan(sources: sources)

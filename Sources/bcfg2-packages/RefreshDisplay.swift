@@ -3,6 +3,7 @@ import EventLoop
 import Glibc
 import Logging
 import PackageFetching
+import ServerSettings
 
 /// Shows a refresh.
 @MainActor
@@ -87,6 +88,35 @@ final class ReportLines: RefreshDisplay {
 final class ErrorLines: RefreshDisplay {
   func log(_ level: RefreshEvent.Level, _ text: String) { if level == .error { write(text, to: STDERR_FILENO) } }
   func done(_ result: RefreshResult) {}
+}
+
+/// For `[logging] format = json`, where no terminal is: objects on standard error.
+final class JSONLines: RefreshDisplay {
+  private let isQuiet: Bool
+
+  /// - Parameter isQuiet: errors only.
+  init(isQuiet: Bool) { self.isQuiet = isQuiet }
+
+  func log(_ level: RefreshEvent.Level, _ text: String) {
+    guard !isQuiet || level == .error else { return }
+    say(Logger.Level(rawValue: level.rawValue) ?? .info, text)
+  }
+
+  /// The line of the source says the same.
+  func verdict(_ level: RefreshEvent.Level, _ text: String) { if isQuiet { log(level, text) } }
+
+  func done(_ result: RefreshResult) {
+    guard !isQuiet else { return }
+    let fields: [LogRecord.Field] = [
+      ("fetched_bytes", .stringConvertible(result.transferred)), ("source", "\(result.source)"),
+    ]
+    say(result.isGood ? .info : .error, "\(result.source): \(result.line)", fields)
+  }
+
+  private func say(_ level: Logger.Level, _ text: String, _ fields: [LogRecord.Field] = []) {
+    let record = LogRecord(level: level, label: "bcfg2-packages", message: text, fields: fields)
+    write(String(decoding: record.jsonObject, as: UTF8.self), to: STDERR_FILENO)
+  }
 }
 
 /// For people: a line for each source that is done, and on a terminal one for each that is in work, which changes.

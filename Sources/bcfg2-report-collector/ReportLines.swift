@@ -12,7 +12,7 @@ final class ReportLines: LogSink {
 
   func write(_ record: LogRecord) {
     var line = Array("\(record.level.rawValue)\t".utf8)
-    line += record.visibleMessage
+    line += record.visibleMessage(hasFields: true)
     line.append(0x0A)
     var written = 0
     while written < line.count {

@@ -6,7 +6,7 @@ enum TextRules {
   /// A line that has text of clients, as the log shows it: invisible characters neither control a terminal nor make another line.
   static func visible(_ line: String) -> String {
     let record = LogRecord(level: .info, label: "", message: line)
-    return String(decoding: record.visibleMessage, as: UTF8.self)
+    return String(decoding: record.visibleMessage(hasFields: true), as: UTF8.self)
   }
 
   /// `str.title()`.

@@ -7,6 +7,7 @@
   import ReportWeb
   import Server
   import ServerSettings
+  import Synchronization
 
   /// `bcfg2-web`: serves the report pages.
   @main
@@ -84,6 +85,10 @@
     let label: String
     var metadata: Logger.Metadata = [:]
     var logLevel = Logger.Level.info
+    private static let isJSON = Atomic<Bool>(false)
+
+    /// Writes lines as `[logging] format` says.
+    static func use(_ format: LogFormat) { isJSON.store(format == .json, ordering: .relaxed) }
 
     init(label: String) { self.label = label }
 
@@ -93,6 +98,13 @@
     }
 
     func log(event: LogEvent) {
+      if Self.isJSON.load(ordering: .relaxed) {
+        let fields = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+        let record = LogRecord(
+          level: event.level, label: label, message: "\(event.message)", fields: fields.map { ($0.key, $0.value) },
+          file: event.file, line: event.line)
+        return Self.write(record.jsonLine)
+      }
       let level = event.level >= .warning ? "\(event.level): " : ""
       Self.write(LogRecord(level: event.level, label: label, message: "\(label): \(level)\(event.message)").consoleLine)
     }

@@ -33,6 +33,7 @@
         line.configurationFile = standard
       }
       let settings = try Settings.load(line, registry: PluginRegistry.standard.settings)
+      StandardErrorLog.use(settings.logFormat)
       // With -W nobody else tells of a misspelt option, be it one that says who may look.
       for warning in settings.warnings { logger.warning("\(warning)") }
       try settings.useReportZone()

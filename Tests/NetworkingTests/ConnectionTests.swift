@@ -1,5 +1,6 @@
 import EventLoop
 import Identity
+import Logging
 import Networking
 import ServerSettings
 import Support
@@ -36,6 +37,35 @@ extension ScriptedTransport {
     fixture.send(request, to: peer)
     #expect(peer.statuses == [200, 200])
     #expect(fixture.table.counters.responses == 2 && fixture.table.unauthenticatedCount == 0)
+  }
+
+  /// Each line about a request has its number and whose it is, those behind it have the address alone.
+  @Test func linesSayWhichRequestTheyBelongTo() async throws {
+    let handler = fixture.handler
+    let log = fixture.log.logger
+    handler.respond = { [log] request in
+      log.info("answering")
+      return .xml(ByteSegments(request.body))
+    }
+    let peer = try #require(fixture.connect())
+    log.info("outside")
+    fixture.send(request, to: peer)
+    fixture.send(request, to: peer)
+    handler.waits = true
+    fixture.send(request, to: peer)
+    await fixture.goOn()
+    await fixture.goOn()
+    fixture.handler.waits = false
+    peer.input.append(.closed)
+    fixture.run(peer)
+    let labels = fixture.log.records.filter { $0.message == "answering" }.map(\.request)
+    let numbers = labels.compactMap { $0?.number }
+    #expect(numbers.count == 3 && numbers[1] == numbers[0] + 1 && numbers[2] == numbers[0] + 2)
+    #expect(labels.allSatisfy { $0?.client == "one" && $0?.address == "192.0.2.1" })
+    #expect(fixture.log.records.first { $0.message == "outside" }?.request == nil)
+    let end = fixture.log.records.last
+    #expect(end?.message.hasSuffix("closed by the peer") == true)
+    #expect(end?.request == RequestLabel(address: "192.0.2.1"))
   }
 
   @Test func eachRequestIsAnsweredAsWhoAuthenticatedWithIt() async throws {

@@ -1,14 +1,15 @@
-import Core
 import CoreSupport
 import EventLoop
 import Glibc
 import Identity
+import Logging
 import Repository
 import ServerSettings
 import Support
 import Testing
 import XMLRPC
 
+@testable import Core
 @testable import Server
 
 /// The multiprocessing core with real processes, some of them killed.
@@ -35,6 +36,29 @@ import XMLRPC
       }
       await fixture.stop()
       #expect(fixture.core.childProcesses.isEmpty)
+    }
+  }
+
+  /// A child's lines say to which request they belong, and the run of the client what the child's work has cost.
+  @Test func linesOfAChildHaveTheRequestOfItsParent() async throws {
+    try await LoopDriver.withLoop { loop in
+      let fixture = try await MultiprocessingFixture(loop, .init(allowsCaching: true))
+      try await fixture.waitForChildren()
+      let log = LogRecorder(level: .debug)
+      fixture.core.logger = log.logger
+      for number in 0..<3 { #expect(await fixture.isOwn(fixture.configuration(number), number)) }
+      let records = fixture.records.filter { $0.message.hasPrefix("Generated config for c") }
+      #expect(records.count == 3 && Set(records.compactMap { $0.request?.number }).count == 3)
+      for record in records {
+        let client = record.request?.client ?? ""
+        #expect(record.message.hasPrefix("Generated config for \(client) in ") && record.request?.method == "GetConfig")
+        #expect(record.request?.address.hasPrefix("127.0.1.") == true && record.process != getpid())
+        #expect(record.file.hasPrefix("Core/") && record.line > 0)
+      }
+      // The parent's own line of the same request.
+      let own = log.records.first { $0.message.hasPrefix("Building configuration for c0 on Child-") }
+      #expect(own?.request == records.first?.request)
+      await fixture.stop()
     }
   }
 

@@ -40,6 +40,9 @@ ssize_t clinux_send_log(int descriptor, const void *bytes, size_t count);
 /// sendto(2) of a datagram to the Unix socket at `path`, or in the abstract namespace where that begins with `@`; it neither blocks
 /// nor raises SIGPIPE.
 ssize_t clinux_send_datagram(int descriptor, const char *path, const void *bytes, size_t count);
+/// As `clinux_send_datagram`, for bytes that no datagram holds: sends an empty one with a file in memory that has them, sealed
+/// against changes. Returns 0, or -1 and errno.
+int clinux_send_sealed(int descriptor, const char *path, const void *bytes, size_t count);
 /// A Unix datagram socket without an address, close-on-exec; -1 and errno on failure.
 int clinux_datagram_socket(void);
 

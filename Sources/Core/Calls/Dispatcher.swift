@@ -22,6 +22,18 @@ extension ServerCore {
   ///
   /// - Parameter caller: the caller that `authenticate` admitted with this request.
   public func dispatch(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
+    await RequestScope.labelled(label(of: call, from: caller)) { await dispatchLabelled(call, from: caller) }
+  }
+
+  /// What the log says of a call. A core with an HTTP server of its own has not begun a label.
+  private func label(of call: MethodCall, from caller: Caller) -> RequestLabel {
+    let begun = RequestScope.current
+    return RequestLabel(
+      number: begun?.number ?? RequestScope.nextNumber(), address: begun?.address ?? caller.address.ip,
+      client: caller.client.text, method: call.method)
+  }
+
+  private func dispatchLabelled(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
     let start = MonotonicTime.now()
     let outcome = await outcome(of: call, from: caller)
     let counted: RequestCounts.Outcome =
@@ -72,6 +84,7 @@ extension ServerCore {
       let cached = isConfiguration ? cachedConfiguration(caller.client) : cachedProbes(caller.client)
     else { return nil }
     let duration = MonotonicTime.now() - start
+    RequestScope.calls(call.method)
     if isConfiguration { recordGeneration(caller.client, duration) }
     statistics.add(call.method, duration)
     requests.recordKept(isConfiguration ? RequestCounts.getConfig : RequestCounts.getProbes, duration)

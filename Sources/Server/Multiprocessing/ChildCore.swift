@@ -116,7 +116,10 @@ final class ChildCore: ServerCore {
   func receive(_ frame: RPCFrame) {
     switch frame.kind {
     case .call: Task { await call(frame) }
-    case .render: Task { await render(frame) }
+    case .render:
+      // The parent knows the request by the number.
+      let label = RequestLabel(number: frame.request)
+      Task { await RequestScope.labelled(label) { await render(frame) } }
     case .ping: channel.send(.alive)
     default: logger.error("Ignored a frame of kind \(frame.kind), which a parent process never sends")
     }

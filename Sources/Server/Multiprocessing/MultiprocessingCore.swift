@@ -122,7 +122,7 @@ public final class MultiprocessingCore: BuiltinCore {
     }
     // A restarted child has not read the folder that is missing now.
     if let trouble = missingFolder { return try await buildHere(client, "\(trouble.path) is missing") }
-    let request = RenderRequest(client: client)
+    let request = RenderRequest(client: client, label: RequestScope.current)
     while true {
       let made = generation(of: client)
       let profile = metadata.recordedProfile(of: client)

@@ -23,7 +23,7 @@ struct RPCFrame {
     case refused = 20
     /// From the child: hooks that it is about to run, a byte of `RenderRequest.HookSet`.
     case hooks = 21
-    /// From the child: a log record.
+    /// From the child: a log record, with the number of the build during which it was logged; 0 outside of builds.
     case log = 22
     /// From the child: the answer to a ping.
     case alive = 23

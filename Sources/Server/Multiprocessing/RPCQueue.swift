@@ -128,7 +128,9 @@ final class RPCQueue {
   private func receive(_ frame: RPCFrame, from name: String, _ subscriber: Subscriber) {
     switch frame.kind {
     case .log:
-      if let record = ForwardingLog.decode(frame.payload) { onLog(record) }
+      guard let record = ForwardingLog.decode(frame.payload) else { return }
+      guard case .render(let request, _) = subscriber.pending[frame.request] else { return onLog(record) }
+      onLog(record.labelled(request.label))
     case .hooks:
       guard case .render(let request, _) = subscriber.pending[frame.request], let byte = frame.payload.first else {
         return

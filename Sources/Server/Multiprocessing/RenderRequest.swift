@@ -1,6 +1,7 @@
 import Core
 import Identity
 import Repository
+import ServerSettings
 import XMLRPC
 
 /// How a cacheable configuration is divided into parts, and its revision. A child sends it before the document if
@@ -87,6 +88,8 @@ final class RenderRequest {
   }
 
   let client: ClientName
+  /// What the log says of it, also in lines of a child.
+  let label: RequestLabel?
   var begunHooks: HookSet = []
   /// Set with the answer if it may be cached.
   var cacheable: CacheableParts?
@@ -94,7 +97,10 @@ final class RenderRequest {
   private var hangs = 0
   private var ends = 0
 
-  init(client: ClientName) { self.client = client }
+  init(client: ClientName, label: RequestLabel? = nil) {
+    self.client = client
+    self.label = label
+  }
 
   /// True once a child crashed or hung with this request: the parent must not try it then.
   var isSuspect: Bool { crashes + hangs > 0 }

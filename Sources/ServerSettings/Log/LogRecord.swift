@@ -4,11 +4,22 @@ import XMLRPC
 
 /// One message on its way to the destinations.
 public nonisolated struct LogRecord: Sendable {
+  /// What is said beside the message: a number of the client's run, what a library adds.
+  public typealias Field = (name: String, value: Logger.MetadataValue)
+
   public let level: Logger.Level
   /// The logger's label: `bcfg2-server`, a plugin's name.
   public let label: String
   /// The text, as it was given: destinations make it one line.
   public let message: String
+  /// What is said beside it, sorted by name.
+  public let fields: [Field]
+  /// The request during which it was logged.
+  public let request: RequestLabel?
+  /// Where it was logged, as `#fileID`; empty where that is not known.
+  public let file: String
+  /// The line of that file.
+  public let line: UInt
   /// Wall clock, when it was logged.
   public let time: timespec
   /// The process that logged it. Few destinations ask for it.
@@ -16,31 +27,64 @@ public nonisolated struct LogRecord: Sendable {
   private let givenProcess: pid_t?
 
   /// A message of this process, now.
-  public init(level: Logger.Level, label: String, message: String) {
+  public init(
+    level: Logger.Level, label: String, message: String, fields: [Field] = [], request: RequestLabel? = nil,
+    file: String = "", line: UInt = 0
+  ) {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     self.level = level
     self.label = label
     self.message = message
+    self.fields = fields
+    self.request = request
+    self.file = file
+    self.line = line
     self.time = now
     givenProcess = nil
   }
 
   /// A message with everything given.
-  public init(level: Logger.Level, label: String, message: String, time: timespec, process: pid_t) {
+  public init(
+    level: Logger.Level, label: String, message: String, fields: [Field] = [], request: RequestLabel? = nil,
+    file: String = "", line: UInt = 0, time: timespec, process: pid_t
+  ) {
     self.level = level
     self.label = label
     self.message = message
+    self.fields = fields
+    self.request = request
+    self.file = file
+    self.line = line
     self.time = time
     givenProcess = process
+  }
+
+  /// The same record of another request.
+  package func labelled(_ request: RequestLabel?) -> LogRecord {
+    LogRecord(
+      level: level, label: label, message: message, fields: fields, request: request, file: file, line: line,
+      time: time, process: process)
+  }
+
+  /// The text of a destination without fields: the message, and behind it what is said beside it. A debug message names its
+  /// request; others keep the words that administrators look for.
+  public var text: String {
+    let id = level <= .debug ? request?.id : nil
+    guard !fields.isEmpty || id != nil else { return message }
+    var text = message
+    for field in fields { text += " \(field.name)=\(field.value)" }
+    if let id { text += " request=\(id)" }
+    return text
   }
 
   /// The line of a console: the message alone, as Bcfg2's TermiosFormatter prints it to something that is no terminal.
   public var consoleLine: [UInt8] {
     var line: [UInt8] = []
+    let text = text
     // systemd reads a number in angle brackets at the beginning of a line as its level.
-    if message.utf8.first == UInt8(ascii: "<") { line.append(UInt8(ascii: " ")) }
-    Self.append(message, to: &line)
+    if text.utf8.first == UInt8(ascii: "<") { line.append(UInt8(ascii: " ")) }
+    BoundedText.appendVisible(text, to: &line)
     line.append(0x0A)
     return line
   }
@@ -49,24 +93,27 @@ public nonisolated struct LogRecord: Sendable {
   public var fileLine: [UInt8] {
     var line = Array(Self.timestamp(time).utf8)
     line += " \(label)[\(process)]: ".utf8
-    Self.append(message, to: &line)
+    BoundedText.appendVisible(text, to: &line)
     line.append(0x0A)
     return line
   }
 
   /// The datagrams of syslog, `<priority>name[pid]: message` and a zero byte, each with at most 250 bytes of the
-  /// message, as Bcfg2's FragmentingSysLogHandler cuts them; here never inside a character.
+  /// message, as Bcfg2's FragmentingSysLogHandler cuts them; here never inside a character. An object of JSON is one
+  /// datagram: a part of one cannot be read.
   ///
   /// - Parameter program: stands for the label: syslog files by program.
-  public func datagrams(program: String) -> [[UInt8]] {
+  public func datagrams(program: String, format: LogFormat = .text) -> [[UInt8]] {
+    let head = Array("<\(Self.daemonFacility | level.severity)>\(program)[\(process)]: ".utf8)
+    if format == .json { return [head + jsonObject + [0]] }
     var text: [UInt8] = []
-    Self.append(message, to: &text)
+    BoundedText.appendVisible(self.text, to: &text)
     var result: [[UInt8]] = []
     var start = 0
     while start < text.count {
       var end = min(start + Self.fragmentBytes, text.count)
       while end < text.count, end > start + 1, text[end] & 0xC0 == 0x80 { end -= 1 }
-      var datagram = Array("<\(Self.daemonFacility | level.severity)>\(program)[\(process)]: ".utf8)
+      var datagram = head
       datagram += text[start..<end]
       datagram.append(0)
       result.append(datagram)
@@ -93,41 +140,14 @@ public nonisolated struct LogRecord: Sendable {
 
   /// Most bytes of a message in a line, escaped, with the note on what is left out.
   static let messageBytes = 8192
-  /// Bytes that are reserved for that note.
-  private static let noteBytes = 48
 
   /// The message as it is shown, for a process that passes it on.
-  package var visibleMessage: [UInt8] {
+  ///
+  /// - Parameter hasFields: whether what is said beside it stands behind it.
+  package func visibleMessage(hasFields: Bool) -> [UInt8] {
     var text: [UInt8] = []
-    Self.append(message, to: &text)
+    BoundedText.appendVisible(hasFields ? self.text : message, to: &text)
     return text
-  }
-
-  /// Appends text as one line of bounded length, and makes invisible characters visible: text from outside must neither
-  /// control a terminal, nor look like a line of its own, nor fill the log by itself. Every destination uses it. Applied
-  /// a second time, it changes nothing.
-  private static func append(_ text: String, to line: inout [UInt8]) {
-    var text = text
-    let start = line.count
-    let isDone = text.withUTF8 { bytes in
-      guard bytes.count <= messageBytes, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return false }
-      line.append(contentsOf: bytes)
-      return true
-    }
-    if isDone { return }
-    // Where the text would end if it had to be cut, in the line and in bytes of the text.
-    var cut = (line: start, text: 0)
-    var position = 0
-    for scalar in text.unicodeScalars {
-      VisibleText.append(scalar, to: &line)
-      if line.count - start > messageBytes {
-        line.removeSubrange(cut.line...)
-        line += " [\(text.utf8.count - cut.text) more bytes are left out]".utf8
-        return
-      }
-      position += UTF8.width(scalar)
-      if line.count - start <= messageBytes - noteBytes { cut = (line.count, position) }
-    }
   }
 }
 

@@ -170,16 +170,20 @@ nonisolated struct RoutedLogHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    guard !metadata.isEmpty || metadataProvider != nil || event.metadata != nil || event.error != nil else {
-      router.write(LogRecord(level: event.level, label: label, message: event.message.description))
-      return
-    }
+    var message = event.message.description
+    if let error = event.error { message += ": \(error)" }
+    let hasFields = !metadata.isEmpty || metadataProvider != nil || event.metadata != nil
+    router.write(
+      LogRecord(
+        level: event.level, label: label, message: message, fields: hasFields ? fields(event) : [],
+        request: RequestScope.current, file: event.file, line: event.line))
+  }
+
+  /// What is said beside the message: by the logger, by the task, by the call.
+  private func fields(_ event: LogEvent) -> [LogRecord.Field] {
     var fields = metadata
     if let provided = metadataProvider?.get() { fields.merge(provided) { _, new in new } }
     if let given = event.metadata { fields.merge(given) { _, new in new } }
-    var message = event.message.description
-    for (name, value) in fields.sorted(by: { $0.key < $1.key }) { message += " \(name)=\(value)" }
-    if let error = event.error { message += ": \(error)" }
-    router.write(LogRecord(level: event.level, label: label, message: message))
+    return fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 }

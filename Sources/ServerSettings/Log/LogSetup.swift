@@ -1,4 +1,5 @@
 public import EventLoop
+import Glibc
 public import Logging
 import Synchronization
 
@@ -59,7 +60,7 @@ public nonisolated enum LogSetup {
   /// Whether two configurations log in the same way.
   package static func isSame(_ one: Settings, _ other: Settings) -> Bool {
     one.logPath == other.logPath && one.logsToSyslog == other.logsToSyslog && one.debug == other.debug
-      && one.verbose == other.verbose
+      && one.verbose == other.verbose && one.logFormat == other.logFormat
   }
 
   /// Makes every `Logger` of a child process use one destination, which passes messages to its parent. The parent chooses the
@@ -82,14 +83,27 @@ public nonisolated enum LogSetup {
     _ settings: Settings, program: String
   ) throws(SystemError) -> [(sink: any LogSink, level: Logger.Level)] {
     let level = level(settings)
+    let format = settings.logFormat
     var found: [(sink: any LogSink, level: Logger.Level)] = []
     // Who runs the server in the foreground wants to see more.
-    if settings.pidFile == nil { found.append((ConsoleLog(), min(level, .info))) }
-    if settings.logsToSyslog { found.append((SyslogLog(program: program), min(level, .info))) }
+    if settings.pidFile == nil { found.append((console(program: program, format), min(level, .info))) }
+    if settings.logsToSyslog { found.append((SyslogLog(program: program, format: format), min(level, .info))) }
     if let path = settings.logPath {
-      found.append((try FileLog(path: path, owner: (settings.user, settings.group)), level))
+      found.append((try FileLog(path: path, owner: (settings.user, settings.group), format: format), level))
     }
     return found
+  }
+
+  /// Standard error; the journal, with fields, where systemd has connected it to that.
+  ///
+  /// BCFG2_JOURNAL_SOCKET names another socket than systemd's: whoever plays the journal has one.
+  private static func console(program: String, _ format: LogFormat) -> any LogSink {
+    guard JournalStream.isConnected(STDERR_FILENO, JournalStream.variable("JOURNAL_STREAM")) else {
+      return ConsoleLog(format: format)
+    }
+    return JournalLog(
+      path: JournalStream.variable("BCFG2_JOURNAL_SOCKET") ?? JournalStream.socket, program: program, format: format,
+      stream: ConsoleLog(format: format, hasLevels: true))
   }
 
   /// A level's name in Python's logging.

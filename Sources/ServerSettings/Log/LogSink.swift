@@ -27,13 +27,16 @@ nonisolated extension LogSink {
 public nonisolated final class ConsoleLog: LogSink {
   public let name = "console"
   private let writer: Mutex<LineWriter>
+  private let format: LogFormat
+  private let hasLevels: Bool
 
-  /// Standard error.
-  public convenience init() { self.init(descriptor: STDERR_FILENO) }
-
-  /// - Parameter descriptor: where to write, not closed. A pipe or a terminal is opened once more for this process
-  ///   alone, so that writing does not wait and the other holders of standard error notice nothing.
-  public init(descriptor: Int32) {
+  /// - Parameters:
+  ///   - descriptor: where to write, not closed; standard error where nothing else is said. A pipe or a terminal is opened once more for this process alone, so that
+  ///     writing does not wait and the other holders of standard error notice nothing.
+  ///   - hasLevels: begins lines with their level as `<4>`: systemd takes that in front of a line for it.
+  public init(descriptor: Int32 = 2, format: LogFormat = .text, hasLevels: Bool = false) {
+    self.format = format
+    self.hasLevels = hasLevels
     var own: Int32 = -1
     if clinux_descriptor_kind(descriptor) == 1 {
       own = open("/proc/self/fd/\(descriptor)", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
@@ -44,16 +47,21 @@ public nonisolated final class ConsoleLog: LogSink {
   public var dropped: Int { writer.withLock { $0.dropped } }
 
   public func write(_ record: LogRecord) {
-    let line = record.consoleLine
+    let line = line(record)
     writer.withLock { $0.write(line) }
   }
 
   public func gather(_ record: LogRecord) {
-    let line = record.consoleLine
+    let line = line(record)
     writer.withLock { $0.gather(line) }
   }
 
   public func flush() { writer.withLock { $0.flush() } }
+
+  private func line(_ record: LogRecord) -> [UInt8] {
+    let line = format == .json ? record.jsonLine : record.consoleLine
+    return hasLevels ? Array("<\(record.level.severity)>".utf8) + line : line
+  }
 }
 
 /// A log file, appended to; a named pipe works too.
@@ -62,13 +70,17 @@ public nonisolated final class FileLog: LogSink {
   /// Where it is.
   public let path: String
   private let writer: Mutex<LineWriter>
+  private let format: LogFormat
 
   /// Opens the file, and creates it with mode 0666 less the umask.
   ///
   /// - Parameter owner: the owner of a file that root creates here, so that it can be opened again after privileges were
   ///   dropped. An existing file keeps its owner: root gives away only files that root has made.
-  public init(path: String, owner: (user: UInt32, group: UInt32)? = nil) throws(SystemError) {
+  public init(
+    path: String, owner: (user: UInt32, group: UInt32)? = nil, format: LogFormat = .text
+  ) throws(SystemError) {
     self.path = path
+    self.format = format
     let descriptor = try Self.open(path, owner: owner)
     writer = Mutex(LineWriter(descriptor: descriptor, isOwned: true))
   }
@@ -87,16 +99,18 @@ public nonisolated final class FileLog: LogSink {
   public var dropped: Int { writer.withLock { $0.dropped } }
 
   public func write(_ record: LogRecord) {
-    let line = record.fileLine
+    let line = line(record)
     writer.withLock { $0.write(line) }
   }
 
   public func gather(_ record: LogRecord) {
-    let line = record.fileLine
+    let line = line(record)
     writer.withLock { $0.gather(line) }
   }
 
   public func flush() { writer.withLock { $0.flush() } }
+
+  private func line(_ record: LogRecord) -> [UInt8] { format == .json ? record.jsonLine : record.fileLine }
 
   /// Why this process could not open the file now; nil where it could.
   ///
@@ -133,6 +147,7 @@ public nonisolated final class FileLog: LogSink {
 public nonisolated final class SyslogLog: LogSink {
   public let name = "syslog"
   private let program: String
+  private let format: LogFormat
   private let path: String
   private let port: UInt16
   private let state: Mutex<State>
@@ -149,8 +164,9 @@ public nonisolated final class SyslogLog: LogSink {
   ///   - program: the tag of every message.
   ///   - path: the socket of syslogd.
   ///   - port: where to send if the socket does not exist; 0: nowhere.
-  public init(program: String, path: String = "/dev/log", port: UInt16 = 514) {
+  public init(program: String, format: LogFormat = .text, path: String = "/dev/log", port: UInt16 = 514) {
     self.program = program
+    self.format = format
     self.path = path
     self.port = port
     state = Mutex(State(descriptor: Self.connect(path, port)))
@@ -159,7 +175,9 @@ public nonisolated final class SyslogLog: LogSink {
   public var dropped: Int { state.withLock { $0.dropped } }
 
   public func write(_ record: LogRecord) {
-    for datagram in record.datagrams(program: program) { state.withLock { send(datagram, of: record, &$0) } }
+    for datagram in record.datagrams(program: program, format: format) {
+      state.withLock { send(datagram, of: record, &$0) }
+    }
   }
 
   /// Sends, after a new connection if the old one is gone: syslogd may have been restarted.
@@ -179,7 +197,7 @@ public nonisolated final class SyslogLog: LogSink {
     let notice = LogRecord(
       level: .warning, label: record.label, message: "Reconnected to syslog", time: record.time,
       process: record.process)
-    for part in notice.datagrams(program: program) { _ = Self.isSent(part, state.descriptor) }
+    for part in notice.datagrams(program: program, format: format) { _ = Self.isSent(part, state.descriptor) }
     if !Self.isSent(datagram, state.descriptor) { state.dropped += 1 }
   }
 

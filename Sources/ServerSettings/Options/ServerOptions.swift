@@ -107,6 +107,9 @@ public nonisolated struct ServerOptions: OptionGroup {
   public let logsToSyslog = Option("logging", "syslog", .boolean, default: "true", help: "Log to syslog")
   public let debug = Option("logging", "debug", .boolean, default: "false", help: "Log debugging output")
   public let verbose = Option("logging", "verbose", .boolean, default: "false", help: "Log verbose output")
+  public let logFormat = Option(
+    "logging", "format", .choice(LogFormat.self), default: "text", .ours,
+    help: "How lines of the log are written: as text, or as one JSON object each")
   public let logsPerformance = Option(
     "logging", "performance", .boolean, default: "false", help: "Log execution times now and then")
   public let performanceInterval = Option(
@@ -146,6 +149,14 @@ public nonisolated enum Compatibility: String, Sendable, CaseIterable {
 /// `[caching] client_metadata`: how long client metadata is kept. `on` is `cautious`.
 public nonisolated enum MetadataCacheMode: String, Sendable {
   case off, initial, cautious, aggressive
+}
+
+/// `[logging] format`: how lines of the log are written.
+public nonisolated enum LogFormat: String, Sendable, CaseIterable {
+  /// As Bcfg2 writes them.
+  case text
+  /// One JSON object a line.
+  case json
 }
 
 /// `[server] forwarded`: the header in which a proxy names the client.

@@ -14,7 +14,7 @@ nonisolated private func record(_ message: String, _ level: Logger.Level = .info
 }
 
 extension LogRecord {
-  nonisolated fileprivate var labelled: String { "\(label) \(message)" }
+  nonisolated fileprivate var labelled: String { "\(label) \(text)" }
 }
 
 @Test nonisolated func logLinesAreBcfg2s() {
