@@ -9,6 +9,7 @@ preloaded, for instructions under valgrind's callgrind (left out, and said, wher
 """
 import argparse
 import base64
+import contextlib
 import glob
 import json
 import os
@@ -127,23 +128,32 @@ def per_request(path, ask, rounds):
     return {name: min(s[name] for s in samples) for name in NAMES}
 
 
+@contextlib.contextmanager
+def served(binary, site, site_dir, counts):
+    """The server of a site, with what it counts in a file, and a client that was answered on a kept connection."""
+    environment = dict(os.environ, LD_PRELOAD=os.path.join(HERE, "..", ".build", "benchmarks", "libcount.so"),
+                       BCFG2_COUNTS=counts)
+    with open(counts + ".log", "wb") as log:
+        process = subprocess.Popen([binary, "-C", os.path.join(site_dir, "bcfg2.conf")], env=environment,
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        client = Client(site, os.path.join(site_dir, "pki", "ca.crt"), 0, True)
+        wait_for_first(client, process, log.name, 60)
+        for _ in range(3):
+            client.ask()
+        yield client
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def measure(binary, preset, work):
     site_dir = os.path.join(work, preset)
     site = generate.generate(["--preset", preset, "--out", site_dir, "--port", str(servers.free_port())])
-    conf = os.path.join(site_dir, "bcfg2.conf")
     counts = os.path.join(work, preset + ".counts")
-    environment = dict(os.environ, LD_PRELOAD=os.path.join(HERE, "..", ".build", "benchmarks", "libcount.so"),
-                       BCFG2_COUNTS=counts)
-    with open(os.path.join(work, preset + ".log"), "wb") as log:
-        process = subprocess.Popen([binary, "-C", conf], env=environment,
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        ca = os.path.join(site_dir, "pki", "ca.crt")
-        kept = Client(site, ca, 0, True)
-        wait_for_first(kept, process, log.name, 60)
-        new = Client(site, ca, 0, False)
+    with served(binary, site, site_dir, counts) as kept:
+        new = Client(site, os.path.join(site_dir, "pki", "ca.crt"), 0, False)
         for _ in range(3):
-            kept.ask()
             new.ask()
         result = {"kept": per_request(counts, lambda n: kept.ask(), 120),
                   "kept_new_connection": per_request(counts, lambda n: new.ask(), 120)}
@@ -163,10 +173,15 @@ def measure(binary, preset, work):
             edit(n)
             samples.append(per_request(counts, lambda n: kept.ask(), 1))
         result["built"] = {name: min(s[name] for s in samples) for name in NAMES}
-        return result
-    finally:
-        process.terminate()
-        process.wait(20)
+    # The line of the log as an object.
+    conf = os.path.join(site_dir, "bcfg2.conf")
+    with open(conf) as f:
+        text = f.read()
+    with open(conf, "w") as f:
+        f.write(text.replace("[logging]\n", "[logging]\nformat = json\n"))
+    with served(binary, site, site_dir, counts + "-json") as kept:
+        result["kept_json"] = per_request(counts + "-json", lambda n: kept.ask(), 60)
+    return result
 
 
 def totals(path):

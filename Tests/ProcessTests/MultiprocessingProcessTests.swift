@@ -58,6 +58,10 @@ import XMLRPC
       // The parent's own line of the same request.
       let own = log.records.first { $0.message.hasPrefix("Building configuration for c0 on Child-") }
       #expect(own?.request == records.first?.request)
+      fixture.core.clientRuns.endAll()
+      let runs = log.records.filter { $0.message == "Client run of c0:" }
+      #expect(runs.count == 1)
+      #expect(runs.first?.text.contains("configuration=built parts_made=1 ") == true, "\(runs.map(\.text))")
       await fixture.stop()
     }
   }

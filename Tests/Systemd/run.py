@@ -5,6 +5,7 @@
 Plays systemd (manager.py), so that it runs without one; systemd-analyze checks the units where it is installed.
 """
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import xmlrpc.client
 
 import sandbox
 from manager import PATIENCE, Manager, Site, ending, listening_socket, loopback, temporary_folder
@@ -296,6 +298,166 @@ def the_report_pages_tell_too(build):
         run.manager.wait_for("READY", "1")
         assert run.manager.stop() == 0
         assert run.manager.messages[-1]["STOPPING"] == "1", run.manager.messages
+
+
+class Journal:
+    """Plays systemd-journald: its stream, which is the server's standard error, and its socket."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "journal")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.setblocking(False)
+        self.stream, self.end = socket.socketpair()
+        self.stream.setblocking(False)
+        self.entries, self.lines = [], []
+
+    def environment(self, stream=None):
+        status = os.fstat(self.end.fileno())
+        return {"JOURNAL_STREAM": stream or f"{status.st_dev}:{status.st_ino}", "BCFG2_JOURNAL_SOCKET": self.path}
+
+    def read(self):
+        """Everything that has come."""
+        while True:
+            try:
+                data = self.socket.recv(1 << 20)
+            except BlockingIOError:
+                break
+            self.entries.append(self.parse(data))
+        try:
+            self.lines += self.stream.recv(1 << 20).decode().splitlines()
+        except BlockingIOError:
+            pass
+        return self.entries
+
+    @staticmethod
+    def parse(data):
+        entry = {}
+        while data:
+            line, _, data = data.partition(b"\n")
+            name, equals, value = line.partition(b"=")
+            if not equals:
+                count = int.from_bytes(data[:8], "little")
+                value, data = data[8:8 + count], data[9 + count:]
+            entry[name.decode()] = value.decode()
+        return entry
+
+    def close(self):
+        for each in (self.socket, self.stream, self.end):
+            each.close()
+
+
+def each_call_of_a_run(client):
+    client.call("DeclareVersion", "1.4.0")
+    client.call("GetProbes")
+    client.call("GetConfig")
+    client.call("GetConfig")
+    client.call("RecvStats", '<upload-statistics><Statistics state="clean" version="2.0" total="0" good="0" bad="0"/>'
+                             '</upload-statistics>')
+
+
+@case
+def the_journal_gets_fields(build):
+    for core in ("builtin", "multiprocessing"):
+        with Run(build, {"server": {"backend": core, "children": "1"}}) as run:
+            journal = Journal(run.folder.name)
+            run.log.close()
+            run.log = journal.end
+            run.log_text = lambda: "\n".join(map(str, journal.read() + journal.lines))
+            run.start(environment=journal.environment())
+            run.manager.wait_for("READY", "1")
+            each_call_of_a_run(run.site.client())
+            assert run.manager.stop() == 0
+            entries = journal.read()
+            assert journal.lines == [], journal.lines
+            assert all(entry["SYSLOG_IDENTIFIER"] == "bcfg2-server" for entry in entries), entries
+            built = [entry for entry in entries if entry["MESSAGE"].startswith("Generated config for localhost in ")]
+            assert len(built) == 2 and built[0]["PRIORITY"] == "6", entries
+            assert all(entry["BCFG2_CLIENT"] == "localhost" and entry["BCFG2_METHOD"] == "GetConfig"
+                       and entry["BCFG2_ADDRESS"] == "127.0.0.1" for entry in built), built
+            assert built[0]["BCFG2_REQUEST"] != built[1]["BCFG2_REQUEST"], built
+            assert re.fullmatch(r"[0-9a-f]{8}-\d+", built[0]["BCFG2_REQUEST"]), built
+            assert built[0]["CODE_FILE"].endswith(".swift") and int(built[0]["CODE_LINE"]) > 0, built
+            cost, = [entry for entry in entries if entry["MESSAGE"].startswith("Client run of localhost")]
+            assert cost["BCFG2_CALLS"] == "5" and cost["BCFG2_CONFIGURATION"] == "kept", cost
+            assert int(cost["BCFG2_SENT_BYTES"]) > 500 and "BCFG2_UNFINISHED" not in cost, cost
+            journal.close()
+
+
+@case
+def without_the_journals_socket_lines_have_levels(build):
+    with Run(build) as run:
+        journal = Journal(run.folder.name)
+        journal.socket.close()
+        os.unlink(journal.path)
+        run.log.close()
+        run.log = journal.end
+        run.start(environment=journal.environment())
+        run.manager.wait_for("READY", "1")
+        assert run.manager.stop() == 0
+        journal.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        journal.socket.setblocking(False)
+        journal.read()
+        assert journal.lines and all(re.match(r"<[2-7]>\S", line) for line in journal.lines), journal.lines
+        journal.close()
+    # Standard error was redirected: the variable is about another file.
+    with Run(build) as run:
+        journal = Journal(run.folder.name)
+        run.start(environment=journal.environment())
+        run.manager.wait_for("READY", "1")
+        assert run.manager.stop() == 0
+        assert journal.read() == [] and run.log_text() and not run.log_text().startswith("<"), run.log_text()
+        journal.close()
+
+
+@case
+def each_line_of_the_log_is_json_with_its_request(build):
+    for core in ("builtin", "multiprocessing"):
+        with Run(build, {"server": {"backend": core, "children": "2"},
+                         "logging": {"format": "json", "debug": "true", "path": None}}) as run:
+            path = run.site.folder / "server.log"
+            run.site.write({"server": {"backend": core, "children": "2"},
+                            "logging": {"format": "json", "debug": "true", "path": path}})
+            process = run.start()
+            run.manager.wait_for("READY", "1")
+            client = run.site.client()
+            each_call_of_a_run(client)
+            # What a stranger sends is in the log, and breaks no line.
+            try:
+                client.call('x\n{"level": "error"}\u202e')
+                raise AssertionError("an unknown method was answered")
+            except xmlrpc.client.Fault:
+                pass
+            process.send_signal(signal.SIGHUP)
+            run.manager.wait_for("RELOADING", "1")
+            run.manager.wait_for("READY", "1")
+            assert run.manager.stop() == 0
+            lines = path.read_text().split("\n")
+            assert lines.pop() == "", lines
+            # Those of the parent and of its children: the console has the same.
+            console = [line for line in run.log_text().splitlines()]
+            assert sorted(lines) == sorted(console), (set(lines) ^ set(console))
+            entries = [json.loads(line) for line in lines]
+            for entry in entries:
+                assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", entry["time"]), entry
+                assert {"level", "logger", "pid", "message"} <= entry.keys(), entry
+                if "method" in entry:
+                    assert entry["request"] and entry["client"] == "localhost", entry
+            calls = {}
+            for entry in entries:
+                if "method" in entry:
+                    calls.setdefault(entry["request"], set()).add(entry["method"])
+            # Each id stands for one call.
+            assert all(len(methods) == 1 for methods in calls.values()), calls
+            methods = sorted(method for methods in calls.values() for method in methods)
+            assert methods.count("GetConfig") == 2 and any("\u202e" in method for method in methods), methods
+            built = [entry for entry in entries if entry["message"].startswith("Getting structures for localhost")]
+            # The second one was kept.
+            assert len(built) == 1 and built[0]["method"] == "GetConfig", built
+            assert (built[0]["pid"] != process.pid) == (core == "multiprocessing"), built
+            cost, = [entry for entry in entries if entry["message"].startswith("Client run of localhost")]
+            assert cost["calls"] == 5 and cost["method"] == "RecvStats" and cost["kept_answers"] >= 1, cost
+            assert cost["seconds"] >= cost["server_seconds"] > 0 and cost["parts_made"] >= 0, cost
 
 
 @case

@@ -45,7 +45,9 @@ extension ServerCore {
     await clientRunHook(.end, metadata)
     sortXML(built.document)
     configurationBuilds += 1
-    recordGeneration(client, MonotonicTime.now() - start)
+    let duration = MonotonicTime.now() - start
+    CallCost.current?.addBuild(duration)
+    recordGeneration(client, duration)
     return (built.document, built.isCacheable ? metadata : nil)
   }
 

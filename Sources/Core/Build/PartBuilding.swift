@@ -59,7 +59,9 @@ extension ServerCore {
     guard let metadata = made.metadata else { return made }
     await clientRunHook(.end, metadata)
     configurationBuilds += 1
-    recordGeneration(client, MonotonicTime.now() - start)
+    let duration = MonotonicTime.now() - start
+    CallCost.current?.addBuild(duration)
+    recordGeneration(client, duration)
     return made
   }
 
@@ -103,6 +105,8 @@ extension ServerCore {
       await updateRevisionIfNeeded()
       root["revision"] = revision
     }
+    let usedCount = drafts.count { $0.part != nil }
+    CallCost.current?.addParts(made: drafts.count - usedCount, used: usedCount)
     let parts = drafts.map { draft in
       if let part = draft.part { return part }
       let part = finish(draft)

@@ -39,6 +39,8 @@ open class ServerCore: FileEventHandler {
   public final let statistics = ExecutionStatistics()
   /// Calls by method and outcome, for metrics.
   package final let requests = RequestCounts()
+  /// What each client's run costs, for `[logging] client_runs`.
+  package final private(set) lazy var clientRuns = ClientRuns(on: loop) { [unowned self] in logger }
   /// Number of configurations that were built.
   package final var configurationBuilds = 0
   /// Loaded plugins by name, in the order of `[server] plugins`.
@@ -158,6 +160,7 @@ open class ServerCore: FileEventHandler {
     repositoryChanged()
     metadataCache.removeAll()
     answerCache.limitBytes = settings.answerCacheBytes
+    if !requestSettings.logsClientRuns { clientRuns.forget() }
     templates.settingsChanged()
     for plugin in plugins.values { plugin.settingsChanged() }
   }
@@ -354,6 +357,7 @@ open class ServerCore: FileEventHandler {
     isShutDown = true
     performanceTimer?.cancel()
     refusals.endWindow()
+    clientRuns.endAll()
     let level = hasFailed ? Logger.Level.debug : .info
     logger.log(level: level, "\(name): Shutting down core...")
     holdTimer?.cancel()
@@ -412,6 +416,8 @@ public struct RequestSettings {
   public let verifiesCertificates: Bool
   /// `[caching] client_metadata`.
   public let clientMetadataCache: MetadataCacheMode
+  /// `[logging] client_runs`.
+  public let logsClientRuns: Bool
 
   init(_ settings: Settings) {
     password = settings.password
@@ -419,5 +425,6 @@ public struct RequestSettings {
     acceptsPasswords = settings.acceptsPasswords
     verifiesCertificates = settings.certificateAuthority != nil
     clientMetadataCache = settings.clientMetadataCache
+    logsClientRuns = settings.logsClientRuns
   }
 }

@@ -104,7 +104,9 @@ extension ServerCore {
   public func getConfig(_ caller: Caller) async throws -> Value {
     try requireRepository()
     let client = caller.client
-    for plugin in interfaces.fetching where plugin.isFetching { await plugin.waitForData(of: client) }
+    for plugin in interfaces.fetching where plugin.isFetching {
+      await CallCost.waiting(for: .packages) { await plugin.waitForData(of: client) }
+    }
     do {
       return .escaped(try await renderConfiguration(client))
     } catch let error as MetadataConsistencyError {

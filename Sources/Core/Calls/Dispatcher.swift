@@ -35,16 +35,24 @@ extension ServerCore {
 
   private func dispatchLabelled(_ call: MethodCall, from caller: Caller) async -> CallOutcome {
     let start = MonotonicTime.now()
-    let outcome = await outcome(of: call, from: caller)
+    let cost = CallCost()
+    let outcome = await cost.measuring { await self.outcome(of: call, from: caller) }
     let counted: RequestCounts.Outcome =
       switch outcome {
       case .value: .ok
       case .fault: .fault
       case .denied: .refused
       }
-    requests.record(call.method, counted, isOfPlugin: isRemoteMethod(call.method), MonotonicTime.now() - start)
+    let duration = MonotonicTime.now() - start
+    requests.record(call.method, counted, isOfPlugin: isRemoteMethod(call.method), duration)
+    if logsClientRuns, counted != .refused {
+      clientRuns.add(call.method, caller, isFault: counted == .fault, cost, at: start, duration)
+    }
     return outcome
   }
+
+  /// Whether anybody reads what a client's run has cost.
+  private var logsClientRuns: Bool { requestSettings.logsClientRuns && logger.logLevel <= .info }
 
   /// Whether a name is one of a plugin or of the file monitor, by its first part.
   private func isRemoteMethod(_ method: String) -> Bool {
@@ -88,6 +96,7 @@ extension ServerCore {
     if isConfiguration { recordGeneration(caller.client, duration) }
     statistics.add(call.method, duration)
     requests.recordKept(isConfiguration ? RequestCounts.getConfig : RequestCounts.getProbes, duration)
+    if logsClientRuns { clientRuns.addKept(caller, isConfiguration: isConfiguration, at: start, duration) }
     return answerCache.serveResponse(cached)
   }
 

@@ -173,12 +173,14 @@ public final class TemplateRenderer {
   /// - Throws: `PluginExecutionError` with what is wrong with the template, with file and line.
   public func render(_ request: Request, _ metadata: ClientMetadata) async throws -> AnyObject {
     beginStructures(metadata)
-    if let ahead = metadata.templates.ahead?.remove(request) {
-      return try recorded(ahead, await ahead.value(metadata), metadata)
+    return try await CallCost.waiting(for: .templates) {
+      if let ahead = metadata.templates.ahead?.remove(request) {
+        return try recorded(ahead, await ahead.value(metadata), metadata)
+      }
+      let pending = PendingRendering(request)
+      await run([pending], metadata)
+      return try recorded(pending, await pending.value(metadata), metadata)
     }
-    let pending = PendingRendering(request)
-    await run([pending], metadata)
-    return try recorded(pending, await pending.value(metadata), metadata)
   }
 
   /// Begins to render templates that a configuration is going to need, in few messages; `render` then finds them, beside

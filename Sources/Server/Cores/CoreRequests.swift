@@ -74,8 +74,15 @@ extension NetworkCore: RequestHandler {
   public func respond(to request: HTTPRequest, peer: PeerIdentity) -> Answer<HTTPResponse> {
     guard request.head.method == "POST" else { return .now(.error(status: 501)) }
     guard let caller = peer.caller else { preconditionFailure("a request is answered that nobody authenticated") }
-    if let response = cachedResponse(to: request, from: caller) { return .now(response) }
-    return .later { [self] in await makeResponse(to: request, from: caller) }
+    if let response = cachedResponse(to: request, from: caller) {
+      clientRuns.addBytes(caller.client, received: request.body.count, sent: response.body.count)
+      return .now(response)
+    }
+    return .later { [self] in
+      let response = await makeResponse(to: request, from: caller)
+      clientRuns.addBytes(caller.client, received: request.body.count, sent: response.body.count)
+      return response
+    }
   }
 
   /// The answer to a short call, if it is cached and still valid.

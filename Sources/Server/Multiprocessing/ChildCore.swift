@@ -174,6 +174,7 @@ final class ChildCore: ServerCore {
       request: frame.request, begunHooks: RenderRequest.HookSet(rawValue: frame.payload.first ?? 0))
     let refused = AtomicFile.refusedWrites
     let changes = ownChanges
+    let cost = CallCost()
     let result: Result<(document: ByteSegments, cacheable: CacheableParts?), any Error>
     do {
       // Edits finished before the client's request are in the kernel's queue.
@@ -183,7 +184,9 @@ final class ChildCore: ServerCore {
         try await timed("GetConfig") {
           let client = try ClientName(recorded: name)
           try await checkDatabase(client)
-          return try await Scope.$build.withValue(build) { try await makeAnswer(client) }
+          return try await cost.measuring {
+            try await Scope.$build.withValue(build) { try await makeAnswer(client) }
+          }
         })
     } catch {
       result = .failure(error)
@@ -196,6 +199,7 @@ final class ChildCore: ServerCore {
     if ownChanges != changes { channel.send(.repositoryChanged) }
     switch result {
     case .success(let (document, cacheable)):
+      channel.send(.cost, request: frame.request, ByteSegments(cost.encoded))
       if let cacheable { channel.send(.cacheable, request: frame.request, ByteSegments(cacheable.encoded)) }
       channel.send(.configuration, request: frame.request, document)
     case .failure(let error):

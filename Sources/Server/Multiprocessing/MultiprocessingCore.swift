@@ -122,12 +122,15 @@ public final class MultiprocessingCore: BuiltinCore {
     }
     // A restarted child has not read the folder that is missing now.
     if let trouble = missingFolder { return try await buildHere(client, "\(trouble.path) is missing") }
-    let request = RenderRequest(client: client, label: RequestScope.current)
+    let request = RenderRequest(client: client, label: RequestScope.current, cost: CallCost.current)
     while true {
       let made = generation(of: client)
       let profile = metadata.recordedProfile(of: client)
       let preferred = profile.flatMap { profileChildren[$0] }
-      guard let child = await pool.acquire(mayGiveUp: !request.isSuspect, preferring: preferred) else {
+      let acquired = await CallCost.waiting(for: .children) {
+        await pool.acquire(mayGiveUp: !request.isSuspect, preferring: preferred)
+      }
+      guard let child = acquired else {
         return try await buildHere(client, "no child process is running")
       }
       if let profile { remember(child, for: profile) }

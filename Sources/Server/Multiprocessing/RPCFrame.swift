@@ -31,6 +31,8 @@ struct RPCFrame {
     case cacheable = 24
     /// From the child: a build changed something that concerns all clients, such as a group that a connector defines.
     case repositoryChanged = 25
+    /// From the child, before a configuration: what it has cost, see `CallCost`.
+    case cost = 26
   }
 
   /// Most bytes of a payload: more than a client's XML parser accepts.

@@ -1,3 +1,4 @@
+import Core
 import Identity
 import ServerSettings
 import XMLRPC
@@ -139,6 +140,9 @@ final class RPCQueue {
     case .cacheable:
       guard case .render(let request, _) = subscriber.pending[frame.request] else { return }
       request.cacheable = CacheableParts(frame.payload)
+    case .cost:
+      guard case .render(let request, _) = subscriber.pending[frame.request] else { return }
+      request.cost?.add(frame.payload)
     case .configuration, .failure, .value, .refused:
       // Drop an answer to a request that is not pending.
       guard let item = subscriber.pending.removeValue(forKey: frame.request) else { return }

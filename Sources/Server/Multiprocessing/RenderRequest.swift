@@ -90,6 +90,8 @@ final class RenderRequest {
   let client: ClientName
   /// What the log says of it, also in lines of a child.
   let label: RequestLabel?
+  /// Of the call that it is part of.
+  let cost: CallCost?
   var begunHooks: HookSet = []
   /// Set with the answer if it may be cached.
   var cacheable: CacheableParts?
@@ -97,9 +99,10 @@ final class RenderRequest {
   private var hangs = 0
   private var ends = 0
 
-  init(client: ClientName, label: RequestLabel? = nil) {
+  init(client: ClientName, label: RequestLabel? = nil, cost: CallCost? = nil) {
     self.client = client
     self.label = label
+    self.cost = cost
   }
 
   /// True once a child crashed or hung with this request: the parent must not try it then.

@@ -110,6 +110,9 @@ public nonisolated struct ServerOptions: OptionGroup {
   public let logFormat = Option(
     "logging", "format", .choice(LogFormat.self), default: "text", .ours,
     help: "How lines of the log are written: as text, or as one JSON object each")
+  public let logsClientRuns = Option(
+    "logging", "client_runs", .boolean, default: "true", .ours,
+    help: "Log at level info what each run of a client has cost")
   public let logsPerformance = Option(
     "logging", "performance", .boolean, default: "false", help: "Log execution times now and then")
   public let performanceInterval = Option(

@@ -43,7 +43,7 @@ import XMLRPC
       parent.onFrame = { [unowned self] in frames.append($0) }
     }
 
-    /// What the child answers to a request for a configuration, logs left out.
+    /// What the child answers to a request for a configuration, logs and costs left out.
     func render(_ client: String, begun: RenderRequest.HookSet = []) async -> [RPCFrame] {
       frames = []
       lastRequest += 1
@@ -51,7 +51,7 @@ import XMLRPC
       while !frames.contains(where: { [.configuration, .failure, .refused].contains($0.kind) }) {
         await loop.nextIteration()
       }
-      return frames.filter { $0.kind != .log }
+      return frames.filter { $0.kind != .log && $0.kind != .cost }
     }
   }
 
