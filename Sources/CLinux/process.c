@@ -143,14 +143,14 @@ int clinux_send_sealed(int descriptor, const char *path, const void *bytes, size
   return result;
 }
 
-int clinux_listener_problem(int descriptor) {
+int clinux_listener_problem(int descriptor, int allows_unix) {
   struct stat status;
   if (fstat(descriptor, &status) != 0) return 1;
   if (!S_ISSOCK(status.st_mode)) return 2;
   int value = 0;
   socklen_t length = sizeof value;
   if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &value, &length) != 0) return 2;
-  if (value != AF_INET && value != AF_INET6) return 5;
+  if (value != AF_INET && value != AF_INET6 && !(allows_unix && value == AF_UNIX)) return 5;
   length = sizeof value;
   if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &value, &length) != 0 || value != SOCK_STREAM) return 3;
   length = sizeof value;

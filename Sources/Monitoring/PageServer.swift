@@ -62,7 +62,7 @@ public nonisolated struct PageRequest: Sendable, Equatable {
   /// Makes the answer.
   let respond: (PageRequest) -> Answer<HTTPResponse>
   let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: PageServer.readBytes, alignment: 16)
-  private var listener: Listener?
+  private var listeners: [Listener] = []
   /// In the order of their begin.
   private var connections: [PageConnection] = []
   /// Answers by status since the start.
@@ -80,23 +80,22 @@ public nonisolated struct PageRequest: Sendable, Equatable {
 
   isolated deinit { scratch.deallocate() }
 
-  /// Accepts connections on a socket that listens already.
+  /// Accepts connections on a socket that listens already, and on those of earlier calls.
   ///
   /// - Returns: what it is bound to.
   @discardableResult
   public func serve(_ socket: consuming FileDescriptor) throws(SystemError) -> SocketAddress {
-    precondition(listener == nil, "it serves already")
     let made = try Listener(on: loop, socket: socket, budget: Self.acceptBudget) { [unowned self] descriptor, peer in
       admit(descriptor, peer)
     }
-    listener = made
+    listeners.append(made)
     return made.address
   }
 
   /// Ends all connections.
   public func close() {
-    listener?.close()
-    listener = nil
+    for listener in listeners { listener.close() }
+    listeners = []
     for connection in connections { connection.close() }
   }
 

@@ -1,4 +1,5 @@
 """Plays the service manager for the server: its notification socket, its watchdog, and the sockets that it passes."""
+import fcntl
 import os
 import pathlib
 import select
@@ -85,12 +86,14 @@ class Manager:
             variables["LISTEN_FDS"] = str(len(listeners))
             if names:
                 variables["LISTEN_FDNAMES"] = ":".join(names)
-            # The shell puts them in their places: what it runs with exec keeps its number.
-            fds = [listener.fileno() for listener in listeners]
-        moves = [f"{3 + index}<&{fd}" for index, fd in enumerate(fds) if 3 + index != fd]
+            # The shell puts them in their places, from numbers above all of these: what it runs with exec keeps its number.
+            fds = [fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 64) for listener in listeners]
+        moves = [f"{3 + index}<&{fd} {fd}<&-" for index, fd in enumerate(fds)]
         shell = " ".join((["export " + " ".join(own) + ";"] if own else []) + ['exec "$@"'] + moves)
         self.process = subprocess.Popen(["bash", "-c", shell, "bash"] + command, env=variables, pass_fds=fds,
                                         stdout=subprocess.DEVNULL, stderr=log or subprocess.DEVNULL)
+        for fd in fds:
+            os.close(fd)
         return self.process
 
     def receive(self, seconds):

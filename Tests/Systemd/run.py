@@ -243,12 +243,70 @@ def what_is_no_listening_socket_is_refused(build):
     refuses(socket.socket(), None, "Descriptor 3 of the service manager cannot be served: it does not listen")
     refuses(socket.socket(socket.AF_UNIX), ["bcfg2"], "it is neither IPv4 nor IPv6")
     refuses(open("/dev/null"), ["bcfg2-server.socket"], "it is no socket")
+    refuses(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), ["metrics"],
+            "Descriptor 3 (metrics) of the service manager cannot be served: it is no stream socket")
     # What has another name is not for clients; the server binds its own.
     with Run(build) as run, listening_socket(loopback.free_port()) as other:
         run.start(listeners=[other], names=["other"])
         run.manager.wait_for("READY", "1")
         assert run.site.client().call("DeclareVersion", "1.4") is True
         assert "descriptor 3 (other), which nothing here uses" in run.log_text()
+        assert run.manager.stop() == 0
+
+
+def page(listener, path):
+    """The status and the body of a page at a listening socket, TCP or UNIX."""
+    with socket.socket(listener.family) as asker:
+        asker.settimeout(PATIENCE)
+        asker.connect(listener.getsockname())
+        asker.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while piece := asker.recv(65536):
+            answer += piece
+    head, body = answer.split(b"\r\n\r\n", 1)
+    return int(head.split()[1]), body.decode()
+
+
+@case
+def monitors_ask_at_sockets_of_the_manager(build):
+    with temporary_folder() as folder, socket.socket(socket.AF_UNIX) as local, \
+            listening_socket(loopback.free_port()) as remote, listening_socket(loopback.free_port()) as other:
+        local.bind(folder + "/metrics.sock")
+        local.listen(16)
+        # The manager's sockets count, whatever bcfg2.conf says.
+        unused = loopback.free_port()
+        for round in range(2):
+            with Run(build, {"metrics": {"listen": f"127.0.0.1:{unused}"}}, port=other.getsockname()[1]) as run:
+                process = run.start(listeners=[local, other, remote], names=["metrics", "bcfg2", "metrics"])
+                run.manager.wait_for("READY", "1")
+                assert run.site.client().call("DeclareVersion", "1.4") is True
+                for listener in (local, remote):
+                    assert page(listener, "/readyz") == (200, "ready\n")
+                    assert "bcfg2_ready 1" in page(listener, "/metrics")[1]
+                with socket.socket() as asker:
+                    assert asker.connect_ex(("127.0.0.1", unused)) != 0
+                # A new bcfg2.conf neither closes them nor opens others.
+                run.site.write({"metrics": {"listen": f"127.0.0.1:{loopback.free_port()}"}})
+                process.send_signal(signal.SIGHUP)
+                run.manager.wait_for("RELOADING", "1")
+                run.manager.wait_for("READY", "1")
+                assert page(local, "/healthz") == (200, "ok\n") and page(remote, "/healthz") == (200, "ok\n")
+                text = run.log_text()
+                assert f"metrics available at unix:{folder}/metrics.sock" in text, text
+                assert f"metrics available at http://127.0.0.1:{remote.getsockname()[1]}/metrics" in text, text
+                assert "2 sockets of the service manager are used for metrics, not [metrics] listen" in text, text
+                assert "which nothing here uses" not in text, text
+                assert run.manager.stop() == 0
+            # The file is the manager's.
+            assert os.path.exists(folder + "/metrics.sock")
+    # One that others reach is for this machine alone, unless [metrics] allow says more.
+    with socket.socket() as everywhere, Run(build) as run:
+        everywhere.bind(("0.0.0.0", 0))
+        everywhere.listen(16)
+        run.start(listeners=[everywhere], names=["bcfg2-metrics.socket"])
+        run.manager.wait_for("READY", "1")
+        assert "Only this machine may ask for metrics at 0.0.0.0:" in run.log_text(), run.log_text()
+        assert page(everywhere, "/healthz") == (200, "ok\n")
         assert run.manager.stop() == 0
 
 
@@ -511,6 +569,7 @@ def units_are_valid_and_confined(build):
         return
     units = sorted(path for path in UNITS.iterdir() if path.suffix in (".service", ".socket", ".timer"))
     assert len(units) == 6, units
+    units += sorted((UNITS / "examples").glob("*.socket"))
     with temporary_folder() as folder:
         # The programs are where packages put them: verify looks.
         for path in units:

@@ -46,9 +46,9 @@ int clinux_send_sealed(int descriptor, const char *path, const void *bytes, size
 /// A Unix datagram socket without an address, close-on-exec; -1 and errno on failure.
 int clinux_datagram_socket(void);
 
-/// What keeps a descriptor from being used as a listening TCP socket: 0 nothing, 1 it is not open, 2 no socket, 3 no stream, 4 it
-/// does not listen, 5 another family than IPv4 and IPv6.
-int clinux_listener_problem(int descriptor);
+/// What keeps a descriptor from being used as a listening socket: 0 nothing, 1 it is not open, 2 no socket, 3 no stream, 4 it
+/// does not listen, 5 another family than IPv4 and IPv6, and than UNIX where `allows_unix` is not 0.
+int clinux_listener_problem(int descriptor, int allows_unix);
 
 /// The kind of a descriptor: 0 unknown or a file, 1 a pipe or a terminal, 2 a socket.
 int clinux_descriptor_kind(int descriptor);

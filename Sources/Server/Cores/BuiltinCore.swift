@@ -30,6 +30,8 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   private var hasPassedSockets = false
   /// Names that socket units give to those for clients: by FileDescriptorName=, and without it.
   private static let socketNames = ["bcfg2", "bcfg2-server.socket"]
+  /// Names that socket units give to those for monitors.
+  private static let monitoringSocketNames = ["metrics", "bcfg2-metrics.socket"]
   private var monitoring: MonitoringPages?
   /// Whether the process dropped privileges after `open`: root could perhaps read files that it now cannot.
   public var hasDroppedPrivileges = false {
@@ -56,7 +58,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       for descriptor in passed { try listen(on: FileDescriptor(owning: descriptor)) }
       logger.info("\(passed.count) listening sockets of the service manager are used, not [components] bcfg2")
     }
-    openMonitoring()
+    try openMonitoring()
     guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
   }
 
@@ -74,7 +76,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
 
   // MARK: Monitoring
 
-  private func openMonitoring() {
+  private func openMonitoring() throws {
     let pages = MonitoringPages(on: loop, logger: logger, refusals: refusals) { [unowned self] in
       await metricSamples()
     } obstacles: { [unowned self] in
@@ -83,7 +85,8 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       !isShutDown
     }
     monitoring = pages
-    pages.follow(settings)
+    let passed = try passedSockets.take(Self.monitoringSocketNames, allowsUNIX: true)
+    if passed.isEmpty { pages.follow(settings) } else { try pages.serve(passed: passed, settings) }
   }
 
   /// Where monitors are answered; nil: nowhere.

@@ -5,8 +5,8 @@ import Monitoring
 import ServerSettings
 import XMLRPC
 
-/// /metrics, /healthz and /readyz where `[metrics] listen` says. An address that cannot be had costs clients nothing: it is
-/// logged and tried again.
+/// /metrics, /healthz and /readyz where `[metrics] listen` says, or at the sockets that the service manager passed. An
+/// address that cannot be had costs clients nothing: it is logged and tried again.
 final class MonitoringPages {
   /// How long after a failure an address is tried again.
   static let retryInterval = Duration.seconds(30)
@@ -24,6 +24,10 @@ final class MonitoringPages {
   private let obstacles: () -> [String]
   /// Whether the process still serves, though it may not be ready.
   private let isAlive: () -> Bool
+  /// Whether the sockets are the service manager's: `[metrics] listen` has no effect then.
+  private var isPassed = false
+  /// Who may ask at those, besides this machine.
+  private var networks: [NetworkPrefix] = []
   private var wanted: MonitoringPlace?
   private var place: MonitoringPlace?
   private var owner: (user: uid_t, group: gid_t) = (0, 0)
@@ -60,8 +64,40 @@ final class MonitoringPages {
 
   // MARK: Listening
 
+  /// Serves at sockets of the service manager, whose place nothing changes.
+  ///
+  /// - Parameter descriptors: listening sockets, TCP or UNIX, which are this object's from now on.
+  /// - Throws: `SystemError` of epoll_ctl and the like.
+  func serve(passed descriptors: [Int32], _ settings: Settings) throws(SystemError) {
+    isPassed = true
+    followNetworks(settings)
+    let fresh = makeServer { [unowned self] peer in MonitoringPlace.allows(peer, networks) }
+    server = fresh
+    for descriptor in descriptors {
+      let bound = try fresh.serve(FileDescriptor(owning: descriptor))
+      address = address ?? bound
+      tell(bound)
+      if !bound.isLoopback, networks.isEmpty {
+        logger.warning("Only this machine may ask for metrics at \(bound): [metrics] allow names no networks")
+      }
+    }
+    if settings.origin(of: MetricsOptions.standard.listen) != .builtIn {
+      logger.info("\(descriptors.count) sockets of the service manager are used for metrics, not [metrics] listen")
+    }
+  }
+
+  private func followNetworks(_ settings: Settings) {
+    do throws(SettingsError) {
+      networks = try settings.monitoringNetworks()
+    } catch {
+      // The process has refused such settings before.
+      logger.error("The metrics stay as they are: \(error)")
+    }
+  }
+
   /// Serves where the settings say from now on.
   func follow(_ settings: Settings) {
+    if isPassed { return followNetworks(settings) }
     owner = (settings.user, settings.group)
     do throws(SettingsError) {
       wanted = try settings.monitoringPlace()
@@ -120,12 +156,7 @@ final class MonitoringPages {
 
   /// Listens at another address; the former one ends once that is had.
   private func begin(_ wanted: MonitoringPlace) throws(SystemError) {
-    let fresh = PageServer(on: loop, logger: logger) { [unowned self] in answer($0) }
-    fresh.allows = { [unowned self] peer in place?.allows(peer) ?? false }
-    fresh.onRefused = { [refusals, logger] peer in
-      refusals.write(
-        .notice, of: peer.host, to: logger, "\(peer): a monitor that [metrics] allow does not name was refused")
-    }
+    let fresh = makeServer { [unowned self] peer in place?.allows(peer) ?? false }
     let bound: SocketAddress
     var made: UnixSocketFile?
     if case .unix(let path) = wanted.address {
@@ -140,6 +171,20 @@ final class MonitoringPages {
     file = made
     place = wanted
     address = bound
+    tell(bound)
+  }
+
+  private func makeServer(allowing allows: @escaping (SocketAddress) -> Bool) -> PageServer {
+    let made = PageServer(on: loop, logger: logger) { [unowned self] in answer($0) }
+    made.allows = allows
+    made.onRefused = { [refusals, logger] peer in
+      refusals.write(
+        .notice, of: peer.host, to: logger, "\(peer): a monitor that [metrics] allow does not name was refused")
+    }
+    return made
+  }
+
+  private func tell(_ bound: SocketAddress) {
     let shown = if case .unix(let path) = bound { "unix:\(path)" } else { "http://\(bound)/metrics" }
     logger.info("metrics available at \(shown)")
   }

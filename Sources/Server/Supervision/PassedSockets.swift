@@ -10,18 +10,21 @@ package import Logging
 
   package init(_ passed: [ServiceEnvironment.Passed] = []) { all = passed }
 
-  /// Takes the listening TCP sockets with one of some names; the caller owns them.
+  /// Takes the listening sockets with one of some names; the caller owns them.
   ///
-  /// - Parameter includesUnnamed: also those without a name.
+  /// - Parameters:
+  ///   - includesUnnamed: also those without a name.
+  ///   - allowsUNIX: UNIX sockets beside those of TCP.
   /// - Throws: `CoreInitError` for one that is something else.
-  package func take(_ names: [String], includesUnnamed: Bool = false) throws -> [Int32] {
+  package func take(_ names: [String], includesUnnamed: Bool = false, allowsUNIX: Bool = false) throws -> [Int32] {
     func isWanted(_ passed: ServiceEnvironment.Passed) -> Bool {
       passed.name.map(names.contains) ?? includesUnnamed
     }
     let found = all.filter(isWanted)
     all.removeAll(where: isWanted)
     for passed in found {
-      guard let problem = Self.problem(clinux_listener_problem(passed.descriptor)) else { continue }
+      let code = clinux_listener_problem(passed.descriptor, allowsUNIX ? 1 : 0)
+      guard let problem = Self.problem(code, allowsUNIX: allowsUNIX) else { continue }
       let name = passed.name.map { " (\($0))" } ?? ""
       throw CoreInitError(
         "Descriptor \(passed.descriptor)\(name) of the service manager cannot be served: \(problem)")
@@ -29,14 +32,14 @@ package import Logging
     return found.map(\.descriptor)
   }
 
-  private static func problem(_ code: Int32) -> String? {
+  private static func problem(_ code: Int32, allowsUNIX: Bool) -> String? {
     switch code {
     case 0: nil
     case 1: "it is not open"
     case 2: "it is no socket"
     case 3: "it is no stream socket (ListenStream=)"
     case 4: "it does not listen: connections one by one (Accept=yes) are not supported"
-    default: "it is neither IPv4 nor IPv6"
+    default: allowsUNIX ? "it is neither IPv4 nor IPv6 nor a UNIX socket" : "it is neither IPv4 nor IPv6"
     }
   }
 

@@ -22,7 +22,10 @@ public nonisolated struct MonitoringPlace: Sendable, Equatable {
   public let networks: [NetworkPrefix]
 
   /// Whether a peer may ask. The mode of a UNIX socket says who may connect to it.
-  public func allows(_ peer: SocketAddress) -> Bool {
+  public func allows(_ peer: SocketAddress) -> Bool { Self.allows(peer, networks) }
+
+  /// The same for a socket that is at no place of the settings.
+  public static func allows(_ peer: SocketAddress, _ networks: [NetworkPrefix]) -> Bool {
     peer.isLoopback || networks.contains { $0.contains(peer) }
   }
 
@@ -45,21 +48,29 @@ public nonisolated struct MonitoringPlace: Sendable, Equatable {
 }
 
 nonisolated extension Settings {
+  /// The networks of which monitors are answered, besides this machine.
+  ///
+  /// - Throws: `SettingsError` for a value that is no network.
+  public func monitoringNetworks() throws(SettingsError) -> [NetworkPrefix] {
+    let allow = MetricsOptions.standard.allow
+    var networks: [NetworkPrefix] = []
+    for text in self[allow] {
+      guard let network = NetworkPrefix(text) else {
+        throw wrongValue(
+          allow, value: text, allowed: "addresses and networks between commas, such as 192.0.2.0/24, 2001:db8::/32")
+      }
+      networks.append(network)
+    }
+    return networks
+  }
+
   /// Where monitors are answered; nil: nowhere.
   ///
   /// - Throws: `SettingsError` for a value that is no address or network, and for an address that other machines reach
   ///   while no network is allowed to ask.
   public func monitoringPlace() throws(SettingsError) -> MonitoringPlace? {
     let options = MetricsOptions.standard
-    var networks: [NetworkPrefix] = []
-    for text in self[options.allow] {
-      guard let network = NetworkPrefix(text) else {
-        throw wrongValue(
-          options.allow, value: text,
-          allowed: "addresses and networks between commas, such as 192.0.2.0/24, 2001:db8::/32")
-      }
-      networks.append(network)
-    }
+    let networks = try monitoringNetworks()
     guard let text = self[options.listen], !text.isEmpty else { return nil }
     guard let address = MonitoringPlace.address(text) else {
       throw wrongValue(
