@@ -22,8 +22,6 @@ else
   scripts/release-build.sh
   build=$top/.build/release
 fi
-suite=bookworm
-mirror=${BCFG2_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 cached=$top/.build/debian-root.tar
 folder=$(mktemp -d)
 root=$folder/root
@@ -70,22 +68,9 @@ grep -qx /usr/share/bcfg2-swift/schemas/common.xsd "$folder/rpm.tools" || fail "
 grep -qx /usr/lib/systemd/system/bcfg2-web.service "$folder/rpm.web" || fail "the RPM of the report pages has no unit"
 [ "$(cat "$folder"/rpm.* | grep -c '^/usr/sbin/')" = 10 ] || fail "the RPMs have not ten programs"
 
-if [ ! -e "$cached" ]; then
-  say "a small Debian"
-  # What the packages depend on and recommend for this test comes along, so that nothing is fetched later.
-  depends=$(for file in "$folder"/a/*.deb; do dpkg-deb -f "$file" Depends; done | tr ',' '\n' | sed 's/[|(].*//; s/ //g' |
-    grep -vE '^(bcfg2.*|systemd.*|)$' | sort -u | tr '\n' ',')
-  debootstrap --variant=minbase --include="${depends}systemd-standalone-sysusers,openssl,python3,python3-genshi,python3-lxml" \
-    "$suite" "$folder/new" "$mirror" >"$folder/debootstrap.log" 2>&1 || {
-    tail -n 20 "$folder/debootstrap.log" >&2
-    echo "test-packages: no Debian from $mirror" >&2
-    exit 3
-  }
-  rm -rf "$folder"/new/var/cache/apt/archives/*.deb
-  tar -C "$folder/new" -cf "$cached.new" .
-  mv "$cached.new" "$cached"
-  rm -rf --one-file-system "$folder/new"
-fi
+[ -e "$cached" ] || say "a small Debian"
+# What the packages recommend for this test comes along.
+scripts/debian-root.sh "$cached" "$folder/a" systemd-standalone-sysusers openssl python3 python3-genshi python3-lxml
 
 in_root() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
 # A new root with the packages of folder a in /packages.
