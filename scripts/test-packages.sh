@@ -181,6 +181,8 @@ dpkg-deb --root-owner-group -b "$mock" "$root/packages/bcfg2-server.deb" >/dev/n
 in_root dpkg -i /packages/bcfg2-server.deb >/dev/null 2>&1 || fail "the package that stands for Bcfg2's does not install"
 tar -C "$root" -xf "$fresh_site"
 chown -R 0:0 "$site" "$root/etc/bcfg2.conf"
+# Where the unit does not let the server write.
+printf '[logging]\npath = /var/log/bcfg2.log\n' >>"$root/etc/bcfg2.conf"
 echo 'BCFG2_SERVER_OPTIONS="-v"' >>"$root/etc/default/bcfg2-server"
 before=$(state)
 in_root sh -c 'dpkg -B -i /packages/bcfg2-swift-server_*.deb /packages/bcfg2-swift-tools_*.deb' \
@@ -189,9 +191,17 @@ in_root sh -c 'dpkg -B -i /packages/bcfg2-swift-server_*.deb /packages/bcfg2-swi
 [ "$(state)" = "$before" ] || fail "the replacement of Bcfg2's package changed files of the site"
 [ -e "$root/run/stopped" ] || fail "Bcfg2's server was not stopped"
 grep -q 'User=$' "$root/etc/systemd/system/bcfg2-server.service.d/root.conf" || fail "no drop-in for a repository of root's"
+grep -q '^ReadWritePaths=-/var/log$' "$root/etc/systemd/system/bcfg2-server.service.d/paths.conf" || fail "no drop-in for the log of Bcfg2's server"
 in_root bcfg2-admin migrate >/dev/null 2>&1 || [ $? = 1 ] || fail "bcfg2-admin migrate"
 answers
 stopped
+dropins() { find "$root/etc/systemd/system" -path '*/bcfg2-*.d/*.conf' | wc -l; }
+# As apt does it.
+in_root sh -c 'dpkg -r bcfg2-swift-server bcfg2-swift-tools && dpkg -i /packages/bcfg2-server.deb' >"$folder/dpkg.log" 2>&1 || { cat "$folder/dpkg.log" >&2; fail "the way back to Bcfg2's package"; }
+[ "$(dropins)" = 0 ] || fail "drop-ins of this server are left for Bcfg2's unit"
+in_root sh -c 'dpkg -B -i /packages/bcfg2-swift-server_*.deb /packages/bcfg2-swift-tools_*.deb' >"$folder/dpkg.log" 2>&1 ||
+  { cat "$folder/dpkg.log" >&2; fail "Bcfg2's package is not replaced again"; }
+[ "$(dropins)" = 6 ] || fail "drop-ins are not taken back"
 in_root dpkg -P bcfg2-server >/dev/null 2>&1 || fail "dpkg -P of Bcfg2's package"
 [ -e "$root/etc/init.d/bcfg2-server" ] || fail "purging Bcfg2's package removed the init script of this one"
 say "done"

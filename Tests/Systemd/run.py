@@ -591,6 +591,62 @@ def units_are_valid_and_confined(build):
 
 
 @case
+def a_site_of_another_server_gets_drop_ins(build):
+    with temporary_folder() as folder:
+        top = pathlib.Path(folder)
+        (top / "etc").mkdir()
+        (top / "srv/bcfg2/Metadata").mkdir(parents=True)
+        (top / "etc/bcfg2.conf").write_text(
+            "[server]\nrepository = /srv/bcfg2 ; here\nplugins = Metadata\n[logging]\nPath: /var/log/bcfg2.log\n"
+            "[database]\nname = /home/db/bcfg2.sqlite\n")
+        names = ("bcfg2-server", "bcfg2-report-collector", "bcfg2-packages")
+
+        def existing_site(what):
+            found = subprocess.run(["dash", UNITS / "examples/existing-site.sh", what], capture_output=True, text=True,
+                                   env=dict(os.environ, SITE_ROOT=folder))
+            assert found.returncode == 0 and not found.stderr, found
+            return found.stdout.split()
+
+        def files():
+            return sorted(str(path.relative_to(top)) for path in top.glob("etc/systemd/system/*/*"))
+
+        both = sorted(f"etc/systemd/system/{name}.service.d/{file}.conf" for name in names for file in ("root", "paths"))
+        assert sorted(existing_site("write")) == ["/" + path for path in both] and files() == both, files()
+        server = (top / "etc/systemd/system/bcfg2-server.service.d/paths.conf").read_text().split("\n")
+        assert server[1:] == ["[Service]", "ReadWritePaths=-/srv/bcfg2", "ReadWritePaths=-/var/log", "ReadWritePaths=-/home/db",
+                              "ProtectHome=no", ""], server
+        packages = (top / "etc/systemd/system/bcfg2-packages.service.d/paths.conf").read_text()
+        assert "\nConditionPathExists=\n" in packages and "\nConditionPathExists=/srv/bcfg2/Packages\n" in packages, packages
+        if shutil.which("systemd-analyze"):
+            for name in names:
+                unit = re.sub(r"/usr/sbin/[a-z0-9-]+", "/bin/true", (UNITS / f"{name}.service").read_text())
+                (top / f"etc/systemd/system/{name}.service").write_text(re.sub(r"(?m)^Documentation=.*\n", "", unit))
+            made = sorted(map(str, top.glob("etc/systemd/system/*.service")))
+            found = subprocess.run(["systemd-analyze", "verify", "--man=no", *made], capture_output=True, text=True)
+            assert found.returncode == 0 and not found.stderr.strip(), found.stderr
+            for path in made:
+                os.unlink(path)
+        # Bcfg2's units have these names, too: nothing of it binds them after a removal, and it is back after an installation.
+        assert existing_site("write") == []
+        existing_site("aside")
+        existing_site("aside")
+        assert files() == [path + ".aside" for path in both], files()
+        existing_site("restore")
+        assert files() == both, files()
+        # Those of the administrator stay.
+        own = top / "etc/systemd/system/bcfg2-server.service.d/own.conf"
+        own.write_text("[Service]\n")
+        existing_site("purge")
+        assert files() == [str(own.relative_to(top))], files()
+        assert len(existing_site("write")) == 4
+
+        # A new installation, or one with the places of the units, needs none.
+        shutil.rmtree(top / "etc/systemd")
+        (top / "etc/bcfg2.conf").write_text("[server]\nplugins = Metadata\n[logging]\npath = /var/log/bcfg2/server.log\n")
+        assert existing_site("write") == [] and files() == []
+
+
+@case
 def init_scripts_do_what_they_say(build):
     for name in ("bcfg2-server", "bcfg2-report-collector"):
         with Run(build, {"server": {"plugins": "Bundler,Metadata,Rules,Reporting"},
