@@ -41,6 +41,17 @@ SERVER = """
 """
 
 
+class ReadmeTests(unittest.TestCase):
+    def test_the_cases_that_it_names_exist(self):
+        with open(HERE + "/README.md") as file:
+            commands = [line for line in file if line.startswith("    python3 conform.py ")]
+        self.assertGreater(len(commands), 3)
+        for command in commands:
+            name = command.split("#")[0].split()[-1]
+            if name[0].islower() and "-" in name and "." not in name and "/" not in name:
+                self.assertTrue(os.path.isdir(HERE + "/cases/" + name), command)
+
+
 class AnswerTests(unittest.TestCase):
     def tree(self, text, **step):
         return answers.answer_of(text, step)
