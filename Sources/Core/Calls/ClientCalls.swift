@@ -42,15 +42,11 @@ extension ServerCore {
   }
 
   /// Receives probe data and passes each plugin the elements whose `source` names it. They are on disk when this
-  /// returns.
+  /// returns. What says the same as before outdates nothing.
   public func recvProbeData(_ caller: Caller, _ text: String) async throws -> Value {
     let client = caller.client
     let metadata = try await metadata(of: caller)
     logger.debug("Receiving probe data from \(client)")
-    if metadataCacheMode == .cautious {
-      // Drop the cached object: it does not know the new data.
-      metadataCache[client] = nil
-    }
     let document: Element
     do {
       document = try ClientDocument.parse(text)

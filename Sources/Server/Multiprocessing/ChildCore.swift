@@ -49,8 +49,8 @@ final class ChildCore: ServerCore {
       guard let client = try client(parameters[1]), let data = parameters[2].contents else {
         throw ParameterError("no probe data")
       }
+      // Where it differs from before, `expire_metadata_cache` follows.
       try (core.plugin(parameters) as? any Replicated)?.applyReplica(data, of: client)
-      core.expireMetadataCache(client)
       return .nil
     },
     "reload_replicas": { core, parameters in

@@ -132,6 +132,37 @@ import XMLRPC
     }
   }
 
+  /// The parent passes on each report, for its time; one that says the same outdates nothing.
+  @Test func aReportWithoutNewsOutdatesNothingInAChild() async throws {
+    try await Self.run(PureFake.self) { fixture in
+      fixture.core.initPlugin(ProbesPlugin.self)
+      @MainActor func pass(on text: String, at time: Int) async {
+        let client = "<Client name='one' timestamp='\(time)'><Probe name='p' value='\(text)'/></Client>"
+        let call = MethodCall(method: "RecvProbeData", params: ["Probes", "one", .bytes(Array(client.utf8))])
+        fixture.parent.send(.call, request: 1, call.encode())
+        let before = fixture.frames.count
+        while !fixture.frames.dropFirst(before).contains(where: { $0.kind == .value }) {
+          await fixture.loop.nextIteration()
+        }
+      }
+      @MainActor func known() async throws -> (text: String?, time: String?) {
+        let data = try await fixture.core.buildMetadata("one")[connector: "Probes"] as? ProbeDataSet
+        return (data?["p"]?.text, data?.timestamp)
+      }
+      await pass(on: "first", at: 1)
+      #expect(await fixture.render("one").last?.kind == .configuration)
+      let before = fixture.core.generation(of: "one")
+      await pass(on: "first", at: 2)
+      #expect(fixture.core.generation(of: "one") == before)
+      var data = try await known()
+      #expect(data.text == "first" && data.time == "2")
+      // One with news is followed by the parent's word.
+      await pass(on: "second", at: 3)
+      data = try await known()
+      #expect(data.text == "second" && data.time == "3")
+    }
+  }
+
   @Test func aPingIsAnsweredWhileABuildWaits() async throws {
     try await Self.run(FakePlugin.self) { fixture in
       let gate = Gate()
