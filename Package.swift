@@ -61,7 +61,7 @@ let staticWeb: [LinkerSetting] =
 
 /// The Python modules of the template renderers.
 let rendererModules = [
-  "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "system",
+  "bootstrap", "division", "engines", "errors", "genshicode", "helpers", "main", "properties", "queries", "system",
   "textoutput", "textparse", "textsteps", "title", "trace", "values", "wire",
 ]
 

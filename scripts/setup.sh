@@ -2,7 +2,7 @@
 # Installs the build dependencies on Debian and its relatives: the headers of OpenSSL, libxml2, PCRE2, libyaml, libcurl and of
 # the compressions that mirrors use, gpgv, and pkg-config. With --test also those of the tests: python3 with the libraries that
 # render templates, openssl, gnupg, createrepo_c, PostgreSQL and MariaDB with their client libraries (the tests start servers of
-# their own), haproxy, chromium, graphviz, what makes and tries packages, and, if there is a Python 2.7, an environment with the
+# their own), haproxy, slapd with its tools, chromium, graphviz, what makes and tries packages, and, if there is a Python 2.7, an environment with the
 # Bcfg2 1.3.4 client and the same libraries (.build/bcfg2-client).
 set -eu
 cd "$(dirname "$0")/.."
@@ -23,6 +23,7 @@ if [ "$with_tests" = yes ]; then
   for package in python3 git patch openssh-client valgrind gnupg createrepo-c \
     debhelper lintian debootstrap rpm dpkg-dev binutils \
     sqlite3 libsqlite3-0 postgresql libpq5 mariadb-server libmariadb3 haproxy chromium graphviz \
+    slapd ldap-utils python3-ldap \
     python3-genshi python3-cheetah python3-jinja2 python3-lxml python3-yaml; do
     dpkg -s "$package" >/dev/null 2>&1 || command -v "$package" >/dev/null 2>&1 || need="$need $package"
   done

@@ -64,6 +64,8 @@ try_programs() {
   # haproxy, PostgreSQL
   stage "two servers" if_possible python3 Tests/Scale/servers.py
   stage proxies if_possible python3 Tests/Scale/proxies.py
+  # slapd, python3-ldap
+  stage "a directory" if_possible python3 Tests/Ldap/slapd.py
   # root, a mirror of Debian
   stage packages if_possible scripts/test-packages.sh .build/release
   stage "service manager" python3 Tests/Systemd/run.py --build .build/release

@@ -28,7 +28,6 @@ extension PluginRegistry {
   ///
   /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins of 1.3.4 and 1.4.
   static let plannedPlugins: [String: String] = [
-    "AWSTags": "groups and template data from tags of EC2 instances are missing",
-    "Ldap": "groups and template data from LDAP are missing",
+    "AWSTags": "groups and template data from tags of EC2 instances are missing"
   ]
 }

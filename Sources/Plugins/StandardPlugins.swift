@@ -21,6 +21,7 @@ extension PluginRegistry {
       GroupPatternsPlugin.self,
       GuppyPlugin.self,
       HgPlugin.self,
+      LdapPlugin.self,
       MetadataPlugin.self,
       NagiosGenPlugin.self,
       OhaiPlugin.self,

@@ -111,7 +111,7 @@ public nonisolated enum PythonMarshal {
         return .double(number)
       case UInt8(ascii: "s"): return .bytes(Array(try take(count())))
       case UInt8(ascii: "u"), UInt8(ascii: "t"): return .text(String(decoding: try take(count()), as: UTF8.self))
-      case UInt8(ascii: "["), UInt8(ascii: "("): return try list(depth)
+      case UInt8(ascii: "["), UInt8(ascii: "("), UInt8(ascii: "<"), UInt8(ascii: ">"): return try list(depth)
       case UInt8(ascii: "{"): return try record(depth)
       default: throw FormError(description: "code \(code) is none of ours")
       }

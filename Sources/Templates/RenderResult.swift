@@ -3,6 +3,8 @@ public enum RenderResult: Sendable {
   case rendered(Rendering)
   /// The template's text cannot be used; an older version may be.
   case unusable(String)
+  /// It asked for what has to be fetched first: it is to be rendered again.
+  case postponed
   /// It failed for this client.
   case failed(RenderFailure)
 }
@@ -45,6 +47,10 @@ extension RenderResult {
   init?(_ value: TemplateValue) {
     guard let isRendered = value["ok"]?.bool else { return nil }
     guard isRendered else {
+      if value["later"]?.bool == true {
+        self = .postponed
+        return
+      }
       guard let error = value["error"]?.text else { return nil }
       self =
         value["load"]?.bool == true
@@ -71,7 +77,7 @@ extension RenderResult {
   var files: [(path: String, signature: String)] {
     switch self {
     case .rendered(let rendering): rendering.files
-    case .unusable, .failed: []
+    case .unusable, .postponed, .failed: []
     }
   }
 
@@ -79,7 +85,7 @@ extension RenderResult {
   var outputBytes: Int {
     switch self {
     case .rendered(let rendering): rendering.output.count
-    case .unusable, .failed: 0
+    case .unusable, .postponed, .failed: 0
     }
   }
 }

@@ -254,6 +254,11 @@ public final class RendererPool {
   /// the batches are settled.
   private func judge(_ unfinished: [RenderBatch], _ end: RendererProcess.End) -> Int {
     let first = unfinished[0]
+    if settings.queries != nil {
+      // What a server elsewhere does is no fault of the text: the next request is tried as this one was.
+      while !first.isFinished { first.finish(.failed(RenderFailure(end.reason))) }
+      return 1
+    }
     if end.isGuiltUncertain, first.parent == nil, !first.isSecondAttempt {
       if let rest = first.splitRest() { waiting.append(rest) }
       first.isSecondAttempt = true

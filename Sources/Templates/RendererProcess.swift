@@ -265,7 +265,8 @@ final class RendererProcess {
     if value["memory"]?.bool == true {
       // What was cut short cannot be relied upon.
       isGuiltUncertain = hasRendered
-      return kill("the template needs more memory than \(settings.memoryBytes >> 20) MiB ([templates] memory)")
+      return kill(
+        "the \(settings.subject) needs more memory than \(settings.memoryBytes >> 20) MiB ([templates] memory)")
     }
     left[ObjectIdentifier(batch)] = nil
     stopClock()
@@ -359,11 +360,11 @@ final class RendererProcess {
 
   private func timeIsUp() {
     isGuiltUncertain = false
-    let limit = "\(settings.timeout.seconds) s ([templates] timeout)"
+    let limit = "\(settings.timeout.seconds) s (\(settings.timeoutOption))"
     kill(
       running.last?.isAsking == true
-        ? "the answers to the template's questions took longer than \(limit)" : "the template took longer than \(limit)"
-    )
+        ? "the answers to the \(settings.subject)'s questions took longer than \(limit)"
+        : "the \(settings.subject) took longer than \(limit)")
   }
 
   // MARK: End

@@ -27,7 +27,7 @@ enum RendererProgram {
       ("errors", PackageResources.errors_py), ("system", PackageResources.system_py),
       ("title", PackageResources.title_py), ("textoutput", PackageResources.textoutput_py),
       ("textparse", PackageResources.textparse_py), ("textsteps", PackageResources.textsteps_py),
-      ("main", PackageResources.main_py),
+      ("queries", PackageResources.queries_py), ("main", PackageResources.main_py),
     ]
   }
 }

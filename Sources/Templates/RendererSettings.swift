@@ -25,6 +25,29 @@ public struct RendererSettings: Hashable {
   public var encoding: String
   /// `[properties] writes_enabled`.
   public var writesProperties: Bool
+  /// For processes that run queries of a plugin: nil for those that render.
+  public var queries: Queries?
+
+  /// What processes that run queries have to know.
+  public struct Queries: Hashable {
+    /// Whether modules are 1.3's.
+    public var isLegacy: Bool
+    /// The option that sets the timeout, as messages name it.
+    public var option: String
+    /// How long a server elsewhere may be silent.
+    public var networkTimeout: Duration
+
+    public init(isLegacy: Bool, option: String, networkTimeout: Duration) {
+      self.isLegacy = isLegacy
+      self.option = option
+      self.networkTimeout = networkTimeout
+    }
+  }
+
+  /// What a process does, in messages.
+  var subject: String { queries == nil ? "template" : "query" }
+  /// The option that sets the timeout.
+  var timeoutOption: String { queries?.option ?? "[templates] timeout" }
 
   public init(
     python: String, processes: Int, timeout: Duration, memoryBytes: Int, isTraced: Bool, user: UInt32?, group: UInt32?,
@@ -60,6 +83,11 @@ public struct RendererSettings: Hashable {
       "modules": .list(modules.map { [.text($0.name), .bytes($0.source)] }),
       "repository": .text(repository), "encoding": .text(encoding), "traced": .bool(isTraced),
       "writes_enabled": .bool(writesProperties),
+      "queries": queries.map { queries in
+        let parts = queries.networkTimeout.components
+        let seconds = Double(parts.seconds) + Double(parts.attoseconds) / 1e18
+        return ["legacy": .bool(queries.isLegacy), "network_timeout": .double(seconds)]
+      } ?? .none,
     ]
   }
 

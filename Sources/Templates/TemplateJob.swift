@@ -11,6 +11,8 @@ public struct TemplateJob: Hashable, Sendable {
     case xml
     /// No template: the modules of TemplateHelper, which are only loaded.
     case helpers
+    /// No template: queries of a plugin, whose module is the text. The result is what they give, in marshal's form.
+    case queries
   }
 
   public var kind: Kind

@@ -109,6 +109,8 @@ struct ConfigurationReview {
     "Base": "is deprecated: use a bundle with independent=\"true\"",
     "FileProbes": "files of which clients report different permissions get a Client element each in info.xml",
     "Guppy": "logs figures of the process, and opens no console",
+    "Ldap":
+      "config.py runs in Python 3, with the package python3-ldap, unless [templates] names another interpreter (docs/plugins/Ldap.md)",
     "Metadata":
       "clients.xml is changed in place, and comments stay; names of clients follow rules (docs/plugins/Metadata.md)",
     "Packages": "bcfg2-packages fetches and indexes the sources: run bcfg2-packages refresh before the first start",

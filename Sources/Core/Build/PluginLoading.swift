@@ -33,6 +33,8 @@ public struct PluginInterfaces {
   public var templateGenerators: [any TemplateGenerator] = []
   /// The plugin whose modules templates use.
   public var helperModules: (any HelperModules)?
+  /// The plugin whose data is fetched when templates ask for it.
+  public private(set) var templateQueries: (any TemplateQueries)?
   /// Whether all entries' templates have the same variables of plugins: those of helper modules at most.
   public private(set) var templatesShareVariables = true
   /// Whether a plugin has something to do at the start or the end of a client's run.
@@ -62,6 +64,7 @@ public struct PluginInterfaces {
       if let plugin = plugin as? any TemplateDataProvider { templateDataProviders.append(plugin) }
       if let plugin = plugin as? any TemplateGenerator { templateGenerators.append(plugin) }
       if let plugin = plugin as? any HelperModules { helperModules = plugin }
+      if let plugin = plugin as? any TemplateQueries { templateQueries = plugin }
     }
     let named = structures.compactMap { $0 as? any NamedStructures }
     let isApart =

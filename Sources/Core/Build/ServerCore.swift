@@ -324,6 +324,9 @@ open class ServerCore: FileEventHandler {
   /// Called after a call of an administrator or client succeeded or failed.
   open func didPerform(_ call: MethodCall) {}
 
+  /// Calls a method of a plugin in every other process that has the plugin; those of `Plugin.childRMI` can be called.
+  open func callChildren(_ plugin: Plugin, _ method: String, _ parameters: [Value]) async -> [Value] { [] }
+
   /// Passes on a client's data that a plugin has stored on disk, to other processes with the plugin.
   open func replicate(_ data: [UInt8], of client: ClientName, for plugin: any Replicated) {}
 

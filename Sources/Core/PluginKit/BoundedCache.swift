@@ -27,6 +27,9 @@ package struct BoundedCache<Key: Hashable, Value> {
 
   package subscript(key: Key) -> Value? { entries[key]?.value }
 
+  /// The keys of what is cached, in no order.
+  package var keys: [Key] { Array(entries.keys) }
+
   /// Caches a value of `bytes` bytes, and drops the oldest to make room.
   package mutating func insert(_ value: Value, for key: Key, bytes: Int) {
     remove(key)

@@ -14,7 +14,7 @@ final class ClientTemplates {
 final class TraceAnswers {
   /// Questions, at most; beyond it all of them are forgotten.
   private static let limit = 1000
-  private var state = State(repository: 0, client: 0)
+  private var state = State(repository: 0, client: 0, queries: 0)
   private var known: [TemplateValue: TemplateValue] = [:]
   /// The same, by the number of a kept question.
   private var numbered: [Int: TemplateValue] = [:]
@@ -24,6 +24,8 @@ final class TraceAnswers {
   struct State: Equatable {
     let repository: UInt64
     let client: UInt64
+    /// Of what queries give.
+    let queries: UInt64
   }
 
   func answer(_ question: TemplateValue, in state: State) -> TemplateValue? {

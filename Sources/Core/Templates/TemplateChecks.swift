@@ -75,7 +75,7 @@ package final class TemplateChecks {
     var job = TemplateJob(
       kind: .helpers, path: folder, version: .init(number: modules.helperSerial, bytes: []), name: nil, limitBytes: 0)
     job.onlyLoads = true
-    await load([Load(source: nil, job: job)])
+    await load([Load(source: nil, job: job)], in: templates.pool)
   }
 
   /// `[templates] python` is another one: what could not be loaded may be now.
@@ -126,20 +126,32 @@ package final class TemplateChecks {
     }
   }
 
+  /// Loads the modules of queries that were not loaded yet, in a process for queries.
+  package func loadQueries() async {
+    let sources = fresh.values.compactMap(\.source).filter { $0.kind == .queries }
+    guard !sources.isEmpty else { return }
+    for source in sources { fresh[source.path] = nil }
+    await load(sources, in: templates.queryPool)
+  }
+
   private func run() async {
     // What was not loaded is when there is another Python.
     guard hasPython() else { return }
     while !isEnded, !fresh.isEmpty || hasFreshHelpers {
       await loadHelpers()
+      await loadQueries()
       let paths = fresh.sorted().prefix(Self.batchCount).map(\.key)
       let sources = paths.compactMap { fresh[$0]?.source }
       for path in paths { fresh[path] = nil }
-      await load(sources)
+      await load(sources, in: templates.pool)
     }
-    if !isEnded, templates.core.delegatesRendering { templates.pool.rest() }
+    if !isEnded, templates.core.delegatesRendering {
+      templates.pool.rest()
+      templates.queries.current?.rest()
+    }
   }
 
-  private func load(_ sources: [TemplateSource]) async {
+  private func load(_ sources: [TemplateSource], in pool: RendererPool) async {
     let loads = sources.compactMap { source -> Load? in
       // A client may have been first.
       guard let version = source.versions.first, !source.isProven(version.number) else { return nil }
@@ -148,7 +160,7 @@ package final class TemplateChecks {
       job.onlyLoads = true
       return Load(source: source, job: job)
     }
-    if !loads.isEmpty { await load(loads) }
+    if !loads.isEmpty { await load(loads, in: pool) }
   }
 
   private struct Load {
@@ -157,9 +169,9 @@ package final class TemplateChecks {
     let job: TemplateJob
   }
 
-  private func load(_ jobs: [Load]) async {
+  private func load(_ jobs: [Load], in pool: RendererPool) async {
     TemplateRenderer.lastSerial += 1
-    let batch = templates.pool.render(
+    let batch = pool.render(
       jobs.map(\.job), client: (TemplateRenderer.lastSerial, Self.nobody),
       generation: Int(truncatingIfNeeded: templates.core.repositoryGeneration),
       watchSerial: templates.files.forgottenCount, helperSerial: templates.core.interfaces.helperModules?.helperSerial,
@@ -176,33 +188,41 @@ package final class TemplateChecks {
       case .log(let line): templates.log(line)
       case .file(let path): _ = templates.files.watch([path], for: jobs[min(current, jobs.count - 1)].job.path)
       case .continued(let rest, let index): await handleEvents(of: rest, Array(jobs[index...]))
-      case .result(_, .rendered): break
+      case .result(_, .rendered), .result(_, .postponed): break
       case .result(let index, .unusable(let reason)):
         let isFirst = jobs[index].source?.isBad(jobs[index].job.version, reason) ?? true
-        if isFirst { tell(jobs[index].job.path, reason) }
+        if isFirst { tell(jobs[index].job, reason) }
       case .result(let index, .failed(let failure)):
         if failure.isWithoutRenderer {
           // The log has a line for the renderer.
           templates.onFailed?(jobs[index].job.path, failure.description)
         } else if failure.isMissingLibrary {
-          tellOfLibrary(jobs[index].job.path, failure.description)
+          tellOfLibrary(jobs[index].job, failure.description)
         } else if !isEnded {
-          tell(jobs[index].job.path, failure.description)
+          tell(jobs[index].job, failure.description)
         }
       }
     }
   }
 
-  private func tell(_ path: String, _ reason: String) {
-    templates.logger.error("\(path): Failed to load template: \(reason)")
-    templates.onFailed?(path, reason)
+  private func tell(_ job: TemplateJob, _ reason: String) {
+    if job.kind == .queries {
+      templates.logger.error("Ldap: Failed to import \(job.path): \(reason)")
+    } else {
+      templates.logger.error("\(job.path): Failed to load template: \(reason)")
+    }
+    templates.onFailed?(job.path, reason)
   }
 
   /// Once for each library: a thousand templates may need it.
-  private func tellOfLibrary(_ path: String, _ reason: String) {
-    templates.onFailed?(path, reason)
+  private func tellOfLibrary(_ job: TemplateJob, _ reason: String) {
+    templates.onFailed?(job.path, reason)
     guard missing.insert(reason).inserted else { return }
-    templates.logger.warning("\(path) and others like it cannot be rendered: \(reason)")
+    if job.kind == .queries {
+      templates.logger.error("\(job.path) cannot be used: \(reason)")
+    } else {
+      templates.logger.warning("\(job.path) and others like it cannot be rendered: \(reason)")
+    }
   }
 
   /// What loading may ask for: texts. Of clients it asks nothing.

@@ -31,10 +31,10 @@ extension TemplateRenderer {
   /// Answers what a renderer asks: see `ask` in renderer/main.py for the forms.
   func answer(
     _ question: TemplateValue, _ metadata: ClientMetadata,
-    _ requests: [(request: Request, version: TemplateSource.Version)]
+    _ requests: [(request: Request, version: TemplateSource.Version)], _ awaited: AwaitedQueries
   ) async -> Result<TemplateValue, TemplateQuestionError> {
     do {
-      return .success(try await value(question.list ?? [], metadata, requests))
+      return .success(try await value(question.list ?? [], metadata, requests, awaited))
     } catch let error as TemplateQuestionError {
       return .failure(error)
     } catch let error as MetadataConsistencyError {
@@ -46,7 +46,7 @@ extension TemplateRenderer {
 
   private func value(
     _ words: [TemplateValue], _ metadata: ClientMetadata,
-    _ requests: [(request: Request, version: TemplateSource.Version)]
+    _ requests: [(request: Request, version: TemplateSource.Version)], _ awaited: AwaitedQueries
   ) async throws -> TemplateValue {
     func word(_ index: Int) throws -> String {
       guard index < words.count, let text = words[index].text else { throw Self.nonsense }
@@ -68,6 +68,14 @@ extension TemplateRenderer {
     case "connector":
       let data = try await client(try word(1), metadata).facts.data[try word(2)]
       return (data as? any TemplateReadable)?.templateForm ?? NoConnectorData().templateForm
+    case "queried":
+      let asked = try await client(try word(1), metadata)
+      guard let data = asked.facts.data[try word(2)] as? any TemplateQueryData else { throw Self.nonsense }
+      let name = words.count > 3 ? try word(3) : nil
+      guard let answer = await awaited.answer(.list(words), data, name, asked, on: core.loop) else {
+        throw TemplateQuestionError("a query has not been answered yet", kind: "later")
+      }
+      return answer
     case "property":
       let data = try await client(try word(1), metadata).facts.data[try word(2)]
       guard let source = (data as? any TemplateFileData)?.templateFile(try word(3)) else {
@@ -178,8 +186,12 @@ extension TemplateRenderer {
       switch word(0) {
       case "of":
         guard let scope = word(1), let field = word(2) else { return nil }
-        if scope.isEmpty { return answerNow(question, metadata) }
-        return Self.answer(field, word(3), word(4), of: try await client(scope, metadata).facts).map { Self.digest($0) }
+        if scope.isEmpty, let known = answerNow(question, metadata) { return known }
+        let asked = try await client(scope, metadata)
+        if let data = Self.queryData(question, asked) {
+          return Self.answer(of: await data.answer(Self.queryName(question), asked))
+        }
+        return Self.answer(field, word(3), word(4), of: asked.facts).map { Self.digest($0) }
       case "query":
         guard let name = word(1) else { return nil }
         return Self.digest(try await query(name, Array(words.dropFirst(2))))
@@ -213,6 +225,9 @@ extension TemplateRenderer {
       // Many templates ask the same of one client.
       let answers = metadata.templates.answers
       if let known = answers.answer(question, in: state(of: metadata)) { return known }
+      if let data = Self.queryData(question, metadata) {
+        return data.knownAnswer(Self.queryName(question), metadata).flatMap { Self.answer(of: $0) }
+      }
       let answer = Self.answer(field, word(3), word(4), of: metadata.facts).map { Self.digest($0) }
       if let answer { answers.keep(answer, of: question) }
       return answer
@@ -222,7 +237,27 @@ extension TemplateRenderer {
   }
 
   func state(of metadata: ClientMetadata) -> TraceAnswers.State {
-    TraceAnswers.State(repository: core.repositoryGeneration, client: serial(of: metadata))
+    TraceAnswers.State(
+      repository: core.repositoryGeneration, client: serial(of: metadata),
+      queries: core.interfaces.templateQueries?.querySerial ?? 0)
+  }
+
+  /// The data that a question `of` is about, where it is fetched.
+  private static func queryData(_ question: TemplateValue, _ metadata: ClientMetadata) -> (any TemplateQueryData)? {
+    guard let words = question.list, words.count > 3, ["item", "keys"].contains(words[2].text),
+      let connector = words[3].text
+    else { return nil }
+    return metadata.facts.data[connector] as? any TemplateQueryData
+  }
+
+  /// The name of the result that such a question is about; nil: of all names.
+  private static func queryName(_ question: TemplateValue) -> String? {
+    question.list.flatMap { $0.count > 4 ? $0[4].text : nil }
+  }
+
+  /// What a trace keeps of an answer; nil where it says that there is none.
+  private static func answer(of fetched: TemplateValue) -> TemplateValue? {
+    fetched["problem"] == nil ? digest(fetched) : nil
   }
 
   private static func answer(

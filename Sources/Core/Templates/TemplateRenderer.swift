@@ -78,6 +78,9 @@ public final class TemplateRenderer {
   /// For tools that render once: a failure's message does not say when the template is tried again.
   package var rendersOnce = false
 
+  /// Processes that run queries for templates.
+  let queries = QueryProcesses()
+
   private(set) var settings: RendererSettings
   /// Templates that were rendered without an error.
   package private(set) var renderedCount = 0
@@ -105,6 +108,12 @@ public final class TemplateRenderer {
   /// The processes; started when the first template needs one.
   var pool: RendererPool {
     if let current { return current }
+    let pool = makePool(settings)
+    current = pool
+    return pool
+  }
+
+  func makePool(_ settings: RendererSettings) -> RendererPool {
     var settings = settings
     if keepsUser { settings.user = nil }
     let pool = RendererPool(settings, on: core.loop)
@@ -114,7 +123,6 @@ public final class TemplateRenderer {
       let place = (process == 0 ? "" : "renderer \(process): ") + (template.map { "\($0): " } ?? "")
       logger.error("\(place)\(reason)")
     }
-    current = pool
     return pool
   }
 
@@ -149,6 +157,7 @@ public final class TemplateRenderer {
     guard new != settings else { return }
     let hasOtherPython = new.python != settings.python
     settings = new
+    queries.replace()
     defer { if hasOtherPython { checks.pythonChanged() } }
     if let current {
       retiredStarts += current.startCount
@@ -164,6 +173,7 @@ public final class TemplateRenderer {
     for pool in retired { pool.close() }
     current?.close()
     current = nil
+    queries.close()
   }
 
   // MARK: Rendering
@@ -196,6 +206,7 @@ public final class TemplateRenderer {
 
   /// Gives each of them its result: a kept one, or a new one.
   private func run(_ all: [PendingRendering], _ metadata: ClientMetadata) async {
+    let awaited = AwaitedQueries()
     var rest: [PendingRendering] = []
     for pending in all {
       guard let version = pending.request.source.versions.first else {
@@ -219,12 +230,13 @@ public final class TemplateRenderer {
       let parts =
         stride(from: 0, to: rest.count, by: share).map { Array(rest[$0..<min($0 + share, rest.count)]) }
         + alone.map { [$0] }
-      var unusable = parts.count == 1 ? await render(parts[0], metadata) : []
+      var unusable = parts.count == 1 ? await render(parts[0], metadata, awaited) : []
       if parts.count > 1 {
-        let tasks = parts.map { part in Task { await render(part, metadata) } }
+        let tasks = parts.map { part in Task { await render(part, metadata, awaited) } }
         for task in tasks { unusable += await task.value }
       }
-      // With the version before, where there is one.
+      await awaited.fetched()
+      // With the version before, where there is one, or with what was fetched.
       rest = unusable.filter { pending in
         guard let version = pending.request.source.versions.first else {
           pending.finish(.failure(noTemplate(pending.request)))
@@ -267,17 +279,20 @@ public final class TemplateRenderer {
     return TemplateFailure(RenderFailure(text, isTemplateError: true))
   }
 
-  /// Renders in one process; returns those whose version could not be used.
-  private func render(_ all: [PendingRendering], _ metadata: ClientMetadata) async -> [PendingRendering] {
+  /// Renders in one process; returns those whose version could not be used, and those that have to wait for queries.
+  private func render(
+    _ all: [PendingRendering], _ metadata: ClientMetadata, _ awaited: AwaitedQueries
+  ) async -> [PendingRendering] {
     let batch = pool.render(
       all.map(\.job), client: client(metadata), generation: Int(truncatingIfNeeded: core.repositoryGeneration),
       watchSerial: files.forgottenCount, helperSerial: core.interfaces.helperModules?.helperSerial, parent: Self.asking)
-    return await handleEvents(of: batch, all, metadata, askedIn: stateOfAll)
+    return await handleEvents(of: batch, all, metadata, awaited, askedIn: stateOfAll)
   }
 
   /// - Parameter asked: the state in which the first question may have been asked.
   private func handleEvents(
-    of batch: RenderBatch, _ all: [PendingRendering], _ metadata: ClientMetadata, askedIn asked: StateOfAll
+    of batch: RenderBatch, _ all: [PendingRendering], _ metadata: ClientMetadata, _ awaited: AwaitedQueries,
+    askedIn asked: StateOfAll
   ) async -> [PendingRendering] {
     var unusable: [PendingRendering] = []
     var others: [Task<[PendingRendering], Never>] = []
@@ -289,13 +304,13 @@ public final class TemplateRenderer {
       case .question(let question):
         let requests = all.map { ($0.request, $0.version) }
         batch.answer(
-          await Self.$asking.withValue(batch) { await answer(question, metadata, requests) })
+          await Self.$asking.withValue(batch) { await answer(question, metadata, requests, awaited) })
       case .log(let line): log(line)
       // At once: where the template hangs, an edit of the file is what mends it.
       case .file(let path):
         _ = files.watch([path], for: all[min(current, all.count - 1)].request.source.path)
       case .continued(let rest, let index):
-        others.append(Task { await handleEvents(of: rest, Array(all[index...]), metadata, askedIn: asked) })
+        others.append(Task { await handleEvents(of: rest, Array(all[index...]), metadata, awaited, askedIn: asked) })
       case .result(let index, .unusable(let reason)):
         let pending = all[index]
         if pending.request.source.isBad(pending.version.number, reason) {
@@ -303,6 +318,7 @@ public final class TemplateRenderer {
           onFailed?(pending.request.source.path, reason)
         }
         unusable.append(pending)
+      case .result(let index, .postponed): unusable.append(all[index])
       case .result(let index, .failed(let failure)):
         metadata.markUncacheable()
         let failed = TemplateFailure(failure, limitOption: all[index].request.limitOption)
@@ -396,7 +412,7 @@ public final class TemplateRenderer {
   }
 
   /// A number that is the same as long as what is known of a client is.
-  func serial(of metadata: ClientMetadata) -> UInt64 {
+  package func serial(of metadata: ClientMetadata) -> UInt64 {
     if let serial = metadata.templateSerial { return serial }
     Self.lastSerial += 1
     metadata.templateSerial = Self.lastSerial
@@ -422,7 +438,8 @@ public final class TemplateRenderer {
     }
   }
 
-  func log(_ line: TemplateValue) {
+  func log(_ line: TemplateValue, to other: Logger? = nil) {
+    let logger = other ?? logger
     guard let whole = line["text"]?.text else { return }
     let text = String(decoding: whole.utf8.prefix(Self.logLineBytes), as: UTF8.self)
     if let path = line["broken"]?.text { onFailed?(path, text) }

@@ -128,7 +128,7 @@ struct ShowClient: InfoMode {
       case hostname, profile, groups, bundles, aliases, addresses, version, connectors
     }
 
-    @MainActor init(_ metadata: ClientMetadata) {
+    @MainActor init(_ metadata: ClientMetadata) async {
       hostname = metadata.hostname.text
       profile = metadata.profile
       let categories = metadata.categories.sorted()
@@ -141,7 +141,8 @@ struct ShowClient: InfoMode {
       version = metadata.version
       hasConnectors = !metadata.connectors.isEmpty
       for name in metadata.connectors {
-        guard let data = metadata[connector: name], let value = ConnectorValue.value(data) else { continue }
+        guard let data = metadata[connector: name], let value = await ConnectorValue.value(data, metadata)
+        else { continue }
         connectors[name] = ValueJSON(value: value)
         order.append(name)
       }
@@ -153,7 +154,7 @@ struct ShowClient: InfoMode {
     var isGood = true
     for host in try await context.clients(hosts) {
       do {
-        let client = Client(try await context.metadata(host))
+        let client = await Client(try await context.metadata(host))
         if common.json { clients.append(client) } else { try show(client, context) }
       } catch {
         isGood = false

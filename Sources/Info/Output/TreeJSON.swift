@@ -64,8 +64,22 @@ struct ValueJSON: Encodable {
 
 /// What a connector added to a client, as templates see it.
 enum ConnectorValue {
-  /// nil where there is nothing.
-  @MainActor static func value(_ data: any ConnectorData) -> TemplateValue? {
+  /// nil where there is nothing. What queries give is fetched.
+  @MainActor static func value(_ data: any ConnectorData, _ metadata: ClientMetadata) async -> TemplateValue? {
+    guard let data = data as? any TemplateQueryData else { return value(data) }
+    let answer = await data.answer(nil, metadata)
+    if let problem = answer["problem"] { return problem }
+    var members: [TemplateValue.Member] = []
+    for name in answer["names"]?.texts ?? [] {
+      let result = await data.answer(name, metadata)
+      guard let blob = result["blob"]?.contents else { continue }
+      let value = try? PythonMarshal.decode(blob)
+      members.append(.init(name, value ?? .text("a value that only templates can read")))
+    }
+    return members.isEmpty ? nil : .record(members)
+  }
+
+  @MainActor private static func value(_ data: any ConnectorData) -> TemplateValue? {
     guard let data = data as? any TemplateReadable else { return nil }
     if let files = data as? any TemplateFileData {
       let members = data.templateKeys.compactMap { name in

@@ -67,6 +67,7 @@ public enum TemplateCheck {
     if let problem = core.templates.checks.pythonProblem { throw PluginExecutionError(problem) }
     core.templates.onFailed = { path, reason in findings.cannotRead(path, reason) }
     await core.templates.checks.loadHelpers()
+    await core.templates.checks.loadQueries()
     core.templates.onReport = { path, _ in findings.rendered.insert(path) }
     let clients =
       if let client { [try ReadingCore.client(client, core)] } else { await oneOfEachProfile(core, findings) }

@@ -131,10 +131,10 @@ final class ChildPool {
   func release(_ name: String) { slot(name)?.release() }
 
   /// Calls a method of a running child and waits for its value.
-  func call(_ name: String, _ method: String) async throws -> Value {
+  func call(_ name: String, _ method: String, _ parameters: [Value] = []) async throws -> Value {
     slot(name)?.reserve()
     slot(name)?.release()
-    return try await queue.rpc(to: name, method)
+    return try await queue.rpc(to: name, method, parameters)
   }
 
   private func pump() {

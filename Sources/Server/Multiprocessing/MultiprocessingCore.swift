@@ -176,6 +176,18 @@ public final class MultiprocessingCore: BuiltinCore {
     for plugin in interfaces.caching where plugin is Interface { cache.expire(plugin: plugin.name, key) }
   }
 
+  public override func callChildren(_ plugin: Plugin, _ method: String, _ parameters: [Value]) async -> [Value] {
+    var answers: [Value] = []
+    for child in pool.children where child.isReady {
+      do {
+        answers.append(try await pool.call(child.name, "\(plugin.name).\(method)", parameters))
+      } catch {
+        logger.error("\(child.name) did not answer \(plugin.name).\(method): \(error)")
+      }
+    }
+    return answers
+  }
+
   public override func replicate(_ data: [UInt8], of client: ClientName, for plugin: any Replicated) {
     pool.queue.publish("RecvProbeData", [.string(plugin.name), .string(client.text), .bytes(data)])
   }

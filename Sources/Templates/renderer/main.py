@@ -40,6 +40,8 @@ class Render(object):
         self.only_loads = item.get('loads', False)
         self.helper_serial = message.get('helpers')
         self.log_lines = 0
+        # Whether it asked for what the server does not have yet.
+        self.is_early = False
         self.trace = trace.Trace(self.reads) if session.is_traced else trace.SILENT
         self.source = {'data': b''}
         # The server may know that this process has not got the template's text yet.
@@ -53,6 +55,9 @@ class Render(object):
         """The server's answer; raises what it says that is wrong, and Unsendable where it cannot be asked."""
         self.session.channel.send(wire.QUESTION, self.request, wire.plain(question))
         answer = self.session.answer(self.request)
+        if answer.get('class') == 'later':
+            self.is_early = True
+            raise wire.Later()
         if 'error' in answer:
             # That there is no such client is an answer like others.
             if question[0] != 'client' or answer.get('class') != 'metadata':
@@ -66,7 +71,7 @@ class Render(object):
         self.log_lines += 1
         if self.log_lines > LOG_LINES:
             return
-        message = {'level': level, 'text': text[:LINE_LIMIT]}
+        message = {'level': level, 'text': self.session.hide(text)[:LINE_LIMIT]}
         if once is not None:
             message['once'] = once
         if broken is not None:
@@ -126,6 +131,13 @@ class Render(object):
 
     def run(self):
         """The message that tells the outcome."""
+        result = self._run()
+        # Even where the template went on: it does not know what it asked for.
+        if self.is_early and not result.get('memory'):
+            return {'ok': False, 'later': True}
+        return result
+
+    def _run(self):
         recorder = trace.RECORDER
         earlier, recorder.trace = recorder.trace, trace.SILENT
         try:
@@ -138,6 +150,9 @@ class Render(object):
             return self._result(output)
         except wire.Closed:
             raise
+        except wire.Later:
+            recorder.trace = trace.SILENT
+            return {'ok': False, 'later': True}
         except engines.LoadError as error:
             return {'ok': False, 'load': True, 'error': errors.one_line(u'%s' % (error,))}
         except engines.Missing as error:
@@ -165,7 +180,8 @@ class Render(object):
         return result
 
     def _failure(self, error):
-        text = errors.one_line(errors.describe(self, error, sys.exc_info()[2]))[:ERROR_LIMIT]
+        text = errors.one_line(errors.describe(self, error, sys.exc_info()[2]))
+        text = self.session.hide(text)[:ERROR_LIMIT]
         is_template_error = any(kind.__name__ == 'TemplateError' for kind in type(error).__mro__)
         return {'ok': False, 'error': text, 'is_template_error': is_template_error}
 
@@ -188,6 +204,12 @@ class Session(object):
         self.told_files = set()
         self.sources = {}
         self.current = None
+        # Takes out of a text what is told to nobody.
+        self.hide = lambda text: text
+        if settings.get('queries') is not None:
+            from bcfg2_renderer import queries
+            queries.install(settings['queries'])
+            self.hide = queries.RUN.hide
 
     # Sources
 

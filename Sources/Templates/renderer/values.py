@@ -653,7 +653,67 @@ def _packages(metadata, name, data):
     return packages
 
 
+class QueryResults(TracedDict):
+    """What queries give for a client: asked for when a template asks, each by its name."""
+
+    def __init__(self, metadata, name):
+        TracedDict.__init__(self, None, None, lambda key: metadata._record('item', name, key),
+                            lambda: metadata._record('keys', name))
+        self._ask = lambda *words: metadata._render.ask(['queried', metadata._scope, name] + list(words))
+        self._removed = set()
+
+    def __getitem__(self, key):
+        if key in self._known:
+            return self._known[key]
+        if key in self._removed or not isinstance(key, (str, type(u''))):
+            raise KeyError(key)
+        self._record(key)
+        answer = self._ask(key)
+        if 'problem' in answer:
+            raise PluginExecutionError(answer['problem'])
+        if 'blob' not in answer:
+            raise KeyError(key)
+        value = self._known[key] = native(marshal.loads(answer['blob']))
+        return value
+
+    def _names(self):
+        self._record_keys()
+        answer = self._ask()
+        if 'problem' in answer:
+            raise PluginExecutionError(answer['problem'])
+        return (set(answer['names']) | set(self._known)) - self._removed
+
+    def __contains__(self, key):
+        return key in self._known or key in self._names()
+
+    has_key = __contains__
+
+    def __iter__(self):
+        return iter(_in_order(self._names()))
+
+    def __len__(self):
+        return len(self._names())
+
+    def __setitem__(self, key, value):
+        self._removed.discard(key)
+        self._known[key] = value
+
+    def __delitem__(self, key):
+        if key not in self:
+            raise KeyError(key)
+        self._known.pop(key, None)
+        self._removed.add(key)
+
+    def __repr__(self):
+        # As Bcfg2's: nothing is asked.
+        return repr(dict((name, self._known.get(name, 'unknown')) for name in self))
+
+
+def _queries(metadata, name, data):
+    return QueryResults(metadata, name)
+
+
 CONNECTORS = {
     'value': _whole, 'json': _json, 'probes': _probes, 'properties': _properties, 'helpers': _helpers,
-    'packages': _packages,
+    'packages': _packages, 'queries': _queries,
 }

@@ -44,6 +44,10 @@ class Closed(BaseException):
     """The server is gone. Not an Exception, so that no template's handler catches it."""
 
 
+class Later(BaseException):
+    """The server has no answer yet: what asked is rendered once more when it has. Not an Exception, as Closed."""
+
+
 class Unsendable(ValueError):
     """A value that no message carries."""
 

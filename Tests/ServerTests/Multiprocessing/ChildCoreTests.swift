@@ -220,6 +220,39 @@ import XMLRPC
     }
   }
 
+  /// What children hold of a plugin's data is expired with the parent's, before the administrator is answered.
+  @Test func resultsOfQueriesAreExpiredInAllProcesses() async throws {
+    try await LoopDriver.withLoop { loop in
+      var settings = RepositoryFixture.settings
+      settings.plugins = ["Metadata", "Ldap"]
+      let fixture = try RepositoryFixture(
+        files: RepositoryFixture.twoClients, settings: settings,
+        core: MultiprocessingCore.init(settings:loop:fileMonitor:resolver:registry:), on: loop)
+      let core = try #require(fixture.core as? MultiprocessingCore)
+      let pair = try RPCChannel.makePair()
+      let child = try RPCChannel(FileDescriptor(owning: pair.1), on: loop)
+      var calls: [MethodCall] = []
+      child.onFrame = { frame in
+        guard frame.kind == .call, frame.request != 0, let call = try? MethodCall.decode(frame.payload) else { return }
+        calls.append(call)
+        child.send(.value, request: frame.request, MethodResponse.encode(3))
+      }
+      core.pool.start(count: 1, limits: .init(silence: .seconds(600), start: .seconds(600))) { _, _ in
+        LaunchedChild(channel: try RPCChannel(FileDescriptor(owning: pair.0), on: loop), processID: 0, kill: {})
+      }
+      child.send(.ready)
+      while core.readyChildren == 0 { await loop.nextIteration() }
+      let answer = try await fixture.call("Ldap.expire_cache", ["Users", "one"])
+      #expect(answer == 3)
+      #expect(calls.map(\.method) == ["Ldap.expire_results"] && calls.first?.params == ["Users", "one"])
+      let plugin = try #require(core.plugins["Ldap"])
+      #expect(plugin.childRMI["expire_results"] == "expire_results" && plugin.rmi["expire_results"]?.isListed == false)
+      child.close()
+      core.pool.killAll()
+      core.shutdown()
+    }
+  }
+
   /// A child that ends in the middle of an answer, after each number of bytes that matters.
   @Test(arguments: [0, 8, 16, 17, 40_000, 500_000, 1_000_015]) func halfAnAnswerIsNone(sent: Int) async throws {
     try await LoopDriver.withLoop { loop in
