@@ -36,7 +36,12 @@ newest=$(printf '%s\n' "${now%-dev}" "$base" | sort -V | tail -n 1)
 [ -z "$(git status --porcelain)" ] || fail "the tree has changes: commit them first"
 if git rev-parse -q --verify "refs/tags/v$version" >/dev/null; then fail "the tag v$version is there already"; fi
 notes=$(awk '/^## / { inside = $0 == "## Unreleased" } inside && !/^#/ && NF' CHANGELOG.md)
-[ -n "$notes" ] || fail "CHANGELOG.md has nothing below '## Unreleased'"
+# After a candidate nothing may be new: its notes are those of the release.
+candidate=$(sed -n "s/^## \($base-[a-z]*\.[0-9]*\) - .*/\1/p" CHANGELOG.md | head -n 1)
+[ -n "$notes$candidate" ] || fail "CHANGELOG.md has nothing below '## Unreleased'"
+day=$(date -u +%Y-%m-%d)
+heading="## $version - $day"
+if [ -z "$notes" ]; then heading="$heading\n\nAs $candidate."; fi
 for tool in dpkg-buildpackage rpmbuild python3; do command -v "$tool" >/dev/null || fail "no $tool: scripts/setup.sh --test"; done
 git var GIT_COMMITTER_IDENT >/dev/null
 
@@ -47,7 +52,6 @@ case $version in
   *-*) next=$base-dev ;;
   *) next=$major.$((minor + 1)).0-dev ;;
 esac
-day=$(date -u +%Y-%m-%d)
 out=.build/release-$version
 if [ "$dry" = yes ]; then
   echo "would run the tests: $([ "$tested" = yes ] && echo no, --tested || echo scripts/test.sh --release)"
@@ -63,7 +67,7 @@ set_version() { sed -i "s/static let text = \".*\"/static let text = \"$1\"/" So
 before=$(git rev-parse HEAD)
 undo() { echo "release: failed; nothing is tagged; 'git reset --hard $before' takes the commit back" >&2; }
 set_version "$version"
-sed -i "s/^## Unreleased\$/## Unreleased\n\n## $version - $day/" CHANGELOG.md
+sed -i "s/^## Unreleased\$/## Unreleased\n\n$heading/" CHANGELOG.md
 git commit -q -m "release: $version" Sources/Server/Process/ServerVersion.swift CHANGELOG.md
 trap undo EXIT
 

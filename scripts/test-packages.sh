@@ -39,6 +39,26 @@ trap end EXIT
 say() { echo "packages: $*"; }
 fail() { echo "packages: $*" >&2; exit 1; }
 
+say "a release after its candidate"
+base=$(scripts/version.sh | sed 's/-.*//')
+released=$folder/release
+mkdir -p "$released/scripts" "$released/Sources/Server/Process"
+cp scripts/release.sh scripts/version.sh "$released/scripts/"
+echo "  public static let text = \"$base-dev\"" >"$released/Sources/Server/Process/ServerVersion.swift"
+says() { # CHANGELOG.md: would it be released?
+  printf '%b' "$1" >"$released/CHANGELOG.md"
+  GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.com GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@example.com
+  export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
+  [ -d "$released/.git" ] || git init -q "$released"
+  git -C "$released" add -A
+  git -C "$released" commit -q -m test
+  "$released/scripts/release.sh" "$base" --dry-run >"$folder/release.log" 2>&1
+}
+says "## Unreleased\n\n### Added\n\n- something\n" || fail "release.sh: $(cat "$folder/release.log")"
+says "## Unreleased\n\n## $base-rc.1 - 2000-01-01\n\n- something\n" || fail "release.sh: $(cat "$folder/release.log")"
+if says "## Unreleased\n\n## 0.0.1 - 2000-01-01\n\n- something\n"; then fail "release.sh releases nothing new"; fi
+rm -rf "$released"
+
 say "packages of two folders, from one build"
 scripts/package.sh --fast --rpm --build "$build" --into "$folder/a" >/dev/null
 scripts/package.sh --fast --rpm --build "$build" --into "$folder/another/folder" >/dev/null
