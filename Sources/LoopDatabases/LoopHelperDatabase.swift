@@ -43,7 +43,7 @@ public final class LoopHelperDatabase: LoopDatabase {
   private var queue: Deque<Job> = []
   private var queuedBytes = 0
   private var current: Job?
-  private var helper: Helper?
+  private var helper: FrameHelper?
   private var idleTimer: Timer?
   private var isClosed = false
 
@@ -138,8 +138,11 @@ public final class LoopHelperDatabase: LoopDatabase {
 
   // MARK: Helper
 
-  private func startHelper() throws(SystemError) -> Helper {
-    let started = try Helper(program: program, on: loop) { [weak self] in
+  private func startHelper() throws(SystemError) -> FrameHelper {
+    let started = try FrameHelper(
+      ChildProcess.Configuration([program, DatabaseHelper.argument]), socketNumber: DatabaseHelper.socketNumber,
+      limitBytes: StatementFrames.limitBytes, on: loop
+    ) { [weak self] in
       self?.receive($0)
     } onEnd: { [weak self] reason in
       self?.lose(reason)
@@ -149,7 +152,7 @@ public final class LoopHelperDatabase: LoopDatabase {
     return started
   }
 
-  private func receive(_ frame: Helper.Frame) {
+  private func receive(_ frame: FrameHelper.Frame) {
     guard current != nil else { return lose("it answers what nobody asked") }
     do throws(StatementFrames.Malformed) {
       switch frame.kind {

@@ -115,9 +115,7 @@ nonisolated enum StatementFrames {
 
   /// A header and what it announces.
   static func frame(_ kind: UInt8, _ payload: [UInt8]) -> [UInt8] {
-    var frame = [UInt8](repeating: 0, count: FrameHeader.byteCount)
-    frame.withUnsafeMutableBytes { FrameHeader(kind: kind, request: 0, payloadBytes: payload.count).write(to: $0) }
-    return frame + payload
+    FrameHeader.frame(kind: kind, request: 0, payload)
   }
 }
 
