@@ -275,7 +275,7 @@ let package = Package(
       name: "Administration",
       dependencies: [
         "CCurl", "COpenSSL", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core",
-        "Plugins",
+        "Plugins", .product(name: "Logging", package: "swift-log"),
       ],
       exclude: ["README.md"],
       swiftSettings: onLoop),

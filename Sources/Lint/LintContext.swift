@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import Repository
 public import ServerSettings
 import XMLRPC
@@ -13,6 +14,8 @@ public final class LintContext {
   public let report: LintReport
   /// The files of `--stdin`, absolute; nil: all of the repository.
   private let files: Set<String>?
+  /// What the server does not see; it is the server that warns of problems in them.
+  private let ignoreFiles: IgnoreFiles
   /// Templates that cannot be loaded, by path; nil before they were.
   var templateFailures: [String: String]?
   /// What the server logged since its core was made.
@@ -24,6 +27,8 @@ public final class LintContext {
     messages: GatheredLog, files: [String]? = nil
   ) {
     repository = RepositoryPath.normalised(settings.repository)
+    ignoreFiles = IgnoreFiles(
+      reading: repository, logger: Logger(label: "bcfg2-lint") { _ in SwiftLogNoOpLogHandler() })
     self.settings = settings
     self.configuration = configuration
     self.schemas = schemas
@@ -38,7 +43,15 @@ public final class LintContext {
   var isPartial: Bool { files != nil }
 
   /// Whether a file is looked at.
-  func handles(_ path: String) -> Bool { files?.contains(RepositoryPath.normalised(path)) ?? true }
+  func handles(_ path: String) -> Bool {
+    let path = RepositoryPath.normalised(path)
+    return (files?.contains(path) ?? true) && !ignoreFiles.hides(path)
+  }
+
+  /// A file with its includes, as the server reads it.
+  func document(_ path: String) -> XIncludedDocument {
+    XIncludedDocument(path: path) { [ignoreFiles] in ignoreFiles.hides($0) }
+  }
 
   /// The files to look at that fit a glob below the repository, sorted.
   func files(_ pattern: String) -> [String] {

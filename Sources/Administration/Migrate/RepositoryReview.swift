@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import Identity
+import Logging
 import Repository
 import ServerSettings
 
@@ -13,6 +14,7 @@ struct RepositoryReview {
 
   private let settings: Settings
   private let is13: Bool
+  private let ignoreFiles: IgnoreFiles
   private(set) var findings: [Migration.Finding] = []
   private(set) var signsOf13: [String] = []
   private var counts: [String: Int] = [:]
@@ -23,6 +25,8 @@ struct RepositoryReview {
   init(_ settings: Settings) {
     self.settings = settings
     is13 = settings.compatibility == .v1_3
+    ignoreFiles = IgnoreFiles(
+      reading: settings.repository, logger: Logger(label: "Migration") { _ in SwiftLogNoOpLogHandler() })
   }
 
   mutating func review() {
@@ -72,6 +76,7 @@ struct RepositoryReview {
     closedir(stream)
     for name in names.sorted() where name != "." && name != ".." && !isIgnored(name) {
       let path = "\(folder)/\(name)"
+      if ignoreFiles.hides(path) { continue }
       var status = stat()
       guard stat(path, &status) == 0 else {
         add(path, .lost, "cannot be read: \(String(cString: strerror(errno)))", kind: "files that cannot be read")

@@ -6,10 +6,10 @@ extension LintPlugin {
   /// Regular expressions of AWSTags can be compiled.
   static let awsTags = LintPlugin(
     "AWSTags", serverPlugin: "AWSTags", errors: ["pattern-fails-to-initialize": .error]
-  ) { context, _ in
+  ) { context in
     let path = "\(context.repository)/AWSTags/config.xml"
     guard context.handles(path), fileExists(path),
-      case .success(let document) = XIncludedDocument(path: path).document
+      case .success(let document) = context.document(path).document
     else { return }
     for tag in document.root.all(tagged: "Tag") {
       for attribute in ["name", "value"] {

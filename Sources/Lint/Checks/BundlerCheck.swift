@@ -58,7 +58,7 @@ extension LintContext {
   /// The root of a file of Metadata with all that it includes; nil where there is none that can be read.
   func metadataRoot(_ name: String) -> (path: String, root: Element)? {
     let path = "\(repository)/Metadata/\(name)"
-    guard fileExists(path), case .success(let document) = XIncludedDocument(path: path).document else { return nil }
+    guard fileExists(path), case .success(let document) = document(path).document else { return nil }
     return (path, document.root)
   }
 }

@@ -41,7 +41,7 @@ private struct CommentsCheck {
   func checkMetadata(_ name: String) throws {
     let path = "\(context.repository)/Metadata/\(name)"
     guard context.handles(path), fileExists(path) else { return }
-    let included = XIncludedDocument(path: path).includedFiles
+    let included = context.document(path).includedFiles
     if let missing = included.first(where: { !context.handles($0) }) {
       context.report.add(
         "broken-xinclude-chain", "Broken XInclude chain: could not include \(missing) of \(path)", at: .init(path))

@@ -33,7 +33,7 @@ extension LintPlugin {
   private static func checkPatterns(_ context: LintContext) {
     let path = "\(context.repository)/GroupPatterns/config.xml"
     guard context.handles(path), fileExists(path),
-      case .success(let document) = XIncludedDocument(path: path).document
+      case .success(let document) = context.document(path).document
     else { return }
     for pattern in document.root.all(tagged: "GroupPattern") {
       for group in pattern.children(tagged: "Group") where !isValid(group.text ?? "") {

@@ -10,7 +10,7 @@ extension LintPlugin {
   ) { context, core in
     let path = "\(context.repository)/GroupPatterns/config.xml"
     guard context.handles(path), fileExists(path),
-      case .success(let document) = XIncludedDocument(path: path).document
+      case .success(let document) = context.document(path).document
     else { return }
     for pattern in document.root.all(tagged: "GroupPattern") {
       for element in pattern.children {

@@ -6,7 +6,7 @@ extension LintPlugin {
   static let pkgmgr = LintPlugin("Pkgmgr", serverPlugin: "Pkgmgr", errors: ["duplicate-packages": .error]) { context in
     var known: Set<[String]> = []
     for path in context.files("Pkgmgr/*.xml") {
-      guard case .success(let document) = XIncludedDocument(path: path).document else { continue }
+      guard case .success(let document) = context.document(path).document else { continue }
       check(document.root, [], document.root, path, &known, context)
     }
   }

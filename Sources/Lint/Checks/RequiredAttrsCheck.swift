@@ -39,7 +39,7 @@ private struct RequiredAttrsCheck {
   func checkSources() {
     let path = "\(context.repository)/Packages/sources.xml"
     guard context.handles(path), fileExists(path),
-      case .success(let document) = XIncludedDocument(path: path).document
+      case .success(let document) = context.document(path).document
     else { return }
     for source in document.root.all(tagged: "Source") {
       let type = source["type"] ?? "None"

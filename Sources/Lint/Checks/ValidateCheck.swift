@@ -77,7 +77,7 @@ final class ValidateCheck {
   ///
   /// - Returns: the files that it includes; nil if it cannot be used.
   private func parse(_ path: String) -> [String]? {
-    let read = XIncludedDocument(path: path)
+    let read = context.document(path)
     // Of some files alone nothing that they include needs to be there.
     if !context.isPartial {
       for problem in read.problems where broken.insert("\(problem)").inserted {

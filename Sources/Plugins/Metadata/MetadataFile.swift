@@ -66,6 +66,8 @@ final class MetadataFile {
 
   /// Has the file parsed again where an event may have changed which files a glob fits.
   func observe(_ event: FileEvent) {
+    // One that is ignored now has not changed, but counts as missing.
+    if plugin.core.fileMonitor.hides(event.path) { mustParse = true }
     guard !event.isDirectory, versions[event.path] == nil else { return }
     if watchedPaths.contains(event.path)
       || watchedPatterns.contains(where: { fnmatch($0, event.path, FNM_PATHNAME) == 0 })
@@ -85,7 +87,8 @@ final class MetadataFile {
     var present = currentVersions(of: paths)
     for _ in 0..<Self.attempts {
       readings += 1
-      let document = XIncludedDocument(path: path, known: goodIncludes)
+      let monitor = plugin.core.fileMonitor
+      let document = XIncludedDocument(path: path, known: goodIncludes) { monitor.hides($0) }
       let parsed = currentVersions(of: [path] + document.includedFiles)
       guard parsed.mapValues(\.digest) == present.mapValues(\.digest) else {
         present = parsed

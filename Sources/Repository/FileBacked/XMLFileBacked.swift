@@ -69,10 +69,10 @@ open class XMLFileBacked: FileBacked {
   }
 
   open override func load() {
-    let read = XIncludedDocument(path: path, known: goodIncludes)
+    let read = readDocument()
     includedFiles = read.includedFiles
     // Watch before reading: if watches were added, an include may have changed before its watch, so read again.
-    let loaded = addWatches(read) ? XIncludedDocument(path: path, known: goodIncludes) : read
+    let loaded = addWatches(read) ? readDocument() : read
     includedFiles = loaded.includedFiles
     addWatches(loaded)
     includes = Set(loaded.watchedPaths.map { RepositoryPath.normalised($0) })
@@ -85,6 +85,10 @@ open class XMLFileBacked: FileBacked {
       try compile(new)
       document = new
     }
+  }
+
+  private func readDocument() -> XIncludedDocument {
+    XIncludedDocument(path: path, known: goodIncludes) { [monitor] in monitor.hides($0) }
   }
 
   open override func stopWatching() {

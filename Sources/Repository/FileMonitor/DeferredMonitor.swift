@@ -110,6 +110,7 @@ public final class DeferredMonitor: FileMonitor {
   @discardableResult
   public func processPending() -> Int { base.processPending() }
   public func rescan() { base.rescan() }
+  public func hides(_ path: String) -> Bool { base.hides(path) }
   public func shutdown() {
     isShutDown = true
     waiting.removeAll()

@@ -96,6 +96,8 @@ public protocol FileMonitor: AnyObject {
   func couldNotRead(_ path: String, _ error: SystemError)
   /// Called for each event of a file that is delivered: a sign of progress in work that may be long.
   var onProgress: (() -> Void)? { get set }
+  /// Whether a file `.bcfg2-ignore` hides a path: what is read without an event of its own is not read then.
+  func hides(_ path: String) -> Bool
   /// Defers delivery while true, so that an answer can be made from one state of the repository.
   var isHeld: Bool { get set }
   /// Stops delivery for good.
@@ -137,4 +139,5 @@ extension FileMonitor {
   }
   public var counts: FileMonitorCounts { FileMonitorCounts() }
   public func couldNotRead(_ path: String, _ error: SystemError) {}
+  public func hides(_ path: String) -> Bool { false }
 }

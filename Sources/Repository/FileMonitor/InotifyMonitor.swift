@@ -81,7 +81,7 @@ public final class InotifyMonitor: TreeMonitor {
     guard acceptsUpdates else { return 0 }
     // Usually nothing has happened: one read.
     let hasRecords = readRecords()
-    if !hasRecords, context.unwatched.isEmpty, !needsRescan { return 0 }
+    if !hasRecords, context.unwatched.isEmpty, !needsUpdate { return 0 }
     return update {
       let now = context.unwatched.isEmpty ? MonotonicTime(nanoseconds: 0) : MonotonicTime.now()
       for node in context.unwatched.values where node.isAttached && node.tree.isDueForCheck(node, now: now) {

@@ -12,6 +12,8 @@ final class MonitoredTree {
   let isRecursive: Bool
   let handler: any FileEventHandler
   let context: TreeContext
+  /// Whether files `.bcfg2-ignore` hide paths of it.
+  let obeysIgnoreFiles: Bool
   var changes = ChangeSet()
   private(set) var root: FileNode!
   private var isFirstScan = true
@@ -22,6 +24,7 @@ final class MonitoredTree {
     self.isRecursive = isRecursive
     self.handler = handler
     self.context = context
+    obeysIgnoreFiles = handler.followsRepository && context.ignoreFiles.covers(path)
     root = FileNode(rootOf: self)
   }
 
@@ -51,7 +54,9 @@ final class MonitoredTree {
       let shown = String(decoding: name, as: UTF8.self)
       return context.warnOnce("\(parent.path)/\(shown): the name is not UTF-8, ignored")
     }
-    if context.ignored.matches(text) { return context.debugLog("Ignoring \(parent.path)/\(text)") }
+    if context.ignored.matches(text), !(obeysIgnoreFiles && name == Self.ignoreFileName) {
+      return context.debugLog("Ignoring \(parent.path)/\(text)")
+    }
     let child = FileNode(name: name, text: text, in: parent)
     folder.children[name] = child
     reconcile(child, hint)
@@ -81,6 +86,7 @@ final class MonitoredTree {
       hint.formUnion([.path, .compare, .deep])
     }
     let found = kind(of: status, at: node)
+    if let found, isHidden(node, found) { return hide(node) }
     if node.kind != nil && node.kind != found { vanish(node) }
     switch found {
     case nil: break
@@ -105,6 +111,10 @@ final class MonitoredTree {
     switch FileSystem.type(status) {
     case S_IFREG: return .file
     case S_IFDIR:
+      if isIgnoreFile(node) {
+        context.warnOnce("\(node.path): a folder, ignored")
+        return nil
+      }
       let identity = FileIdentity(status)
       var above = node.parent
       while let folder = above {
@@ -127,7 +137,7 @@ final class MonitoredTree {
     guard case .file(let old) = node.content else {
       if isUnfinished(node, status, hint) { return }
       node.content = .file(FileState(status, path: node.path))
-      return changes.record(node.relativePath, from: nil, to: .file)
+      return record(node, from: nil, to: .file)
     }
     let new = FileState(status, path: node.path)
     let isChanged =
@@ -140,7 +150,7 @@ final class MonitoredTree {
     if isChanged && isUnfinished(node, status, hint) { return }
     context.troubles.clear(node)
     node.content = .file(new)
-    if isChanged { changes.record(node.relativePath, from: .file, to: .file) }
+    if isChanged { record(node, from: .file, to: .file) }
   }
 
   /// Whether a writer still has the file open; a later event reports that it was closed.
@@ -157,7 +167,7 @@ final class MonitoredTree {
     let folder = node.folder ?? FileNode.Folder(identity: identity)
     if isNew {
       node.content = .folder(folder)
-      changes.record(node.relativePath, from: nil, to: .folder)
+      record(node, from: nil, to: .folder)
     }
     guard node.listsChildren else {
       folder.identity = identity
@@ -196,6 +206,14 @@ final class MonitoredTree {
     let hint = node.trouble == nil ? hint : hint.union([.path, .compare, .deep])
     let below: Hint = hint.intersection([.path, .compare, .deep, .settled])
     folder.hasHiddenNames = false
+    // What it hides is not looked at.
+    if obeysIgnoreFiles {
+      if let place = names.firstIndex(of: Self.ignoreFileName) {
+        names.swapAt(place, 0)
+      } else {
+        context.ignoreFiles.loadIfKnown(node.path)
+      }
+    }
     for name in names {
       if let child = folder.children[name] {
         reconcile(child, child.isFolder && !hint.contains(.deep) ? .path : below)
@@ -221,7 +239,14 @@ final class MonitoredTree {
       if let watch = folder.watch { context.watches.unsubscribe(watch, folder: node) }
     }
     node.content = .absent
-    changes.record(node.relativePath, from: kind, to: nil)
+    record(node, from: kind, to: nil)
+  }
+
+  /// Removes a node that is hidden; the monitored path itself stays watched.
+  private func hide(_ node: FileNode) {
+    vanish(node)
+    if !node.isRoot { replaceTrail(node, nil) }
+    settle(node)
   }
 
   private func detach(_ node: FileNode) {

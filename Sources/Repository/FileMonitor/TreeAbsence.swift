@@ -137,7 +137,7 @@ extension MonitoredTree {
   }
 
   /// The node of an absolute path; nil if the tree has none.
-  private func node(at path: String) -> FileNode? {
+  func node(at path: String) -> FileNode? {
     if path == self.path { return root }
     let prefix = self.path == "/" ? "/" : self.path + "/"
     guard path.utf8.starts(with: prefix.utf8) else { return nil }

@@ -4,12 +4,16 @@ import Logging
 final class TreeContext {
   let watches: WatchTable
   let ignored: IgnoreList
+  /// What the files of the repository hide beside it.
+  let ignoreFiles: IgnoreFiles
   let logger: Logger
   let troubles: TroubleTable
   var isDebugging = false
   /// The root of the repository without a trailing slash. A missing folder below a plugin's folder was deleted; a
   /// plugin's own folder is missing. nil if plugins are unknown.
-  var repository: String?
+  var repository: String? {
+    didSet { ignoreFiles.repository = repository }
+  }
   /// Nodes without complete kernel events: checked before each request.
   var unwatched: [ObjectIdentifier: FileNode] = [:]
   /// Nodes that are files.
@@ -20,6 +24,7 @@ final class TreeContext {
     self.watches = watches
     self.ignored = ignored
     self.logger = logger
+    ignoreFiles = IgnoreFiles(logger: logger)
     troubles = TroubleTable(logger: logger)
   }
 

@@ -25,19 +25,28 @@ open class TreeMonitor: FileMonitor {
   let logger: Logger
   let context: TreeContext
   private(set) var trees: [MonitoredTree] = []
+  /// Those of files `.bcfg2-ignore` above the monitored paths, by their folders, and how many paths are below.
+  private var ignoreTrees: [Name: (tree: MonitoredTree, users: Int)] = [:]
+  private let ignoreHandler = IgnoreFileHandler()
+  /// How often patterns that appear while others are followed are followed in one update.
+  private static let ignoreRounds = 100
   /// Which paths are monitored for whom.
   private var monitored: Set<MonitoredPath> = []
   /// True while the model is compared or handlers run: neither may start inside the other.
   private var isBusy = false
   /// Whether a requested scan is still to be done.
-  private(set) var needsRescan = false
+  private var needsRescan = false
+  /// Whether trees have changes that were found while another path was added.
+  private var hasUndelivered = false
+  /// Whether an update has something to do, whatever the kernel says.
+  var needsUpdate: Bool { needsRescan || hasUndelivered }
   private(set) var isShutDown = false
   /// While true nothing is compared and nothing delivered.
   public var isHeld = false {
     didSet {
       guard oldValue, !isHeld else { return }
       processPending()
-      if needsRescan { update {} }
+      if needsUpdate { update {} }
     }
   }
 
@@ -75,10 +84,66 @@ open class TreeMonitor: FileMonitor {
     let path = TreeMonitor.absolute(path)
     guard monitored.insert(MonitoredPath(path, handler)).inserted else { return }
     let tree = MonitoredTree(path: path, isRecursive: recursive, handler: handler, context: context)
+    if tree.obeysIgnoreFiles { for folder in folders(above: path) { watchIgnoreFile(in: folder) } }
     trees.append(tree)
     tree.begin()
+    let isNews = followIgnoreFiles(in: trees.dropLast())
     deliver([tree], isFirstScan: true)
+    guard isNews else { return }
+    hasUndelivered = true
+    update {}
   }
+
+  /// The folders above a path, up to that of the repository.
+  private func folders(above path: String) -> [String] {
+    guard let repository = context.repository else { return [] }
+    var folders: [String] = []
+    var folder = path
+    while !Name.areSame(folder, repository), RepositoryPath.isSameOrBelow(folder, repository) {
+      folder = RepositoryPath.folder(of: folder)
+      folders.append(folder)
+    }
+    return folders
+  }
+
+  private func watchIgnoreFile(in folder: String) {
+    let name = Name(folder)
+    if let known = ignoreTrees[name] {
+      ignoreTrees[name] = (known.tree, known.users + 1)
+      return
+    }
+    let tree = MonitoredTree(
+      path: folder + "/" + IgnoreFiles.fileName, isRecursive: false, handler: ignoreHandler, context: context)
+    ignoreTrees[name] = (tree, 1)
+    tree.begin()
+    context.ignoreFiles.loadIfKnown(folder)
+  }
+
+  private func unwatchIgnoreFile(in folder: String) {
+    let name = Name(folder)
+    guard let known = ignoreTrees[name] else { return }
+    ignoreTrees[name] = known.users == 1 ? nil : (known.tree, known.users - 1)
+    if known.users == 1 { known.tree.end() }
+  }
+
+  /// Has trees check what patterns that have changed hide, or hide no more.
+  ///
+  /// - Returns: whether any have.
+  @discardableResult
+  private func followIgnoreFiles(in trees: some Collection<MonitoredTree>) -> Bool {
+    var isAny = false
+    // A folder that is taken back may have patterns of its own.
+    for _ in 0..<Self.ignoreRounds {
+      let folders = context.ignoreFiles.takeChanged()
+      if folders.isEmpty { return isAny }
+      isAny = true
+      for tree in trees { for folder in folders { tree.checkAgain(below: folder) } }
+    }
+    logger.warning("Files \(IgnoreFiles.fileName) change faster than they are followed")
+    return isAny
+  }
+
+  public func hides(_ path: String) -> Bool { context.ignoreFiles.hides(TreeMonitor.absolute(path)) }
 
   public func remove(_ path: String?, handler: any FileEventHandler) {
     let path = path.map(TreeMonitor.absolute)
@@ -88,6 +153,7 @@ open class TreeMonitor: FileMonitor {
     for tree in gone {
       monitored.remove(MonitoredPath(tree.path, tree.handler))
       tree.end()
+      if tree.obeysIgnoreFiles { for folder in folders(above: tree.path) { unwatchIgnoreFile(in: folder) } }
     }
   }
 
@@ -108,6 +174,8 @@ open class TreeMonitor: FileMonitor {
     context.troubles.isEnding = true
     for tree in trees { tree.end() }
     trees = []
+    for known in ignoreTrees.values { known.tree.end() }
+    ignoreTrees = [:]
     monitored = []
   }
 
@@ -144,11 +212,13 @@ open class TreeMonitor: FileMonitor {
   func update(_ body: () -> Void) -> Int {
     guard acceptsUpdates else { return 0 }
     isBusy = true
+    hasUndelivered = false
     body()
     if needsRescan {
       needsRescan = false
-      for tree in trees { tree.reconcile(tree.root, .scan) }
+      for tree in ignoreTrees.values.map(\.tree) + trees { tree.reconcile(tree.root, .scan) }
     }
+    followIgnoreFiles(in: trees)
     let count = deliver(trees, isFirstScan: false)
     isBusy = false
     return count

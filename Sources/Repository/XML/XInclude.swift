@@ -23,10 +23,12 @@ public struct XIncludedDocument {
 
   /// Reads a file and everything it includes.
   ///
-  /// - Parameter known: files that the last good version included. If one of them is missing (its folder is missing or
-  ///   unreadable) without being deleted, the document fails: it would lose contents.
-  public init(path: String, known: Set<String> = []) {
-    var includer = Includer(path: path, known: known)
+  /// - Parameters:
+  ///   - known: files that the last good version included. If one of them is missing (its folder is missing or unreadable)
+  ///     without being deleted, the document fails: it would lose contents.
+  ///   - isHidden: whether a file is not to be seen, and so counts as missing.
+  public init(path: String, known: Set<String> = [], isHidden: @escaping (String) -> Bool = { _ in false }) {
+    var includer = Includer(path: path, known: known, isHidden: isHidden)
     do throws(XMLFileError) {
       let parsed = try RepositoryXML.parse(path: path)
       try includer.expandMain(parsed.root)
@@ -59,10 +61,12 @@ private struct Includer {
   private var open: [String]
   private var count = 0
   private let known: Set<String>
+  private let isHidden: (String) -> Bool
 
-  init(path: String, known: Set<String>) {
+  init(path: String, known: Set<String>, isHidden: @escaping (String) -> Bool) {
     self.path = path
     self.known = known
+    self.isHidden = isHidden
     open = [path]
   }
 
@@ -134,7 +138,7 @@ private struct Includer {
     let found: [String]
     if RepositoryPath.isPattern(target) {
       if !patterns.contains(target) { patterns.append(target) }
-      found = RepositoryPath.glob(target)
+      found = RepositoryPath.glob(target).filter { !isHidden($0) }
       let pattern = Glob(target)
       // fnmatch's `*` matches slashes, glob's does not.
       for name in known where pattern.matches(name) && slashes(name) == slashes(target) && !found.contains(name) {
@@ -142,7 +146,7 @@ private struct Includer {
       }
     } else {
       if !paths.contains(target) { paths.append(target) }
-      found = fileExists(target) ? [target] : []
+      found = fileExists(target) && !isHidden(target) ? [target] : []
       if found.isEmpty, known.contains(target) { try requireDeleted(target, file) }
     }
     for name in found {

@@ -40,6 +40,36 @@ struct FileChecksTests {
       try fixture.lines([.pkgmgr]) == ["duplicate-packages Pkgmgr/twin.xml:2", "duplicate-packages Pkgmgr/twin.xml:3"])
   }
 
+  @Test func patternsForTagsAreCompiled() throws {
+    let fixture = LintFixture([
+      "AWSTags/config.xml": """
+      <AWSTags>
+        <Tag name='('><Group>a</Group></Tag>
+        <Tag name='a' value='['><Group>a</Group></Tag>
+        <Tag name='a' value='b'><Group>a</Group></Tag>
+      </AWSTags>
+      """
+    ])
+    let expected = [2, 3].map { "pattern-fails-to-initialize AWSTags/config.xml:\($0)" }
+    #expect(try fixture.lines([.awsTags]) == expected)
+    // The schema knows the same file.
+    #expect(try fixture.lines([.validate]) == [])
+  }
+
+  @Test func whatTheServerDoesNotSeeIsNotChecked() throws {
+    let fixture = LintFixture([
+      ".bcfg2-ignore": "*.orig.json\n/Properties/drafts/\n/Metadata/more/two.xml\n",
+      "Properties/a.orig.json": "{", "Properties/drafts/b.json": "{", "Properties/c.json": "{",
+      "Metadata/groups.xml":
+        "<Groups xmlns:xi='http://www.w3.org/2001/XInclude'><xi:include href='more/*.xml'/></Groups>",
+      "Metadata/more/one.xml": "<Groups>\n<Group porfile='true' name='a'/></Groups>",
+      "Metadata/more/two.xml": "<Groups>\n<Group porfile='true' name='a'/></Groups>",
+    ])
+    #expect(try fixture.lines([.validateJSON]) == ["json-failed-to-parse Properties/c.json:1"])
+    #expect(
+      try fixture.findings([.validate]).compactMap { $0.place?.path }.allSatisfy { $0.hasSuffix("one.xml") })
+  }
+
   @Test func filesOfJSONParse() throws {
     let fixture = LintFixture([
       "Properties/good.json": "{\"a\": [1, 2.5, null]}", "Properties/bad.json": "{\n\"a\": }", "Ohai/h.json": "",

@@ -1,0 +1,171 @@
+/// One line of a `.bcfg2-ignore`: names below its folder that are ignored, or taken back.
+///
+/// The forms are those of gitignore(5): `*` and `?` match no slash, `**` any number of folders; a slash at the end means
+/// folders only, one elsewhere makes the pattern relative to the file's folder; `!` takes back; `\` makes the next character
+/// literal.
+nonisolated struct IgnorePattern: Sendable {
+  /// Longer lines are refused.
+  static let limitBytes = 1024
+
+  private enum Part: Sendable {
+    /// `**`
+    case folders
+    case name(Glob)
+  }
+
+  /// Whether it names what is not ignored after all.
+  let takesBack: Bool
+  let isForFolders: Bool
+  /// Whether it is relative to the folder; otherwise it matches last components, at any depth.
+  private let isRelative: Bool
+  private let parts: [Part]
+
+  /// Why a line is no pattern.
+  struct Problem: Error, CustomStringConvertible {
+    let description: String
+  }
+
+  /// Reads a line without its line feed; nil for an empty one and a comment.
+  static func read(_ line: String) throws(Problem) -> IgnorePattern? {
+    guard line.utf8.count <= limitBytes else { throw Problem(description: "longer than \(limitBytes) bytes") }
+    var text = Substring(line)
+    if text.last == "\r" { text.removeLast() }
+    while let last = text.last, last == " " || last == "\t" {
+      // An escaped blank belongs to the name.
+      if text.dropLast().reversed().prefix(while: { $0 == "\\" }).count % 2 == 1 { break }
+      text.removeLast()
+    }
+    guard !text.isEmpty, text.first != "#" else { return nil }
+    return try IgnorePattern(text)
+  }
+
+  private init(_ line: Substring) throws(Problem) {
+    var text = line
+    takesBack = text.first == "!"
+    if takesBack { text.removeFirst() }
+    guard !text.utf8.contains(0) else { throw Problem(description: "it has a zero byte") }
+    var isForFolders = false
+    while text.last == "/" {
+      isForFolders = true
+      text.removeLast()
+    }
+    self.isForFolders = isForFolders
+    guard !text.isEmpty else { throw Problem(description: "no name") }
+    isRelative = text.contains("/")
+    if text.first == "/" { text.removeFirst() }
+    var parts: [Part] = []
+    for name in text.split(separator: "/", omittingEmptySubsequences: false) {
+      switch name {
+      case "": throw Problem(description: "two slashes in a row")
+      case ".", "..": throw Problem(description: "\(name) is no name in a folder")
+      case "**" where isRelative: parts.append(.folders)
+      default: parts.append(.name(try Self.glob(name)))
+      }
+    }
+    // Everything inside of a folder, but not the folder.
+    if case .folders? = parts.last { parts.append(.name(Glob("*"))) }
+    self.parts = parts
+  }
+
+  /// A name's pattern with escapes as one that `Glob` knows.
+  private static func glob(_ name: Substring) throws(Problem) -> Glob {
+    var made = ""
+    var scalars = name.unicodeScalars[...]
+    while let scalar = scalars.popFirst() {
+      switch scalar {
+      case "\\":
+        guard let next = scalars.popFirst() else { throw Problem(description: "a backslash without a character") }
+        if "*?[".unicodeScalars.contains(next) { made += "[\(next)]" } else { made.unicodeScalars.append(next) }
+      case "[":
+        // A closing bracket at the beginning of a set is one of its characters.
+        let members = scalars.first == "!" ? scalars.dropFirst() : scalars
+        guard members.dropFirst().contains("]") else { throw Problem(description: "a set without its ]") }
+        made += "["
+      default: made.unicodeScalars.append(scalar)
+      }
+    }
+    return Glob(made)
+  }
+
+  /// Whether it matches a path.
+  ///
+  /// - Parameters:
+  ///   - names: the path's components below the folder, at least one.
+  ///   - isFolder: asked where it matters.
+  func matches(_ names: ArraySlice<String>, isFolder: () -> Bool) -> Bool {
+    let isMatch = isRelative ? matches(names) : names.last.map { matchesName(parts[0], $0) } ?? false
+    return isMatch && (!isForFolders || isFolder())
+  }
+
+  private func matchesName(_ part: Part, _ name: String) -> Bool {
+    if case .name(let glob) = part { glob.matches(name) } else { false }
+  }
+
+  private func matches(_ names: ArraySlice<String>) -> Bool {
+    var place = names.startIndex
+    var part = 0
+    // To go back to the last `**` is enough, because it matches any folders.
+    var back: (part: Int, place: Int)?
+    while true {
+      if part < parts.count, case .folders = parts[part] {
+        part += 1
+        back = (part, place)
+        continue
+      }
+      if place == names.endIndex, part == parts.count { return true }
+      if place < names.endIndex, part < parts.count, matchesName(parts[part], names[place]) {
+        part += 1
+        place += 1
+        continue
+      }
+      guard let last = back, last.place < names.endIndex else { return false }
+      back = (last.part, last.place + 1)
+      (part, place) = (last.part, last.place + 1)
+    }
+  }
+}
+
+/// The patterns of one `.bcfg2-ignore`.
+nonisolated struct IgnoreRules: Sendable {
+  /// Most bytes of a file, and most patterns.
+  static let limitBytes = 64 << 10
+  static let patternLimit = 1000
+
+  private let text: [UInt8]
+  private let patterns: [IgnorePattern]
+  /// Lines that are no patterns, and why.
+  let problems: [(line: Int, problem: String)]
+
+  var isEmpty: Bool { patterns.isEmpty }
+
+  init(_ text: [UInt8]) {
+    self.text = text
+    var patterns: [IgnorePattern] = []
+    var problems: [(line: Int, problem: String)] = []
+    for (index, bytes) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+      guard let line = String(validating: bytes, as: UTF8.self) else {
+        problems.append((index + 1, "it is not UTF-8"))
+        continue
+      }
+      do throws(IgnorePattern.Problem) {
+        guard let pattern = try IgnorePattern.read(line) else { continue }
+        guard patterns.count < Self.patternLimit else {
+          problems.append((index + 1, "more than \(Self.patternLimit) patterns, the rest is not read"))
+          break
+        }
+        patterns.append(pattern)
+      } catch {
+        problems.append((index + 1, error.description))
+      }
+    }
+    self.patterns = patterns
+    self.problems = problems
+  }
+
+  /// Whether a path is ignored; nil where no pattern matches. The last one that matches decides.
+  func verdict(_ names: ArraySlice<String>, isFolder: () -> Bool) -> Bool? {
+    patterns.last { $0.matches(names, isFolder: isFolder) }.map { !$0.takesBack }
+  }
+
+  func isSame(as other: IgnoreRules?) -> Bool { other.map { text == $0.text } ?? isEmpty }
+}
