@@ -181,20 +181,27 @@ let package = Package(
       swiftSettings: onLoop),
     .target(name: "PackageSources", exclude: ["README.md"], swiftSettings: strict + fuzzed),
     .target(
+      name: "InstanceTags",
+      dependencies: ["COpenSSL", "EventLoop", "XMLRPC", "Formats"],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(
       name: "PackageFormats",
       dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "CLibXML2", "CYAML", "PackageSources"],
       exclude: ["README.md"],
       swiftSettings: strict + fuzzed),
     .target(
       name: "PackageFetching",
-      dependencies: ["CCurl", "COpenSSL", "EventLoop", "PackageSources", "PackageFormats"],
+      dependencies: [
+        "CLinux", "CCurl", "COpenSSL", "EventLoop", "XMLRPC", "PackageSources", "PackageFormats", "InstanceTags",
+      ],
       exclude: ["README.md"],
       swiftSettings: onLoop),
     .target(
       name: "Plugins",
       dependencies: [
         "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "PackageSources",
-        "Databases", "LoopDatabases", "ReportRecords", "Core",
+        "InstanceTags", "Databases", "LoopDatabases", "ReportRecords", "Core",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "OrderedCollections", package: "swift-collections"),
@@ -473,6 +480,8 @@ let package = Package(
       dependencies: ["EventLoop", "PackageSources", "PackageFormats", "PackageFetching", "Support"],
       swiftSettings: onLoop),
     .testTarget(
+      name: "InstanceTagsTests", dependencies: ["XMLRPC", "InstanceTags", "Support"], swiftSettings: strict),
+    .testTarget(
       name: "InfoTests",
       dependencies: ["EventLoop", "Repository", "ServerSettings", "Core", "Info", "Support", "CoreSupport"],
       swiftSettings: onLoop),
@@ -481,7 +490,7 @@ let package = Package(
       name: "PluginsTests",
       dependencies: [
         "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "PackageSources",
-        "Databases", "LoopDatabases", "ReportRecords", "Core", "Plugins", "Support", "CoreSupport",
+        "InstanceTags", "Databases", "LoopDatabases", "ReportRecords", "Core", "Plugins", "Support", "CoreSupport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
@@ -489,8 +498,9 @@ let package = Package(
     .testTarget(
       name: "ProcessTests",
       dependencies: [
-        "COpenSSL", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Core", "Plugins", "Server",
-        "Databases", "ReportRecords", "ReportStore", "Support", "CoreSupport", "bcfg2-server", "bcfg2-packages",
+        "COpenSSL", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Core", "Plugins",
+        "Server", "InstanceTags", "Databases", "ReportRecords", "ReportStore", "Support", "CoreSupport", "bcfg2-server",
+        "bcfg2-packages",
         "bcfg2-report-collector", "bcfg2-reports", "bcfg2-admin", "bcfg2-info", "bcfg2-lint", "bcfg2-crypt",
         "bcfg2-test",
         .product(name: "Logging", package: "swift-log"),

@@ -23,11 +23,4 @@ extension PluginRegistry {
     "Svn2": "use Svn",
     "Vhost": "use Cfg with a template",
   ]
-
-  /// Plugins of Bcfg2 that this server does not have yet, and what is lost without them.
-  ///
-  /// Source: Bcfg2/bcfg2: src/lib/Bcfg2/Server/Plugins of 1.3.4 and 1.4.
-  static let plannedPlugins: [String: String] = [
-    "AWSTags": "groups and template data from tags of EC2 instances are missing"
-  ]
 }

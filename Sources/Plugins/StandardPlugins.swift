@@ -5,6 +5,7 @@ extension PluginRegistry {
   public static let standard = PluginRegistry(
     [
       ACLPlugin.self,
+      AWSTagsPlugin.self,
       BasePlugin.self,
       BundlerPlugin.self,
       BzrPlugin.self,
@@ -42,6 +43,5 @@ extension PluginRegistry {
       TemplateHelperPlugin.self,
       TGenshiPlugin.self,
       TriggerPlugin.self,
-    ], retired: retiredPlugins, planned: plannedPlugins,
-    plannedOptions: [PlannedOptions.standard])
+    ], retired: retiredPlugins)
 }

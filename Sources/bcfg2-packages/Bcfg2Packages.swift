@@ -52,7 +52,7 @@ struct Arguments: ParsableCommand {
     commandName: "bcfg2-packages",
     abstract: "Fetches the package sources of Packages/sources.xml and indexes them for bcfg2-server.",
     version: "bcfg2-packages \(ServerVersion.text)",
-    subcommands: [RefreshCommand.self, StatusCommand.self, ResolveCommand.self, CompareCommand.self])
+    subcommands: [RefreshCommand.self, StatusCommand.self, ResolveCommand.self, CompareCommand.self, TagsCommand.self])
 }
 
 /// Options of all subcommands.

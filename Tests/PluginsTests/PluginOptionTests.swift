@@ -13,7 +13,7 @@ import Testing
   private let registry = PluginRegistry.standard.settings
 
   @Test func noOptionIsDeclaredTwice() {
-    let groups = PluginRegistry.standard.all.map { $0.options } + [PlannedOptions.standard]
+    let groups = PluginRegistry.standard.all.map { $0.options }
     let declared = groups.flatMap(\.definitions) + SettingRegistry.server.definitions
     let places = declared.map { "[\($0.section)] \($0.option)" }
     #expect(Set(places).count == places.count)

@@ -78,17 +78,11 @@ import Testing
 
   @Test func aPluginThatIsNotThereIsExplained() async throws {
     var settings = RepositoryFixture.settings
-    settings.plugins = ["Metadata", "Lantern", "Metadatta", "Crontab", "Nothing"]
-    let registry = PluginRegistry(
-      PluginRegistry.standard.all, retired: PluginRegistry.standard.retired,
-      planned: ["Lantern": "nobody sees anything", "Metadata": "not planned, it is here"])
-    #expect(registry.planned.keys.sorted() == ["Lantern"])
-    try await RepositoryFixture.run(files: [:], settings: settings, registry: registry, loading: .nothing) {
-      fixture async throws in
+    settings.plugins = ["Metadata", "Metadatta", "Crontab", "Nothing"]
+    try await RepositoryFixture.run(files: [:], settings: settings, loading: .nothing) { fixture async throws in
       try fixture.core.loadPlugins()
       #expect(
         fixture.log.lines.filter { $0.hasPrefix("error") } == [
-          "error default: plugin Lantern is not supported by this server yet: nobody sees anything",
           "error default: unknown plugin Metadatta, ignored; did you mean Metadata?",
           "error default: plugin Crontab exists no more: use Cfg for crontabs",
           "error default: unknown plugin Nothing, ignored",

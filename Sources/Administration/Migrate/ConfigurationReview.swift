@@ -86,10 +86,8 @@ struct ConfigurationReview {
     for name in settings.plugins {
       if let advice = registry.retired[name] {
         add(origin, .lost, "plugin \(name) exists no more: \(advice)")
-      } else if let loss = registry.planned[name] {
-        add(origin, .lost, "plugin \(name) does not exist here yet: \(loss)")
       } else if registry.type(named: name) == nil {
-        let names = registry.all.map { $0.name } + registry.planned.keys.sorted()
+        let names = registry.all.map { $0.name }
         add(origin, .lost, "unknown plugin \(name)\(NearestName.hint(name, among: names))")
       } else if let text = Self.differences[name] {
         add(origin, .differs, "plugin \(name): \(text)")

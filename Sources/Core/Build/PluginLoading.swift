@@ -97,10 +97,8 @@ extension ServerCore {
         let origin = settings.origin(of: "server", "plugins")
         if let advice = registry.retired[name] {
           logger.error("\(origin): plugin \(name) exists no more: \(advice)")
-        } else if let loss = registry.planned[name] {
-          logger.error("\(origin): plugin \(name) is not supported by this server yet: \(loss)")
         } else {
-          let names = registry.all.map { $0.name } + registry.planned.keys.sorted()
+          let names = registry.all.map { $0.name }
           logger.error("\(origin): unknown plugin \(name), ignored\(NearestName.hint(name, among: names))")
         }
         continue

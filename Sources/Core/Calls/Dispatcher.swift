@@ -87,6 +87,7 @@ extension ServerCore {
     else {
       return nil
     }
+    if isConfiguration, interfaces.fetching.contains(where: \.concernsKeptAnswers) { return nil }
     let start = MonotonicTime.now()
     guard allowsByAddress(caller.address, call.method),
       let cached = isConfiguration ? cachedConfiguration(caller.client) : cachedProbes(caller.client)

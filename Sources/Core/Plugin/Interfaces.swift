@@ -267,12 +267,18 @@ extension ClientRunHooks {
 }
 
 /// Plugins that fetch what configurations are made from, such as indexes of packages: a configuration waits for what has
-/// never been there.
+/// never been there, or for the answer whether it has changed.
 public protocol Fetching: Plugin {
-  /// Whether something is on its way for the first time.
+  /// Whether something is on its way that a configuration waits for.
   var isFetching: Bool { get }
+  /// Whether kept configurations wait, too: only the answer tells whether they are current.
+  var concernsKeptAnswers: Bool { get }
   /// Waits until the client's data is there or cannot be had, for as long as the plugin allows.
   func waitForData(of client: ClientName) async
+}
+
+extension Fetching {
+  public var concernsKeptAnswers: Bool { false }
 }
 
 /// The result of an address check.

@@ -6,9 +6,7 @@ public struct PluginRegistry {
   public let all: [Plugin.Type]
   /// Former plugins of Bcfg2, removed or merged into others, each with its replacement. Naming one only logs an error.
   public let retired: [String: String]
-  /// Plugins of Bcfg2 that this server lacks, each with what clients and administrators miss.
-  public let planned: [String: String]
-  /// Every option of bcfg2.conf: of the server, of the core, of the plugins, loaded or not, and of planned ones.
+  /// Every option of bcfg2.conf: of the server, of the core, and of the plugins, loaded or not.
   public let settings: SettingRegistry
   private let byName: [String: Plugin.Type]
 
@@ -17,19 +15,12 @@ public struct PluginRegistry {
     ClientCallOptions.standard, TemplateOptions.standard, EncryptionOptions.standard, AuthorityOptions.standard,
   ]
 
-  /// - Parameters:
-  ///   - all: plugins with distinct names.
-  ///   - plannedOptions: options that planned plugins will read.
-  public init(
-    _ all: [Plugin.Type], retired: [String: String] = [:], planned: [String: String] = [:],
-    plannedOptions: [any OptionGroup] = []
-  ) {
+  /// - Parameter all: plugins with distinct names.
+  public init(_ all: [Plugin.Type], retired: [String: String] = [:]) {
     self.all = all
     self.retired = retired
-    let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
-    self.byName = byName
-    settings = SettingRegistry.server.adding(Self.coreOptions + all.map { $0.options } + plannedOptions)
-    self.planned = planned.filter { byName[$0.key] == nil }
+    byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+    settings = SettingRegistry.server.adding(Self.coreOptions + all.map { $0.options })
   }
 
   /// The type of a plugin; nil for an unknown name.
