@@ -84,12 +84,14 @@ nonisolated extension Settings {
     }
   }
 
-  /// Reads the file that `[reporting] config` or `-W` names over the first one, as 1.4 does.
+  /// Reads the file that `[reporting] config` or `-W` names over the first one, as 1.4 does. The standard one, which nobody named,
+  /// may be for the user of the report pages alone: whoever may not read it goes without.
   private mutating func readFurtherFile(_ source: inout Source) throws(SettingsError) {
     let definition = ReportingOptions.standard.furtherFile.definition
     let found = try source.find(definition)
     guard let text = found?.text ?? definition.standard, !text.isEmpty else { return }
     let path = Paths.absolute(text.replacing("<repository>", with: repository))
+    if found == nil, files.isForbidden(path) { return }
     if files.exists(path) {
       try source.file.read(bytes: files.contents(path: path), path: path)
     } else if let origin = found?.origin {

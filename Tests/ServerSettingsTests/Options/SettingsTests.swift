@@ -35,6 +35,19 @@ private func typed(_ arguments: String...) throws -> CommandLineOptions {
   }
 }
 
+@Test nonisolated func theFileOfTheReportPagesMayBeForTheirUserAlone() throws {
+  var files = ConfigurationFiles()
+  files.forbidden = ["/etc/bcfg2-web.conf", "/srv/named.conf"]
+  func read(_ text: String) throws -> Settings {
+    try Settings(INIFile(bytes: Array(text.utf8), path: "bcfg2.conf"), registry: .server, files: files)
+  }
+  #expect(try read("[reporting]\n").warnings.isEmpty)
+  // One that somebody named is needed.
+  #expect(throws: SettingsError.unreadable(path: "/srv/named.conf", reason: "Permission denied")) {
+    try read("[reporting]\nconfig = /srv/named.conf\n")
+  }
+}
+
 @Test nonisolated func defaultsOfAnEmptyFileAreTheBuiltInOnes() throws {
   let read = try settings("")
   let built = Settings()
