@@ -21,7 +21,7 @@ for package in libssl-dev libxml2-dev libpcre2-dev libyaml-dev libcurl4-openssl-
 done
 if [ "$with_tests" = yes ]; then
   for package in python3 git patch openssh-client valgrind gnupg createrepo-c \
-    debhelper lintian debootstrap rpm dpkg-dev binutils \
+    debhelper lintian debootstrap rpm dpkg-dev binutils systemd-container \
     sqlite3 libsqlite3-0 postgresql libpq5 mariadb-server libmariadb3 haproxy chromium graphviz \
     slapd ldap-utils python3-ldap \
     python3-genshi python3-cheetah python3-jinja2 python3-lxml python3-yaml; do

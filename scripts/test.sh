@@ -68,6 +68,8 @@ try_programs() {
   stage "a directory" if_possible python3 Tests/Ldap/slapd.py
   # root, a mirror of Debian
   stage packages if_possible scripts/test-packages.sh .build/release
+  # and a kernel that lets a container boot
+  stage "packages under systemd" if_possible python3 Tests/Systemd/machine.py --build .build/release
   stage "service manager" python3 Tests/Systemd/run.py --build .build/release
   stage "report pages" python3 Tests/Web/server.py --build .build/release
   stage "report pages in a browser" python3 Tests/Web/browser.py --build .build/release
