@@ -20,6 +20,15 @@ nonisolated enum JournalStream {
     return fstat(descriptor, &status) == 0 && UInt64(status.st_dev) == device && UInt64(status.st_ino) == inode
   }
 
+  /// Whether the journal is who reads what goes to syslog; it passes all that it gets on to another reader, if there is one.
+  ///
+  /// - Parameter path: the socket that syslog(3) writes to, a link to the journal's where systemd runs.
+  static func takesSyslog(_ path: String = "/dev/log") -> Bool {
+    guard let found = realpath(path, nil) else { return false }
+    defer { free(found) }
+    return String(cString: found) == "/run/systemd/journal/dev-log"
+  }
+
   /// The value of a variable of this process.
   static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 }

@@ -86,8 +86,12 @@ public nonisolated enum LogSetup {
     let format = settings.logFormat
     var found: [(sink: any LogSink, level: Logger.Level)] = []
     // Who runs the server in the foreground wants to see more.
-    if settings.pidFile == nil { found.append((console(program: program, format), min(level, .info))) }
-    if settings.logsToSyslog { found.append((SyslogLog(program: program, format: format), min(level, .info))) }
+    let console = settings.pidFile == nil ? console(program: program, format) : nil
+    if let console { found.append((console, min(level, .info))) }
+    // The journal would have each line twice.
+    if settings.logsToSyslog, !(console is JournalLog && JournalStream.takesSyslog()) {
+      found.append((SyslogLog(program: program, format: format), min(level, .info)))
+    }
     if let path = settings.logPath {
       found.append((try FileLog(path: path, owner: (settings.user, settings.group), format: format), level))
     }

@@ -73,6 +73,16 @@ import Testing
     #expect(!JournalStream.isConnected(-1, text))
   }
 
+  @Test func onlyALinkToTheJournalsSocketIsTheJournals() {
+    let folder = TemporaryDirectory()
+    folder.write("", to: "socket")
+    #expect(!JournalStream.takesSyslog(folder.file("socket")))
+    #expect(!JournalStream.takesSyslog(folder.file("nothing")))
+    #expect(symlink("/run/systemd/journal/dev-log", folder.file("link")) == 0)
+    // Where systemd does not run, the link leads nowhere.
+    #expect(JournalStream.takesSyslog(folder.file("link")) == (access("/run/systemd/journal/dev-log", F_OK) == 0))
+  }
+
   // MARK: The socket
 
   private func journal(at path: String) throws -> Int32 {
