@@ -97,15 +97,11 @@ static inline int copenssl_check_revocation(SSL_CTX *context) {
   return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 }
 
-/* Verifies the certificate that a client has sent, as the handshake does, by the rules that a context has now. X509_V_OK,
-   also where there is none, or the reason. */
-static inline int copenssl_verify_client_again(SSL_CTX *context, SSL *session) {
-  X509 *certificate = SSL_get0_peer_certificate(session);
-  if (certificate == NULL) return X509_V_OK;
+/* Verifies a client's certificate, as the handshake does, by the rules that a context has now. X509_V_OK or the reason. */
+static inline int copenssl_verify_client(SSL_CTX *context, X509 *certificate, STACK_OF(X509) *chain) {
   int result = X509_V_ERR_OUT_OF_MEM;
   X509_STORE_CTX *check = X509_STORE_CTX_new();
-  if (check != NULL &&
-      X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(context), certificate, SSL_get_peer_cert_chain(session)) == 1 &&
+  if (check != NULL && X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(context), certificate, chain) == 1 &&
       X509_STORE_CTX_set_default(check, "ssl_client") == 1) {
     X509_VERIFY_PARAM *rules = X509_STORE_CTX_get0_param(check);
     X509_VERIFY_PARAM_set_auth_level(rules, SSL_CTX_get_security_level(context));
@@ -114,6 +110,37 @@ static inline int copenssl_verify_client_again(SSL_CTX *context, SSL *session) {
   }
   X509_STORE_CTX_free(check);
   return result;
+}
+
+/* The same for the certificate that the client of a session has sent; X509_V_OK also where there is none. */
+static inline int copenssl_verify_client_again(SSL_CTX *context, SSL *session) {
+  X509 *certificate = SSL_get0_peer_certificate(session);
+  if (certificate == NULL) return X509_V_OK;
+  return copenssl_verify_client(context, certificate, SSL_get_peer_cert_chain(session));
+}
+
+/* The same for certificates in DER, one behind the other, the client's own first. */
+static inline int copenssl_verify_client_chain(SSL_CTX *context, const unsigned char *bytes, long count) {
+  const unsigned char *end = bytes + count;
+  STACK_OF(X509) *chain = sk_X509_new_null();
+  int result = chain == NULL ? X509_V_ERR_OUT_OF_MEM : X509_V_OK;
+  while (result == X509_V_OK && bytes < end) {
+    X509 *certificate = d2i_X509(NULL, &bytes, end - bytes);
+    if (certificate != NULL && sk_X509_push(chain, certificate) > 0) continue;
+    X509_free(certificate);
+    result = X509_V_ERR_UNSPECIFIED;
+  }
+  if (result == X509_V_OK && sk_X509_num(chain) == 0) result = X509_V_ERR_UNSPECIFIED;
+  if (result == X509_V_OK) result = copenssl_verify_client(context, sk_X509_value(chain, 0), chain);
+  sk_X509_pop_free(chain, X509_free);
+  return result;
+}
+
+/* The n-th certificate of the chain that goes with the server's own; NULL behind the last. */
+static inline X509 *copenssl_chain_certificate(SSL_CTX *context, int n) {
+  STACK_OF(X509) *chain = NULL;
+  SSL_CTX_get0_chain_certs(context, &chain);
+  return n < sk_X509_num(chain) ? sk_X509_value(chain, n) : NULL;
 }
 
 static inline int copenssl_context_index(CRYPTO_EX_free *release) {

@@ -49,8 +49,10 @@ import Glibc
   /// What is wrong with the files although they are in use, each in one sentence.
   public var faults: [String] { current.faults }
   let output = TLSOutput()
-  /// Counts how often the files were read.
-  private(set) var generation = 0
+  /// Counts how often the files were read again.
+  public private(set) var generation = 0
+  /// Called after the files were read again: for what is made from them besides.
+  public var onReload: (() -> Void)?
   private var current: ServerContext
 
   /// Reads the files.
@@ -87,7 +89,11 @@ import Glibc
       files, floor, protocols, givesTickets, earlier: current, unchanged: unchanged)
     (self.files, self.floor, self.givesTickets) = (files, floor, givesTickets)
     generation += 1
+    onReload?()
   }
+
+  /// What is in use, in OpenSSL.
+  var openSSLContext: OpaquePointer { current.context }
 
   /// Whether clients are asked for a certificate.
   public var requestsClientCertificate: Bool { files.authority != nil }
