@@ -41,8 +41,8 @@ final class Connection {
   var loop: Reactor { table.loop }
 
   init(
-    descriptor: consuming FileDescriptor, transport: any Transport, address: SocketAddress, table: ConnectionTable,
-    exceededLimit: NetworkLimit?
+    _ registration: consuming ConnectionRegistration, transport: any Transport, address: SocketAddress,
+    table: ConnectionTable, exceededLimit: NetworkLimit?
   ) {
     let proxies = table.proxies
     state =
@@ -54,7 +54,7 @@ final class Connection {
     owner = PeerIdentity(address: address)
     peer = owner
     label = RequestLabel(address: owner.clientAddress.ip)
-    registration = ConnectionRegistration(descriptor)
+    self.registration = registration
   }
 
   /// Registers with the loop; throws the `SystemError` of the registration.
@@ -65,7 +65,7 @@ final class Connection {
     clock.start(.handshakeSeconds, for: table.limits.duration(.handshakeSeconds), on: loop) { [self] in
       if clock.isDue(loop.now) { handle(.deadline) }
     }
-    try registration.watch(transport.descriptor, on: loop) { [self] _ in
+    try registration.watch(transport.descriptor, on: loop) { [self] in
       transport.recordReadiness()
       handle(.ready)
     }

@@ -116,20 +116,44 @@ import XMLRPC
 
   /// Admits a connection that a listener has accepted; its descriptor is nonblocking.
   public func admit(_ descriptor: consuming FileDescriptor, from address: SocketAddress) {
-    counters.accepted += 1
     let exceeded = exceededLimit(by: address)
-    if let exceeded, refused >= limits[.refusedConnections] {
-      drop(exceeded, address)
+    guard mayAdmit(address, exceeded) else { return }
+    let raw = descriptor.rawValue
+    begin(
+      Connection(
+        ConnectionRegistration(descriptor), transport: makeTransport(raw), address: address, table: self,
+        exceededLimit: exceeded))
+  }
+
+  /// Admits a connection that a library has accepted, or ends it at once.
+  public func admit(_ transport: any LibraryTransport, from address: SocketAddress) {
+    let exceeded = exceededLimit(by: address)
+    guard mayAdmit(address, exceeded) else {
+      transport.end()
       return
     }
-    if isDraining { return }
-    let raw = descriptor.rawValue
-    let connection = Connection(
-      descriptor: descriptor, transport: makeTransport(raw), address: address, table: self, exceededLimit: exceeded)
+    begin(
+      Connection(
+        ConnectionRegistration(transport), transport: transport, address: address, table: self, exceededLimit: exceeded)
+    )
+  }
+
+  /// Counts a connection; false where it is closed without an answer.
+  private func mayAdmit(_ address: SocketAddress, _ exceeded: NetworkLimit?) -> Bool {
+    counters.accepted += 1
+    if let exceeded, refused >= limits[.refusedConnections] {
+      drop(exceeded, address)
+      return false
+    }
+    return !isDraining
+  }
+
+  private func begin(_ connection: Connection) {
     add(connection)
     do throws(SystemError) {
       try connection.start()
     } catch {
+      let address = connection.address
       logger.error("\(address): the connection cannot be watched: \(error)")
       connection.close()
     }
@@ -390,6 +414,7 @@ import XMLRPC
   /// Bounds what the kernel keeps of answers that the peer does not read. Without it the send buffer grows to
   /// /proc/sys/net/ipv4/tcp_wmem, 4 MiB of memory for each peer that stops.
   func boundUnsent(of connection: Connection) {
+    if connection.registration.boundUnsent(to: limits[.unsentBytes]) { return }
     setOption(
       TCP_NOTSENT_LOWAT, "TCP_NOTSENT_LOWAT", to: Int32(limits[.unsentBytes]), connection.transport.descriptor,
       connection.address)

@@ -8,17 +8,19 @@ import Repository
 public import ServerSettings
 public import XMLRPC
 
-/// The builtin core: the base core behind the loop's own listeners, TLS connections and HTTP.
+/// The builtin core: the base core behind listeners, TLS connections and HTTP, which are the loop's own, or another
+/// library's (`library`).
 ///
 /// `open` binds the sockets and reads key and certificate; privileges may be dropped then; `run` loads the repository
 /// and starts serving; `stop` ends it.
 public class BuiltinCore: NetworkCore, CoreImplementation {
-  public override var name: String { "BuiltinCore" }
+  public override var name: String { library.coreName }
 
+  /// Accepts connections and does TLS. To be set before `open`.
+  public lazy var library: any ConnectionLibrary = LoopConnections(on: loop)
   /// The live connections; set by `open`.
   public private(set) var connections: ConnectionTable!
   private var certificates: ServerCertificates?
-  private var listeners: [Listener] = []
   private var sockets: [SocketAddress] = []
   private var lastExhaustedReport: MonotonicTime?
   private var isStopping = false
@@ -50,6 +52,8 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     connections = ConnectionTable(on: loop, handler: self, limits: limits, context: certificates.context)
     connections.proxies = ProxyRules(settings)
     connections.refusals = refusals
+    let shortcomings = try library.open(for: connections, context: certificates.context)
+    library.onExhausted = { [unowned self] error in reportExhaustion(error) }
     let passed = try passedSockets.take(Self.socketNames, includesUnnamed: true)
     if passed.isEmpty {
       for address in try listenAddresses() { try listen(address) }
@@ -59,13 +63,14 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       logger.info("\(passed.count) listening sockets of the service manager are used, not [components] bcfg2")
     }
     try openMonitoring()
-    guard !listeners.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
+    guard !sockets.isEmpty else { throw CoreInitError("No address to listen on for \(settings.location)") }
+    for shortcoming in shortcomings { logger.warning("\(shortcoming)") }
   }
 
   /// Starts accepting connections. Those made while the repository was read wait in the kernel's queue.
   public override func serve() async throws {
     isServing = true
-    for listener in listeners { listener.resume() }
+    try await library.serve()
     for address in sockets { logger.info("service available at https://\(address)") }
     logger.info("serving bcfg2-server at https://\(settings.location.host):\(settings.location.port)")
     logger.info("serve_forever() [start]")
@@ -114,14 +119,15 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// calls `completion`. A second call ends at once.
   public func stop(_ completion: @escaping () -> Void) {
     certificates?.cancel()
-    if !listeners.isEmpty {
+    if !sockets.isEmpty {
       if isServing { logger.info("serve_forever() [stop]") }
-      for listener in listeners { listener.close() }
-      listeners = []
+      library.close()
+      sockets = []
       if isServing { logger.info("server_close()") }
     }
     guard !isStopping, connections != nil else {
       monitoring?.close()
+      library.end()
       shutdown()
       completion()
       return
@@ -130,6 +136,7 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     connections.drain(finishesNew: hasPassedSockets) { [self] in
       // Until here monitors see that it stops.
       monitoring?.close()
+      library.end()
       shutdown()
       completion()
     }
@@ -171,9 +178,6 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
     if let line = templates.counters { logger.notice("\(line)") }
   }
 
-  /// Connections accepted per iteration.
-  private static let acceptBudget = 128
-
   private func listenAddresses() throws -> [SocketAddress] {
     let port = settings.location.port
     if settings.listensOnAll {
@@ -213,21 +217,14 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   }
 
   private func listen(on socket: consuming FileDescriptor) throws(SystemError) {
-    // Accepting costs little compared with a handshake, of which few run per iteration. The large budget keeps connections
-    // from waiting uncounted in the kernel's queue.
-    let listener = try Listener(on: loop, socket: socket, budget: Self.acceptBudget) {
-      [unowned self] descriptor, peer in
-      connections.admit(descriptor, from: peer)
-    }
-    listener.pause()
-    listener.onExhausted = { [unowned self] error in
-      connections.recordExhaustion()
-      // The listener retries each second: log once a minute.
-      if let last = lastExhaustedReport, loop.now - last < .seconds(60) { return }
-      lastExhaustedReport = loop.now
-      logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
-    }
-    listeners.append(listener)
-    sockets.append(listener.address)
+    sockets.append(try library.listen(on: socket))
+  }
+
+  private func reportExhaustion(_ error: SystemError) {
+    connections.recordExhaustion()
+    // It is tried again each second: log once a minute.
+    if let last = lastExhaustedReport, loop.now - last < .seconds(60) { return }
+    lastExhaustedReport = loop.now
+    logger.error("\(error); new clients wait until connections end. Raise LimitNOFILE of the service (ulimit -n)")
   }
 }
