@@ -48,6 +48,9 @@ let staticTool: [LinkerSetting] = [
 /// Packages that only the report pages use: a build with `--disable-default-traits` has no bcfg2-web and needs none of them.
 let onWeb = TargetDependencyCondition.when(traits: ["Web"])
 
+/// Packages that only the core on SwiftNIO uses.
+let onNIO = TargetDependencyCondition.when(traits: ["NIO"])
+
 /// The same for the report pages: Hummingbird's dependencies use all of Foundation.
 let staticWeb: [LinkerSetting] =
   staticTool + [
@@ -81,6 +84,7 @@ let package = Package(
   ],
   traits: [
     .trait(name: "Web", description: "bcfg2-web, the report pages, which need Hummingbird and SwiftNIO"),
+    .trait(name: "NIO", description: "The server core on SwiftNIO: [server] backend = nio"),
     .default(enabledTraits: ["Web"]),
   ],
   dependencies: [
@@ -89,6 +93,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.0.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.83.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
     .package(url: "https://github.com/apple/swift-nio-extras", from: "1.20.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.0.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
@@ -233,10 +238,24 @@ let package = Package(
       ],
       exclude: ["README.md"],
       swiftSettings: onLoop),
+    .target(
+      name: "NIOServer",
+      dependencies: [
+        "EventLoop", "ServerSettings", "Networking",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio", condition: onNIO),
+        .product(name: "NIOCore", package: "swift-nio", condition: onNIO),
+        .product(name: "NIOPosix", package: "swift-nio", condition: onNIO),
+        .product(name: "NIOTLS", package: "swift-nio", condition: onNIO),
+        .product(name: "NIOSSL", package: "swift-nio-ssl", condition: onNIO),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: strict),
     .executableTarget(
       name: "bcfg2-server",
       dependencies: [
-        "EventLoop", "LoopDatabases", "ServerSettings", "Server", .product(name: "Logging", package: "swift-log"),
+        "EventLoop", "LoopDatabases", "ServerSettings", "Networking", "Server", "NIOServer",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
@@ -468,6 +487,13 @@ let package = Package(
       name: "NetworkingTests",
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings", "Networking", "Support",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: onLoop),
+    .testTarget(
+      name: "NIOServerTests",
+      dependencies: [
+        "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings", "Networking", "NIOServer", "Support",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Compares the builtin core with the multiprocessing core, all on the same CPUs. See README.md.
+"""Compares the builtin core with the multiprocessing core, and with --nio with the one on SwiftNIO, all on the same CPUs.
+See README.md.
 
   cores.py                       memory and both loads with 1, 2 and 4 children; about three minutes
   cores.py --children 2 --seconds 2 --rounds 1
+  cores.py --nio                 also the core on SwiftNIO, whose process has two threads; of a build with the trait NIO
 
 Nothing is pinned: server, children and load share the CPUs, as they do on a machine of that size. `at most` is the rate
 that the processor times allow if no CPU was idle or had anything else to do.
@@ -30,10 +32,23 @@ LOADS = {
 }
 
 
+# The number of children of the builtin core, and in its place that of the core on SwiftNIO.
+BUILTIN = 0
+NIO = "nio"
+
+
 def processor_seconds(pid):
-    """User and system time of one process, by the scheduler's clock: nanoseconds, not ticks."""
-    with open("/proc/%d/schedstat" % pid) as f:
-        return int(f.read().split()[0]) / 1e9
+    """User and system time of each thread of one process, by the scheduler's clock: nanoseconds, not ticks."""
+    result = {}
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/schedstat" % (pid, thread)) as f:
+            result[thread] = int(f.read().split()[0]) / 1e9
+    return result
+
+
+def spent_between(before, after):
+    """Seconds of each thread between two looks at a process, the longest first."""
+    return sorted((seconds - before.get(thread, 0) for thread, seconds in after.items()), reverse=True)
 
 
 def memory_kb(pid):
@@ -53,15 +68,21 @@ class Core(servers.Ours):
 
     def __init__(self, work, preset, pki, cpus, children, caching):
         self.children = children
-        super().__init__(os.path.join(work, "children-%d-%s" % (children, "".join(map(str, caching.values())))), preset,
+        super().__init__(os.path.join(work, "children-%s-%s" % (children, "".join(map(str, caching.values())))), preset,
                          pki, cpus)
         sections = {"caching": caching}
-        if children:
+        if children == NIO:
+            sections["server"] = {"backend": "nio"}
+        elif children:
             sections["server"] = {"backend": "multiprocessing", "children": children}
         # Continue a section that exists already.
         with open(os.path.join(self.dir, "bcfg2.conf"), "a") as f:
             for name, values in sections.items():
                 f.write("\n[%s]\n" % name + "".join("%s = %s\n" % item for item in values.items()))
+
+    @property
+    def child_count(self):
+        return 0 if self.children == NIO else self.children
 
     def processes(self):
         """Process numbers of the parent and its children."""
@@ -81,14 +102,16 @@ def measure(server, arguments, options, connections):
     result = scenarios.load(server, ALL_CPUS, "--connections", connections, "--seconds", options.seconds, "--lengths-vary",
                             *arguments)
     if server.processes() != (parent, children):
-        raise RuntimeError("%d children: one has ended during the load: %s" % (server.children, server.tail()))
+        raise RuntimeError("%s children: one has ended during the load: %s" % (server.children, server.tail()))
     after = [processor_seconds(pid) for pid in [parent] + children]
-    spent = [b - a for a, b in zip(before, after)]
+    spent = [spent_between(a, b) for a, b in zip(before, after)]
+    parent_spent, children_spent = spent[0], sum(map(sum, spent[1:]))
     answers = result["requests"]
     load = result["load_cpu_seconds"]
-    total = sum(spent) + load
+    total = sum(parent_spent) + children_spent + load
     return {"rate": result["rate"], "p50_ms": result["latency_ms"]["p50"], "p99_ms": result["latency_ms"]["p99"],
-            "parent_ms": 1000 * spent[0] / answers, "children_ms": 1000 * sum(spent[1:]) / answers,
+            "parent_ms": 1000 * sum(parent_spent) / answers, "parent_thread_ms": 1000 * parent_spent[0] / answers,
+            "children_ms": 1000 * children_spent / answers,
             "load_ms": 1000 * load / answers, "load_share": load / result["seconds"] / os.cpu_count(),
             "busy": total / result["seconds"] / os.cpu_count(), "errors": result["errors"],
             "first_error": result["first_error"], "answers": answers}
@@ -102,20 +125,20 @@ def median_of(rounds):
 
 
 def ceiling(figures, with_load=True):
-    """Answers a second if no CPU was ever idle or used by others; one process never has more than one CPU.
+    """Answers a second if no CPU was ever idle or used by others; one thread never has more than one CPU.
 
     Without the load: what the server would give if clients were other machines.
     """
     load = figures["load_ms"] if with_load else 0
     total = figures["parent_ms"] + figures["children_ms"] + load
-    longest = max(figures["parent_ms"], load, figures["children_ms"] / max(1, figures["children"]))
+    longest = max(figures["parent_thread_ms"], load, figures["children_ms"] / max(1, figures["child_count"]))
     return 1000 / max(total / os.cpu_count(), longest)
 
 
 def measure_load(name, options, work, pki):
     """Runs one load on every core in turn, for several rounds."""
     caching, arguments = LOADS[name]
-    counts = [0] + options.children
+    counts = options.cores
     rounds = {(count, width): [] for count in counts for width in options.connections}
     running = []
     try:
@@ -136,11 +159,12 @@ def measure_load(name, options, work, pki):
         for count in counts:
             row = rows[count] = median_of(rounds[count, width])
             row["children"] = count
+            row["child_count"] = 0 if count == NIO else count
             row["ceiling"], row["ceiling_load_elsewhere"] = ceiling(row), ceiling(row, with_load=False)
         for row in rows.values():
-            row["to_builtin"] = row["rate"] / rows[0]["rate"]
-            row["ceiling_to_builtin"] = row["ceiling"] / rows[0]["ceiling"]
-            row["elsewhere_to_builtin"] = row["ceiling_load_elsewhere"] / rows[0]["ceiling_load_elsewhere"]
+            row["to_builtin"] = row["rate"] / rows[BUILTIN]["rate"]
+            row["ceiling_to_builtin"] = row["ceiling"] / rows[BUILTIN]["ceiling"]
+            row["elsewhere_to_builtin"] = row["ceiling_load_elsewhere"] / rows[BUILTIN]["ceiling_load_elsewhere"]
         result["loads"][width] = rows
         say("%s, %d at a time" % (name, width), rows)
     return result
@@ -152,9 +176,9 @@ def start(server, arguments):
     server.wait_for_port()
     scenarios.settled_config(server)
     deadline = time.monotonic() + 60
-    while len(server.processes()[1]) < server.children:
+    while len(server.processes()[1]) < server.child_count:
         if time.monotonic() > deadline:
-            raise RuntimeError("not %d children: %s" % (server.children, server.tail()))
+            raise RuntimeError("not %d children: %s" % (server.child_count, server.tail()))
         time.sleep(0.05)
     # Otherwise the load would include children that still read the repository.
     scenarios.load(server, "0", "--connections", 8, "--requests", 200, "--lengths-vary", *arguments)
@@ -163,14 +187,14 @@ def start(server, arguments):
 def measure_memory(options, work, pki):
     """Memory of each core's processes, without another server running, after each client got an answer."""
     result = {}
-    for count in [0] + options.children:
+    for count in options.cores:
         server = Core(os.path.join(work, "memory"), options.site, pki, ALL_CPUS, count, {})
         try:
             start(server, LOADS["cold"][1])
             scenarios.first_answers(server, argparse.Namespace(load_cpu=0), 10**9)
             parent, children = server.processes()
-            if len(children) != count:
-                raise RuntimeError("%d children run, not %d" % (len(children), count))
+            if len(children) != server.child_count:
+                raise RuntimeError("%d children run, not %d" % (len(children), server.child_count))
             result[count] = {"parent": memory_kb(parent), "children": [memory_kb(pid) for pid in children]}
         finally:
             server.stop()
@@ -185,7 +209,9 @@ def measure_memory(options, work, pki):
 
 
 def title(count):
-    return "builtin" if not count else "%d child%s" % (count, "" if count == 1 else "ren")
+    if count in (BUILTIN, NIO):
+        return "builtin" if count == BUILTIN else "nio"
+    return "%d child%s" % (count, "" if count == 1 else "ren")
 
 
 def say(name, rows):
@@ -199,7 +225,7 @@ def say(name, rows):
             100 * row["busy"], row["ceiling"], row["ceiling_to_builtin"], row["elsewhere_to_builtin"],
             row["p50_ms"], row["p99_ms"],
             " %d ERRORS: %s" % (row["errors"], row["first_error"][:100]) if row["errors"] else ""))
-    builtin = rows[0]
+    builtin = rows[BUILTIN]
     free = os.cpu_count() * builtin["parent_ms"] / (builtin["parent_ms"] + builtin["load_ms"])
     print("With the load on these %d CPUs, a division of the builtin core's work that cost nothing would give %.2f." % (
         os.cpu_count(), free))
@@ -211,6 +237,7 @@ def parse():
     parser.add_argument("--site", default="large")
     parser.add_argument("--only", default="memory,cold,warm", help="parts: memory," + ",".join(LOADS))
     parser.add_argument("--children", default="1,2,4")
+    parser.add_argument("--nio", action="store_true", help="also the core on SwiftNIO, after builtin")
     parser.add_argument("--connections", default="1,8", help="requests at a time, separated by commas")
     parser.add_argument("--seconds", type=float, default=3, help="duration of each load")
     parser.add_argument("--rounds", type=int, default=3)
@@ -220,7 +247,8 @@ def parse():
     options.only = options.only.split(",")
     if set(options.only) - set(LOADS) - {"memory"}:
         parser.error("--only: memory,%s are the parts" % ",".join(LOADS))
-    options.children = [int(n) for n in options.children.split(",")]
+    options.children = [int(n) for n in options.children.split(",") if n]
+    options.cores = [BUILTIN] + ([NIO] if options.nio else []) + options.children
     options.connections = [int(n) for n in options.connections.split(",")]
     return options
 

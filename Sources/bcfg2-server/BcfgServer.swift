@@ -2,6 +2,8 @@ import EventLoop
 import Glibc
 import Logging
 import LoopDatabases
+import NIOServer
+import Networking
 import Server
 import ServerSettings
 
@@ -29,10 +31,19 @@ enum BcfgServer {
       }
       if options.checksTemplates { exit(try TemplateCheck.run(options)) }
       if options.checksRepository { exit(try RepositoryCheck.run(options)) }
-      exit(try ServerProcess(options, service: service).run())
+      exit(try ServerProcess(options, service: service, makeNIO: makeNIO).run())
     } catch {
       fail("bcfg2-server: \(error)\n", status: 1)
     }
+  }
+
+  /// Makes the library of `[server] backend = nio`, in a build that has it.
+  private static var makeNIO: ((Reactor, Settings) -> any ConnectionLibrary)? {
+    #if NIO
+      { NIOConnections(on: $0, settings: $1) }
+    #else
+      nil
+    #endif
   }
 
   private static func fail(_ text: String, status: Int32) -> Never {

@@ -49,7 +49,7 @@ import Testing
     return try await client.call("GetConfig", user: user, password: password, on: server.loop)?.status
   }
 
-  @Test(arguments: ["builtin", "multiprocessing"])
+  @Test(arguments: ServerFixture.backends)
   func aCertificateThatIsEnoughNeedsNoHeader(_ backend: String) async throws {
     try await LoopDriver.withLoop { loop in
       let (server, site) = try await serve(backend: backend, on: loop)
@@ -100,7 +100,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["builtin", "multiprocessing"])
+  @Test(arguments: ServerFixture.backends)
   func aRevokedClientIsOutWithItsNextRequest(_ backend: String) async throws {
     try await LoopDriver.withLoop { loop in
       let (server, site) = try await serve(

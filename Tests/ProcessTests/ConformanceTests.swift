@@ -53,6 +53,21 @@ import Testing
     #expect(result.status == .exited(0), "\(result.text)")
   }
 
+  #if NIO
+    /// What connections and TLS have a part in is the same on SwiftNIO.
+    @Test func theWireIsTheSameOnSwiftNIO() async throws {
+      let folder = "\(Project.root)/Tests/Conformance"
+      let result = try await python(
+        [
+          "\(folder)/conform.py", "check", "--server", Project.server, "--jobs", "4", "--conf", "server.backend=nio",
+          "acl-*", "cfg-large", "first-run", "metadata-addresses", "metadata-auth-*", "metadata-cert-*", "probes-*",
+          "wire-*",
+        ], limit: .seconds(300))
+      let failures = result.text.split(separator: "\n").filter { !$0.hasPrefix("ok ") }.joined(separator: "\n")
+      #expect(result.status == .exited(0), "\(failures)")
+    }
+  #endif
+
   /// Packages are those of 1.3.4 and of 1.4, each where it is wanted, and from children of the multiprocessing core.
   @Test(arguments: [
     ["--version", "1.3.4", "--conf", "server.compatibility=1.3"], ["--version", "1.4"],

@@ -149,15 +149,16 @@ import XMLRPC
     }
   }
 
-  @Test func cherrypyIsRefusedWithFileAndLine() async throws {
+  /// And so is `nio` where the build has no SwiftNIO.
+  @Test(arguments: ["cherrypy", "nio"]) func aCoreThatIsNotThereIsRefusedWithFileAndLine(backend: String) async throws {
     let folder = TemporaryDirectory()
-    let path = folder.write("[server]\nrepository = /nonexistent\nbackend = cherrypy\n", to: "bcfg2.conf")
+    let path = folder.write("[server]\nrepository = /nonexistent\nbackend = \(backend)\n", to: "bcfg2.conf")
     var options = CommandLineOptions()
     options.configurationFile = path
     #expect {
       _ = try ServerProcess(options)
     } throws: { error in
-      "\(error)".contains("\(path):3") && "\(error)".contains("multiprocessing")
+      "\(error)".contains("\(path):3") && "\(error)".contains("multiprocessing") && "\(error)".contains("NIO")
     }
   }
 }

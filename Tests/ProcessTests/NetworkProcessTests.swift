@@ -5,9 +5,10 @@ import Testing
 
 /// The server process on a network: counters, exhausted descriptors, a new certificate.
 @Suite(.serialized) struct NetworkProcessTests {
-  @Test func countersAreWrittenAtSIGUSR1() async throws {
+  @Test(arguments: ServerFixture.connectionBackends) func countersAreWrittenAtSIGUSR1(backend: String) async throws {
     try await LoopDriver.withLoop { loop in
-      let server = try await ServerFixture(settings: ["server": ["request_line_bytes = 256"]], on: loop)
+      let server = try await ServerFixture(
+        settings: ["server": ["backend = \(backend)", "request_line_bytes = 256"]], on: loop)
       try await server.start()
       #expect(try await server.call("GetConfig").status == 200)
       #expect(try await server.call("GetConfig", password: "wrong").status == 401)
@@ -35,9 +36,9 @@ import Testing
     }
   }
 
-  @Test func descriptorsRunOutAndComeBack() async throws {
+  @Test(arguments: ServerFixture.connectionBackends) func descriptorsRunOutAndComeBack(backend: String) async throws {
     try await LoopDriver.withLoop { loop in
-      let server = try await ServerFixture(on: loop)
+      let server = try await ServerFixture(settings: ["server": ["backend = \(backend)"]], on: loop)
       try await server.start()
       #expect(try await server.call("GetConfig").status == 200)
       let existing = try await connect(to: server)
@@ -68,9 +69,10 @@ import Testing
     }
   }
 
-  @Test func aNewCertificateIsUsedWithoutEndingConnections() async throws {
+  @Test(arguments: ServerFixture.connectionBackends)
+  func aNewCertificateIsUsedWithoutEndingConnections(backend: String) async throws {
     try await LoopDriver.withLoop { loop in
-      let server = try await ServerFixture(on: loop)
+      let server = try await ServerFixture(settings: ["server": ["backend = \(backend)"]], on: loop)
       try await server.start()
       let existing = try await connect(to: server)
       #expect(try await isServed(existing, on: loop))

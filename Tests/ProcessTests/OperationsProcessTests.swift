@@ -117,14 +117,15 @@ import Testing
     }
   }
 
-  @Test(arguments: ["builtin", "multiprocessing"]) func aStopPrintsItsOwnLinesAlone(backend: String) async throws {
+  @Test(arguments: ServerFixture.backends) func aStopPrintsItsOwnLinesAlone(backend: String) async throws {
     try await LoopDriver.withLoop { loop in
       let server = try await ServerFixture(
         settings: ["server": ["backend = \(backend)", "children = 2"], "logging": ["syslog = false"]], on: loop)
       try await server.start()
       // A helper of the name service, and a child process that is still at work.
       #expect(try await server.call("GetConfig").status == 200)
-      let name = backend == "builtin" ? "BuiltinCore" : "MultiprocessingCore"
+      let names = ["builtin": "BuiltinCore", "multiprocessing": "MultiprocessingCore", "nio": "NIOCore"]
+      let name = try #require(names[backend])
       #expect(await server.stop() == .exited(0))
       let said = server.logText.split(separator: "\n").map(String.init).drop { $0 != "Got signal 15, stopping" }
       #expect(
@@ -154,9 +155,10 @@ import Testing
     }
   }
 
-  @Test func aHangupTakesOtherCertificatesAndTellsWhatWaitsForARestart() async throws {
+  @Test(arguments: ServerFixture.connectionBackends)
+  func aHangupTakesOtherCertificatesAndTellsWhatWaitsForARestart(backend: String) async throws {
     try await LoopDriver.withLoop { loop in
-      let server = try await ServerFixture(on: loop)
+      let server = try await ServerFixture(settings: ["server": ["backend = \(backend)"]], on: loop)
       try await server.start()
       let certificates = TestCertificates()
       let files = certificates.write(certificates.makeIdentity(["renewed"]), as: "renewed")
@@ -199,13 +201,14 @@ import Testing
   }
 
   /// Files that root read or created at the start cause no error at a hangup.
-  @Test(.enabled(if: geteuid() == 0, "only root can give up being root"))
-  func aHangupWithoutPrivilegesOpensTheLogAndKeepsTheKey() async throws {
+  @Test(.enabled(if: geteuid() == 0, "only root can give up being root"), arguments: ServerFixture.connectionBackends)
+  func aHangupWithoutPrivilegesOpensTheLogAndKeepsTheKey(backend: String) async throws {
     try await LoopDriver.withLoop { loop in
       let nobody: uid_t = 65534
       let server = try await ServerFixture(
         settings: [
-          "server": ["user = \(nobody)", "group = \(nobody)"], "logging": ["path = none", "verbose = true"],
+          "server": ["backend = \(backend)", "user = \(nobody)", "group = \(nobody)"],
+          "logging": ["path = none", "verbose = true"],
         ],
         on: loop)
       chmod(server.folder.path, 0o755)

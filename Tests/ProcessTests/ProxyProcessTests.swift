@@ -27,7 +27,7 @@ import Testing
     return try await client.call(method, headers: headers, on: server.loop)?.status
   }
 
-  @Test(arguments: ["builtin", "multiprocessing"])
+  @Test(arguments: ServerFixture.backends)
   func theClientOfTheHeaderIsServed(_ backend: String) async throws {
     try await LoopDriver.withLoop { loop in
       let server = try await serve(

@@ -45,22 +45,26 @@ import Testing
     #expect(result.error.contains("listen_all") && result.error.contains("perhaps"))
   }
 
-  @Test func aClientIsServedByOneThreadAndSIGTERMEndsWithStatus0() async throws {
+  /// SwiftNIO has one of its own besides.
+  @Test(arguments: ServerFixture.connectionBackends)
+  func aClientIsServedByOneThreadAndSIGTERMEndsWithStatus0(backend: String) async throws {
     try await LoopDriver.withLoop { loop in
-      let server = try await ServerFixture(on: loop)
+      let server = try await ServerFixture(settings: ["server": ["backend = \(backend)"]], on: loop)
       try await server.start()
       let answer = try await server.call("GetConfig")
       #expect(answer.status == 200)
       #expect(answer.body.contains("&lt;Configuration"))
       let process = try #require(server.process)
-      #expect(taskCount(of: process.processID) == 1)
+      #expect(taskCount(of: process.processID) == (backend == "nio" ? 2 : 1))
       #expect(await server.stop() == .exited(0))
     }
   }
 
-  @Test(arguments: [SIGTERM, SIGINT]) func aSignalDuringAnAnswerLetsItFinish(signal: Int32) async throws {
+  @Test(arguments: [SIGTERM, SIGINT], ServerFixture.connectionBackends)
+  func aSignalDuringAnAnswerLetsItFinish(signal: Int32, backend: String) async throws {
     try await LoopDriver.withLoop { loop in
-      let server = try await ServerFixture(case: "cfg-large", on: loop)
+      let server = try await ServerFixture(
+        case: "cfg-large", settings: ["server": ["backend = \(backend)"]], on: loop)
       try await server.start()
       let whole = try await server.call("GetConfig")
       #expect(whole.status == 200)

@@ -12,6 +12,17 @@ public final class ServerFixture {
   public private(set) var log: [UInt8] = []
   private var output: FileDescriptor?
 
+  /// Values of `[server] backend` whose connections differ; that on SwiftNIO in a build that has it.
+  public nonisolated static var connectionBackends: [String] {
+    #if NIO
+      ["builtin", "nio"]
+    #else
+      ["builtin"]
+    #endif
+  }
+  /// All of this build.
+  public nonisolated static var backends: [String] { connectionBackends + ["multiprocessing"] }
+
   /// - Parameters:
   ///   - case: the conformance case whose repository is used.
   ///   - settings: lines of bcfg2.conf by section, added to the usual ones.

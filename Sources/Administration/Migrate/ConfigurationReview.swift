@@ -45,7 +45,9 @@ struct ConfigurationReview {
       add(settings.origin(of: options.fileMonitor), .differs, "filemonitor = \(monitor) means inotify here")
     }
     if settings[options.backend] == "cherrypy" {
-      add(settings.origin(of: options.backend), .differs, "backend = cherrypy means builtin here")
+      add(
+        settings.origin(of: options.backend), .differs,
+        "backend = cherrypy is refused, since CherryPy is Python's: use builtin, or nio in its place")
     }
     if settings[options.transportProtocol] == "xmlrpc/ssl" {
       add(settings.origin(of: options.transportProtocol), .differs, "xmlrpc/ssl is TLS 1.2 and later here")

@@ -1,8 +1,9 @@
 import CLinux
 import Core
-import EventLoop
+public import EventLoop
 import Glibc
 import Logging
+public import Networking
 import OrderedCollections
 import Plugins
 import Repository
@@ -19,6 +20,7 @@ public final class ServerProcess {
   private var signals: Signals?
   private let service: ServiceEnvironment
   private let notifySocket: NotifySocket
+  private let makeNIO: ((Reactor, Settings) -> any ConnectionLibrary)?
   private var manager: ServiceManager?
   private var core: (any CoreImplementation)?
   private var status: Int32 = 0
@@ -31,19 +33,32 @@ public final class ServerProcess {
   /// Messages from before the log was set up.
   private var earlyMessages: [(level: Logger.Level, message: Logger.Message)] = []
 
-  /// - Parameter service: what a service manager said to this process.
+  /// - Parameters:
+  ///   - service: what a service manager said to this process.
+  ///   - makeNIO: makes the library of `[server] backend = nio`; nil in a build without it.
   /// - Throws: `SettingsError` naming file, line and option.
-  public init(_ options: CommandLineOptions, service: ServiceEnvironment = ServiceEnvironment()) throws {
+  public init(
+    _ options: CommandLineOptions, service: ServiceEnvironment = ServiceEnvironment(),
+    makeNIO: ((Reactor, Settings) -> any ConnectionLibrary)? = nil
+  ) throws {
     self.service = service
+    self.makeNIO = makeNIO
     notifySocket = NotifySocket(service.notifySocket)
     settings = try Settings.load(options, registry: PluginRegistry.standard.settings)
     self.options = options
     // The daemon has another working folder.
     self.options.configurationFile = settings.configurationFile
     self.options.makePathsAbsolute(settings)
-    guard settings.backend != "cherrypy" else {
+    if settings.backend == "cherrypy" {
       throw settings.wrongValue(
-        "server", "backend", value: settings.backend, allowed: "builtin, multiprocessing, best; CherryPy is Python's")
+        "server", "backend", value: settings.backend,
+        allowed: "builtin, multiprocessing, nio, best; CherryPy is Python's, nio (on SwiftNIO) is in its place here")
+    }
+    if settings.backend == "nio", makeNIO == nil {
+      throw settings.wrongValue(
+        "server", "backend", value: settings.backend,
+        allowed: "builtin, multiprocessing, best: this bcfg2-server was built without SwiftNIO, which "
+          + "scripts/release-build.sh --traits Web,NIO builds in")
     }
     try settings.requireRenderers()
     _ = try settings.monitoringPlace()
@@ -229,13 +244,15 @@ public final class ServerProcess {
     ending = nil
   }
 
-  /// Makes the core of `[server] backend`; `best` is the builtin one.
+  /// Makes the core of `[server] backend`; `best` is the builtin one, `nio` the same on another library.
   private func makeCore(
     _ loop: Reactor, _ monitor: any FileMonitor, _ resolver: any AddressResolver
   ) -> BuiltinCore {
     guard settings.backend == "multiprocessing" else {
-      return BuiltinCore(
+      let core = BuiltinCore(
         settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)
+      if settings.backend == "nio", let makeNIO { core.library = makeNIO(loop, settings) }
+      return core
     }
     let core = MultiprocessingCore(
       settings: settings, loop: loop, fileMonitor: monitor, resolver: resolver, registry: .standard)

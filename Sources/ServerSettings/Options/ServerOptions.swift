@@ -30,7 +30,7 @@ public nonisolated struct ServerOptions: OptionGroup {
   public let listensOnAll = Option(
     "server", "listen_all", .boolean, default: "false", fixed: .sockets, help: "Listen on all addresses")
   public let backend = Option(
-    "server", "backend", .choiceInAnyCase(["best", "builtin", "multiprocessing", "cherrypy"]), default: "best",
+    "server", "backend", .choiceInAnyCase(["best", "builtin", "multiprocessing", "nio", "cherrypy"]), default: "best",
     fixed: .processes, help: "Implementation of the server core")
   public let children = Option(
     "server", "children", .integer(1...4096), fixed: .processes,
