@@ -14,6 +14,7 @@ struct ConfigurationReview {
   mutating func review(_ file: INIFile) {
     reviewOptions(file)
     reviewValues()
+    reviewPlaces()
     reviewPlugins()
   }
 
@@ -68,6 +69,39 @@ struct ConfigurationReview {
         settings.origin(of: ReportingOptions.standard.transport), .lost,
         "\(transport) does not exist here: DirectStore, where the server starts the collector, or LocalFilesystem")
     }
+  }
+
+  /// Folders that the server writes, and that the units of systemd do not let it write.
+  private mutating func reviewPlaces() {
+    let options = ServerOptions.standard
+    var folders: [(folder: String, origin: SettingOrigin)] = [
+      (settings.repository, settings.origin(of: options.repository))
+    ]
+    if let log = settings[options.logPath] {
+      folders.append((Self.folder(of: log), settings.origin(of: options.logPath)))
+    }
+    let databases = DatabaseOptions.standard
+    if settings[databases.engine] == "sqlite3" {
+      folders.append((Self.folder(of: settings[databases.name]), settings.origin(of: databases.name)))
+    }
+    var told: [String] = []
+    for (folder, origin) in folders {
+      let isWritable = (Self.writableByUnits + told).contains { folder == $0 || folder.hasPrefix("\($0)/") }
+      if isWritable || !folder.hasPrefix("/") { continue }
+      told.append(folder)
+      add(
+        origin, .note,
+        "under systemd the server may write \(folder) only if its units have ReadWritePaths=\(folder) (docs/systemd.md)"
+      )
+    }
+  }
+
+  /// What the units in packaging/systemd have among `ReadWritePaths=` and `LogsDirectory=`.
+  private static let writableByUnits = ["/var/lib/bcfg2", "/var/log/bcfg2"]
+
+  private static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
   private mutating func reviewDatabase() {

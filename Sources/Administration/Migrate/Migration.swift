@@ -66,7 +66,8 @@ public struct Migration {
     guard settings.plugins.contains("Probes") else { return }
     add(
       settings.configurationFile, .note,
-      "probe data of clients goes to Probes/probed.d; start and stop this server before going back to Bcfg2's")
+      "probe data of clients goes to Probes/probed.d; stop this server before going back to Bcfg2's: that updates probed.xml"
+    )
   }
 
   mutating func add(_ place: String, _ level: Level, _ text: String) {

@@ -44,7 +44,9 @@ struct RepositoryReview {
       findings.append(
         Migration.Finding(
           place: found.path, level: .note,
-          text: "\(found.count) templates need \(library); bcfg2-server --check-templates renders them with Python 3"))
+          text:
+            "\(found.count) template\(found.count == 1 ? " needs" : "s need") \(library); bcfg2-server --check-templates renders with Python 3"
+        ))
     }
     for (kind, count) in counts.sorted(by: { $0.key < $1.key }) where count > Self.shownLimit {
       findings.append(

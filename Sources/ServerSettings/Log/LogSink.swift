@@ -137,8 +137,18 @@ public nonisolated final class FileLog: LogSink {
       if descriptor >= 0 { return descriptor }
       let code = errno
       if code == EINTR { continue }
-      throw SystemError(
-        call: "open", errno: code, detail: path, explanation: code == ENXIO ? "a FIFO that nobody reads" : nil)
+      throw SystemError(call: "open", errno: code, detail: path, explanation: explanation(of: code))
+    }
+  }
+
+  /// What an errno of opening a log file means; nil where its own text says it.
+  static func explanation(of code: Int32) -> String? {
+    switch code {
+    case ENXIO: "a FIFO that nobody reads"
+    // The units of systemd let the server write in few folders; Bcfg2's server writes anywhere.
+    case EROFS:
+      "\(String(cString: strerror(EROFS))); under systemd its folder has to be among ReadWritePaths= of the unit (docs/systemd.md)"
+    default: nil
     }
   }
 }

@@ -70,7 +70,20 @@ import Testing
     folder.write("{% python x %}", to: "repo/Cfg/f/f.genshi")
     let lines = try findings(plugins: "Metadata,Bundler,Cfg")
     #expect(lines.contains { $0.hasPrefix("/repo/Bundler/a.xml:2: lost: cannot be parsed") }, "\(lines)")
-    #expect(lines.contains { $0.contains("1 templates need python3-genshi") }, "\(lines)")
+    #expect(lines.contains { $0.contains("1 template needs python3-genshi") }, "\(lines)")
     #expect(!lines.contains { $0.contains("client fine") })
+  }
+
+  @Test func placesThatTheUnitsDoNotLetItWriteAreTold() throws {
+    let lines = try findings(
+      plugins: "Metadata", more: "[logging]\npath = /var/log/bcfg2.log\n[database]\nname = /srv/db/bcfg2.sqlite"
+    )
+    .filter { $0.contains("ReadWritePaths=") }
+    #expect(lines.count == 3, "\(lines)")
+    #expect(lines.first?.hasPrefix("/bcfg2.conf:2: note: under systemd the server may write /repo only") == true)
+    #expect(lines.contains { $0.hasPrefix("/bcfg2.conf:9: note: ") && $0.contains("ReadWritePaths=/var/log ") })
+    #expect(lines.contains { $0.hasPrefix("/bcfg2.conf:11: note: ") && $0.contains("ReadWritePaths=/srv/db ") })
+    let usual = try findings(plugins: "Metadata", more: "[logging]\npath = /var/log/bcfg2/server.log")
+    #expect(usual.filter { $0.contains("ReadWritePaths=") }.count == 1, "its repository alone: \(usual)")
   }
 }

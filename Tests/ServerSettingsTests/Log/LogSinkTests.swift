@@ -266,3 +266,13 @@ extension LogRecord {
   #expect(received(server) == "<30>p[42]: three\0" && received(server) == "" && log.dropped == 1)
   close(server)
 }
+
+/// A unit of systemd has the folder of a log of Bcfg2's server read-only.
+@Test nonisolated func aLogInAReadOnlyFolderSaysWhatTheUnitLacks() {
+  let error = SystemError(
+    call: "open", errno: EROFS, detail: "/var/log/bcfg2.log", explanation: FileLog.explanation(of: EROFS))
+  #expect(
+    "\(error)".hasPrefix("open /var/log/bcfg2.log: Read-only file system; under systemd ")
+      && "\(error)".contains("ReadWritePaths="))
+  #expect(FileLog.explanation(of: EACCES) == nil)
+}
