@@ -105,7 +105,11 @@ static inline int copenssl_verify_client(SSL_CTX *context, X509 *certificate, ST
       X509_STORE_CTX_set_default(check, "ssl_client") == 1) {
     X509_VERIFY_PARAM *rules = X509_STORE_CTX_get0_param(check);
     X509_VERIFY_PARAM_set_auth_level(rules, SSL_CTX_get_security_level(context));
-    X509_VERIFY_PARAM_set_flags(rules, X509_VERIFY_PARAM_get_flags(SSL_CTX_get0_param(context)));
+    X509_VERIFY_PARAM *own = SSL_CTX_get0_param(context);
+    if (X509_VERIFY_PARAM_get_flags(own) & X509_V_FLAG_USE_CHECK_TIME) {
+      X509_VERIFY_PARAM_set_time(rules, X509_VERIFY_PARAM_get_time(own));
+    }
+    X509_VERIFY_PARAM_set_flags(rules, X509_VERIFY_PARAM_get_flags(own));
     result = X509_verify_cert(check) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(check);
   }
   X509_STORE_CTX_free(check);
@@ -141,6 +145,27 @@ static inline X509 *copenssl_chain_certificate(SSL_CTX *context, int n) {
   STACK_OF(X509) *chain = NULL;
   SSL_CTX_get0_chain_certs(context, &chain);
   return n < sk_X509_num(chain) ? sk_X509_value(chain, n) : NULL;
+}
+
+/* A ticket of a client with a certificate is not resumed: OpenSSL would take its certificate as it was checked once, and give
+   the next ticket, for ever. The client shows it again, in a handshake that checks it. */
+static inline SSL_TICKET_RETURN copenssl_use_ticket(SSL *session, SSL_SESSION *resumed, const unsigned char *name,
+                                                    size_t name_count, SSL_TICKET_STATUS status, void *argument) {
+  (void)session, (void)name, (void)name_count, (void)argument;
+  if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  if (SSL_SESSION_get0_peer(resumed) != NULL) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+static inline int copenssl_resume_strangers_only(SSL_CTX *context) {
+  return SSL_CTX_set_session_ticket_cb(context, NULL, copenssl_use_ticket, NULL);
+}
+
+/* The same for sessions that the server keeps, which TLS 1.2 has for clients without tickets: forgets that of a client with a
+   certificate. Whether it has one. */
+static inline int copenssl_forget_client(SSL *session) {
+  if (SSL_get0_peer_certificate(session) == NULL) return 0;
+  if (SSL_version(session) <= TLS1_2_VERSION) SSL_CTX_remove_session(SSL_get_SSL_CTX(session), SSL_get_session(session));
+  return 1;
 }
 
 static inline int copenssl_context_index(CRYPTO_EX_free *release) {

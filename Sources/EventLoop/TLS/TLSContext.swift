@@ -53,6 +53,10 @@ import Glibc
   public private(set) var generation = 0
   /// Called after the files were read again: for what is made from them besides.
   public var onReload: (() -> Void)?
+  /// After this time the certificate of an open connection is checked again: it, or a list, may have expired.
+  static let checkInterval: Duration = .seconds(60)
+  /// Replaced by tests.
+  var clock: () -> MonotonicTime = MonotonicTime.now
   private var current: ServerContext
 
   /// Reads the files.
@@ -100,6 +104,11 @@ import Glibc
 
   /// A server connection's state in OpenSSL, nil without memory. The caller frees it.
   func makeSession() -> OpaquePointer? { SSL_new(current.context) }
+
+  /// Checks certificates as of another time than now, until the files are read again; for tests.
+  func pretend(secondsSince1970 seconds: Int) {
+    X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(current.context), seconds)
+  }
 
   /// Why the certificate that a client has sent would be refused by now.
   func clientCertificateFault(of session: OpaquePointer) -> String? {
@@ -338,6 +347,7 @@ nonisolated private func requestClientCertificates(_ context: OpaquePointer, _ a
   guard authority.withBIO({ copenssl_trust(context, $0) }) > 0 else { throw authority.error(drainOpenSSLErrors()) }
   ERR_clear_error()
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+  guard copenssl_resume_strangers_only(context) == 1 else { throw .openSSL(reason: drainOpenSSLErrors().text) }
 }
 
 /// A client's certificate is refused if a list has it, and if a list is missing or has expired for an authority of its

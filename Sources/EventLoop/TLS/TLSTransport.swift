@@ -18,6 +18,8 @@ import Glibc
   private var hasHalfClosed = false
   /// The state of the context that the peer's certificate was checked with last.
   private var checkedGeneration = 0
+  /// When that was; nil for a peer without a certificate.
+  private var checked: MonotonicTime?
   /// Bytes received when the handshake was complete.
   private var handshakeBytes: Int?
   /// Bytes of data that were read.
@@ -82,7 +84,10 @@ import Glibc
     }
     // A peer that leaves before the handshake is complete has not closed in order, but it is gone.
     let outcome = perform { SSL_do_handshake($0) }
-    if outcome == .done { handshakeBytes = socket.receivedBytes }
+    if outcome == .done {
+      handshakeBytes = socket.receivedBytes
+      if let session, copenssl_forget_client(session) == 1 { checked = context.clock() }
+    }
     return outcome
   }
 
@@ -198,9 +203,12 @@ import Glibc
   public var verifyResult: Int { session.map { SSL_get_verify_result($0) } ?? Int(X509_V_OK) }
 
   public var peerCertificateFault: String? {
-    guard let session, checkedGeneration != context.generation else { return nil }
+    guard let session, let last = checked else { return nil }
+    let now = context.clock()
+    if checkedGeneration == context.generation, now - last < TLSContext.checkInterval { return nil }
     if let fault = context.clientCertificateFault(of: session) { return fault }
     checkedGeneration = context.generation
+    checked = now
     return nil
   }
 

@@ -147,10 +147,10 @@ import Testing
     #expect(first.server.readText().text == "ping")
   }
 
-  /// A resumed session brings its certificate without a check.
-  @Test(arguments: [0, TLS1_2_VERSION]) func aSessionFromBeforeTheListIsNotResumed(_ newest: CInt) throws {
+  /// A resumed session would bring its certificate without a check, and a ticket for the next one.
+  @Test(arguments: [0, TLS1_2_VERSION]) func aSessionDoesNotOutliveCertificateAndList(_ newest: CInt) throws {
     var files = files
-    files.revocationLists = certificates.writeRevocationLists([(root, []), (middle, [])], as: "crl")
+    files.revocationLists = certificates.writeRevocationLists([(root, []), (middle, [])], as: "crl", life: 3600)
     let context = try TLSContext(files: files, floor: .tls12)
     var options = TestClient.Options()
     options.identity = two
@@ -160,14 +160,34 @@ import Testing
     _ = first.client.receive()
     options.session = SSL_get1_session(first.client.session)
     defer { SSL_SESSION_free(options.session) }
-    let resumed = TLSPair(context, options)
-    #expect(resumed.handshake() == .done && SSL_session_reused(resumed.client.session) == 1)
-    #expect(resumed.server.peerCommonName == "two" && resumed.server.peerCertificateFault == nil)
+    context.pretend(secondsSince1970: time(nil) + 3700)
+    #expect(TLSPair(context, options).handshake() == .failed(.certificateRefused("CRL has expired")))
     certificates.writeRevocationLists([(root, [two]), (middle, [])], as: "crl")
     try context.reload()
-    let refused = TLSPair(context, options)
-    #expect(refused.handshake() == .failed(.certificateRefused("certificate revoked")))
-    #expect(resumed.server.peerCertificateFault == "certificate revoked")
+    #expect(TLSPair(context, options).handshake() == .failed(.certificateRefused("certificate revoked")))
+    #expect(first.server.peerCertificateFault == "certificate revoked")
+  }
+
+  @Test func anOpenConnectionLearnsThatTimeHasPassed() throws {
+    var files = files
+    files.revocationLists = certificates.writeRevocationLists([(root, []), (middle, [])], as: "crl", life: 3600)
+    let context = try TLSContext(files: files, floor: .tls12)
+    var now = MonotonicTime.now()
+    context.clock = { now }
+    var options = TestClient.Options()
+    options.identity = one
+    let pair = TLSPair(context, options)
+    let nobody = TLSPair(context)
+    #expect(pair.handshake() == .done && nobody.handshake() == .done)
+    context.pretend(secondsSince1970: time(nil) + 3700)
+    // Not with each request: it costs as much as a part of a handshake.
+    now = now + .seconds(59)
+    #expect(pair.server.peerCertificateFault == nil)
+    now = now + .seconds(1)
+    #expect(pair.server.peerCertificateFault == "CRL has expired" && nobody.server.peerCertificateFault == nil)
+    #expect(pair.server.peerCertificateFault == "CRL has expired")
+    context.pretend(secondsSince1970: time(nil))
+    #expect(pair.server.peerCertificateFault == nil)
   }
 
   /// What a reload keeps of files that only root could read.

@@ -321,23 +321,40 @@ extension Transport {
     #expect(unasked.handshake() == .done && unasked.server.peerCommonName == nil)
   }
 
-  @Test(arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
-  func sessionsResumeWithTheCertificateOfTheFirst(version: CInt) throws {
+  /// With tickets, and with sessions that the server keeps.
+  @Test(arguments: [TLS1_2_VERSION, TLS1_3_VERSION], [true, false])
+  func sessionsResumeUnlessTheClientHasACertificate(version: CInt, takesTickets: Bool) throws {
     let authority = certificates.makeIdentity(["authority"], isAuthority: true)
     var files = certificates.write(certificates.makeIdentity(["server"], signedBy: authority), as: "signed")
     files.authority = certificates.write(authority, as: "authority").certificate
     let context = try TLSContext(files: files, floor: .tls12, givesTickets: true)
     var options = TestClient.Options()
     options.newestProtocol = version
-    options.identity = certificates.makeIdentity(["client"], signedBy: authority)
-    let first = TLSPair(context, options)
-    first.handshake()
-    _ = first.client.receive()
-    options.session = SSL_get1_session(first.client.session)
-    defer { SSL_SESSION_free(options.session) }
-    let second = TLSPair(context, options)
-    #expect(second.handshake() == .done && SSL_session_reused(second.client.session) == 1)
-    #expect(second.server.peerCommonName == "client")
+    for identity in [nil, certificates.makeIdentity(["client"], signedBy: authority)] {
+      options.identity = identity
+      options.session = nil
+      // A connection that goes away takes its session with it.
+      var pairs: [TLSPair] = []
+      func connect() -> TLSPair {
+        let client = TestClient(options)
+        if !takesTickets { SSL_set_options(client.session, UInt64(1) << 14) }
+        let pair = TLSPair(context, client)
+        pairs.append(pair)
+        #expect(pair.handshake() == .done)
+        _ = client.receive()
+        return pair
+      }
+      let first = connect()
+      options.session = SSL_get1_session(first.client.session)
+      defer { SSL_SESSION_free(options.session) }
+      for _ in 0..<2 {
+        let second = connect()
+        // TLS 1.3 has no sessions but by tickets, and a client without them gets one all the same.
+        #expect(SSL_session_reused(second.client.session) == (identity == nil ? 1 : 0))
+        #expect(second.server.peerCommonName == (identity == nil ? nil : "client"))
+      }
+      #expect(pairs.count == 3)
+    }
   }
 
   @Test func aClientCannotRenegotiate() {
