@@ -7,12 +7,20 @@ import ServerSettings
 /// with a guesser are served. Only the refusals wait. While `limitWaiting` of an address wait, the checks of its further
 /// passwords have turns, too, `checkInterval` apart. So an address has 20 guesses a second at most, and a right password
 /// among guesses waits for the turns before its own, which `unauthenticated_per_address` bounds (6.4 s with its default).
-/// A peer with a certificate guesses nothing and never waits. A refusal whose check waited is not delayed again.
+/// A certificate has failures and turns of its own: who shows one does not wait for guesses of others at the address, and
+/// guesses no faster. A refusal whose check waited is not delayed again.
 ///
 /// A waiting refusal keeps its connection's place among the unauthenticated, whether the peer stays or not. The number of
-/// addresses is bounded.
+/// addresses and certificates is bounded.
 struct AuthenticationThrottle {
-  /// Most addresses that are remembered; the one that failed longest ago goes first.
+  /// Whose failures are counted together.
+  nonisolated enum Source: Hashable {
+    case address(SocketAddress)
+    /// Whoever shows a certificate with this common name there.
+    case certificate(String, at: SocketAddress)
+  }
+
+  /// Most sources that are remembered; the one that failed longest ago goes first.
   static let limitAddresses = 4096
   /// Most refusals of one address that wait at a time; while they do, checks of further passwords have turns.
   static let limitWaiting = 16
@@ -35,7 +43,7 @@ struct AuthenticationThrottle {
   private var longest: Duration
   /// The time that forgets one failure.
   private var decay: Duration
-  private var records: [SocketAddress: Record] = [:]
+  private var records: [Source: Record] = [:]
 
   init(_ limits: NetworkLimits) {
     free = limits[.authenticationFailures]
@@ -43,32 +51,32 @@ struct AuthenticationThrottle {
     decay = limits.duration(.authenticationDecay)
   }
 
-  /// Addresses that are remembered.
+  /// Sources that are remembered.
   var count: Int { records.count }
 
   /// Changes the limits; what was counted stays.
   mutating func setLimits(_ limits: NetworkLimits) { self = AuthenticationThrottle(limits, records) }
 
-  private init(_ limits: NetworkLimits, _ records: [SocketAddress: Record]) {
+  private init(_ limits: NetworkLimits, _ records: [Source: Record]) {
     self.init(limits)
     self.records = records
   }
 
-  /// How long the check of a password of the address waits for its turn; zero while fewer than `limitWaiting` of its
+  /// How long the check of a password of the source waits for its turn; zero while fewer than `limitWaiting` of its
   /// refusals wait.
-  mutating func turn(of address: SocketAddress, now: MonotonicTime) -> Duration {
-    guard var record = records[address], record.waiting >= Self.limitWaiting else { return .zero }
+  mutating func turn(of source: Source, now: MonotonicTime) -> Duration {
+    guard var record = records[source], record.waiting >= Self.limitWaiting else { return .zero }
     let turn = max(record.lastTurn ?? now, now) + Self.checkInterval
     record.lastTurn = turn
-    records[address] = record
+    records[source] = record
     return turn - now
   }
 
-  /// Counts a failure. Returns how long its refusal waits: zero where the address has few failures, or where its check
+  /// Counts a failure. Returns how long its refusal waits: zero where the source has few failures, or where its check
   /// already waited. After another result `endWait` must follow.
-  mutating func recordFailure(of address: SocketAddress, now: MonotonicTime) -> Duration {
-    if records[address] == nil { makeRoom(now) }
-    var record = records[address] ?? Record(failures: 0, changed: now)
+  mutating func recordFailure(of source: Source, now: MonotonicTime) -> Duration {
+    if records[source] == nil { makeRoom(now) }
+    var record = records[source] ?? Record(failures: 0, changed: now)
     forget(&record, now)
     // More than the longest delay needs count no more, so that they do not take ever longer to be forgotten.
     record.failures = min(record.failures + 1, free + 16)
@@ -80,13 +88,13 @@ struct AuthenticationThrottle {
       delay = min(delay, longest)
       record.waiting += 1
     }
-    records[address] = record
+    records[source] = record
     return delay
   }
 
-  /// Records that a refusal of the address no longer waits: it was sent, or its connection ended.
-  mutating func endWait(of address: SocketAddress) {
-    records[address]?.waiting -= 1
+  /// Records that a refusal of the source no longer waits: it was sent, or its connection ended.
+  mutating func endWait(of source: Source) {
+    records[source]?.waiting -= 1
   }
 
   private func forget(_ record: inout Record, _ now: MonotonicTime) {
@@ -97,9 +105,9 @@ struct AuthenticationThrottle {
 
   private mutating func makeRoom(_ now: MonotonicTime) {
     guard records.count >= Self.limitAddresses else { return }
-    for (address, var record) in records where record.waiting == 0 {
+    for (source, var record) in records where record.waiting == 0 {
       forget(&record, now)
-      if record.failures == 0 { records[address] = nil }
+      if record.failures == 0 { records[source] = nil }
     }
     while records.count >= Self.limitAddresses,
       let oldest = records.filter({ $0.value.waiting == 0 }).min(by: { $0.value.changed < $1.value.changed })

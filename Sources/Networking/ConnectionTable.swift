@@ -256,10 +256,9 @@ import XMLRPC
 
   /// How long the check of a connection's password waits for its turn.
   func authenticationDelay(of connection: Connection) -> Duration {
-    let isKnown = connection.isAuthenticated || connection.peer.certificateCommonName != nil
     // That a proxy's other client is known says nothing of this one.
-    if throttle.count == 0 || isKnown && !connection.isForwarded { return .zero }
-    let delay = throttle.turn(of: shareKey(connection.address), now: loop.now)
+    if throttle.count == 0 || connection.isAuthenticated && !connection.isForwarded { return .zero }
+    let delay = throttle.turn(of: source(connection), now: loop.now)
     if delay > .zero { counters.delayedChecks += 1 }
     return delay
   }
@@ -275,7 +274,7 @@ import XMLRPC
   func recordFailedAuthentication(of connection: Connection) -> Duration {
     counters.failedAuthentications += 1
     if connection.address.isLoopback { return .zero }
-    let delay = throttle.recordFailure(of: shareKey(connection.address), now: loop.now)
+    let delay = throttle.recordFailure(of: source(connection), now: loop.now)
     if delay > .zero {
       counters.delayedRefusals += 1
       reportLimit(.authenticationFailures, at: connection.address, "the refusal waits \(delay)")
@@ -283,7 +282,13 @@ import XMLRPC
     return delay
   }
 
-  func endDelay(of connection: Connection) { throttle.endWait(of: shareKey(connection.address)) }
+  func endDelay(of connection: Connection) { throttle.endWait(of: source(connection)) }
+
+  private func source(_ connection: Connection) -> AuthenticationThrottle.Source {
+    let address = shareKey(connection.address)
+    if let name = connection.peer.certificateCommonName { return .certificate(name, at: address) }
+    return .address(address)
+  }
 
   /// Sets the bytes of a body that a connection holds, in the sum of all.
   func hold(_ byteCount: Int, of reader: RequestReader) {

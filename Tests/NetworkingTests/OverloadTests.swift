@@ -213,6 +213,30 @@ import XMLRPC
     #expect(after.status == 200)
   }
 
+  @Test func aCertificateHasTurnsOfItsOwn() throws {
+    let fixture = ConnectionFixture([.authenticationFailures: 1])
+    fixture.handler.refusal = .error(status: 401)
+    func ask(_ name: String?) throws -> ScriptedTransport {
+      let transport = try #require(fixture.connect { $0.peerCommonName = name })
+      fixture.send(ConnectionFixture.request, to: transport)
+      return transport
+    }
+    // Its password is checked as well, where it has to have one.
+    for _ in 0...AuthenticationThrottle.limitWaiting { _ = try ask("guesser") }
+    let seen = fixture.handler.heads.count
+    let guess = try ask("guesser")
+    #expect(fixture.handler.heads.count == seen && fixture.table.counters.delayedChecks == 1)
+    fixture.handler.refusal = nil
+    // Of the same address: one with another certificate, and one without.
+    #expect(try ask("other").status == 200 && ask(nil).status == 200)
+    fixture.handler.refusal = .error(status: 401)
+    fixture.wait(.milliseconds(50))
+    #expect(guess.status == 401)
+    for _ in 0...AuthenticationThrottle.limitWaiting { _ = try ask(nil) }
+    fixture.handler.refusal = nil
+    #expect(try ask("other").status == 200)
+  }
+
   @Test func whoWaitsForATurnIsEndedWithTheServer() throws {
     let fixture = ConnectionFixture([.authenticationFailures: 1])
     fixture.handler.refusal = .error(status: 401)
@@ -231,7 +255,7 @@ import XMLRPC
     var limits = NetworkLimits()
     limits[.authenticationFailures] = 1
     var throttle = AuthenticationThrottle(limits)
-    let address = SocketAddress.ipv4(1, port: 0)
+    let address = AuthenticationThrottle.Source.address(.ipv4(1, port: 0))
     var now = MonotonicTime.now()
     var delays: [Duration] = []
     for _ in 0..<8 {
@@ -245,7 +269,7 @@ import XMLRPC
     #expect(throttle.recordFailure(of: address, now: now) == .zero)
     for host in 0..<UInt32(AuthenticationThrottle.limitAddresses + 50) {
       now = now + .milliseconds(1)
-      _ = throttle.recordFailure(of: .ipv4(100 + host, port: 0), now: now)
+      _ = throttle.recordFailure(of: .address(.ipv4(100 + host, port: 0)), now: now)
     }
     #expect(throttle.count == AuthenticationThrottle.limitAddresses)
   }
