@@ -39,11 +39,13 @@ final class PageConnection {
     watcher = try server.loop.register(raw, interest: .read) { [weak self] _ in self?.ready() }
   }
 
-  /// Whether it only waits for the peer to ask, or to read its last answer.
-  var mayBeReplaced: Bool {
+  /// How soon a new connection may take its place: first one that waits for the peer to ask, or to read its last answer, then
+  /// one whose peer has not taken its answer at once, or asks before it has. Nil while an answer is being made.
+  var rank: Int? {
     switch state {
-    case .reading, .lingering: true
-    case .answering, .writing, .closed: false
+    case .reading, .lingering: 0
+    case .writing, .answering(nil): 1
+    case .answering, .closed: nil
     }
   }
 

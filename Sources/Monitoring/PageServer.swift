@@ -19,8 +19,8 @@ public nonisolated struct PageRequest: Sendable, Equatable {
 /// Serves a few small pages by plain HTTP/1.1 on a loop: GET and HEAD, for monitors on this machine or in networks that are
 /// allowed to ask.
 ///
-/// What peers may cost is bounded: few connections, of which a new one takes the place of the one that has said nothing for
-/// the longest time; small requests; one request of a connection in an iteration; deadlines.
+/// What peers may cost is bounded: few connections, of which a new one takes the place of the oldest that asks for nothing,
+/// else of the oldest that does not take its answer; small requests; one request of a connection in an iteration; deadlines.
 @MainActor public final class PageServer {
   /// Bounds of what peers may cost.
   public nonisolated struct Limits: Sendable {
@@ -105,9 +105,11 @@ public nonisolated struct PageRequest: Sendable, Equatable {
   private func admit(_ descriptor: consuming FileDescriptor, _ peer: SocketAddress) {
     guard allows(peer) else { return onRefused(peer) }
     if connections.count >= limits.connections {
-      // Whoever keeps connections open without asking must not keep a monitor out.
-      guard let silent = connections.first(where: \.mayBeReplaced) else { return }
-      silent.close()
+      // Whoever keeps connections open without asking, or without reading, must not keep a monitor out.
+      guard
+        let one = connections.first(where: { $0.rank == 0 }) ?? connections.first(where: { $0.rank == 1 })
+      else { return }
+      one.close()
     }
     let connection = PageConnection(descriptor, self)
     do throws(SystemError) {

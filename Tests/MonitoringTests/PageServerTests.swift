@@ -181,6 +181,23 @@ import XMLRPC
     }
   }
 
+  @Test func whoeverDoesNotTakeAnAnswerMakesRoom() async throws {
+    var limits = PageServer.Limits()
+    limits.connections = 3
+    try await withServer(limits) { fixture in
+      fixture.body = String(repeating: "x", count: 16 << 20)
+      let descriptors = try (0..<3).map { _ in try connectOnLoopback(to: fixture.port, receiveBufferBytes: 4096) }
+      let request = Array("\(Self.get)\(Self.get)\(Self.get)".utf8)
+      for descriptor in descriptors { #expect(write(descriptor, request, request.count) == request.count) }
+      #expect(await fixture.wait { fixture.asked.count == 3 })
+      fixture.body = "page"
+      for _ in 0..<5 { #expect(try await fixture.ask(Self.get)?.status == 200) }
+      #expect(fixture.server.count <= 3)
+      for descriptor in descriptors { close(descriptor) }
+      #expect(await fixture.wait { fixture.server.count == 0 })
+    }
+  }
+
   @Test func whoeverWaitsForAnAnswerKeepsTheConnection() async throws {
     var limits = PageServer.Limits()
     limits.connections = 2
