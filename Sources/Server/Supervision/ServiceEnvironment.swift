@@ -19,6 +19,8 @@ public nonisolated struct ServiceEnvironment: Sendable {
   /// What of it cannot be understood, for the log.
   public var problems: [String] = []
 
+  /// A shorter time would have the loop do nothing else.
+  private static let shortestWatchdog = Duration.milliseconds(10)
   /// More descriptors are not looked at.
   private static let passedLimit = 64
   private static let firstDescriptor: Int32 = 3
@@ -31,8 +33,10 @@ public nonisolated struct ServiceEnvironment: Sendable {
 
   /// Reads the variables. What is meant for another process does not count.
   ///
-  /// - Parameter process: this process's number.
-  public init(_ variables: [String: String], process: Int32) {
+  /// - Parameters:
+  ///   - process: this process's number.
+  ///   - isOpen: whether a descriptor is there. The number of one that is not will soon be that of this process's own.
+  public init(_ variables: [String: String], process: Int32, isOpen: (Int32) -> Bool = { _ in true }) {
     if let path = variables["NOTIFY_SOCKET"], !path.isEmpty {
       if path.hasPrefix("/") || path.hasPrefix("@"), path.utf8.count < 108 {
         notifySocket = path
@@ -42,7 +46,11 @@ public nonisolated struct ServiceEnvironment: Sendable {
     }
     if let text = variables["WATCHDOG_USEC"], isForUs(variables["WATCHDOG_PID"], process) {
       if let microseconds = Int64(text), microseconds > 0 {
-        watchdog = .microseconds(microseconds)
+        if Duration.microseconds(microseconds) < Self.shortestWatchdog {
+          problems.append("WATCHDOG_USEC=\(text) is shorter than \(Self.shortestWatchdog), ignored")
+        } else {
+          watchdog = .microseconds(microseconds)
+        }
       } else {
         problems.append("WATCHDOG_USEC=\(text) is no number of microseconds, ignored")
       }
@@ -57,6 +65,10 @@ public nonisolated struct ServiceEnvironment: Sendable {
         let name = names.flatMap { Int(index) < $0.count ? $0[Int(index)] : nil }
         return Passed(descriptor: Self.firstDescriptor + index, name: name == "" || name == "unknown" ? nil : name)
       }
+      let missing = passed.filter { !isOpen($0.descriptor) }.map { "\($0.descriptor)" }
+      guard !missing.isEmpty else { return }
+      passed.removeAll { missing.contains("\($0.descriptor)") }
+      problems.append("LISTEN_FDS=\(text), but these descriptors are not open: \(missing.joined(separator: ", "))")
     }
   }
 
@@ -71,7 +83,7 @@ public nonisolated struct ServiceEnvironment: Sendable {
       if let value = getenv(name) { variables[name] = String(cString: value) }
       unsetenv(name)
     }
-    let environment = ServiceEnvironment(variables, process: getpid())
+    let environment = ServiceEnvironment(variables, process: getpid()) { fcntl($0, F_GETFD) >= 0 }
     for passed in environment.passed {
       let flags = fcntl(passed.descriptor, F_GETFD)
       if flags >= 0 { _ = fcntl(passed.descriptor, F_SETFD, flags | FD_CLOEXEC) }

@@ -24,19 +24,29 @@ struct ServiceEnvironmentTests {
     #expect(environment.watchdog == nil && environment.passed.isEmpty && environment.problems.isEmpty)
     // Without LISTEN_PID nothing says for whom descriptors are.
     #expect(ServiceEnvironment(["LISTEN_FDS": "1"], process: 42).passed.isEmpty)
-    #expect(ServiceEnvironment(["WATCHDOG_USEC": "5"], process: 42).watchdog == .microseconds(5))
+    #expect(ServiceEnvironment(["WATCHDOG_USEC": "50000"], process: 42).watchdog == .milliseconds(50))
   }
 
   @Test(arguments: [
     ["NOTIFY_SOCKET": "relative"], ["NOTIFY_SOCKET": "vsock:2:1"],
     ["NOTIFY_SOCKET": "/" + String(repeating: "x", count: 107)], ["WATCHDOG_USEC": "0"], ["WATCHDOG_USEC": "-1"],
-    ["WATCHDOG_USEC": "soon"], ["LISTEN_PID": "42", "LISTEN_FDS": "-1"], ["LISTEN_PID": "42", "LISTEN_FDS": "65"],
+    ["WATCHDOG_USEC": "soon"], ["WATCHDOG_USEC": "1"], ["WATCHDOG_USEC": "9999"],
+    ["LISTEN_PID": "42", "LISTEN_FDS": "-1"], ["LISTEN_PID": "42", "LISTEN_FDS": "65"],
     ["LISTEN_PID": "42", "LISTEN_FDS": "x"],
   ])
   func whatCannotBeUnderstoodIsAProblem(_ variables: [String: String]) {
     let environment = ServiceEnvironment(variables, process: 42)
     #expect(environment.problems.count == 1)
     #expect(environment.notifySocket == nil && environment.watchdog == nil && environment.passed.isEmpty)
+  }
+
+  /// Their numbers would soon be those of the server's own, which it then served or closed.
+  @Test func descriptorsThatAreNotThereDoNotCount() {
+    let environment = ServiceEnvironment(
+      ["LISTEN_PID": "42", "LISTEN_FDS": "4", "LISTEN_FDNAMES": "bcfg2:x:bcfg2"], process: 42
+    ) { $0 == 3 || $0 == 5 }
+    #expect(environment.passed == [.init(descriptor: 3, name: "bcfg2"), .init(descriptor: 5, name: "bcfg2")])
+    #expect(environment.problems == ["LISTEN_FDS=4, but these descriptors are not open: 4, 6"])
   }
 
   @Test func fewerNamesThanDescriptors() {
