@@ -10,6 +10,10 @@
 
 const int CLINUX_O_PATH = O_PATH;
 
+int clinux_chown_opened(int descriptor, uint32_t user, uint32_t group) {
+  return fchownat(descriptor, "", user, group, AT_EMPTY_PATH);
+}
+
 int clinux_rename_new(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
 }

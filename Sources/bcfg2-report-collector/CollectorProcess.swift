@@ -181,7 +181,7 @@ private final class LockFile {
 
   init(_ path: String) throws(SystemError) {
     self.path = path
-    descriptor = try .open(path, O_RDWR | O_CREAT, mode: 0o600)
+    descriptor = try .open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
   }
 
   func take() throws(SystemError) -> Bool {

@@ -239,6 +239,16 @@ import Testing
     try #require(symlink(other, folder.file("link")) == 0)
     _ = try FileLog(path: folder.file("link"), owner: (1234, 1235))
     #expect(stat(other, &status) == 0 && status.st_uid == 0)
+    // The daemon's user cannot have root write elsewhere.
+    try #require(chown(folder.path, 1234, 1235) == 0)
+    for link in ["link", "dangling"] {
+      _ = symlink(folder.file("new"), folder.file("dangling"))
+      let error = #expect(throws: SystemError.self) { try FileLog(path: folder.file(link), owner: (1234, 1235)) }
+      #expect(
+        error?.description
+          == "open \(folder.file(link)): \(link) is a symbolic link, and others than root may write to its folder")
+    }
+    #expect(access(folder.file("new"), F_OK) == -1)
   }
 }
 

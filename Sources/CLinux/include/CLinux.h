@@ -131,6 +131,8 @@ int clinux_set_dumpable(int flag);
 // Files, random bytes, memory
 
 extern const int CLINUX_O_PATH;
+/// chown(2) of what a descriptor stands for, also of one with O_PATH.
+int clinux_chown_opened(int descriptor, uint32_t user, uint32_t group);
 int clinux_s_isreg(uint32_t mode);
 int clinux_s_isdir(uint32_t mode);
 int clinux_s_issock(uint32_t mode);

@@ -3,7 +3,7 @@ import Glibc
 
 extension FileDescriptor {
   /// O_PATH: the descriptor stands for a file that is not opened.
-  public static let opensNothing: Int32 = CLINUX_O_PATH
+  public nonisolated static let opensNothing: Int32 = CLINUX_O_PATH
 }
 
 /// Files that an administrator names, or that lie in a folder: read where they are regular files and refused where not.

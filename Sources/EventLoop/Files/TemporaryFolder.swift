@@ -47,7 +47,7 @@ import Glibc
   public convenience init(owner: UInt32?, group: UInt32?) throws(SystemError) {
     try self.init()
     if let owner, owner != geteuid() {
-      if chown(path, owner, group ?? owner) != 0 { throw SystemError(call: "chown", errno: errno, detail: path) }
+      try RootFiles.give(path, kind: S_IFDIR, to: owner, group: group ?? owner)
     }
   }
 

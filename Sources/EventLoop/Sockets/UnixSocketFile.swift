@@ -22,7 +22,8 @@ public nonisolated struct UnixSocketFile: Sendable, Hashable {
   /// - Parameters:
   ///   - mode: of the file, from the first moment on.
   ///   - owner: user and group that get the file; nil leaves it to this process's.
-  /// - Throws: `SystemError`: EADDRINUSE where another process listens, EEXIST where the path is no socket.
+  /// - Throws: `SystemError`: EADDRINUSE where another process listens, EEXIST where the path is no socket, or is none any more when it
+  ///   is given away.
   @MainActor public static func listen(
     at path: String, mode: mode_t, owner: (user: uid_t, group: gid_t)? = nil,
     backlog: Int32 = Listener.defaultBacklog
@@ -32,7 +33,7 @@ public nonisolated struct UnixSocketFile: Sendable, Hashable {
     let former = umask(~mode & 0o777)
     defer { umask(former) }
     let socket = try Listener.bind(to: .unix(path), backlog: backlog)
-    if let owner { try check("chown", path) { chown(path, owner.user, owner.group) } }
+    if let owner { try RootFiles.give(path, kind: S_IFSOCK, to: owner.user, group: owner.group) }
     return socket
   }
 

@@ -187,7 +187,9 @@ final class OutputFiles {
     guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
       throw InfoProblem("Could not create \(path): \(String(cString: strerror(errno)))")
     }
-    if let settings, geteuid() == 0 { _ = chown(path, settings.user, settings.group) }
+    if let settings, geteuid() == 0 {
+      try? RootFiles.give(path, kind: S_IFDIR, to: settings.user, group: settings.group)
+    }
   }
 
   /// Writes and closes a file; opens it first if nobody has.

@@ -86,11 +86,10 @@ public nonisolated enum Daemonize {
       if code == EEXIST { return nil }
       throw SystemError(call: "mkdir", errno: code, detail: folder)
     }
-    if geteuid() == 0, chown(folder, user, group) != 0 {
-      throw SystemError(call: "chown", errno: errno, detail: folder)
-    }
-    // The umask may have cleared bits.
-    if chmod(folder, 0o755) != 0 { throw SystemError(call: "chmod", errno: errno, detail: folder) }
+    // The umask may have cleared bits. By descriptor: whoever owns the folder above may exchange this one.
+    let opened = try FileDescriptor.open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    if fchmod(opened.rawValue, 0o755) != 0 { throw SystemError(call: "chmod", errno: errno, detail: folder) }
+    if geteuid() == 0 { try RootFiles.give(folder, kind: S_IFDIR, to: user, group: group) }
     return folder
   }
 

@@ -75,7 +75,8 @@ public nonisolated final class FileLog: LogSink {
   /// Opens the file, and creates it with mode 0666 less the umask.
   ///
   /// - Parameter owner: the owner of a file that root creates here, so that it can be opened again after privileges were
-  ///   dropped. An existing file keeps its owner: root gives away only files that root has made.
+  ///   dropped. An existing file keeps its owner: root gives away only files that root has made. Root follows links only in
+  ///   folders that root alone may write to.
   public init(
     path: String, owner: (user: UInt32, group: UInt32)? = nil, format: LogFormat = .text
   ) throws(SystemError) {
@@ -124,20 +125,17 @@ public nonisolated final class FileLog: LogSink {
     let flags = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
     if let owner, geteuid() == 0, owner.user != 0 || owner.group != 0 {
       // O_EXCL follows no link: the file is new, and nobody else's.
-      let descriptor = Glibc.open(path, flags | O_EXCL, 0o666)
-      if descriptor >= 0 {
-        if fchown(descriptor, owner.user, owner.group) == 0 { return descriptor }
-        let code = errno
-        close(descriptor)
-        throw SystemError(call: "fchown", errno: code, detail: path)
+      if let file = try? RootFiles.open(path, flags | O_EXCL, mode: 0o666) {
+        let raw = file.rawValue
+        if fchown(raw, owner.user, owner.group) == 0 { return file.take() }
+        throw SystemError(call: "fchown", errno: errno, detail: path)
       }
     }
-    while true {
-      let descriptor = Glibc.open(path, flags, 0o666)
-      if descriptor >= 0 { return descriptor }
-      let code = errno
-      if code == EINTR { continue }
-      throw SystemError(call: "open", errno: code, detail: path, explanation: explanation(of: code))
+    do throws(SystemError) {
+      return try RootFiles.open(path, flags, mode: 0o666).take()
+    } catch {
+      guard let explanation = explanation(of: error.errno) else { throw error }
+      throw SystemError(call: "open", errno: error.errno, detail: path, explanation: explanation)
     }
   }
 
