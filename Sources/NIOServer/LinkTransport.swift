@@ -30,7 +30,11 @@
     private var chain: [UInt8] = []
     /// Why that was refused.
     private var refusal: String?
+    /// The state of the context that the certificate was checked with last, and when that was.
     private var checkedGeneration = 0
+    private var checked = MonotonicTime.now()
+    /// As the loop's own transport: a certificate, or a list, may have expired since.
+    private static let checkInterval = Duration.seconds(60)
 
     init(_ link: Link, on loop: Reactor, security: ConnectionSecurity) {
       self.link = link
@@ -144,7 +148,14 @@
       let (found, outcome) = link.withState { ($0.facts, Self.outcome(of: $0)) }
       if let found {
         facts = found
-        if chain.isEmpty { chain = found.certificate }
+        checked = loop.now
+        if chain.isEmpty, !found.certificate.isEmpty {
+          // Of a resumed session, about whose certificate BoringSSL asks nobody, and whose chain it does not tell.
+          chain = found.certificate
+          if let fault = security.context.clientCertificateFault(chain: chain) {
+            return .failed(.certificateRefused(fault))
+          }
+        }
         phase = .secured
         return .done
       }
@@ -248,9 +259,11 @@
     var peerCommonName: String? { chain.isEmpty ? nil : TLSContext.commonName(ofCertificate: chain) }
 
     var peerCertificateFault: String? {
-      guard !chain.isEmpty, checkedGeneration != security.context.generation else { return nil }
+      guard !chain.isEmpty else { return nil }
+      if checkedGeneration == security.context.generation, loop.now - checked < Self.checkInterval { return nil }
       if let fault = security.context.clientCertificateFault(chain: chain) { return fault }
       checkedGeneration = security.context.generation
+      checked = loop.now
       return nil
     }
 
