@@ -284,7 +284,8 @@ final class AWSTagsPlugin: Plugin, Connector, Fetching, Replicated {
 
   /// Has the tags of a client, or of all, asked for with the next call. Until they are there the old ones do.
   private func expire(_ client: ClientName?) {
-    outage = nil
+    // Known as one until EC2 answers, so that the log has its end.
+    outage?.end = core.loop.now
     if let client {
       let client = core.metadata.canonicalName(client)
       known[client]?.isExpired = true
