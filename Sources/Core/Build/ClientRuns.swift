@@ -39,7 +39,7 @@ private nonisolated struct ClientRun {
 /// Adds up what runs of clients cost, and logs one line for each.
 ///
 /// A run that does not come to its end is logged when the client begins another one, when it has not called for an hour, when
-/// there are too many others, and when the server stops. Nothing is allocated for a call of a run that has begun.
+/// there are too many others, and, at level debug, when the server stops. Nothing is allocated for a call of a run that has begun.
 package final class ClientRuns {
   /// Runs at a time; one more, and the one that has been silent for the longest time is given up.
   nonisolated static let limit = 10_000
@@ -182,11 +182,11 @@ package final class ClientRuns {
     }
   }
 
-  /// Logs what has not ended: the server stops.
+  /// Logs what has not ended: the server stops. At level debug: nobody wants to read a thousand lines for each restart.
   func endAll() {
     timer?.cancel()
     timer = nil
-    for client in runs.keys.sorted() { end(client, "the server stops") }
+    for client in runs.keys.sorted() { end(client, "the server stops", .debug) }
   }
 
   /// Forgets all: nobody wants to know any more.
@@ -197,7 +197,7 @@ package final class ClientRuns {
   }
 
   /// - Parameter reason: why it has no end; nil where the client has reported.
-  private func end(_ client: ClientName, _ reason: String?) {
+  private func end(_ client: ClientName, _ reason: String?, _ level: Logger.Level = .info) {
     guard let run = runs.removeValue(forKey: client) else { return }
     var fields: Logger.Metadata = [
       "client": "\(client)", "address": "\(run.address)", "calls": .stringConvertible(run.calls),
@@ -218,7 +218,7 @@ package final class ClientRuns {
       fields[name] = Self.seconds(time)
     }
     if let reason { fields["unfinished"] = "\(reason)" }
-    logger().info("Client run of \(client):", metadata: fields)
+    logger().log(level: level, "Client run of \(client):", metadata: fields)
   }
 
   /// Seconds with six decimals at most, as a number of a log line.
