@@ -44,6 +44,9 @@ final class ClientsWriter {
   private var isWriting = false
   /// How often changes were made and written.
   private(set) var attempts = 0
+  /// How often, and how long each time, somebody else's save is waited for: half a second.
+  private static let savingTurns = 20
+  var savingTurn = Duration.milliseconds(25)
   /// How often changes needed the whole text, which is parsed for them.
   private(set) var wholeEdits = 0
   /// Where the clients are in the files.
@@ -105,7 +108,7 @@ final class ClientsWriter {
   private func write(_ edits: [ClientsEdit]) async throws -> [(any Error)?] {
     for _ in 0..<FileWriter.attemptLimit {
       attempts += 1
-      guard plugin.refreshClients() else {
+      guard await refreshes() else {
         throw MetadataRuntimeError("it cannot be read as it is now, and so is not replaced")
       }
       let admitted = admit(edits)
@@ -137,6 +140,17 @@ final class ClientsWriter {
       }
     }
     throw MetadataRuntimeError("it keeps changing")
+  }
+
+  /// Takes what is on disk. An editor that writes into the file leaves it without an end for a moment, which is waited for.
+  ///
+  /// - Returns: whether it can be read.
+  private func refreshes() async -> Bool {
+    for _ in 0..<Self.savingTurns {
+      if plugin.refreshClients() { return true }
+      guard (try? await plugin.core.loop.sleep(for: savingTurn)) != nil else { return false }
+    }
+    return plugin.refreshClients()
   }
 
   /// The changes that are allowed: no more clients than may add themselves, and none with an address that another client

@@ -48,6 +48,26 @@ import XMLRPC
     }
   }
 
+  @Test func aSaveThatIsUnderWayIsWaitedFor() async throws {
+    try await RepositoryFixture.run(files: Self.files) { (fixture: RepositoryFixture) async throws in
+      let plugin = try fixture.plugin(MetadataPlugin.self)
+      let half = String(Self.clients.prefix(Self.clients.count / 2))
+      fixture.repository.write(half, to: "Metadata/clients.xml")
+      let version = Task { try await plugin.setVersion("one", "1.4.0") }
+      // The writer has found half a file, and waits.
+      while plugin.writer.attempts == 0 { await fixture.core.loop.nextIteration() }
+      fixture.repository.write(Self.clients.replacing("TWO", with: "THREE"), to: "Metadata/clients.xml")
+      try await version.value
+      let text = try fixture.text("Metadata/clients.xml")
+      #expect(text.contains("version=\"1.4.0\"") && text.contains("THREE"))
+      // One that has no end is left alone.
+      plugin.writer.savingTurn = .zero
+      fixture.repository.write(half, to: "Metadata/clients.xml")
+      await #expect(throws: MetadataRuntimeError.self) { try await plugin.setVersion("one", "1.3.4") }
+      #expect(try fixture.text("Metadata/clients.xml") == half)
+    }
+  }
+
   @Test func aVersionThatIsTooLongIsRefused() async throws {
     for (conf, limit) in [("", 64), ("[metadata]\nversion_bytes = 16\n", 16)] {
       var settings = try Settings(conf: conf, path: "test.conf")
