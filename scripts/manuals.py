@@ -109,8 +109,13 @@ def run(program, *words):
     return done.stdout
 
 
-def command_page(program, name):
-    command = json.loads(run(program, "--experimental-dump-help"))["command"]
+def declarations(program):
+    """What a command declares; None for one that was built without what it needs."""
+    done = subprocess.run([program, "--experimental-dump-help"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=60)
+    return json.loads(done.stdout)["command"] if done.returncode == 0 else None
+
+
+def command_page(program, name, command):
     lines = head(name, "8", command.get("abstract", "")) + [".SH SYNOPSIS"]
     found = re.search(r"^USAGE: (.*(?:\n +.*)*)", run(program, "--help"), re.M)
     lines.append(roff(" ".join(found.group(1).split())) if found else usage(command, [name]))
@@ -179,7 +184,14 @@ def main():
         if not os.access(program, os.X_OK):
             print("%s is not there" % program, file=sys.stderr)
             continue
-        page = server_page(program) if name == SERVER else command_page(program, name)
+        if name == SERVER:
+            page = server_page(program)
+        else:
+            command = declarations(program)
+            if command is None:
+                print("%s does not tell its declarations" % program, file=sys.stderr)
+                continue
+            page = command_page(program, name, command)
         write(os.path.join(folder, "man/man8", name + ".8"), "\n".join(page) + "\n")
         if name == SERVER:
             continue

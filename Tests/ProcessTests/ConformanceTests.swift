@@ -59,9 +59,9 @@ import Testing
       let folder = "\(Project.root)/Tests/Conformance"
       let result = try await python(
         [
-          "\(folder)/conform.py", "check", "--server", Project.server, "--jobs", "4", "--conf", "server.backend=nio",
-          "acl-*", "cfg-large", "first-run", "metadata-addresses", "metadata-auth-*", "metadata-cert-*", "probes-*",
-          "wire-*",
+          "\(folder)/conform.py", "check", "--server", Project.server, "--jobs", "4", "--skip",
+          "\(folder)/pending.txt", "--conf", "server.backend=nio", "acl-*", "cfg-large", "first-run",
+          "metadata-addresses", "metadata-auth-*", "metadata-cert-*", "probes-*", "wire-*",
         ], limit: .seconds(300))
       let failures = result.text.split(separator: "\n").filter { !$0.hasPrefix("ok ") }.joined(separator: "\n")
       #expect(result.status == .exited(0), "\(failures)")
