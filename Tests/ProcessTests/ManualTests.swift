@@ -10,7 +10,7 @@ import Testing
   private func run(_ words: [String]) async throws -> (status: ChildProcess.ExitStatus, text: String) {
     try await LoopDriver.withLoop { loop in
       let result = try await ChildProcess.run(
-        ["/usr/bin/env"] + words, input: [], timeout: .seconds(120), outputLimitBytes: 8 << 20, on: loop)
+        ["/usr/bin/env"] + words, input: [], timeout: .seconds(300), outputLimitBytes: 8 << 20, on: loop)
       return (result.status, String(decoding: result.standardError, as: UTF8.self))
     }
   }
