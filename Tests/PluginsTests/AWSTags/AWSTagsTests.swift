@@ -1,6 +1,7 @@
 import Core
 import CoreSupport
 import EventLoop
+import Glibc
 import Identity
 import InstanceTags
 import OrderedCollections
@@ -94,6 +95,29 @@ private final class ScriptedTags: TagSource {
   }
 
   // MARK: Groups
+
+  @Test func aFolderThatIsAwayKeepsItsPatterns() async throws {
+    var files = RepositoryFixture.files()
+    files["AWSTags/config.xml"] = Self.rules
+    try await RepositoryFixture.run(files: files, settings: Self.settings(), monitor: .inotify, recordsPlugins: true) {
+      fixture async throws in
+      fixture.monitor.processPending()
+      let source = ScriptedTags()
+      try fixture.plugin(AWSTagsPlugin.self).source = source
+      source.answers[Self.one] = Self.tags(("role", "prod-web"))
+      let before = ["env-prod", "has-role", "kind-web$3"]
+      #expect(try await groups(fixture) == before)
+      let (place, away) = (fixture.folder.file("repo/AWSTags"), fixture.folder.file("away"))
+      #expect(rename(place, away) == 0)
+      for _ in 0..<3 {
+        fixture.monitor.processPending()
+        #expect(try await groups(fixture) == before)
+      }
+      #expect(rename(away, place) == 0)
+      fixture.monitor.processPending()
+      #expect(try await groups(fixture) == before)
+    }
+  }
 
   @Test func tagsGiveGroupsAndData() async throws {
     try await run { fixture, source async throws in

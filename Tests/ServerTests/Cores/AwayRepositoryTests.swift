@@ -124,6 +124,18 @@ import XMLRPC
         "Cfg/etc/motd/motd.genshi": "${metadata.TemplateHelper['h'].word}\n",
       ], mark: "hello"),
     Row(
+      plugin: "Ldap", others: ["Cfg"], bundle: "<Path name='/etc/motd'/>",
+      files: [
+        "Ldap/config.py": """
+        from Bcfg2.Server.Plugins.Ldap import LdapQuery
+        __queries__ = ['Word']
+        class Word(LdapQuery):
+            def get_result(self, metadata, **kwargs):
+                return 'hello'
+
+        """, "Cfg/etc/motd/motd.genshi": "${metadata.Ldap['Word']}\n",
+      ], mark: "hello"),
+    Row(
       plugin: "TGenshi", others: [], bundle: "<Path name='/etc/motd'/>",
       files: ["TGenshi/etc/motd/template.newtxt": "hello $metadata.hostname\n"], mark: "hello"),
   ]
@@ -134,9 +146,10 @@ import XMLRPC
       allowsCaching: allowsCaching, on: loop)
   }
 
-  /// Plugins without a folder of their own, or with none that says anything of clients.
+  /// Plugins without a folder of their own, or with none that says anything of clients. Tags of AWSTags are the tests' own:
+  /// `AWSTagsTests` has its folder away.
   @Test func theTableHasEveryPluginWithAFolder() {
-    let without = ["Guppy", "POSIXCompat", "Reporting", "ServiceCompat"]
+    let without = ["AWSTags", "Guppy", "POSIXCompat", "Reporting", "ServiceCompat"]
     let named = Set(Self.rows.map(\.plugin)).union(without)
     for type in PluginRegistry.standard.all where type.createsFolder {
       #expect(named.contains(type.name), "\(type.name)")
