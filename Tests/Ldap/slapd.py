@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "Conformance"))
 sys.path.insert(0, os.path.join(HERE, "..", "Scale"))
 import conform  # noqa: E402
-from servers import Missing, program  # noqa: E402
+from servers import Missing, ending, program  # noqa: E402
 
 ROOT, PASSWORD = "cn=root,dc=example,dc=com", "a-word-for-the-directory"
 CLIENTS = {"127.0.0.2": "one.example.com", "127.0.0.3": "two.example.com"}
@@ -271,4 +271,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ending.unwind_at_signals()
     main()
