@@ -24,6 +24,12 @@ class Machine(Container):
     def is_active(self, unit):
         return self.run("systemctl", "is-active", unit, check=False).stdout.strip() == "active"
 
+    def working(self, unit):
+        """The main process of a unit that is active, or None. Both are asked at once: a unit may end between two questions."""
+        lines = self.run("systemctl", "show", "--property", "ActiveState,MainPID", unit).stdout.splitlines()
+        found = dict(line.split("=", 1) for line in lines)
+        return found["MainPID"] if found["ActiveState"] == "active" and found["MainPID"] != "0" else None
+
     def is_enabled(self, unit):
         return self.run("systemctl", "is-enabled", unit, check=False).stdout.strip()
 
