@@ -2,10 +2,10 @@
 # Makes packages and tries them in a small Debian of its own: installation, a server that answers, upgrades from an earlier version and
 # from Bcfg2's package, removal, purge. Compares the packages of two folders byte for byte.
 #
-#   scripts/test-packages.sh [BUILD]
+#   scripts/test-packages.sh [BUILD [FOLDER]]
 #
-# BUILD is the folder of the programs (default: .build/release, built by scripts/release-build.sh if it is not up to date). The small
-# Debian is kept in .build/debian-root.tar for the next time. Needs root, for chroot, and a mirror of Debian: exit status 3 without.
+# BUILD is the folder of the programs (default: .build/release, built by scripts/release-build.sh if it is not up to date). FOLDER gets
+# the Debian packages, for other tests of them. The small Debian is kept in .build/debian-root.tar for the next time. Needs root, for chroot, and a mirror of Debian: exit status 3 without.
 set -eu
 cd "$(dirname "$0")/.."
 top=$(pwd -P)
@@ -22,6 +22,8 @@ else
   scripts/release-build.sh
   build=$top/.build/release
 fi
+kept=${2:-}
+if [ -n "$kept" ]; then rm -f "$kept"/bcfg2-swift-*.deb; fi
 cached=$top/.build/debian-root.tar
 folder=$(mktemp -d)
 root=$folder/root
@@ -66,6 +68,10 @@ for file in "$folder"/a/*.deb "$folder"/a/*.rpm; do
   cmp "$file" "$folder/another/folder/$(basename "$file")" || fail "the same tree gives different packages"
 done
 rm -rf "$folder/another"
+if [ -n "$kept" ]; then
+  mkdir -p "$kept"
+  cp "$folder"/a/*.deb "$kept/"
+fi
 
 say "lintian"
 lintian --fail-on error "$folder"/a/bcfg2-swift-server_*.deb "$folder"/a/bcfg2-swift-tools_*.deb \

@@ -67,9 +67,9 @@ try_programs() {
   # slapd, python3-ldap
   stage "a directory" if_possible python3 Tests/Ldap/slapd.py
   # root, a mirror of Debian
-  stage packages if_possible scripts/test-packages.sh .build/release
+  stage packages if_possible scripts/test-packages.sh .build/release .build/tested-packages
   # and a kernel that lets a container boot
-  stage "packages under systemd" if_possible python3 Tests/Systemd/machine.py --build .build/release
+  stage "packages under systemd" if_possible python3 Tests/Systemd/machine.py --build .build/release --packages .build/tested-packages
   stage "service manager" python3 Tests/Systemd/run.py --build .build/release
   stage "report pages" python3 Tests/Web/server.py --build .build/release
   stage "report pages in a browser" python3 Tests/Web/browser.py --build .build/release
@@ -91,25 +91,32 @@ run_sanitized() {
     --skip gatheredLinesSurviveACrash --skip aCrashIsOneLineOfTheLogAndTakesNoTime
 }
 
+# The linker prints 160 lines about symbols of the sanitizer, which matter only if the build fails.
+build_sanitized() {
+  swift build --build-tests --sanitize=address --disable-default-traits --scratch-path .build/asan > .build/asan/log 2>&1 || {
+    cat .build/asan/log
+    exit 1
+  }
+}
+
+# One test at a time: all share the main queue, so parallel tests are no faster. Build and tests with the sanitizer take as long as
+# everything else together, on a processor of their own.
+sanitized_tests() {
+  stage "sanitized build" build_sanitized
+  stage "sanitized tests" run_sanitized
+}
+
+# Two builds begin at once below: what they depend on is here before.
+stage dependencies swift package resolve
 stage format swift format lint --strict --recursive --parallel Sources Tests Package.swift
-stage "release build" scripts/release-build.sh
 sanitized=
 if [ $strict = yes ]; then
   mkdir -p .build/asan
-  # The linker prints 160 lines about symbols of the sanitizer, which matter only if the build fails.
-  build_sanitized() {
-    swift build --build-tests --sanitize=address --disable-default-traits --scratch-path .build/asan > .build/asan/log 2>&1 || {
-      cat .build/asan/log
-      exit 1
-    }
-  }
-  stage "sanitized build" build_sanitized
-  # One test at a time: all share the main queue, so parallel tests are no faster. The sanitized ones take as long as
-  # everything else together, on a processor of their own.
-  stage "sanitized tests" run_sanitized > .build/sanitized.out 2>&1 &
+  sanitized_tests > .build/sanitized.out 2>&1 &
   sanitized=$!
   trap '[ -z "$sanitized" ] || kill $sanitized 2>/dev/null || true' EXIT
 fi
+stage "release build" scripts/release-build.sh
 try_programs
 # With the core on SwiftNIO. Only those that the sanitized tests have not run: all but those of processes, of the report pages and of
 # that core, which they are built without.

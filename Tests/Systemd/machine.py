@@ -3,7 +3,7 @@
 
     Tests/Systemd/machine.py [--build .build/release] [--packages FOLDER] [--keep]
 
-Makes the packages of a release build, or takes those of a folder. The Debian is kept in .build/debian-systemd.tar for the next
+Makes the packages of a release build, or takes those of a folder that has some. The Debian is kept in .build/debian-systemd.tar for the next
 time. --keep opens a shell in the container at a failure. Exit status 3: no root, no systemd-nspawn, no mirror of Debian, or a
 kernel that does not let a container boot.
 """
@@ -186,15 +186,16 @@ def main():
 
 def try_all(options):
     """The exit status of all steps in one container, which ends with this process."""
-    packages = (options.packages or apart_folder() / "packages").absolute()
+    made = options.packages and any(options.packages.glob("*.deb"))
+    packages = (options.packages if made else apart_folder() / "packages").absolute()
     cached = ROOT / ".build/debian-systemd.tar"
     commands = [[ROOT / "scripts/debian-root.sh", cached, packages, *INSTALLED]]
-    if not options.packages:
+    if not made:
         commands.insert(0, [ROOT / "scripts/package.sh", "--fast", "--build", options.build, "--into", packages])
     for command in commands:
-        made = subprocess.run(command, stdout=subprocess.DEVNULL)
-        if made.returncode:
-            return made.returncode
+        status = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+        if status:
+            return status
     machine = Machine(cached, packages)
     machine.boot()
     for each in STEPS:
