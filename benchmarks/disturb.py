@@ -57,6 +57,8 @@ class Site(servers.Ours):
         super().__init__(work, "small", pki, cpus, ["--clients", str(options.clients + CHECKERS)])
         self.load_clients = options.clients
         self.logged = os.path.join(self.dir, "output", "log")
+        self.has_children = options.core == "multiprocessing"
+        self.monitored = os.path.join(self.dir, "metrics")
         os.makedirs(os.path.dirname(self.logged))
         for path, text in FILES.values():
             self.put(path, text)
@@ -82,8 +84,20 @@ class Site(servers.Ours):
         if options.core == "multiprocessing":
             text = text.replace("[server]\n", "[server]\nbackend = multiprocessing\nchildren = 2\n", 1)
         with open(conf, "w") as f:
-            f.write(text + "[soak]\nnumber = soak-00000000\n" + CACHES + options.conf)
+            f.write(text + "[soak]\nnumber = soak-00000000\n[metrics]\nlisten = %s\n" % self.monitored + CACHES + options.conf)
         self.pairs = [self.pair(n) for n in (1, 2)]
+
+    def figure(self, name):
+        """The sum of a metric's samples."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(self.monitored)
+            s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            text = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+        found = re.findall(r"(?m)^%s(?:\{.*\})? (\S+)$" % re.escape(name), text)
+        if not found:
+            raise Fault("/metrics has no " + name)
+        return sum(map(float, found))
 
     def put(self, path, text):
         os.makedirs(os.path.dirname(os.path.join(self.repo, path)), exist_ok=True)
@@ -136,6 +150,17 @@ def roles(server):
     return found
 
 
+def descriptor_names(pid):
+    """What the descriptors of a process are."""
+    found = []
+    for number in os.listdir("/proc/%d/fd" % pid):
+        try:
+            found.append(re.sub(r"\d+", "N", os.readlink("/proc/%d/fd/%s" % (pid, number))))
+        except FileNotFoundError:
+            pass
+    return found
+
+
 class Disturber:
     """Disturbs the server, one thing at a time, and looks whether its answers are right."""
 
@@ -153,13 +178,21 @@ class Disturber:
         if options.core == "multiprocessing":
             self.schedule[self.kill_child] = kills
 
-    def run(self, until):
-        """Does what is due, until `until()` says that it is enough; no thing twice at a time, at most a few a second."""
-        due = {action: time.monotonic() + 0.1 * n for n, action in enumerate(self.schedule)}
+    def run(self, until, seconds):
+        """Does what is due, until `until()` says that it is enough; no thing twice at a time, at most a few a second.
+
+        Collector and children are killed in the first 40 % of the seconds: what these grow by afterwards shows in their whole
+        rest of life. A process that has just been started grows to its size.
+        """
+        began = time.monotonic()
+        due = {action: began + 0.1 * n for n, action in enumerate(self.schedule)}
         while not until():
             action = min(due, key=due.get)
             time.sleep(max(0.0, min(0.5, due[action] - time.monotonic())))
             if due[action] > time.monotonic():
+                continue
+            if action in (self.kill_collector, self.kill_child) and time.monotonic() > began + 0.4 * seconds:
+                del due[action]
                 continue
             self.do(action)
             due[action] = max(due[action] + self.schedule[action], time.monotonic())
@@ -395,7 +428,7 @@ def cpu_ticks(pid):
 
 # Lines of every run. What else the log has, the report shows.
 USUAL = re.compile(r"Generated config for|reported state|Handled \d+ events|Imported interaction|Processing config for|"
-                   r"Setting client \S+ version")
+                   r"Setting client \S+ version|Client run of")
 
 
 def unusual_lines(lines):

@@ -48,6 +48,12 @@ def memory_trends(rows, runs, key):
     return result
 
 
+def heap_growth(at_rest, runs):
+    """kB in a thousand runs that processes have allocated and do not free, by their roles."""
+    before, after = at_rest
+    return {role: 1000 * (after["heap"][role] - before["heap"][role]) / max(runs, 1) for role in before["heap"]}
+
+
 def descriptor_growth(rows, runs):
     """Descriptors of each kind of process that stays: the least in the first and in the last third, and their slope."""
     points = collections.defaultdict(list)
@@ -83,16 +89,23 @@ def judge(result, check):
     found = ["%d answers of the load were missing or wrong: %s" % (
         result["errors"], result["first_error"])] if result["errors"] else []
     found += result["faults"]
-    # What is shared with processes that end becomes a process's own, so that PSS changes without anything that grows.
+    # What is shared with processes that end becomes a process's own, so that PSS changes without anything that grows. Where the heap
+    # is known it decides: resident memory has the free pieces between, too, and follows the most that was ever needed at once.
     for role, row in sorted(result["memory"]["rss"].items()):
-        if row["verdict"] == trend.GROWS:
+        if row["verdict"] == trend.GROWS and role not in result["heap"]:
             found.append("memory of %s grows by %.1f kB (± %.1f) in a thousand runs" % (role, row["slope"], row["half"]))
     for role, row in sorted(result["descriptors"].items()):
         # How many helpers the server has, and so sockets to them, depends on the moment: a higher number alone says nothing.
         if row["verdict"] == trend.GROWS:
             found.append("descriptors of %s: %d, later %d" % (role, row["first"], row["last"]))
-    if result["at_rest"][1] > result["at_rest"][0]:
-        found.append("descriptors of the server at rest: %d before, %d after" % tuple(result["at_rest"]))
+    before, after = result["at_rest"]
+    if after["descriptors"] > before["descriptors"]:
+        found.append("descriptors of the server at rest: %d before, %d after: %s, and then %s" % (
+            before["descriptors"], after["descriptors"], before["names"], after["names"]))
+    for role, kilobytes in result["heap"].items():
+        if kilobytes > MEMORY_LIMIT:
+            found.append("the heap of %s at rest: %.0f kB before, %.0f kB after, %.1f kB in a thousand runs" % (
+                role, before["heap"][role], after["heap"][role], kilobytes))
     if result["reports"]["stored"] != result["reports"]["acknowledged"]:
         found.append("reports: {acknowledged} acknowledged, {stored} stored".format(**result["reports"]))
     if result["latency"]["p99"]["verdict"] == trend.GROWS and not check:

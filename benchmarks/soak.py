@@ -133,17 +133,26 @@ def descriptors(pid, connections):
 # --- The run
 
 def at_rest(server, samples):
-    """Descriptors of the server when nothing happens, without those to its children, of which one may be there or not.
+    """What the server has when nothing happens: descriptors, and kB on the heap, of one process without the caches.
 
-    A child may begin or end while they are counted: the median of half a minute is that of the moments between.
+    Descriptors to its children do not count, of which one may be there or not. A child may begin or end while they are counted:
+    the median of half a minute is that of the moments between.
     """
-    counts = []
+    counts, heaps, names = [], [], []
     for _ in range(60):
         time.sleep(0.5)
         processes = samples.take()["processes"]
         children = [CHILD_DESCRIPTORS.get(p["role"], 2) for p in processes if p["parent"] == server.process.pid]
         counts.append(next(p["descriptors"] for p in processes if p["role"] == "server") - sum(children))
-    return statistics.median_low(counts)
+        names.append(sorted(disturb.descriptor_names(server.process.pid)) + ["children: %s" % sorted(
+            p["role"] for p in processes if p["parent"] == server.process.pid)])
+        heaps.append({"server": (server.figure("process_heap_bytes") - server.figure("bcfg2_cache_bytes")) / 1024})
+        if server.has_children:
+            heaps[-1] = {"server": server.figure("process_heap_bytes") / 1024,
+                         "child": server.figure("bcfg2_children_heap_bytes") / server.figure("bcfg2_children") / 1024}
+    count = statistics.median_low(counts)
+    return {"descriptors": count, "names": names[counts.index(count)], "heap": {
+        role: statistics.median(heap[role] for heap in heaps) for role in heaps[0]}}
 
 
 def stored_reports(server):
@@ -160,12 +169,15 @@ def soak(options, folder):
         server.wait_for_port()
         disturber = disturb.Disturber(server, options, faults)
         disturber.config()
-        say("every client once, full caches, and every disturbance")
-        before = Load(server, options, ["--requests", str(options.clients)])
-        before.end()
-        disturber.do(disturber.fill_caches)
+        say("every client, every disturbance, and full caches")
+        before = [Load(server, options, ["--requests", str(options.clients)])]
+        before[0].end()
         for action in disturber.schedule:
             disturber.do(action)
+        disturber.do(disturber.fill_caches)
+        # What the disturbances made old is made anew: then the server has its size.
+        before.append(Load(server, options, ["--requests", str(3 * options.clients)]))
+        before[1].end()
         samples = Samples(server, options.interval / 6)
         rest = [at_rest(server, samples)]
         say("%g minutes, %g runs a second" % (options.minutes, options.rate))
@@ -176,13 +188,13 @@ def soak(options, folder):
         samples.thread.start()
         following = threading.Thread(target=progress, args=(load, samples, faults, end))
         following.start()
-        disturber.run(lambda: time.monotonic() > end - 5 or load.process.poll() is not None)
+        disturber.run(lambda: time.monotonic() > end - 5 or load.process.poll() is not None, 60 * options.minutes)
         load.end()
         samples.ended.set()
         samples.thread.join()
         following.join()
-        reports = load.reports
-        acknowledged = sum(r["calls"]["RecvStats"]["count"] for r in before.reports + reports) + disturber.reports
+        reports, earlier = load.reports, [r for one in before for r in one.reports]
+        acknowledged = sum(r["calls"]["RecvStats"]["count"] for r in earlier + reports) + disturber.reports
         deadline = time.monotonic() + 120
         while (stored := stored_reports(server)) < acknowledged and time.monotonic() < deadline:
             time.sleep(0.5)
@@ -224,11 +236,12 @@ def soak(options, folder):
         "machine": said, "load_average": os.getloadavg()[0], "core": options.core, "minutes": options.minutes,
         "rate": options.rate, "interval": options.interval, "clients": options.clients,
         "version": servers.Ours.version(), "runs": sum(r["runs"] for r in reports),
-        "requests": sum(r["requests"] for r in reports), "errors": sum(r["errors"] for r in before.reports + reports),
-        "first_error": next((r["first_error"] for r in before.reports + reports if r["first_error"]), ""),
+        "requests": sum(r["requests"] for r in reports), "errors": sum(r["errors"] for r in earlier + reports),
+        "first_error": next((r["first_error"] for r in earlier + reports if r["first_error"]), ""),
         "faults": faults, "disturbances": disturber.counts, "killed": disturber.killed, "intervals": intervals,
         "memory": {key: growth.memory_trends(rows, runs, key) for key in ("rss", "anonymous", "pss")},
         "descriptors": growth.descriptor_growth(rows, runs), "at_rest": rest,
+        "heap": growth.heap_growth(rest, sum(r["runs"] for r in reports)),
         "latency": {quantile: growth.latency_trend(kept, quantile) for quantile in ("p50", "p99")},
         "cpu_ms_per_run": 1000 * (rows[-1]["cpu"] - rows[0]["cpu"]) / (runs(rows[-1]["at"]) - runs(rows[0]["at"])),
         "load_cpu_share": sum(r["load_cpu_seconds"] for r in reports[-1:]) / sum(r["seconds"] for r in reports),
@@ -285,7 +298,10 @@ def table(results):
              row("CPU of a run", lambda r: "%.1f ms" % r["cpu_ms_per_run"]),
              row("run, p50: first half, second", lambda r: latency("p50", 1)(r) + ", " + latency("p50", 0)(r)),
              row("run, p99: first half, second", lambda r: latency("p99", 1)(r) + ", " + latency("p99", 0)(r)),
-             row("descriptors at rest, before and after", lambda r: "%d, %d" % tuple(r["at_rest"])),
+             row("descriptors at rest, before and after", lambda r: "%d, %d" % tuple(x["descriptors"] for x in r["at_rest"])),
+             row("heap at rest, before and after, and growth in 1,000 runs", lambda r: "; ".join(
+                 "%s: %.0f kB, %.0f kB, %+.2f kB" % (role, r["at_rest"][0]["heap"][role], r["at_rest"][1]["heap"][role], growth)
+                 for role, growth in sorted(r["heap"].items(), reverse=True))),
              row("RSS of the server, at the end", lambda r: "%.1f MB" % (r["memory"]["rss"]["server"]["to"] / 1024)),
              row("its growth in 1,000 runs", grown("rss", "server"))]
     for role in sorted({role for r in results for role in r["memory"]["rss"]} - {"server"}):

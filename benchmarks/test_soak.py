@@ -53,6 +53,9 @@ class SlopeTests(unittest.TestCase):
         self.assertEqual(trend.blocks([(1, 2)], 3), [(1, 2)])
 
 
+REST = {"descriptors": 20, "names": [], "heap": {"server": 900.0}}
+
+
 class VerdictTests(unittest.TestCase):
     def rows(self, grown):
         """Samples of a server that grows by so many kB in a thousand runs, a hundred runs a second, for 20 minutes."""
@@ -93,16 +96,20 @@ class VerdictTests(unittest.TestCase):
         at = growth.runs_at([{"at": 10.0, "runs": 100}, {"at": 20.0, "runs": 300}], 0.0)
         self.assertEqual([at(t) for t in (-1, 0, 5, 10, 15, 20, 99)], [0, 0, 50, 100, 250, 400, 400])
 
+    def test_what_stays_on_the_heap_is_told_by_runs(self):
+        at_rest = [{"heap": {"server": 900.0, "child": 500.0}}, {"heap": {"server": 960.0, "child": 500.0}}]
+        self.assertEqual(growth.heap_growth(at_rest, 120000), {"server": 0.5, "child": 0.0})
+
     def test_each_kind_of_trouble_is_a_failure(self):
-        good = {"errors": 0, "first_error": "", "faults": [], "at_rest": [20, 20], "load_cpu_share": 0.1,
+        good = {"errors": 0, "first_error": "", "faults": [], "heap": {"server": 0.9}, "at_rest": [REST, REST], "load_cpu_share": 0.1,
                 "reports": {"acknowledged": 5, "stored": 5}, "latency": {"p99": {"verdict": trend.STEADY, "slope": 0}},
-                "memory": {"rss": {"server": {"verdict": trend.STEADY, "slope": 0, "half": 1}}},
+                "memory": {"rss": {"collector": {"verdict": trend.STEADY, "slope": 0, "half": 1}}},
                 "descriptors": {"server": {"verdict": trend.STEADY, "first": 1, "last": 1}}}
         self.assertEqual(growth.judge(good, check=False), [])
         grows = {"verdict": trend.GROWS, "slope": 9.0, "half": 1.0, "first": 1, "last": 2}
-        for bad in ({"errors": 1}, {"faults": ["x"]}, {"at_rest": [20, 21]}, {"reports": {"acknowledged": 5, "stored": 4}},
+        for bad in ({"errors": 1}, {"faults": ["x"]}, {"at_rest": [REST, dict(REST, descriptors=21)]}, {"heap": {"server": 1.1}}, {"reports": {"acknowledged": 5, "stored": 4}},
                     {"latency": {"p99": grows}}, {"descriptors": {"server": grows}}, {"load_cpu_share": 0.9},
-                    {"memory": {"rss": {"server": grows}}}, {"memory": {"rss": {**good["memory"]["rss"], "child": grows}}}):
+                    {"memory": {"rss": {"collector": grows}}}, {"memory": {"rss": {**good["memory"]["rss"], "renderer": grows}}}):
             with self.subTest(bad):
                 self.assertEqual(len(growth.judge({**good, **bad}, check=False)), 1)
         self.assertEqual(growth.judge({**good, "latency": {"p99": grows}}, check=True), [])

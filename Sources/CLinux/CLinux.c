@@ -223,4 +223,7 @@ int clinux_s_issock(uint32_t mode) { return S_ISSOCK(mode); }
 
 long clinux_getrandom(void *buffer, size_t length) { return getrandom(buffer, length, 0); }
 
-size_t clinux_heap_bytes_in_use(void) { return mallinfo2().uordblks; }
+size_t clinux_heap_bytes_in_use(void) {
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}

@@ -143,7 +143,7 @@ int clinux_syncfs(int descriptor);
 /// getrandom(2): fills the whole buffer (at most 256 bytes are never cut short), or -1.
 long clinux_getrandom(void *buffer, size_t length);
 
-/// mallinfo2(3): bytes in use on the heap.
+/// mallinfo2(3): bytes that were allocated and not freed, those of mappings of their own too.
 size_t clinux_heap_bytes_in_use(void);
 
 #endif

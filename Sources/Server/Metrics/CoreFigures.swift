@@ -89,6 +89,7 @@ extension ServerCore {
     let process = ProcessFigures.own()
     samples.add(ServerMetrics.cpu, process.cpuSeconds)
     samples.add(ServerMetrics.memory, process.residentBytes)
+    samples.add(ServerMetrics.heap, process.heapBytes)
     samples.add(ServerMetrics.virtualMemory, process.virtualBytes)
     samples.add(ServerMetrics.descriptors, process.openDescriptors)
     samples.add(ServerMetrics.descriptorLimit, process.descriptorLimit)
@@ -104,6 +105,7 @@ extension ServerCore {
     let process = ProcessFigures.own()
     samples.add(ServerMetrics.childrenCPU, process.cpuSeconds)
     samples.add(ServerMetrics.childrenMemory, process.residentBytes)
+    samples.add(ServerMetrics.childrenHeap, process.heapBytes)
     return samples
   }
 

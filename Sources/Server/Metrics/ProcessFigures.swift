@@ -1,3 +1,4 @@
+import CLinux
 import EventLoop
 import Glibc
 
@@ -5,6 +6,8 @@ import Glibc
 nonisolated struct ProcessFigures: Sendable, Equatable {
   var cpuSeconds = 0.0
   var residentBytes = 0
+  /// Allocated and not freed.
+  var heapBytes = 0
   var virtualBytes = 0
   var openDescriptors = 0
   /// The soft limit of open descriptors.
@@ -35,6 +38,7 @@ nonisolated struct ProcessFigures: Sendable, Equatable {
         figures.startTime = bootTime + (Double(words[19]) ?? 0) / Double(sysconf(Int32(_SC_CLK_TCK)))
       }
     }
+    figures.heapBytes = Int(clamping: clinux_heap_bytes_in_use())
     figures.openDescriptors = openDescriptorCount
     return figures
   }

@@ -131,6 +131,8 @@ package nonisolated enum ServerMetrics {
   static let childrenCPU = Metric("bcfg2_children_cpu_seconds", .counter, "Processor time of the child processes")
   static let childrenMemory = Metric(
     "bcfg2_children_resident_memory_bytes", .gauge, "Memory of the child processes, shared pages counted for each")
+  static let childrenHeap = Metric(
+    "bcfg2_children_heap_bytes", .gauge, "Memory that the child processes have allocated and not freed")
 
   // MARK: Monitoring and the process
 
@@ -138,6 +140,8 @@ package nonisolated enum ServerMetrics {
     "bcfg2_monitoring_requests", .counter, labels: ["status"], "Requests of monitors by HTTP status")
   static let cpu = Metric("process_cpu_seconds", .counter, "Processor time of the server's process")
   static let memory = Metric("process_resident_memory_bytes", .gauge, "Memory of the process")
+  static let heap = Metric(
+    "process_heap_bytes", .gauge, "Memory that was allocated and not freed: a leak grows here")
   static let virtualMemory = Metric("process_virtual_memory_bytes", .gauge, "Address space of the process")
   static let descriptors = Metric("process_open_fds", .gauge, "Open descriptors of the process")
   static let descriptorLimit = Metric("process_max_fds", .gauge, "Most descriptors of the process")
@@ -164,9 +168,15 @@ package nonisolated enum ServerMetrics {
     ("Reports", [spoolFiles, spoolBytes, spoolOldest, reportsDropped]),
     (
       "Child processes",
-      [children, childRestarts, childHangs, childQueue, ownBuilds, childrenSilent, childrenCPU, childrenMemory]
+      [
+        children, childRestarts, childHangs, childQueue, ownBuilds, childrenSilent, childrenCPU, childrenMemory,
+        childrenHeap,
+      ]
     ),
-    ("Monitoring and the process", [pages, cpu, memory, virtualMemory, descriptors, descriptorLimit, threads, start]),
+    (
+      "Monitoring and the process",
+      [pages, cpu, memory, heap, virtualMemory, descriptors, descriptorLimit, threads, start]
+    ),
   ]
 
   /// All metrics in the order of the output.
