@@ -2,8 +2,7 @@
 # Sets up, builds and runs all tests, and says how long each stage takes.
 #
 #   --strict   as in CI: also fails if a test is skipped for lack of Python 2.7, and runs the tests under address sanitizer,
-#              including the servers that they start, beside everything else. Without the sanitizer run then only those that
-#              start servers, and those that cannot run under it
+#              including the servers that they start, half of them beside everything else
 #   --release  before a release: all of that, all tests without the sanitizer, too, a look at each target of fuzzing, and three
 #              minutes of a site's life with each core
 set -eu
@@ -36,10 +35,15 @@ run_tests() {
   log=$1
   shift
   swift test --no-parallel "$@" > "$log" 2>&1 && failed=no || failed=yes
-  cat "$log"
+  report_tests "$log"
+}
+report_tests() {
+  cat "$1"
+  # No test at all is no success.
+  grep -aq 'Test run with [1-9]' "$1" || failed=yes
   [ $failed = yes ] || return 0
   echo "failed:"
-  grep -aE '✘|↳|Fatal error|signal code' "$log" || tail -n 40 "$log"
+  grep -aE '✘|↳|Fatal error|signal code|ERROR: AddressSanitizer' "$1" || tail -n 40 "$1"
   return 1
 }
 
@@ -82,54 +86,62 @@ try_programs() {
   fi
 }
 
-# Tests of crashing processes run without the sanitizer, which handles the signals here. Leak detection needs ptrace, which
-# containers often lack; other tests check leaks of descriptors and memory.
-run_sanitized() {
-  ASAN_OPTIONS=detect_leaks=0
-  export ASAN_OPTIONS
-  run_tests .build/sanitized.log --sanitize=address --disable-default-traits --scratch-path .build/asan --skip-build \
-    --skip gatheredLinesSurviveACrash --skip aCrashIsOneLineOfTheLogAndTakesNoTime
-}
-
-# The linker prints 160 lines about symbols of the sanitizer, which matter only if the build fails.
+# With the report pages and the core on SwiftNIO. The linker prints 160 lines about symbols of the sanitizer, which matter only if the
+# build fails.
 build_sanitized() {
-  swift build --build-tests --sanitize=address --disable-default-traits --scratch-path .build/asan > .build/asan/log 2>&1 || {
+  swift build --build-tests --traits Web,NIO --sanitize=address --scratch-path .build/asan > .build/asan/log 2>&1 || {
     cat .build/asan/log
     exit 1
   }
+  touch .build/asan/is-built
 }
 
-# One test at a time: all share the main queue, so parallel tests are no faster. Build and tests with the sanitizer take as long as
-# everything else together, on a processor of their own.
-sanitized_tests() {
-  stage "sanitized build" build_sanitized
-  stage "sanitized tests" run_sanitized
+# Runs tests under the sanitizer: ASAN_OPTIONS, a file for the output, and which tests. Leak detection needs ptrace, which containers
+# often lack; other tests check leaks of descriptors and memory. One at a time: all share the main queue, so parallel tests are no
+# faster. `swift test` would let nobody else use the same build meanwhile.
+run_sanitized() {
+  options=$1 log=$2
+  shift 2
+  ASAN_OPTIONS=detect_leaks=0$options "$(pwd -P)/.build/asan/debug/bcfg2-swiftPackageTests.xctest" --testing-library swift-testing \
+    --no-parallel "$@" > "$log" 2>&1 && failed=no || failed=yes
+  report_tests "$log"
 }
+
+# Tests that start processes, and the rest. Crashing processes need their signals, which the sanitizer takes.
+processes='^(ProcessTests|ReportWebTests|NIOServerTests)\.'
+crashes='gatheredLinesSurviveACrash|aCrashIsOneLineOfTheLogAndTakesNoTime'
+sanitize_processes() {
+  run_sanitized '' .build/asan/processes.log --filter "$processes" --skip "$crashes"
+  run_sanitized :handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_abort=0 .build/asan/crashes.log --filter "$crashes"
+}
+sanitize_others() { run_sanitized '' .build/asan/others.log --skip "$processes|$crashes"; }
 
 # Two builds begin at once below: what they depend on is here before.
 stage dependencies swift package resolve
 stage format swift format lint --strict --recursive --parallel Sources Tests Package.swift
 sanitized=
 if [ $strict = yes ]; then
+  # On a processor of its own. The release build leaves much of the other one, because modules wait for each other.
   mkdir -p .build/asan
-  sanitized_tests > .build/sanitized.out 2>&1 &
+  rm -f .build/asan/is-built
+  {
+    stage "sanitized build" build_sanitized
+    stage "sanitized tests" sanitize_others
+  } > .build/asan/out 2>&1 &
   sanitized=$!
   trap '[ -z "$sanitized" ] || kill $sanitized 2>/dev/null || true' EXIT
 fi
 stage "release build" scripts/release-build.sh
 try_programs
-# With the core on SwiftNIO. Only those that the sanitized tests have not run: all but those of processes, of the report pages and of
-# that core, which they are built without.
-if [ $strict = yes ] && [ $release = no ]; then
-  stage tests run_tests .build/tests.log --traits Web,NIO --filter '^(ProcessTests|ReportWebTests|NIOServerTests)\.' \
-    --filter gatheredLinesSurviveACrash
-else
-  stage tests run_tests .build/tests.log --traits Web,NIO
-fi
-if [ -n "$sanitized" ]; then
+if [ $strict = yes ]; then
+  while [ ! -e .build/asan/is-built ] && kill -0 $sanitized 2>/dev/null; do sleep 1; done
+  if [ -e .build/asan/is-built ]; then stage "sanitized tests of processes" sanitize_processes; fi
   wait $sanitized && failed=no || failed=yes
   sanitized=
-  echo "== under address sanitizer"
-  cat .build/sanitized.out
+  echo "== beside this"
+  cat .build/asan/out
   [ $failed = no ]
+fi
+if [ $strict = no ] || [ $release = yes ]; then
+  stage tests run_tests .build/tests.log --traits Web,NIO
 fi
