@@ -532,7 +532,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),
-    .testTarget(name: "ReportRecordsTests", dependencies: ["ReportRecords"], swiftSettings: strict),
+    .testTarget(name: "ReportRecordsTests", dependencies: ["ReportRecords", "Support"], swiftSettings: strict),
     .testTarget(
       name: "ReportWebTests",
       dependencies: [
@@ -569,7 +569,7 @@ let package = Package(
       swiftSettings: onLoop),
     .testTarget(
       name: "XMLRPCTests",
-      dependencies: ["XMLRPC"],
+      dependencies: ["XMLRPC", "Support"],
       swiftSettings: strict),
   ] + fuzzTargets
 )

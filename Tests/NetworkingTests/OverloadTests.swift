@@ -38,13 +38,7 @@ import XMLRPC
     let strangers = try (0..<6).map { _ in try #require(fixture.connect { $0.handshakeScript = [.wantRead] }) }
     let known = try #require(fixture.connect(from: "192.0.2.2") { $0.handshakeScript = [.wantRead] })
     known.feed(ConnectionFixture.request)
-    fixture.kernel.report(
-      (strangers + [known]).map {
-        PollEvent(
-          descriptor: $0.descriptor, generation: fixture.kernel.registrations[$0.descriptor]!.generation,
-          readiness: .readable)
-      })
-    fixture.loop.runOnce(wait: .zero)
+    report(strangers + [known], to: fixture)
     #expect(known.status == 200 && fixture.table.counters.handshakes == 4)
   }
 
@@ -57,13 +51,7 @@ import XMLRPC
     }
     let alive = try #require(fixture.connect { $0.handshakeScript = [.wantRead] })
     alive.feed(ConnectionFixture.request)
-    fixture.kernel.report(
-      (peers + [alive]).map {
-        PollEvent(
-          descriptor: $0.descriptor, generation: fixture.kernel.registrations[$0.descriptor]!.generation,
-          readiness: .readable)
-      })
-    fixture.loop.runOnce(wait: .zero)
+    report(peers + [alive], to: fixture)
     #expect(alive.status == 200 && fixture.table.count == 1 && fixture.table.counters.peersGone == 3)
   }
 

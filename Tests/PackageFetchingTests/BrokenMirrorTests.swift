@@ -105,9 +105,7 @@ import Testing
   @Test(arguments: rows)
   func aBrokenMirrorKeepsTheLastGoodIndex(_ row: Row) async throws {
     let mirror = Mirror()
-    mirror.archive(sign: "inline")
-    mirror.key("key.asc")
-    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    let source = mirror.signedSource()
     let fixture = CacheFixture()
     let first = try await fixture.refresh([source])
     #expect(first.map(\.isGood) == [true], "\(fixture.log)")
@@ -138,9 +136,7 @@ import Testing
   @Test(arguments: rows)
   func aBrokenMirrorWithoutAnIndexFails(_ row: Row) async throws {
     let mirror = Mirror()
-    mirror.archive(sign: "inline")
-    mirror.key("key.asc")
-    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    let source = mirror.signedSource()
     row.breaking(mirror)
     let fixture = CacheFixture()
     fixture.options.stallTimeout = row.stallTimeout

@@ -17,9 +17,7 @@ import Testing
   /// What is here is not what the Release names, whatever the server says about it.
   @Test func anUnaskedNotModifiedIsNoFile() async throws {
     let mirror = Mirror()
-    mirror.archive(sign: "inline")
-    mirror.key("key.asc")
-    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    let source = mirror.signedSource()
     let fixture = CacheFixture()
     #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
     mirror.archive("debian", ["main": Self.changed], sign: "inline")
@@ -63,13 +61,8 @@ import Testing
       <repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary"><checksum type="none">00</checksum>\
       <location xml:base="file://\(secrets.path)" href="bcfg2.conf"/></data></repomd>
       """)
-    var source = PackageSource(kind: .yum)
-    source.url = "\(mirror.url)/yum/"
-    source.version = "7"
-    source.components = ["os"]
-    source.arches = ["x86_64"]
     let fixture = CacheFixture()
-    let result = try await refresh(fixture, source)
+    let result = try await refresh(fixture, mirror.yumSource())
     #expect(!result.isGood)
     #expect(result.problems.joined().contains("file:"), "\(result.problems)")
     for file in Project.allFiles(below: fixture.folder.path) {
@@ -136,9 +129,7 @@ import Testing
   @Test(arguments: downgrades)
   func whatWasSignedStaysSigned(_ row: Downgrade) async throws {
     let mirror = Mirror()
-    mirror.archive(sign: "inline")
-    mirror.key("key.asc")
-    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    let source = mirror.signedSource()
     let fixture = CacheFixture()
     #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
     row.make(mirror)
@@ -154,10 +145,8 @@ import Testing
 
   @Test func anOlderReleaseIsRefused() async throws {
     let mirror = Mirror()
-    mirror.archive(sign: "inline")
+    let source = mirror.signedSource()
     mirror.copy("debian", to: "old")
-    mirror.key("key.asc")
-    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
     mirror.order(
       "release",
       [("folder", .text("debian/dists/stable")), ("sign", .text("inline")), ("date", .value("4000000000"))])
@@ -205,9 +194,7 @@ import Testing
 
   @Test func anotherKeyIsTold() async throws {
     let mirror = Mirror()
-    mirror.archive(sign: "inline")
-    mirror.key("key.asc")
-    let source = mirror.source(keys: ["\(mirror.url)/key.asc"])
+    let source = mirror.signedSource()
     let fixture = CacheFixture()
     #expect(try await refresh(fixture, source).isGood, "\(fixture.log)")
     #expect(!fixture.log.contains { $0.contains("another key") })
@@ -243,13 +230,8 @@ import Testing
       <repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary"><checksum type="a&#10;b&#x9b;c">00\
       </checksum><location href="x"/></data></repomd>
       """)
-    var source = PackageSource(kind: .yum)
-    source.url = "\(mirror.url)/yum/"
-    source.version = "7"
-    source.components = ["os"]
-    source.arches = ["x86_64"]
     let fixture = CacheFixture()
-    _ = try await refresh(fixture, source)
+    _ = try await refresh(fixture, mirror.yumSource())
     for line in fixture.log { #expect(line.unicodeScalars.allSatisfy { (0x20..<0x7f).contains($0.value) }, "\(line)") }
   }
 }

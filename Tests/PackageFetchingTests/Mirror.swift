@@ -1,53 +1,20 @@
 import EventLoop
-import Glibc
 import PackageFetching
 import PackageSources
 import Support
 
-/// The program that plays all mirrors of these tests, `Tests/Python/mirror.py`. It ends with the process.
+/// The program that plays all mirrors of these tests, `Tests/Python/mirror.py`.
 final class MirrorProgram {
   static let shared = MirrorProgram()
 
   let port: String
-  private let input: Int32
-  private let output: Int32
+  private let program = PythonProgram("mirror.py")
 
-  private init() {
-    var toChild: [Int32] = [-1, -1]
-    var fromChild: [Int32] = [-1, -1]
-    precondition(pipe(&toChild) == 0 && pipe(&fromChild) == 0)
-    for end in toChild + fromChild { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    posix_spawn_file_actions_adddup2(&actions, toChild[0], STDIN_FILENO)
-    posix_spawn_file_actions_adddup2(&actions, fromChild[1], STDOUT_FILENO)
-    var words: [UnsafeMutablePointer<CChar>?] = [
-      strdup("python3"), strdup(Project.root + "/Tests/Python/mirror.py"), nil,
-    ]
-    var process: pid_t = 0
-    let code = posix_spawnp(&process, "python3", &actions, nil, &words, environ)
-    precondition(code == 0, "python3: \(String(cString: strerror(code)))")
-    for word in words { free(word) }
-    posix_spawn_file_actions_destroy(&actions)
-    close(toChild[0])
-    close(fromChild[1])
-    input = toChild[1]
-    output = fromChild[0]
-    port = Self.line(output)
-  }
-
-  private static func line(_ descriptor: Int32) -> String {
-    var line: [UInt8] = []
-    var byte: UInt8 = 0
-    while read(descriptor, &byte, 1) == 1, byte != UInt8(ascii: "\n") { line.append(byte) }
-    return String(decoding: line, as: UTF8.self)
-  }
+  private init() { port = program.line() }
 
   /// Has a command done; returns the answer.
   func order(_ line: String) -> String {
-    let isWritten = line.withCString { Glibc.write(input, $0, line.utf8.count) == line.utf8.count }
-    precondition(isWritten)
-    let answer = Self.line(output)
+    let answer = program.order(line)
     precondition(!answer.isEmpty && !answer.contains("\"error\""), "\(line) \(answer)")
     return answer
   }
@@ -75,7 +42,7 @@ final class Mirror {
     let members = ([("do", .text(what)), ("mirror", .text(name))] + words).map {
       "\(JSONText.quoted($0)): \($1.text)"
     }
-    return MirrorProgram.shared.order("{\(members.joined(separator: ", "))}\n")
+    return MirrorProgram.shared.order("{\(members.joined(separator: ", "))}")
   }
 
   // MARK: Commands
@@ -139,6 +106,23 @@ final class Mirror {
     source.components = components
     source.arches = ["amd64"]
     source.gpgKeys = keys
+    return source
+  }
+
+  /// A signed archive with the key that its source names: a mirror as it should be.
+  func signedSource() -> PackageSource {
+    archive(sign: "inline")
+    key("key.asc")
+    return source(keys: ["\(url)/key.asc"])
+  }
+
+  /// A yum source of one repository, `yum/7/os/x86_64`.
+  func yumSource() -> PackageSource {
+    var source = PackageSource(kind: .yum)
+    source.url = "\(url)/yum/"
+    source.version = "7"
+    source.components = ["os"]
+    source.arches = ["x86_64"]
     return source
   }
 

@@ -1,29 +1,8 @@
-import Glibc
 import PackageSources
+import Support
 import Testing
 
 @testable import PackageFormats
-
-/// The files of Tests/Fuzz/Corpus/<target>: seeds of the fuzz targets, and every input that once trapped.
-private func corpus(_ target: String) throws -> [(name: String, bytes: [UInt8])] {
-  let tests = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
-  let folder = "\(tests)/Fuzz/Corpus/\(target)"
-  let directory = try #require(opendir(folder), "\(folder)")
-  defer { closedir(directory) }
-  var files: [(name: String, bytes: [UInt8])] = []
-  while let entry = readdir(directory) {
-    let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-      String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-    }
-    guard !name.hasPrefix(".") else { continue }
-    let file = try #require(fopen("\(folder)/\(name)", "rb"), "\(name)")
-    defer { fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 1 << 16)
-    bytes.removeLast(bytes.count - fread(&bytes, 1, bytes.count, file))
-    files.append((name, bytes))
-  }
-  return files.sorted { $0.name < $1.name }
-}
 
 @Suite struct CorpusTests {
   /// Reads one text, in pieces of one size, into an index.
@@ -86,9 +65,7 @@ private func corpus(_ target: String) throws -> [(name: String, bytes: [UInt8])]
 
   @Test(arguments: fills.indices) func seedsAreReadTheSameInPieces(_ row: Int) throws {
     let (target, fill) = Self.fills[row]
-    let files = try corpus(target)
-    #expect(!files.isEmpty)
-    for (name, bytes) in files {
+    for (name, bytes) in try Corpus.files(target) {
       // The first byte is the size of the fuzz target's pieces.
       let text = Array(bytes.dropFirst())
       func outcome(_ pieces: Int) -> [String] {
@@ -104,9 +81,7 @@ private func corpus(_ target: String) throws -> [(name: String, bytes: [UInt8])]
   }
 
   @Test func seedsAreDecompressedTheSameInPieces() throws {
-    let files = try corpus("decompressor")
-    #expect(!files.isEmpty)
-    for (name, bytes) in files {
+    for (name, bytes) in try Corpus.files("decompressor") {
       let text = Array(bytes.dropFirst())
       let whole = try? decompress(text)
       for pieces in pieceSizes { #expect((try? decompress(text, pieces: pieces)) == whole, "\(name)") }
@@ -114,7 +89,7 @@ private func corpus(_ target: String) throws -> [(name: String, bytes: [UInt8])]
   }
 
   @Test func seedsOfReleaseFilesAreRead() throws {
-    let files = try corpus("mirror-release")
+    let files = try Corpus.files("mirror-release")
     for (name, bytes) in files {
       let release = try? ReleaseFile(bytes: bytes, name: name)
       let repomd = try? RepomdFile(bytes: bytes, name: name)

@@ -230,34 +230,40 @@ import Testing
     }
   }
 
+  /// Stops a child, has something done that it is not told of any more, and asks as a client whose answer shows it.
+  private func lose(
+    _ fixture: MultiprocessingFixture, _ signal: Int32, asking client: Int, showing text: String,
+    after work: () async throws -> Void
+  ) async throws -> (pid_t, [Task<String, Never>]) {
+    let process = try await stop(fixture)
+    try await work()
+    let tasks = (0..<4).map { _ in right(fixture, client) { $0.contains(text) } }
+    if signal == SIGKILL { kill(process, SIGKILL) }
+    return (process, tasks)
+  }
+
   private func losePublishing(
     _ fixture: MultiprocessingFixture, _ signal: Int32
   ) async throws -> (pid_t, [Task<String, Never>]) {
-    let process = try await stop(fixture)
-    #expect(await fixture.sendProbes(true, as: 1))
-    let tasks = (0..<4).map { _ in right(fixture, 1) { $0.contains("name=\"probed") } }
-    if signal == SIGKILL { kill(process, SIGKILL) }
-    return (process, tasks)
+    try await lose(fixture, signal, asking: 1, showing: "name=\"probed") {
+      #expect(await fixture.sendProbes(true, as: 1))
+    }
   }
 
   private func loseEditing(
     _ fixture: MultiprocessingFixture, _ signal: Int32
   ) async throws -> (pid_t, [Task<String, Never>]) {
-    let process = try await stop(fixture)
-    fixture.repository.write("contents of c2, edited\n", to: "Cfg/motd/motd.H_c2")
-    let tasks = (0..<4).map { _ in right(fixture, 2) { $0.contains("c2, edited") } }
-    if signal == SIGKILL { kill(process, SIGKILL) }
-    return (process, tasks)
+    try await lose(fixture, signal, asking: 2, showing: "c2, edited") {
+      fixture.repository.write("contents of c2, edited\n", to: "Cfg/motd/motd.H_c2")
+    }
   }
 
   private func loseReloading(
     _ fixture: MultiprocessingFixture, _ signal: Int32
   ) async throws -> (pid_t, [Task<String, Never>]) {
-    let process = try await stop(fixture)
-    fixture.changeSettings("[mdata]\nowner = somebody\n")
-    let tasks = (0..<4).map { _ in right(fixture, 3) { $0.contains("owner=\"somebody") } }
-    if signal == SIGKILL { kill(process, SIGKILL) }
-    return (process, tasks)
+    try await lose(fixture, signal, asking: 3, showing: "owner=\"somebody") {
+      fixture.changeSettings("[mdata]\nowner = somebody\n")
+    }
   }
 
   /// Stops the first child and waits until the kernel reports it stopped.

@@ -49,3 +49,30 @@ public func makeSocketPair(sendBufferBytes: CInt? = nil) -> (CInt, CInt) {
   }
   return (pair[0], pair[1])
 }
+
+/// A datagram socket that listens at a path, in place of what was there: `/dev/log`, or that of systemd's journal.
+public nonisolated func makeDatagramSocket(at path: String) throws(SystemError) -> CInt {
+  unlink(path)
+  let descriptor = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+  let result = withUnsafePointer(to: &address) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+    }
+  }
+  guard descriptor >= 0, result == 0 else {
+    let error = SystemError(call: "bind", errno: errno, detail: path)
+    close(descriptor)
+    throw error
+  }
+  return descriptor
+}
+
+/// The next datagram that a socket has, of at most 64 KiB; nil for none.
+public nonisolated func receiveDatagram(_ descriptor: CInt) -> [UInt8]? {
+  var bytes = [UInt8](repeating: 0, count: 1 << 16)
+  let count = recv(descriptor, &bytes, bytes.count, CInt(MSG_DONTWAIT))
+  return count < 0 ? nil : Array(bytes[..<count])
+}

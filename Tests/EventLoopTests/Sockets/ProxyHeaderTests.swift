@@ -62,11 +62,8 @@ struct ProxyHeaderTests {
 
   /// Seeds of the fuzz target: the first byte tells it where to cut.
   @Test func theCorpusIsReadInOneWay() throws {
-    let names = Project.files(below: "Tests/Fuzz/Corpus/proxy-header", endings: [""])
-    #expect(names.count > 5)
-    for name in names {
-      let path = "\(Project.root)/Tests/Fuzz/Corpus/proxy-header/\(name)"
-      let bytes = Array(try AtomicFile.readFile(path, limitBytes: 1 << 16).dropFirst())
+    for (name, input) in try Corpus.files("proxy-header") {
+      let bytes = Array(input.dropFirst())
       let whole = parse(bytes).step
       for size in [1, 3, 16] { #expect(parse(bytes, by: size).step == whole, "\(name)") }
     }

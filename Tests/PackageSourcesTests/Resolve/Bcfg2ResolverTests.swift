@@ -18,14 +18,6 @@ private func answer(
   }
 }
 
-private func apt(_ packages: [SmallPackage], _ change: (inout PackageSource) -> Void = { _ in }) -> SmallSource {
-  SmallSource(.apt, [packages], change)
-}
-
-private func yum(_ packages: [SmallPackage], _ change: (inout PackageSource) -> Void = { _ in }) -> SmallSource {
-  SmallSource(.yum, arches: ["x86_64"], [packages], change)
-}
-
 /// One quirk a row.
 private struct Quirk: CustomTestStringConvertible {
   var what: String

@@ -160,3 +160,12 @@ func collection(_ sources: [SmallSource], groups: Set<String> = ["amd64"]) throw
 func bytes(_ names: [String]) -> [[UInt8]] { names.map { Array($0.utf8) } }
 
 func strings(_ names: [[UInt8]]) -> [String] { names.map { String(decoding: $0, as: UTF8.self) } }
+
+/// A source of each kind with one part.
+func apt(_ packages: [SmallPackage], _ change: (inout PackageSource) -> Void = { _ in }) -> SmallSource {
+  SmallSource(.apt, [packages], change)
+}
+
+func yum(_ packages: [SmallPackage], _ change: (inout PackageSource) -> Void = { _ in }) -> SmallSource {
+  SmallSource(.yum, arches: ["x86_64"], [packages], change)
+}

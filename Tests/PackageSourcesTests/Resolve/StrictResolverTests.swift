@@ -24,14 +24,6 @@ private func text(_ resolution: Resolution) -> String {
   return (strings(resolution.packages) + unknown).joined(separator: " ")
 }
 
-private func apt(_ packages: [SmallPackage], _ change: (inout PackageSource) -> Void = { _ in }) -> SmallSource {
-  SmallSource(.apt, [packages], change)
-}
-
-private func yum(_ packages: [SmallPackage], _ change: (inout PackageSource) -> Void = { _ in }) -> SmallSource {
-  SmallSource(.yum, arches: ["x86_64"], [packages], change)
-}
-
 private struct Rule: CustomTestStringConvertible {
   var what: String
   var sources: [SmallSource]

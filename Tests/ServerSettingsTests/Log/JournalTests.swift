@@ -85,26 +85,6 @@ import Testing
 
   // MARK: The socket
 
-  private func journal(at path: String) throws -> Int32 {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let bound = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    try #require(bound == 0)
-    return descriptor
-  }
-
-  private func received(_ descriptor: Int32) -> [UInt8]? {
-    var bytes = [UInt8](repeating: 0, count: 1 << 16)
-    let count = recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
-    return count < 0 ? nil : Array(bytes[..<count])
-  }
-
   @Test func whatTheJournalDoesNotTakeGoesToStandardError() throws {
     let folder = TemporaryDirectory()
     var ends: [Int32] = [0, 0]
@@ -120,10 +100,10 @@ import Testing
     }
     log.write(record("nobody is there"))
     #expect(line() == "<4>nobody is there\n")
-    let socket = try journal(at: path)
+    let socket = try makeDatagramSocket(at: path)
     defer { close(socket) }
     log.write(record("taken"))
-    #expect(try fields(received(socket) ?? [])["MESSAGE"] == "taken")
+    #expect(try fields(receiveDatagram(socket) ?? [])["MESSAGE"] == "taken")
     // Its queue is full.
     var sent = 0
     while sent < 100_000 {
@@ -137,7 +117,7 @@ import Testing
 
   @Test func moreThanADatagramHoldsIsAFileInMemory() throws {
     let folder = TemporaryDirectory()
-    let socket = try journal(at: folder.file("journal"))
+    let socket = try makeDatagramSocket(at: folder.file("journal"))
     defer { close(socket) }
     let sender = clinux_datagram_socket()
     defer { close(sender) }

@@ -233,33 +233,15 @@ extension LogRecord {
 @Test nonisolated func syslogIsFoundAgainAfterItsRestart() throws {
   let folder = TemporaryDirectory()
   let path = folder.file("socket")
-  func listening() throws -> Int32 {
-    unlink(path)
-    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let bound = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    try #require(bound == 0)
-    return descriptor
-  }
-  func received(_ descriptor: Int32) -> String {
-    var bytes = [UInt8](repeating: 0, count: 512)
-    let count = recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
-    return String(decoding: bytes[..<max(0, count)], as: UTF8.self)
-  }
+  func received(_ descriptor: Int32) -> String { String(decoding: receiveDatagram(descriptor) ?? [], as: UTF8.self) }
   let log = SyslogLog(program: "p", path: path, port: 0)
   log.write(record("lost"))
   #expect(log.dropped == 1)
-  var server = try listening()
+  var server = try makeDatagramSocket(at: path)
   log.write(record("one"))
   #expect(received(server) == "<28>p[42]: Reconnected to syslog\0" && received(server) == "<30>p[42]: one\0")
   close(server)
-  server = try listening()
+  server = try makeDatagramSocket(at: path)
   log.write(record("two"))
   #expect(received(server) == "<28>p[42]: Reconnected to syslog\0" && received(server) == "<30>p[42]: two\0")
   log.write(record("three"))
