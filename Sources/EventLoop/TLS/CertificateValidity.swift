@@ -28,7 +28,7 @@ nonisolated public struct CertificateValidity: Equatable, Sendable {
   public var kind: Kind
   /// The last common name of its subject, or of the issuer of a list.
   public var name: String?
-  /// Seconds since 1970.
+  /// Seconds since 1970; the least number for a time that cannot be read.
   public var begins: Int64
   public var ends: Int64
 
@@ -47,6 +47,8 @@ nonisolated public struct CertificateValidity: Equatable, Sendable {
     let left = ends - now
     return left < noticeSeconds ? .ending(days: Int(left / 86400)) : .valid
   }
+
+  var hasUnreadableTime: Bool { begins == .min || ends == .min }
 
   private var noticeSeconds: Int64 {
     let longest = Int64(Self.noticeDays) * 86400
@@ -90,8 +92,9 @@ nonisolated public struct CertificateValidity: Equatable, Sendable {
     }
   }
 
-  /// `2026-12-24`, in UTC: Howard Hinnant's days algorithm, for years from 0 on.
+  /// `2026-12-24`, in UTC: Howard Hinnant's days algorithm, for years from 0 on. What is earlier is a time that cannot be read.
   static func day(_ seconds: Int64) -> String {
+    guard seconds >= -62_167_219_200 else { return "an unreadable date" }
     let days = (seconds >= 0 ? seconds : seconds - 86399) / 86400 + 719_468
     let era = days / 146_097
     let dayOfEra = days - era * 146_097

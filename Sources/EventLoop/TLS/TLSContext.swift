@@ -359,6 +359,10 @@ nonisolated private func checkRevocation(_ context: OpaquePointer, _ lists: PEMF
     throw lists.error(drainOpenSSLErrors())
   }
   ERR_clear_error()
+  // OpenSSL looks at times when it checks a certificate, which it then refuses.
+  guard !lists.listValidities.contains(where: \.hasUnreadableTime) else {
+    throw .badRevocationList(path: lists.path, reason: "a time in it cannot be read")
+  }
 }
 
 // Called by OpenSSL, hence isolated to nobody.

@@ -95,10 +95,13 @@ import Testing
     files.revocationLists = path
     let context = try TLSContext(files: files, floor: .tls12)
     let good = String(decoding: try AtomicFile.readFile(path, limitBytes: 1 << 16), as: UTF8.self)
+    let seed = try #require(try Corpus.files("certificates").first { $0.name == "revocation-list-bad-time" })
+    let untimely = String(decoding: seed.bytes.dropFirst(), as: UTF8.self)
     for (text, reason) in [
       ("", "the file is empty"), ("x", "it is not in PEM form"),
       ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "it holds no revocation list"),
       (good.replacing("-----BEGIN X509 CRL-----\n", with: "-----BEGIN X509 CRL-----\nAAAA"), nil),
+      (untimely, "a time in it cannot be read"),
     ] as [(String, String?)] {
       try AtomicFile.writeOver(path, Array(text.utf8))
       let error = #expect(throws: TLSContextError.self) { try context.reload() }
