@@ -56,6 +56,8 @@ nonisolated final class ForwardingLog: LogSink {
     let numbers = bytes.withUnsafeBytes { raw in
       (0..<4).map { raw.loadUnaligned(fromByteOffset: 1 + 8 * $0, as: Int64.self) }
     }
+    // A clock that has these can be written as a date.
+    guard (0...253_402_300_799).contains(numbers[1]), (0..<1_000_000_000).contains(numbers[2]) else { return nil }
     var rest = bytes[headBytes...]
     guard let label = next(&rest), let file = next(&rest), let message = next(&rest) else { return nil }
     var fields: [LogRecord.Field] = []
