@@ -28,9 +28,9 @@ let fuzzTargets: [Target] =
     .executableTarget(
       name: "ServerFuzz",
       dependencies: [
-        "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
-        "PackageSources",
-        "PackageFormats", "ReportRecords", "Plugins", "Server",
+        "COpenSSL", "EventLoop", "XMLRPC", "Formats", "Identity", "Repository", "ServerSettings", "Templates", "Core",
+        "PackageSources", "PackageFormats", "InstanceTags", "ReportRecords", "Plugins", "Server",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "OrderedCollections", package: "swift-collections"),
       ],
       path: "Tests/Fuzz/Server", swiftSettings: onLoop,
@@ -189,7 +189,7 @@ let package = Package(
       name: "InstanceTags",
       dependencies: ["COpenSSL", "EventLoop", "XMLRPC", "Formats"],
       exclude: ["README.md"],
-      swiftSettings: strict),
+      swiftSettings: strict + fuzzed),
     .target(
       name: "PackageFormats",
       dependencies: ["CZlib", "CLZMA", "CZstd", "CBZip2", "CLibXML2", "CYAML", "PackageSources"],

@@ -8,7 +8,8 @@
 set -eu
 
 all="http-request xmlrpc basic-auth forwarded-header proxy-header repository-xml probe-data probe-output configuration json regex yaml renderer-frames \
-debian-packages mirror-release yum-primary yum-comps yum-modules pacman-database freebsd-catalogue decompressor report-segment pickle"
+debian-packages mirror-release yum-primary yum-comps yum-modules pacman-database freebsd-catalogue decompressor report-segment pickle \
+certificates ignore-file instance-answer tag-message log-record service-environment"
 seconds=${1:?usage: scripts/fuzz.sh SECONDS [$(echo $all | tr ' ' '|')]...}
 shift
 cd "$(dirname "$0")/.."

@@ -91,29 +91,38 @@ nonisolated struct IgnorePattern: Sendable {
   ///
   /// - Parameters:
   ///   - names: the path's components below the folder, at least one.
+  ///   - steps: grows by what it took.
   ///   - isFolder: asked where it matters.
-  func matches(_ names: ArraySlice<String>, isFolder: () -> Bool) -> Bool {
-    let isMatch = isRelative ? matches(names) : names.last.map { matchesName(parts[0], $0) } ?? false
+  func matches(_ names: ArraySlice<String>, steps: inout Int, isFolder: () -> Bool) -> Bool {
+    let isMatch: Bool
+    if isRelative {
+      isMatch = matches(names, &steps)
+    } else if let last = names.last {
+      isMatch = matchesName(parts[0], last, &steps)
+    } else {
+      isMatch = false
+    }
     return isMatch && (!isForFolders || isFolder())
   }
 
-  private func matchesName(_ part: Part, _ name: String) -> Bool {
-    if case .name(let glob) = part { glob.matches(name) } else { false }
+  private func matchesName(_ part: Part, _ name: String, _ steps: inout Int) -> Bool {
+    if case .name(let glob) = part { glob.matches(name, steps: &steps) } else { false }
   }
 
-  private func matches(_ names: ArraySlice<String>) -> Bool {
+  private func matches(_ names: ArraySlice<String>, _ steps: inout Int) -> Bool {
     var place = names.startIndex
     var part = 0
     // To go back to the last `**` is enough, because it matches any folders.
     var back: (part: Int, place: Int)?
     while true {
+      steps += 1
       if part < parts.count, case .folders = parts[part] {
         part += 1
         back = (part, place)
         continue
       }
       if place == names.endIndex, part == parts.count { return true }
-      if place < names.endIndex, part < parts.count, matchesName(parts[part], names[place]) {
+      if place < names.endIndex, part < parts.count, matchesName(parts[part], names[place], &steps) {
         part += 1
         place += 1
         continue
@@ -164,7 +173,21 @@ nonisolated struct IgnoreRules: Sendable {
 
   /// Whether a path is ignored; nil where no pattern matches. The last one that matches decides.
   func verdict(_ names: ArraySlice<String>, isFolder: () -> Bool) -> Bool? {
-    patterns.last { $0.matches(names, isFolder: isFolder) }.map { !$0.takesBack }
+    var steps = 0
+    return verdict(names, steps: &steps, isFolder: isFolder)
+  }
+
+  /// The same, and adds what it took, at most `stepLimit`.
+  func verdict(_ names: ArraySlice<String>, steps: inout Int, isFolder: () -> Bool) -> Bool? {
+    for pattern in patterns.reversed() where pattern.matches(names, steps: &steps, isFolder: isFolder) {
+      return !pattern.takesBack
+    }
+    return nil
+  }
+
+  /// Steps for a path, at most: each byte of the file meets each byte of the path in few of them, however they are arranged.
+  func stepLimit(_ names: ArraySlice<String>) -> Int {
+    (7 * text.count + 8) * (names.reduce(0) { $0 + $1.utf8.count } + 2 * names.count + 4)
   }
 
   func isSame(as other: IgnoreRules?) -> Bool { other.map { text == $0.text } ?? isEmpty }

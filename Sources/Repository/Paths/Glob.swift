@@ -56,11 +56,19 @@ public nonisolated struct Glob: Hashable, Sendable {
 
   /// Whether the whole name matches.
   public func matches(_ name: String) -> Bool {
+    var steps = 0
+    return matches(name, steps: &steps)
+  }
+
+  /// The same, and adds what it took: a step for each look at a part, and one for each range of a set. They are at most two more
+  /// than the pattern's bytes for each character, and two characters more.
+  func matches(_ name: String, steps: inout Int) -> Bool {
     var name = name.unicodeScalars[...]
     var part = 0
     // Position of the last `*` and the end of its match: backtracking to it is enough, because `*` matches anything.
     var star: (part: Int, rest: Substring.UnicodeScalarView)?
     while true {
+      steps += 1
       if part < parts.count, parts[part] == .any {
         part += 1
         if part == parts.count { return true }
@@ -68,7 +76,7 @@ public nonisolated struct Glob: Hashable, Sendable {
         continue
       }
       if let scalar = name.first {
-        if part < parts.count, Self.fits(parts[part], scalar) {
+        if part < parts.count, Self.fits(parts[part], scalar, &steps) {
           part += 1
           name.removeFirst()
           continue
@@ -84,12 +92,14 @@ public nonisolated struct Glob: Hashable, Sendable {
     }
   }
 
-  private static func fits(_ part: Part, _ scalar: Unicode.Scalar) -> Bool {
+  private static func fits(_ part: Part, _ scalar: Unicode.Scalar, _ steps: inout Int) -> Bool {
     switch part {
-    case .scalar(let own): own == scalar
-    case .one: true
-    case .any: false
-    case .set(let ranges, let isNegated): ranges.contains { $0.contains(scalar) } != isNegated
+    case .scalar(let own): return own == scalar
+    case .one: return true
+    case .any: return false
+    case .set(let ranges, let isNegated):
+      steps += ranges.count
+      return ranges.contains { $0.contains(scalar) } != isNegated
     }
   }
 }

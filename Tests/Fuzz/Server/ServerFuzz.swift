@@ -42,6 +42,12 @@ enum ServerFuzz {
     case "decompressor": target = fuzzDecompressor
     case "report-segment": target = fuzzReportSegment
     case "pickle": target = fuzzPickle
+    case "certificates": target = fuzzCertificates
+    case "ignore-file": target = fuzzIgnoreFile
+    case "instance-answer": target = fuzzInstanceAnswer
+    case "tag-message": target = fuzzTagMessage
+    case "log-record": target = fuzzLogRecord
+    case "service-environment": target = fuzzServiceEnvironment
     default: fatalError("the first argument is the name of a target")
     }
     // The target's name takes the place of the program's.

@@ -9,7 +9,8 @@ import Testing
   private func ignores(_ line: String, _ path: String) throws -> Bool {
     let pattern = try #require(try IgnorePattern.read(line))
     let names = path.split(separator: "/").map(String.init)
-    return pattern.matches(names[...]) { path.hasSuffix("/") }
+    var steps = 0
+    return pattern.matches(names[...], steps: &steps) { path.hasSuffix("/") }
   }
 
   @Test(arguments: [
@@ -52,6 +53,33 @@ import Testing
     let line = String(repeating: "**/*a*/", count: 100) + "b"
     let path = String(repeating: "aaaaaaaa/", count: 300) + "c"
     #expect(try !ignores(line, path))
+  }
+
+  /// Whatever would have to be tried again and again.
+  @Test(arguments: ["**/*a*/", "*a", "[a-cx-z]*/", "**/a*b/", "?*?*/"])
+  func stepsHaveALimit(_ part: String) {
+    let line = String(repeating: part, count: 1000 / part.utf8.count) + "b"
+    let rules = IgnoreRules(Array(String(repeating: line + "\n", count: 10).utf8))
+    #expect(rules.problems.isEmpty)
+    for path in [String(repeating: "aaaaaaaa/", count: 300) + "c", String(repeating: "a", count: 4000)] {
+      let names = path.split(separator: "/").map(String.init)
+      var steps = 0
+      let verdict = rules.verdict(names[...], steps: &steps) { true }
+      #expect(verdict == nil && steps > 0 && steps <= rules.stepLimit(names[...]), "\(steps)")
+    }
+  }
+
+  /// Seeds of the fuzz target: a path, and behind its line feed the file.
+  @Test func seedsAreMatchedWithinTheirLimit() throws {
+    for (name, bytes) in try Corpus.files("ignore-file") {
+      let end = bytes.firstIndex(of: 0x0A) ?? bytes.endIndex
+      let names = bytes[..<end].split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }
+      let rules = IgnoreRules(Array(bytes[end...].dropFirst()))
+      var steps = 0
+      let verdict = rules.verdict(names[...], steps: &steps) { false }
+      #expect(steps <= rules.stepLimit(names[...]), "\(name)")
+      #expect(verdict == (name.hasPrefix("hidden") ? true : name.hasPrefix("kept") ? false : nil), "\(name)")
+    }
   }
 
   @Test func theLastPatternDecides() {

@@ -1,3 +1,4 @@
+import Support
 import Testing
 
 @testable import Server
@@ -47,6 +48,21 @@ struct ServiceEnvironmentTests {
     ) { $0 == 3 || $0 == 5 }
     #expect(environment.passed == [.init(descriptor: 3, name: "bcfg2"), .init(descriptor: 5, name: "bcfg2")])
     #expect(environment.problems == ["LISTEN_FDS=4, but these descriptors are not open: 4, 6"])
+  }
+
+  /// Seeds of the fuzz target: `NAME=value`, with zero bytes between.
+  @Test func seedsNameDescriptorsInOrder() throws {
+    for (name, bytes) in try Corpus.files("service-environment") {
+      var variables: [String: String] = [:]
+      for text in bytes.split(separator: 0) {
+        let parts = text.split(separator: UInt8(ascii: "="), maxSplits: 1).map { String(decoding: $0, as: UTF8.self) }
+        variables[parts[0]] = parts[1]
+      }
+      let environment = ServiceEnvironment(variables, process: 42)
+      let count = ["all": 3, "many": 64][name] ?? 0
+      #expect(environment.passed.map(\.descriptor) == Array(3..<Int32(3 + count)), "\(name)")
+      #expect((environment.problems.count == 3) == (name == "wrong"), "\(name)")
+    }
   }
 
   @Test func fewerNamesThanDescriptors() {
