@@ -135,13 +135,13 @@ struct ProfileTemplates: InfoMode {
       try context.printJSON(rows)
       return 0
     }
-    context.print("\(Self.padded("Template", 50)) Mean Time  Median Time  \(String(repeating: " ", count: 5))σ")
+    context.print("\("Template".padded(50)) Mean Time  Median Time  \(String(repeating: " ", count: 5))σ")
     for row in rows {
       let cells = [(row.mean, 9), (row.median, 11), (row.sigma, 6)].map { value, width in
-        Self.padded(Decimals.text(value, 4), width, isRight: true)
+        Decimals.text(value, 4).padded(width, isRight: true)
       }
       let failed = row.failures > 0 ? "  failed for \(row.failures) clients" : ""
-      context.print("\(Self.padded(row.template, 50)) \(cells.joined(separator: "  "))\(failed)")
+      context.print("\(row.template.padded(50)) \(cells.joined(separator: "  "))\(failed)")
     }
     return 0
   }
@@ -155,10 +155,5 @@ struct ProfileTemplates: InfoMode {
     return Row(
       template: name, mean: mean, median: times.sorted()[times.count / 2], sigma: variance.squareRoot(),
       runs: times.count, failures: failures)
-  }
-
-  private static func padded(_ text: String, _ width: Int, isRight: Bool = false) -> String {
-    let blanks = String(repeating: " ", count: max(0, width - text.unicodeScalars.count))
-    return isRight ? blanks + text : text + blanks
   }
 }

@@ -26,13 +26,7 @@ struct Clients: InfoMode {
       let profile = try await context.core.metadata.initialMetadata(try context.client(host)).profile
       rows.append(Row(client: host, profile: profile))
     }
-    if common.json {
-      try context.printJSON(rows)
-      return 0
-    }
-    var table = TextTable(["Client", "Profile"])
-    for row in rows { table.add([row.client, row.profile ?? "None"]) }
-    context.printText(table.text)
+    try context.printRows(rows, json: common.json, ["Client", "Profile"]) { [$0.client, $0.profile ?? "None"] }
     return 0
   }
 }
@@ -168,13 +162,13 @@ struct ShowClient: InfoMode {
 
   @MainActor private func show(_ client: Client, _ context: InfoContext) throws {
     func line(_ name: String, _ value: String, keepsLines: Bool = false) {
-      context.print(VisibleText.escaped("\(Self.padded(name, 10))  \(value)", keepsLines: keepsLines))
+      context.print(VisibleText.escaped("\(name.padded(10))  \(value)", keepsLines: keepsLines))
     }
     line("Hostname:", client.hostname)
     line("Profile:", client.profile ?? "None")
     for (index, group) in client.groups.enumerated() {
       line(
-        index == 0 ? "Groups:" : "", "\(Self.padded(group.name, 30)) \(group.category.map { "Category: \($0)" } ?? "")")
+        index == 0 ? "Groups:" : "", "\(group.name.padded(30)) \(group.category.map { "Category: \($0)" } ?? "")")
     }
     for (index, bundle) in client.bundles.enumerated() { line(index == 0 ? "Bundles:" : "", bundle) }
     guard client.hasConnectors else { return }
@@ -186,9 +180,5 @@ struct ShowClient: InfoMode {
       line("\(name):", try value.text, keepsLines: true)
       context.print(rule)
     }
-  }
-
-  private static func padded(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(0, width - text.unicodeScalars.count))
   }
 }

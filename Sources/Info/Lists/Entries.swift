@@ -36,13 +36,7 @@ struct ShowEntries: InfoMode {
         rows.append(Row(type: entry.tag, name: entry.name, bundle: structure.name))
       }
     }
-    if common.json {
-      try context.printJSON(rows)
-      return 0
-    }
-    var table = TextTable(["Entry Type", "Name"])
-    for row in rows { table.add([row.type, row.name ?? "None"]) }
-    context.printText(table.text)
+    try context.printRows(rows, json: common.json, ["Entry Type", "Name"]) { [$0.type, $0.name ?? "None"] }
     return 0
   }
 }
@@ -77,13 +71,7 @@ struct Mappings: InfoMode {
         }
       }
     }
-    if common.json {
-      try context.printJSON(rows)
-      return 0
-    }
-    var table = TextTable(["Plugin", "Type", "Name"])
-    for row in rows { table.add([row.plugin, row.type, row.name]) }
-    context.printText(table.text)
+    try context.printRows(rows, json: common.json, ["Plugin", "Type", "Name"]) { [$0.plugin, $0.type, $0.name] }
     return 0
   }
 }

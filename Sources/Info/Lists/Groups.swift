@@ -27,16 +27,12 @@ struct Groups: InfoMode {
 
   func run(_ context: InfoContext) async throws -> Int32 {
     let found = try context.groups(groups)
-    if common.json {
-      try context.printJSON(
-        found.map {
-          Row(name: $0.name, category: $0.category, profile: $0.isProfile, isPublic: $0.isPublic, bundles: $0.bundles)
-        })
-      return 0
+    let rows = found.map {
+      Row(name: $0.name, category: $0.category, profile: $0.isProfile, isPublic: $0.isPublic, bundles: $0.bundles)
     }
-    var table = TextTable(["Groups", "Profile", "Category"])
-    for group in found { table.add([group.name, group.isProfile ? "yes" : "no", group.category ?? "None"]) }
-    context.printText(table.text)
+    try context.printRows(rows, json: common.json, ["Groups", "Profile", "Category"]) { row in
+      [row.name, row.profile ? "yes" : "no", row.category ?? "None"]
+    }
     return 0
   }
 }
