@@ -8,9 +8,13 @@ import ServerSettings
 /// time that it is read. Files are written by `write`, with a configuration of its own.
 @MainActor
 struct GitReader {
+  /// How long commands may take that read its configuration, which may include anything: a FIFO, for one.
+  static let patience: Duration = .seconds(60)
+  /// How long the files of a revision may take to write.
+  private static let writingTime: Duration = .seconds(600)
   private static let outputLimitBytes = 64 << 20
-  private static let timeout = Duration.seconds(600)
 
+  private let patience: Duration
   private let repository: String
   private let loop: Reactor
   /// The top folder of the working copy.
@@ -20,12 +24,13 @@ struct GitReader {
   private let commonFolder: String
 
   /// - Throws: `InfoProblem` if the repository is in no working copy of git, or in that of another user.
-  init(of repository: String, on loop: Reactor) async throws {
+  init(of repository: String, on loop: Reactor, patience: Duration = GitReader.patience) async throws {
     guard let path = Self.real(repository), let (top, marker) = Self.workingCopy(of: path) else {
       throw InfoProblem("\(repository) is in no working copy of git")
     }
     self.repository = path
     self.loop = loop
+    self.patience = patience
     self.top = top
     gitFolder = try Self.gitFolder(marker)
     commonFolder = try Self.commonFolder(of: gitFolder)
@@ -105,8 +110,15 @@ struct GitReader {
   /// - Parameter emptyStatus: an exit status that says that there is nothing.
   /// - Throws: `InfoProblem` with what it says.
   func run(_ arguments: [String], emptyStatus: Int32? = nil) async throws -> String {
-    try await run(
-      arguments, in: repository, ["GIT_DIR": gitFolder, "GIT_WORK_TREE": top], emptyStatus: emptyStatus)
+    do {
+      return try await run(
+        arguments, in: repository, ["GIT_DIR": gitFolder, "GIT_WORK_TREE": top], within: patience,
+        emptyStatus: emptyStatus)
+    } catch ChildProcess.RunError.timedOut {
+      throw InfoProblem(
+        "git \(arguments[0]) takes longer than \(patience) in \(repository): see whether its configuration includes a FIFO"
+      )
+    }
   }
 
   /// Writes the files of a commit below a folder that is not there yet.
@@ -135,9 +147,9 @@ struct GitReader {
       // Older versions of git read it there, whatever GIT_CONFIG_GLOBAL says.
       "HOME": own, "XDG_CONFIG_HOME": own,
     ]
-    _ = try await run(["read-tree", commit], in: "\(own)/files", environment)
-    _ = try await run(
-      ["checkout-index", "--all", "--force", "--prefix=\(folder)/"], in: "\(own)/files", environment)
+    for arguments in [["read-tree", commit], ["checkout-index", "--all", "--force", "--prefix=\(folder)/"]] {
+      _ = try await run(arguments, in: "\(own)/files", environment, within: Self.writingTime)
+    }
   }
 
   private static func quoted(_ path: String) -> String {
@@ -145,7 +157,7 @@ struct GitReader {
   }
 
   private func run(
-    _ arguments: [String], in folder: String, _ more: [String: String], emptyStatus: Int32? = nil
+    _ arguments: [String], in folder: String, _ more: [String: String], within time: Duration, emptyStatus: Int32? = nil
   ) async throws -> String {
     let command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", folder]
     var environment: [String: String] = [:]
@@ -160,7 +172,7 @@ struct GitReader {
     environment["GIT_TERMINAL_PROMPT"] = "0"
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     let output = try await ChildProcess.run(
-      command + arguments, environment: environment, timeout: Self.timeout, outputLimitBytes: Self.outputLimitBytes,
+      command + arguments, environment: environment, timeout: time, outputLimitBytes: Self.outputLimitBytes,
       on: loop)
     if let emptyStatus, output.status == .exited(emptyStatus) { return "" }
     guard output.status.isSuccess else {

@@ -14,9 +14,9 @@ struct RevisionTree {
   private let prefix: String
 
   /// - Throws: `InfoProblem` if the repository is in no working copy of git, or in that of another user.
-  init(of repository: String, on loop: Reactor) async throws {
+  init(of repository: String, on loop: Reactor, patience: Duration = GitReader.patience) async throws {
     self.repository = repository
-    git = try await GitReader(of: repository, on: loop)
+    git = try await GitReader(of: repository, on: loop, patience: patience)
     prefix = try await git.run(["rev-parse", "--show-prefix"]).trimmedEnd
   }
 

@@ -65,6 +65,20 @@ import Testing
     }
   }
 
+  /// git opens it, and waits for somebody who writes to it.
+  @Test func aConfigurationThatIncludesAFIFOIsGivenUp() async throws {
+    folder.write("text\n", to: "repo/file")
+    try await LoopDriver.withLoop { loop in
+      try await commit(loop)
+      #expect(mkfifo(folder.file("fifo"), 0o600) == 0)
+      try await git(["config", "include.path", folder.file("fifo")], loop)
+      let error = await #expect(throws: InfoProblem.self) {
+        _ = try await RevisionTree(of: folder.file("repo"), on: loop, patience: .milliseconds(10))
+      }
+      #expect(error?.description.contains("git rev-parse takes longer than 0.01 seconds") == true)
+    }
+  }
+
   @Test func committedLinksLeadNowhere() async throws {
     folder.write("x", to: "outside/file")
     folder.write("Data/\nPlain/\n", to: "repo/.gitignore")
