@@ -50,7 +50,7 @@ struct InfoFixture {
     switch ModeParsing.parse(try ShellWords.split(line), isInteractive: false) {
     case .mode(let mode):
       try mode.prepare(context.files)
-      return (try await mode.run(context), printed.text)
+      return (try await mode.perform(context), printed.text)
     case .done(let text, let isError): return (isError ? 2 : 0, text)
     case .failed(let text): throw InfoProblem(text)
     }

@@ -74,15 +74,19 @@ public enum InfoCommand {
     return try Reactor.runAsCommand { loop in
       do {
         let start = InfoStart(settings: settings, options: options, loop: loop)
-        if let status = try await mode.distribute(start) { return status }
+        if let status = try await mode.distribute(start) {
+          if status != 0 { files.removeEmptyFolders() }
+          return status
+        }
         return try await ReadingCore.with(settings, on: loop, followsEdits: mode is Shell) { core in
           if tellsTimes {
             let table = ExecutionTable.text(core.statistics)
             if mode.common.json { Output.writeError(table) } else { Output.write(table) }
           }
-          return try await mode.run(InfoContext(core: core, files: files, options: options))
+          return try await mode.perform(InfoContext(core: core, files: files, options: options))
         }
       } catch {
+        files.removeEmptyFolders()
         return fail(error, mode)
       }
     }

@@ -28,11 +28,11 @@ struct ProfileCommand: InfoMode {
       let start = MonotonicTime.now()
       if common.json || mode.common.json {
         let output = Captured()
-        let status = try await mode.run(context.printing { output.text += $0 })
+        let status = try await mode.perform(context.printing { output.text += $0 })
         try tell(output.text, (MonotonicTime.now() - start).inSeconds, isJSON: mode.common.json, context)
         return status
       }
-      let status = try await mode.run(context)
+      let status = try await mode.perform(context)
       let time = Decimals.text((MonotonicTime.now() - start).inSeconds, 6)
       context.printText(ExecutionTable.text(context.core.statistics))
       context.print("\(type(of: mode)._commandName): \(time) seconds")

@@ -57,7 +57,7 @@ struct Shell: InfoMode {
       // What was edited since the last line counts.
       context.core.fileMonitor.processPending()
       do {
-        _ = try await mode.run(context)
+        _ = try await mode.perform(context)
       } catch {
         InfoCommand.tell(error, json: mode.common.json)
       }

@@ -46,6 +46,18 @@ extension InfoMode {
   func configurationFiles() throws -> ConfigurationFiles? { nil }
   func adapt(_ options: inout CommandLineOptions) {}
   func distribute(_ start: InfoStart) async throws -> Int32? { nil }
+
+  /// Runs the mode; where it fails, nothing is left of folders that it has made for what it did not write.
+  @MainActor func perform(_ context: InfoContext) async throws -> Int32 {
+    do {
+      let status = try await run(context)
+      if status != 0 { context.files.removeEmptyFolders() }
+      return status
+    } catch {
+      context.files.removeEmptyFolders()
+      throw error
+    }
+  }
 }
 
 /// What a mode has before there is a core.
@@ -158,6 +170,8 @@ final class InfoContext {
 @MainActor
 final class OutputFiles {
   private var opened: [String: Int32] = [:]
+  /// Folders that were made, those above others first.
+  private var made: [String] = []
   /// Lines of earlier shells.
   var history: ShellHistory?
   /// Says who this process becomes when it is root's; nil: it stays what it is.
@@ -184,12 +198,21 @@ final class OutputFiles {
     }
     let parent = path.split(separator: "/").dropLast().joined(separator: "/")
     if !parent.isEmpty { try makeFolder((path.hasPrefix("/") ? "/" : "") + parent) }
-    guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+    if mkdir(path, 0o700) == 0 {
+      made.append(path)
+    } else if errno != EEXIST {
       throw InfoProblem("Could not create \(path): \(String(cString: strerror(errno)))")
     }
     if let settings, geteuid() == 0 {
       try? RootFiles.give(path, kind: S_IFDIR, to: settings.user, group: settings.group)
     }
+  }
+
+  /// Removes the folders again that were made and have nothing in them: the mode has failed before it wrote something.
+  func removeEmptyFolders() {
+    // One that has something stays, as does one in a folder in which this process may remove nothing.
+    for path in made.reversed() { rmdir(path) }
+    made = []
   }
 
   /// Writes and closes a file; opens it first if nobody has.

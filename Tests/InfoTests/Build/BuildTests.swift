@@ -48,6 +48,24 @@ import Testing
     }
   }
 
+  /// A folder that was there stays.
+  @Test func nothingIsLeftOfAFailure() async throws {
+    try await InfoFixture.with { info async throws in
+      mkdir(info.folder.file("there"), 0o700)
+      let before = info.folder.names()
+      for folder in ["all/of/them", "there", "there/more"] {
+        for line in [
+          "buildall '\(info.folder.file(folder))' 'zz*'", "buildallfile '\(info.folder.file(folder))' /etc/motd 'zz*'",
+        ] {
+          await #expect(throws: InfoProblem.self) { try await info.run(line) }
+          #expect(info.folder.names() == before && info.folder.names(in: "there").isEmpty, "\(line)")
+        }
+      }
+      #expect(try await info.run("buildallfile '\(info.folder.file("new"))' /nosuch").status == 1)
+      #expect(info.folder.names() == before)
+    }
+  }
+
   @Test func entriesAreWrittenBelowAFolder() async throws {
     try await InfoFixture.with { info async throws in
       let folder = info.folder.file("root")
