@@ -15,6 +15,12 @@ struct Shell: InfoMode {
 
   private static let prompt = "bcfg2-info> "
 
+  func validate() throws {
+    guard !common.json else {
+      throw ArgumentParser.ValidationError("--json belongs to the shell's lines: type it behind a mode")
+    }
+  }
+
   func prepare(_ files: OutputFiles) throws {
     guard isatty(STDIN_FILENO) == 1, let path = ShellHistory.standardPath else { return }
     do {

@@ -59,6 +59,14 @@ import Testing
     }
   }
 
+  @Test func jsonIsNotForTheShellItself() {
+    guard case .done(let text, let isError) = ModeParsing.parse(["shell", "--json"], isInteractive: false) else {
+      Issue.record("it is taken")
+      return
+    }
+    #expect(isError && text.contains("--json belongs to the shell's lines"))
+  }
+
   @Test func editsBetweenLinesCount() async throws {
     try await InfoFixture.with { info async throws in
       let lines = Lines(["buildfile /etc/motd two.example.com", "buildfile /etc/motd two.example.com"])
