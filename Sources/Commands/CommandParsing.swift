@@ -63,7 +63,8 @@ public nonisolated enum CommandParsing {
       return 0
     } catch {
       let isGood = root.exitCode(for: error) == .success
-      if isGood { Output.print(root.fullMessage(for: error)) } else { Output.printError(root.fullMessage(for: error)) }
+      let text = CompletionScript.completed(root.fullMessage(for: error), of: root)
+      if isGood { Output.print(text) } else { Output.printError(text) }
       return isGood ? 0 : usage
     }
   }
@@ -84,7 +85,7 @@ public nonisolated enum CommandParsing {
         Output.printError(withoutSecrets(text, words))
         return .ended(usage)
       }
-      Output.print(text)
+      Output.print(CompletionScript.completed(text, of: root))
       return .ended(0)
     }
   }

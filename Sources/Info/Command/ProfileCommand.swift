@@ -13,7 +13,9 @@ struct ProfileCommand: InfoMode {
       "Prints the execution times of the server's core after the output of the command, as bcfg2-admin perf does.")
   static let completions: [Completion] = [.mode, .client]
 
-  @Argument(parsing: .captureForPassthrough, help: "A mode and its arguments.")
+  @Argument(
+    parsing: .captureForPassthrough, help: "A mode and its arguments.",
+    completion: .list(Arguments.names(isInteractive: false)))
   var command: [String] = []
 
   @ArgumentParser.OptionGroup var common: InfoArguments
