@@ -134,6 +134,8 @@ public struct CryptFile {
   /// followed nor replaced: who may write to the folder would choose what is overwritten.
   public mutating func write(_ result: Result) throws(CryptProblem) {
     let isInPlace = result.path == path
+    let removes = request.removesSource && result.isEncrypted && !isInPlace
+    if removes { try requireNoLink(path) }
     try requireOwnFile(result.path, isInPlace: isInPlace)
     do {
       let there = try isInPlace ? version : AtomicFile.version(of: result.path, limitBytes: Self.limitBytes)
@@ -143,7 +145,7 @@ public struct CryptFile {
       throw CryptProblem("Error writing data from \(path) to \(result.path): \(error)")
     }
     notices.append(.detail("Wrote data to \(result.path)"))
-    guard request.removesSource, result.isEncrypted, !isInPlace else { return }
+    guard removes else { return }
     // What somebody has saved meanwhile is not in the encrypted file.
     let isUnchanged: Bool
     do throws(SystemError) {
@@ -156,6 +158,14 @@ public struct CryptFile {
         "\(path) was changed while it was encrypted, and stays: \(result.path) has what it was before")
     }
     if unlink(path) != 0 { throw CryptProblem("Error removing \(path): \(String(cString: strerror(errno)))") }
+  }
+
+  /// Refuses to remove a link: what it leads to would stay as it is.
+  private func requireNoLink(_ path: String) throws(CryptProblem) {
+    var found = stat()
+    guard lstat(path, &found) == 0, found.st_mode & S_IFMT == S_IFLNK else { return }
+    throw CryptProblem(
+      "\(path) is a symbolic link, skipping: --remove would leave the plain file that it leads to; name that file")
   }
 
   /// Refuses a target that is a link, or the source by another name.

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Commands
-import Glibc
 import ServerSettings
 
 /// The command line.
@@ -82,25 +81,5 @@ struct Arguments: ParsableCommand {
     if verbose { options.set("logging", "verbose", to: "true", typed: "-v") }
     if debug { options.set("logging", "debug", to: "true", typed: "-d") }
     return options
-  }
-}
-
-/// The first line of a file, which may be a pipe.
-enum FirstLine {
-  private static let limitBytes = 4096
-
-  static func read(_ path: String) throws -> String? {
-    guard let file = fopen(path, "re") else {
-      throw ValidationError("\(path): \(String(cString: strerror(errno)))")
-    }
-    defer { fclose(file) }
-    var buffer = [CChar](repeating: 0, count: limitBytes)
-    guard fgets(&buffer, Int32(buffer.count), file) != nil else { return nil }
-    let bytes = buffer.prefix { $0 != 0 && $0 != CChar(bitPattern: UInt8(ascii: "\n")) }.map { UInt8(bitPattern: $0) }
-    guard bytes.count < limitBytes - 1 else { throw ValidationError("\(path): the first line is too long") }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw ValidationError("\(path): the first line is not UTF-8")
-    }
-    return text
   }
 }

@@ -88,7 +88,7 @@ struct CryptRun {
     if file == "-" {
       line = readLine()
     } else {
-      line = try FirstLine.read(file)
+      line = try PassphraseFile.firstLine(file)
     }
     guard let line, !line.isEmpty else {
       throw ArgumentParser.ValidationError("\(file) has no passphrase in its first line")

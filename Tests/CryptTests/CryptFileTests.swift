@@ -85,6 +85,21 @@ private func mode(_ path: String) -> UInt32 {
     #expect(folder.names() == ["f", "f.crypt"])
   }
 
+  /// Only the link would go, and the plain file would stay.
+  @Test func aLinkIsNotRemoved() throws {
+    let plain = folder.write("text\n", to: "plain")
+    let link = folder.file("link")
+    symlink(plain, link)
+    var encrypts = request(.encrypt, ["one": "first secret"])
+    encrypts.removesSource = true
+    #expect(
+      problem(link, encrypts)
+        == "\(link) is a symbolic link, skipping: --remove would leave the plain file that it leads to; name that file")
+    #expect(folder.names() == ["link", "plain"])
+    encrypts.removesSource = false
+    #expect(try run(link, encrypts).path == link + ".crypt")
+  }
+
   private let properties = """
     <?xml version="1.0" encoding="UTF-8"?>
     <!-- Passwords. -->
