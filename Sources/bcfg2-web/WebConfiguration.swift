@@ -35,7 +35,7 @@
       let settings = try Settings.load(line, registry: PluginRegistry.standard.settings)
       StandardErrorLog.use(settings.logFormat)
       // With -W nobody else tells of a misspelt option, be it one that says who may look.
-      for warning in settings.warnings { logger.warning("\(warning)") }
+      for warning in settings.warnings where !warning.isOfServing { logger.warning("\(warning)") }
       try settings.useReportZone()
       return try web(settings, listen: command.listen, logger)
     }

@@ -37,6 +37,16 @@ import Testing
     return (path, try Settings.load(options, registry: PluginRegistry.standard.settings).warnings.map(\.description))
   }
 
+  @Test func warningsOfServingAreToldFromOthers() throws {
+    let folder = TemporaryDirectory()
+    var options = CommandLineOptions()
+    options.configurationFile = folder.write(
+      "[server]\nplugns = Bundler\nproxy_protocol = yes\n[communication]\npassword =\ncrl = /x\n", to: "bcfg2.conf")
+    let warnings = try Settings.load(options, registry: PluginRegistry.standard.settings).warnings
+    #expect(warnings.filter(\.isOfServing).count == 3, "\(warnings)")
+    #expect(warnings.filter { !$0.isOfServing }.map(\.text).count == 1, "\(warnings)")
+  }
+
   @Test func aMistypedOptionIsNamedWithTheOneThatWasMeant() throws {
     let (path, warnings) = try load(
       "[server]\nplugns = Bundler\nprotocol = x\n[communication]\npasword = x\n[comunication]\na = b\n[mysite]\nc = d\n"

@@ -72,11 +72,14 @@ public nonisolated struct SettingsWarning: Sendable, Hashable, CustomStringConve
   public let origin: SettingOrigin
   /// One sentence without a final period.
   public let text: String
+  /// Whether it is about serving clients, which concerns no program that serves none.
+  public let isOfServing: Bool
 
   /// A warning about `origin`.
-  public init(origin: SettingOrigin, text: String) {
+  public init(origin: SettingOrigin, text: String, isOfServing: Bool = false) {
     self.origin = origin
     self.text = text
+    self.isOfServing = isOfServing
   }
 
   public var description: String { "\(origin): \(text)" }

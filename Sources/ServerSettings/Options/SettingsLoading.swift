@@ -176,7 +176,8 @@ nonisolated extension Settings {
   private func idleOptions() -> [SettingsWarning] {
     let options = ServerOptions.standard
     func warning<Value>(_ option: Option<Value>, _ text: String) -> SettingsWarning {
-      SettingsWarning(origin: origin(of: option), text: "[\(option.place.section)] \(option.place.option) \(text)")
+      SettingsWarning(
+        origin: origin(of: option), text: "[\(option.place.section)] \(option.place.option) \(text)", isOfServing: true)
     }
     var found: [SettingsWarning] = []
     if self.certificateAuthority == nil {
@@ -212,11 +213,13 @@ nonisolated extension Settings {
       ?? .file(path: configurationFile, line: 1)
     if self.password != nil {
       return SettingsWarning(
-        origin: origin, text: "[communication] password is empty: whoever gives no password is let in as any client")
+        origin: origin, text: "[communication] password is empty: whoever gives no password is let in as any client",
+        isOfServing: true)
     }
     return SettingsWarning(
       origin: origin,
       text: "[communication] password is not set: clients get 401 unless clients.xml gives them a password"
-        + (self.certificateAuthority == nil ? "" : " or they come with a certificate that is enough by itself"))
+        + (self.certificateAuthority == nil ? "" : " or they come with a certificate that is enough by itself"),
+      isOfServing: true)
   }
 }
