@@ -56,7 +56,12 @@ struct RepositoryCheckTests {
         "3 clients, 3 entries: 0 entries fail, 0 clients are concerned; 0 errors, 0 warnings"
       ])
     let one = try await check(["--client", "two.example.com"])
-    #expect(one.lines.first?.hasPrefix("1 clients, 1 entries: ") == true, "\(one)")
+    #expect(one.lines.first?.hasPrefix("1 client, 1 entry: 0 entries fail, ") == true, "\(one)")
+    folder.write("<Bundle><Path name='/etc/none'/></Bundle>", to: "repo/Bundler/b.xml")
+    let failing = try await check(["--client", "two.example.com"])
+    #expect(
+      failing.lines.last == "1 client, 1 entry: 1 entry fails, 1 client is concerned; 1 error, 0 warnings", "\(failing)"
+    )
     let nobody = try await check(["--client", "nobody"])
     #expect(nobody.status == .exited(1) && nobody.error.contains("there is no client nobody"), "\(nobody)")
   }

@@ -248,7 +248,7 @@ import Testing
       #expect(lines.contains { $0.contains("REPO/TemplateHelper/less.py exports nosuch") }, "\(lines)")
       #expect(lines.contains { $0.contains("REPO/Properties/p.json") }, "\(lines)")
       #expect(
-        lines.last == "1 templates, 1 client: 1 rendered, 0 failed, 4 other files cannot be used" && lines.count == 5,
+        lines.last == "1 template, 1 client: 1 rendered, 0 failed, 4 other files cannot be used" && lines.count == 5,
         "\(lines)")
       #expect(fixture.state() == before)
     }
@@ -260,12 +260,12 @@ import Testing
         ["Bundler/b.xml": "<Bundle><Path name='/t'/></Bundle>", "Cfg/t/t.genshi": "${metadata.Ohai}"], conf: Self.more,
         on: loop)
       let known = try await fixture.run(["--check-templates"])
-      #expect(known.status == 0 && known.out == "1 templates, 1 client: 1 rendered, 0 failed\n", "\(known)")
+      #expect(known.status == 0 && known.out == "1 template, 1 client: 1 rendered, 0 failed\n", "\(known)")
       unlink(fixture.folder.file("repo/Metadata/clients.xml"))
       let before = fixture.state()
       let result = try await fixture.run(["--check-templates"])
       #expect(
-        result.status == 0 && result.out.hasSuffix("\n1 templates, 0 clients: 0 rendered, 0 failed\n"), "\(result)")
+        result.status == 0 && result.out.hasSuffix("\n1 template, 0 clients: 0 rendered, 0 failed\n"), "\(result)")
       #expect(fixture.state() == before)
     }
   }

@@ -24,7 +24,7 @@ def a_start_returns_when_clients_are_served(m):
     m.systemctl("start", SERVER)
     m.answers()
     m.run("bcfg2-admin", "xcmd", "get_statistics")
-    assert m.show(SERVER, "StatusText") == "Serving 1 clients with 7 plugins"
+    assert m.show(SERVER, "StatusText") == "Serving 1 client with 7 plugins"
     assert 'Status: "Serving 1 clients' in m.run("systemctl", "status", SERVER).stdout
     process = m.show(SERVER, "MainPID")
     status, user = m.status_of(process), m.run("id", "-u", "_bcfg2").stdout.strip()

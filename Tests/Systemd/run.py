@@ -80,7 +80,7 @@ def it_tells_of_its_life(build):
             # Whoever is told that it is ready is served.
             assert run.site.client().call("DeclareVersion", "1.4") is True
             assert ready["MAINPID"] == str(process.pid), ready
-            assert ready["STATUS"] == "Serving 1 clients with 4 plugins", ready
+            assert ready["STATUS"] == "Serving 1 client with 4 plugins", ready
             before = [message for message in run.manager.messages if message is not ready]
             assert all(int(message["EXTEND_TIMEOUT_USEC"]) > 0 for message in before), before
             phases = [message["STATUS"] for message in before]

@@ -140,10 +140,14 @@ public enum RepositoryCheck {
   private static func report(_ messages: Messages, _ totals: Totals) -> Int32 {
     for line in messages.lines { print(VisibleText.escaped(line, keepsLines: true)) }
     let errors = messages.all.count { $0.isError }
+    let failed = counted(totals.failedEntries, "entry fails", "entries fail")
+    let concerned = counted(totals.failedClients, "client is concerned", "clients are concerned")
     var line =
-      "\(totals.clients) clients, \(totals.entries) entries: \(totals.failedEntries) entries fail, "
-      + "\(totals.failedClients) clients are concerned; \(errors) errors, \(messages.all.count - errors) warnings"
-    if totals.unmadeEntries > 0 { line += "; \(totals.unmadeEntries) entries need keys that the server will make" }
+      "\(counted(totals.clients, "client")), \(counted(totals.entries, "entry", "entries")): \(failed), \(concerned); "
+      + "\(counted(errors, "error")), \(counted(messages.all.count - errors, "warning"))"
+    if totals.unmadeEntries > 0 {
+      line += "; \(counted(totals.unmadeEntries, "entry needs", "entries need")) keys that the server will make"
+    }
     print(line)
     return errors == 0 && totals.failedEntries == 0 && totals.failedClients == 0 ? 0 : 1
   }

@@ -235,7 +235,7 @@ public final class ServerProcess {
     guard let manager, manager.isActive else { return }
     let clients = await core.metadata.listClients().count
     guard !isEnded, !isStopping else { return }
-    manager.ready("Serving \(clients) clients with \(core.plugins.count) plugins")
+    manager.ready("Serving \(counted(clients, "client")) with \(counted(core.plugins.count, "plugin"))")
   }
 
   private func end() {

@@ -87,10 +87,11 @@ public enum TemplateCheck {
       print(VisibleText.escaped("\(path): rendered for none of these clients, only loaded"))
     }
     let count = findings.rendered.union(findings.failed).union(loaded).count
+    let rendered = findings.rendered.subtracting(findings.failed).count
+    let broken = counted(findings.brokenFiles.count, "other file cannot be used", "other files cannot be used")
     print(
-      "\(count) templates, \(clients.count) client\(clients.count == 1 ? "" : "s"): \(findings.rendered.subtracting(findings.failed).count) rendered, "
-        + "\(findings.failed.count) failed"
-        + (findings.brokenFiles.isEmpty ? "" : ", \(findings.brokenFiles.count) other files cannot be used"))
+      "\(counted(count, "template")), \(counted(clients.count, "client")): \(rendered) rendered, "
+        + "\(findings.failed.count) failed" + (findings.brokenFiles.isEmpty ? "" : ", \(broken)"))
     return findings.failed.isEmpty && findings.brokenFiles.isEmpty && findings.problems == 0 ? 0 : 1
   }
 
