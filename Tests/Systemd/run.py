@@ -5,9 +5,11 @@
 Plays systemd (manager.py), so that it runs without one; systemd-analyze checks the units where it is installed.
 """
 import argparse
+import grp
 import json
 import os
 import pathlib
+import pwd
 import re
 import select
 import shutil
@@ -652,6 +654,49 @@ def a_site_of_another_server_gets_drop_ins(build):
         shutil.rmtree(top / "etc/systemd")
         (top / "etc/bcfg2.conf").write_text("[server]\nplugins = Metadata\n[logging]\npath = /var/log/bcfg2/server.log\n")
         assert existing_site("write") == [] and files() == []
+
+
+@case
+def logs_rotate_in_folders_of_both_owners(build):
+    logrotate = shutil.which("logrotate") or shutil.which("logrotate", path="/usr/sbin:/sbin")
+    if not logrotate or os.geteuid():
+        print("  logrotate is missing, or this is not root: no log is rotated")
+        return
+    text = (ROOT / "packaging/logrotate/bcfg2-server").read_text()
+    nobody = pwd.getpwnam("nobody")
+    group = grp.getgrgid(nobody.pw_gid).gr_name
+
+    def rotates(owner, mode, su=None):
+        with temporary_folder() as top:
+            os.chmod(top, 0o755)
+            logs, conf = pathlib.Path(top, "logs"), pathlib.Path(top, "conf")
+            logs.mkdir()
+            (logs / "server.log").write_text("old\n")
+            os.chown(logs / "server.log", nobody.pw_uid, nobody.pw_gid)
+            os.chown(logs, *owner)
+            os.chmod(logs, mode)
+            own = text.replace("/var/log/bcfg2", str(logs)).replace("_bcfg2 _bcfg2", f"nobody {group}")
+            # The server is asked to open its log again elsewhere.
+            own = re.sub(r"(?s)postrotate.*?endscript", f"postrotate\n touch {top}/told\n endscript", own)
+            if su:
+                own = own.replace("    # su ", "    su ").replace(f"su nobody {group}", f"su {su}")
+            conf.write_text(own)
+            os.chmod(conf, 0o644)
+            done = subprocess.run([logrotate, "--force", "-s", f"{top}/state", conf], capture_output=True, text=True)
+            is_rotated = (logs / "server.log.1").exists()
+            if is_rotated:
+                made = (logs / "server.log").stat()
+                assert not done.stderr and pathlib.Path(top, "told").exists(), done.stderr
+                assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (nobody.pw_uid, nobody.pw_gid, 0o640), made
+            else:
+                assert done.returncode != 0, done
+            return is_rotated
+
+    root, own = (0, 0), (nobody.pw_uid, nobody.pw_gid)
+    assert rotates(root, 0o755) and rotates(own, 0o750)
+    # What the comment says of folders that others may write to.
+    assert not rotates(own, 0o770)
+    assert rotates(own, 0o770, su=f"nobody {group}") and not rotates(root, 0o755, su=f"nobody {group}")
 
 
 @case
