@@ -148,6 +148,9 @@ def measure_site(preset, kinds, options, work, pki):
             result["idle"] = {server.name: scenarios.idle_connections(server, options, options.idle)
                               for server in running if server.name != "python"}
             plain("idle TLS connections", result["idle"])
+            for name, f in result["idle"].items():
+                if f["kb_per_connection"] is None:
+                    print("    %-7s releases memory meanwhile: no figure; measure on an idle machine" % name, flush=True)
         if "faults" in options.parts:
             # Python 1.3.4 shakes hands inside accept: the first silent peer blocks it.
             result["faults"] = scenarios.beside_faults([s for s in running if s.name != "python"], options)
