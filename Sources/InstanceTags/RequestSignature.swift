@@ -1,5 +1,6 @@
 import COpenSSL
 import Glibc
+import XMLRPC
 
 /// Signature Version 4: proves for some minutes that a request was made with a key.
 ///
@@ -49,7 +50,7 @@ package struct RequestSignature: Sendable {
     var key = Array("AWS4\(credentials.secretKey)".utf8)
     for step in [date, region, service, "aws4_request", text] { key = Self.authenticator(of: step, key) }
     return
-      "AWS4-HMAC-SHA256 Credential=\(credentials.accessKey)/\(scope), SignedHeaders=\(signed), Signature=\(Self.hexadecimal(key))"
+      "AWS4-HMAC-SHA256 Credential=\(credentials.accessKey)/\(scope), SignedHeaders=\(signed), Signature=\(Hexadecimal.text(key))"
   }
 
   /// The request in the one form that both sides hash, and the names of its headers.
@@ -77,17 +78,7 @@ package struct RequestSignature: Sendable {
 
   /// A text with all but letters, digits, `-`, `.`, `_` and `~` escaped (RFC 3986, 2.3).
   package static func escaped(_ text: String, allowing other: UInt8? = nil) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var result: [UInt8] = []
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: "~"), other:
-        result.append(byte)
-      default: result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-      }
-    }
+    let result = Hexadecimal.percentEncoded(text.utf8) { Hexadecimal.isUnreserved($0) || $0 == other }
     return String(decoding: result, as: UTF8.self)
   }
 
@@ -115,15 +106,10 @@ package struct RequestSignature: Sendable {
   }
 
   private static func digest(_ bytes: [UInt8]) -> String {
-    hexadecimal(
+    Hexadecimal.text(
       [UInt8](unsafeUninitializedCapacity: Int(SHA256_DIGEST_LENGTH)) { buffer, count in
         SHA256(bytes, bytes.count, buffer.baseAddress)
         count = Int(SHA256_DIGEST_LENGTH)
       })
-  }
-
-  private static func hexadecimal(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 }

@@ -1,3 +1,5 @@
+import XMLRPC
+
 /// Where a service of AWS, or one that speaks like it, is asked: `https://ec2.us-east-1.amazonaws.com`.
 package struct ServiceEndpoint: Sendable, Equatable, CustomStringConvertible {
   /// With scheme, host and path.
@@ -28,7 +30,7 @@ package struct ServiceEndpoint: Sendable, Equatable, CustomStringConvertible {
     let path = String(rest[authority.endIndex...])
     guard !authority.isEmpty, !authority.contains(where: { "@?#\\%".contains($0) }),
       // What has no second form: a signature of another form would be wrong.
-      path.utf8.allSatisfy({ $0 == UInt8(ascii: "/") || !RequestSignature.isEscaped($0) }),
+      path.utf8.allSatisfy({ $0 == UInt8(ascii: "/") || Hexadecimal.isUnreserved($0) }),
       !path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." })
     else { return nil }
     var host = authority
@@ -58,12 +60,5 @@ package struct ServiceEndpoint: Sendable, Equatable, CustomStringConvertible {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
           || byte == UInt8(ascii: "-")
       }
-  }
-}
-
-extension RequestSignature {
-  /// Whether a byte has an escaped form in a URL.
-  static func isEscaped(_ byte: UInt8) -> Bool {
-    escaped(String(UnicodeScalar(byte))).utf8.count > 1
   }
 }

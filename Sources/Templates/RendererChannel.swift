@@ -54,10 +54,8 @@ final class RendererChannel {
 
   /// Two connected ends, both close-on-exec.
   static func makePair() throws(SystemError) -> (Int32, Int32) {
-    var pair: [Int32] = [-1, -1]
-    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    if socketpair(AF_UNIX, type, 0, &pair) != 0 { throw SystemError(call: "socketpair", errno: errno) }
-    return (pair[0], pair[1])
+    let pair = try SocketPair(SOCK_STREAM)
+    return (pair.first, pair.second)
   }
 
   /// Sends a frame; false where it is too large, and nothing was sent.

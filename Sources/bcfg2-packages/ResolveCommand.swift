@@ -18,10 +18,6 @@ struct ResolveCommand: ParsableCommand, ToolCommand {
       Exit status: 0 if all names are known, 1 otherwise.
       """)
 
-  enum Solver: String, ExpressibleByArgument, CaseIterable {
-    case bcfg2, strict
-  }
-
   @ArgumentParser.OptionGroup var common: CommonArguments
 
   @ArgumentParser.Option(
@@ -29,7 +25,7 @@ struct ResolveCommand: ParsableCommand, ToolCommand {
   var groups: String
 
   @ArgumentParser.Option(help: "The resolver, in place of the one that bcfg2.conf names.")
-  var solver: Solver?
+  var solver: SolverChoice?
 
   @ArgumentParser.Flag(help: "Print a JSON object for each question.")
   var json = false
@@ -61,7 +57,8 @@ struct ResolveCommand: ParsableCommand, ToolCommand {
       Output.printError("bcfg2-packages: \(source.displayName) has no index; bcfg2-packages refresh makes it")
     }
     let collection = PackageCollection(sources, isGroup: groups.contains)
-    let resolver = PackageResolver(collection, kind(settings.settings))
+    let choice = solver ?? settings.settings[PackagesOptions.standard.solver]
+    let resolver = PackageResolver(collection, choice.solver(settings.settings))
     var isKnown = true
     if names.isEmpty {
       while let line = readLine() {
@@ -72,11 +69,6 @@ struct ResolveCommand: ParsableCommand, ToolCommand {
       isKnown = answer(names, resolver, sources, groups)
     }
     return isKnown ? 0 : 1
-  }
-
-  @MainActor private func kind(_ settings: Settings) -> PackageSources.PackageSolver {
-    let isStrict = solver.map { $0 == .strict } ?? (settings[PackagesOptions.standard.solver] == .strict)
-    return isStrict ? .strict : .bcfg2(settings.compatibility == .v1_3 ? .version13 : .version14)
   }
 
   /// Prints the answer to one question.
@@ -141,3 +133,5 @@ struct ResolveCommand: ParsableCommand, ToolCommand {
     }
   }
 }
+
+extension SolverChoice: ExpressibleByArgument {}

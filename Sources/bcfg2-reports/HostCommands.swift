@@ -9,13 +9,8 @@ struct HostArguments: ParsableArguments {
   var host: String
 }
 
-/// `bcfg2-reports show`.
-struct ShowCommand: ReportCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "show", abstract: "Show bad, extra, modified, or all entries from a given host.")
-
-  @OptionGroup var selection: SelectionArguments
-
+/// Which entries of a client are shown.
+struct StateArguments: ParsableArguments {
   @Flag(name: [.customShort("b"), .long], help: "Show bad entries from HOST.")
   var bad = false
 
@@ -25,18 +20,34 @@ struct ShowCommand: ReportCommand {
   @Flag(name: [.customShort("m"), .long], help: "Show modified entries from HOST.")
   var modified = false
 
+  var isAny: Bool { bad || extra || modified }
+
+  /// In the order in which they are shown.
+  func chosen(all: Bool) -> [ReportedItem.State] {
+    var states: [ReportedItem.State] = []
+    if bad || all { states.append(.bad) }
+    if modified || all { states.append(.modified) }
+    if extra || all { states.append(.extra) }
+    return states
+  }
+}
+
+/// `bcfg2-reports show`.
+struct ShowCommand: ReportCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show bad, extra, modified, or all entries from a given host.")
+
+  @OptionGroup var selection: SelectionArguments
+
+  @OptionGroup var states: StateArguments
   @OptionGroup var host: HostArguments
   @OptionGroup var common: CommonArguments
 
   func check() throws { _ = try selection.selection() }
 
   @MainActor func run(_ store: ReportStore) throws -> Int32 {
-    var states: [ReportedItem.State] = []
-    if bad { states.append(.bad) }
-    if modified { states.append(.modified) }
-    if extra { states.append(.extra) }
     let report = HostReport(store: store, host: host.host, selection: try selection.selection(), asJSON: common.json)
-    return try report.showEntries(states.isEmpty ? [.bad, .modified, .extra] : states)
+    return try report.showEntries(states.chosen(all: !states.isAny))
   }
 }
 

@@ -9,14 +9,7 @@ struct OldArguments: ReportCommand {
     commandName: Bcfg2Reports.program, abstract: "Query the Bcfg2 reporting subsystem, with the options of Bcfg2 1.3.",
     usage: "bcfg2-reports [options] <mode> [arg]")
 
-  @Flag(name: [.customShort("b"), .long], help: "Show bad entries from HOST.")
-  var bad = false
-
-  @Flag(name: [.customShort("e"), .long], help: "Show extra entries from HOST.")
-  var extra = false
-
-  @Flag(name: [.customShort("m"), .long], help: "Show modified entries from HOST.")
-  var modified = false
+  @OptionGroup var states: StateArguments
 
   @Flag(name: [.customShort("s"), .long], help: "Equivalent to --bad --extra --modified.")
   var show = false
@@ -30,14 +23,7 @@ struct OldArguments: ReportCommand {
   @Flag(name: [.customShort("a"), .long], help: "Show all hosts.")
   var all = false
 
-  @Flag(name: [.customShort("c"), .long], help: "Show only clean hosts.")
-  var clean = false
-
-  @Flag(name: [.customShort("d"), .long], help: "Show only dirty hosts.")
-  var dirty = false
-
-  @Flag(help: "Show hosts that haven't run in the last 25 hours.")
-  var stale = false
+  @OptionGroup var outcome: OutcomeArguments
 
   @Flag(help: "Show hosts that have bad entries that match the argument.")
   var badentry = false
@@ -66,7 +52,8 @@ struct OldArguments: ReportCommand {
   /// Modes of which there can be one, by their options.
   private var modes: [String] {
     let all = [
-      (all, "--all"), (clean, "--clean"), (dirty, "--dirty"), (stale, "--stale"), (badentry, "--badentry"),
+      (all, "--all"), (outcome.clean, "--clean"), (outcome.dirty, "--dirty"), (outcome.stale, "--stale"),
+      (badentry, "--badentry"),
       (modifiedentry, "--modifiedentry"), (extraentry, "--extraentry"), (entrystatus, "--entrystatus"),
       (total, "--total"),
       (expire, "--expire"),
@@ -75,14 +62,14 @@ struct OldArguments: ReportCommand {
   }
 
   private var isForEntries: Bool { badentry || modifiedentry || extraentry || entrystatus }
-  private var isForClients: Bool { all || clean || dirty || stale }
+  private var isForClients: Bool { all || outcome.isAny }
 
   func check() throws {
     let modes = modes
     guard modes.count <= 1 else {
       throw UsageProblem("Only one mode can be specified; found \(modes[0]) and \(modes[1])")
     }
-    guard !modes.isEmpty || bad || extra || modified || show else { throw UsageProblem("You must specify a mode") }
+    guard !modes.isEmpty || states.isAny || show else { throw UsageProblem("You must specify a mode") }
     if isForEntries {
       guard file != nil || !words.isEmpty else {
         throw UsageProblem("Entry Modes require either a list of entries on the command line or the --file options")
@@ -97,7 +84,7 @@ struct OldArguments: ReportCommand {
     let selection = RunSelection()
     if isForClients {
       if !words.isEmpty, !common.json { Output.print("Host Selection Modes do not take any arguments, ignoring") }
-      let filter = ClientFilter(isForAll: all, clean: clean, dirty: dirty, stale: stale)
+      let filter = ClientFilter(isForAll: all, outcome: outcome)
       try filter.show(store, selection, fields.list, asJSON: common.json)
       return 0
     }
@@ -113,10 +100,6 @@ struct OldArguments: ReportCommand {
     let host = HostReport(store: store, host: words.last ?? "", selection: selection, asJSON: common.json)
     if expire { return try host.toggleExpiration(subject: "Host") }
     if total { return try host.showTotal() }
-    var states: [ReportedItem.State] = []
-    if bad || show { states.append(.bad) }
-    if modified || show { states.append(.modified) }
-    if extra || show { states.append(.extra) }
-    return try host.showEntries(states)
+    return try host.showEntries(states.chosen(all: show))
   }
 }

@@ -38,11 +38,9 @@ public final class FrameHelper {
     _ configuration: ChildProcess.Configuration, socketNumber: Int32 = 3, limitBytes: Int, on loop: Reactor,
     onFrame: @escaping (Frame) -> Void, onEnd: @escaping (String) -> Void
   ) throws(SystemError) {
-    var pair: [Int32] = [-1, -1]
-    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    if socketpair(AF_UNIX, type, 0, &pair) != 0 { throw SystemError(call: "socketpair", errno: errno) }
-    let theirs = FileDescriptor(owning: pair[1])
-    let ours = FileDescriptor(owning: pair[0])
+    let pair = try SocketPair(SOCK_STREAM)
+    let theirs = FileDescriptor(owning: pair.second)
+    let ours = FileDescriptor(owning: pair.first)
     try ours.setNonblocking()
     self.loop = loop
     self.limitBytes = limitBytes

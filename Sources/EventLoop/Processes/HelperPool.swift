@@ -56,11 +56,9 @@ final class HelperPool<Job, Answer> {
 
   /// Starts one more helper.
   func add() throws(SystemError) -> Helper {
-    var pair: [Int32] = [-1, -1]
-    let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    if socketpair(AF_UNIX, type, 0, &pair) != 0 { throw SystemError(call: "socketpair", errno: errno) }
-    let theirs = FileDescriptor(owning: pair[1])
-    let ours = FileDescriptor(owning: pair[0])
+    let pair = try SocketPair(SOCK_SEQPACKET)
+    let theirs = FileDescriptor(owning: pair.second)
+    let ours = FileDescriptor(owning: pair.first)
     try ours.setNonblocking()
     let helper = Helper(ours)
     let kill = try start(theirs.rawValue, loop)

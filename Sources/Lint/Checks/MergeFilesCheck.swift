@@ -24,19 +24,7 @@ extension LintPlugin {
       else { return nil }
       return Variant(name: "\(folder.name)/\(file.name)", path: file.path, data: data)
     }
-    let found = Variant.groups(files, threshold)
-    for group in found.similar {
-      context.report.add(
-        "merge-cfg",
-        "The following files are similar: \(Variant.names(group)). Consider merging them into a single Genshi template.",
-        at: .init(group[0].path))
-    }
-    for group in found.identical {
-      context.report.add(
-        "identical-cfg",
-        "The following files are identical: \(Variant.names(group)). Strongly consider merging them into a single Genshi "
-          + "template.", at: .init(group[0].path))
-    }
+    tell(files, threshold, "files", "cfg", "Genshi template", context)
   }
 
   private static func checkProbes(_ probes: ProbesPlugin, _ threshold: Double?, _ context: LintContext) {
@@ -45,18 +33,27 @@ extension LintPlugin {
       guard context.handles(path), let data = context.bytes(of: path) else { return nil }
       return Variant(name: name, path: path, data: data)
     }
+    tell(files, threshold, "probes", "probes", "probe", context)
+  }
+
+  /// - Parameters:
+  ///   - error: the end of the errors' names.
+  ///   - remedy: what they may become.
+  private static func tell(
+    _ files: [Variant], _ threshold: Double?, _ noun: String, _ error: String, _ remedy: String, _ context: LintContext
+  ) {
     let found = Variant.groups(files, threshold)
     for group in found.similar {
       context.report.add(
-        "merge-probes",
-        "The following probes are similar: \(Variant.names(group)). Consider merging them into a single probe.",
+        "merge-\(error)",
+        "The following \(noun) are similar: \(Variant.names(group)). Consider merging them into a single \(remedy).",
         at: .init(group[0].path))
     }
     for group in found.identical {
       context.report.add(
-        "identical-probes",
-        "The following probes are identical: \(Variant.names(group)). Strongly consider merging them into a single probe.",
-        at: .init(group[0].path))
+        "identical-\(error)",
+        "The following \(noun) are identical: \(Variant.names(group)). Strongly consider merging them into a single "
+          + "\(remedy).", at: .init(group[0].path))
     }
   }
 }

@@ -1,4 +1,5 @@
 import ServerSettings
+import XMLRPC
 
 /// Findings for programs.
 public nonisolated struct MachineOutput: Sendable {
@@ -85,17 +86,8 @@ public nonisolated struct MachineOutput: Sendable {
 
   /// A path with what a URI does not take as `%XX`.
   private static func uri(_ path: String) -> String {
-    var uri = path.hasPrefix("/") ? "file://" : ""
-    for byte in path.utf8 {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
-        UInt8(ascii: "~"), UInt8(ascii: "/"):
-        uri.unicodeScalars.append(Unicode.Scalar(byte))
-      default: uri += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-      }
-    }
-    return uri
+    let encoded = Hexadecimal.percentEncoded(path.utf8) { Hexadecimal.isUnreserved($0) || $0 == UInt8(ascii: "/") }
+    return (path.hasPrefix("/") ? "file://" : "") + String(decoding: encoded, as: UTF8.self)
   }
 
   // MARK: GitHub

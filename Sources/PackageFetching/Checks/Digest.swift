@@ -1,6 +1,7 @@
 import COpenSSL
 package import EventLoop
 import Glibc
+import XMLRPC
 
 /// A checksum that is computed while bytes arrive.
 package nonisolated final class Digest {
@@ -54,9 +55,7 @@ package nonisolated final class Digest {
 
   /// A checksum's bytes as lower-case hexadecimal digits.
   package static func hexadecimal(_ digest: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    let text = digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
-    return String(decoding: text, as: UTF8.self)
+    Hexadecimal.text(digest)
   }
 
   package static func hexadecimal(of bytes: [UInt8], _ algorithm: Algorithm) -> String {

@@ -139,13 +139,7 @@ struct AptSource {
   }
 
   private func parts(_ release: Release?) async -> [PartFiles] {
-    let parts = context.source.parts
-    // Of a rawurl Bcfg2 reads one file, whose packages belong to the first architecture.
-    let count = context.source.rawURL.isEmpty ? parts.count : min(parts.count, 1)
-    let tasks = parts[..<count].map { part in Task { await files(part, release) } }
-    var result: [PartFiles] = []
-    for task in tasks { result.append(await task.value) }
-    return result + parts[count...].map { PartFiles(part: $0, state: .files(PartInput(files: [:]))) }
+    await context.eachPart { await files($0, release) }
   }
 
   private func files(_ part: SourcePart, _ release: Release?) async -> PartFiles {

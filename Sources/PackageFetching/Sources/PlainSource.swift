@@ -13,13 +13,7 @@ struct PlainSource {
     }
     try context.requireNoSignature(
       "signatures of sources of type \(source.kind.rawValue) cannot be checked")
-    let parts = source.parts
-    // Of a rawurl Bcfg2 reads one file, whose packages belong to the first architecture.
-    let count = source.rawURL.isEmpty ? parts.count : min(parts.count, 1)
-    let tasks = parts[..<count].map { part in Task { await files(part) } }
-    var result: [PartFiles] = []
-    for task in tasks { result.append(await task.value) }
-    return result + parts[count...].map { PartFiles(part: $0, state: .files(PartInput(files: [:]))) }
+    return await context.eachPart(files)
   }
 
   private func files(_ part: SourcePart) async -> PartFiles {

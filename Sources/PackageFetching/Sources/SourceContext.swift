@@ -45,6 +45,17 @@ struct SourceContext {
     }
   }
 
+  /// Has the files of each part fetched, all at once; in the order of the parts. Of a rawurl of apt, pacman or pkgng Bcfg2 reads one
+  /// file, whose packages belong to the first architecture: the other parts have none.
+  func eachPart(_ files: @escaping @MainActor (SourcePart) async -> PartFiles) async -> [PartFiles] {
+    let parts = source.parts
+    let count = source.rawURL.isEmpty || source.kind == .yum ? parts.count : min(parts.count, 1)
+    let tasks = parts[..<count].map { part in Task { await files(part) } }
+    var result: [PartFiles] = []
+    for task in tasks { result.append(await task.value) }
+    return result + parts[count...].map { PartFiles(part: $0, state: .files(PartInput(files: [:]))) }
+  }
+
   /// Reads a whole file of those that are small.
   func read(_ path: String, limitBytes: Int) throws(FetchError) -> [UInt8] {
     do throws(SystemError) {

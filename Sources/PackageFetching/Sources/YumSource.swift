@@ -11,10 +11,7 @@ struct YumSource {
   let context: SourceContext
 
   func fetch() async -> [PartFiles] {
-    let tasks = context.source.parts.map { part in Task { await files(part) } }
-    var result: [PartFiles] = []
-    for task in tasks { result.append(await task.value) }
-    return result
+    await context.eachPart(files)
   }
 
   private func files(_ part: SourcePart) async -> PartFiles {

@@ -1,4 +1,5 @@
 import EventLoop
+import XMLRPC
 
 /// The URL of a file on a mirror, as bytes; without the user and password that sources.xml may give in it.
 package nonisolated struct SourceURL: Hashable, Sendable, CustomStringConvertible {
@@ -56,17 +57,12 @@ package nonisolated struct SourceURL: Hashable, Sendable, CustomStringConvertibl
   ///
   /// The user and the password do not matter: file names can be read by everyone.
   package var fileName: String {
-    var name: [UInt8] = []
-    for byte in bytes {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "+"),
-        UInt8(ascii: ":"), UInt8(ascii: "~"):
-        name.append(byte)
-      case UInt8(ascii: "/"): name.append(UInt8(ascii: "_"))
-      default: name += Self.hexadecimal(byte)
-      }
+    // A slash becomes an underscore, which by itself is escaped.
+    let other: Set<UInt8> = [UInt8(ascii: "+"), UInt8(ascii: ":"), UInt8(ascii: "/")]
+    var name = Hexadecimal.percentEncoded(bytes) { byte in
+      byte != UInt8(ascii: "_") && (Hexadecimal.isUnreserved(byte) || other.contains(byte))
     }
+    for index in name.indices where name[index] == UInt8(ascii: "/") { name[index] = UInt8(ascii: "_") }
     if name.count > 200 {
       name = Array(name.prefix(120)) + Array(("-" + Digest.hexadecimal(of: bytes, .sha256)).utf8)
     }
@@ -81,16 +77,6 @@ package nonisolated struct SourceURL: Hashable, Sendable, CustomStringConvertibl
   }
 
   private static func escaped(_ text: ArraySlice<UInt8>) -> [UInt8] {
-    var result: [UInt8] = []
-    result.reserveCapacity(text.count)
-    for byte in text {
-      if byte > 0x20 && byte < 0x7f { result.append(byte) } else { result += hexadecimal(byte) }
-    }
-    return result
-  }
-
-  private static func hexadecimal(_ byte: UInt8) -> [UInt8] {
-    let digits = Array("0123456789ABCDEF".utf8)
-    return [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+    Hexadecimal.percentEncoded(text) { $0 > 0x20 && $0 < 0x7f }
   }
 }

@@ -59,8 +59,8 @@ enum Bcfg2VersionOrder {
 func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
 func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- UInt8(ascii: "a") < 26 }
 
-/// `epoch:version-release` in its three pieces.
-struct RPMVersionPieces {
+/// `epoch:version-release` in its three pieces, as packages of rpm, pacman and Debian have it; what is not there is empty.
+struct VersionPieces {
   var epoch: Slice<UnsafeRawBufferPointer>
   var version: Slice<UnsafeRawBufferPointer>
   var release: Slice<UnsafeRawBufferPointer>

@@ -15,34 +15,13 @@ enum VersionOrder {
 
   /// Debian policy, 5.6.12: epoch, upstream version, revision; letters before other characters, `~` before the end.
   static func debian(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Int {
-    let one = DebianVersion(one[...])
-    let other = DebianVersion(other[...])
+    let one = VersionPieces(one)
+    let other = VersionPieces(other)
     let epochs = compareNumbers(one.epoch, other.epoch)
     if epochs != 0 { return epochs }
-    let upstream = compareDebian(one.upstream, other.upstream)
-    return upstream != 0 ? upstream : compareDebian(one.revision, other.revision)
-  }
-
-  private struct DebianVersion {
-    var epoch: Slice<UnsafeRawBufferPointer>
-    var upstream: Slice<UnsafeRawBufferPointer>
-    /// Without one it counts as `0`, which an empty text equals.
-    var revision: Slice<UnsafeRawBufferPointer>
-
-    init(_ text: Slice<UnsafeRawBufferPointer>) {
-      var rest = text
-      epoch = rest.prefix(0)
-      if let colon = rest.firstIndex(of: UInt8(ascii: ":")) {
-        epoch = rest[..<colon]
-        rest = rest[(colon + 1)...]
-      }
-      upstream = rest
-      revision = rest.suffix(0)
-      if let hyphen = rest.lastIndex(of: UInt8(ascii: "-")) {
-        upstream = rest[..<hyphen]
-        revision = rest[(hyphen + 1)...]
-      }
-    }
+    let upstream = compareDebian(one.version, other.version)
+    // Without a revision it counts as `0`, which an empty text equals.
+    return upstream != 0 ? upstream : compareDebian(one.release, other.release)
   }
 
   /// Runs of what is no digit, and of digits, in turn.
@@ -79,8 +58,8 @@ enum VersionOrder {
 
   /// rpm's rpmVersionCompare: epoch (none counts as 0), version, release. A side without a release equals every release.
   static func rpm(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Int {
-    let one = RPMVersionPieces(one)
-    let other = RPMVersionPieces(other)
+    let one = VersionPieces(one)
+    let other = VersionPieces(other)
     let epochs = compareNumbers(one.epoch, other.epoch)
     if epochs != 0 { return epochs }
     let versions = rpmSegments(one.version, other.version)
@@ -136,8 +115,8 @@ enum VersionOrder {
   /// alpm_pkg_vercmp: as rpm, but letters behind a number are older than the number alone (`1.0a` before `1.0`), and a longer row of
   /// separators is newer. Source: pacman: lib/libalpm/version.c.
   static func pacman(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Int {
-    let one = RPMVersionPieces(one)
-    let other = RPMVersionPieces(other)
+    let one = VersionPieces(one)
+    let other = VersionPieces(other)
     let epochs = compareNumbers(one.epoch, other.epoch)
     if epochs != 0 { return epochs }
     let versions = alpmSegments(one.version.text, other.version.text)

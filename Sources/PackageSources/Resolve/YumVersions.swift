@@ -38,8 +38,8 @@ struct YumVersions {
   }
 
   private func isOlder(_ index: PackageIndex, _ record: UInt32, than other: UInt32) -> Bool? {
-    let one = RPMVersionPieces(index.bytes(of: index.versionOfRecord(record)))
-    let other = RPMVersionPieces(index.bytes(of: index.versionOfRecord(other)))
+    let one = VersionPieces(index.bytes(of: index.versionOfRecord(record)))
+    let other = VersionPieces(index.bytes(of: index.versionOfRecord(other)))
     for (first, second) in [(one.epoch, other.epoch), (one.version, other.version), (one.release, other.release)] {
       guard let order = Bcfg2VersionOrder.compare(first, second) else { return nil }
       if order < 0 { return true }

@@ -72,7 +72,8 @@ final class PackageSets {
   private func find(
     _ names: PackageNames, _ sources: ClientSources, _ settings: Settings
   ) throws(ResolutionFailure) -> ResolvedPackages {
-    let resolver = PackageResolver(sources.collection(indexes), Self.solver(settings))
+    let resolver = PackageResolver(
+      sources.collection(indexes), settings[PackagesOptions.standard.solver].solver(settings))
     let asked = base(names, sources, resolver)
     let resolution = try resolver.complete(asked.map { Array($0.text.utf8) }, recommended: Self.wishes(names))
     let complete = resolution.packages.map { Name($0) }
@@ -92,7 +93,7 @@ final class PackageSets {
       let asked = base(names, sources, resolver).map { Array($0.text.utf8) }
       return try resolver.complete(asked, recommended: Self.wishes(names))
     }
-    let now = Result { () throws(ResolutionFailure) in try resolve(Self.bcfg2Solver(settings)) }
+    let now = Result { () throws(ResolutionFailure) in try resolve(SolverChoice.bcfg2.solver(settings)) }
     return ResolutionDifferences(bcfg2: now, strict: try resolve(.strict))
   }
 
@@ -109,18 +110,6 @@ final class PackageSets {
   /// What entries say of the packages that theirs recommend; of several for one package the last counts.
   private static func wishes(_ names: PackageNames) -> [[UInt8]: Bool] {
     Dictionary(names.wishes.map { (Array($0.name.text.utf8), $0.isWanted) }) { $1 }
-  }
-
-  /// The solver that the settings name.
-  static func solver(_ settings: Settings) -> PackageSolver {
-    switch settings[PackagesOptions.standard.solver] {
-    case .bcfg2: bcfg2Solver(settings)
-    case .strict: .strict
-    }
-  }
-
-  private static func bcfg2Solver(_ settings: Settings) -> PackageSolver {
-    .bcfg2(settings.compatibility == .v1_3 ? .version13 : .version14)
   }
 
   /// The groups to look up. Bcfg2 keeps the packages of a group by its name: of several types the last one counts.

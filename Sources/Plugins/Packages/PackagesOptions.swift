@@ -1,3 +1,4 @@
+package import PackageSources
 package import ServerSettings
 
 /// `[packages]`, `[packages:yum]` and `[packages:pulp]`, of the plugin and of `bcfg2-packages`.
@@ -69,6 +70,14 @@ package nonisolated struct PackagesOptions: OptionGroup {
 /// `[packages] solver`.
 package nonisolated enum SolverChoice: String, Sendable, CaseIterable {
   case bcfg2, strict
+
+  /// The resolver of this name; Bcfg2's is that of the version in `compatibility`.
+  package func solver(_ settings: Settings) -> PackageSolver {
+    switch self {
+    case .bcfg2: .bcfg2(settings.compatibility == .v1_3 ? .version13 : .version14)
+    case .strict: .strict
+    }
+  }
 }
 
 /// `[packages] verify`.

@@ -68,16 +68,14 @@ import XMLRPC
 
   /// Makes two connected ends.
   static func makePair() throws(SystemError) -> (Int32, Int32) {
-    var pair: [Int32] = [-1, -1]
-    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    if socketpair(AF_UNIX, type, 0, &pair) != 0 { throw SystemError(call: "socketpair", errno: errno) }
+    let pair = try SocketPair(SOCK_STREAM)
     // Request the system's largest buffer if it exceeds the default: a large answer then takes fewer turns. Failure is
     // no error.
-    for end in pair {
+    for end in [pair.first, pair.second] {
       var size: Int32 = 1 << 20
       _ = setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
     }
-    return (pair[0], pair[1])
+    return (pair.first, pair.second)
   }
 
   /// Sends a frame. Frames of one loop iteration are sent together at its end.
