@@ -10,13 +10,14 @@ end. The password of config.py must be in no log.
 
 Exit status 0 if all that holds, 1 if not, 3 if slapd, its tools or python3-ldap are missing.
 """
-import argparse, os, shutil, signal, subprocess, sys, tempfile, threading, time
+import argparse, os, signal, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "Conformance"))
-sys.path.insert(0, os.path.join(HERE, "..", "Scale"))
+sys.path.insert(0, os.path.join(HERE, "..", "Python"))
 import conform  # noqa: E402
-from servers import Missing, ending, program  # noqa: E402
+import ending  # noqa: E402
+from programs import Background, Missing, finish, program  # noqa: E402
 
 ROOT, PASSWORD = "cn=root,dc=example,dc=com", "a-word-for-the-directory"
 CLIENTS = {"127.0.0.2": "one.example.com", "127.0.0.3": "two.example.com"}
@@ -52,12 +53,13 @@ def module_folder():
     return "/usr/lib/openldap"
 
 
-class Directory:
+class Directory(Background):
     """slapd with one tree."""
 
     def __init__(self, folder):
-        self.folder, self.port, self.process = folder, conform.free_port(), None
         os.makedirs(os.path.join(folder, "data"))
+        super().__init__(os.path.join(folder, "slapd.out"))
+        self.folder, self.port = folder, conform.free_port()
         self.conf = os.path.join(folder, "slapd.conf")
         schema = "/etc/ldap/schema" if os.path.isdir("/etc/ldap/schema") else "/etc/openldap/schema"
         with open(self.conf, "w") as f:
@@ -68,11 +70,9 @@ class Directory:
             # Nobody reads without the bind.
             f.write("access to * by * none\n")
         self.url = "ldap://127.0.0.1:%d" % self.port
-        self.log = open(os.path.join(folder, "slapd.out"), "ab")
 
     def start(self):
-        self.process = subprocess.Popen([program("slapd"), "-f", self.conf, "-h", self.url, "-d", "0"], stdout=self.log,
-                                        stderr=self.log)
+        self.begin(program("slapd"), "-f", self.conf, "-h", self.url, "-d", "0")
         deadline = time.time() + 20
         while time.time() < deadline:
             if self.tool("ldapwhoami").returncode == 0:
@@ -101,13 +101,6 @@ class Directory:
                     if f.read().rsplit(")", 1)[1].split()[0] == "T":
                         break
                 time.sleep(0.01)
-
-    def stop(self):
-        if self.process:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait()
-            self.process = None
 
 
 PEOPLE = '''dn: dc=example,dc=com
@@ -260,14 +253,7 @@ def main():
         sys.exit(3)
     folder = tempfile.mkdtemp(prefix="bcfg2-ldap-")
     wrong = [line for backend in ("builtin", "multiprocessing") for line in check(folder, options, backend)]
-    for line in wrong:
-        print("WRONG: " + line)
-    if wrong or options.keep:
-        print("logs: %s" % folder)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-        print("clients had what the directory has")
-    sys.exit(1 if wrong else 0)
+    finish(wrong, folder, options.keep, "clients had what the directory has")
 
 
 if __name__ == "__main__":

@@ -11,16 +11,15 @@ leave no line in the log above debug, and a client that goes past haproxy must b
 
 Exit status 0 if all that holds, 1 if not, 3 if haproxy is missing.
 """
-import argparse, base64, http.client, os, shutil, ssl, subprocess, sys, tempfile, time, xmlrpc.client
+import argparse, base64, http.client, os, ssl, sys, tempfile, time, xmlrpc.client
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "Conformance"))
-sys.path.insert(0, HERE)
 import conform  # noqa: E402
 
 sys.path.insert(0, os.path.join(HERE, "..", "Python"))
 import ending  # noqa: E402
-from servers import Missing, program  # noqa: E402
+from programs import Background, Missing, finish, program  # noqa: E402
 
 CLIENTS = {"127.0.0.2": "two.example.com", "127.0.0.3": "three.example.com"}
 
@@ -49,10 +48,11 @@ class Daemon(conform.Server):
         return super().call(dict(step, **{"from": "127.0.0.2"}), timeout)
 
 
-class Proxy:
+class Proxy(Background):
     """haproxy with two frontends in front of one server: TCP, and HTTP that ends TLS."""
 
     def __init__(self, folder, port, pki, options, headers):
+        super().__init__(os.path.join(folder, "haproxy.out"))
         self.tcp, self.http = conform.free_port(), conform.free_port()
         both = os.path.join(folder, "both.pem")
         with open(both, "w") as out:
@@ -68,13 +68,7 @@ class Proxy:
             f.write("listen http\n mode http\n http-reuse always\n bind 127.0.0.1:%d ssl crt %s\n%s"
                     " server s 127.0.0.1:%d source 127.0.0.1 ssl verify required ca-file %s %s\n"
                     % (self.http, both, headers, port, pki.ca, "" if headers else options))
-        self.log = open(os.path.join(folder, "haproxy.out"), "ab")
-        self.process = subprocess.Popen([program("haproxy"), "-db", "-f", path], stdout=self.log, stderr=self.log)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
+        self.begin(program("haproxy"), "-db", "-f", path)
 
 
 def ask(port, source, pki, certificate=None, headers=(), user="root"):
@@ -182,14 +176,7 @@ def main():
                    " http-request add-header Forwarded for=%[src]\n", forwarded())
     wrong += check(folder, options, "x-forwarded-for", {"forwarded": "x-forwarded-for"}, "check inter 100ms",
                    " option forwardfor\n", forwarded())
-    for line in wrong:
-        print("WRONG: " + line)
-    if wrong or options.keep:
-        print("logs: %s" % folder)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-        print("each client was known by the address that haproxy told")
-    sys.exit(1 if wrong else 0)
+    finish(wrong, folder, options.keep, "each client was known by the address that haproxy told")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ crash. In the end the database has to have of each client what was acknowledged,
 
 Exit status 0 if all that holds, 1 if not, 3 if a program that it needs is missing.
 """
-import argparse, glob, http.client, os, pwd, re, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time
+import argparse, http.client, os, pwd, re, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "Conformance"))
@@ -19,23 +19,9 @@ import conform  # noqa: E402
 
 sys.path.insert(0, os.path.join(HERE, "..", "Python"))
 import ending  # noqa: E402
+from programs import Background, Missing, program  # noqa: E402
 
 BITS = 16
-
-
-class Missing(Exception):
-    pass
-
-
-def program(name, folders=()):
-    for folder in folders:
-        found = sorted(glob.glob(os.path.join(folder, name)))
-        if found:
-            return found[-1]
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    if not found:
-        raise Missing(name)
-    return found
 
 
 class PostgreSQL:
@@ -110,10 +96,11 @@ class SQLite:
             return [["" if v is None else str(v) for v in row] for row in database.execute(sql)]
 
 
-class Balancer:
+class Balancer(Background):
     """haproxy, which gives each connection to the next server that answers."""
 
     def __init__(self, folder, servers):
+        super().__init__(os.path.join(folder, "haproxy.out"))
         self.port = conform.free_port()
         path = os.path.join(folder, "haproxy.cfg")
         with open(path, "w") as f:
@@ -121,8 +108,7 @@ class Balancer:
                     " option redispatch 1\nlisten bcfg2\n bind 127.0.0.1:%d\n balance roundrobin\n" % self.port)
             for number, server in enumerate(servers):
                 f.write(" server s%d 127.0.0.1:%d check inter 200ms fall 1 rise 1\n" % (number, server.port))
-        self.log = open(os.path.join(folder, "haproxy.out"), "ab")
-        self.process = subprocess.Popen([program("haproxy"), "-db", "-f", path], stdout=self.log, stderr=self.log)
+        self.begin(program("haproxy"), "-db", "-f", path)
         deadline = time.time() + 10
         while time.time() < deadline:
             try:
@@ -131,11 +117,6 @@ class Balancer:
             except OSError:
                 time.sleep(0.05)
         raise RuntimeError("haproxy does not listen")
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
 
 
 def case(folder):
