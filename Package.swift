@@ -495,6 +495,8 @@ let package = Package(
       dependencies: [
         "CLinux", "EventLoop", "XMLRPC", "Identity", "ServerSettings", "Networking", "NIOServer", "Support",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio", condition: onNIO),
+        .product(name: "NIOEmbedded", package: "swift-nio", condition: onNIO),
       ],
       swiftSettings: onLoop),
     .testTarget(

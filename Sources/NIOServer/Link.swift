@@ -36,8 +36,10 @@
     struct Orders {
       /// Before TLS: what is to be sent as it is.
       var clearOutput = ByteBuffer()
-      /// Begins TLS, with bytes that came already.
-      var handshake: (context: SecureContext, first: ByteBuffer)?
+      /// Begins TLS.
+      var handshake: SecureContext?
+      /// What came before TLS began, and belongs to it.
+      var first = ByteBuffer()
       var output = ByteBuffer()
       var unsentBytes: Int?
       var resumesReading = false
@@ -110,6 +112,8 @@
         if state.input.readableBytes == 0 {
           state.input = bytes
         } else {
+          // What was read is given back, or a body that the loop never catches up with would be kept whole.
+          if state.input.readerIndex >= Self.inputLimitBytes { state.input.discardReadBytes() }
           var bytes = bytes
           state.input.writeBuffer(&bytes)
         }
@@ -150,8 +154,10 @@
     func takeOrders() -> Orders {
       state.withLockedValue { state in
         state.areOrdersPosted = false
-        let orders = state.orders
+        var orders = state.orders
         state.orders = Orders()
+        // NIO has read on since the loop gave the order. Bytes in clear that stayed here would pass for decrypted ones.
+        if orders.handshake != nil { swap(&orders.first, &state.input) }
         state.unwrittenBytes += orders.output.readableBytes
         return orders
       }

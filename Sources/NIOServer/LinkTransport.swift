@@ -136,8 +136,7 @@
       checkedGeneration = security.context.generation
       let secure = security.current
       link.order { state in
-        state.orders.handshake = (secure, state.input)
-        state.input = ByteBuffer()
+        state.orders.handshake = secure
         // The TLS handler reads by itself.
         state.isReadingHeld = false
       }

@@ -124,7 +124,7 @@
         return
       }
       if let limit = orders.unsentBytes { boundUnsent(to: limit, context) }
-      if let handshake = orders.handshake { secure(handshake.context, handshake.first, context) }
+      if let handshake = orders.handshake { secure(handshake, orders.first, context) }
       if orders.clearOutput.readableBytes > 0 { write(orders.clearOutput, counts: false, context) }
       if orders.output.readableBytes > 0 { write(orders.output, counts: true, context) }
       if orders.endsOutput { endsOutput = true }
