@@ -139,10 +139,12 @@ nonisolated struct IgnoreRules: Sendable {
   /// Most bytes of a file, and most patterns.
   static let limitBytes = 64 << 10
   static let patternLimit = 1000
+  /// Lines that are told of as no patterns; more are counted, so that a file does not fill the log.
+  static let problemLimit = 20
 
   private let text: [UInt8]
   private let patterns: [IgnorePattern]
-  /// Lines that are no patterns, and why.
+  /// Lines that are no patterns, and why; behind `problemLimit` of them one for the rest.
   let problems: [(line: Int, problem: String)]
 
   var isEmpty: Bool { patterns.isEmpty }
@@ -168,6 +170,12 @@ nonisolated struct IgnoreRules: Sendable {
       }
     }
     self.patterns = patterns
+    if problems.count > Self.problemLimit {
+      let rest = problems[Self.problemLimit...]
+      problems.replaceSubrange(
+        Self.problemLimit...,
+        with: [(rest[Self.problemLimit].line, "this and \(rest.count - 1) more lines are no patterns")])
+    }
     self.problems = problems
   }
 

@@ -82,6 +82,16 @@ import Testing
     }
   }
 
+  /// Each path of a repository is compared with each pattern, while clients wait.
+  @Test(.timeLimit(.minutes(1)), arguments: ["", "*"])
+  func manyHardPatternsAndNamesTakeNoLongTime(_ end: String) {
+    let lines = (0..<1000).map { "*\(String(repeating: "a", count: 57))\($0)b\(end)\n" }
+    let rules = IgnoreRules(Array(lines.joined().utf8))
+    for number in 0..<200 {
+      #expect(rules.verdict([String(repeating: "a", count: 240) + "\(number)"]) { false } == nil)
+    }
+  }
+
   @Test func theLastPatternDecides() {
     let rules = IgnoreRules(Array("*.bak\n!keep.bak\n/d/keep.bak\n".utf8))
     func verdict(_ names: String...) -> Bool? { rules.verdict(names[...]) { false } }
@@ -96,6 +106,13 @@ import Testing
     let many = IgnoreRules(Array((0...1000).map { "n\($0)\n" }.joined().utf8))
     #expect(many.problems.map(\.line) == [1001])
     #expect(many.verdict(["n999"]) { false } == true && many.verdict(["n1000"]) { false } == nil)
+  }
+
+  /// Each line that is told of is one of the log.
+  @Test func aFileOfBadLinesIsToldOfInFewLines() {
+    let rules = IgnoreRules(Array(String(repeating: "[\n", count: 30_000).utf8))
+    #expect(rules.problems.map(\.line) == Array(1...21))
+    #expect(rules.problems.last?.problem == "this and 29979 more lines are no patterns")
   }
 
   /// What a tool sees that looks at a repository once.
