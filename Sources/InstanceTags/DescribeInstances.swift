@@ -45,8 +45,8 @@ package enum DescribeInstances {
 
   /// What an answer says.
   package enum Page: Sendable, Equatable {
-    /// The tags of the first reservation's first instance; nil: it has no instance.
-    case tags([InstanceTag]?)
+    /// The tags of the first reservation's first instance; nil: it has no instance. And how many other instances there are.
+    case tags([InstanceTag]?, others: Int = 0)
     /// There was none so far; the next answer may have one.
     case more(token: String)
   }
@@ -75,6 +75,8 @@ package enum DescribeInstances {
   }
 
   /// Reads an answer of status 200.
+  ///
+  /// - Throws: where it is none of this call, such as a page of a proxy: without tags a client would lose groups.
   package static func page(_ document: [UInt8]) throws(XMLError) -> Page {
     var tags: [InstanceTag]?
     var token = ""
@@ -85,6 +87,9 @@ package enum DescribeInstances {
     var instances = 0
     var isFirst: Bool { reservations == 1 && instances == 1 }
     try read(document) { (event, path, text, reader) throws(XMLError) in
+      if event == .start, path.count == 1, path != [Places.answer] {
+        throw reader.error("a document of type \(shown(path[0], 100))")
+      }
       switch (event, path.dropFirst().joined(separator: "/")) {
       case (.start, Places.reservation): reservations += 1
       case (.start, Places.instance):
@@ -104,7 +109,8 @@ package enum DescribeInstances {
       }
     }
     // Where a filter is given an answer may have no instance and go on all the same.
-    return tags == nil && reservations == 0 && !token.isEmpty ? .more(token: token) : .tags(tags)
+    if tags == nil && reservations == 0 && !token.isEmpty { return .more(token: token) }
+    return .tags(tags, others: tags == nil ? instances : instances - 1)
   }
 
   /// Reads an answer of another status; nil where it is no error of AWS.
@@ -134,6 +140,7 @@ package enum DescribeInstances {
   // MARK: Reading
 
   private enum Places {
+    static let answer = "DescribeInstancesResponse"
     static let reservation = "reservationSet/item"
     static let instance = "reservationSet/item/instancesSet/item"
     static let tag = "\(instance)/tagSet/item"

@@ -33,10 +33,10 @@ import XMLRPC
     let other = tagSet([("Name", "no")])
     #expect(
       try DescribeInstances.page(document([[one, other], [other]]))
-        == .tags([InstanceTag("Name", "web1"), InstanceTag("role", "a & b"), InstanceTag("empty", "")]))
-    #expect(try DescribeInstances.page(document([[""], [other]])) == .tags([]))
+        == .tags([InstanceTag("Name", "web1"), InstanceTag("role", "a & b"), InstanceTag("empty", "")], others: 2))
+    #expect(try DescribeInstances.page(document([[""], [other]])) == .tags([], others: 1))
     // A reservation without an instance decides as well, as in Bcfg2.
-    #expect(try DescribeInstances.page(document([[], [other]])) == .tags(nil))
+    #expect(try DescribeInstances.page(document([[], [other]])) == .tags(nil, others: 1))
     #expect(try DescribeInstances.page(document([])) == .tags(nil))
   }
 
@@ -66,6 +66,12 @@ import XMLRPC
     #expect(throws: XMLError.self) { try DescribeInstances.page(Array("<html>".utf8)) }
     let whole = document([[tagSet([("a", "b")])]])
     for end in whole.indices { _ = try? DescribeInstances.page(Array(whole[..<end])) }
+  }
+
+  /// What a proxy says in EC2's place is not that there is no instance.
+  @Test(arguments: ["<html><body>Log in</body></html>", "<Response><Errors/></Response>", "<reservationSet/>"])
+  func anotherDocumentIsNoAnswer(_ document: String) {
+    #expect(throws: XMLError.self) { try DescribeInstances.page(Array(document.utf8)) }
   }
 
   @Test func errorsHaveACodeAndAMessage() {
@@ -103,7 +109,12 @@ import XMLRPC
     let made = try #require(InstanceCredentials(Array(document.utf8)))
     #expect(made.credentials == AWSCredentials(accessKey: "ASIA", secretKey: "s", sessionToken: "t"))
     #expect(made.expiry == 1_796_061_900)
-    for broken in ["", "[]", "{}", #"{"AccessKeyId": "a"}"#, document.replacing("18:05:00Z", with: "soon")] {
+    for broken in [
+      "", "[]", "{}", #"{"AccessKeyId": "a"}"#, document.replacing("18:05:00Z", with: "soon"),
+      // Keys become headers.
+      document.replacing("\"t\"", with: #""t\r\nX-Other: 1""#), document.replacing("ASIA", with: "AS IA"),
+      document.replacing("\"s\"", with: "\"\u{E9}\""),
+    ] {
       #expect(InstanceCredentials(Array(broken.utf8)) == nil)
     }
   }

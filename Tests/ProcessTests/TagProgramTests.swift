@@ -180,6 +180,35 @@ import Testing
     }
   }
 
+  /// In two networks of an account instances may have the same address, and so the same name.
+  @Test func aNameOfSeveralInstancesIsToldOnce() async throws {
+    try await run { tags, service, log async throws in
+      try service.instance("one.internal", [("a", "b")])
+      try service.order("others", "\"count\": 2")
+      for _ in 0..<2 { #expect(await tags.tags(of: "one.internal") == .tags([InstanceTag("a", "b")])) }
+      #expect(
+        log.take() == [
+          "warning AWSTags: 3 instances have the private DNS name one.internal; the tags of the first that EC2 names count"
+        ])
+    }
+  }
+
+  /// Nothing else goes on while it is asked.
+  @Test func aMetadataServiceThatHangsIsNotAskedForEachQuestion() async throws {
+    try await run { settings, service in
+      settings.credentials = .instance("http://127.0.0.1:\(service.metadataPort)/")
+    } _: { tags, service, _ async throws in
+      try service.order("hang", "\"count\": 1")
+      let asked = (0..<8).map { number in Task { @MainActor in await tags.tags(of: "n\(number).internal") } }
+      for task in asked {
+        #expect(
+          failure(await task.value)?.description == "the metadata service of this instance gives no keys of a role")
+      }
+      #expect(try service.requests().hosts == ["metadata"])
+      try service.order("hang", "\"count\": 0")
+    }
+  }
+
   @Test func theRoleOfAnInstanceHasKeys() async throws {
     try await run { settings, service in
       settings.credentials = .instance("http://127.0.0.1:\(service.metadataPort)/")

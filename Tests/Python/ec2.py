@@ -10,6 +10,8 @@ standard output. It ends with its standard input.
   {"do": "pages", "count": N}                                     empty answers before the one with an instance
   {"do": "clock", "ahead": SECONDS}                               of the time of this service
   {"do": "gather", "count": N}                                    requests wait until so many are there
+  {"do": "others", "count": N}                                    further instances with the same name, in each answer
+  {"do": "hang", "count": N}                                      the metadata service answers nothing where N is 1; it says who asked
   {"do": "requests"}                                              hosts asked for since the last time, the most at once, connections
 """
 
@@ -34,7 +36,7 @@ instances = {}
 keys = {"id": "AKIDEXAMPLE", "secret": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "token": None}
 role = {}
 failures = []
-state = {"pages": 0, "ahead": 0, "gather": 0, "inside": 0, "most": 0, "connections": 0}
+state = {"pages": 0, "ahead": 0, "gather": 0, "others": 0, "hang": 0, "inside": 0, "most": 0, "connections": 0}
 asked = []
 
 
@@ -141,6 +143,7 @@ class Service(Handler):
                            for name, value in instances[host])
             found = (f"<item><reservationId>r-1</reservationId><instancesSet><item><instanceId>i-1</instanceId>"
                      f"<privateDnsName>{escape(host)}</privateDnsName><tagSet>{tags}</tagSet></item></instancesSet></item>")
+            found += "<item><instancesSet><item><tagSet/></item></instancesSet></item>" * state["others"]
         self.reply(200, f'<?xml version="1.0" encoding="UTF-8"?>\n<DescribeInstancesResponse '
                         f'xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>'
                         f"<reservationSet>{found}</reservationSet>{token}</DescribeInstancesResponse>")
@@ -148,6 +151,10 @@ class Service(Handler):
 
 class MetadataService(Handler):
     def do_PUT(self):
+        with lock:
+            if state["hang"]:
+                asked.append("metadata")
+            lock.wait_for(lambda: not state["hang"], 60)
         is_right = self.path == "/latest/api/token" and self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")
         self.reply(200 if is_right else 403, "session")
 
@@ -189,8 +196,9 @@ def obey(order):
             state["pages"] = order["count"]
         elif order["do"] == "clock":
             state["ahead"] = order["ahead"]
-        elif order["do"] == "gather":
-            state["gather"] = order["count"]
+        elif order["do"] in ("gather", "others", "hang"):
+            state[order["do"]] = order["count"]
+            lock.notify_all()
         elif order["do"] == "requests":
             answer = {"hosts": asked[:], "most": state["most"], "connections": state["connections"]}
             asked.clear()

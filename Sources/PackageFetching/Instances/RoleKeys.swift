@@ -12,10 +12,15 @@ final class RoleKeys {
   /// How long before their end keys are asked for again.
   private static let marginSeconds = 300
   private static let answerBytes = 64 << 10
+  /// An answer that takes longer is a slow one. Nothing else goes on while it is waited for, so that after one without keys none
+  /// is asked for in `pause`.
+  private static let slowTime = Duration.milliseconds(500)
+  private static let pause = Duration.seconds(5)
 
   private let source: CredentialSource
   private let userAgent: String
   private var known: InstanceCredentials?
+  private var pausedUntil: ContinuousClock.Instant?
 
   init(_ source: CredentialSource, userAgent: String) {
     self.source = source
@@ -28,7 +33,7 @@ final class RoleKeys {
     case .given(let credentials): return credentials
     case .instance(let url):
       if let known, known.expiry - Self.marginSeconds > time(nil) { return known.credentials }
-      if let fresh = ask(url) { known = fresh }
+      askUnlessPaused(url)
       // Until their end the old ones do.
       guard let known, known.expiry > time(nil) else { return nil }
       return known.credentials
@@ -48,6 +53,17 @@ final class RoleKeys {
     switch source {
     case .given(let credentials): credentials.removed(from: text)
     case .instance: known?.credentials.removed(from: text) ?? text
+    }
+  }
+
+  private func askUnlessPaused(_ url: String) {
+    let start = ContinuousClock.now
+    if let pausedUntil, start < pausedUntil { return }
+    pausedUntil = nil
+    if let fresh = ask(url) {
+      known = fresh
+    } else if ContinuousClock.now - start > Self.slowTime {
+      pausedUntil = ContinuousClock.now + Self.pause
     }
   }
 

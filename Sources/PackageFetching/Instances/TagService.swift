@@ -56,6 +56,9 @@ package final class TagService {
   /// Seconds that AWS's clock is ahead of this machine's.
   private var clockOffset = 0
   private var status: Int32?
+  /// Names that several instances have, and that were told of.
+  private var shared: Set<String> = []
+  private static let sharedLimit = 4096
 
   private static let isInitialized: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
@@ -248,7 +251,9 @@ package final class TagService {
     guard transfer.status == 200 else { return finishRefused(question, transfer, way) }
     do throws(XMLError) {
       switch try DescribeInstances.page(transfer.sink.body) {
-      case .tags(let tags): answer(question, .tags(tags))
+      case .tags(let tags, let others):
+        if tags != nil, others > 0 { tellOfOthers(question.host, others) }
+        answer(question, .tags(tags))
       case .more(let token):
         question.pages += 1
         guard question.pages < Self.pageLimit, token.utf8.count <= 4096 else {
@@ -261,6 +266,16 @@ package final class TagService {
     } catch {
       fail(question, "EC2's answer cannot be read: \(error)", isOfService: false)
     }
+  }
+
+  /// Says once that a name is not of one instance alone: in another network of the account somebody may have one with the same.
+  private func tellOfOthers(_ host: String, _ others: Int) {
+    if shared.count >= Self.sharedLimit { shared = [] }
+    guard shared.insert(host).inserted else { return }
+    send(
+      TagMessages.frame(
+        notice: "\(others + 1) instances have the private DNS name \(host); the tags of the first that EC2 names count")
+    )
   }
 
   private func finishRefused(_ question: Question, _ transfer: TagTransfer, _ way: Way) {
