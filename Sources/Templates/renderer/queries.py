@@ -6,6 +6,7 @@ LDAP server itself, but not between two attempts: the server is told that nobody
 import marshal
 import re
 import sys
+import time
 
 try:
     from collections.abc import Mapping, Set
@@ -23,8 +24,13 @@ DEPTH = 64
 # Loaded versions of config.py that are kept: the newest, and the one before where that cannot be used.
 KEPT_VERSIONS = 2
 _MODULE = 'Bcfg2.Server.Plugins.Ldap'
-# What looks like a password in a source: it is told of nowhere, whatever goes wrong before a connection has it.
-_PASSWORD = re.compile(r"""(?i)\w*(?:pw|passw|passphrase|secret)\w*["']?\s*[=:]\s*[rub]{0,2}(['"])(.+?)\1""")
+# Seconds after which an attempt to connect that fails was a slow one.
+SLOW = 0.5
+_clock = getattr(time, 'monotonic', time.time)
+# What looks like a password in a source: it is told of nowhere, whatever goes wrong before a connection has it. Bounded, so that
+# a source with a picture in it is read in no time.
+_PASSWORD = re.compile(r"""(?i)(?:pw|passw|passphrase|secret)\w{0,64}["']?\s{0,64}[=:]\s{0,64}[rub]{0,2}(['"])"""
+                       r"""(.{1,1024}?)\1""")
 
 
 class ServerDown(BaseException):
@@ -105,6 +111,8 @@ class LdapConnection(object):
         self.binddn = binddn
         self.bindpw = bindpw
         self.conn = None
+        # Until when none is made, and the error of the last attempt, where that was a slow one.
+        self.refusal = None
         RUN.keep_secret(bindpw)
 
     def __del__(self):
@@ -123,6 +131,18 @@ class LdapConnection(object):
         ldap = _ldap()
         self.disconnect()
         RUN.keep_secret(self.bindpw)
+        # Where nobody answers, each query would wait as long as the first, and those of other clients behind it.
+        if self.refusal is not None and _clock() < self.refusal[0]:
+            raise type(self.refusal[1])(*self.refusal[1].args)
+        start, self.refusal = _clock(), None
+        try:
+            self.conn = self._open(ldap)
+        except (ldap.SERVER_DOWN, getattr(ldap, 'TIMEOUT', ldap.SERVER_DOWN)) as error:
+            if _clock() - start > SLOW:
+                self.refusal = (_clock() + _Config.network_timeout, error)
+            raise
+
+    def _open(self, ldap):
         conn = ldap.initialize(self.get_uri())
         for name in ('OPT_NETWORK_TIMEOUT', 'OPT_TIMEOUT'):
             option = getattr(ldap, name, None)
@@ -132,7 +152,7 @@ class LdapConnection(object):
             conn.set_option(option, value)
         if self.binddn is not None and self.bindpw is not None:
             conn.simple_bind_s(self.binddn, self.bindpw)
-        self.conn = conn
+        return conn
 
     def run_query(self, query):
         ldap = _ldap()

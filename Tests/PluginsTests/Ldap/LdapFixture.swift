@@ -8,8 +8,8 @@ import Testing
 ///
 /// The module reads what to do from a file at each search, and says of each search a line, which is in the log.
 enum LdapFixture {
-  /// Of the module's folder; `state` has words: `down N` (N connections fail), `hang`, `late` (a second of its own), `refuse`,
-  /// `name TEXT`.
+  /// Of the module's folder; `state` has words: `down N` (N connections fail), `silent` (they fail late), `hang`, `late` (a second
+  /// of its own), `refuse`, `name TEXT`.
   private static let module = """
     import os, signal, time
     class LDAPError(Exception): pass
@@ -40,6 +40,10 @@ enum LdapFixture {
             failed[0] += 1
             raise SERVER_DOWN({'desc': "Can't contact LDAP server"})
         failed[0] = 0
+        if word == 'silent':
+            print('connect %s' % uri)
+            time.sleep(0.6)
+            raise SERVER_DOWN({'desc': "Can't contact LDAP server"})
         return Connection()
     """
 

@@ -238,6 +238,30 @@ import XMLRPC
     }
   }
 
+  /// Else each client would wait as long as the first one, and behind those before it.
+  @Test func nobodyWaitsAgainWhereNobodyAnswers() async throws {
+    try await LdapFixture.run(
+      templates: ["t": "${repr(metadata.Ldap['Users'])}"], ldap: "retries = 0\nprocesses = 1\ntimeout = 180",
+      state: "silent"
+    ) { fixture, _ async throws in
+      for client in ["one.example.com", "two.example.com"] as [ClientName] {
+        #expect(try await fixture.rendered("/t", of: client) == "None")
+      }
+      let lines = fixture.log.take()
+      #expect(lines.count { $0.contains("connect ldap://localhost:389") } == 1, "\(lines)")
+      #expect(lines.count { $0.contains("LdapConnection: Server ldap://localhost:389 down") } == 2, "\(lines)")
+    }
+  }
+
+  /// A picture in base64, say. What is looked for in the source takes time by its length alone.
+  @Test func aModuleWithALongWordIsRead() async throws {
+    let configuration = LdapFixture.configuration + "logo = '\(String(repeating: "A", count: 200_000))'\n"
+    try await LdapFixture.run(templates: ["t": "${metadata.Ldap['Users']['name']}"], configuration: configuration) {
+      fixture, _ async throws in
+      #expect(try await fixture.rendered("/t") == "Ann")
+    }
+  }
+
   /// A check names the module as one that cannot be used, before a client asks.
   @Test func theModuleIsLoadedWhenItIsRead() async throws {
     try await LdapFixture.run(templates: [:], configuration: nil) { fixture, _ async throws in
