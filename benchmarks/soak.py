@@ -155,6 +155,16 @@ def at_rest(server, samples):
         role: statistics.median(heap[role] for heap in heaps) for role in heaps[0]}}
 
 
+def settle(server, options, disturber):
+    """Gives the server the size that it has with full caches, after each disturbance: what these make old is made anew."""
+    for action in disturber.schedule:
+        disturber.do(action)
+    disturber.do(disturber.fill_caches)
+    load = Load(server, options, ["--requests", str(3 * options.clients)])
+    load.end()
+    return load
+
+
 def stored_reports(server):
     path = os.path.join(server.dir, "bcfg2.sqlite")
     with sqlite3.connect("file:%s?mode=ro" % path, uri=True, timeout=30) as database:
@@ -170,14 +180,9 @@ def soak(options, folder):
         disturber = disturb.Disturber(server, options, faults)
         disturber.config()
         say("every client, every disturbance, and full caches")
-        before = [Load(server, options, ["--requests", str(options.clients)])]
-        before[0].end()
-        for action in disturber.schedule:
-            disturber.do(action)
-        disturber.do(disturber.fill_caches)
-        # What the disturbances made old is made anew: then the server has its size.
-        before.append(Load(server, options, ["--requests", str(3 * options.clients)]))
-        before[1].end()
+        loads = [Load(server, options, ["--requests", str(options.clients)])]
+        loads[0].end()
+        loads.append(settle(server, options, disturber))
         samples = Samples(server, options.interval / 6)
         rest = [at_rest(server, samples)]
         say("%g minutes, %g runs a second" % (options.minutes, options.rate))
@@ -193,8 +198,11 @@ def soak(options, folder):
         samples.ended.set()
         samples.thread.join()
         following.join()
-        reports, earlier = load.reports, [r for one in before for r in one.reports]
-        acknowledged = sum(r["calls"]["RecvStats"]["count"] for r in earlier + reports) + disturber.reports
+        reports = load.reports
+        # As it was when it was looked at before.
+        loads.append(settle(server, options, disturber))
+        others = [r for one in loads for r in one.reports]
+        acknowledged = sum(r["calls"]["RecvStats"]["count"] for r in others + reports) + disturber.reports
         deadline = time.monotonic() + 120
         while (stored := stored_reports(server)) < acknowledged and time.monotonic() < deadline:
             time.sleep(0.5)
@@ -236,8 +244,8 @@ def soak(options, folder):
         "machine": said, "load_average": os.getloadavg()[0], "core": options.core, "minutes": options.minutes,
         "rate": options.rate, "interval": options.interval, "clients": options.clients,
         "version": servers.Ours.version(), "runs": sum(r["runs"] for r in reports),
-        "requests": sum(r["requests"] for r in reports), "errors": sum(r["errors"] for r in earlier + reports),
-        "first_error": next((r["first_error"] for r in earlier + reports if r["first_error"]), ""),
+        "requests": sum(r["requests"] for r in reports), "errors": sum(r["errors"] for r in others + reports),
+        "first_error": next((r["first_error"] for r in others + reports if r["first_error"]), ""),
         "faults": faults, "disturbances": disturber.counts, "killed": disturber.killed, "intervals": intervals,
         "memory": {key: growth.memory_trends(rows, runs, key) for key in ("rss", "anonymous", "pss")},
         "descriptors": growth.descriptor_growth(rows, runs), "at_rest": rest,
