@@ -1,0 +1,1 @@
+<Decisions><Decision type='T' name='host'/></Decisions>

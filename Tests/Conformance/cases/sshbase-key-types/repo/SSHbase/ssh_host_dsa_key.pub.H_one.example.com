@@ -1,0 +1,1 @@
+ssh-dss D one

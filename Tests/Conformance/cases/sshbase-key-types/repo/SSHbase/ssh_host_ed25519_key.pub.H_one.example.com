@@ -1,0 +1,1 @@
+ssh-ed25519 X one

@@ -1,0 +1,1 @@
+ssh-rsa AAA root@one
