@@ -74,6 +74,17 @@ import Testing
     #expect(settings[CfgOptions.standard.handlers] == ["genshi", "cheetah"])
   }
 
+  /// A server without these groups would take entries from clients: it does not start, as Bcfg2's.
+  @Test(arguments: ["probes", "awstags"]) func aPatternThatCannotBeCompiledIsAWrongValue(section: String) {
+    let error = #expect(throws: SettingsError.self) {
+      try Settings(conf: "[\(section)]\nallowed_groups = os-.* ((\n")
+    }
+    let text = "\(error.map { "\($0)" } ?? "")"
+    #expect(
+      text.contains("bcfg2.conf:2: [\(section)] allowed_groups: wrong value 'os-.* (('")
+        && text.hasSuffix("regular expressions between spaces; '((': unbalanced parenthesis"), "\(text)")
+  }
+
   @Test(arguments: [
     ("packages", "resolver", "sometimes"), ("probes", "client_groups", "0"), ("templates", "cache", "always"),
     ("cfg", "max_file_size", "large"), ("ldap", "retries", "1001"), ("sslca_web", "root_ca", "maybe"),

@@ -222,7 +222,7 @@ enum ConfigurationTable {
     case .size: "bytes, with k, m, g, t"
     case .days: "days, with d, w, y"
     case .commaList: "list, commas"
-    case .wordList: "list, blanks"
+    case .patterns: "regular expressions, blanks"
     case .networks: "addresses, commas"
     case .choice(let values), .choiceInAnyCase(let values): values.map { "`\($0)`" }.joined(separator: ", ")
     case .user: "user"

@@ -84,6 +84,16 @@ import Testing
     #expect(try load("[communication]\nauthentication = cert\n").warnings == [])
   }
 
+  @Test func aPasswordThatClientsCannotSendIsToldOf() throws {
+    let blanks = try load("[communication]\npassword = a long word\n")
+    #expect(
+      blanks.warnings == [
+        "\(blanks.path):2: [communication] password has blanks: Bcfg2's clients send a + for each, and get 401"
+      ])
+    #expect(try load("[communication]\npassword = a long word\npasswords = no\nca = /x\n").warnings == [])
+    #expect(try load("[communication]\npassword = a+long_word-%2B\n").warnings == [])
+  }
+
   // MARK: Plugins
 
   @Test func aPluginThatIsNotThereIsExplained() async throws {

@@ -101,6 +101,17 @@ public final class PythonRegex {
     if let warning = slowness.warning { report("\(warning); such a text counts as no match") }
   }
 
+  /// What Python's grammar has against a pattern; nil where it can be compiled.
+  public nonisolated static func problem(in pattern: String) -> String? {
+    guard pattern.utf8.count <= RegexLimits.patternBytes else { return "longer than \(RegexLimits.patternBytes) bytes" }
+    do throws(RegexSyntaxError) {
+      _ = RegexTranslation(try RegexSyntax(pattern), finds: .wholeText)
+      return nil
+    } catch {
+      return error.message
+    }
+  }
+
   /// Matches a text. Logs a match that takes too many steps and returns nil.
   public func match(_ text: String) -> Match? {
     guard matches(text) else { return nil }

@@ -36,7 +36,7 @@ nonisolated struct AWSTagsOptions: OptionGroup {
   let parallel = Option(
     "awstags", "parallel", .integer(1...64), default: "8", .ours, help: "The most requests at once")
   let allowedGroups = Option(
-    "awstags", "allowed_groups", .wordList, default: ".*", .ours,
+    "awstags", "allowed_groups", .patterns, default: ".*", .ours,
     help: "Regular expressions, anchored at both ends, of the groups that tags may put a client in")
 }
 

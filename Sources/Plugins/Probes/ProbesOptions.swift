@@ -10,7 +10,7 @@ nonisolated struct ProbesOptions: OptionGroup {
     "probes", "layout", .choice(ProbeStore.Layout.self), default: "client", .ours, fixed: .data,
     help: "client: probe data in a file for each client, probed.xml is a copy; file: in probed.xml alone")
   let allowedGroups = Option(
-    "probes", "allowed_groups", .wordList, default: ".*",
+    "probes", "allowed_groups", .patterns, default: ".*",
     help: "Regular expressions, anchored at both ends, of the groups that probes may put a client in")
   let clientBytes = Option(
     "probes", "client_bytes", .size, default: "4m", .ours,

@@ -7,6 +7,7 @@ public nonisolated enum RestartReason: String, Sendable, CaseIterable {
   case plugins = "plugins are loaded at the start"
   case data = "data was brought into this form at the start"
   case database = "the database is opened once"
+  case core = "the core was made at the start"
   case processes = "the child processes were planned at the start"
 }
 

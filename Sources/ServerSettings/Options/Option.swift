@@ -11,7 +11,7 @@ package import XMLRPC
 /// nonisolated struct ProbesOptions: OptionGroup {
 ///   static let standard = ProbesOptions()
 ///
-///   let allowedGroups = Option("probes", "allowed_groups", .wordList, default: ".*", help: "Regular expressions of ...")
+///   let allowedGroups = Option("probes", "allowed_groups", .patterns, default: ".*", help: "Regular expressions of ...")
 /// }
 /// ```
 public nonisolated final class Option<Value: Sendable>: DeclaredOption {

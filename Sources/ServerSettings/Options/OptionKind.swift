@@ -130,9 +130,9 @@ nonisolated extension OptionKind<[String]> {
       .list($0)
     }
   }
-  /// Texts between white space.
-  public static var wordList: Self {
-    Self(.wordList) {
+  /// Regular expressions between white space, by Python's grammar.
+  public static var patterns: Self {
+    Self(.patterns) {
       $0.list
     } write: {
       .list($0)

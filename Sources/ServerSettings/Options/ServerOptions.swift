@@ -31,7 +31,7 @@ public nonisolated struct ServerOptions: OptionGroup {
     "server", "listen_all", .boolean, default: "false", fixed: .sockets, help: "Listen on all addresses")
   public let backend = Option(
     "server", "backend", .choiceInAnyCase(["best", "builtin", "multiprocessing", "nio", "cherrypy"]), default: "best",
-    fixed: .processes, help: "Implementation of the server core")
+    fixed: .core, help: "Implementation of the server core")
   public let children = Option(
     "server", "children", .integer(1...4096), fixed: .processes,
     help: "Child processes of the multiprocessing core; default: processors")

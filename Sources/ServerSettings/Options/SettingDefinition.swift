@@ -28,8 +28,8 @@ public nonisolated enum SettingKind: Sendable, Hashable {
   case days
   /// Texts between commas.
   case commaList
-  /// Texts between white space, such as `[probes] allowed_groups`.
-  case wordList
+  /// Regular expressions between white space, such as `[probes] allowed_groups`.
+  case patterns
   /// Addresses and networks in CIDR notation between commas.
   case networks
   /// One of these texts, exactly.

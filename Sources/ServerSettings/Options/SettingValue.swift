@@ -12,7 +12,7 @@ public nonisolated enum SettingValue: Sendable, Hashable {
   case integer(Int)
   /// `seconds` and `timeout`; a timeout of 0 or less is nil.
   case duration(Duration?)
-  /// `commaList`, `wordList` and `networks`.
+  /// `commaList`, `patterns` and `networks`.
   case list([String])
   /// `dictionary`.
   case dictionary([String: PythonLiteral])
@@ -105,7 +105,7 @@ nonisolated extension SettingKind {
     case .size: "bytes, such as 1048576, 512k or 1m"
     case .days: "days, weeks or years, such as 90d, 12w or 1y"
     case .commaList: "a list between commas"
-    case .wordList: "a list between spaces"
+    case .patterns: "regular expressions between spaces"
     case .networks: "addresses and networks between commas, such as 127.0.0.1, 10.0.0.0/8, 2001:db8::/32"
     case .choice(let values): values.joined(separator: ", ")
     case .choiceInAnyCase(let values): values.joined(separator: ", ")
@@ -114,6 +114,15 @@ nonisolated extension SettingKind {
     case .dictionary: "a Python dictionary such as {'name': 'value'}, or name=value,name=value"
     case .location: "https://host:port"
     }
+  }
+
+  /// What is wrong with a part of a value, where `allowed` does not tell.
+  func problem(in text: String) -> String? {
+    guard case .patterns = self else { return nil }
+    for pattern in text.words {
+      if let problem = PythonRegex.problem(in: pattern) { return "'\(pattern)': \(problem)" }
+    }
+    return nil
   }
 
   /// Reads a value, or nil if it is none of what is allowed.
@@ -146,7 +155,9 @@ nonisolated extension SettingKind {
     case .size: return Self.size(text).map { .integer($0) }
     case .days: return Self.days(text).map { .integer($0) }
     case .commaList: return .list(text.commaSeparated)
-    case .wordList: return .list(text.words)
+    case .patterns:
+      let items = text.words
+      return items.allSatisfy { PythonRegex.problem(in: $0) == nil } ? .list(items) : nil
     case .networks:
       let items = text.commaSeparated
       return items.allSatisfy { NetworkPrefix($0) != nil } ? .list(items) : nil

@@ -24,7 +24,7 @@ nonisolated extension Settings {
     if let folder = environment("CREDENTIALS_DIRECTORY"), !folder.isEmpty {
       try settings.readCredentials(of: Paths.absolute(folder), commandLine: commandLine)
     }
-    if let warning = settings.missingPassword(in: parsed) { settings.warnings.append(warning) }
+    if let warning = settings.doubtfulPassword(in: parsed) { settings.warnings.append(warning) }
     settings.warnings += settings.idleOptions()
     return settings
   }
@@ -132,7 +132,7 @@ nonisolated extension Settings {
     guard let value = definition.kind.parse(text, repository: repository) else {
       throw .wrongValue(
         origin: origin, section: section, option: option, value: definition.kind == .secret ? "..." : text,
-        allowed: definition.kind.allowed)
+        allowed: definition.kind.allowed + (definition.kind.problem(in: text).map { "; \($0)" } ?? ""))
     }
     table[SettingDefinition.Place(section: section, option: option)] = Setting(
       value: value, origin: origin, wildcardName: spelling)
@@ -199,8 +199,14 @@ nonisolated extension Settings {
     return found
   }
 
-  /// A warning that clients have no common password, and what follows from that; nil if they have one.
-  private func missingPassword(in file: INIFile) -> SettingsWarning? {
+  /// A warning that clients have no common password, or one that they cannot send, and what follows from that; nil if all is well.
+  private func doubtfulPassword(in file: INIFile) -> SettingsWarning? {
+    // Bcfg2/bcfg2: src/lib/Bcfg2/Client/Proxy.py: it quotes a password for a form and unquotes it as one of a path.
+    if self.acceptsPasswords, self.password?.contains(" ") ?? false {
+      return SettingsWarning(
+        origin: origin(of: "communication", "password"),
+        text: "[communication] password has blanks: Bcfg2's clients send a + for each, and get 401")
+    }
     guard self.acceptsPasswords, self.password?.isEmpty ?? true,
       self.authentication == "cert+password" || self.authentication == "bootstrap"
     else {

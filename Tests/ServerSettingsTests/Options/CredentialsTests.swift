@@ -17,7 +17,7 @@ import Testing
   private func load(_ commandLine: CommandLineOptions = CommandLineOptions()) throws -> Settings {
     var commandLine = commandLine
     commandLine.configurationFile = folder.write(
-      "[server]\nrepository = /r\n[communication]\npassword = of the file\n[secrets]\none = 1\n", to: "bcfg2.conf")
+      "[server]\nrepository = /r\n[communication]\npassword = of-the-file\n[secrets]\none = 1\n", to: "bcfg2.conf")
     let registry = SettingRegistry(SettingRegistry.server.definitions + Self.options.definitions)
     return try Settings.load(commandLine, registry: registry) {
       $0 == "CREDENTIALS_DIRECTORY" ? folder.file("credentials") : nil
@@ -25,11 +25,11 @@ import Testing
   }
 
   @Test func theyDecideBeforeTheFile() throws {
-    folder.write("of systemd\n", to: "credentials/bcfg2.communication.password")
+    folder.write("of-systemd\n", to: "credentials/bcfg2.communication.password")
     folder.write("2\n\n", to: "credentials/bcfg2.secrets.Two.b")
     folder.write("other", to: "credentials/other")
     let settings = try load()
-    #expect(settings.password == "of systemd" && settings.warnings.isEmpty)
+    #expect(settings.password == "of-systemd" && settings.warnings.isEmpty)
     #expect(settings.named(Self.options.words) == ["one": "1", "Two.b": "2\n"])
     var typed = CommandLineOptions()
     typed.set("communication", "password", to: "typed", typed: "-x")
@@ -42,7 +42,7 @@ import Testing
     let place = folder.file("credentials")
     folder.remove("credentials/bcfg2.communication.password")
     let child = try Settings.load(again, registry: registry, files: files) { _ in place }
-    #expect(child.password == "of systemd" && child.named(Self.options.words).count == 2)
+    #expect(child.password == "of-systemd" && child.named(Self.options.words).count == 2)
   }
 
   @Test func keysAndCertificatesAreTheFilesThemselves() throws {

@@ -7,7 +7,7 @@ private nonisolated struct ProjectorOptions: OptionGroup {
   let lamps = Option("projector", "lamps", .integer(1...4), default: "2", help: "Lamps that burn")
   let spares = Option("projector", "spares", .integer(0...9), help: "Lamps in the drawer")
   let films = Option("projector", "films", .commaList, default: "one,two", help: "Films to show")
-  let reels = Option("projector", "reels", .wordList, default: ".*", help: "Reels")
+  let reels = Option("projector", "reels", .patterns, default: ".*", help: "Reels")
   let shown = Option("projector", "shown", .commaList, help: "Films to show at all")
   let room = Option("projector_*", "room", .text, help: "Where it stands")
   let pause = Option("projector", "pause", .seconds, default: "5", help: "Seconds between films")
