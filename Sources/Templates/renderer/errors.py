@@ -13,7 +13,7 @@ _ADDRESS = re.compile(r' at 0x[0-9a-fA-F]+')
 _NO_FILE = re.compile(r' \((?:<[^>]*>)?, line \d+\)')
 
 
-def _text(error):
+def describe_text(error):
     try:
         text = u'%s' % (error,)
     except Exception:
@@ -74,7 +74,7 @@ def describe_loading(error, path, source):
     """The text of an error that keeps a template from being loaded: `MESSAGE (FILE, line N)`."""
     found = _syntax(error, path)
     if found is None:
-        return _text(error)
+        return describe_text(error)
     text, file, line = found
     bad = re.match(r'bad directive "(.*)"', text)
     if line is None and bad:
@@ -94,7 +94,7 @@ _CHEETAH_PLACE = re.compile(r'(?m)^Line (\d+), column \d+(?: in file .*)?$')
 
 def describe_cheetah(error, path, source):
     """Cheetah's report of an error in a template, some twenty lines, as one."""
-    text = _text(error).strip()
+    text = describe_text(error).strip()
     parts = _RULE.split(text)
     line = None
     if len(parts) > 1:
@@ -117,7 +117,7 @@ def describe(render, error, trace):
     frames = traceback.extract_tb(trace)
     own = [frame for frame in frames if frame[0] == render.path]
     inner = [frame for frame in frames if frame[0] == render.path or RECORDER.is_below(frame[0])]
-    text = _text(error)
+    text = describe_text(error)
     kind = type(error).__name__
     if kind == 'KeyError' and render.kind in ('cheetah', 'jinja2'):
         # The text is the key alone.
@@ -154,7 +154,7 @@ def describe_import(error, path, trace):
     if isinstance(error, SyntaxError):
         text, places = error.msg, [(error.filename or path, error.lineno)]
     else:
-        text = _text(error)
+        text = describe_text(error)
         places = [frame[:2] for frame in traceback.extract_tb(trace) if frame[0] == path]
     return one_line(_located(u'%s: %s' % (type(error).__name__, text), places))
 

@@ -15,7 +15,7 @@ except ImportError:
 
 from bcfg2_renderer import engines, wire
 from bcfg2_renderer.division import compile_code
-from bcfg2_renderer.errors import describe_import
+from bcfg2_renderer.errors import describe_import, describe_text, one_line
 from bcfg2_renderer.values import PluginExecutionError
 
 # Values of one result, and how deep they may lie in each other.
@@ -157,8 +157,8 @@ class LdapConnection(object):
     def run_query(self, query):
         ldap = _ldap()
         scopes = {'base': ldap.SCOPE_BASE, 'one': ldap.SCOPE_ONELEVEL, 'sub': ldap.SCOPE_SUBTREE}
-        # As 1.4, where a backslash is itself.
-        text = query.filter if _Config.is_legacy else query.filter.replace('\\', '\\\\')
+        # A backslash is itself, as in Bcfg2.
+        text = query.filter.replace('\\', '\\\\')
         is_used = self.conn is not None
         while True:
             try:
@@ -175,10 +175,20 @@ class LdapConnection(object):
                 if RUN.is_last:
                     return None
                 raise ServerDown()
-            except getattr(ldap, 'TIMEOUT', ()):
+            except getattr(ldap, 'TIMEOUT', ()) as error:
+                error.asked = self._asked(query)
                 # An answer that comes late would be taken for that of the next query.
                 self.disconnect()
                 raise
+            except getattr(ldap, 'LDAPError', ()) as error:
+                error.asked = self._asked(query)
+                raise
+
+    def _asked(self, query):
+        """What was asked where, for the message of an error: the bind where it was that, else the search."""
+        if self.conn is None:
+            return '%s, bind as %s' % (self.get_uri(), self.binddn or 'nobody')
+        return '%s, base %s, filter %s' % (self.get_uri(), query.base, query.filter)
 
     def get_uri(self):
         if self.uri is None:
@@ -386,7 +396,18 @@ def _tell_result(render, path, error, name):
 def _tell(render, path, error, text):
     if isinstance(error, (MemoryError, wire.Closed, engines.Missing)):
         raise
-    render.log('error', '%s: %s' % (text, describe_import(error, path, sys.exc_info()[2])))
+    render.log('error', '%s: %s' % (text, _described(error, path, sys.exc_info()[2])), broken=path)
+
+
+def _described(error, path, trace):
+    """The text of an error: of python-ldap's its words, for the dictionary that they come in, and what was asked where."""
+    asked = getattr(error, 'asked', None)
+    if asked is None:
+        return describe_import(error, path, trace)
+    words = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    parts = [words[name] for name in ('desc', 'info') if words.get(name)] or [error]
+    text = u': '.join([type(error).__name__] + [describe_text(part) for part in parts])
+    return one_line(u'%s (%s)' % (text, describe_text(asked)))
 
 
 class _Sendable(object):

@@ -9,13 +9,14 @@ import Testing
 /// The module reads what to do from a file at each search, and says of each search a line, which is in the log.
 enum LdapFixture {
   /// Of the module's folder; `state` has words: `down N` (N connections fail), `silent` (they fail late), `hang`, `late` (a second
-  /// of its own), `refuse`, `name TEXT`.
+  /// of its own), `refuse` and `wrong` (the bind, the filter), `name TEXT`.
   private static let module = """
     import os, signal, time
     class LDAPError(Exception): pass
     class SERVER_DOWN(LDAPError): pass
     class TIMEOUT(LDAPError): pass
     class INVALID_CREDENTIALS(LDAPError): pass
+    class FILTER_ERROR(LDAPError): pass
     SCOPE_BASE, SCOPE_ONELEVEL, SCOPE_SUBTREE = 0, 1, 2
     failed = [0]
     def state():
@@ -33,6 +34,8 @@ enum LdapFixture {
             word, rest = state()
             if word == 'hang':
                 while True: signal.pause()
+            if word == 'wrong':
+                raise FILTER_ERROR({'result': -7, 'desc': 'Bad search filter', 'ctrls': []})
             return [('cn=x,' + base, {'cn': [rest.encode('utf-8')], 'photo': [b'\\xff\\xd8']})]
     def initialize(uri):
         word, rest = state()

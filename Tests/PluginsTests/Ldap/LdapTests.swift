@@ -133,7 +133,19 @@ import XMLRPC
       set("refuse")
       fixture.core.templates.queries.replace()
       _ = try await answer(fixture)
-      #expect(fixture.log.lines.contains { $0.contains("INVALID_CREDENTIALS") })
+      #expect(
+        fixture.log.lines.contains {
+          $0.hasSuffix(": INVALID_CREDENTIALS: Invalid credentials: *** (ldap://localhost:389, bind as cn=admin)")
+        }, "\(fixture.log.lines)")
+      // And so is a search that the LDAP server refuses.
+      _ = fixture.log.take()
+      set("wrong")
+      _ = try await answer(fixture)
+      #expect(
+        fixture.log.lines.contains {
+          $0.hasSuffix(
+            ": FILTER_ERROR: Bad search filter (ldap://localhost:389, base dc=example, filter (host=one.example.com))")
+        }, "\(fixture.log.lines)")
     }
   }
 
@@ -299,8 +311,8 @@ import XMLRPC
 
       """
     for (text, expected, searches) in [
-      (configuration, "{'users': ['Ann', 'cn=x,']}", ["(objectClass=*)", "a\\b"]),
-      (configuration + broken, "{}", ["(objectClass=*)", "a\\b"]),
+      (configuration, "{'users': ['Ann', 'cn=x,']}", ["(objectClass=*)", "a\\\\b"]),
+      (configuration + broken, "{}", ["(objectClass=*)", "a\\\\b"]),
     ] {
       try await LdapFixture.run(
         templates: ["t": "${repr(dict(metadata.Ldap))}"], configuration: text,
