@@ -29,8 +29,8 @@ enum BcfgServer {
       if let file = options.renderFile, let client = options.renderClient {
         exit(try TemplateTool.run(options, file: file, client: client))
       }
-      if options.checksTemplates { exit(try TemplateCheck.run(options)) }
-      if options.checksRepository { exit(try RepositoryCheck.run(options)) }
+      if options.checksTemplates { exit(try TemplateCheck.run(options, hasNIO: makeNIO != nil)) }
+      if options.checksRepository { exit(try RepositoryCheck.run(options, hasNIO: makeNIO != nil)) }
       exit(try ServerProcess(options, service: service, makeNIO: makeNIO).run())
     } catch {
       fail("bcfg2-server: \(error)\n", status: 1)

@@ -81,6 +81,40 @@ struct RepositoryCheckTests {
       "\(result)")
   }
 
+  /// The server loads them at its start.
+  @Test func templatesAndModulesOfNoClientAreLoaded() async throws {
+    folder.write("x = = 1\n", to: "repo/TemplateHelper/bad.py")
+    folder.write("{% if %}x\n", to: "repo/Cfg/etc/unused/unused.jinja2")
+    folder.write(
+      """
+      [server]
+      repository = \(folder.file("none"))
+      plugins = Bundler,Cfg,Metadata,TemplateHelper
+      [communication]
+      password = x
+
+      """, to: "bcfg2.conf")
+    let result = try await check()
+    #expect(result.status == .exited(1), "\(result)")
+    for text in ["repo/TemplateHelper/bad.py: SyntaxError: ", "repo/Cfg/etc/unused/unused.jinja2: Failed to load"] {
+      #expect(result.lines.count { $0.hasPrefix("error: ") && $0.contains(text) } == 1, "\(result)")
+    }
+    #expect(result.lines.last?.hasSuffix("0 clients are concerned; 2 errors, 0 warnings") == true, "\(result)")
+  }
+
+  @Test func aBackendWithWhichNoServerStartsIsRefused() async throws {
+    folder.write("[server]\nrepository = \(folder.file("none"))\nbackend = cherrypy\n", to: "bcfg2.conf")
+    for command in ["--check", "--check-templates"] {
+      let result = try await LoopDriver.withLoop { loop in
+        try await ChildProcess.run(
+          [Project.server, "-C", folder.file("bcfg2.conf"), command], timeout: .seconds(60), outputLimitBytes: 1 << 20,
+          on: loop)
+      }
+      let error = String(decoding: result.standardError, as: UTF8.self)
+      #expect(result.status == .exited(1) && error.contains("bcfg2.conf:3: [server] backend: wrong value"), "\(error)")
+    }
+  }
+
   @Test func keysAreNotMade() async throws {
     folder.write("<PrivateKey/>", to: "repo/Cfg/etc/key/privkey.xml")
     folder.write("<PublicKey/>", to: "repo/Cfg/etc/key.pub/pubkey.xml")

@@ -254,6 +254,43 @@ import Testing
     }
   }
 
+  /// A query that fails is told of beside the templates that lack what it gives.
+  @Test func queriesThatFailFailTheCheck() async throws {
+    try await LoopDriver.withLoop { loop in
+      let modules = TemporaryDirectory()
+      modules.write("class LDAPError(Exception): pass\n", to: "ldap/__init__.py")
+      modules.write(
+        "#!/bin/sh\nexport PYTHONPATH=\(modules.path)\nexec /usr/bin/python3 \"$@\"\n", to: "python", mode: 0o755)
+      let fixture = Fixture(
+        [
+          "Bundler/b.xml": "<Bundle><Path name='/t'/></Bundle>", "Cfg/t/t.genshi": "${metadata.Ldap['Q']['x']}",
+          "Ldap/config.py": """
+          from Bcfg2.Server.Plugins.Ldap import LdapQuery
+          __queries__ = ['Q']
+          class Q(LdapQuery):
+              def get_result(self, metadata):
+                  return {}[metadata.hostname]
+
+          """,
+        ], conf: "python = \(modules.file("python"))\n[server]\nplugins = Bundler, Cfg, Ldap, Metadata\n", on: loop)
+      let result = try await fixture.run(["--check-templates"])
+      let lines = result.out.replacing(fixture.folder.file("repo"), with: "REPO").split(separator: "\n")
+      #expect(result.status == 1 && lines.count == 3, "\(result)")
+      #expect(
+        lines.contains {
+          $0.hasPrefix("REPO/Ldap/config.py: Exception during processing of query named 'Q', ")
+            && $0.hasSuffix(": KeyError: 'one.example.com' (REPO/Ldap/config.py, line 5)")
+        }, "\(lines)")
+      #expect(lines.contains { $0.hasPrefix("REPO/Cfg/t/t.genshi: UndefinedError: ") }, "\(lines)")
+      #expect(
+        lines.last == "1 templates, 1 client: 0 rendered, 1 failed, 1 other files cannot be used", "\(lines)")
+      // A module that cannot be loaded is named first, as every file.
+      fixture.folder.write("class Q(:\n", to: "repo/Ldap/config.py")
+      let broken = try await fixture.run(["--check-templates"])
+      #expect(broken.out.contains("\(fixture.folder.file("repo"))/Ldap/config.py: SyntaxError: "), "\(broken)")
+    }
+  }
+
   @Test func aRepositoryBeforeTheFirstStartIsChecked() async throws {
     try await LoopDriver.withLoop { loop in
       let fixture = Fixture(

@@ -47,8 +47,14 @@ struct ConfigurationReview {
     }
     if settings[options.backend] == "cherrypy" {
       add(
-        settings.origin(of: options.backend), .differs,
-        "backend = cherrypy is refused, since CherryPy is Python's: use builtin, or nio in its place")
+        settings.origin(of: options.backend), .lost,
+        "the server does not start with backend = cherrypy, since CherryPy is Python's: use builtin, or nio in its place"
+      )
+    }
+    if settings[options.backend] == "nio" {
+      add(
+        settings.origin(of: options.backend), .note,
+        "backend = nio needs a bcfg2-server that was built with it (docs/core.md): others do not start")
     }
     if settings[options.transportProtocol] == "xmlrpc/ssl" {
       add(settings.origin(of: options.transportProtocol), .differs, "xmlrpc/ssl is TLS 1.2 and later here")

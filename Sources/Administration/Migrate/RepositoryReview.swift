@@ -108,10 +108,10 @@ struct RepositoryReview {
         let base = name.split(separator: ".")
         if base.contains(where: { $0 == "cat" || $0 == "diff" }) { sign13(path, "a filter file") }
       }
-      if name == "info" || name == ":info" { sign13(path, "an info file; 1.4 has info.xml") }
+      if name == "info" || name == ":info" { sign13(path, "an info file, in place of 1.4's info.xml") }
       noteTemplate(path, name)
     case "SSHbase", "SEModules", "SSLCA", "TGenshi", "TCheetah":
-      if name == "info" || name == ":info" { sign13(path, "an info file; 1.4 has info.xml") }
+      if name == "info" || name == ":info" { sign13(path, "an info file, in place of 1.4's info.xml") }
     case "Decisions":
       if !name.hasSuffix(".xml") { sign13(path, "a decision list; 1.4 has whitelist.xml and blacklist.xml") }
     case "Bundler":
@@ -127,7 +127,7 @@ struct RepositoryReview {
   private mutating func sign13(_ path: String, _ what: String) {
     signsOf13.append(path)
     if !is13 {
-      add(path, .lost, "\(what), which is used with [server] compatibility = 1.3 only", kind: "files of 1.3")
+      add(path, .lost, "\(what): not used without [server] compatibility = 1.3", kind: "files of 1.3")
     }
   }
 

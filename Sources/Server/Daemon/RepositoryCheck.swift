@@ -54,10 +54,12 @@ public enum RepositoryCheck {
     var unmadeEntries = 0
   }
 
+  /// - Parameter hasNIO: whether this program was built with the core on SwiftNIO.
   /// - Returns: the exit status: 0, or 1 if there was an error.
   /// - Throws: `SettingsError`.
-  public static func run(_ options: CommandLineOptions) throws -> Int32 {
+  public static func run(_ options: CommandLineOptions, hasNIO: Bool = true) throws -> Int32 {
     let settings = try ReadingCore.settings(options)
+    try settings.requireBackend(hasNIO: hasNIO)
     let log = GatheredLog()
     Log.router.configure([(log, .warning)], standard: .warning)
     return try Reactor.runAsCommand { loop in
@@ -71,6 +73,9 @@ public enum RepositoryCheck {
           }
           let clients = try await self.clients(core, only: options.renderClient)
           let totals = await build(clients, core, log, &messages)
+          // Templates and modules that no client asked for, as the server loads them at its start.
+          if options.renderClient == nil { _ = await core.templates.checks.load(except: []) }
+          messages.add(log.take(), for: nil)
           return report(messages, totals)
         }
       } catch {

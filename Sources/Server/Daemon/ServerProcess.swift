@@ -49,17 +49,7 @@ public final class ServerProcess {
     // The daemon has another working folder.
     self.options.configurationFile = settings.configurationFile
     self.options.makePathsAbsolute(settings)
-    if settings.backend == "cherrypy" {
-      throw settings.wrongValue(
-        "server", "backend", value: settings.backend,
-        allowed: "builtin, multiprocessing, nio, best; CherryPy is Python's, nio (on SwiftNIO) is in its place here")
-    }
-    if settings.backend == "nio", makeNIO == nil {
-      throw settings.wrongValue(
-        "server", "backend", value: settings.backend,
-        allowed: "builtin, multiprocessing, best: this bcfg2-server was built without SwiftNIO, which "
-          + "scripts/release-build.sh --traits Web,NIO builds in")
-    }
+    try settings.requireBackend(hasNIO: makeNIO != nil)
     try settings.requireRenderers()
     _ = try settings.monitoringPlace()
   }
@@ -168,8 +158,9 @@ public final class ServerProcess {
       first.onProgress = { [unowned manager] in manager.readsFile() }
     }
     core.opensDatabases()
-    core.readSettings = { [options] in
+    core.readSettings = { [options, hasNIO = makeNIO != nil] in
       let fresh = try Settings.load(options, registry: PluginRegistry.standard.settings)
+      try fresh.requireBackend(hasNIO: hasNIO)
       try fresh.requireRenderers()
       _ = try fresh.monitoringPlace()
       return fresh

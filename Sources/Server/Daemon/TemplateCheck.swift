@@ -35,7 +35,8 @@ public enum TemplateCheck {
     /// Records a file that is no template, or that cannot be read as one.
     func cannotRead(_ path: String, _ problem: String) {
       brokenFiles.insert(path)
-      let line = problem.contains(path) ? problem : "\(path): \(problem)"
+      let isNamed = problem.contains("\(path):") || problem.contains("\(path) ")
+      let line = isNamed ? problem : "\(path): \(problem)"
       if told.insert(line).inserted { lines.append(line) }
     }
   }
@@ -43,9 +44,11 @@ public enum TemplateCheck {
   /// Prints a line for each failure, and a summary. Returns the exit status: 0, or 1 if a template failed or a file of
   /// the repository could not be read.
   ///
+  /// - Parameter hasNIO: whether this program was built with the core on SwiftNIO.
   /// - Throws: `SettingsError`.
-  public static func run(_ options: CommandLineOptions) throws -> Int32 {
+  public static func run(_ options: CommandLineOptions, hasNIO: Bool = true) throws -> Int32 {
     let settings = try ReadingCore.settings(options)
+    try settings.requireBackend(hasNIO: hasNIO)
     let level = LogSetup.level(settings)
     Log.router.configure([(ConsoleLog(), level == .warning ? .critical : level)], standard: .critical)
     let findings = Findings()
@@ -72,7 +75,11 @@ public enum TemplateCheck {
     let clients =
       if let client { [try ReadingCore.client(client, core)] } else { await oneOfEachProfile(core, findings) }
     for name in clients {
-      core.templates.onFailed = { findings.fail($0, $1, for: name.text) }
+      core.templates.onFailed = { path, reason in
+        // Modules are no templates: what is wrong with a query is told as what is wrong with a file.
+        if path.hasSuffix(".py") { return findings.cannotRead(path, reason) }
+        findings.fail(path, reason, for: name.text)
+      }
       do {
         try await render(for: name, core)
       } catch {
@@ -91,7 +98,9 @@ public enum TemplateCheck {
     let broken = counted(findings.brokenFiles.count, "other file cannot be used", "other files cannot be used")
     print(
       "\(counted(count, "template")), \(counted(clients.count, "client")): \(rendered) rendered, "
-        + "\(findings.failed.count) failed" + (findings.brokenFiles.isEmpty ? "" : ", \(broken)"))
+        + "\(findings.failed.count) failed"
+        + (findings.problems == 0 ? "" : ", \(findings.problems) without a configuration")
+        + (findings.brokenFiles.isEmpty ? "" : ", \(broken)"))
     return findings.failed.isEmpty && findings.brokenFiles.isEmpty && findings.problems == 0 ? 0 : 1
   }
 

@@ -47,6 +47,14 @@ import Testing
     #expect(lines.contains { $0.hasPrefix("/bcfg2.conf:12: lost: ") && $0.contains("ado_mssql") })
   }
 
+  @Test func aCoreThatIsNotThereIsLost() throws {
+    let lines = try findings(plugins: "Metadata", server: "backend = cherrypy")
+    let text = "/bcfg2.conf:4: lost: the server does not start with backend = cherrypy"
+    #expect(lines.contains { $0.hasPrefix(text) }, "\(lines)")
+    let nio = try findings(plugins: "Metadata", server: "backend = nio")
+    #expect(nio.contains { $0.hasPrefix("/bcfg2.conf:4: note: backend = nio needs a bcfg2-server") }, "\(nio)")
+  }
+
   @Test func aFileThatStopsTheServerIsLost() throws {
     let lines = try findings(plugins: "Metadata", server: "children = many")
     #expect(lines.count == 1 && lines[0].contains("lost: the server does not start with it"), "\(lines)")
