@@ -1,4 +1,5 @@
 public import Core
+import EventLoop
 import Logging
 import OrderedCollections
 public import Repository
@@ -90,6 +91,15 @@ public final class BundlerPlugin: Plugin, NamedStructures, StructureValidator {
   /// The files of all bundles, by path.
   package var bundleFiles: [BundleFile] { files.children }
 
+  /// Why there is no bundle of a name although there is its file: `: a .bcfg2-ignore hides FILE`; empty where there is none.
+  package func reason(toLack bundle: String) -> String {
+    for path in ["xml", "genshi"].map({ "\(folder)/\(bundle).\($0)" })
+    where core.fileMonitor.hides(path) && fileExists(path) {
+      return ": a \(IgnoreFiles.fileName) hides \(path)"
+    }
+    return ""
+  }
+
   private func indexBundles() {
     var found: NameTable<BundleFile> = [:]
     for file in files.children {
@@ -116,7 +126,7 @@ public final class BundlerPlugin: Plugin, NamedStructures, StructureValidator {
   ) async -> (structure: Element, required: [Name])? {
     let name = bundleName.text
     guard let bundle = bundles[name] else {
-      logger.error("Bundler: Bundle \(name) does not exist")
+      logger.error("Bundler: Bundle \(name) does not exist\(reason(toLack: name))")
       return nil
     }
     do {

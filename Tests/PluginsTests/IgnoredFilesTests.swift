@@ -13,7 +13,9 @@ import Testing
     files["Cfg/etc/motd/motd.H_one.example.com"] = "one\n"
     files["Cfg/etc/motd/motd.orig"] = "other\n"
     files[".bcfg2-ignore"] = "*.orig\n"
-    try await RepositoryFixture.run(files: files, settings: RepositoryFixture.settings("Cfg"), monitor: .inotify) {
+    try await RepositoryFixture.run(
+      files: files, settings: RepositoryFixture.settings("Cfg"), monitor: .inotify, recordsPlugins: true
+    ) {
       fixture async throws in
       @MainActor func text() async throws -> String? {
         fixture.monitor.processPending()
@@ -30,7 +32,8 @@ import Testing
       fixture.edit("Cfg/.bcfg2-ignore", "[\n/etc/motd/motd\n")
       #expect(try await text() == "one\n")
       #expect(
-        fixture.monitorLog.has("warning \(fixture.repository.file("Cfg/.bcfg2-ignore")):1: a set without its ]"))
+        fixture.monitorLog.has(
+          "warning \(fixture.repository.file("Cfg/.bcfg2-ignore")):1: this line is left out: a set without its ]"))
       fixture.remove("Cfg/.bcfg2-ignore")
       #expect(try await text() == "one\n")
       // Included files count as missing.
@@ -46,6 +49,16 @@ import Testing
       #expect(try await fixture.metadata().groups.contains("more") == false)
       fixture.remove("Metadata/.bcfg2-ignore")
       #expect(try await fixture.metadata().groups.contains("more"))
+      // Where a bundle is gone, the reason is told.
+      fixture.edit("Bundler/.bcfg2-ignore", "entries.xml\n")
+      fixture.monitor.processPending()
+      #expect(try await fixture.entry("/etc/motd") == nil)
+      #expect(
+        fixture.log.lines.contains {
+          $0.hasSuffix(
+            "Bundler: Bundle entries does not exist: a .bcfg2-ignore hides \(fixture.repository.file("Bundler/entries.xml"))"
+          )
+        }, "\(fixture.log.lines)")
     }
   }
 }

@@ -51,6 +51,22 @@ struct LintToolTests {
       twice.out.hasPrefix("Serverless plugins encountered errors, skipping server plugins\n1 errors\n"), "\(twice)")
   }
 
+  /// A file beside the one of which a check tells, whose name begins with its name.
+  @Test func whatTheServerSaysOfAnotherFileStays() async throws {
+    let site = Site([
+      "Bundler/base.xml": "<Bundle name='base'/>", "Bundler/base.xml.orig": "<Bundle/>", "Bundler/sub/notes": "",
+    ])
+    let result = try await site.run(["Bundler", "Server"])
+    let repository = site.folder.file("repo")
+    #expect(
+      result.error.contains("ERROR: Deprecated explicit bundle name in \(repository)/Bundler/base.xml\n"), "\(result)")
+    for name in ["base.xml.orig", "sub/notes"] {
+      let line = "WARNING: Could not process filename \(repository)/Bundler/\(name); ignoring\n"
+      #expect(result.error.contains(line), "\(result)")
+    }
+    #expect(!result.error.contains("Explicitly specifying bundle names"), "told twice: \(result)")
+  }
+
   @Test func templatesAreCompiled() async throws {
     let site = Site([
       "Bundler/b.xml": "<Bundle xmlns:py='http://genshi.edgewall.org/'>\n<py:if test='a b'/></Bundle>",

@@ -20,7 +20,7 @@ extension LintPlugin {
           context.report.add(
             "pattern-fails-to-initialize",
             "'\(attribute)' regex could not be compiled: \(error)",
-            more: ["    \(tag["name"] ?? "None")"],
+            more: ["    \(path):\(tag.line): \(tag["name"] ?? "None")"],
             at: .init(path, line: Int(tag.line)))
         }
       }

@@ -44,7 +44,8 @@ extension LintPlugin {
     let existing = Set(bundler.bundleNames)
     var told: Set<String> = []
     for (name, place) in references where !existing.contains(name) && told.insert(name).inserted {
-      context.report.add("bundle-not-found", "Bundle \(name) referenced, but does not exist", at: place)
+      context.report.add(
+        "bundle-not-found", "Bundle \(name) referenced, but does not exist\(bundler.reason(toLack: name))", at: place)
     }
     let referred = Set(references.map(\.name))
     for file in bundler.bundleFiles where !referred.contains(file.bundleName) {

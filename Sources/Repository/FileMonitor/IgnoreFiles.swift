@@ -118,7 +118,7 @@ public final class IgnoreFiles {
       if old != nil { set(nil, of: folder) }
       return nil
     }
-    for (line, problem) in new.problems { warn("\(path):\(line): \(problem)") }
+    for (line, problem) in new.problems { warn("\(path):\(line): this line is left out: \(problem)") }
     if !new.isSame(as: old) { set(new, of: folder) }
     return nil
   }

@@ -52,6 +52,9 @@ struct FileChecksTests {
     ])
     let expected = [2, 3].map { "pattern-fails-to-initialize AWSTags/config.xml:\($0)" }
     #expect(try fixture.lines([.awsTags]) == expected)
+    let found = try #require(try fixture.findings([.awsTags]).first)
+    let place = "\(fixture.folder.file("repo"))/AWSTags/config.xml:2"
+    #expect(found.message.hasSuffix("unbalanced parenthesis\n    \(place): ("), "\(found)")
     // The schema knows the same file.
     #expect(try fixture.lines([.validate]) == [])
   }

@@ -128,6 +128,6 @@ import Testing
     #expect(hides("Bundler/a.bak") && !hides("Cfg/a.bak") && hides("Cfg/b.bak") && !hides("Cfg/d/a.bak"))
     #expect(hides("Cfg/build") && hides("Cfg/build/x") && !hides("Cfg/d/build"))
     #expect(hides(".bcfg2-ignore") && hides("Cfg/.bcfg2-ignore") && !hides("") && !files.hides("/etc/a.bak"))
-    #expect(log.take() == ["warning \(folder.path)/Cfg/.bcfg2-ignore:2: a set without its ]"])
+    #expect(log.take() == ["warning \(folder.path)/Cfg/.bcfg2-ignore:2: this line is left out: a set without its ]"])
   }
 }
