@@ -38,6 +38,16 @@ import Testing
     if case .failure(let failure) = answer { failure } else { nil }
   }
 
+  /// By hand there is no socket, and libcurl's own would be in its place.
+  @Test func startedByHandItSaysSo() async throws {
+    try await LoopDriver.withLoop { loop in
+      let result = try await ChildProcess.run(
+        [Self.program, "instance-tags"], timeout: .seconds(60), outputLimitBytes: 1 << 16, on: loop)
+      let error = String(decoding: result.standardError, as: UTF8.self)
+      #expect(result.status == .exited(2) && error.contains("bcfg2-server starts instance-tags"), "\(error)")
+    }
+  }
+
   @Test func tagsAreAskedForWithASignature() async throws {
     try await run { tags, service, _ async throws in
       try service.instance("one.internal", [("Name", "web 1"), ("role", "<a&b>")])

@@ -62,6 +62,12 @@ package final class TagService {
 
   private static let isInitialized: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
+  /// Whether there is a socket at the server's descriptor; to be asked before one of these is made.
+  package static func isStartedByServer(_ socket: Int32 = TagMessages.socketNumber) -> Bool {
+    var kind = stat()
+    return fstat(socket, &kind) == 0 && clinux_s_issock(kind.st_mode) != 0
+  }
+
   /// - Parameter socket: the server's, which stays the caller's.
   package init(socket: Int32 = TagMessages.socketNumber) {
     guard Self.isInitialized, let multi = curl_multi_init() else { fatalError("libcurl cannot be initialized") }
@@ -79,8 +85,7 @@ package final class TagService {
   ///
   /// - Returns: the exit status.
   package func run() -> Int32 {
-    var kind = stat()
-    guard fstat(socket, &kind) == 0, clinux_s_issock(kind.st_mode) != 0 else { return 64 }
+    guard Self.isStartedByServer(socket) else { return 64 }
     _ = clinux_set_name("instance-tags")
     // It neither outlives the server nor shows its memory, which has the keys.
     _ = clinux_set_parent_death_signal(SIGKILL)
