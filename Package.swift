@@ -497,6 +497,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio", condition: onNIO),
         .product(name: "NIOEmbedded", package: "swift-nio", condition: onNIO),
+        .product(name: "NIOSSL", package: "swift-nio-ssl", condition: onNIO),
       ],
       swiftSettings: onLoop),
     .testTarget(

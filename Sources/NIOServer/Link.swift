@@ -148,7 +148,21 @@
         isPointless = state.isEnded
         if !isPointless { state.question = question }
       }
-      if isPointless { question.answer.succeed(.failed) }
+      if isPointless {
+        question.answer.succeed(.failed)
+      } else if mailbox.isClosed {
+        // The loop looks at nothing any more.
+        refuseQuestion()
+      }
+    }
+
+    /// Answers no to what the loop has not decided. On either thread.
+    func refuseQuestion() {
+      let question = state.withLockedValue { state in
+        defer { state.question = nil }
+        return state.question
+      }
+      question?.answer.succeed(.failed)
     }
 
     func takeOrders() -> Orders {
@@ -191,7 +205,7 @@
 
     /// Ends the connection. Output that counts as written goes out before, as from the kernel's buffer; else all is dropped.
     func close() {
-      let question = order { state in
+      order { state in
         state.isEnded = true
         state.input = ByteBuffer()
         if state.unsentBytes > Self.outputRestBytes || state.failure != nil {
@@ -199,10 +213,8 @@
           state.orders.dropsOutput = true
         }
         state.orders.closes = true
-        defer { state.question = nil }
-        return state.question
       }
-      question?.answer.succeed(.failed)
+      refuseQuestion()
     }
   }
 #endif

@@ -1,6 +1,5 @@
 #if NIO
   public import EventLoop
-  import Glibc
   import Logging
   public import Networking
   public import ServerSettings
@@ -21,14 +20,25 @@
     private let logger = Logger(label: "NIOConnections")
     private var table: ConnectionTable?
     private var security: ConnectionSecurity?
-    private var mailbox: Mailbox?
+    private(set) var mailbox: Mailbox?
     private var wakeup: Wakeup?
-    private var thread: NIOThread?
+    private(set) var thread: NIOThread?
     /// Listening sockets that NIO does not have yet.
     private var sockets: [(descriptor: Int32, address: SocketAddress)] = []
+    /// NIO is taking one over.
+    private var isTaking = false
     private var isClosed = false
     /// Connections that wait for the next iteration.
     private var waiting: ArraySlice<Link> = []
+    /// Who waits until no more connections come.
+    private var onClosed: (() -> Void)?
+    /// Who waits until everything is sent.
+    private var onFinished: (() -> Void)?
+    /// Who waits for a turn of NIO's thread.
+    private var onTurn: (() -> Void)?
+    /// Bounds the wait for NIO's thread at the end.
+    private var patience: Timer?
+    private static let patienceTime = SocketEnd.closeTime + .seconds(1)
 
     /// - Parameter settings: those that the core starts with.
     public init(on loop: Reactor, settings: Settings) {
@@ -37,7 +47,7 @@
     }
 
     isolated deinit {
-      close()
+      closeSockets()
       end()
     }
 
@@ -73,15 +83,27 @@
     }
 
     public func serve() async throws {
+      if isClosed { return }
       guard let mailbox else { preconditionFailure("served before it was opened") }
       let thread = NIOThread(mailbox)
       self.thread = thread
+      isTaking = true
+      defer {
+        isTaking = false
+        // Not after `end`, with which the thread ends.
+        if isClosed, self.thread != nil { thread.close() }
+      }
       while !isClosed, !sockets.isEmpty {
         let (descriptor, address) = sockets.removeFirst()
-        try await thread.accept(on: descriptor, address: "\(address)")
-        // NIO has set its own length of the kernel's queue.
-        if !isClosed { _ = Glibc.listen(descriptor, Listener.defaultBacklog) }
+        try await thread.accept(on: descriptor, address: "\(address)", backlog: Listener.defaultBacklog)
       }
+    }
+
+    public func proveLife(_ answer: @escaping () -> Void) {
+      guard let thread else { return answer() }
+      let isAsked = onTurn != nil
+      onTurn = answer
+      if !isAsked { thread.askForTurn() }
     }
 
     // MARK: - What NIO's thread has for the loop
@@ -95,10 +117,17 @@
       waiting += mail.links
       if !isAttending { attendToSome() }
       if let exhaustion = mail.exhaustion { onExhausted?(exhaustion) }
-      if isClosed { return }
-      for lost in mail.lostListeners {
-        logger.error("\(lost): SwiftNIO has closed this listening socket; nobody is served there before a restart")
+      if !isClosed {
+        for lost in mail.lostListeners {
+          logger.error("\(lost): SwiftNIO has closed this listening socket; nobody is served there before a restart")
+        }
       }
+      if mail.notices.contains(.hadTurn) {
+        let answer = onTurn.take()
+        answer?()
+      }
+      if mail.notices.contains(.stoppedAccepting) { stoppedAccepting() }
+      if mail.notices.contains(.isEmpty) { finished() }
     }
 
     private func attendToSome() {
@@ -116,18 +145,61 @@
 
     // MARK: - The end
 
-    public func close() {
+    public func close(_ completion: @escaping () -> Void) {
+      precondition(!isClosed, "closed twice")
+      closeSockets()
+      guard let thread else { return completion() }
+      onClosed = completion
+      wait { $0.stoppedAccepting() }
+      // Otherwise once NIO has the socket.
+      if !isTaking { thread.close() }
+    }
+
+    private func closeSockets() {
       isClosed = true
       for (descriptor, _) in sockets { FileDescriptor(owning: descriptor).close() }
       sockets = []
-      thread?.close()
+    }
+
+    private func stoppedAccepting() {
+      patience?.cancel()
+      let completion = onClosed.take()
+      completion?()
+    }
+
+    public func finish(_ completion: @escaping () -> Void) {
+      guard let mailbox, thread != nil else {
+        end()
+        return completion()
+      }
+      onFinished = completion
+      wait { $0.finished() }
+      mailbox.awaitEnd()
+    }
+
+    private func finished() {
+      let completion = onFinished.take()
+      end()
+      completion?()
+    }
+
+    /// Goes on without NIO's thread if that takes too long.
+    private func wait(_ goOn: @escaping (NIOConnections) -> Void) {
+      patience?.cancel()
+      patience = loop.schedule(after: Self.patienceTime) { [weak self] in
+        if let self { goOn(self) }
+      }
     }
 
     public func end() {
-      mailbox?.close()
+      patience?.cancel()
+      (onClosed, onFinished, onTurn) = (nil, nil, nil)
+      let rest = mailbox?.close()
       mailbox = nil
       wakeup?.close()
       wakeup = nil
+      // NIO's thread waits for an answer to each.
+      for link in waiting + (rest?.links ?? []) { link.refuseQuestion() }
       waiting = []
       thread?.end()
       thread = nil

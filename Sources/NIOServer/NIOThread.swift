@@ -1,5 +1,6 @@
 #if NIO
   import EventLoop
+  import Glibc
   import NIOConcurrencyHelpers
   import NIOCore
   import NIOPosix
@@ -12,27 +13,27 @@
     /// Bytes that one read takes from the socket.
     private static let readBytes = 16 * 1024
     private static let readsPerTurn: UInt = 4
-    private static let acceptsPerTurn: UInt = 32
-
-    private struct State {
-      var channels: [any Channel] = []
-      var isClosed = false
-    }
+    static let acceptsPerTurn: UInt = 32
 
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let mailbox: Mailbox
-    private let state = NIOLockedValueBox(State())
+    /// Listening sockets.
+    private let channels = NIOLockedValueBox<[any Channel]>([])
+
+    var eventLoop: any EventLoop { group.next() }
 
     init(_ mailbox: Mailbox) { self.mailbox = mailbox }
 
     /// Takes a listening socket over and accepts on it.
-    func accept(on descriptor: CInt, address: String) async throws {
-      let channel = try await bootstrap(address).withBoundSocket(descriptor).get()
-      let isLate = state.withLockedValue { state in
-        if !state.isClosed { state.channels.append(channel) }
-        return state.isClosed
-      }
-      if isLate { channel.close(promise: nil) }
+    ///
+    /// - Parameter backlog: the length of the kernel's queue, in place of NIO's own.
+    func accept(on descriptor: CInt, address: String, backlog: CInt) async throws {
+      let channel = try await bootstrap(address).withBoundSocket(descriptor).map { channel -> any Channel in
+        // Here, as long as the number is sure to be the socket's.
+        if channel.isActive { _ = Glibc.listen(descriptor, backlog) }
+        return channel
+      }.get()
+      channels.withLockedValue { $0.append(channel) }
     }
 
     private func bootstrap(_ address: String) -> ServerBootstrap {
@@ -62,15 +63,19 @@
         }
     }
 
-    /// Closes the listening sockets.
+    /// Closes the listening sockets, and tells the loop when that is done.
     func close() {
-      let channels = state.withLockedValue { state in
-        defer { state.channels = [] }
-        state.isClosed = true
-        return state.channels
+      let closed = channels.withLockedValue { channels in
+        defer { channels = [] }
+        return channels.map { $0.close() }
       }
-      for channel in channels { channel.close(promise: nil) }
+      EventLoopFuture.andAllComplete(closed, on: eventLoop).whenComplete { [mailbox] _ in
+        mailbox.add(.stoppedAccepting)
+      }
     }
+
+    /// Tells the loop when this thread has had a turn.
+    func askForTurn() { eventLoop.execute { [mailbox] in mailbox.add(.hadTurn) } }
 
     /// Ends the thread, without waiting for it.
     func end() {

@@ -28,14 +28,16 @@
     private var writes = 0
     private var endsOutput = false
     private var closes = false
+    private var hasLeft = false
     /// How long output that counts as written may take after the loop has ended the connection.
-    private static let closeTime = TimeAmount.seconds(5)
+    static let closeTime = Duration.seconds(5)
 
     init(_ link: Link, mailbox: Mailbox, gate: AcceptGate?) {
       self.link = link
       self.mailbox = mailbox
       self.gate = gate
       gate?.wait()
+      mailbox.begin()
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -47,6 +49,9 @@
       context = nil
       plainEnd = nil
       link.socketEnd.value = nil
+      if hasLeft { return }
+      hasLeft = true
+      mailbox.end()
     }
 
     private func passGate() {
@@ -132,7 +137,7 @@
       finish()
       guard let context = self.context else { return }
       if closes {
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.closeTime) { [weak self] in
+        context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(Self.closeTime)) { [weak self] in
           self?.context?.close(promise: nil)
         }
       } else if orders.resumesReading {

@@ -6,7 +6,7 @@ public import EventLoop
 /// first byte of a request on is the table's: limits, deadlines, HTTP, authentication, counters, drain.
 ///
 /// A core calls, in this order, `open`, `listen` for each socket, `serve`, `close` and, after the last connection has
-/// ended, `end`.
+/// ended, `finish`; or `end` at any time, which waits for nobody.
 @MainActor public protocol ConnectionLibrary: AnyObject {
   /// The name of a core that uses it, in statistics and the log.
   var coreName: String { get }
@@ -24,9 +24,17 @@ public import EventLoop
   func listen(on socket: consuming FileDescriptor) throws(SystemError) -> SocketAddress
   /// Accepts connections, also those that wait in the kernel's queue.
   func serve() async throws
+  /// Calls back once whatever does the library's work besides the loop has had a turn; never while it hangs. A question asked
+  /// before the last one was answered takes its place.
+  func proveLife(_ answer: @escaping () -> Void)
   /// Closes the listening sockets. Connections go on.
-  func close()
-  /// Releases everything else, once the table is empty.
+  ///
+  /// - Parameter completion: called once the table has every connection that was accepted: none is lost where another process
+  ///   goes on with the sockets.
+  func close(_ completion: @escaping () -> Void)
+  /// Sends what counts as written, within a bound, and releases everything, once the table is empty.
+  func finish(_ completion: @escaping () -> Void)
+  /// Releases everything at once. What waits for `close` or `finish` is not called any more.
   func end()
 }
 

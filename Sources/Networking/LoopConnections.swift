@@ -13,7 +13,7 @@ public import EventLoop
 
   public init(on loop: Reactor) { self.loop = loop }
 
-  isolated deinit { close() }
+  isolated deinit { closeListeners() }
 
   /// The table's own transports do TLS.
   public func open(for table: ConnectionTable, context: TLSContext) -> [String] {
@@ -34,10 +34,21 @@ public import EventLoop
 
   public func serve() { for listener in listeners { listener.resume() } }
 
-  public func close() {
+  /// The loop that would call back is the whole library.
+  public func proveLife(_ answer: @escaping () -> Void) { answer() }
+
+  public func close(_ completion: @escaping () -> Void) {
+    closeListeners()
+    completion()
+  }
+
+  private func closeListeners() {
     for listener in listeners { listener.close() }
     listeners = []
   }
+
+  /// What counts as written is in the kernel.
+  public func finish(_ completion: @escaping () -> Void) { completion() }
 
   public func end() {}
 }

@@ -28,10 +28,12 @@
     /// - Parameters:
     ///   - bounds: limits that are not the usual ones.
     ///   - files: of the server; by default a certificate of its own.
+    ///   - socket: listens already; the fixture takes it.
     ///   - isServing: false where connections are to wait in the kernel's queue.
     init(
       _ bounds: [NetworkLimit: Int] = [:], settings: Settings = Settings(), certificates: TestCertificates = .init(),
-      files: TLSContext.Files? = nil, floor: TLSContext.ProtocolFloor = .tls12, isServing: Bool = true, on loop: Reactor
+      files: TLSContext.Files? = nil, floor: TLSContext.ProtocolFloor = .tls12, socket: CInt? = nil,
+      isServing: Bool = true, on loop: Reactor
     ) async throws {
       self.loop = loop
       self.certificates = certificates
@@ -43,7 +45,8 @@
       table.logger = log.logger(label: "Connection")
       library = NIOConnections(on: loop, settings: settings)
       warnings = try library.open(for: table, context: context)
-      address = try library.listen(on: try Listener.bind(to: .ipv4(0x7f00_0001, port: 0)))
+      let listening = try socket ?? Self.makeListeningSocket()
+      address = try library.listen(on: FileDescriptor(owning: listening))
       library.onExhausted = { [unowned self] in exhaustions.append($0) }
       if isServing { try await library.serve() }
     }
@@ -67,14 +70,24 @@
       return true
     }
 
+    /// A socket that listens on loopback; the caller closes it.
+    static func makeListeningSocket() throws -> CInt {
+      let socket = try Listener.bind(to: .ipv4(0x7f00_0001, port: 0))
+      return socket.take()
+    }
+
+    /// Begins the end, as a core does.
+    func beginEnd(finishesNew: Bool = false, _ completion: @escaping () -> Void = {}) {
+      library.close { [self] in
+        table.drain(finishesNew: finishesNew) { [self] in library.finish(completion) }
+      }
+    }
+
     /// Ends everything; whether all connections ended within their time.
     func end() async -> Bool {
-      library.close()
-      var isDrained = false
-      table.drain { isDrained = true }
-      let isDone = await wait { isDrained }
-      library.end()
-      return isDone && table.count == 0
+      var isDone = false
+      beginEnd { isDone = true }
+      return await wait { isDone } && table.count == 0
     }
 
     /// A request with this body.
@@ -85,6 +98,10 @@
     /// Answers as the test says; admits everybody, unless it is told to refuse.
     final class Handler: RequestHandler {
       var refusal: HTTPResponse?
+      /// Answers are made when the test says so, by `goOn`.
+      var holds = false
+      private var held: [CheckedContinuation<Void, Never>] = []
+      var heldCount: Int { held.count }
       var respond: (HTTPRequest) -> HTTPResponse = { .xml(ByteSegments($0.body)) }
       private(set) var peers: [PeerIdentity] = []
       private(set) var requests: [HTTPRequest] = []
@@ -96,7 +113,17 @@
 
       func respond(to request: HTTPRequest, peer: PeerIdentity) -> Answer<HTTPResponse> {
         requests.append(request)
-        return .now(respond(request))
+        guard holds else { return .now(respond(request)) }
+        return .later { [self] in
+          await withCheckedContinuation { held.append($0) }
+          return respond(request)
+        }
+      }
+
+      /// Has the answers made that were asked for.
+      func goOn() {
+        for continuation in held { continuation.resume() }
+        held = []
       }
     }
   }

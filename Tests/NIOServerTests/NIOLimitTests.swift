@@ -117,17 +117,15 @@
         let busy = try await server.connect()
         #expect(busy.send(NIOFixture.request([1])))
         #expect(await server.wait { server.handler.requests.count == 2 })
-        server.library.close()
-        var isDrained = false
-        server.table.drain { isDrained = true }
+        var isDone = false
+        server.beginEnd { isDone = true }
         #expect(await isEnded(idle, server))
-        #expect(!isDrained)
+        #expect(!isDone)
         #expect(try await busy.exchange([], on: loop)?.body == large)
         for client in [idle, busy] { client.close() }
-        #expect(await server.wait { isDrained })
+        #expect(await server.wait { isDone })
         // Nobody listens any more.
         #expect(throws: (any Error).self) { try connectOnLoopback(to: server.port) }
-        server.library.end()
       }
     }
 

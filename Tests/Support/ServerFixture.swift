@@ -52,9 +52,21 @@ public final class ServerFixture {
 
   /// Starts the server and waits until it serves.
   ///
-  /// - Parameter environment: variables that it has besides those of the tests.
-  public func start(_ options: [String] = [], environment: [String: String] = [:]) async throws {
-    var configuration = ChildProcess.Configuration([Project.server, "-C", folder.file("bcfg2.conf")] + options)
+  /// - Parameters:
+  ///   - environment: variables that it has besides those of the tests.
+  ///   - listeners: sockets for clients, passed as by a service manager; the caller keeps them.
+  public func start(
+    _ options: [String] = [], environment: [String: String] = [:], listeners: [CInt] = []
+  ) async throws {
+    var command = [Project.server, "-C", folder.file("bcfg2.conf")] + options
+    var environment = environment
+    if !listeners.isEmpty {
+      // The shell becomes the server, and has its number.
+      command = ["/bin/sh", "-c", "export LISTEN_PID=$$; exec \"$@\"", "sh"] + command
+      environment["LISTEN_FDS"] = "\(listeners.count)"
+    }
+    var configuration = ChildProcess.Configuration(command)
+    for (index, listener) in listeners.enumerated() { configuration.descriptors[3 + CInt(index)] = listener }
     if !environment.isEmpty { configuration.environment = Environment.own.merging(environment) { $1 } }
     configuration.standardError = .pipe
     log = []

@@ -63,6 +63,14 @@ class Run:
         self.folder.cleanup()
 
 
+def cores(build):
+    """The builtin core, and the one on SwiftNIO where the server has it."""
+    with Run(build, {"server": {"backend": "nio", "repository": "/nonexistent"}}) as run:
+        assert run.start().wait(PATIENCE) == 1
+        has_nio = "was built without SwiftNIO" not in run.log_text()
+    return ["builtin", "nio"] if has_nio else ["builtin"]
+
+
 def environment_of(process):
     return dict(entry.split("=", 1) for entry in
                 pathlib.Path(f"/proc/{process}/environ").read_bytes().decode().split("\0") if "=" in entry)
@@ -75,27 +83,28 @@ def children_of(process):
 
 @case
 def it_tells_of_its_life(build):
-    for abstract in (False, True):
-        with Run(build, abstract=abstract) as run:
-            process = run.start()
-            ready = run.manager.wait_for("READY", "1")
-            # Whoever is told that it is ready is served.
-            assert run.site.client().call("DeclareVersion", "1.4") is True
-            assert ready["MAINPID"] == str(process.pid), ready
-            assert ready["STATUS"] == "Serving 1 client with 4 plugins", ready
-            before = [message for message in run.manager.messages if message is not ready]
-            assert all(int(message["EXTEND_TIMEOUT_USEC"]) > 0 for message in before), before
-            phases = [message["STATUS"] for message in before]
-            assert any(phase.startswith("Loading Metadata") for phase in phases), phases
+    for core in cores(build):
+        for abstract in (False, True):
+            with Run(build, {"server": {"backend": core}}, abstract=abstract) as run:
+                process = run.start()
+                ready = run.manager.wait_for("READY", "1")
+                # Whoever is told that it is ready is served.
+                assert run.site.client().call("DeclareVersion", "1.4") is True
+                assert ready["MAINPID"] == str(process.pid), ready
+                assert ready["STATUS"] == "Serving 1 client with 4 plugins", ready
+                before = [message for message in run.manager.messages if message is not ready]
+                assert all(int(message["EXTEND_TIMEOUT_USEC"]) > 0 for message in before), before
+                phases = [message["STATUS"] for message in before]
+                assert any(phase.startswith("Loading Metadata") for phase in phases), phases
 
-            start = time.monotonic_ns() // 1000
-            process.send_signal(signal.SIGHUP)
-            reloading = run.manager.wait_for("RELOADING", "1")
-            assert start <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000, reloading
-            run.manager.wait_for("READY", "1")
+                start = time.monotonic_ns() // 1000
+                process.send_signal(signal.SIGHUP)
+                reloading = run.manager.wait_for("RELOADING", "1")
+                assert start <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000, reloading
+                run.manager.wait_for("READY", "1")
 
-            assert run.manager.stop() == 0
-            assert run.manager.messages[-1]["STOPPING"] == "1", run.manager.messages
+                assert run.manager.stop() == 0
+                assert run.manager.messages[-1]["STOPPING"] == "1", run.manager.messages
 
 
 @case
@@ -109,20 +118,21 @@ def it_says_why_it_does_not_start(build):
 
 @case
 def the_loop_feeds_the_watchdog(build):
-    with Run(build) as run:
-        process = run.start(watchdog=200_000)
-        run.manager.wait_for("READY", "1")
-        for _ in range(5):
+    for core in cores(build):
+        with Run(build, {"server": {"backend": core}}) as run:
+            process = run.start(watchdog=200_000)
+            run.manager.wait_for("READY", "1")
+            for _ in range(5):
+                run.manager.wait_for("WATCHDOG", "1")
+            # A server that hangs: whoever watches hears nothing for as long as it wants to wait.
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            while run.manager.receive(0):
+                pass
+            assert run.manager.receive(0.6) is None
+            process.send_signal(signal.SIGCONT)
             run.manager.wait_for("WATCHDOG", "1")
-        # A server that hangs: whoever watches hears nothing for as long as it wants to wait.
-        process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
-        while run.manager.receive(0):
-            pass
-        assert run.manager.receive(0.6) is None
-        process.send_signal(signal.SIGCONT)
-        run.manager.wait_for("WATCHDOG", "1")
-        assert run.manager.stop() == 0
+            assert run.manager.stop() == 0
 
 
 @case
@@ -192,10 +202,15 @@ def a_daemon_is_named_to_the_manager(build):
 
 @case
 def restarts_drop_no_connection(build):
+    for core in cores(build):
+        a_restart_drops_no_connection(build, core)
+
+
+def a_restart_drops_no_connection(build, core):
     """A parent keeps the listening socket; clients ask all the time while two servers follow each other."""
     port = loopback.free_port()
     listener = listening_socket(port)
-    with Run(build, port=port) as run:
+    with Run(build, {"server": {"backend": core}}, port=port) as run:
         failures, answers, done = [], [], threading.Event()
 
         def ask():

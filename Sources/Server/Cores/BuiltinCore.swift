@@ -119,12 +119,6 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
   /// calls `completion`. A second call ends at once.
   public func stop(_ completion: @escaping () -> Void) {
     certificates?.cancel()
-    if !sockets.isEmpty {
-      if isServing { logger.info("serve_forever() [stop]") }
-      library.close()
-      sockets = []
-      if isServing { logger.info("server_close()") }
-    }
     guard !isStopping, connections != nil else {
       monitoring?.close()
       library.end()
@@ -133,12 +127,23 @@ public class BuiltinCore: NetworkCore, CoreImplementation {
       return
     }
     isStopping = true
+    let wasServing = isServing && !sockets.isEmpty
+    sockets = []
+    if wasServing { logger.info("serve_forever() [stop]") }
+    library.close { [self] in
+      if wasServing { logger.info("server_close()") }
+      drain(completion)
+    }
+  }
+
+  private func drain(_ completion: @escaping () -> Void) {
     connections.drain(finishesNew: hasPassedSockets) { [self] in
-      // Until here monitors see that it stops.
-      monitoring?.close()
-      library.end()
-      shutdown()
-      completion()
+      library.finish { [self] in
+        // Until here monitors see that it stops.
+        monitoring?.close()
+        shutdown()
+        completion()
+      }
     }
   }
 

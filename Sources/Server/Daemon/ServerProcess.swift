@@ -153,6 +153,7 @@ public final class ServerProcess {
     for problem in service.problems { logger.warning("\(problem)") }
     let core = makeCore(loop, first, resolver)
     core.passedSockets = PassedSockets(service.passed)
+    manager.proveLife = { [unowned core] in core.library.proveLife($0) }
     if manager.isActive {
       core.onLoading = { [unowned manager] in manager.loads("Loading \($0)") }
       first.onProgress = { [unowned manager] in manager.readsFile() }

@@ -12,6 +12,8 @@ package import Logging
   static let patience: Duration = .seconds(60)
   private static let progressInterval: Duration = .seconds(1)
 
+  /// Calls back once whatever serves besides the loop has had a turn.
+  package var proveLife: (_ answer: @escaping () -> Void) -> Void = { $0() }
   private let socket: NotifySocket
   private let watchdog: Duration?
   private let loop: Reactor
@@ -84,11 +86,11 @@ package import Logging
     feed(every: watchdog / 2)
   }
 
-  /// A timer of the loop: a loop that hangs feeds nobody.
+  /// A timer of the loop, and what serves besides: one that hangs feeds nobody.
   private func feed(every interval: Duration) {
     watchdogTimer = loop.schedule(after: interval) { [weak self] in
       guard let self else { return }
-      socket.send(["WATCHDOG=1"])
+      proveLife { [socket] in socket.send(["WATCHDOG=1"]) }
       watchdogTimer?.rearm(after: interval)
     }
   }
