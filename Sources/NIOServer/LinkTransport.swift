@@ -30,11 +30,8 @@
     private var chain: [UInt8] = []
     /// Why that was refused.
     private var refusal: String?
-    /// The state of the context that the certificate was checked with last, and when that was.
-    private var checkedGeneration = 0
-    private var checked = MonotonicTime.now()
-    /// As the loop's own transport: a certificate, or a list, may have expired since.
-    private static let checkInterval = Duration.seconds(60)
+    /// When that is checked again; from the beginning of the handshake on.
+    private var check: CertificateCheck?
 
     init(_ link: Link, on loop: Reactor, security: ConnectionSecurity) {
       self.link = link
@@ -133,7 +130,7 @@
         return .wantRead
       }
       phase = .handshaking
-      checkedGeneration = security.context.generation
+      check = CertificateCheck(security.context)
       let secure = security.current
       link.order { state in
         state.orders.handshake = secure
@@ -147,7 +144,6 @@
       let (found, outcome) = link.withState { ($0.facts, Self.outcome(of: $0)) }
       if let found {
         facts = found
-        checked = loop.now
         if chain.isEmpty, !found.certificate.isEmpty {
           // Of a resumed session, about whose certificate BoringSSL asks nobody, and whose chain it does not tell.
           chain = found.certificate
@@ -259,11 +255,7 @@
 
     var peerCertificateFault: String? {
       guard !chain.isEmpty else { return nil }
-      if checkedGeneration == security.context.generation, loop.now - checked < Self.checkInterval { return nil }
-      if let fault = security.context.clientCertificateFault(chain: chain) { return fault }
-      checkedGeneration = security.context.generation
-      checked = loop.now
-      return nil
+      return check?.fault { security.context.clientCertificateFault(chain: chain) }
     }
 
     /// A certificate that is not accepted ends the handshake.

@@ -53,9 +53,7 @@ import Glibc
   public private(set) var generation = 0
   /// Called after the files were read again: for what is made from them besides.
   public var onReload: (() -> Void)?
-  /// After this time the certificate of an open connection is checked again: it, or a list, may have expired.
-  static let checkInterval: Duration = .seconds(60)
-  /// Replaced by tests.
+  /// Tells how long ago a certificate was checked. Replaced by tests.
   var clock: () -> MonotonicTime = MonotonicTime.now
   private var current: ServerContext
 
@@ -112,7 +110,6 @@ import Glibc
 
   /// Why the certificate that a client has sent would be refused by now.
   func clientCertificateFault(of session: OpaquePointer) -> String? {
-    guard requestsClientCertificate else { return nil }
     let result = copenssl_verify_client_again(current.context, session)
     ERR_clear_error()
     return result == X509_V_OK ? nil : String(cString: X509_verify_cert_error_string(CLong(result)))

@@ -16,10 +16,10 @@ import Glibc
   /// Set by a fatal outcome: OpenSSL must not be asked for anything more (SSL_get_error(3)).
   private var failure: TransportFailure?
   private var hasHalfClosed = false
-  /// The state of the context that the peer's certificate was checked with last.
-  private var checkedGeneration = 0
-  /// When that was; nil for a peer without a certificate.
-  private var checked: MonotonicTime?
+  /// When the peer's certificate is checked again.
+  private var check: CertificateCheck?
+  /// Whether the peer has sent one.
+  private var hasPeerCertificate = false
   /// Bytes received when the handshake was complete.
   private var handshakeBytes: Int?
   /// Bytes of data that were read.
@@ -58,7 +58,7 @@ import Glibc
     SSL_set_bio(fresh, bio, bio)
     SSL_set_accept_state(fresh)
     session = fresh
-    checkedGeneration = context.generation
+    check = CertificateCheck(context)
     return fresh
   }
 
@@ -86,7 +86,7 @@ import Glibc
     let outcome = perform { SSL_do_handshake($0) }
     if outcome == .done {
       handshakeBytes = socket.receivedBytes
-      if let session, copenssl_forget_client(session) == 1 { checked = context.clock() }
+      if let session { hasPeerCertificate = copenssl_forget_client(session) == 1 }
     }
     return outcome
   }
@@ -203,13 +203,8 @@ import Glibc
   public var verifyResult: Int { session.map { SSL_get_verify_result($0) } ?? Int(X509_V_OK) }
 
   public var peerCertificateFault: String? {
-    guard let session, let last = checked else { return nil }
-    let now = context.clock()
-    if checkedGeneration == context.generation, now - last < TLSContext.checkInterval { return nil }
-    if let fault = context.clientCertificateFault(of: session) { return fault }
-    checkedGeneration = context.generation
-    checked = now
-    return nil
+    guard let session, hasPeerCertificate else { return nil }
+    return check?.fault { context.clientCertificateFault(of: session) }
   }
 
   public var protocolText: String {
