@@ -25,7 +25,7 @@ def a_start_returns_when_clients_are_served(m):
     m.answers()
     m.run("bcfg2-admin", "xcmd", "get_statistics")
     assert m.show(SERVER, "StatusText") == "Serving 1 client with 7 plugins"
-    assert 'Status: "Serving 1 clients' in m.run("systemctl", "status", SERVER).stdout
+    assert 'Status: "Serving 1 client ' in m.run("systemctl", "status", SERVER).stdout
     process = m.show(SERVER, "MainPID")
     status, user = m.status_of(process), m.run("id", "-u", "_bcfg2").stdout.strip()
     assert status["Uid"].split() == [user] * 4, status["Uid"]
