@@ -43,7 +43,10 @@ struct SchemasTests {
       "clients",
       "<Clients><Client name='a' profile='b' auth='cert+password'><Alias name='x' address='1'/></Client></Clients>"
     ),
-    ("info", "<FileInfo><Path name='/a' negate='true'><Info mode='0644'><ACL perms='rx'/></Info></Path></FileInfo>"),
+    (
+      "info",
+      "<FileInfo><Path name='/a' negate='true'><Info mode='0644'><ACL type='access' perms='rx'/></Info></Path></FileInfo>"
+    ),
     (
       "privkey",
       "<PrivateKey perhost='true'><Params bits='2048' type='rsa'/><Passphrase encrypted='n'>x</Passphrase></PrivateKey>"
@@ -61,13 +64,13 @@ struct SchemasTests {
     ),
     (
       "pkglist",
-      "<PackageList priority='0' type='rpm' uri='http://x'><Package name='a'><Instance arch='x86_64' version='1'><Ignore name='/a'/></Instance></Package><Group name='g'><Package name='a' simplefile='x'/></Group></PackageList>"
+      "<PackageList priority='0' type='rpm' uri='http://x'><Package name='a' type='rpm'><Instance arch='x86_64' version='1'><Ignore name='/a'/></Instance></Package><Group name='g'><Package name='a' type='rpm' simplefile='x'/></Group></PackageList>"
     ),
     (
       "rules",
       "<Rules priority='-1'><Client name='c' negate='false'><POSIXUser name='u'><MemberOf>g</MemberOf></POSIXUser></Client><Path name='/a' type='augeas'><Set path='p' value='v'/></Path></Rules>"
     ),
-    ("defaults", "<Defaults><Service name='.*' type='systemd'/></Defaults>"),
+    ("defaults", "<Defaults priority='1'><Service name='.*' type='systemd'/></Defaults>"),
     (
       "deps",
       "<Dependencies priority='0'><Group name='g'><Package name='a'><Package name='b'/><Service name='s'/></Package></Group></Dependencies>"
@@ -99,13 +102,35 @@ struct SchemasTests {
   @Test(arguments: [
     ("bundle", "<Bundle>\n<Nonsense/></Bundle>"), ("bundle", "<Bundle>\n<Group><Path name='/a'/></Group></Bundle>"),
     ("bundle", "<Bundle>\n<Action name='a' timing='never'/></Bundle>"),
-    ("rules", "<Rules>\n<BoundPath name='/a'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<BoundPath name='/a'/></Rules>"),
     ("metadata", "<Groups>\n<Group name='a' profile='yes'/></Groups>"),
     ("clients", "<Clients>\n<Client profile='a'/></Clients>"),
-    ("clients", "<Clients>\n<Client name='a' location='here'/></Clients>"),
+    ("clients", "<Clients>\n<Client name='a' profile='b' location='here'/></Clients>"),
     ("info", "<FileInfo>\n<Info ownr='root'/></FileInfo>"),
-    ("packages", "<Sources>\n<Source><Comp>main</Comp></Source></Sources>"),
+    ("packages", "<Sources>\n<Source type='apt'><Comp>main</Comp></Source></Sources>"),
     ("decisions", "<Decisions>\n<Decision type='Path'/></Decisions>"),
+    // What Bcfg2's schemas ask for.
+    ("rules", "\n<Rules/>"), ("defaults", "\n<Defaults/>"), ("pkglist", "\n<PackageList/>"),
+    ("clients", "<Clients>\n<Client name='a'/></Clients>"),
+    ("rules", "<Rules priority='1'>\n<Package name='a'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<Package name='a' type='nosuch'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<Path name='/a' type='nosuch'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<Path name='/a' type='file' mode='rwx'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<Path type='file'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<Service name='a' type='nosuch'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<Service name='a' status='maybe'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<Action name='a'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<POSIXUser name='a' uid='x'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<SEBoolean name='a'/></Rules>"),
+    ("rules", "<Rules priority='1'>\n<SEUser name='a' roles='r'/></Rules>"),
+    ("bundle", "<Bundle>\n<BoundPackage name='a'/></Bundle>"),
+    ("bundle", "<Bundle>\n<Path name='/a' type='file'/></Bundle>"),
+    ("bundle", "<Bundle>\n<Package name='a' version='1'/></Bundle>"),
+    ("info", "<FileInfo><Info>\n<ACL type='access'/></Info></FileInfo>"),
+    ("packages", "<Sources>\n<Source url='http://x/'/></Sources>"),
+    ("packages", "<Sources>\n<Source type='zypper'/></Sources>"),
+    ("sslca-cert", "<CertInfo>\n<Cert key='/k' days='many'/></CertInfo>"),
+    ("sslca-key", "<KeyInfo>\n<Key bits='many'/></KeyInfo>"),
   ])
   func mistakesDoNot(_ schema: String, _ text: String) throws {
     #expect(try problems(schema, text) == ["2"])
