@@ -283,7 +283,7 @@ import Testing
         }, "\(lines)")
       #expect(lines.contains { $0.hasPrefix("REPO/Cfg/t/t.genshi: UndefinedError: ") }, "\(lines)")
       #expect(
-        lines.last == "1 templates, 1 client: 0 rendered, 1 failed, 1 other files cannot be used", "\(lines)")
+        lines.last == "1 template, 1 client: 0 rendered, 1 failed, 1 other file cannot be used", "\(lines)")
       // A module that cannot be loaded is named first, as every file.
       fixture.folder.write("class Q(:\n", to: "repo/Ldap/config.py")
       let broken = try await fixture.run(["--check-templates"])
