@@ -114,6 +114,7 @@ let package = Package(
     .systemLibrary(name: "CBZip2", providers: [.apt(["libbz2-dev"]), .yum(["bzip2-devel"])]),
     .systemLibrary(
       name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"]), .yum(["libcurl-devel"])]),
+    .target(name: "TextBytes", exclude: ["README.md"], swiftSettings: strict + fuzzed),
     .target(
       name: "EventLoop",
       dependencies: [
@@ -137,18 +138,19 @@ let package = Package(
     .target(
       name: "Repository",
       dependencies: [
-        "CLinux", "COpenSSL", "CLibXML2", "EventLoop", "XMLRPC", "Formats",
+        "CLinux", "COpenSSL", "CLibXML2", "TextBytes", "EventLoop", "XMLRPC", "Formats",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
       ],
       exclude: ["README.md"],
       swiftSettings: onLoop + fuzzed),
     .target(name: "CDatabases"),
-    .target(name: "Databases", dependencies: ["CDatabases"], exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "Databases", dependencies: ["CDatabases", "TextBytes"], exclude: ["README.md"], swiftSettings: strict),
     .target(
       name: "LoopDatabases",
       dependencies: [
-        "CLinux", "CDatabases", "EventLoop", "Databases", .product(name: "Logging", package: "swift-log"),
+        "CLinux", "CDatabases", "TextBytes", "EventLoop", "Databases", .product(name: "Logging", package: "swift-log"),
         .product(name: "DequeModule", package: "swift-collections"),
       ],
       exclude: ["README.md"],
@@ -318,7 +320,8 @@ let package = Package(
     .target(
       name: "Info",
       dependencies: [
-        "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Templates", "Core", "Plugins", "Server",
+        "TextBytes", "EventLoop", "XMLRPC", "Identity", "Repository", "ServerSettings", "Templates", "Core", "Plugins",
+        "Server",
         "Commands",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -535,6 +538,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: onLoop),
+    .testTarget(name: "TextBytesTests", dependencies: ["TextBytes"], swiftSettings: strict),
     .testTarget(name: "ReportRecordsTests", dependencies: ["ReportRecords", "Support"], swiftSettings: strict),
     .testTarget(
       name: "ReportWebTests",

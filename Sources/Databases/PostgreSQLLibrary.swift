@@ -1,5 +1,6 @@
 package import CDatabases
 import Glibc
+import TextBytes
 
 /// libpq: its functions, and what its strings and numbers mean.
 package struct PostgreSQLLibrary {
@@ -57,12 +58,11 @@ package struct PostgreSQLLibrary {
   }
 
   /// What a new connection is told first, in one query.
-  package var greeting: String {
+  package var greeting: String { Self.greeting(zone: LocalTimeZone.name) }
+
+  static func greeting(zone: String?) -> String {
     var settings = ["DateStyle TO ISO", "standard_conforming_strings TO on"]
-    if let zone = LocalTimeZone.name {
-      settings.append(
-        "TimeZone TO '\(zone.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''"))'")
-    }
+    if let zone { settings.append("TimeZone TO '\(zone.replacing(each: "'", by: "''"))'") }
     return settings.map { "SET \($0)" }.joined(separator: "; ")
   }
 
@@ -223,7 +223,7 @@ enum LocalTimeZone {
   static var name: String? {
     if let value = getenv("TZ") {
       let text = String(cString: value)
-      if !text.isEmpty { return name(of: text.first == ":" ? String(text.dropFirst()) : text) }
+      if !text.isEmpty { return name(of: text.dropping(prefix: ":").map(String.init) ?? text) }
     }
     var buffer = [UInt8](repeating: 0, count: 4096)
     let count = readlink("/etc/localtime", &buffer, buffer.count)
@@ -233,7 +233,7 @@ enum LocalTimeZone {
 
   /// The part of a path behind `zoneinfo/`; anything that is no path is a name.
   private static func name(of text: String) -> String? {
-    guard text.utf8.contains(UInt8(ascii: "/")), text.hasPrefix("/") || text.hasPrefix(".") else { return text }
+    guard text.utf8.contains(UInt8(ascii: "/")), text.begins(with: "/") || text.begins(with: ".") else { return text }
     let folder = Array("zoneinfo/".utf8)
     let bytes = Array(text.utf8)
     guard let start = bytes.indices.first(where: { bytes[$0...].starts(with: folder) }) else { return nil }

@@ -2,6 +2,7 @@ public import Databases
 import DequeModule
 public import EventLoop
 public import Logging
+import TextBytes
 
 /// A database of PostgreSQL, on the loop. Jobs are done one after the other over one connection, in the order in which they were given.
 ///
@@ -228,8 +229,8 @@ public final class LoopPostgreSQL: LoopDatabase {
     for handler in handlers[channel] ?? [] { handler(notification) }
   }
 
-  private static func quoted(_ name: String) -> String {
-    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+  static func quoted(_ name: String) -> String {
+    "\"" + name.replacing(each: "\"", by: "\"\"") + "\""
   }
 
   // MARK: The connection

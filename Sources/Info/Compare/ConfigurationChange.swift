@@ -1,4 +1,5 @@
 import Repository
+import TextBytes
 import XMLRPC
 
 /// What is different in one place of two configurations of a client.
@@ -126,12 +127,12 @@ enum ConfigurationComparison {
   }
 
   static func renamed(_ text: String, _ paths: [String: String]) -> String {
-    paths.reduce(text) { text, path in text.replacing(path.key, with: path.value) }
+    paths.reduce(text) { text, path in text.replacing(each: path.key, by: path.value) }
   }
 
   private static func lines(from old: String, to new: String) -> (lines: [String], note: String?) {
-    var before = old.split(separator: "\n", omittingEmptySubsequences: false)[...]
-    var after = new.split(separator: "\n", omittingEmptySubsequences: false)[...]
+    var before = old.parts(between: "\n", omittingEmptySubsequences: false)[...]
+    var after = new.parts(between: "\n", omittingEmptySubsequences: false)[...]
     // Most texts differ in few places.
     while let one = before.first, let other = after.first, one.utf8.elementsEqual(other.utf8) {
       before.removeFirst()

@@ -1,3 +1,5 @@
+import TextBytes
+
 /// One line of a `.bcfg2-ignore`: names below its folder that are ignored, or taken back.
 ///
 /// The forms are those of gitignore(5): `*` and `?` match no slash, `**` any number of folders; a slash at the end means
@@ -28,33 +30,29 @@ nonisolated struct IgnorePattern: Sendable {
   /// Reads a line without its line feed; nil for an empty one and a comment.
   static func read(_ line: String) throws(Problem) -> IgnorePattern? {
     guard line.utf8.count <= limitBytes else { throw Problem(description: "longer than \(limitBytes) bytes") }
-    var text = Substring(line)
-    if text.last == "\r" { text.removeLast() }
-    while let last = text.last, last == " " || last == "\t" {
+    var text = line.dropping(suffix: "\r") ?? line[...]
+    while let rest = text.dropping(suffix: " ") ?? text.dropping(suffix: "\t") {
       // An escaped blank belongs to the name.
-      if text.dropLast().reversed().prefix(while: { $0 == "\\" }).count % 2 == 1 { break }
-      text.removeLast()
+      let backslashes = rest.utf8.count - rest.dropping(trailing: "\\").utf8.count
+      if backslashes % 2 == 1 { break }
+      text = rest
     }
-    guard !text.isEmpty, text.first != "#" else { return nil }
+    guard !text.isEmpty, !text.begins(with: "#") else { return nil }
     return try IgnorePattern(text)
   }
 
   private init(_ line: Substring) throws(Problem) {
-    var text = line
-    takesBack = text.first == "!"
-    if takesBack { text.removeFirst() }
+    let takenBack = line.dropping(prefix: "!")
+    takesBack = takenBack != nil
+    var text = takenBack ?? line
     guard !text.utf8.contains(0) else { throw Problem(description: "it has a zero byte") }
-    var isForFolders = false
-    while text.last == "/" {
-      isForFolders = true
-      text.removeLast()
-    }
-    self.isForFolders = isForFolders
+    isForFolders = text.ends(with: "/")
+    text = text.dropping(trailing: "/")
     guard !text.isEmpty else { throw Problem(description: "no name") }
-    isRelative = text.contains("/")
-    if text.first == "/" { text.removeFirst() }
+    isRelative = text.holds("/")
+    text = text.dropping(prefix: "/") ?? text
     var parts: [Part] = []
-    for name in text.split(separator: "/", omittingEmptySubsequences: false) {
+    for name in text.parts(between: "/", omittingEmptySubsequences: false) {
       switch name {
       case "": throw Problem(description: "two slashes in a row")
       case ".", "..": throw Problem(description: "\(name) is no name in a folder")

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import TextBytes
 
 /// Handles paths as Python's os.path does: as text; only `glob` reads the disk.
 package enum RepositoryPath {
@@ -12,7 +13,7 @@ package enum RepositoryPath {
   /// The part after the last slash.
   package static func name(of path: String) -> String {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }
-    return String(path[path.utf8.index(after: slash)...])
+    return String(path.part(after: slash))
   }
 
   /// `path` relative to `folder`; an absolute `path` as it is.
@@ -24,9 +25,8 @@ package enum RepositoryPath {
   /// Whether a path is the folder itself or below it, compared by bytes. Everything is below the empty path.
   package static func isSameOrBelow(_ path: String, _ folder: String) -> Bool {
     guard !folder.isEmpty else { return true }
-    guard path.utf8.starts(with: folder.utf8) else { return false }
-    let rest = path.utf8.dropFirst(folder.utf8.count)
-    return rest.isEmpty || rest.first == UInt8(ascii: "/")
+    guard let rest = path.dropping(prefix: folder) else { return false }
+    return rest.isEmpty || rest.begins(with: "/")
   }
 
   /// Whether a path has characters that glob(3) expands.
@@ -47,7 +47,7 @@ package enum RepositoryPath {
   /// The folder above the first component with a pattern: watched for new matches.
   package static func fixedFolder(of pattern: String) -> String {
     var fixed: [Substring] = []
-    for part in pattern.split(separator: "/", omittingEmptySubsequences: false).dropLast() {
+    for part in pattern.parts(between: "/", omittingEmptySubsequences: false).dropLast() {
       if isPattern(String(part)) { break }
       fixed.append(part)
     }
@@ -59,7 +59,7 @@ package enum RepositoryPath {
   static func relative(_ path: String, to folder: String) -> String {
     let target = components(path)
     let start = components(folder)
-    let shared = zip(target, start).prefix { $0 == $1 }.count
+    let shared = zip(target, start).prefix { $0.isSame(as: $1) }.count
     return (Array(repeating: "..", count: start.count - shared) + target.dropFirst(shared)).joined(separator: "/")
   }
 
@@ -69,7 +69,7 @@ package enum RepositoryPath {
   /// Components without `.` and empty ones; `..` removes the one before it.
   private static func components(_ path: String) -> [Substring] {
     var parts: [Substring] = []
-    for part in path.split(separator: "/") where part != "." {
+    for part in path.parts(between: "/") where part != "." {
       if part == "..", let last = parts.last, last != ".." { parts.removeLast() } else { parts.append(part) }
     }
     return parts

@@ -50,6 +50,16 @@ import Testing
       .first?.lines == ["-<Instance version=\"1\"/>", "+<Instance version=\"2\"/>"])
   }
 
+  /// To Swift's characters CR LF is one, and no line feed.
+  @Test func linesMayEndWithCarriageReturns() throws {
+    let found = try changes(
+      "<Path name='/a'>one&#13;\ntwo&#13;\nthree&#13;\n</Path>", "<Path name='/a'>one&#13;\n2&#13;\nthree&#13;\n</Path>"
+    )
+    #expect(found.first?.lines == ["-two\r", "+2\r"])
+    let ends = try changes("<Path name='/a'>one&#13;\ntwo\n</Path>", "<Path name='/a'>one\ntwo\n</Path>")
+    #expect(ends.first?.lines == ["-one\r", "+one"])
+  }
+
   /// Names and texts of a repository neither control a terminal nor make lines of their own.
   @Test func controlCharactersAreShown() throws {
     var groups = ChangeGroups()

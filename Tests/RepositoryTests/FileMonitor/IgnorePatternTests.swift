@@ -36,6 +36,20 @@ import Testing
     #expect(try ignores(line, path) == expected, "\(line) \(path)")
   }
 
+  /// A combining accent makes one character of itself and what is before it; it is still a `#`, a `!`, a slash.
+  @Test func signsAreBytes() throws {
+    let accent = "\u{301}"
+    #expect(try IgnorePattern.read("#\(accent)a") == nil)
+    #expect(try IgnorePattern.read("!\(accent)a")?.takesBack == true)
+    #expect(try ignores("/\(accent)a", "\(accent)a"))
+    #expect(try !ignores("d/\(accent)a", "e/\(accent)a"))
+    #expect(throws: IgnorePattern.Problem.self) { try IgnorePattern.read("a/../\(accent)b") }
+    #expect(try ignores("a\r", "a"))
+    #expect(try ignores("a \t\r", "a"))
+    // Two names.
+    #expect(try !ignores("e\(accent)", "\u{e9}"))
+  }
+
   @Test(arguments: ["", " ", "# a", "\r", "\t\r"])
   func emptyLinesAndCommentsSayNothing(_ line: String) throws { #expect(try IgnorePattern.read(line) == nil) }
 
