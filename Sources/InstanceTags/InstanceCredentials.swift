@@ -9,13 +9,13 @@ package struct InstanceCredentials: Sendable, Equatable {
   /// When they end, in seconds since 1970.
   package let expiry: Int
 
-  /// - Returns: nil for a document that has no keys. They become headers, and are visible ASCII in one piece.
+  /// - Returns: nil for a document that has no keys. Key and token become headers, and are visible ASCII in one piece.
   package init?(_ document: [UInt8]) {
     guard let text = String(validating: document, as: UTF8.self), let value = try? JSONValue(json: text),
       case .string(let accessKey)? = value["AccessKeyId"], case .string(let secretKey)? = value["SecretAccessKey"],
       case .string(let token)? = value["Token"], case .string(let end)? = value["Expiration"],
       let expiry = Self.seconds(end), !accessKey.isEmpty, !secretKey.isEmpty,
-      (accessKey + secretKey + token).utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+      (accessKey + token).utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
     else { return nil }
     credentials = AWSCredentials(accessKey: accessKey, secretKey: secretKey, sessionToken: token)
     self.expiry = expiry
