@@ -1,5 +1,6 @@
 import Core
 import EventLoop
+import Formats
 import Glibc
 import Identity
 import Logging
@@ -73,13 +74,13 @@ final class NagiosGenPlugin: Plugin, Generator, SourceTelling {
     var hostGroups = metadata.groups.filter { isGroup($0, "group") }
     if !is13 { hostGroups.formUnion(metadata.bundles.lazy.map(\.text).filter { self.isGroup($0, "bundle") }) }
     if !hostGroups.isEmpty { lines.append(Self.line("hostgroups", hostGroups.sorted().joined(separator: ","))) }
-    // Of two options of one name the last one counts, at the place of the first.
-    var options = Attributes()
+    // Of two options of one name the last one counts.
+    var options = PythonDictionary<String>()
     try await config.prepare(metadata, by: core.xmlTemplateRenderer)
     for option in config.match(metadata) where option.tag == "Option" {
-      options[option.name ?? "None"] = option.text ?? "None"
+      options.set(option.name ?? "None", option.text ?? "None")
     }
-    for (name, value) in options {
+    for (name, value) in options.items {
       lines.append(Self.line(try ForeignGrammar.nagiosName(name), try ForeignGrammar.nagiosValue(value, of: name)))
     }
     if options["use"] == nil { lines.append(Self.line("use", "default")) }

@@ -1,5 +1,6 @@
 import Core
 import EventLoop
+import Formats
 import Identity
 import Logging
 import XMLRPC
@@ -27,7 +28,7 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
   }
 
   func endClientRun(_ metadata: ClientMetadata) {
-    let groups = metadata.groups.sorted().joined(separator: ":")
+    let groups = Self.ordered(metadata).joined(separator: ":")
     let arguments = [metadata.hostname.text, "-p", metadata.profile ?? "", "-g", groups]
     for script in scripts.scripts {
       let command = [scripts.path(of: script)] + arguments
@@ -39,6 +40,15 @@ final class TriggerPlugin: Plugin, ClientRunHooks {
         withExtendedLifetime(core) {}
       }
     }
+  }
+
+  /// The groups in the order of a set of Python 2.7 that had the profile first, then all others at once.
+  private static func ordered(_ metadata: ClientMetadata) -> [String] {
+    var (groups, others) = (PythonDictionary<Void>(), PythonDictionary<Void>())
+    if let profile = metadata.profile, metadata.groups.contains(profile) { groups.set(profile, ()) }
+    for group in metadata.groups.sorted() where groups[group] == nil { others.set(group, ()) }
+    groups.merge(others)
+    return groups.items.map(\.name)
   }
 
   private func run(_ command: [String]) async {

@@ -17,7 +17,7 @@ import Testing
     _ = try await fixture.configuration(of: "one.example.com")
     #expect(plugin.running == 2)
     while plugin.running > 0 { await Task.yield() }
-    #expect(try fixture.text("told") == "5 one.example.com -p base -g base:web\n")
+    #expect(try fixture.text("told") == "5 one.example.com -p base -g web:base\n")
   }
 }
 

@@ -1,4 +1,5 @@
 package import Core
+import Formats
 package import PackageSources
 import Repository
 import ServerSettings
@@ -42,13 +43,18 @@ extension ConditionalSource {
     source.usesRecommended = element["recommended"]?.lowercased() == "true"
     source.usesEssential = element["essential"].map { $0.lowercased() == "true" } ?? true
     source.hasDebSource = element["debsrc"] == "true"
+    var (serverOptions, clientOptions) = (PythonDictionary<String>(), PythonDictionary<String>())
     for options in element.children(tagged: "Options") {
       func isFalse(_ name: String) -> Bool { options[name].map { $0.lowercased() == "false" } ?? true }
+      var own = PythonDictionary<String>()
       for (name, value) in options.attributes where name != "clientonly" && name != "serveronly" {
-        if isFalse("clientonly") { Self.set(name, value, in: &source.serverOptions) }
-        if isFalse("serveronly") { Self.set(name, value, in: &source.clientOptions) }
+        own.set(name, value)
       }
+      if isFalse("clientonly") { serverOptions.merge(own) }
+      if isFalse("serveronly") { clientOptions.merge(own) }
     }
+    source.serverOptions = serverOptions.items
+    source.clientOptions = clientOptions.items
     self.source = source
     self.conditions = conditions
     self.groups = groups
@@ -57,13 +63,5 @@ extension ConditionalSource {
   private static func folder(_ url: String?) -> String {
     guard let url, !url.isEmpty else { return "" }
     return url.hasSuffix("/") ? url : url + "/"
-  }
-
-  private static func set(_ name: String, _ value: String, in options: inout [(name: String, value: String)]) {
-    if let index = options.firstIndex(where: { $0.name == name }) {
-      options[index].value = value
-    } else {
-      options.append((name, value))
-    }
   }
 }
