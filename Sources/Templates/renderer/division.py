@@ -1,8 +1,10 @@
-"""Division as in the Python 2 that Bcfg2's servers run on: of two integers it gives an integer.
+"""Numbers as in the Python 2 that Bcfg2's servers run on.
 
-Templates were written for that: `${count / 2}` must not become 1.5 because the interpreter is newer. It holds for what is
-compiled here: Genshi's expressions and blocks, Cheetah templates, TemplateHelper modules. Modules that these import are
-Python as it is.
+Division of two integers gives an integer. Templates were written for that: `${count / 2}` must not become 1.5 because the
+interpreter is newer. It holds for what is compiled here: Genshi's expressions and blocks, Cheetah templates, TemplateHelper
+modules. Modules that these import are Python as it is.
+
+A template's output has 12 digits of a float: `${0.1 + 0.2}` is 0.3 in a file, and stays so.
 """
 import ast
 import sys
@@ -14,6 +16,21 @@ def divide(one, other):
     if isinstance(one, int) and isinstance(other, int):
         return one // other
     return one / other
+
+
+def text_of(number):
+    """A number as `str` of Python 2 has it."""
+    if not isinstance(number, float):
+        return str(number)
+    text = '%.12g' % number
+    # 'inf' and 'nan' have an n, 1e+16 an e.
+    if any(sign in text for sign in '.en'):
+        return text
+    if len(text.lstrip('-')) < 12:
+        return text + '.0'
+    # With its .0 it would have more than 12 digits.
+    digits, exponent = ('%.11e' % number).split('e')
+    return digits.rstrip('0').rstrip('.') + 'e' + exponent
 
 
 class Divisions(ast.NodeTransformer):

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from io import BytesIO
 
 from bcfg2_renderer import errors
-from bcfg2_renderer.division import compile_code
+from bcfg2_renderer.division import compile_code, text_of
 from bcfg2_renderer.system import SYSTEM
 from bcfg2_renderer.textoutput import OutputLimit, TextOutput, joined
 from bcfg2_renderer.trace import RECORDER, signature
@@ -116,7 +116,8 @@ def genshi():
         try:
             import genshi.input
             import genshi.template.eval
-            from genshi.core import COMMENT
+            import genshi.template.base
+            from genshi.core import COMMENT, Markup
             from genshi.template import MarkupTemplate, NewTextTemplate, OldTextTemplate, TemplateError, TemplateLoader
             from genshi.template import TemplateNotFound, TemplateSyntaxError
         except ImportError:
@@ -126,6 +127,8 @@ def genshi():
             from bcfg2_renderer.textparse import TextParser
             from bcfg2_renderer.textsteps import TextSteps
             mend(genshi.template.eval)
+            genshi.template.base.Template._number_conv = staticmethod(text_of)
+            MarkupTemplate._number_conv = staticmethod(lambda number: Markup(text_of(number)))
             TextParser().mend(NewTextTemplate, OldTextTemplate)
             text = TextSteps()
         else:
@@ -282,11 +285,19 @@ def cheetah():
     if not _CHEETAH:
         silenced = RECORDER.quiet()
         try:
+            from Cheetah.Filters import Filter
             from Cheetah.Template import Template
         except ImportError:
             raise Missing('Cheetah', 'python3-cheetah')
         finally:
             RECORDER.loud(silenced)
+
+        if not PY2:
+            usual = Filter.filter
+
+            def of_numbers(self, value, *arguments, **named):
+                return usual(self, text_of(value) if type(value) is float else value, *arguments, **named)
+            Filter.filter = of_numbers
 
         class Quiet(Template):
             """The compiler's use of clocks is no template's."""
@@ -455,6 +466,8 @@ def jinja2():
         environment = RelativeEnvironment(loader=loader, keep_trailing_newline=True)
     except TypeError:
         environment = RelativeEnvironment(loader=loader)
+    if not PY2:
+        environment.finalize = lambda value: text_of(value) if type(value) is float else value
     _JINJA.update(loader=loader, environment=environment)
     SYSTEM.note()
     return _JINJA
