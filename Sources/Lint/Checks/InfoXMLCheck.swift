@@ -15,10 +15,7 @@ extension LintPlugin {
       let path = folder.path + "/info.xml"
       guard context.handles(path) else { continue }
       guard let info = folder.files.first(where: { $0.kind == .infoXML }) else {
-        // A folder of files that Cfg does not understand is no entry.
-        if !folder.files.isEmpty {
-          context.report.add("no-infoxml", "No info.xml found for \(folder.name)", at: .init(folder.path))
-        }
+        context.report.add("no-infoxml", "No info.xml found for \(folder.name)", at: .init(folder.path))
         continue
       }
       for element in info.root?.all(tagged: "Info") ?? [] { check(element, path, required, context) }

@@ -2,15 +2,16 @@ import Core
 import Plugins
 
 extension LintPlugin {
-  /// Genshi templates of Cfg and XML files can be compiled.
+  /// Genshi templates of Cfg and XML files, and Cheetah templates, can be compiled.
   static let genshi = LintPlugin(
     "Genshi", errors: ["genshi-syntax-error": .error, "unknown-genshi-error": .error]
   ) { context, core in
     for (path, reason) in await templateFailures(context, core) where !isJinja2(path) {
       let isSyntax = isSyntaxError(reason, path)
+      let engine = isCheetah(path) ? "Cheetah" : "Genshi"
       context.report.add(
         isSyntax ? "genshi-syntax-error" : "unknown-genshi-error",
-        "\(isSyntax ? "Genshi syntax error" : "Unknown Genshi error") in \(path): \(reason)",
+        "\(isSyntax ? "\(engine) syntax error" : "Unknown \(engine) error") in \(path): \(reason)",
         at: .init(path, line: line(in: reason, of: path)))
     }
   }
@@ -28,8 +29,12 @@ extension LintPlugin {
     }
   }
 
-  private static func isJinja2(_ path: String) -> Bool {
-    [".jinja2", ".jinja2.crypt", ".crypt.jinja2"].contains { path.hasSuffix($0) }
+  private static func isJinja2(_ path: String) -> Bool { isTemplate(path, of: "jinja2") }
+
+  private static func isCheetah(_ path: String) -> Bool { isTemplate(path, of: "cheetah") }
+
+  private static func isTemplate(_ path: String, of engine: String) -> Bool {
+    [".\(engine)", ".\(engine).crypt", ".crypt.\(engine)"].contains { path.hasSuffix($0) }
   }
 
   /// Why templates cannot be loaded, by path. The renderers of templates load each of them once for all checks.
