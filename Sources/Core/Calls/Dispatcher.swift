@@ -170,7 +170,8 @@ extension ServerCore {
       return .array((own + listedRemoteMethods()).sorted().map { .string($0) })
     case "system.methodHelp":
       try call.params.require(1, of: "system_methodHelp")
-      return .string(Self.exposedMethods[try call.params[0].pythonName()]?.help ?? "")
+      // Python's server knows the help of its own methods alone, not of those of an instance.
+      return .string("")
     case "system.methodSignature":
       try call.params.require(1, of: "system_methodSignature")
       return .string("signatures not supported")
