@@ -69,8 +69,9 @@
         defer { channels = [] }
         return channels.map { $0.close() }
       }
-      EventLoopFuture.andAllComplete(closed, on: eventLoop).whenComplete { [mailbox] _ in
-        mailbox.add(.stoppedAccepting)
+      EventLoopFuture.andAllComplete(closed, on: eventLoop).whenComplete { [mailbox, eventLoop] _ in
+        // NIO begins each connection that it has accepted by a task of its own: those are before this one.
+        eventLoop.execute { mailbox.add(.stoppedAccepting) }
       }
     }
 
