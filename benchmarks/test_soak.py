@@ -56,6 +56,10 @@ class SlopeTests(unittest.TestCase):
 REST = {"descriptors": 20, "names": [], "heap": {"server": 900.0}}
 
 
+# 130 kB more in 100,000 runs.
+GREW = {"heap": {"server": 1.3}, "at_rest": [REST, dict(REST, heap={"server": 1030.0})]}
+
+
 class VerdictTests(unittest.TestCase):
     def rows(self, grown):
         """Samples of a server that grows by so many kB in a thousand runs, a hundred runs a second, for 20 minutes."""
@@ -107,11 +111,14 @@ class VerdictTests(unittest.TestCase):
                 "descriptors": {"server": {"verdict": trend.STEADY, "first": 1, "last": 1}}}
         self.assertEqual(growth.judge(good, check=False), [])
         grows = {"verdict": trend.GROWS, "slope": 9.0, "half": 1.0, "first": 1, "last": 2}
-        for bad in ({"errors": 1}, {"faults": ["x"]}, {"at_rest": [REST, dict(REST, descriptors=21)]}, {"heap": {"server": 1.1}}, {"reports": {"acknowledged": 5, "stored": 4}},
+        for bad in ({"errors": 1}, {"faults": ["x"]}, {"at_rest": [REST, dict(REST, descriptors=21)]}, GREW, {"reports": {"acknowledged": 5, "stored": 4}},
                     {"latency": {"p99": grows}}, {"descriptors": {"server": grows}}, {"load_cpu_share": 0.9},
                     {"memory": {"rss": {"collector": grows}}}, {"memory": {"rss": {**good["memory"]["rss"], "renderer": grows}}}):
             with self.subTest(bad):
                 self.assertEqual(len(growth.judge({**good, **bad}, check=False)), 1)
+        # Within what two looks differ by.
+        few = {"heap": {"server": 6.0}, "at_rest": [REST, dict(REST, heap={"server": 960.0})]}
+        self.assertEqual(growth.judge({**good, **few}, check=False), [])
         self.assertEqual(growth.judge({**good, "latency": {"p99": grows}}, check=True), [])
 
 
