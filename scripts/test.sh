@@ -98,11 +98,11 @@ build_sanitized() {
 
 # Runs tests under the sanitizer: ASAN_OPTIONS, a file for the output, and which tests. Leak detection needs ptrace, which containers
 # often lack; other tests check leaks of descriptors and memory. One at a time: all share the main queue, so parallel tests are no
-# faster. `swift test` would let nobody else use the same build meanwhile.
+# faster. `swift test` would let nobody else use the same build meanwhile. A test that waits for ever is the last one that has started.
 run_sanitized() {
   options=$1 log=$2
   shift 2
-  ASAN_OPTIONS=detect_leaks=0$options "$(pwd -P)/.build/asan/debug/bcfg2-swiftPackageTests.xctest" --testing-library swift-testing \
+  ASAN_OPTIONS=detect_leaks=0$options timeout 2400 "$(pwd -P)/.build/asan/debug/bcfg2-swiftPackageTests.xctest" --testing-library swift-testing \
     --no-parallel "$@" > "$log" 2>&1 && failed=no || failed=yes
   report_tests "$log"
 }
