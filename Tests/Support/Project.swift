@@ -25,6 +25,9 @@ public nonisolated enum Project {
     return root + "/.build/debug/bcfg2-server"
   }()
 
+  /// Whether the tests, and the programs beside them, were built with address sanitizer: its allocator does not say what it has.
+  public static let isSanitized = dlsym(nil, "__asan_init") != nil
+
   /// The text of a file of the source tree.
   public static func text(_ path: String) throws -> String {
     String(decoding: try AtomicFile.readFile("\(root)/\(path)", limitBytes: 1 << 24), as: UTF8.self)
