@@ -54,7 +54,10 @@ import Testing
       site.edit("printf '!build/\\n*.bak\\n' > d/.bcfg2-ignore") == [
         "deleted a.bak", "deleted c.bak", "deleted e/b.bak", "created build/", "created build/x", "created build/y",
       ])
-    #expect(site.edit("rm d/.bcfg2-ignore .bcfg2-ignore") == ["created a.bak", "created c.bak", "created e/b.bak"])
+    // Where watches are refused, files that have only just come back may count as changed, too.
+    let back = site.edit("rm d/.bcfg2-ignore .bcfg2-ignore")
+      .filter { fault == .none || !$0.hasPrefix("changed build/") }
+    #expect(back == ["created a.bak", "created c.bak", "created e/b.bak"])
     #expect(site.edit("rm d/a.bak") == ["deleted a.bak"])
   }
 
